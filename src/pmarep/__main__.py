@@ -1,0 +1,5 @@
+"""`python -m pmarep`."""
+
+from .cli import main
+
+main()

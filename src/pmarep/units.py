@@ -1,0 +1,50 @@
+"""Sizes and durations as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import UsageError
+
+_SIZE_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+_TIME_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `20M`, `1.5G`, `512k`, `64KiB`: units are powers of 1024, as rclone and restic read them.
+
+    Raises UsageError.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if not match:
+        raise UsageError(f"cannot read the size {text!r}; write it as 512K, 20M or 1.5G")
+    return int(float(match[1]) * _SIZE_UNITS[match[2].upper()])
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `45m`, `6h`, `1h30m`. Raises UsageError."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        raise UsageError(f"cannot read the duration {text!r}; write it as 90s, 45m, 6h or 1h30m")
+    return sum(float(number) * _TIME_UNITS[unit] for number, unit in parts)
+
+
+def format_size(count: float) -> str:
+    """`1.4 GB`-like text with powers of 1024 (KiB, MiB, ...)."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        count /= 1024
+        if count < 999.5:
+            break
+    return f"{count:.0f} {unit}" if count >= 99.5 else f"{count:.1f} {unit}"
+
+
+def format_duration(seconds: float) -> str:
+    """`4s`, `2m05s`, `3h07m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
