@@ -33,10 +33,10 @@ def format_size(count: float) -> str:
     """`1.4 GB`-like text with powers of 1024 (KiB, MiB, ...)."""
     if count < 1024:
         return f"{count:.0f} B"
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        count /= 1024
-        if count < 999.5:
-            break
+    units = iter(("KiB", "MiB", "GiB", "TiB"))
+    unit = "B"
+    while count >= 999.5 and unit != "TiB":
+        count, unit = count / 1024, next(units)
     return f"{count:.0f} {unit}" if count >= 99.5 else f"{count:.1f} {unit}"
 
 

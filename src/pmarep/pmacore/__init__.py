@@ -1,1 +1,39 @@
+"""PMA.core's HTTP interface: the only room that knows its URLs."""
 
+from .client import PmaCore
+from .connection import Connection
+from .errors import (
+    CredentialsRefused,
+    NotFound,
+    PermissionDenied,
+    PmaCoreError,
+    ProtocolError,
+    Refused,
+    ServerError,
+    TlsError,
+    TransferBroken,
+    Unreachable,
+)
+from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
+
+__all__ = [
+    "Announcement",
+    "Connection",
+    "CredentialsRefused",
+    "FileToSend",
+    "MultipartFile",
+    "NotFound",
+    "Part",
+    "PermissionDenied",
+    "PmaCore",
+    "PmaCoreError",
+    "ProtocolError",
+    "Refused",
+    "RemoteFile",
+    "ServerError",
+    "StorageKind",
+    "TlsError",
+    "TransferBroken",
+    "Unreachable",
+    "UploadStatus",
+]

@@ -1,0 +1,228 @@
+"""A PMA.core as its clients see it: one method per call of its HTTP interface.
+
+Source of every fact: the interface that PMA.core's published clients use (see the README's architecture section).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from .connection import Connection
+from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused
+from .http import Body, Request, ask
+from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
+from .redact import guard_logging, one_line
+
+log = logging.getLogger(__name__)
+
+CALLER = "pmarep"
+# The first version whose `authenticate` takes a POST; older ones want the password in the URL (PMA.UI does the same).
+POST_LOGIN_SINCE = (2, 0, 0, 1836)
+GOODBYE_SECONDS = 5.0
+
+
+class PmaCore:
+    """One server and one session, shared by everyone who talks to it as the same user.
+
+    Logs in when first needed; when a session has ended, logs in again and repeats the call once. `password` is asked
+    only then. As a context manager it logs out at the end, since sessions can count against a licence.
+    Every method raises PmaCoreError.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        password: Callable[[], Awaitable[str]],
+        *,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        guard_logging()
+        self.url = connection.url
+        self._username = connection.username
+        self._password = password
+        self._http = http or connection.http()
+        self._session: str | None = None
+        self._logging_in = asyncio.Lock()
+        self._secrets: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Log out, whatever happened before, and close the connections. Raises nothing."""
+        session, self._session = self._session, None
+        try:
+            if session is not None:
+                async with asyncio.timeout(GOODBYE_SECONDS):
+                    await self._ask(Request("GET", "api/json/DeAuthenticate", {"sessionID": session}))
+        except (PmaCoreError, TimeoutError) as error:
+            log.info("%s: could not log out: %s", self.url, error or "no answer in time")
+        finally:
+            await self._http.aclose()
+
+    # Sessions
+
+    async def version(self) -> str:
+        """The server's version, such as `3.0.3.2222`; needs no session."""
+        answer = await self._ask(Request("GET", "api/json/GetVersionInfo"))
+        if not isinstance(answer, str):
+            raise ProtocolError(f"{self.url} does not tell a PMA.core's version", "is the path of its url right?")
+        return answer
+
+    async def login(self) -> None:
+        """Make sure that there is a session. Raises CredentialsRefused."""
+        await self._current_session()
+
+    async def _current_session(self) -> str:
+        async with self._logging_in:
+            if self._session is None:
+                self._session = await self._authenticate()
+            return self._session
+
+    async def _authenticate(self) -> str:
+        version = tuple(map(int, re.findall(r"\d+", await self.version())[:4]))
+        password = await self._password()
+        self._keep_secret(password)
+        who = {"username": self._username, "password": password, "caller": CALLER}
+        if version and version < POST_LOGIN_SINCE:
+            request = Request("GET", "api/json/authenticate", who)
+        else:
+            request = Request("POST", "api/json/authenticate", {"caller": CALLER}, json=who)
+        try:
+            login = Login.read(await self._ask(request), "authenticate")
+        except Refused as error:
+            raise self._not_let_in(str(error)) from None
+        if not login.success:
+            raise self._not_let_in(login.reason or "no reason given")
+        if not login.session_id:
+            raise ProtocolError(f"{self.url} let {self._username} in but gave no session")
+        self._keep_secret(login.session_id)
+        log.info("%s: logged in as %s", self.url, self._username)
+        return login.session_id
+
+    def _not_let_in(self, words: str) -> CredentialsRefused:
+        return CredentialsRefused(
+            f"{self.url} does not let {self._username} in ({one_line(words, self._secrets)})",
+            "check the user name and set the password again (pmarep sites login)",
+        )
+
+    def _keep_secret(self, secret: str) -> None:
+        if secret not in self._secrets:
+            self._secrets.append(secret)
+
+    async def _session_has_ended(self, session: str) -> bool:
+        """No client shows how a PMA.core says so, so any refusal makes us ask."""
+        if self._session != session:
+            return True  # somebody else noticed already
+        try:
+            return await self._ask(Request("GET", "api/json/Ping", {"sessionID": session})) is False
+        except Refused:
+            return True
+
+    async def _ask(self, request: Request) -> Any:
+        return await ask(self._http, self.url, request, self._secrets)
+
+    async def _call(self, make: Callable[[str], Request]) -> Any:
+        """Ask within a session; where that has ended, once more in a new one."""
+        session = await self._current_session()
+        try:
+            return await self._ask(make(session))
+        except Refused:
+            if not await self._session_has_ended(session):
+                raise
+        log.info("%s: the session had ended, logging in again", self.url)
+        if self._session == session:
+            self._session = None
+        session = await self._current_session()
+        return await self._ask(make(session))
+
+    # Looking around
+
+    async def _get(self, method: str, **query: str) -> Any:
+        return await self._call(lambda s: Request("GET", f"api/json/{method}", {"sessionID": s, **query}))
+
+    async def _strings(self, method: str, **query: str) -> list[str]:
+        answer = await self._get(method, **query)
+        if not isinstance(answer, list) or not all(isinstance(item, str) for item in answer):
+            raise ProtocolError(f"{self.url} answers {method} with something that is no list of names")
+        return answer
+
+    async def root_directories(self) -> list[str]:
+        """Names of the root-directories that this user sees."""
+        return await self._strings("GetRootDirectories")
+
+    async def directories(self, path: str) -> list[str]:
+        """Full virtual paths of the folders in a folder."""
+        return [item.strip("/") for item in await self._strings("GetDirectories", path=path)]
+
+    async def slides(self, path: str) -> list[str]:
+        """Full virtual paths of the main files in a folder."""
+        return [item.strip("/") for item in await self._strings("GetFiles", path=path)]
+
+    async def slide_files(self, path: str) -> list[RemoteFile]:
+        """All files of a slide, the main file not always first."""
+        answer = await self._get("GetFilenames", pathOrUid=path)
+        if not isinstance(answer, list):
+            raise ProtocolError(f"{self.url} answers GetFilenames with something that is no list")
+        return [RemoteFile.read(item, "GetFilenames") for item in answer]
+
+    async def image_info(self, path: str) -> dict[str, Any]:
+        """What the server knows of a slide; Refused while it has not understood it (yet)."""
+        answer = await self._get("GetImageInfo", pathOrUid=path)
+        if not isinstance(answer, dict):
+            raise Refused("the server cannot read it as a slide")
+        return answer
+
+    async def fingerprint(self, path: str) -> str:
+        """To be compared between servers only: how it is computed is the server's own."""
+        answer = await self._get("GetFingerprint", pathOrUid=path)
+        if not isinstance(answer, str):
+            raise ProtocolError(f"{self.url} answers GetFingerprint with something that is no text")
+        return answer
+
+    async def create_directory(self, path: str) -> None:
+        """Make one folder below an existing one; where it exists already, that may be refused."""
+        await self._post("CreateDirectory", path)
+
+    async def delete_slide(self, path: str) -> None:
+        await self._post("DeleteSlide", path)
+
+    async def _post(self, method: str, path: str) -> None:
+        answer = await self._call(
+            lambda s: Request("POST", f"api/json/{method}", json={"sessionID": s, "path": path}),
+        )
+        if answer is False:
+            raise Refused(f"{method} was refused: no reason given")
+
+    # Upload
+
+    async def announce(self, folder: str, files: Sequence[FileToSend]) -> Announcement:
+        """Say which files are to come below a folder; exactly one of them is the main file."""
+        json = {
+            "Path": folder,
+            "Files": [{"Path": file.path, "Length": file.length, "IsMain": file.is_main} for file in files],
+        }
+        answer = await self._call(lambda s: Request("POST", "transfer/Upload", {"sessionID": s}, json=json))
+        return Announcement.read(answer, "transfer/Upload")
+
+    async def post_file(self, upload: int | str, path: str, body: Body) -> None:
+        """Send one file of an upload to a FileSystem root-directory. `path` as announced."""
+        url = f"transfer/Upload/{upload}"
+        await self._call(lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body))
+
+    async def upload_status(self, upload: int | str) -> UploadStatus:
+        """Ask for the state of an upload, which is also the call that ends one. NotFound or Refused if unknown."""
+        answer = await self._call(lambda s: Request("GET", f"transfer/Upload/{upload}", {"sessionID": s}))
+        return UploadStatus.read(answer if isinstance(answer, dict) else {}, "transfer/Upload")

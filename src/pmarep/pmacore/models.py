@@ -1,0 +1,116 @@
+"""PMA.core's answers as data. Keys are read in any case, as its clients differ in theirs; types are checked."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import ProtocolError
+
+
+class StorageKind(enum.Enum):
+    """What lies behind a root-directory: `UploadType`, a number or a name."""
+
+    FILESYSTEM = 0
+    S3 = 1
+    AZURE = 2
+
+    @classmethod
+    def read(cls, value: object) -> StorageKind:
+        names = {"filesystem": cls.FILESYSTEM, "amazons3": cls.S3, "azure": cls.AZURE}
+        if isinstance(value, str):
+            value = names.get(value.strip().lower(), value)
+            if isinstance(value, str) and value.isdigit():
+                value = int(value)
+        return cls(value)
+
+
+@dataclass(frozen=True, slots=True)
+class FileToSend:
+    """One file of an announcement. `path` is relative with "/", `length` in bytes."""
+
+    path: str
+    length: int
+    is_main: bool
+
+
+class _Answer(BaseModel):
+    # An input in an error text could be a presigned URL.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lower_keys(cls, value: Any) -> Any:
+        return {k.lower(): v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @classmethod
+    def read(cls, value: object, what: str) -> Self:
+        """Raises ProtocolError that names the first wrong key, never its value."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the answer"
+            raise ProtocolError(f"the server's answer to {what} is not understood ({where}: {first['type']})") from None
+
+
+def _none_is_empty(value: object) -> object:
+    return () if value is None else value
+
+
+class Login(_Answer):
+    """Answer of `authenticate`."""
+
+    success: bool
+    session_id: str | None = Field(None, alias="sessionid", repr=False)
+    reason: str | None = None
+
+
+class RemoteFile(_Answer):
+    """One entry of `GetFilenames`: a full virtual path and a size in bytes."""
+
+    path: str
+    size: int
+
+
+class Part(_Answer):
+    """A presigned part of an S3 multipart upload; the range is inclusive, in bytes of the file."""
+
+    number: int = Field(alias="partnumber")
+    url: str = Field(repr=False)
+    start: int = Field(alias="rangestart")
+    end: int = Field(alias="rangeend")
+
+
+class MultipartFile(_Answer):
+    path: str = Field(alias="filepath")
+    upload_id: str = Field(alias="uploadid")
+    parts: tuple[Part, ...]
+
+
+class Announcement(_Answer):
+    """Answer of `POST transfer/Upload`. `urls` are in the order of the announced files; empty for FileSystem."""
+
+    id: int | str
+    kind: Annotated[StorageKind, BeforeValidator(StorageKind.read)] = Field(StorageKind.FILESYSTEM, alias="uploadtype")
+    urls: Annotated[tuple[str, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
+    multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(_none_is_empty)] = Field((), alias="multipartfiles")
+
+
+class _FileStatus(_Answer):
+    path: str
+    complete: bool
+
+
+class UploadStatus(_Answer):
+    """Answer of `GET transfer/Upload/{Id}`; not every server lists the files."""
+
+    files: Annotated[tuple[_FileStatus, ...], BeforeValidator(_none_is_empty)] = ()
+
+    @property
+    def complete(self) -> dict[str, bool]:
+        """Relative path to whether the server has the whole file."""
+        return {file.path.replace("\\", "/"): file.complete for file in self.files}
