@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from .connection import Connection
-from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused
+from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
 from .redact import guard_logging, one_line
@@ -130,6 +130,8 @@ class PmaCore:
             return await self._ask(Request("GET", "api/json/Ping", {"sessionID": session})) is False
         except Refused:
             return True
+        except PmaCoreError:
+            return False
 
     async def _ask(self, request: Request) -> Any:
         return await ask(self._http, self.url, request, self._secrets)
@@ -139,7 +141,7 @@ class PmaCore:
         session = await self._current_session()
         try:
             return await self._ask(make(session))
-        except Refused:
+        except (Refused, ServerError):
             if not await self._session_has_ended(session):
                 raise
         log.info("%s: the session had ended, logging in again", self.url)
@@ -220,9 +222,10 @@ class PmaCore:
     async def post_file(self, upload: int | str, path: str, body: Body) -> None:
         """Send one file of an upload to a FileSystem root-directory. `path` as announced."""
         url = f"transfer/Upload/{upload}"
-        await self._call(lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body))
+        await self._call(lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True))
 
     async def upload_status(self, upload: int | str) -> UploadStatus:
         """Ask for the state of an upload, which is also the call that ends one. NotFound or Refused if unknown."""
-        answer = await self._call(lambda s: Request("GET", f"transfer/Upload/{upload}", {"sessionID": s}))
+        url = f"transfer/Upload/{upload}"
+        answer = await self._call(lambda s: Request("GET", url, {"sessionID": s}, any_answer=True))
         return UploadStatus.read(answer if isinstance(answer, dict) else {}, "transfer/Upload")

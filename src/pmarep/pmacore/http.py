@@ -46,6 +46,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     body: Body | None = None
+    any_answer: bool = False  # any 2xx will do, as for the clients; otherwise the answer has to be JSON
 
     def url(self, base: str) -> str:
         query = urlencode(self.query, quote_via=quote, safe="")
@@ -69,7 +70,7 @@ async def ask(client: httpx.AsyncClient, base: str, request: Request, secrets: I
             content = await _read(response, base)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise from_transport(error, base) from None
-    return _understand(response, content, _Place(base, request.path, tuple(secrets)))
+    return _understand(response, content, _Place(base, request, tuple(secrets)))
 
 
 async def _read(response: httpx.Response, base: str) -> bytes:
@@ -84,7 +85,7 @@ async def _read(response: httpx.Response, base: str) -> bytes:
 @dataclass(frozen=True, slots=True)
 class _Place:
     base: str
-    path: str
+    request: Request
     secrets: tuple[str, ...]
 
     def says(self, words: str) -> str:
@@ -93,7 +94,7 @@ class _Place:
     @property
     def method(self) -> str:
         """`GetFiles` of `api/json/GetFiles`."""
-        return self.path.removeprefix("api/json/")
+        return self.request.path.removeprefix("api/json/")
 
 
 def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
@@ -110,7 +111,7 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
         raise _error(status, refusal, place, _retry_is_useful(status))
-    if isinstance(answer, bytes):
+    if isinstance(answer, bytes) and not place.request.any_answer:
         raise ProtocolError(
             f"{place.base} answers {place.method} with something that is no JSON",
             "is this the address of a PMA.core? It may need a path such as /core/",
@@ -149,6 +150,6 @@ def _error(status: int, refusal: str | None, place: _Place, transient: bool) -> 
                 "is this the address of a PMA.core? It may need a path such as /core/",
             )
         return NotFound(f"{place.method}: {words}")
-    if transient and not (refusal and status == 500 and place.path.startswith("api/json/")):
+    if transient and not (refusal and status == 500 and place.request.path.startswith("api/json/")):
         return ServerError(f"the server failed at {place.method}: {words}")
     return Refused(f"{place.method} was refused: {words}")
