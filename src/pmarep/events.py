@@ -91,6 +91,18 @@ class SlideFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlidePlanned(Event):
+    """`--dry-run`: what would be done. `to` is the virtual path at the site, `bytes` what would be sent at most."""
+
+    site: str
+    slide: str
+    action: str
+    reason: str
+    to: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteState(Event):
     site: str
     state: State
@@ -123,12 +135,16 @@ class SiteSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(Event):
-    """The last event of every run. `source_problems` counts what could not be sent to any site."""
+    """The last event of every run; after a dry run `sent` counts what would be sent.
+
+    `source_problems` counts what could not be sent to any site.
+    """
 
     exit_code: int
     seconds: float
     sites: dict[str, SiteSummary]
     source_problems: int = 0
+    dry_run: bool = False
     error: str | None = None
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from .push import push
+from .sandbox import sandbox
+from .sites import sites
+from .slides import slides
+
 app = typer.Typer(
     name="pmarep",
     no_args_is_help=True,
@@ -11,8 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Replicate whole-slide images to many PMA.core servers at once: chunked, resumable, verified.",
 )
-
-
-@app.callback()
-def _pmarep() -> None:
-    """Keeps sub-commands sub-commands while there is only one."""
+app.add_typer(sites, name="sites")
+app.command("push")(push)
+app.command("slides")(slides)
+app.command("sandbox")(sandbox)

@@ -27,12 +27,15 @@ CALLER = "pmarep"
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
 GOODBYE_SECONDS = 5.0
 
+Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
 
 class PmaCore:
     """One server and one session, shared by everyone who talks to it as the same user.
 
     Logs in when first needed; when a session has ended, logs in again and repeats the call once. `password` is asked
-    only then. As a context manager it logs out at the end, since sessions can count against a licence.
+    only then. `patience` runs each call and may repeat it.
+    As a context manager it logs out at the end, since sessions can count against a licence.
     Every method raises PmaCoreError.
     """
 
@@ -42,12 +45,14 @@ class PmaCore:
         password: Callable[[], Awaitable[str]],
         *,
         http: httpx.AsyncClient | None = None,
+        patience: Patience | None = None,
     ) -> None:
         guard_logging()
         self.url = connection.url
         self._username = connection.username
         self._password = password
         self._http = http or connection.http()
+        self._patience = patience
         self._session: str | None = None
         self._logging_in = asyncio.Lock()
         self._secrets: list[str] = []
@@ -134,7 +139,11 @@ class PmaCore:
             return False
 
     async def _ask(self, request: Request) -> Any:
-        return await ask(self._http, self.url, request, self._secrets)
+        async def once() -> Any:
+            return await ask(self._http, self.url, request, self._secrets)
+
+        # A request with slide bytes is repeated by those who count the bytes.
+        return await (once() if self._patience is None or request.body is not None else self._patience(once))
 
     async def _call(self, make: Callable[[str], Request]) -> Any:
         """Ask within a session; where that has ended, once more in a new one."""

@@ -1,0 +1,56 @@
+"""Options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="The site book; else PMAREP_CONFIG, else the user's own."),
+]
+StateDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir", metavar="DIR", help="Folder of the journal; else PMAREP_STATE_DIR, else the user's own."
+    ),
+]
+VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More; -vv for requests too.")]
+
+
+def book_path(config: Path | None) -> Path:
+    """The site book to use."""
+    from pmarep.sites import default_config_path
+
+    return config.expanduser() if config else default_config_path(os.environ)
+
+
+def state_path(state_dir: Path | None) -> Path:
+    """The folder of the journal and the locks."""
+    if state_dir:
+        return state_dir.expanduser()
+    if named := os.environ.get("PMAREP_STATE_DIR"):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_state_path("pmarep", appauthor=False)
+
+
+def start_logging(verbose: int) -> None:
+    """Log lines on stderr for `-v` and `-vv`; URLs never with their queries."""
+    if not verbose:
+        return
+    from pmarep.pmacore.redact import RedactingFilter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("pmarep").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    if verbose > 1:
+        logging.getLogger("httpx").setLevel(logging.INFO)

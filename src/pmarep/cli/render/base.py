@@ -1,0 +1,73 @@
+"""What all outputs share: they hear events, know of being stopped, and tell the end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from ...events import Event, SiteSummary, Summary
+from ...units import format_duration, format_size
+
+
+class Output(ABC):
+    """A listener of one run; a context manager, so that a terminal is put right again whatever happens."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    @abstractmethod
+    def hear(self, event: Event) -> None:
+        """Called for every event, in order, in the run's event loop: has to be quick."""
+
+    def stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
+        """The run was interrupted and is ending."""
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """One line per site, and one that says how it ended."""
+    width = max(map(len, summary.sites), default=0)
+    lines = [f"{name:{width}}  {_site_line(site, summary.dry_run)}" for name, site in summary.sites.items()]
+    return [*lines, _verdict(summary)]
+
+
+def _site_line(site: SiteSummary, dry_run: bool) -> str:
+    counts = f"{site.sent} {'to send' if dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"
+    parts = [counts]
+    if not dry_run:
+        parts.append(f"{format_size(site.bytes_sent)} in {format_duration(site.seconds)}")
+        if site.bytes_sent and site.seconds > 0:
+            parts.append(f"{format_size(site.bytes_sent / site.seconds)}/s")
+        if site.bytes_resumed:
+            parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
+    if site.error:
+        parts.append(f"STOPPED: {site.error}")
+    return "; ".join(parts)
+
+
+def _verdict(summary: Summary) -> str:
+    if summary.error:
+        return summary.error
+    if summary.dry_run:
+        return "dry run: nothing was sent"
+    missing = sum(site.failed for site in summary.sites.values())
+    problems = []
+    if missing:
+        problems.append(f"{count_of(missing, 'slide')} did not arrive; run it again to send what is missing")
+    if summary.source_problems:
+        problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
+    if problems:
+        return "; ".join(problems)
+    total = sum(site.sent + site.skipped for site in summary.sites.values())
+    if total == 0 and summary.exit_code == 0:
+        return "no slides were found, nothing was sent (pmarep slides SRC says why)"
+    return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
+
+
+def count_of(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,79 @@
+"""Plain lines without control codes: for cron mails, logs and pipes."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from ...events import (
+    Event,
+    Progress,
+    RunStarted,
+    SiteState,
+    SlideFinished,
+    SlidePlanned,
+    SlideStatus,
+    SourceProblem,
+    State,
+    Summary,
+)
+from ...units import format_duration, format_size
+from .base import Output, count_of, summary_lines
+
+PROGRESS_EVERY = 60.0
+
+
+class LinesOutput(Output):
+    """`quiet`: only what went wrong. `verbose`: skipped slides too."""
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+        self._next_progress: dict[str, float] = {}
+
+    def _print(self, text: str, wrong: bool = False) -> None:
+        if wrong or not self._quiet:
+            print(text, file=sys.stdout, flush=True)
+
+    def stopping(self) -> None:
+        self._print("stopping; once more to stop at once")
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                more = " so far, still looking" if event.scanning else ""
+                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
+                self._print(f"{slides}, to {', '.join(event.sites)}")
+            case SourceProblem():
+                self._print(f"not sent: {event.path}: {event.detail} ({event.why})", wrong=True)
+            case SlidePlanned():
+                self._print(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
+            case SlideFinished():
+                self._finished(event)
+            case SiteState(state=State.STOPPED):
+                self._print(f"{event.site}: stopped: {event.reason}", wrong=True)
+            case Progress():
+                self._progress(event)
+            case Summary():
+                wrong = event.exit_code != 0
+                for line in summary_lines(event):
+                    self._print(line, wrong=wrong)
+
+    def _finished(self, event: SlideFinished) -> None:
+        if event.status is SlideStatus.FAILED:
+            self._print(f"{event.site}: failed {event.slide}: {event.error}", wrong=True)
+        elif event.status is SlideStatus.SENT:
+            resumed = f", {format_size(event.resumed_bytes)} were there" if event.resumed_bytes else ""
+            size = f"{format_size(event.bytes)} in {format_duration(event.seconds)}{resumed}"
+            self._print(f"{event.site}: sent {event.slide} ({size})")
+        elif self._verbose:
+            self._print(f"{event.site}: skipped {event.slide}")
+
+    def _progress(self, event: Progress) -> None:
+        """Only now and then, so that a log of a long night stays readable."""
+        now = time.monotonic()
+        if now < self._next_progress.setdefault(event.site, now + PROGRESS_EVERY):
+            return
+        self._next_progress[event.site] = now + PROGRESS_EVERY
+        done, total = format_size(event.bytes_done), format_size(event.bytes_total)
+        self._print(f"{event.site}: {done} of {total}, {format_size(event.rate)}/s")

@@ -1,0 +1,85 @@
+"""What is to be done about one slide at one site. Only looks; nothing is changed here but the journal's knowledge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..journal import SENDING, SENT, Entry, Journal, Place, signature
+from ..pmacore import PmaCore, Refused
+from ..sites import Site
+from ..slides import Slide
+from .options import Existing, Options
+from .remote import Remote, differences, shortened
+
+
+class Action(Enum):
+    SEND = "send"
+    RESUME = "resume"
+    REPLACE = "replace"
+    SKIP = "skip"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a slide goes at a site: `folder` and `path` are virtual paths, of its folder and its main file."""
+
+    site: Site
+    folder: str
+    path: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.site.url, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced."""
+
+    action: Action
+    reason: str
+    entry: Entry | None = None
+    over: str | None = None
+
+
+def destination(site: Site, to: str, slide: Slide) -> Destination:
+    folder = "/".join(part for part in (site.target, to, slide.path.rpartition("/")[0]) if part)
+    return Destination(site, folder, f"{folder}/{slide.main.path}")
+
+
+async def decide(
+    slide: Slide, at: Destination, core: PmaCore, remote: Remote, journal: Journal, options: Options
+) -> Decision:
+    """Raises PmaCoreError."""
+    entry = await journal.entry(at.place)
+    here = signature(slide)
+    if entry is not None and entry.state == SENDING:
+        # Ours, so never a conflict, whatever is at the site by now.
+        if options.fresh:
+            return Decision(Action.SEND, "partly sent before, begun again (--fresh)")
+        if entry.signature != here:
+            return Decision(Action.SEND, "partly sent before, but changed since")
+        return Decision(Action.RESUME, "partly sent before", entry)
+    there = await remote.slide_in(at.folder, at.path)
+    if there is None:
+        return Decision(Action.SEND, "not there")
+    if entry is not None and entry.state == SENT and entry.signature == here:
+        return Decision(Action.SKIP, "sent by an earlier run")
+    try:
+        found = await differences(core, there, slide)
+    except Refused as error:
+        found = [f"the server cannot tell its files: {error}"]
+    if not found:
+        await journal.sent(at.place, here)
+        return Decision(Action.SKIP, "already there")
+    return _about_other(options.existing, there, shortened(found))
+
+
+def _about_other(existing: Existing, there: str, found: str) -> Decision:
+    if existing is Existing.SKIP:
+        return Decision(Action.SKIP, f"differs, left as it is (--existing skip): {found}")
+    if existing is Existing.OVERWRITE:
+        return Decision(Action.REPLACE, f"differs: {found}", over=there)
+    return Decision(Action.CONFLICT, f"another slide of this name is there ({found}); use --existing overwrite or skip")

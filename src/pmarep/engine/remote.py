@@ -1,0 +1,98 @@
+"""What lies below the target of one site: each folder is listed once, missing ones are made level by level."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections import defaultdict
+
+from ..pmacore import PmaCore, PmaCoreError, Refused
+from ..slides import Slide
+
+
+class TargetMissing(PmaCoreError):
+    """The site's root-directory is not there: no slide can come to this site."""
+
+    site_wide = True
+
+
+class Remote:
+    """Listings of one site. PMA.core runs on Windows, so names are compared without regard to case."""
+
+    def __init__(self, core: PmaCore) -> None:
+        self._core = core
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._folders: dict[str, set[str]] = {}  # folder -> its sub-folders, casefolded
+        self._slides: dict[str, dict[str, str]] = {}  # folder -> casefolded virtual path -> virtual path
+
+    async def check_root(self, target: str) -> None:
+        """Raises TargetMissing with the nearest names."""
+        root = target.partition("/")[0]
+        roots = await self._core.root_directories()
+        if root.casefold() not in {name.casefold() for name in roots}:
+            near = difflib.get_close_matches(root, roots, 3, 0.5) or sorted(roots)[:5]
+            known = ", ".join(near) or "none at all"
+            raise TargetMissing(
+                f"there is no root-directory {root!r} that this user sees (there is: {known})",
+                "check the target of this site",
+            )
+
+    async def exists(self, folder: str) -> bool:
+        parent, _, name = folder.rpartition("/")
+        if not parent:
+            return True  # the root-directory, checked before
+        return await self.exists(parent) and name.casefold() in await self._children(parent)
+
+    async def _children(self, folder: str) -> set[str]:
+        async with self._locks["in " + folder]:
+            if folder not in self._folders:
+                found = await self._core.directories(folder)
+                self._folders[folder] = {path.rpartition("/")[2].casefold() for path in found}
+            return self._folders[folder]
+
+    async def make(self, folder: str) -> None:
+        """Make a folder and those above it, where they are missing."""
+        if await self.exists(folder):
+            return
+        parent, _, name = folder.rpartition("/")
+        await self.make(parent)
+        async with self._locks["make " + folder]:
+            if await self.exists(folder):
+                return
+            try:
+                await self._core.create_directory(folder)
+            except Refused:
+                # Somebody else may have made it meanwhile.
+                self._folders.pop(parent, None)
+                if not await self.exists(folder):
+                    raise
+            (await self._children(parent)).add(name.casefold())
+            self._folders.setdefault(folder, set())
+
+    async def slide_in(self, folder: str, path: str) -> str | None:
+        """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
+        async with self._locks["slides " + folder]:
+            if folder not in self._slides:
+                found = await self._core.slides(folder) if await self.exists(folder) else []
+                self._slides[folder] = {item.casefold(): item for item in found} | {item: item for item in found}
+        listing = self._slides[folder]
+        return listing.get(path) or listing.get(path.casefold())
+
+
+async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
+    """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
+    folder = path.rpartition("/")[0]
+    there = {file.path.strip("/")[len(folder) + 1 :].casefold(): file for file in await core.slide_files(path)}
+    found = []
+    for file in slide.files:
+        other = there.pop(file.path.casefold(), None)
+        if other is None:
+            found.append(f"{file.path} is missing there")
+        elif other.size != file.size:
+            found.append(f"{file.path} has {other.size} bytes there and {file.size} here")
+    return found + [f"{file.path.rpartition('/')[2]} is only there" for file in there.values()]
+
+
+def shortened(found: list[str]) -> str:
+    """The first difference and how many more there are."""
+    return found[0] if len(found) == 1 else f"{found[0]}, and {len(found) - 1} more"

@@ -1,0 +1,228 @@
+"""What has been sent where: the only state on disk.
+
+One SQLite file in the state folder, readable by its owner only. A row is written before it is relied on, so that after
+a `kill -9` the next run knows which files of which upload a server has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import PmarepError, UsageError
+from .slides.model import Slide
+
+T = TypeVar("T")
+VERSION = 1
+SENDING, SENT = "sending", "sent"
+
+_SCHEMA = """
+CREATE TABLE slide (
+    server TEXT NOT NULL,      -- base URL
+    path TEXT NOT NULL,        -- virtual path of the main file
+    state TEXT NOT NULL,       -- sending | sent
+    signature TEXT NOT NULL,   -- of the files that are (being) sent
+    upload TEXT,               -- JSON: what the server answered to the announcement
+    changed REAL NOT NULL,     -- seconds since the epoch
+    PRIMARY KEY (server, path)
+) WITHOUT ROWID;
+CREATE TABLE file (            -- files of slides that are being sent which the server has acknowledged
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    file TEXT NOT NULL,
+    PRIMARY KEY (server, path, file),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL,
+    sources TEXT NOT NULL,     -- JSON list
+    summary TEXT               -- JSON of the summary event, NULL while running or killed
+);
+"""
+
+
+class JournalError(PmarepError):
+    """The journal failed in the middle of a run: nothing can be relied on any more, so sending ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A slide at a server: base URL and the virtual path of its main file."""
+
+    server: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal knows of a slide at a place.
+
+    `upload` is the server's announcement as JSON, a secret; `files` are the acknowledged ones of an unfinished upload.
+    """
+
+    state: str
+    signature: str
+    upload: str | None
+    files: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`started` in seconds since the epoch; `summary` is None for a run that was killed or still goes on."""
+
+    started: float
+    sources: list[str]
+    summary: dict[str, Any] | None
+
+
+def signature(slide: Slide) -> str:
+    """Changes whenever a file of the slide does: names, sizes and mtimes, hashed."""
+    text = json.dumps(sorted((f.path, f.size, f.mtime_ns) for f in slide.files))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Journal:
+    """Calls run one after the other in a thread of their own. Raises UsageError when the file cannot be used."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "journal.sqlite"
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Made by us before SQLite does, so that it is never readable by others, not even for a moment.
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(self.file, check_same_thread=False, timeout=30, isolation_level=None)
+            self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(
+                f"cannot use the journal {self.file} ({error}); name another folder with --state-dir"
+            ) from None
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise UsageError(f"the journal {self.file} was written by a newer pmarep; update this one")
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Any:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+        self._db.close()
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        # Shielded: a row that describes what the server has acknowledged is written even if the run is being stopped.
+        try:
+            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
+        except sqlite3.Error as error:
+            raise JournalError(f"cannot use the journal {self.file} ({error}); is its disk full?") from None
+
+    # Slides
+
+    async def entry(self, place: Place) -> Entry | None:
+        def work() -> Entry | None:
+            row = self._db.execute(
+                "SELECT state, signature, upload FROM slide WHERE server = ? AND path = ?", (place.server, place.path)
+            ).fetchone()
+            if row is None:
+                return None
+            files = self._db.execute(
+                "SELECT file FROM file WHERE server = ? AND path = ?", (place.server, place.path)
+            ).fetchall()
+            return Entry(row[0], row[1], row[2], frozenset(name for (name,) in files))
+
+        return await self._do(work)
+
+    async def sending(self, place: Place, signature: str, upload: str) -> None:
+        """An upload was announced (`upload`: JSON); whatever was known of the place before is forgotten."""
+        await self._put(place, SENDING, signature, upload)
+
+    async def file_sent(self, place: Place, file: str) -> None:
+        """The server has acknowledged one whole file."""
+
+        def work() -> None:
+            self._db.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?)", (place.server, place.path, file))
+
+        await self._do(work)
+
+    async def sent(self, place: Place, signature: str) -> None:
+        """The slide is at the site, whole and verified."""
+        await self._put(place, SENT, signature, None)
+
+    async def forget(self, place: Place) -> None:
+        def work() -> None:
+            self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
+
+        await self._do(work)
+
+    async def _put(self, place: Place, state: str, signature: str, upload: str | None) -> None:
+        def work() -> None:
+            with self._transaction():
+                self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
+                self._db.execute(
+                    "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?)",
+                    (place.server, place.path, state, signature, upload, time.time()),
+                )
+
+        await self._do(work)
+
+    async def unfinished(self) -> list[Place]:
+        """Slides of which something may be at a server, but not all."""
+        rows = await self._do(
+            lambda: self._db.execute(
+                "SELECT server, path FROM slide WHERE state = ? ORDER BY server, path", (SENDING,)
+            ).fetchall()
+        )
+        return [Place(*row) for row in rows]
+
+    # Runs
+
+    async def run_started(self, sources: list[str]) -> int:
+        def work() -> int:
+            cursor = self._db.execute(
+                "INSERT INTO run (started, sources) VALUES (?, ?)", (time.time(), json.dumps(sources))
+            )
+            self._db.execute("DELETE FROM run WHERE id <= ?", ((cursor.lastrowid or 0) - 1000,))
+            return cursor.lastrowid or 0
+
+        return await self._do(work)
+
+    async def run_finished(self, run: int, summary: dict[str, Any]) -> None:
+        await self._do(
+            lambda: self._db.execute("UPDATE run SET summary = ? WHERE id = ?", (json.dumps(summary), run)) and None
+        )
+
+    async def runs(self, count: int) -> list[Run]:
+        """The last runs, newest first."""
+        rows = await self._do(
+            lambda: self._db.execute(
+                "SELECT started, sources, summary FROM run ORDER BY id DESC LIMIT ?", (count,)
+            ).fetchall()
+        )
+        return [Run(row[0], json.loads(row[1]), json.loads(row[2]) if row[2] else None) for row in rows]
