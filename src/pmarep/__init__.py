@@ -1,7 +1,20 @@
 """pmarep replicates whole-slide images to many PMA.core servers at once.
 
-Everything a Python program needs is here; see `replicate`. Names are loaded when they are first used, so that
-`pmarep --help` does not pay for HTTP and databases.
+    import asyncio, os, pathlib
+    import pmarep
+
+    book = pmarep.SiteBook.load(pathlib.Path("sites.toml"))
+    summary = asyncio.run(
+        pmarep.replicate(
+            pmarep.Options(sources=(pathlib.Path("cases"),)),
+            book.resolve(["tokyo", "saopaulo"]),
+            passwords=pmarep.Credentials(os.environ),
+            state_dir=pathlib.Path("state"),
+            listener=print,
+        )
+    )
+
+Names are loaded when they are first used, so that `pmarep --help` does not pay for HTTP and databases.
 """
 
 from __future__ import annotations
@@ -12,16 +25,50 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .errors import PmarepError
+    from . import events
+    from .engine import Existing, Options, Verify, replicate
+    from .errors import ConfigError, CredentialsError, PmarepError, SourceError, TargetBusyError, UsageError
+    from .pmacore import PmaCore, PmaCoreError
+    from .sites import Credentials, Site, SiteBook
+    from .slides import LeftOut, Slide, SlideFile, find_slides
 
 _HOMES = {
-    "PmarepError": "errors",
+    "events": (),
+    "engine": ("Existing", "Options", "Verify", "replicate"),
+    "errors": ("ConfigError", "CredentialsError", "PmarepError", "SourceError", "TargetBusyError", "UsageError"),
+    "pmacore": ("PmaCore", "PmaCoreError"),
+    "sites": ("Credentials", "Site", "SiteBook"),
+    "slides": ("LeftOut", "Slide", "SlideFile", "find_slides"),
 }
 
-__all__ = ["PmarepError", "__version__"]
+__all__ = [
+    "ConfigError",
+    "Credentials",
+    "CredentialsError",
+    "Existing",
+    "LeftOut",
+    "Options",
+    "PmaCore",
+    "PmaCoreError",
+    "PmarepError",
+    "Site",
+    "SiteBook",
+    "Slide",
+    "SlideFile",
+    "SourceError",
+    "TargetBusyError",
+    "UsageError",
+    "Verify",
+    "__version__",
+    "events",
+    "find_slides",
+    "replicate",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    for home, names in _HOMES.items():
+        if name == home or name in names:
+            module = import_module(f".{home}", __name__)
+            return module if name == home else getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from ..version import __version__
 from .push import push
 from .sandbox import sandbox
 from .sites import sites
 from .slides import slides
+from .status import status
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pmarep {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="pmarep",
@@ -16,7 +27,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Replicate whole-slide images to many PMA.core servers at once: chunked, resumable, verified.",
 )
+
+
+@app.callback()
+def pmarep(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 app.add_typer(sites, name="sites")
 app.command("push")(push)
 app.command("slides")(slides)
+app.command("status")(status)
 app.command("sandbox")(sandbox)

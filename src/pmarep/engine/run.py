@@ -42,7 +42,8 @@ async def replicate(
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
     run = _Run(options, sites, Sessions(passwords, Retry()), listener, clock or Clock())
-    with hold(state_dir / "locks", [(site.name, site.place) for site in sites]):
+    # A dry run changes nothing, so it may look while another run sends.
+    with hold(state_dir / "locks", [] if options.dry_run else [(site.name, site.place) for site in sites]):
         await run.sessions.check_passwords(sites)
         journal = Journal(state_dir)
         try:
@@ -66,7 +67,8 @@ class _Run:
         self.started = clock.monotonic()
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
-        number = await journal.run_started([str(source) for source in self.options.sources])
+        dry = self.options.dry_run
+        number = None if dry else await journal.run_started([str(source) for source in self.options.sources])
         scan = asyncio.create_task(self.catalogue.scan(self._left_out))
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -79,7 +81,8 @@ class _Run:
         finally:
             await _cancel([scan, stopped])
         summary = self._summary(workers, interrupted)
-        await journal.run_finished(number, summary.to_dict())
+        if number is not None:
+            await journal.run_finished(number, summary.to_dict())
         self.listener(summary)
         return summary
 
