@@ -1,0 +1,197 @@
+"""The HTTP face: which call goes where, who may make it, and how a refusal looks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from . import transfer
+from .core import Core
+from .exchange import ABORT, Dropped, Exchange
+from .faults import Faults, iis_page
+from .names import Refusal
+from .pace import Pacer
+from .requests import Query, RequestLog, label
+
+_log = logging.getLogger(__name__)
+_LARGEST_JSON = 64 << 20  # an announcement of some 100,000 files
+
+Call = Callable[[Core, Callable[[str], Any]], Any]
+
+# api/json/*, by lower-case name: IIS does not care about case and the official client calls `getfilenames`.
+_PUBLIC: dict[str, Call] = {
+    "getversioninfo": lambda core, _: core.settings.version,
+    "getbuildrevision": lambda _, __: "sandbox",
+    "islite": lambda _, __: False,  # PMA.start answers true; that is how clients notice it
+    "ping": lambda core, get: core.sessions.is_open(get("sessionid")),
+    "deauthenticate": lambda core, get: core.log_out(get("sessionid")),
+}
+_READING: dict[str, Call] = {
+    "getrootdirectories": lambda core, _: core.root_directories(),
+    "getdirectories": lambda core, get: core.directories(get("path")),
+    "getfiles": lambda core, get: core.files(get("path")),
+    "getfilenames": lambda core, get: core.filenames(get("pathoruid")),
+    "getimageinfo": lambda core, get: core.image_info(get("pathoruid")),
+    "getfingerprint": lambda core, get: core.fingerprint(get("pathoruid")),
+}
+_WRITING: dict[str, Call] = {
+    "createdirectory": lambda core, get: core.create_directory(get("path")),
+    "deleteslide": lambda core, get: core.delete_slide(get("path")),
+}
+
+
+class App:
+    """The ASGI application of one sandbox."""
+
+    def __init__(self, core: Core, faults: Faults, log: RequestLog) -> None:
+        self._core = core
+        self._faults = faults
+        self._log = log
+        rate = core.settings.rate
+        self._pacer = Pacer(rate) if rate else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("a sandbox speaks HTTP only")
+        base = self._core.settings.path
+        inside = scope["path"].startswith(base)
+        path = label(scope["path"].removeprefix(base) if inside else scope["path"], scope["query_string"])
+        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self._pacer)
+        with self._log.running():
+            try:
+                await self._run(exchange, inside)
+            except (Dropped, ClientDisconnect):
+                pass
+            finally:
+                exchange.log()
+
+    async def _run(self, exchange: Exchange, inside: bool) -> None:
+        await exchange.begin()
+        await asyncio.sleep(self._core.settings.latency + exchange.delay)
+        if exchange.end_sessions:
+            self._core.sessions.end_all()
+        fault = exchange.answer
+        if fault is not None:
+            response: Response = Response(fault.body, fault.status, dict(fault.headers), fault.content_type)
+        elif inside:
+            response = await self._answer(exchange)
+        else:
+            response = _no_such_page()
+        await response(exchange.scope, exchange.receive, exchange.send)
+        if fault is not None and fault.hang_up:
+            exchange.scope[ABORT]()
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        """Handle a request below the base path, without an exception but for a lost connection."""
+        route = exchange.scope["path"].removeprefix(self._core.settings.path).rstrip("/").split("/")
+        match [part.lower() for part in route]:
+            case ["api", "json", name]:
+                return await self._guarded(self._api(exchange, name), self._api_refusal)
+            case ["transfer", *rest]:
+                return await self._guarded(self._transfer(exchange, rest), _transfer_refusal)
+        return _no_such_page()
+
+    async def _guarded(self, handling: Any, refusal_shape: Callable[[Refusal], Response]) -> Response:
+        try:
+            answer: Response = await handling
+        except Refusal as refusal:
+            return refusal_shape(refusal)
+        except (Dropped, ClientDisconnect):
+            raise
+        except OSError as error:  # a full disk, a name too long for the host
+            return refusal_shape(Refusal(f"The file system refused: {error.strerror}", status=500))
+        except Exception:
+            _log.exception("the sandbox has a bug")  # without the URL: the session stands in it
+            return refusal_shape(Refusal("Internal error of the sandbox; its log says more", status=500))
+        return answer
+
+    async def _api(self, exchange: Exchange, name: str) -> Response:
+        method = exchange.scope["method"]
+        core = self._core
+        if name == "authenticate":
+            if method != ("POST" if core.settings.login_by_post else "GET"):
+                return _wrong_method()
+            get = (await _json_body(exchange) if method == "POST" else Query(exchange.scope["query_string"])).get
+            return self._json(core.log_in(get("username"), get("password")))
+        if name in _WRITING:
+            if method != "POST":
+                return _wrong_method()
+            get = (await _json_body(exchange)).get
+        elif name in _PUBLIC or name in _READING:
+            if method != "GET":
+                return _wrong_method()
+            get = Query(exchange.scope["query_string"]).get
+        else:
+            return _no_such_page()
+        if name not in _PUBLIC:
+            core.sessions.check(get("sessionid"))
+        call = _PUBLIC.get(name) or _READING.get(name) or _WRITING[name]
+        return self._json(await asyncio.to_thread(call, core, get))
+
+    async def _transfer(self, exchange: Exchange, rest: list[str]) -> Response:
+        method = exchange.scope["method"]
+        query = Query(exchange.scope["query_string"])
+        self._core.sessions.check(query.get("sessionid"))
+        match method, rest:
+            case "POST", ["upload"]:
+                body = await _json_body(exchange)
+                return JSONResponse(await asyncio.to_thread(transfer.announce, self._core, body))
+            case "POST", ["upload", upload_id]:
+                return await transfer.receive(self._core, exchange, query, upload_id)
+            case "GET", ["upload", upload_id]:
+                return JSONResponse(await asyncio.to_thread(self._core.upload_status, upload_id))
+            case "GET", ["download"]:
+                return await transfer.download(self._core, query)
+            case _, ["upload"] | ["upload", _] | ["download"]:
+                return _wrong_method()
+        return _no_such_page()
+
+    def _json(self, answer: Any) -> Response:
+        return JSONResponse({"d": answer} if self._core.settings.wrap_answers else answer)
+
+    def _api_refusal(self, refusal: Refusal) -> Response:
+        return JSONResponse({"Code": refusal.code, "Message": str(refusal)}, self._core.settings.refusal_status)
+
+
+async def _json_body(exchange: Exchange) -> dict[str, Any]:
+    """The object that was sent, its keys in lower case: clients write them in either case."""
+    kind = dict(exchange.scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise Refusal("The Content-Type has to be application/json", status=415)
+    body = bytearray()
+    more = True
+    while more:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message["more_body"]
+        body += message["body"]
+        if len(body) > _LARGEST_JSON:
+            raise Refusal("The JSON is too long", status=413)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal("The body is not JSON") from None
+    if not isinstance(value, dict):
+        raise Refusal("The body is not a JSON object")
+    return {key.lower(): item for key, item in value.items()}
+
+
+def _transfer_refusal(refusal: Refusal) -> Response:
+    """ASP.NET's way: the general part in Message, what happened in ExceptionMessage."""
+    return JSONResponse({"Message": "An error has occurred.", "ExceptionMessage": str(refusal)}, refusal.status)
+
+
+def _no_such_page() -> Response:
+    return HTMLResponse(iis_page("404 - File or directory not found."), 404)
+
+
+def _wrong_method() -> Response:
+    return HTMLResponse(iis_page("405 - HTTP verb used to access this page is not allowed."), 405)

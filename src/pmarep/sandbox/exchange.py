@@ -1,0 +1,121 @@
+"""One request and its answer on their way through: counted, slowed down, cut off, logged."""
+
+from __future__ import annotations
+
+from starlette.types import Message, Receive, Scope, Send
+
+from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, SlowRead
+from .pace import Pacer
+from .requests import LoggedRequest, RequestLog
+
+ABORT = "pmarep.abort"  # scope key: cuts the TCP connection; set by server.Connection
+
+
+class Dropped(Exception):
+    """The connection was cut on purpose; there is nobody to answer."""
+
+
+class Exchange:
+    """Wraps `receive` and `send` of one request, with what befalls it."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        path: str,
+        log: RequestLog,
+        faults: Faults,
+        pacer: Pacer | None,
+    ) -> None:
+        self.scope = scope
+        self.path = path
+        self.received = 0
+        self.file_bytes = 0
+        self._receive = receive
+        self._send = send
+        self._log = log
+        self._logged = False
+        self._sent = 0
+        self._status = 0
+        self._pacers = [pacer] if pacer else []
+        self._holds: list[Hold] = []
+        self._drop_at: int | None = None
+        self._drop_answer = False
+        self.answer: Answer | None = None
+        self.end_sessions = False
+        self.delay = 0.0
+        self.corrupt_at: list[int] = []
+        for action in faults.actions(scope["method"], path):
+            match action:
+                case Answer():
+                    self.answer = action
+                case Drop(after_bytes=None):
+                    self._drop_answer = True
+                case Drop(after_bytes=count):
+                    self._drop_at = count
+                case EndSession():
+                    self.end_sessions = True
+                case Delay(seconds=seconds):
+                    self.delay += seconds
+                case SlowRead(bytes_per_second=rate):
+                    self._pacers.append(Pacer(rate))
+                case Corrupt(offset=offset):
+                    self.corrupt_at.append(offset)
+                case Hold():
+                    self._holds.append(action)
+
+    async def begin(self) -> None:
+        """What happens before a request is handled at all."""
+        if self._drop_at == 0:
+            await self.drop()
+        await self._hold()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            count = len(message["body"])
+            self.received += count
+            await self._pass(count, self.received)
+            await self._hold()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            if self._drop_answer:
+                self._status = 0
+                await self.drop()
+            self.log()
+        else:
+            count = len(message.get("body", b""))
+            self._sent += count
+            await self._pass(count, self._sent)
+        await self._send(message)
+
+    async def drop(self) -> None:
+        """Cut the connection, and wait until it is: uvicorn must not try to answer."""
+        self.log()
+        self.scope[ABORT]()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        raise Dropped
+
+    def log(self) -> None:
+        """Put the request into the log, once: before its answer goes out, so that whoever has the answer finds it."""
+        if not self._logged:
+            self._logged = True
+            entry = LoggedRequest(self.scope["method"], self.path, self._status, self.received, self.file_bytes)
+            self._log.add(entry)
+
+    async def _pass(self, count: int, total: int) -> None:
+        for pacer in self._pacers:
+            await pacer.take(count)
+        if self._drop_at is not None and total >= self._drop_at:
+            await self.drop()
+
+    async def _hold(self) -> None:
+        for hold in [hold for hold in self._holds if self.received >= hold.after_bytes]:
+            self._holds.remove(hold)
+            await hold.wait()

@@ -1,0 +1,189 @@
+"""What can go wrong, on purpose: rules that say for which requests, and actions that say what.
+
+    sandbox.faults.add(Answer.iis(503), path="transfer/Upload/.*path=.*Data0001", times=2)
+    sandbox.faults.add(Drop(after_bytes=1_000_000), method="POST", path="transfer/Upload/[0-9]+")
+
+Rules can be added and removed from any thread while the server runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_IIS_PAGE = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">
+<html xmlns="http://www.w3.org/1999/xhtml"><head><title>{title}</title></head>
+<body><div id="header"><h1>Server Error</h1></div>
+<div id="content"><fieldset><h2>{title}</h2></fieldset></div></body></html>
+"""
+
+
+def iis_page(title: str) -> str:
+    """What IIS itself says when a request never reaches PMA.core."""
+    return _IIS_PAGE.format(title=title)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer at once with this, instead of handling the request.
+
+    The rest of the request's body is read and thrown away, unless `hang_up`: then the connection is cut right after the
+    answer, as IIS does with bodies that it does not want to read.
+    """
+
+    status: int
+    body: str | bytes = ""
+    content_type: str = "application/json; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang_up: bool = False
+
+    @classmethod
+    def iis(cls, status: int, title: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+        """An HTML page of IIS."""
+        page = iis_page(title or f"{status} - The service is unavailable.")
+        return cls(status, page, "text/html", headers or {})
+
+    @classmethod
+    def refusal(cls, message: str, code: int = 1, status: int = 200) -> Answer:
+        """`{"Code", "Message"}`, as PMA.core refuses."""
+        return cls(status, json.dumps({"Code": code, "Message": message}))
+
+    @classmethod
+    def aspnet(cls, message: str, status: int = 500) -> Answer:
+        """`{"Message", "ExceptionMessage"}`, as the transfer part refuses."""
+        return cls(status, json.dumps({"Message": "An error has occurred.", "ExceptionMessage": message}))
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Cut the connection when so many bytes of a body have passed, in either direction; 0: before anything is handled.
+
+    None: handle the request wholly and cut the connection instead of answering: done, but nobody knows.
+    """
+
+    after_bytes: int | None = 0
+
+
+@dataclass(frozen=True)
+class EndSession:
+    """End all sessions before the request is handled, as an IIS recycle does."""
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Wait so long before the request is handled."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SlowRead:
+    """Read the request's body no faster than this."""
+
+    bytes_per_second: float
+
+
+@dataclass(frozen=True)
+class Corrupt:
+    """Flip the bits of one byte of an uploaded file when it is stored, without telling."""
+
+    offset: int = 0
+
+
+class Hold:
+    """Stop when `after_bytes` of a request's body have arrived, until `release()`: for tests that act in the middle.
+
+    `reached` is set when the first request stands there.
+    """
+
+    def __init__(self, after_bytes: int = 0) -> None:
+        self.after_bytes = after_bytes
+        self.reached = threading.Event()
+        self._lock = threading.Lock()
+        self._released = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    def release(self) -> None:
+        with self._lock:
+            self._released = True
+            waiting, self._waiting = self._waiting, []
+        for loop, event in waiting:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    async def wait(self) -> None:
+        event = asyncio.Event()
+        with self._lock:
+            if self._released:
+                return
+            self._waiting.append((asyncio.get_running_loop(), event))
+        self.reached.set()
+        await event.wait()
+
+
+Action = Answer | Drop | EndSession | Delay | SlowRead | Corrupt | Hold
+
+
+@dataclass(eq=False)
+class Rule:
+    """Which requests an action befalls. `seen` counts the requests that matched, `hits` those that were hit."""
+
+    action: Action
+    method: str | None
+    path: re.Pattern[str]
+    after: int
+    times: int | None
+    seen: int = 0
+    hits: int = 0
+
+    def applies(self, method: str, path: str) -> bool:
+        if (self.method and self.method != method) or not self.path.search(path):
+            return False
+        self.seen += 1
+        if self.seen <= self.after or (self.times is not None and self.hits >= self.times):
+            return False
+        self.hits += 1
+        return True
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._lock = threading.Lock()
+
+    def add(
+        self, action: Action, *, method: str | None = None, path: str = "", after: int = 0, times: int | None = None
+    ) -> Rule:
+        """Let `action` happen to requests whose path matches the regex `path` somewhere, ignoring case.
+
+        The path is that of the request log: relative to the base URL, with `?path=...` decoded. The first `after`
+        matching requests are spared; then `times` are hit (None: all).
+        """
+        rule = Rule(action, method, re.compile(path, re.IGNORECASE), after, times)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def remove(self, rule: Rule) -> None:
+        with self._lock:
+            self._rules.remove(rule)
+
+    def clear(self) -> None:
+        """Forget all rules, and let go of all that hold."""
+        with self._lock:
+            rules, self._rules = self._rules, []
+        for rule in rules:
+            if isinstance(rule.action, Hold):
+                rule.action.release()
+
+    def actions(self, method: str, path: str) -> list[Any]:
+        """What befalls this request. Counts it."""
+        with self._lock:
+            return [rule.action for rule in self._rules if rule.applies(method, path)]

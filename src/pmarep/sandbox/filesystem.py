@@ -1,0 +1,206 @@
+"""A root-directory on a file system, as Windows would keep it: names match ignoring case."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .ledger import Digests
+from .names import NotFound, Parts, Refusal, check_windows_name, fold, join
+from .storage import StoredFile, UploadType
+
+if TYPE_CHECKING:
+    from .uploads import AnnouncedFile, Upload
+
+
+class FileSystemStorage:
+    """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete."""
+
+    kind = UploadType.FileSystem
+
+    def __init__(self, name: str, base: Path, incoming: Path, digests: Digests, *, discard: bool) -> None:
+        self.name = name
+        self._base = base
+        self._incoming = incoming
+        self._digests = digests
+        self._discard = discard
+        self._lock = threading.Lock()  # makes "look, then create" one step
+        base.mkdir(parents=True, exist_ok=True)
+        incoming.mkdir(parents=True, exist_ok=True)
+
+    def check_name(self, name: str) -> None:
+        check_windows_name(name)
+
+    def folders(self, folder: Parts) -> list[Parts]:
+        where, spelled = self._existing_folder(folder)
+        return [(*spelled, entry.name) for entry in _scan(where) if entry.is_dir()]
+
+    def files(self, folder: Parts) -> list[StoredFile]:
+        where, spelled = self._existing_folder(folder)
+        return [_stored(entry, spelled) for entry in _scan(where) if entry.is_file()]
+
+    def files_below(self, folder: Parts) -> Iterator[StoredFile]:
+        waiting = [folder] if self.has_folder(folder) else []
+        while waiting:
+            current = waiting.pop()
+            yield from self.files(current)
+            waiting += self.folders(current)
+
+    def find(self, path: Parts) -> StoredFile | None:
+        where = self._locate(path)
+        if where is None or not where.is_file():
+            return None
+        stat = where.stat()
+        return StoredFile(where.relative_to(self._base).parts, stat.st_size, stat.st_mtime_ns)
+
+    def has_folder(self, folder: Parts) -> bool:
+        where = self._locate(folder)
+        return where is not None and where.is_dir()
+
+    def make_folder(self, folder: Parts) -> None:
+        if not folder:
+            raise Refusal(f"{self.name} exists already")
+        check_windows_name(folder[-1])
+        with self._lock:
+            parent, _ = self._existing_folder(folder[:-1])
+            if self._locate(folder) is not None:
+                raise Refusal(f"{join(self.name, *folder)} exists already")
+            (parent / folder[-1]).mkdir()
+
+    def check_free(self, folder: Parts, files: list[AnnouncedFile]) -> None:
+        ways = {folder + file.parts[:depth] for file in files for depth in range(1, len(file.parts))}
+        for way in ways:
+            if self.find(way) is not None:
+                raise Refusal(f"{join(self.name, *way)} is a file, so nothing can lie below it")
+        there = {way for way in ways if self.has_folder(way)} | {folder}
+        for path in (folder + file.parts for file in files):
+            if path[:-1] in there and self.has_folder(path):
+                raise Refusal(f"{join(self.name, *path)} is a folder")
+
+    def destinations(self, _upload: Upload) -> dict[str, Any]:
+        """None: a FileSystem upload is POSTed to PMA.core itself (protocol.md, 2a)."""
+        return {"Urls": None}
+
+    def delete(self, files: list[StoredFile]) -> None:
+        folders = set()
+        for file in files:
+            where = self._base.joinpath(*file.path)
+            where.unlink()
+            self._digests.forget(where)
+            own = range(len(files[-1].path), len(file.path))  # below the folder of the main file
+            folders |= {self._base.joinpath(*file.path[:depth]) for depth in own}
+        for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def sha256(self, file: StoredFile) -> bytes:
+        where = self._base.joinpath(*file.path)
+        known = self._digests.get(where, file)
+        if known is None:
+            if self._discard:
+                raise Refusal("This sandbox runs with --discard and has never seen this file", status=500)
+            with where.open("rb") as stream:
+                known = hashlib.file_digest(stream, "sha256").digest()
+            self._digests.put(where, file, known)
+        return known
+
+    def read(self, file: StoredFile) -> Path:
+        if self._discard:
+            raise Refusal("This sandbox runs with --discard: it has no bytes to give back", status=500)
+        return self._base.joinpath(*file.path)
+
+    def receive(self) -> Incoming:
+        """A place for the bytes of one request. Nothing is visible before `keep`."""
+        return Incoming(self._incoming, discard=self._discard)
+
+    def keep(self, incoming: Incoming, path: Parts) -> StoredFile:
+        """Move a complete file to its place, replacing one that is there; sub-folders of the slide are made."""
+        incoming.close()
+        with self._lock:
+            where = self._locate(path) or self._make_way(path)
+            incoming.path.replace(where)
+            stat = where.stat()
+            stored = StoredFile(where.relative_to(self._base).parts, stat.st_size, stat.st_mtime_ns)
+            self._digests.put(where, stored, incoming.sha256.digest())
+        return stored
+
+    def _make_way(self, path: Parts) -> Path:
+        current = self._base
+        for depth in range(1, len(path)):
+            existing = self._locate(path[:depth])
+            current = existing or current / path[depth - 1]
+            if existing is None:
+                current.mkdir()
+        return current / path[-1]
+
+    def _existing_folder(self, folder: Parts) -> tuple[Path, Parts]:
+        where = self._locate(folder)
+        if where is None or not where.is_dir():
+            raise NotFound(f"The folder {join(self.name, *folder)} does not exist")
+        return where, where.relative_to(self._base).parts
+
+    def _locate(self, path: Parts) -> Path | None:
+        """What lies at a path, ignoring case: Windows does."""
+        current = self._base
+        for part in path:
+            child = current / part
+            if not os.path.lexists(child):
+                try:
+                    names = os.listdir(current)  # noqa: PTH208 - three times as fast, and needed often
+                except OSError:
+                    return None
+                wanted = fold(part)
+                spelled = next((name for name in names if fold(name) == wanted), None)
+                if spelled is None:
+                    return None
+                child = current / spelled
+            current = child
+        return current
+
+
+class Incoming:
+    """The bytes of one request on their way to the disk. Used by one thread at a time.
+
+    The hash is taken while the bytes pass: SHA-256 runs at 1.8 GB/s beside the event loop (hashlib releases the GIL).
+    """
+
+    def __init__(self, folder: Path, *, discard: bool) -> None:
+        handle, name = tempfile.mkstemp(suffix=".part", dir=folder)
+        self.path = Path(name)
+        self.sha256 = hashlib.sha256()
+        self._discard = discard
+        self._size = 0
+        self._file = os.fdopen(handle, "wb", buffering=0)
+
+    def write(self, chunks: list[bytes]) -> None:
+        # Joined first: each call that lets go of the GIL has to win it back from the event loop, which costs far more
+        # than a copy in memory (170 against 400 to 560 MB/s into tmpfs).
+        block = memoryview(b"".join(chunks))
+        self.sha256.update(block)
+        self._size += len(block)
+        while block and not self._discard:
+            block = block[self._file.write(block) :]
+
+    def close(self) -> None:
+        if self._discard and not self._file.closed:
+            self._file.truncate(self._size)
+        self._file.close()
+
+    def throw_away(self) -> None:
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _scan(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: fold(entry.name))
+
+
+def _stored(entry: os.DirEntry[str], folder: Parts) -> StoredFile:
+    stat = entry.stat()
+    return StoredFile((*folder, entry.name), stat.st_size, stat.st_mtime_ns)

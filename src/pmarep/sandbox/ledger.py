@@ -1,0 +1,71 @@
+"""What a sandbox remembers when it is restarted: `.sandbox/ledger.jsonl` in the data folder, one fact a line."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .storage import StoredFile
+
+
+class Ledger:
+    """Append-only; a last line cut by a crash is ignored."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._lock = threading.Lock()
+        old = path.read_bytes() if path.exists() else b""
+        self._file = path.open("ab")
+        if old and not old.endswith(b"\n"):
+            self._file.write(b"\n")
+
+    def facts(self) -> Iterator[dict[str, Any]]:
+        for line in self._path.read_bytes().splitlines():
+            try:
+                fact = json.loads(line)
+            except ValueError:
+                continue
+            yield fact
+
+    def write(self, fact: dict[str, Any]) -> None:
+        line = json.dumps(fact, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            self._file.write(line)
+            self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Digests:
+    """SHA-256 of files, valid as long as size and time of change are the same.
+
+    Kept in the ledger because with --discard the bytes are gone: there the hash is all that a fingerprint can use.
+    """
+
+    def __init__(self, ledger: Ledger, data: Path) -> None:
+        self._ledger = ledger
+        self._data = data
+        self._known: dict[str, tuple[int, int, bytes]] = {}
+        for fact in ledger.facts():
+            if "sha256" in fact:
+                self._known[fact["file"]] = (fact["size"], fact["mtime_ns"], bytes.fromhex(fact["sha256"]))
+
+    def get(self, where: Path, file: StoredFile) -> bytes | None:
+        size, mtime_ns, digest = self._known.get(self._key(where), (-1, -1, b""))
+        return digest if (size, mtime_ns) == (file.size, file.mtime_ns) else None
+
+    def put(self, where: Path, file: StoredFile, digest: bytes) -> None:
+        key = self._key(where)
+        self._known[key] = (file.size, file.mtime_ns, digest)
+        self._ledger.write({"file": key, "size": file.size, "mtime_ns": file.mtime_ns, "sha256": digest.hex()})
+
+    def forget(self, where: Path) -> None:
+        self._known.pop(self._key(where), None)
+
+    def _key(self, where: Path) -> str:
+        return where.relative_to(self._data).as_posix()

@@ -1,0 +1,95 @@
+"""Names, virtual paths and the refusals they can meet.
+
+PMA.core runs on Windows: names match ignoring case, and some names cannot exist there. A name that is accepted is kept
+as it was sent, NFC or NFD: NTFS does not normalise either.
+"""
+
+from __future__ import annotations
+
+import re
+
+Parts = tuple[str, ...]
+
+_FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f]')
+_DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(?:\..*)?", re.IGNORECASE)
+_LONGEST = 255  # UTF-16 units in one name on NTFS
+
+
+class Refusal(Exception):
+    """The server's "no", with what a client is told.
+
+    `status` is the HTTP status of a refused transfer/* call; api/json/* calls answer with the status of the settings
+    and `code` (protocol.md, "Answers and errors").
+    """
+
+    def __init__(self, message: str, *, status: int = 400, code: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class SessionRefused(Refusal):
+    """No session, or one that has ended."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid session ID", status=401, code=401)
+
+
+class NotFound(Refusal):
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=404, code=404)
+
+
+def fold(name: str) -> str:
+    """A name as Windows compares it: upper case, character by character.
+
+    NTFS's table knows no ß -> SS, and leaves alone what does not come back (ı, ſ): so neither `casefold` nor `upper`.
+    """
+    if name.isascii():
+        return name.upper()
+    return "".join(upper if len(upper := c.upper()) == 1 and upper.lower() == c else c for c in name)
+
+
+def fold_parts(parts: Parts) -> Parts:
+    return tuple(fold(part) for part in parts)
+
+
+def check_windows_name(name: str) -> None:
+    """Raise Refusal for a name that no Windows file system could store."""
+    if not name:
+        raise Refusal("A name is empty")
+    bad = _FORBIDDEN.search(name)
+    if bad:
+        raise Refusal(f"The name {name!r} contains {bad[0]!r}, which Windows does not allow")
+    if name.endswith((".", " ")):
+        raise Refusal(f"The name {name!r} ends with a dot or a space, which Windows does not allow")
+    if _DEVICES.fullmatch(name):
+        raise Refusal(f"The name {name!r} is reserved by Windows")
+    try:
+        units = len(name.encode("utf-16-le")) // 2
+    except UnicodeEncodeError:
+        raise Refusal(f"The name {name!r} is not valid Unicode") from None
+    if units > _LONGEST:
+        raise Refusal(f"The name {name[:40]!r}... is longer than {_LONGEST} characters")
+
+
+def split_path(path: object, what: str) -> Parts:
+    """The parts of a `/`-separated path, none of which leads anywhere but down. Raises Refusal.
+
+    Refused here, for every kind of root-directory: absolute paths, backslashes (also UNC), drive letters, `.` and `..`,
+    empty parts, control characters.
+    """
+    if not isinstance(path, str) or not path:
+        raise Refusal(f"{what} is missing")
+    if "\\" in path:
+        raise Refusal(f"{what} {path!r} contains a backslash; use /")
+    if re.search(r"[\x00-\x1f\x7f]", path):
+        raise Refusal(f"{what} {path!r} contains a control character")
+    parts = tuple(path.split("/"))
+    if re.match(r"[A-Za-z]:", parts[0]) or any(part in ("", ".", "..") for part in parts):
+        raise Refusal(f"{what} {path!r} is not a plain relative path")
+    return parts
+
+
+def join(*parts: str) -> str:
+    return "/".join(parts)

@@ -1,0 +1,63 @@
+"""What a sandbox can be told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pmarep.errors import UsageError
+
+from .names import Refusal, check_windows_name
+
+# The first version whose `authenticate` takes POST (protocol.md, "Sessions"): older ones know only GET.
+FIRST_POST_LOGIN = (2, 0, 0, 1836)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One stand-in server. Sizes in bytes, rates in bytes/s, durations in seconds.
+
+    `data` holds one folder per root-directory, and `.sandbox/` with what the server remembers.
+    """
+
+    data: Path
+    password: str = field(repr=False)
+    user: str = "seeder"
+    roots: tuple[str, ...] = ("Slides",)
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: a free one
+    path: str = "/"  # path of the base URL, e.g. /core/; IIS knows nothing outside it
+    version: str = "3.0.3.2222"
+    wrap_answers: bool = False  # {"d": answer}, as old servers do
+    refusal_status: int = 200  # status of refused api/json/* calls: 200 or not, clients have seen both
+    upload_type_name: bool = False  # "FileSystem" instead of 0 as UploadType
+    session_seconds: float | None = None  # a session not used for so long ends
+    max_request: int | None = None  # IIS's limit on a request's body; real ones stand at 4 GiB at most
+    forget_uploads: bool = False  # a started server does not know the uploads announced before
+    discard: bool = False  # keep sizes and hashes, not the bytes
+    rate: float | None = None  # of the whole server, both directions together
+    latency: float = 0.0  # before each request is handled
+
+    def __post_init__(self) -> None:
+        path = "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/"
+        object.__setattr__(self, "path", path)
+        if not self.roots:
+            raise UsageError("a sandbox needs a root-directory; name one with --root")
+        folded = [root.upper() for root in self.roots]
+        if len(set(folded)) != len(folded):
+            raise UsageError("root-directory names are unique without regard to case; give each another name")
+        for root in self.roots:
+            try:
+                check_windows_name(root)
+            except Refusal as refusal:
+                raise UsageError(f"{root!r} cannot be a root-directory: {refusal}") from refusal
+            if root.startswith("."):
+                raise UsageError(
+                    f"{root!r} cannot be a root-directory: names with a dot in front are the sandbox's own"
+                )
+
+    @property
+    def login_by_post(self) -> bool:
+        """Whether `authenticate` is POST (new) or GET (before 2.0.0.1836); never both, so that a client has to know."""
+        numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
+        return numbers >= FIRST_POST_LOGIN

@@ -1,0 +1,199 @@
+"""Which files are slides, which belong to them, and whether a slide can be read.
+
+PMA.core knows the vendors' formats; the stand-in goes by what was announced together, and by the conventions of
+protocol.md ("What makes up a slide") for files that somebody put into the data folder by hand.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+from .names import NotFound, Parts, Refusal, fold, fold_parts, join
+from .storage import Storage, StoredFile
+from .uploads import AnnouncedFile, Upload, Uploads
+
+_SINGLE = (
+    "tif tiff jpeg jpg jp2 png ndpi dcm svs scn svslide lif zvi czi lsm nd2 mds zif sws qptiff tmap jxr kfb isyntax "
+    "rts bif oir szi mdsx cws tf2 tf8 btf"
+)
+_SEVERAL = "mrxs vsi ndpis afi vms vmu"
+EXTENSIONS = frozenset((_SINGLE + " " + _SEVERAL).upper().split())
+_WHOLE_NAMES = frozenset(("DICOMDIR", "SLIDESCAN.INI"))
+_LARGEST_INDEX = 1 << 20  # bytes; an index file is a few hundred
+
+
+class Slides:
+    """The slides of one root-directory."""
+
+    def __init__(self, storage: Storage, uploads: Uploads) -> None:
+        self._storage = storage
+        self._uploads = uploads
+
+    def in_folder(self, folder: Parts) -> list[Parts]:
+        """The main files of a folder's slides: not the companions, and not a slide that is still on its way."""
+        files = self._storage.files(folder)
+        if self._is_companion_folder(folder):
+            return []
+        mains = [file for file in files if _is_slide_name(file.path[-1]) and self._state(file.path) is not False]
+        claimed = {fold_parts(part.path) for file in mains for part in self._named_in_index(file)}
+        return [
+            file.path
+            for file in mains
+            if fold_parts(file.path) not in claimed
+            and not self._uploads.is_part_of_another(self._storage.name, file.path)
+        ]
+
+    def files_of(self, path: Parts) -> list[StoredFile]:
+        """All files of a slide, the main file last: no client may count on its coming first."""
+        main = self._storage.find(path)
+        if main is None or not _is_slide_name(main.path[-1]):
+            raise NotFound(f"The slide {join(self._storage.name, *path)} does not exist")
+        found = {fold_parts(file.path): file for file in self._companions(main)}
+        found.pop(fold_parts(main.path), None)
+        return [*(found[key] for key in sorted(found)), main]
+
+    def check_readable(self, path: Parts) -> list[StoredFile]:
+        """The files of a slide, if all are there. Raises Refusal while some are missing."""
+        files = self.files_of(path)
+        upload = self._uploads.that_brought(self._storage.name, files[-1].path)
+        if upload is not None:
+            missing = next((file for file in upload.files.values() if not self._has_arrived(upload, file)), None)
+            if missing is not None:
+                raise Refusal(f"The slide {path[-1]!r} cannot be opened: {missing.path!r} has not arrived", code=2)
+        elif not self._has_companions(files):
+            raise Refusal(f"The slide {path[-1]!r} cannot be opened: files of it are missing", code=2)
+        return files
+
+    def image_info(self, path: Parts) -> dict[str, Any]:
+        """What the official client reads from GetImageInfo. The picture's figures are made up: nothing is decoded."""
+        files = self.check_readable(path)
+        virtual = join(self._storage.name, *files[-1].path)
+        channel = {"ChannelID": 0, "Name": "Brightfield", "Color": "#ffffffff"}
+        layer = {"LayerID": 0, "Channels": [channel]}
+        return {
+            "Filename": virtual,
+            "UID": hashlib.sha256(virtual.encode()).hexdigest()[:12].upper(),
+            "Width": 4096,
+            "Height": 4096,
+            "TileSize": 512,
+            "NumberOfZoomLevels": 4,
+            "MaxZoomLevel": 3,
+            "MicrometresPerPixelX": 0.5,
+            "MicrometresPerPixelY": 0.5,
+            "NumberOfLayers": 1,
+            "IsFluorescent": False,
+            "LastModified": json_date(files[-1]),
+            "Size": sum(file.size for file in files),
+            "TimeFrames": [{"TimeID": 0, "Layers": [layer]}],
+        }
+
+    def fingerprint(self, path: Parts) -> str:
+        """Made of the contents of all files: equal on two servers exactly if the bytes are."""
+        whole = hashlib.sha256()
+        for file in self.check_readable(path):
+            whole.update(self._storage.sha256(file))
+        return whole.hexdigest()
+
+    def _state(self, path: Parts) -> bool | None:
+        """Whether the upload that brought a main file is complete; None where no upload did."""
+        upload = self._uploads.that_brought(self._storage.name, path)
+        if upload is None or fold_parts(upload.path(upload.main)) != fold_parts(path):
+            return None
+        return upload.complete
+
+    def _has_arrived(self, upload: Upload, file: AnnouncedFile) -> bool:
+        if not file.complete:
+            return False
+        stored = self._storage.find(upload.path(file))
+        return stored is not None and stored.size == file.length
+
+    def _companions(self, main: StoredFile) -> list[StoredFile]:
+        found: list[StoredFile] = []
+        folder = _companion_folder(main.path)
+        if folder is not None:
+            found += self._storage.files_below(folder)
+        upload = self._uploads.that_brought(self._storage.name, main.path)
+        if upload is None:
+            return found + self._named_in_index(main)
+        announced = (self._storage.find(upload.path(file)) for file in upload.files.values())
+        return found + [file for file in announced if file is not None]
+
+    def _has_companions(self, files: list[StoredFile]) -> bool:
+        extension = _extension(files[-1].path[-1])
+        return len(files) > 1 or extension not in _SEVERAL.upper().split()
+
+    def _is_companion_folder(self, folder: Parts) -> bool:
+        if len(folder) < 1:
+            return False
+        name, parent = folder[-1], folder[:-1]
+        mains = [f"{name}.mrxs"]
+        if len(name) > 2 and name.startswith("_") and name.endswith("_"):
+            mains.append(f"{name[1:-1]}.vsi")
+        return any(self._storage.find((*parent, main)) for main in mains) or self._is_companion_folder(parent)
+
+    def _named_in_index(self, main: StoredFile) -> list[StoredFile]:
+        """The files beside it that a set's index names. What cannot be read names none."""
+        reader = _INDEX_READERS.get(_extension(main.path[-1]))
+        if reader is None or main.size > _LARGEST_INDEX:
+            return []
+        try:
+            names = reader(self._storage.read(main).read_text("utf-8-sig", "replace"))
+        except (Refusal, OSError, configparser.Error, ET.ParseError):
+            return []
+        plain = [name for name in names if name and not set(name) & set("/\\\0") and name not in (".", "..")]
+        beside = (self._storage.find((*main.path[:-1], name)) for name in plain)
+        return [file for file in beside if file is not None]
+
+
+def json_date(file: StoredFile) -> str:
+    """`/Date(ms)/`, which the official client's get_last_modified_date takes apart."""
+    return f"/Date({file.mtime_ns // 1_000_000})/"
+
+
+def _extension(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return fold(extension) if dot and stem else ""
+
+
+def _is_slide_name(name: str) -> bool:
+    return _extension(name) in EXTENSIONS or fold(name) in _WHOLE_NAMES
+
+
+def _companion_folder(main: Parts) -> Parts | None:
+    stem = main[-1].rpartition(".")[0]
+    names = {"MRXS": stem, "VSI": f"_{stem}_"}
+    name = names.get(_extension(main[-1]))
+    return None if name is None else (*main[:-1], name)
+
+
+def _ini(text: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read_string(text)
+    return parser
+
+
+def _ndpis_names(text: str) -> list[str]:
+    return [v for s in _ini(text).values() for k, v in s.items() if k.startswith("image") and k[5:].isdigit()]
+
+
+def _vms_names(text: str) -> list[str]:
+    wanted = ("imagefile", "mapfile", "macroimage", "optimisationfile")
+    return [v for s in _ini(text).values() for k, v in s.items() if k.startswith(wanted)]
+
+
+def _afi_names(text: str) -> list[str]:
+    if "<!" in text:  # no declarations: nothing to expand
+        return []
+    return [(path.text or "").strip() for path in ET.fromstring(text).iter("Path")]  # noqa: S314
+
+
+_INDEX_READERS: dict[str, Callable[[str], list[str]]] = {
+    "NDPIS": _ndpis_names,
+    "VMS": _vms_names,
+    "VMU": _vms_names,
+    "AFI": _afi_names,
+}

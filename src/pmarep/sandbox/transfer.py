@@ -1,0 +1,127 @@
+"""transfer/*: announcing, receiving and downloading files (protocol.md, "Upload" and "Download")."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from .core import Core
+from .exchange import Exchange
+from .faults import iis_page
+from .filesystem import FileSystemStorage, Incoming
+from .multipart import FilePart
+from .names import NotFound, Refusal, join
+from .requests import Query
+from .uploads import AnnouncedFile, Upload, check_files
+
+_BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.1 ms, so not each 64 KiB chunk
+
+
+def announce(core: Core, body: dict[str, Any]) -> dict[str, Any]:
+    storage, folder = core.locate(body.get("path"))
+    if not storage.has_folder(folder):
+        raise NotFound(f"The folder {join(storage.name, *folder)} does not exist")
+    files = check_files(body.get("files"), storage)
+    storage.check_free(folder, files)
+    upload = core.uploads.announce(storage.name, folder, files)
+    kind = storage.kind.name if core.settings.upload_type_name else storage.kind.value
+    return {"Id": upload.id, "UploadType": kind, **storage.destinations(upload)}
+
+
+async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) -> Response:
+    """One file of a FileSystem upload."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
+    if "transfer-encoding" in headers or "content-length" not in headers:
+        return HTMLResponse(iis_page("411 - Length Required"), 411)
+    length = int(headers["content-length"])
+    if core.settings.max_request is not None and length > core.settings.max_request:
+        return HTMLResponse(iis_page("413 - Request Entity Too Large"), 413)
+    upload = core.uploads.get(upload_id)
+    storage, _ = core.locate(upload.root)
+    if not isinstance(storage, FileSystemStorage):
+        raise Refusal("Files of this upload go to the URLs of its announcement")
+    path = query.get("path")
+    file = upload.files.get(path) if path is not None else None
+    if file is None:
+        raise Refusal(f"The path {path!r} was not announced for this upload")
+    if length < file.length:
+        raise Refusal(f"{file.length} bytes were announced for {path!r}; a body of {length} cannot hold them")
+    part = FilePart(headers.get("content-type", ""), file.parts[-1], file.length)
+    incoming = await asyncio.to_thread(storage.receive)
+    try:
+        await _drain(exchange, part, incoming)
+        await asyncio.to_thread(_keep, core, storage, upload, file, incoming)
+    finally:
+        await asyncio.to_thread(incoming.throw_away)
+    return JSONResponse({"Path": file.path, "Complete": True})
+
+
+def _keep(core: Core, storage: FileSystemStorage, upload: Upload, file: AnnouncedFile, incoming: Incoming) -> None:
+    storage.keep(incoming, upload.path(file))
+    core.uploads.complete(upload, file.path)
+
+
+async def _drain(exchange: Exchange, part: FilePart, incoming: Incoming) -> None:
+    """The body into the file: one block is written and hashed while the next one arrives; never more than that."""
+    writing: asyncio.Future[None] | None = None
+    block: list[bytes] = []
+    size = 0
+    more = True
+    try:
+        while more:
+            message = await exchange.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message["more_body"]
+            for data in part.feed(message["body"]):
+                block.append(_corrupted(data, exchange))
+                size += len(data)
+            exchange.file_bytes = part.received
+            if size >= _BLOCK:
+                if writing is not None:
+                    await writing
+                writing = asyncio.ensure_future(asyncio.to_thread(incoming.write, block))
+                block, size = [], 0
+        part.finish()
+    finally:
+        if writing is not None:
+            await writing
+    await asyncio.to_thread(incoming.write, block)
+
+
+def _corrupted(data: bytes, exchange: Exchange) -> bytes:
+    """Fault `Corrupt`: offsets count from what has not been seen yet."""
+    if not exchange.corrupt_at:
+        return data
+    damaged = bytearray(data)
+    for offset in exchange.corrupt_at:
+        if 0 <= offset < len(data):
+            damaged[offset] ^= 0xFF
+    exchange.corrupt_at = [offset - len(data) for offset in exchange.corrupt_at if offset >= len(data)]
+    return bytes(damaged)
+
+
+async def download(core: Core, query: Query) -> Response:
+    storage, file = await asyncio.to_thread(core.find_for_download, query.get("image"), query.get("path"))
+    where = await asyncio.to_thread(storage.read, file)
+    name = quote(file.path[-1])
+    headers = {
+        "Content-Length": str(file.size),
+        "Content-Disposition": f"attachment; filename={name}; filename*=UTF-8''{name}",
+    }
+    return StreamingResponse(_blocks(where), headers=headers, media_type="application/octet-stream")
+
+
+async def _blocks(where: Path) -> AsyncIterator[bytes]:
+    stream = await asyncio.to_thread(where.open, "rb")
+    try:
+        while block := await asyncio.to_thread(stream.read, _BLOCK):
+            yield block
+    finally:
+        stream.close()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmarep.errors import PmarepError, UsageError
+from pmarep.sandbox import Sandbox, Settings
+
+PMAREP = [sys.executable, "-m", "pmarep"]
+
+
+@contextmanager
+def running(*options: str, password: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    environment = {**os.environ, "PMAREP_SANDBOX_PASSWORD": password}
+    command = [*PMAREP, "sandbox", "--port", "0", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", env=environment
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            match = re.search(r"http://\S+", line)
+            assert match, line + process.stdout.read()
+            yield process, match[0]
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    options = ["--data", str(tmp_path / "d"), "--path", "/core", "--root", "Slides", "--root", "Boxes", "--user", "ann"]
+    with running(*options, password="geheim") as (process, url):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/core/", url)
+        login = {"username": "ann", "password": "geheim"}
+        session = httpx.post(url + "api/json/authenticate", json=login).json()["SessionId"]
+        roots = httpx.get(url + "api/json/GetRootDirectories", params={"sessionID": session})
+        assert roots.json() == ["Slides", "Boxes"]
+        process.send_signal(number)
+        assert process.stdout is not None
+        rest = process.stdout.read()
+        assert process.wait(10) == 0
+        assert rest == ""
+
+
+def test_a_password_is_needed(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PMAREP_SANDBOX_PASSWORD"}
+    command = [*PMAREP, "sandbox", "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "PMAREP_SANDBOX_PASSWORD" in done.stderr
+
+
+def test_a_missing_extra_is_a_clear_sentence(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; sys.argv = ['pmarep', 'sandbox', '--data', sys.argv[1],"
+        "'--password', 'p']; import pmarep.cli; pmarep.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'pmarep[sandbox]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_help_imports_no_server() -> None:
+    code = "import sys, pmarep.cli.app; print({'uvicorn', 'starlette', 'pmarep.sandbox'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_a_port_in_use_is_a_clear_sentence(sandbox: Sandbox, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "other", password="p", port=sandbox.settings.port)
+    with pytest.raises(PmarepError, match="choose another port"):
+        Sandbox(settings).start()
+
+
+def test_a_data_folder_that_cannot_be_is_a_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(PmarepError, match="data folder"):
+        Sandbox(Settings(data=tmp_path / "file", password="p")).start()
+
+
+@pytest.mark.parametrize("roots", [(), ("a", "A"), ("..",), ("a/b",), (".sandbox",), ("",)])
+def test_root_directories_that_cannot_be(tmp_path: Path, roots: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError):
+        Settings(data=tmp_path, password="p", roots=roots)
+
+
+def test_the_password_is_not_in_the_settings_text(tmp_path: Path) -> None:
+    assert "geheim" not in repr(Settings(data=tmp_path, password="geheim"))
