@@ -91,6 +91,16 @@ class SlideFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlideRestarted(Event):
+    """`bytes` of a slide that had been sent have to be sent again, and why."""
+
+    site: str
+    slide: str
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlidePlanned(Event):
     """`--dry-run`: what would be done. `to` is the virtual path at the site, `bytes` what would be sent at most."""
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import PmarepError, UsageError
+from .private import make_private
 from .slides.model import Slide
 
 T = TypeVar("T")
@@ -43,6 +44,15 @@ CREATE TABLE file (            -- files of slides that are being sent which the 
     PRIMARY KEY (server, path, file),
     FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE part (            -- parts and blocks of files that are not whole yet
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    file TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    tag TEXT NOT NULL,         -- S3: the ETag
+    PRIMARY KEY (server, path, file, number),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID;
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     started REAL NOT NULL,
@@ -50,6 +60,8 @@ CREATE TABLE run (
     summary TEXT               -- JSON of the summary event, NULL while running or killed
 );
 """
+
+_FORGET_PARTS = "DELETE FROM part WHERE server = ? AND path = ? AND file = ?"
 
 
 class JournalError(PmarepError):
@@ -68,13 +80,15 @@ class Place:
 class Entry:
     """What the journal knows of a slide at a place.
 
-    `upload` is the server's announcement as JSON, a secret; `files` are the acknowledged ones of an unfinished upload.
+    `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
+    file) are the acknowledged ones of an unfinished upload.
     """
 
     state: str
     signature: str
     upload: str | None
     files: frozenset[str]
+    parts: dict[str, dict[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,7 @@ class Journal:
         self.file = folder / "journal.sqlite"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
             # Made by us before SQLite does, so that it is never readable by others, not even for a moment.
             os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.file, check_same_thread=False, timeout=30, isolation_level=None)
@@ -113,6 +127,7 @@ class Journal:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("PRAGMA secure_delete = ON")  # presigned URLs are secrets
         with self._transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:
@@ -155,7 +170,12 @@ class Journal:
             files = self._db.execute(
                 "SELECT file FROM file WHERE server = ? AND path = ?", (place.server, place.path)
             ).fetchall()
-            return Entry(row[0], row[1], row[2], frozenset(name for (name,) in files))
+            parts: dict[str, dict[int, str]] = {}
+            for file, number, tag in self._db.execute(
+                "SELECT file, number, tag FROM part WHERE server = ? AND path = ?", (place.server, place.path)
+            ):
+                parts.setdefault(file, {})[number] = tag
+            return Entry(row[0], row[1], row[2], frozenset(name for (name,) in files), parts)
 
         return await self._do(work)
 
@@ -167,9 +187,34 @@ class Journal:
         """The server has acknowledged one whole file."""
 
         def work() -> None:
-            self._db.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?)", (place.server, place.path, file))
+            with self._transaction():
+                self._db.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?)", (place.server, place.path, file))
+                self._db.execute(_FORGET_PARTS, (place.server, place.path, file))
 
         await self._do(work)
+
+    async def part_sent(self, place: Place, file: str, number: int, tag: str) -> None:
+        """The storage has acknowledged one part of a file."""
+
+        def work() -> None:
+            row = (place.server, place.path, file, number, tag)
+            self._db.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", row)
+
+        await self._do(work)
+
+    async def forget_parts(self, place: Place, file: str) -> None:
+        await self._do(lambda: self._db.execute(_FORGET_PARTS, (place.server, place.path, file)) and None)
+
+    async def announced_again(self, place: Place, upload: str) -> None:
+        """A new announcement of the same upload, for which the parts sent before are still good."""
+        await self._do(
+            lambda: (
+                self._db.execute(
+                    "UPDATE slide SET upload = ? WHERE server = ? AND path = ?", (upload, place.server, place.path)
+                )
+                and None
+            )
+        )
 
     async def sent(self, place: Place, signature: str) -> None:
         """The slide is at the site, whole and verified."""

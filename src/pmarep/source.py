@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -44,20 +44,32 @@ class Source:
         The last chunk comes only after another look at the file: if that has changed, SourceError comes instead, so
         that the request which carries the bytes stays incomplete and the server throws it away.
         """
-        path = slide.local(file)
-        left = file.size - start if length is None else length
-        handle = await self._do(lambda: _open(path, file, start))
+        chunks = read_range(slide.local(file), file, start, file.size - start if length is None else length)
         try:
-            while left > 0:
-                chunk = await self._do(partial(_read, handle, path, min(CHUNK, left)))
-                left -= len(chunk)
-                if left == 0:
-                    await self._do(lambda: _check(path, file))
+            while (chunk := await self._do(lambda: next(chunks, None))) is not None:
                 yield chunk
-            if file.size == 0:
-                await self._do(lambda: _check(path, file))
         finally:
-            handle.close()
+            with suppress(ValueError):  # a read that hangs has it still; it closes the file when it comes back
+                chunks.close()
+
+
+def read_range(path: Path, file: SlideFile, start: int, length: int) -> Generator[bytes, None, None]:
+    """Chunks of `length` bytes from `start`. Blocks; raises SourceError, also instead of the last chunk."""
+    handle = _open(path, file, start)
+    try:
+        left = length
+        while left > CHUNK:
+            chunk = _read(handle, path, CHUNK)
+            left -= len(chunk)
+            yield chunk
+        last = b""
+        while len(last) < left:
+            last += _read(handle, path, left - len(last))
+        _check(path, file)
+        if last:
+            yield last
+    finally:
+        handle.close()
 
 
 def _words(error: OSError) -> str:

@@ -43,6 +43,10 @@ class Decision:
     entry: Entry | None = None
     over: str | None = None
 
+    @property
+    def sends(self) -> bool:
+        return self.action in (Action.SEND, Action.RESUME, Action.REPLACE)
+
 
 def destination(site: Site, to: str, slide: Slide) -> Destination:
     folder = "/".join(part for part in (site.target, to, slide.path.rpartition("/")[0]) if part)
@@ -72,7 +76,8 @@ async def decide(
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
     if not found:
-        await journal.sent(at.place, here)
+        if not options.dry_run:
+            await journal.sent(at.place, here)
         return Decision(Action.SKIP, "already there")
     return _about_other(options.existing, there, shortened(found))
 

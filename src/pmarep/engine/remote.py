@@ -8,6 +8,7 @@ from collections import defaultdict
 
 from ..pmacore import PmaCore, PmaCoreError, Refused
 from ..slides import Slide
+from ..slides.names import windows_key
 
 
 class TargetMissing(PmaCoreError):
@@ -22,14 +23,14 @@ class Remote:
     def __init__(self, core: PmaCore) -> None:
         self._core = core
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._folders: dict[str, set[str]] = {}  # folder -> its sub-folders, casefolded
-        self._slides: dict[str, dict[str, str]] = {}  # folder -> casefolded virtual path -> virtual path
+        self._folders: dict[str, set[str]] = {}  # folder -> keys of its sub-folders
+        self._slides: dict[str, dict[str, str]] = {}  # folder -> key -> virtual path
 
     async def check_root(self, target: str) -> None:
         """Raises TargetMissing with the nearest names."""
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
-        if root.casefold() not in {name.casefold() for name in roots}:
+        if windows_key(root) not in map(windows_key, roots):
             near = difflib.get_close_matches(root, roots, 3, 0.5) or sorted(roots)[:5]
             known = ", ".join(near) or "none at all"
             raise TargetMissing(
@@ -41,13 +42,13 @@ class Remote:
         parent, _, name = folder.rpartition("/")
         if not parent:
             return True  # the root-directory, checked before
-        return await self.exists(parent) and name.casefold() in await self._children(parent)
+        return await self.exists(parent) and windows_key(name) in await self._children(parent)
 
     async def _children(self, folder: str) -> set[str]:
         async with self._locks["in " + folder]:
             if folder not in self._folders:
                 found = await self._core.directories(folder)
-                self._folders[folder] = {path.rpartition("/")[2].casefold() for path in found}
+                self._folders[folder] = {windows_key(path.rpartition("/")[2]) for path in found}
             return self._folders[folder]
 
     async def make(self, folder: str) -> None:
@@ -66,7 +67,7 @@ class Remote:
                 self._folders.pop(parent, None)
                 if not await self.exists(folder):
                     raise
-            (await self._children(parent)).add(name.casefold())
+            (await self._children(parent)).add(windows_key(name))
             self._folders.setdefault(folder, set())
 
     async def slide_in(self, folder: str, path: str) -> str | None:
@@ -74,18 +75,18 @@ class Remote:
         async with self._locks["slides " + folder]:
             if folder not in self._slides:
                 found = await self._core.slides(folder) if await self.exists(folder) else []
-                self._slides[folder] = {item.casefold(): item for item in found} | {item: item for item in found}
+                self._slides[folder] = {windows_key(item): item for item in found} | {item: item for item in found}
         listing = self._slides[folder]
-        return listing.get(path) or listing.get(path.casefold())
+        return listing.get(path) or listing.get(windows_key(path))
 
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
     """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
     folder = path.rpartition("/")[0]
-    there = {file.path.strip("/")[len(folder) + 1 :].casefold(): file for file in await core.slide_files(path)}
+    there = {windows_key(file.path.strip("/")[len(folder) + 1 :]): file for file in await core.slide_files(path)}
     found = []
     for file in slide.files:
-        other = there.pop(file.path.casefold(), None)
+        other = there.pop(windows_key(file.path), None)
         if other is None:
             found.append(f"{file.path} is missing there")
         elif other.size != file.size:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..events import Listener, RunStarted, SourceProblem, Summary
-from ..journal import Journal
+from ..journal import Journal, JournalError
 from ..locks import hold
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
 from ..timetable import Timetable
-from ..uploaders import Clock, Link, Pacer
+from ..uploaders import Clock, Digests, Link, Pacer
 from .catalogue import Catalogue
 from .options import Options
 from .sessions import Passwords, Sessions
@@ -41,7 +41,8 @@ async def replicate(
     Setting `stop` ends the run cleanly: what was sent is kept for the next one. Raises, before anything is sent,
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
-    run = _Run(options, sites, Sessions(passwords, Retry()), listener, clock or Clock())
+    clock = clock or Clock()
+    run = _Run(options, sites, Sessions(passwords, Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     with hold(state_dir / "locks", [] if options.dry_run else [(site.name, site.place) for site in sites]):
         await run.sessions.check_passwords(sites)
@@ -50,6 +51,7 @@ async def replicate(
             return await run.go(journal, stop or asyncio.Event())
         finally:
             await run.sessions.close()
+            run.digests.close()
             journal.close()
 
 
@@ -63,6 +65,7 @@ class _Run:
         self.listener = listener
         self.clock = clock
         self.catalogue = Catalogue(options)
+        self.digests = Digests()
         self.problems = 0
         self.started = clock.monotonic()
 
@@ -82,7 +85,8 @@ class _Run:
             await _cancel([scan, stopped])
         summary = self._summary(workers, interrupted)
         if number is not None:
-            await journal.run_finished(number, summary.to_dict())
+            with suppress(JournalError):  # the truth about this run matters more than the list of runs
+                await journal.run_finished(number, summary.to_dict())
         self.listener(summary)
         return summary
 
@@ -100,7 +104,7 @@ class _Run:
     def _workers(self, journal: Journal) -> list[SiteWorker]:
         limit = self.options.max_duration
         deadline = None if limit is None else self.started + limit
-        shared = Shared(self.options, self.catalogue, journal, self.listener, self.clock, deadline)
+        shared = Shared(self.options, self.catalogue, journal, self.digests, self.listener, self.clock, deadline)
         overall = [] if self.options.bwlimit is None else [Pacer(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, shared) for site in self.sites]
 
@@ -109,7 +113,7 @@ class _Run:
         connections = wanted or AUTO_CONNECTIONS
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
-        link = Link(connections, [*own, *overall], Retry(), self.clock)
+        link = Link(connections, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
         return SiteWorker(site, self.sessions.core(site), link, connections, shared)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:

@@ -4,130 +4,161 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
-from ..errors import PmarepError
-from ..journal import Entry, Journal, signature
-from ..pmacore import Announcement, FileToSend, NotFound, PermissionDenied, PmaCore, PmaCoreError, Refused
+from ..journal import Entry, signature
+from ..pmacore import Announcement, FileToSend, NotFound, PermissionDenied, PmaCoreError, Refused, ServerError, StorageKind
 from ..slides import Slide, SlideFile
-from ..source import Source
-from ..uploaders import Clock, Link, Shipment, Uploader, uploader_for
-from .decide import Action, Decision, Destination
+from ..uploaders import AnnounceAgain, Clock, Means, Sent, Shipment, Uploader, first_error, still_live, uploader_for
+from .decide import Decision, Destination
 from .options import Verify
 from .remote import Remote
 from .verify import check_arrived, check_status
 
+ANNOUNCEMENTS = 3
+"""How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
 
-@dataclass(slots=True)
-class Sent:
-    """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one."""
 
-    bytes: int = 0
-    resumed: int = 0
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """An announcement, the files that are at the site whole, and the acknowledged parts of the others."""
+
+    announcement: Announcement
+    done: frozenset[str]
+    parts: dict[str, dict[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shipper:
-    """What it takes to send slides to one site."""
+    """Sends slides to one site. `restarted` is told how many bytes of a slide have to be sent again, and why."""
 
-    core: PmaCore
+    means: Means
     remote: Remote
-    link: Link
-    source: Source
-    journal: Journal
     verify: Verify
     clock: Clock
+    restarted: Callable[[Slide, int, str], None]
 
     async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> None:
         """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns."""
-        upload, done = await self._resume(slide, decision.entry)
-        if upload is None:
-            upload = await self._begin(slide, at, decision)
-        try:
-            await self._send(slide, at, upload, done, sent)
-        except NotFound:
-            # The server has forgotten the upload (a restart, an administrator): once more from the start.
-            sent.bytes = sent.resumed = 0
-            upload = await self._begin(slide, at, decision)
-            await self._send(slide, at, upload, frozenset(), sent)
-        check_status(await self.core.upload_status(upload.id))
+        upload = await self._resume(slide, at, decision) or await self._begin(slide, at, decision)
+        for left in range(ANNOUNCEMENTS - 1, -1, -1):
+            try:
+                await self._send(slide, at, upload, sent)
+                break
+            except (NotFound, AnnounceAgain) as error:
+                # The server has forgotten the upload, or its URLs have expired.
+                if left == 0:
+                    raise
+                self._count_as_lost(slide, sent, error)
+            upload = await self._announce_again(slide, at, decision)
+        check_status(await self.means.core.upload_status(upload.announcement.id))
         if self.verify is not Verify.NONE:
-            await check_arrived(self.core, at.path, slide, self.clock)
-        await self.journal.sent(at.place, signature(slide))
+            await check_arrived(self.means.core, at.path, slide, self.clock)
+        await self.means.journal.sent(at.place, signature(slide))
 
-    async def _resume(self, slide: Slide, entry: Entry | None) -> tuple[Announcement | None, frozenset[str]]:
-        """The unfinished upload and the files that it has, if the server still knows it as ours."""
+    def _count_as_lost(self, slide: Slide, sent: Sent, error: PmaCoreError) -> None:
+        self.restarted(slide, sent.bytes + sent.resumed, str(error))
+        self.means.link.forget(sent.bytes)
+        sent.bytes = sent.resumed = 0
+
+    async def _resume(self, slide: Slide, at: Destination, decision: Decision) -> _Upload | None:
+        """The unfinished upload of an earlier run, as far as the server still has it."""
+        entry = decision.entry
         if entry is None or entry.upload is None:
-            return None, frozenset()
-        upload = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
-        try:
-            complete = (await self.core.upload_status(upload.id)).complete
-        except Refused:
-            return None, frozenset()
-        if complete.keys() != {file.path for file in slide.files}:
-            return None, frozenset()  # a server that does not say, or one that has given the id to another upload
-        return upload, frozenset(path for path in entry.files if complete[path])
+            return None
+        announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
+        complete, reason = await self._state_of(slide, announcement)
+        if complete is not None:
+            return _Upload(announcement, _whole(entry, complete), entry.parts)
+        if announcement.kind is StorageKind.AZURE:
+            return await self._announce_again(slide, at, decision)
+        if lost := _bytes_of(slide, entry, announcement):
+            self.restarted(slide, lost, reason)
+        return None
 
-    async def _begin(self, slide: Slide, at: Destination, decision: Decision) -> Announcement:
-        await self.source.check(slide)
+    async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
+        """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
+        now = self.clock.local().astimezone(UTC)
+        if not all(still_live(url, now) for url in announcement.every_url):
+            return None, "the upload URLs of the earlier run have expired"
+        try:
+            complete = (await self.means.core.upload_status(announcement.id)).complete
+        except (Refused, ServerError):  # ASP.NET says 500 of much that it does not find
+            return None, "the server no longer knows the upload of the earlier run"
+        if complete.keys() != {file.path for file in slide.files}:
+            # A server that does not say, or one that has given the id to another upload.
+            return None, "the server does not say what it has of the earlier upload"
+        return complete, ""
+
+    async def _begin(self, slide: Slide, at: Destination, decision: Decision) -> _Upload:
+        await self.means.source.check(slide)
         await self.remote.make(at.folder)
-        upload = await self._announce(slide, at, decision.over)
-        await self.journal.sending(at.place, signature(slide), upload.model_dump_json(by_alias=True))
-        return upload
+        announcement = await self._announce(slide, at, decision.over)
+        await self.means.journal.sending(at.place, signature(slide), announcement.model_dump_json(by_alias=True))
+        return _Upload(announcement, frozenset(), {})
+
+    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision) -> _Upload:
+        """New URLs. Azure keeps the blocks sent before under the blob's name; elsewhere nothing of them is left."""
+        entry = await self.means.journal.entry(at.place)
+        announcement = None
+        if entry is not None and entry.upload is not None:
+            announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
+        if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
+            return await self._begin(slide, at, decision)
+        await self.means.source.check(slide)
+        announcement = await self._announce(slide, at, decision.over)
+        await self.means.journal.announced_again(at.place, announcement.model_dump_json(by_alias=True))
+        complete = (await self.means.core.upload_status(announcement.id)).complete
+        return _Upload(announcement, _whole(entry, complete), entry.parts)
 
     async def _announce(self, slide: Slide, at: Destination, over: str | None) -> Announcement:
+        core = self.means.core
         files = [FileToSend(file.path, file.size, file is slide.main) for file in slide.files]
         try:
-            return await self.core.announce(at.folder, files)
+            return await core.announce(at.folder, files)
         except PermissionDenied:
             raise
         except Refused:
             if over is None:
                 raise
         # A server that does not write over slides: the old one has to go first.
-        await self.core.delete_slide(over)
-        return await self.core.announce(at.folder, files)
+        await core.delete_slide(over)
+        return await core.announce(at.folder, files)
 
-    async def _send(
-        self, slide: Slide, at: Destination, upload: Announcement, done: frozenset[str], sent: Sent
-    ) -> None:
-        shipment = Shipment(self.core, upload, at.folder, slide, self.source, self.link)
+    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent) -> None:
+        shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, upload.parts)
         uploader = uploader_for(shipment)
-        left = [file for file in slide.files if file.path not in done]
+        left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += slide.size - sum(file.size for file in left)
-        await self._send_files(uploader, at, [file for file in left if file is not slide.main], sent)
+        await self._send_files(uploader, at, [file for file in left if file is not slide.main])
         if slide.main in left:
-            await self.source.check(slide)
-            await self._send_files(uploader, at, [slide.main], sent)
+            await self.means.source.check(slide)
+            await self._send_files(uploader, at, [slide.main])
 
-    async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: Sent) -> None:
+    async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile]) -> None:
         async def send(file: SlideFile) -> None:
             await uploader.send(file)
-            await self.journal.file_sent(at.place, file.path)
-            sent.bytes += file.size
+            await self.means.journal.file_sent(at.place, file.path)
 
         try:
             async with asyncio.TaskGroup() as group:
                 for file in files:
                     group.create_task(send(file))
         except BaseExceptionGroup as errors:
-            raise weightiest(errors) from None
+            raise first_error(errors) from None
 
 
-def weightiest(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error that tells most: a bug before all, then what concerns the whole site, then the first."""
-    found: list[BaseException] = []
-    for error in errors.exceptions:
-        found.append(weightiest(error) if isinstance(error, BaseExceptionGroup) else error)
-    return min(found, key=_weight)
+def _whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
+    """Files that both sides know to be there. Killed right after a file's last part, only the server knows."""
+    return frozenset(path for path, there in complete.items() if there and (path in entry.files or path in entry.parts))
 
 
-def _weight(error: BaseException) -> int:
-    if not isinstance(error, PmarepError):
-        return 0
-    return 1 if isinstance(error, PmaCoreError) and error.site_wide else 2
-
-
-def needs_sending(action: Action) -> bool:
-    return action in (Action.SEND, Action.RESUME, Action.REPLACE)
+def _bytes_of(slide: Slide, entry: Entry, announcement: Announcement) -> int:
+    """What an earlier run had sent of a slide."""
+    lengths = {
+        (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
+    }
+    whole = sum(file.size for file in slide.files if file.path in entry.files)
+    return whole + sum(lengths.get((path, number), 0) for path, tags in entry.parts.items() for number in tags)

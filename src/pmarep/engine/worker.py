@@ -14,6 +14,7 @@ from ..events import (
     SiteSummary,
     SlideFinished,
     SlidePlanned,
+    SlideRestarted,
     SlideStarted,
     SlideStatus,
     State,
@@ -24,12 +25,13 @@ from ..pmacore.redact import one_line
 from ..sites import Site
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import Clock, Link
+from ..uploaders import Clock, Digests, Link, Means, Sent, Storage, first_error
 from .catalogue import Catalogue, Cursor
 from .decide import Action, Decision, Destination, decide, destination
 from .options import Options
 from .remote import Remote
-from .shipping import Sent, Shipper, needs_sending, weightiest
+from .sessions import connection_of
+from .shipping import Shipper
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Shared:
     options: Options
     catalogue: Catalogue
     journal: Journal
+    digests: Digests
     listener: Listener
     clock: Clock
     deadline: float | None  # of clock.monotonic(); after it no slide is begun
@@ -80,28 +83,31 @@ class SiteWorker:
     async def run(self) -> None:
         self._say(State.CONNECTING)
         source = Source(self.site.name, self._lanes + 1)
+        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
         try:
             await self._core.login()
             await self._remote.check_root(self.site.target)
             self._say(State.RUNNING)
-            shipper = Shipper(
-                self._core,
-                self._remote,
-                self.link,
-                source,
-                self._shared.journal,
-                self._shared.options.verify,
-                self._shared.clock,
-            )
-            await self._run_lanes(shipper)
+            shared = self._shared
+            means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
+            verify = shared.options.verify
+            await self._run_lanes(Shipper(means, self._remote, verify, shared.clock, self._say_restarted))
         except PmarepError as error:
             self._tally.error = str(error)
+        except asyncio.CancelledError:
+            self._say(State.STOPPED, "interrupted")
+            raise
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
             log.debug("%s: internal error", self.site.name, exc_info=True)
             self._tally.error = f"internal error, please report it: {one_line(repr(error))}"
+        else:
+            if self._tally.error is None:
+                self._say(State.DONE)
         finally:
-            self._say(State.STOPPED if self._tally.error else State.DONE, self._tally.error)
+            if self._tally.error is not None:
+                self._say(State.STOPPED, self._tally.error)
             source.close()
+            await storage.close()
             self._tally.seconds = self._shared.clock.monotonic() - self._started
 
     async def _run_lanes(self, shipper: Shipper) -> None:
@@ -111,7 +117,7 @@ class SiteWorker:
                 for _ in range(self._lanes):
                     lanes.create_task(self._lane(shipper))
         except BaseExceptionGroup as errors:
-            raise weightiest(errors) from None
+            raise first_error(errors) from None
 
     async def _lane(self, shipper: Shipper) -> None:
         while (slide := await self._cursor.take()) is not None:
@@ -156,10 +162,10 @@ class SiteWorker:
         log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
             self._plan(slide, at, decision)
-        elif needs_sending(decision.action):
+        elif decision.sends:
             shared.listener(SlideStarted(site=self.site.name, slide=slide.path))
             await shipper.ship(slide, at, decision, sent)
-        if needs_sending(decision.action):
+        if decision.sends:
             return SlideStatus.SENT, None
         if decision.action is Action.SKIP:
             return SlideStatus.SKIPPED, None
@@ -173,7 +179,7 @@ class SiteWorker:
                 action=decision.action.value,
                 reason=decision.reason,
                 to=at.path,
-                bytes=slide.size if needs_sending(decision.action) else 0,
+                bytes=slide.size if decision.sends else 0,
             )
         )
 
@@ -185,6 +191,9 @@ class SiteWorker:
             self._tally.bytes_skipped += slide.size
         else:
             self._tally.failed += 1
+
+    def _say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
+        self._shared.listener(SlideRestarted(site=self.site.name, slide=slide.path, bytes=lost, reason=reason))
 
     def _say(self, state: State, reason: str | None = None) -> None:
         self._shared.listener(SiteState(site=self.site.name, state=state, reason=reason))

@@ -233,6 +233,16 @@ class PmaCore:
         url = f"transfer/Upload/{upload}"
         await self._call(lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True))
 
+    async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
+        """Put the parts of one file together: its full virtual path, S3's id, (number, ETag) in ascending order."""
+        json = {
+            "FilePath": path,
+            "UploadId": upload_id,
+            "Parts": [{"PartNumber": number, "ETag": tag} for number, tag in parts],
+        }
+        url = "transfer/Upload/CompleteMultipart"
+        await self._call(lambda s: Request("POST", url, {"sessionID": s}, json=json, any_answer=True))
+
     async def upload_status(self, upload: int | str) -> UploadStatus:
         """Ask for the state of an upload, which is also the call that ends one. NotFound or Refused if unknown."""
         url = f"transfer/Upload/{upload}"

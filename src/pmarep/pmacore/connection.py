@@ -10,6 +10,8 @@ import httpx
 
 from ..errors import ConfigError
 
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -36,6 +38,22 @@ class Connection:
                 f"cannot read the ca_bundle {self.ca_bundle} ({error}); it has to be a PEM file"
             ) from None
 
+    def storage_http(self) -> httpx.AsyncClient:
+        """A client for the hosts of presigned URLs: nothing of the server's session goes there.
+
+        They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
+        """
+        context = ssl.create_default_context() if self.ca_bundle else self.ssl_context()
+        if self.ca_bundle:
+            context.load_verify_locations(cafile=str(self.ca_bundle))
+        return httpx.AsyncClient(
+            verify=context,
+            follow_redirects=False,
+            headers={"User-Agent": "pmarep"},
+            timeout=httpx.Timeout(60.0, connect=15.0, read=600.0, pool=None),
+            limits=_LIMITS,
+        )
+
     def http(self) -> httpx.AsyncClient:
         """A client that follows no redirects and waits without a total limit, since slides are long."""
         return httpx.AsyncClient(
@@ -43,5 +61,5 @@ class Connection:
             follow_redirects=False,
             headers={"User-Agent": "pmarep", "Accept": "application/json"},
             timeout=httpx.Timeout(60.0, connect=15.0, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0),
+            limits=_LIMITS,
         )

@@ -104,7 +104,7 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         raise ProtocolError(f"{place.base} redirects to {to}", "use the address it redirects to as url")
     try:
         answer = json.loads(content) if content.strip() else None
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = content
     if isinstance(answer, dict) and set(answer) == {"d"}:
         answer = answer["d"]

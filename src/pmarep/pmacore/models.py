@@ -96,8 +96,15 @@ class Announcement(_Answer):
 
     id: int | str
     kind: Annotated[StorageKind, BeforeValidator(StorageKind.read)] = Field(StorageKind.FILESYSTEM, alias="uploadtype")
-    urls: Annotated[tuple[str, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
+    urls: Annotated[tuple[str | None, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
     multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(_none_is_empty)] = Field((), alias="multipartfiles")
+
+    @property
+    def every_url(self) -> tuple[str, ...]:
+        """All presigned URLs, of files and of parts."""
+        return tuple(url for url in self.urls if url) + tuple(
+            part.url for file in self.multipart for part in file.parts
+        )
 
 
 class _FileStatus(_Answer):

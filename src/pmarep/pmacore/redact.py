@@ -10,7 +10,8 @@ import logging
 import re
 from collections.abc import Iterable
 
-_QUERY = re.compile(r"""\?[^\s"'<>\\]*=[^\s"'<>\\]*""")
+# In JSON inside a text "&" may be written \\u0026.
+_QUERY = re.compile(r"""\?(?:[^\s"'<>\\=]|\\u[0-9a-fA-F]{4}|\\/)*=(?:[^\s"'<>\\]|\\u[0-9a-fA-F]{4}|\\/)*""")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _PAIR = re.compile(r"""(?i)\b(session_?id|password|sig|signature|x-amz-[a-z-]+)(["']?\s*[=:]\s*["']?)[^\s"'&,;<>}]+""")
 HIDDEN = "***"
@@ -18,7 +19,7 @@ HIDDEN = "***"
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without queries of URLs, values that look like credentials, and the given `secrets`."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be part of another
         if secret:
             text = text.replace(secret, HIDDEN)
     text = _QUERY.sub("?" + HIDDEN, text)
@@ -40,6 +41,9 @@ class RedactingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = redact(record.getMessage())
         record.args = ()
+        if record.exc_info:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
         return True
 
 

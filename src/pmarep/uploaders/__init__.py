@@ -4,22 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..pmacore import PmaCoreError, StorageKind
-from .base import Shipment, Uploader
+from ..pmacore import StorageKind
+from .azure import AzureUploader
+from .base import Means, Sent, Shipment, Uploader, first_error
+from .digests import Digests
 from .filesystem import FileSystemUploader
 from .link import Clock, Delivery, Link, Pacer
+from .s3 import S3Uploader
+from .storage import AnnounceAgain, Storage, still_live
 
 _UPLOADERS: dict[StorageKind, Callable[[Shipment], Uploader]] = {
     StorageKind.FILESYSTEM: FileSystemUploader,
+    StorageKind.S3: S3Uploader,
+    StorageKind.AZURE: AzureUploader,
 }
 
 
 def uploader_for(shipment: Shipment) -> Uploader:
-    """Raises PmaCoreError for a storage kind that this version cannot send to."""
-    kind = shipment.announcement.kind
-    if kind not in _UPLOADERS:
-        raise PmaCoreError(f"this root-directory lies on {kind.name} storage, which this version cannot send to")
-    return _UPLOADERS[kind](shipment)
+    """Raises PmaCoreError if the announcement cannot be followed."""
+    uploader = _UPLOADERS[shipment.announcement.kind](shipment)
+    uploader.check()
+    return uploader
 
 
-__all__ = ["Clock", "Delivery", "Link", "Pacer", "Shipment", "Uploader", "uploader_for"]
+__all__ = [
+    "AnnounceAgain",
+    "Clock",
+    "Delivery",
+    "Digests",
+    "Link",
+    "Means",
+    "Pacer",
+    "Sent",
+    "Shipment",
+    "Storage",
+    "Uploader",
+    "first_error",
+    "still_live",
+    "uploader_for",
+]

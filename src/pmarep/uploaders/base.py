@@ -2,29 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from ..pmacore import Announcement, PmaCore
+from ..errors import PmarepError
+from ..journal import Journal, Place
+from ..pmacore import Announcement, PmaCore, PmaCoreError, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
-from .link import Link
+from .digests import Digests
+from .link import Delivery, Link
+from .storage import Damaged, Storage
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Sent:
+    """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one."""
+
+    bytes: int = 0
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What it takes to send to one site, for all its slides. `digests` and `journal` serve other sites too."""
+
+    core: PmaCore
+    storage: Storage
+    link: Link
+    source: Source
+    digests: Digests
+    journal: Journal
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """`folder` is the announced virtual path; the slide's files lie relative to it."""
+    """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
 
-    core: PmaCore
+    `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks).
+    """
+
+    means: Means
     announcement: Announcement
     folder: str
     slide: Slide
-    source: Source
-    link: Link
+    place: Place
+    sent: Sent
+    parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
+
+    def url_of(self, file: SlideFile) -> str:
+        """The presigned URL of a whole file. Raises ProtocolError where the server gave none."""
+        urls, files = self.announcement.urls, self.slide.files
+        url = urls[files.index(file)] if len(urls) == len(files) else None
+        if not url:
+            raise ProtocolError(f"the server gave {len(urls)} upload URLs for {len(files)} files, none for {file.path}")
+        return url
+
+    def parts_of(self, file: SlideFile) -> Mapping[int, str]:
+        return self.parts.get(file.path, {})
+
+    async def part_sent(self, file: SlideFile, number: int, tag: str) -> None:
+        """The storage has acknowledged a part; from now on the next run can rely on it."""
+        await self.means.journal.part_sent(self.place, file.path, number, tag)
+        self.parts.setdefault(file.path, {})[number] = tag
+
+    async def forget_parts(self, file: SlideFile) -> None:
+        """The storage no longer has what it acknowledged."""
+        await self.means.journal.forget_parts(self.place, file.path)
+        self.parts.pop(file.path, None)
+
+    async def deliver(self, put: Callable[[Delivery], Awaitable[T]], file: SlideFile, start: int, length: int) -> T:
+        """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
+
+        async def guarded(delivery: Delivery) -> T:
+            try:
+                return await put(delivery)
+            except Damaged:
+                await self.means.digests.check_again(self.slide, file, start, length)
+                raise
+
+        return await self.means.link.deliver(guarded)
 
 
 class Uploader(Protocol):
-    """Sends the files of one shipment. A file counts as sent when `send` returns."""
+    """Sends the files of one shipment, and counts what has arrived in its `sent`."""
+
+    def check(self) -> None:
+        """Before anything is sent: can the announcement be followed? Raises PmaCoreError."""
 
     async def send(self, file: SlideFile) -> None:
-        """Raises PmaCoreError or SourceError; the file may be sent again afterwards."""
+        """Returns when the storage has the whole file. Raises PmaCoreError or SourceError; may be called again."""
+
+
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error that tells most: a bug before all, then what concerns the whole site, then the first."""
+    found: list[BaseException] = []
+    for error in errors.exceptions:
+        found.append(first_error(error) if isinstance(error, BaseExceptionGroup) else error)
+    return min(found, key=_weight)
+
+
+def _weight(error: BaseException) -> int:
+    if not isinstance(error, PmarepError):
+        return 0
+    return 1 if isinstance(error, PmaCoreError) and error.site_wide else 2

@@ -140,6 +140,10 @@ class Link:
         if arrived:
             self.acknowledged += count
 
+    def forget(self, count: int) -> None:
+        """Bytes that were acknowledged and are of no use any more."""
+        self.acknowledged -= count
+
     def rate(self) -> float:
         """Bytes per second over the last seconds."""
         now = self._clock.monotonic()

@@ -1,0 +1,122 @@
+"""Azure root-directories: blocks with ids that the next run finds again, then the list that commits them.
+
+Facts: all block ids of a blob have the same length; at most 50,000 blocks; uncommitted blocks stay 7 days under the
+blob's name, also for a new SAS; committing another list discards them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import quote
+
+from ..slides.model import SlideFile
+from .base import Shipment, first_error
+from .link import Delivery
+from .storage import BlocksLost
+
+MIB = 1024**2
+SMALLEST, LARGEST = 8 * MIB, 64 * MIB
+WANTED_BLOCKS = 1000
+MAX_BLOCKS = 50_000
+
+
+def block_size(size: int) -> int:
+    """Bytes per block: 8 MiB up to 8 GB, then more, so that a huge slide has some 1,000 blocks; at most 64 MiB."""
+    wanted = -(-size // WANTED_BLOCKS)
+    return min(max(-(-wanted // MIB) * MIB, SMALLEST), LARGEST)
+
+
+def block_id(file: SlideFile, number: int) -> str:
+    """The same for the same version of a file, another one for another version.
+
+    12 characters before base64, as the maker's own client has them: ids of other lengths among a blob's uncommitted
+    blocks would make Azure refuse ours.
+    """
+    version = hashlib.sha256(f"{file.path}\0{file.size}\0{file.mtime_ns}".encode()).hexdigest()[:6]
+    return base64.b64encode(f"{version}{number:06d}".encode()).decode()
+
+
+class AzureUploader:
+    """A block that Azure has acknowledged is not sent again, not even after a new announcement."""
+
+    def __init__(self, shipment: Shipment) -> None:
+        self._shipment = shipment
+
+    def check(self) -> None:
+        for file in self._shipment.slide.files:
+            self._shipment.url_of(file)
+
+    async def send(self, file: SlideFile) -> None:
+        if file.size <= SMALLEST:
+            await self._put(file, 0, file.size, self._shipment.url_of(file), {"x-ms-blob-type": "BlockBlob"})
+            return
+        known_before = self._bytes_known(file)
+        try:
+            await self._send_blocks(file)
+        except BlocksLost:
+            # The server has lost what the journal remembers: all of this file again.
+            if not known_before:
+                raise
+            self._shipment.sent.resumed -= known_before
+            await self._shipment.forget_parts(file)
+            await self._send_blocks(file)
+
+    def _bytes_known(self, file: SlideFile) -> int:
+        known = self._shipment.parts_of(file)
+        return sum(length for number, _, length in _blocks(file) if number in known)
+
+    async def _send_blocks(self, file: SlideFile) -> None:
+        known = set(self._shipment.parts_of(file))
+        blocks = list(_blocks(file))
+
+        async def send(number: int, start: int, length: int) -> None:
+            query = f"comp=block&blockid={quote(block_id(file, number), safe='')}"
+            await self._put(file, start, length, _with(self._shipment.url_of(file), query), {})
+            await self._shipment.part_sent(file, number, "")
+
+        self._shipment.sent.resumed += self._bytes_known(file)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, start, length in blocks:
+                    if number not in known:
+                        group.create_task(send(number, start, length))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
+
+    async def _commit(self, file: SlideFile, ids: list[str]) -> None:
+        latest = "".join(f"<Latest>{one}</Latest>" for one in ids)
+        xml = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{latest}</BlockList>'.encode()
+        headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/octet-stream"}
+        url = _with(self._shipment.url_of(file), "comp=blocklist")
+
+        async def put(_delivery: Delivery) -> None:
+            await self._shipment.means.storage.put(url, xml, len(xml), headers)
+
+        await self._shipment.means.link.deliver(put)
+
+    async def _put(self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str]) -> None:
+        s, means = self._shipment, self._shipment.means
+
+        async def put(delivery: Delivery) -> None:
+            digest = await means.digests.md5(s.slide, file, start, length)
+            content: AsyncIterator[bytes] = delivery.carry(means.source.read(s.slide, file, start, length))
+            md5 = {"Content-MD5": base64.b64encode(digest).decode()}
+            await means.storage.put(url, content, length, headers | md5)
+
+        await s.deliver(put, file, start, length)
+        s.sent.bytes += length
+
+
+def _blocks(file: SlideFile) -> Iterator[tuple[int, int, int]]:
+    """Number, start and length of each block."""
+    size = block_size(file.size)
+    for number, start in enumerate(range(0, file.size, size)):
+        yield number, start, min(size, file.size - start)
+
+
+def _with(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"

@@ -1,0 +1,117 @@
+"""S3 root-directories: presigned parts, several in flight, streamed from disk.
+
+Facts: S3's UploadPart needs an exact `Content-Length`; the ETag of a part is its MD5 unless the bucket encrypts with
+KMS keys; a part's URL may be used again, the later upload wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import Mapping, Sequence
+
+from ..pmacore import MultipartFile, Part, ProtocolError, Refused
+from ..slides.model import SlideFile
+from .base import Shipment, first_error
+from .link import Delivery
+from .storage import AnnounceAgain, Damaged
+
+MAX_SINGLE_PUT = 5 * 1024**3
+"""Bytes that S3 takes in one PUT."""
+
+
+class S3Uploader:
+    """A part that S3 has acknowledged is not sent again while its URLs live."""
+
+    def __init__(self, shipment: Shipment) -> None:
+        self._shipment = shipment
+        self._multipart = {_relative(shipment, listed): listed for listed in shipment.announcement.multipart}
+
+    def check(self) -> None:
+        """Before anything is sent: is there a way for each file? Raises PmaCoreError."""
+        for file in self._shipment.slide.files:
+            listed = self._multipart.get(file.path)
+            if listed is not None and listed.parts:
+                _check_parts(file, listed.parts)
+            elif file.size > MAX_SINGLE_PUT:
+                raise Refused(
+                    f"{file.path} has {file.size / 1024**3:.1f} GiB, and this server offers no multipart upload",
+                    "S3 takes at most 5 GiB in one piece; its PMA.core needs an update",
+                )
+            else:
+                self._shipment.url_of(file)
+
+    async def send(self, file: SlideFile) -> None:
+        listed = self._multipart.get(file.path)
+        if listed is not None and listed.parts:
+            await self._send_parts(file, listed)
+        else:
+            await self._put(file, 0, file.size, self._shipment.url_of(file))
+
+    async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
+        tags = dict(self._shipment.parts_of(file))
+
+        async def send(part: Part) -> None:
+            tags[part.number] = await self._put(file, part.start, part.end - part.start + 1, part.url)
+            await self._shipment.part_sent(file, part.number, tags[part.number])
+
+        for part in listed.parts:
+            if part.number in tags:
+                self._shipment.sent.resumed += part.end - part.start + 1
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in listed.parts:
+                    if part.number not in tags:
+                        group.create_task(send(part))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
+        await self._complete(file, listed, tags)
+
+    async def _complete(self, file: SlideFile, listed: MultipartFile, tags: Mapping[int, str]) -> None:
+        s = self._shipment
+        core = s.means.core
+        try:
+            await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))
+        except Refused as error:
+            # An answer that got lost on the way may hide that an earlier attempt succeeded.
+            if not (await core.upload_status(s.announcement.id)).complete.get(file.path, False):
+                raise AnnounceAgain(f"the parts of {file.path} cannot be put together: {error}") from None
+
+    async def _put(self, file: SlideFile, start: int, length: int, url: str) -> str:
+        """Send one range; its ETag."""
+        s, means = self._shipment, self._shipment.means
+
+        async def put(delivery: Delivery) -> str:
+            digest = await means.digests.md5(s.slide, file, start, length)
+            # Signature 4 lets unsigned headers pass; with Signature 2, Content-MD5 would be part of what is signed.
+            signed4 = "X-Amz-Signature=" in url
+            headers = {"Content-MD5": base64.b64encode(digest).decode()} if signed4 else {}
+            content = delivery.carry(means.source.read(s.slide, file, start, length))
+            answer = await means.storage.put(url, content, length, headers)
+            tag: str = answer.get("etag", "").strip().strip('"')
+            if re.fullmatch(r"[0-9a-fA-F]{32}", tag) and tag.lower() != digest.hex():
+                raise Damaged(f"a part of {file.path} was damaged on the way (its ETag is another MD5)")
+            if not tag:
+                raise ProtocolError("the storage acknowledged a part without an ETag")
+            return tag
+
+        tag = await s.deliver(put, file, start, length)
+        s.sent.bytes += length
+        return tag
+
+
+def _relative(shipment: Shipment, listed: MultipartFile) -> str:
+    """`FilePath` is relative to the announced folder; older servers may give the whole virtual path."""
+    path = listed.path.replace("\\", "/").lstrip("/")
+    return path.removeprefix(shipment.folder + "/")
+
+
+def _check_parts(file: SlideFile, parts: Sequence[Part]) -> None:
+    expected = 0
+    for number, part in enumerate(sorted(parts, key=lambda part: part.number), 1):
+        if part.number != number or part.start != expected or part.end < part.start:
+            raise ProtocolError(f"the server's parts of {file.path} do not make up the file")
+        expected = part.end + 1
+    if expected != file.size:
+        raise ProtocolError(f"the server's parts of {file.path} have {expected} bytes, the file has {file.size}")

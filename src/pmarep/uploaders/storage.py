@@ -1,0 +1,168 @@
+"""Requests to S3 and Azure by the URLs that a PMA.core hands out.
+
+They go to other hosts than PMA.core: without its session, without cookies, following no redirect. The URL is a secret
+as a whole and is sent byte for byte as it was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from ..pmacore import Connection, PermissionDenied, PmaCoreError, ProtocolError, Refused, ServerError
+from ..pmacore.errors import from_transport
+from ..pmacore.redact import one_line
+
+MAX_ANSWER = 64 * 1024
+_EXPIRY_MARGIN = timedelta(seconds=60)
+
+
+class AnnounceAgain(PmaCoreError):
+    """The URLs of this announcement are of no more use; a new announcement brings new ones."""
+
+
+class Damaged(PmaCoreError):
+    """What arrived is not what was sent: the storage compared the MD5."""
+
+    transient = True
+
+
+class BlocksLost(PmaCoreError):
+    """Azure no longer has blocks that it had acknowledged: another commit discards them, and so do 7 days."""
+
+
+class Storage:
+    """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError."""
+
+    def __init__(self, connection: Connection, *, allow_http: bool, http: httpx.AsyncClient | None = None) -> None:
+        self._only_https = connection.url.startswith("https:") and not allow_http
+        self._http = http or connection.storage_http()
+        self._http.cookies = httpx.Cookies(CookieJar(DefaultCookiePolicy(allowed_domains=[])))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def put(
+        self, url: str, content: AsyncIterator[bytes] | bytes, length: int, headers: Mapping[str, str]
+    ) -> httpx.Headers:
+        """One PUT with an exact `Content-Length`; the headers of its answer."""
+        target = self._check(url)
+        request = self._http.build_request(
+            "PUT",
+            target.origin,
+            content=content,
+            headers={**headers, "Content-Length": str(length)},
+            extensions={"target": target.path},  # httpx would normalise what the signature covers
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                answer = await _read(response)
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise from_transport(error, target.origin) from None
+        if response.status_code >= 300:
+            raise _error(response, answer, url)
+        return response.headers
+
+    def _check(self, url: str) -> _Target:
+        target = _Target.of(url)
+        if self._only_https and target.scheme != "https":
+            raise ProtocolError(
+                f"the server wants the slide sent over plain http to {target.origin}",
+                "if that is right, say allow_http_uploads = true at this site",
+            )
+        return target
+
+
+class _Target:
+    """Where a URL goes. `path` is what stands on the request line, as given but for raw spaces and non-ASCII."""
+
+    def __init__(self, scheme: str, origin: str, path: bytes) -> None:
+        self.scheme = scheme
+        self.origin = origin
+        self.path = path
+
+    @classmethod
+    def of(cls, url: str) -> _Target:
+        match = re.fullmatch(r"(https?)://([^/?#\s@]+)(/[^#\x00-\x1f\x7f]*)", url, re.IGNORECASE)
+        if match is None:
+            raise ProtocolError("the server gave an upload URL that is none", "only http and https can be used")
+        scheme, host, path = match[1].lower(), match[2], match[3]
+        raw = re.sub(rb"[\x80-\xff ]", lambda m: b"%%%02X" % m[0][0], path.encode())
+        return cls(scheme, f"{scheme}://{host}/", raw)
+
+
+async def _read(response: httpx.Response) -> str:
+    content = b""
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_ANSWER:
+            raise ProtocolError("the storage gave an endless answer")
+    return content.decode("utf-8", "replace")
+
+
+def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
+    """Codes: S3's "Error Responses" and Azure's "Blob Storage error codes"."""
+    status, code = response.status_code, _tag(answer, "Code") or response.headers.get("x-ms-error-code", "")
+    words = one_line(f"{code or f'HTTP status {status}'}: {_tag(answer, 'Message')}").rstrip(": ")
+    if code in ("BadDigest", "Md5Mismatch", "InvalidDigest"):
+        return Damaged(f"a part was damaged on the way ({words})")
+    if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
+        return BlocksLost(f"the storage has lost blocks ({words})")
+    if code in ("NoSuchUpload", "ExpiredToken") or (status == 403 and _has_expired(response, answer, url)):
+        return AnnounceAgain(f"the upload URLs have expired ({words})", "the next run announces the slide again")
+    if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown", "ServerBusy"):
+        return ServerError(f"the storage failed ({words})")
+    if status == 403:
+        return PermissionDenied(f"the storage does not take the upload ({words})", "ask the server's administrator")
+    if 300 <= status < 400:
+        return ProtocolError("the storage redirects, which is not followed with a signed URL")
+    return Refused(f"the storage refused the upload ({words})")
+
+
+def _tag(answer: str, name: str) -> str:
+    """Text of one XML element; no parser, since the answer comes from anywhere."""
+    match = re.search(rf"<{name}>([^<]{{0,500}})</{name}>", answer)
+    return match[1].strip() if match else ""
+
+
+def _has_expired(response: httpx.Response, answer: str, url: str) -> bool:
+    if "expired" in answer.lower() or "not valid in the specified time frame" in answer.lower():
+        return True
+    try:
+        now = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        now = datetime.now(UTC)
+    end = expiry(url)
+    return end is not None and now >= end
+
+
+def expiry(url: str) -> datetime | None:
+    """When a presigned (S3 Signature 4 or 2) or SAS URL ends, as far as it says so."""
+    query = {key.lower(): values[0] for key, values in parse_qs(urlsplit(url).query).items()}
+    try:
+        if "x-amz-expires" in query:
+            start = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            return start + timedelta(seconds=int(query["x-amz-expires"]))
+        if "awsaccesskeyid" in query:
+            return datetime.fromtimestamp(int(query["expires"]), UTC)
+        if "se" in query:
+            end = datetime.fromisoformat(query["se"])
+            return end if end.tzinfo else end.replace(tzinfo=UTC)
+    except (KeyError, ValueError, OverflowError):
+        pass
+    return None
+
+
+def still_live(url: str, now: datetime) -> bool:
+    """Whether a URL can be relied on for a while."""
+    end = expiry(url)
+    return end is None or now + _EXPIRY_MARGIN < end
