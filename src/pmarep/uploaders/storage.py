@@ -43,7 +43,7 @@ class Storage:
     def __init__(self, connection: Connection, *, allow_http: bool, http: httpx.AsyncClient | None = None) -> None:
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._http = http or connection.storage_http()
-        self._http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # type: ignore[assignment]
+        self._http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
     async def close(self) -> None:
         await self._http.aclose()
