@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
+from .demo import demo
 from .push import push
 from .sandbox import sandbox
 from .sites import sites
@@ -43,3 +44,4 @@ app.command("push")(push)
 app.command("slides")(slides)
 app.command("status")(status)
 app.command("sandbox")(sandbox)
+app.command("demo")(demo)

@@ -1,0 +1,210 @@
+"""`pmarep sites add`: with options alone, or as a dialogue that ends with a site known to work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import typer
+
+from ..errors import ConfigError, CredentialsError, PmarepError, UsageError
+from ..pmacore import Connection, CredentialsRefused
+from ..sites import Credentials, SiteBook, fields
+from ..sites.check import Visit, visit
+from ..sites.edit import add_site, check_values
+from ..sites.models import SiteTable
+from ..sites.names import did_you_mean
+from ..sites.reader import merge, server_of
+from ..sites.source import BookText
+
+TRIES = 3
+_OPTIONS = {"url": "--url (or --server)", "username": "--username", "target": "--target"}
+Values = dict[str, Any]
+
+
+class Asker(Protocol):
+    """Asks a person."""
+
+    def text(self, question: str, default: str | None = None) -> str: ...
+    def hidden(self, question: str) -> str: ...
+    def yes(self, question: str, default: bool) -> bool: ...
+    def say(self, words: str) -> None: ...
+
+
+class TerminalAsker:
+    """Asks at the terminal; Ctrl-C and Ctrl-D end the command."""
+
+    def text(self, question: str, default: str | None = None) -> str:
+        return str(typer.prompt(question, default=default, show_default=bool(default))).strip()
+
+    def hidden(self, question: str) -> str:
+        return str(typer.prompt(question, default="", show_default=False, hide_input=True))
+
+    def yes(self, question: str, default: bool) -> bool:
+        return typer.confirm(question, default=default)
+
+    def say(self, words: str) -> None:
+        typer.echo(words)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A site without a target yet, which is enough to log in."""
+
+    name: str
+    server: str | None
+    url: str
+    username: str
+    password_command: tuple[str, ...] | str | None
+    ca_bundle: Path | None
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.url, self.username, self.ca_bundle)
+
+
+def add_as_told(path: Path, name: str, values: Values) -> None:
+    """Add a site from options alone; contacts nobody. Raises UsageError that names the options which are missing."""
+    book = _book(path, name, values)
+    said = _inherited(book, values)
+    missing = [option for key, option in _OPTIONS.items() if key not in said]
+    if missing:
+        raise UsageError(f"{name} needs {', '.join(missing)}; nothing was added")
+    add_site(path, name, values)
+
+
+def add_by_asking(path: Path, name: str, values: Values, ask: Asker, credentials: Credentials) -> None:
+    """Ask for what is missing, log in, choose the target from what the server has, offer to keep the password."""
+    book = _book(path, name, values)
+    values = dict(values)
+    if "url" not in _inherited(book, values):
+        _ask_url(book, values, ask)
+    if "username" not in _inherited(book, values):
+        values["username"] = _ask_until(ask, "User name", fields.username)
+    said = _inherited(book, values)
+    draft = Draft(
+        name,
+        server_of(SiteTable(server=values.get("server"), url=values.get("url")), book.defaults),
+        said["url"],
+        said["username"],
+        said.get("password_command"),
+        said.get("ca_bundle"),
+    )
+    seen, typed = _log_in(draft, ask, credentials)
+    if "target" not in said:
+        values["target"] = _ask_target(seen, ask)
+    elif seen:
+        _warn_of_root(said["target"], seen, ask)
+    add_site(path, name, values)
+    ask.say(f"Added {name} to {path}.")
+    if typed and ask.yes("Keep the password in the keyring?", default=True):
+        try:
+            credentials.store(draft, typed)
+        except CredentialsError as error:
+            ask.say(str(error))
+
+
+def _book(path: Path, name: str, values: Values) -> SiteBook:
+    """The book as it is, with the name still free and the values right as far as they go. Raises ConfigError."""
+    check_values(name, values, path.parent)
+    if (bundle := values.get("ca_bundle")) and not Path(bundle).is_file():
+        raise ConfigError(f"the ca_bundle {bundle} is not there; name a PEM file")
+    book = SiteBook.load(path) if path.exists() else SiteBook.parse(BookText(path, ""))
+    for kind, names in (("site", book.sites), ("group", book.groups)):
+        if name in names:
+            raise ConfigError(f'{path}: there is already a {kind} "{name}"; choose another name')
+    server = values.get("server")
+    if server and server not in book.servers:
+        known = ", ".join(book.servers) or "none"
+        hint = did_you_mean(server, book.servers) or f"; known: {known}"
+        raise ConfigError(f'{path}: there is no server "{server}"{hint}')
+    return book
+
+
+def _inherited(book: SiteBook, values: Values) -> Values:
+    """All keys of the site as it would be now."""
+    said = SiteTable.model_validate(values, context={"folder": book.path.parent})
+    server = server_of(said, book.defaults)
+    return merge(said, book.servers[server] if server else None, book.defaults)
+
+
+def _ask_url(book: SiteBook, values: Values, ask: Asker) -> None:
+    servers = f" (or a server of the book: {', '.join(book.servers)})" if book.servers else ""
+
+    def check(answer: str) -> str:
+        return answer if answer in book.servers else fields.url(answer)
+
+    answer = _ask_until(ask, f"URL of the PMA.core{servers}", check)
+    values["server" if answer in book.servers else "url"] = answer
+
+
+def _ask_until(ask: Asker, question: str, check: Callable[[str], str], default: str | None = None) -> str:
+    while True:
+        try:
+            return check(ask.text(question, default))
+        except ValueError as error:
+            ask.say(f"  {error}")
+
+
+def _log_in(draft: Draft, ask: Asker, credentials: Credentials) -> tuple[Visit | None, str | None]:
+    """What the server shows, and the password if a person typed it. None and None: added without a look."""
+    try:
+        password, typed = credentials.password_for(draft), False
+        ask.say(f"The password of {draft.username} is known already.")
+    except CredentialsError:
+        password, typed = "", True
+    for _ in range(TRIES):
+        if typed:
+            password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: do not log in now)")
+            if not password:
+                return None, None
+        try:
+            seen = asyncio.run(visit(draft.connection, password))
+        except CredentialsRefused as error:
+            ask.say(f"  {error}")
+            typed = True
+            continue
+        except PmarepError as error:
+            ask.say(f"  {error}")
+            break
+        ask.say(f"Logged in: PMA.core {seen.version}.")
+        return seen, password if typed else None
+    if not ask.yes("Add the site all the same?", default=False):
+        raise typer.Abort
+    return None, None
+
+
+def _ask_target(seen: Visit | None, ask: Asker) -> str:
+    if seen is None or not seen.root_directories:
+        return _ask_until(ask, "Target (Root-directory/folder)", fields.target)
+    roots = seen.root_directories
+    ask.say("Root-directories:")
+    for number, root in enumerate(roots, 1):
+        ask.say(f"  {number:>{len(str(len(roots)))}}  {root}")
+    root = _ask_until(
+        ask, "Root-directory (number or name)", lambda answer: _choose(answer, roots), "1" if len(roots) == 1 else None
+    )
+
+    def below(folder: str) -> str:
+        return fields.target(f"{root}/{folder}" if folder else root)
+
+    return _ask_until(ask, f"Folder in {root} (empty: none)", below, "")
+
+
+def _choose(answer: str, roots: tuple[str, ...]) -> str:
+    for root in roots:
+        if root.casefold() == answer.casefold():
+            return root
+    if answer.isdecimal() and 1 <= int(answer) <= len(roots):
+        return roots[int(answer) - 1]
+    raise ValueError(f"there is no such root-directory{did_you_mean(answer, roots)}")
+
+
+def _warn_of_root(target: str, seen: Visit, ask: Asker) -> None:
+    try:
+        _choose(target.split("/")[0], seen.root_directories)
+    except ValueError as error:
+        ask.say(f"Note: the target is {target}, but {error}")

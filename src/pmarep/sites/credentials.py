@@ -1,0 +1,253 @@
+"""Where passwords come from: a variable, a command, the operating system's keyring. They are kept in memory only."""
+
+from __future__ import annotations
+
+import locale
+import shlex
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from ..errors import CredentialsError
+from .names import password_variable, printable
+
+SERVICE = "pmarep"
+COMMAND_SECONDS = 30.0
+T = TypeVar("T")
+
+
+class Account(Protocol):
+    """What a password belongs to. Every `Site` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def server(self) -> str | None: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def password_command(self) -> tuple[str, ...] | str | None: ...
+
+
+class KeyringLike(Protocol):
+    """The part of a keyring backend that we use; the module `keyring` has it as well."""
+
+    def get_password(self, service: str, username: str) -> str | None: ...
+    def set_password(self, service: str, username: str, password: str) -> None: ...
+    def delete_password(self, service: str, username: str) -> None: ...
+
+
+Runner = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+class _NoPassword(Exception):
+    """Why a source has no password, in words that hold neither a password nor a site: several may share the source."""
+
+
+class _BrokenKeyring(_NoPassword):
+    """The keyring does not work, so that nothing can be put into it either."""
+
+
+class _BrokenCommand(_NoPassword):
+    """The command gave no password; the keyring is not asked where there is a command."""
+
+
+class Credentials:
+    """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
+
+    `environ` is looked up and given to commands. `run` is called as `subprocess.run` is.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = subprocess.run
+    ) -> None:
+        self._environ = environ
+        self._keyring = keyring
+        self._run = run
+        self._known: dict[tuple[str, ...], str | _NoPassword] = {}
+        self._guard = threading.Lock()
+        self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
+
+    def password_for(self, account: Account) -> str:
+        """The first of: variable of the site, of its server, `password_command`, keyring.
+
+        May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
+        """
+        for variable in variables(account):
+            if password := self._environ.get(variable):
+                return password
+        command = account.password_command
+        try:
+            if command:
+                # Forty sites of one server ask `op` or `pass` once.
+                return self._once(("command", *_words(command)), lambda: self._from_command(command))
+            return self._once(_key(account), lambda: self._from_keyring(account))
+        except _NoPassword as error:
+            raise CredentialsError(f"no password for {account.name}: {error}; {_advice(account, error)}") from None
+
+    def comes_first(self, account: Account) -> str | None:
+        """What is asked before the keyring for this account, in words; None: the keyring is."""
+        for variable in variables(account):
+            if self._environ.get(variable):
+                return f"the variable {variable}"
+        return "its password_command" if account.password_command else None
+
+    def store(self, account: Account, password: str) -> None:
+        """Keep the password in the keyring, for every site with this url and username. Raises CredentialsError."""
+
+        def put(keyring: KeyringLike) -> bool:
+            keyring.set_password(SERVICE, _user(account), password)
+            # Some backends keep nothing and say nothing.
+            return keyring.get_password(SERVICE, _user(account)) == password
+
+        try:
+            if not self._on_keyring(put):
+                raise _BrokenKeyring("this machine's keyring keeps nothing")
+        except _NoPassword as error:
+            words = f"cannot keep the password of {account.name}: {error}"
+            raise CredentialsError(f"{words}; {_advice(account, error)}") from None
+        with self._guard:
+            self._known[_key(account)] = password
+
+    def forget(self, account: Account) -> bool:
+        """Remove the password from the keyring; whether there was one. Raises CredentialsError."""
+
+        def delete(keyring: KeyringLike) -> bool:
+            if keyring.get_password(SERVICE, _user(account)) is None:
+                return False
+            keyring.delete_password(SERVICE, _user(account))
+            return True
+
+        try:
+            was_there = self._on_keyring(delete)
+        except _NoPassword as error:
+            raise CredentialsError(f"cannot remove the password of {account.name}: {error}") from None
+        with self._guard:
+            self._known.pop(_key(account), None)
+        return was_there
+
+    def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
+        """One look-up per source; those who want the same one wait for it, others do not."""
+        with self._guard:
+            lock = self._locks[key]
+        with lock:
+            if key not in self._known:
+                try:
+                    self._known[key] = find()
+                except _NoPassword as error:
+                    self._known[key] = error
+            known = self._known[key]
+        if isinstance(known, _NoPassword):
+            raise type(known)(str(known))  # A new one: threads would share the traceback of the old.
+        return known
+
+    def _from_command(self, command: tuple[str, ...] | str) -> str:
+        words = _words(command)
+        label = f"its password_command ({printable(words[0])})"
+        try:
+            done = self._run(
+                command if isinstance(command, str) and sys.platform == "win32" else list(words),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_SECONDS,
+                env=dict(self._environ),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise _BrokenCommand(f"{label} could not be started ({reason})") from None
+        lines = done.stdout.splitlines()
+        password = _decoded(lines[0]) if lines else ""
+        if done.returncode != 0:
+            raise _BrokenCommand(f"{label} ended with exit code {done.returncode}{_last_line(done.stderr, password)}")
+        if not password:
+            raise _BrokenCommand(f"{label} printed no password on its first line")
+        return password
+
+    def _from_keyring(self, account: Account) -> str:
+        password = self._on_keyring(lambda keyring: keyring.get_password(SERVICE, _user(account)))
+        if not password:
+            raise _NoPassword("none is kept")
+        return password
+
+    def _on_keyring(self, call: Callable[[KeyringLike], T]) -> T:
+        """Backends raise what they like (D-Bus, locks, missing libraries): every failure is one sentence here."""
+        try:
+            keyring = self._keyring or _import_keyring()
+            return call(keyring)
+        except Exception as error:
+            # Never its text, which may repeat what was to be stored.
+            kind = type(error).__name__
+        known = {
+            "NoKeyringError": "this machine has no keyring",
+            "KeyringLocked": "the keyring is locked",
+        }
+        raise _BrokenKeyring(known.get(kind, f"the keyring cannot be used ({kind})"))
+
+
+def variables(account: Account) -> list[str]:
+    """The environment variables that can hold the password, in the order of their look-up."""
+    return list(dict.fromkeys(password_variable(name) for name in (account.name, account.server) if name))
+
+
+def _user(account: Account) -> str:
+    return f"{account.username}@{account.url}"
+
+
+def _key(account: Account) -> tuple[str, ...]:
+    return ("keyring", _user(account))
+
+
+def _import_keyring() -> KeyringLike:
+    # Slow, and needed only where no variable or command has the password.
+    import keyring
+
+    backend: KeyringLike = keyring.get_keyring()
+    return backend
+
+
+def _advice(account: Account, error: _NoPassword) -> str:
+    """What a person can do: only what would help after this error."""
+    variable = f"set {variables(account)[0]}"
+    if isinstance(error, _BrokenCommand):
+        return f"try the command by hand, or {variable}"
+    if isinstance(error, _BrokenKeyring):
+        return f"{variable}, or give it a password_command in the site book"
+    return f"run `pmarep sites login {account.name}`, {variable}, or give it a password_command in the site book"
+
+
+def _words(command: tuple[str, ...] | str) -> tuple[str, ...]:
+    """The command's words. Windows programs split their command line themselves."""
+    if not isinstance(command, str):
+        return command
+    if sys.platform == "win32":
+        return tuple(command.split(maxsplit=1))
+    try:
+        return tuple(shlex.split(command))
+    except ValueError:
+        raise _BrokenCommand("the quotes in its password_command do not match") from None
+
+
+def _decoded(line: bytes) -> str:
+    for encoding in ("utf-8-sig", locale.getpreferredencoding(False)):
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise _BrokenCommand("its password_command printed something that is no text")
+
+
+def _last_line(stderr: bytes, password: str) -> str:
+    """`: gpg: decryption failed`, or nothing."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines:
+        return ""
+    words = lines[-1].replace(password, "***") if password else lines[-1]
+    return f": {printable(words)[:300]}"

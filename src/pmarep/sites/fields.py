@@ -1,0 +1,131 @@
+"""What a value in the site book may be. Every function returns the value as it is used, or raises ValueError with words
+for a person that continue "path, line n: [table]": they name the key and say what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import UsageError
+from ..timetable import Timetable
+from .names import quoted
+
+MAX_CONNECTIONS = 64
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{key} has to be text in quotes")
+    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
+        raise ValueError(f"{key} holds a control character")
+    return value
+
+
+def url(value: object) -> str:
+    """A base URL: lower-case scheme and host, no default port, exactly one slash at the end."""
+    text = _text("url", value).strip()
+    # These two come first, so that no other message repeats a password.
+    if "@" in text:
+        raise ValueError("url holds a user name; the password does not belong in the URL, the name goes to username")
+    if "?" in text or "#" in text:
+        raise ValueError('url goes on after its path; leave out what follows "?" or "#"')
+    if any(c.isspace() for c in text) or "\\" in text:
+        raise ValueError(f'url {quoted(text)} holds a blank or a "\\"; write it as https://host/')
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"url {quoted(text)} cannot be read; write it as https://host/") from None
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError(f"url {quoted(text)} cannot be used; write it as https://host/ or http://host/")
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        netloc += f":{port}"
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}/"
+
+
+def username(value: object) -> str:
+    text = _text("username", value)
+    if not text.strip():
+        raise ValueError("username is empty")
+    return text
+
+
+def server(value: object) -> str:
+    """The name of a `[servers.*]` table; whether there is one is the book's to know."""
+    return _text("server", value)
+
+
+def target(value: object) -> str:
+    """A virtual path `Root/folder`: what is wrong is refused rather than mended, since slides land there."""
+    text = _text("target", value)
+    if "\\" in text:
+        raise ValueError(f'target {quoted(text)} holds a "\\"; write it with /')
+    if not text.strip():
+        raise ValueError("target is empty; write it as Root/folder")
+    if text.startswith("/") or text.endswith("/"):
+        raise ValueError(f'target {quoted(text)} begins or ends with "/"; write it as {quoted(text.strip("/"))}')
+    for part in text.split("/"):
+        if part in ("", ".", ".."):
+            raise ValueError(f"target {quoted(text)} holds the part {quoted(part)}; write it as Root/folder")
+        if part != part.strip() or part.endswith("."):
+            # Windows drops them, so that two targets could be the same folder.
+            raise ValueError(f"target {quoted(text)} holds a part with a blank or dot at its end; leave it out")
+    return text
+
+
+def connections(value: object) -> int | str:
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_CONNECTIONS):
+        return value
+    raise ValueError(f'connections has to be "auto" or a number from 1 to {MAX_CONNECTIONS}')
+
+
+def bwlimit(value: object) -> str:
+    """The text as it is; `Timetable.parse` reads it."""
+    try:
+        text = _text("bwlimit", value)
+        Timetable.parse(text)
+    except UsageError as error:
+        raise ValueError(f"bwlimit: {error}") from None
+    return text
+
+
+def ca_bundle(value: object, folder: Path | None) -> Path:
+    """A file, relative to the book's folder. Whether it is there matters only to those who use the site."""
+    if isinstance(value, Path):
+        return value
+    text = _text("ca_bundle", value)
+    if not text.strip():
+        raise ValueError("ca_bundle is empty")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"ca_bundle {quoted(text)}: there is no such home directory") from None
+    return folder / path if folder else path
+
+
+def password_command(value: object) -> tuple[str, ...] | str:
+    if isinstance(value, str):
+        if value.strip():
+            return value
+    elif isinstance(value, list | tuple) and value and all(isinstance(word, str) for word in value) and value[0]:
+        return tuple(value)
+    raise ValueError('password_command has to be text, or a list of texts such as ["pass", "show", "tokyo"]')
+
+
+def allow_http_uploads(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("allow_http_uploads has to be true or false, without quotes")
+
+
+_SECRETS = re.compile(r"passw|passphrase|pwd|secret|token|api_?key", re.IGNORECASE)
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a key seems to hold a password, which no site book may."""
+    return bool(_SECRETS.search(key)) and key != "password_command"

@@ -1,0 +1,83 @@
+"""What a table of the site book may say, and what a site is after all of them have been read."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+
+from ..timetable import Timetable
+from . import fields
+from .names import check_name
+
+
+def _ca_bundle(value: object, info: ValidationInfo) -> Path:
+    folder = info.context.get("folder") if isinstance(info.context, dict) else None
+    return fields.ca_bundle(value, folder)
+
+
+Url = Annotated[str, BeforeValidator(fields.url)]
+Username = Annotated[str, BeforeValidator(fields.username)]
+Target = Annotated[str, BeforeValidator(fields.target)]
+Connections = Annotated[Literal["auto"] | int, BeforeValidator(fields.connections)]
+BwLimit = Annotated[str, BeforeValidator(fields.bwlimit)]
+CaBundle = Annotated[Path, BeforeValidator(_ca_bundle)]
+PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
+AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
+ServerName = Annotated[str, BeforeValidator(fields.server)]
+
+
+class Table(BaseModel):
+    """The keys that `[defaults]`, `[servers.*]` and `[sites.*]` share, each as it is used; None where it is not said.
+
+    A new key is a field here and its function in `fields`.
+    """
+
+    # Values are never part of pydantic's error texts: a mistyped key may hold a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: Url | None = None
+    username: Username | None = None
+    target: Target | None = None
+    connections: Connections | None = None
+    bwlimit: BwLimit | None = None
+    ca_bundle: CaBundle | None = None
+    allow_http_uploads: AllowHttpUploads | None = None
+    password_command: PasswordCommand | None = Field(default=None, repr=False)
+
+
+class SiteTable(Table):
+    """`[sites.*]`, and `[defaults]`, which may hold every key that a site may."""
+
+    server: ServerName | None = None
+
+    @model_validator(mode="after")
+    def _one_place_for_the_url(self) -> Self:
+        # Otherwise the server's password would go to another machine.
+        if self.server is not None and self.url is not None:
+            raise ValueError("server and url exclude each other; the server has the url")
+        return self
+
+
+class Site(Table):
+    """A place where slides go: a PMA.core, a user and a target path. Several may be on one PMA.core."""
+
+    name: Annotated[str, BeforeValidator(check_name)]
+    server: ServerName | None = None
+    url: Url
+    username: Username
+    target: Target
+    connections: Connections = "auto"
+    allow_http_uploads: AllowHttpUploads = False
+
+    @property
+    def timetable(self) -> Timetable | None:
+        """The bandwidth limit over the day; None: no limit."""
+        return Timetable.parse(self.bwlimit) if self.bwlimit is not None else None
+
+    @property
+    def place(self) -> str:
+        """Equal for two sites that would write over each other: PMA.core runs on Windows, so case says nothing."""
+        return unicodedata.normalize("NFC", self.url + self.target).casefold()

@@ -1,0 +1,49 @@
+"""Names that people type: what is allowed, and what they may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_name(name: str) -> str:
+    """The name, or ValueError. A leading `-` would look like an option, a leading `.` like a path."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f'the name "{printable(name)}" cannot be used; '
+            'allowed: letters a-z, digits, "-", "_" and ".", the first one a letter or digit'
+        )
+    return name
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever a file or a server put into it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The names that `word` may have been meant to be, best first, ignoring case."""
+    by_fold: dict[str, list[str]] = {}
+    for name in known:
+        by_fold.setdefault(name.casefold(), []).append(name)
+    close = difflib.get_close_matches(word.casefold(), by_fold, n=count, cutoff=0.6)
+    return [name for fold in close for name in by_fold[fold]][:count]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "tokyo"?`, or nothing."""
+    close = nearest(word, known)
+    return f"; did you mean {' or '.join(f'{quoted(name)}' for name in close)}?" if close else ""
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, on one line."""
+    return f'"{printable(text)}"'
+
+
+def password_variable(name: str) -> str:
+    """The environment variable with the password of a site or server: `PMAREP_PASSWORD_BOX_ANNA` for `box-anna`."""
+    return "PMAREP_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", name.upper())

@@ -1,0 +1,181 @@
+"""A person's machine in a test: a folder of slides, a site book, a state folder, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pmarep.sandbox import Sandbox
+
+PATIENCE = 60.0
+"""Seconds after which a test gives up waiting; nothing takes nearly as long."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of `--json`; every one has to be a JSON object."""
+        found = [json.loads(line) for line in self.stdout.splitlines()]
+        assert all(isinstance(event, dict) for event in found)
+        return found
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last event, which has to be the summary and to agree with the exit code."""
+        last = self.events[-1]
+        assert last["event"] == "summary"
+        assert last["exit_code"] == self.code
+        return last
+
+    def finished(self, site: str) -> dict[str, dict[str, Any]]:
+        """`slide_finished` events of one site by slide."""
+        found = [e for e in self.events if e["event"] == "slide_finished" and e["site"] == site]
+        assert len({e["slide"] for e in found}) == len(found)
+        return {e["slide"]: e for e in found}
+
+    def counts(self, site: str) -> tuple[int, int, int]:
+        """Slides sent, skipped and failed, as the summary has them."""
+        of = self.summary["sites"][site]
+        return of["sent"], of["skipped"], of["failed"]
+
+
+class Running:
+    """A command that is still running; its lines can be waited for. Killed at the end of the block."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
+        self._lines: list[str] = []
+        self._errors: list[str] = []
+        self._changed = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.process.stdout, self._lines), daemon=True),
+            threading.Thread(target=self._read, args=(self.process.stderr, self._errors), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream: Iterable[str], into: list[str]) -> None:
+        for line in stream:
+            with self._changed:
+                into.append(line)
+                self._changed.notify_all()
+
+    def wait_for(self, wanted: Callable[[dict[str, Any]], bool], count: int = 1) -> None:
+        """Until `count` events of `--json` are such."""
+
+        def seen() -> bool:
+            return sum(wanted(json.loads(line)) for line in self._lines) >= count
+
+        with self._changed:
+            assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def result(self) -> Result:
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return Result(code, "".join(self._lines), "".join(self._errors))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+class Desk:
+    """`desk.site("tokyo", sandbox)`, `desk.push("--sites", "tokyo")`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "cases"
+        self.source.mkdir(parents=True)
+        self.state = folder / "state"
+        self.book = folder / "sites.toml"
+        self.names: list[str] = []
+        no_proxy = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        self.environment = {**no_proxy, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
+
+    def site(self, name: str, at: Sandbox | str, target: str = "Slides/in", password: str = "", **keys: Any) -> None:
+        """Add a site to the book; `at` is a sandbox, or the url of something else."""
+        url, user = (at, "seeder") if isinstance(at, str) else (at.url, at.settings.user)
+        table = {"url": url, "username": user, "target": target, **keys}
+        lines = [f"[sites.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), "", ""]
+        with self.book.open("a", encoding="utf-8") as book:
+            book.write("\n".join(lines))
+        secret = password or (at.settings.password if isinstance(at, Sandbox) else "none")
+        self.environment[f"PMAREP_PASSWORD_{name.upper()}"] = secret
+        self.names.append(name)
+
+    def arguments(self, *extra: str, source: Path | None = None) -> list[str]:
+        """A push to all sites, unless `extra` names some."""
+        sites = [] if "--sites" in extra else ["--sites", ",".join(self.names)]
+        folders = ["--config", str(self.book), "--state-dir", str(self.state)]
+        return [sys.executable, "-m", "pmarep", "push", str(source or self.source), *sites, *folders, *extra]
+
+    def run(self, *extra: str, source: Path | None = None) -> Result:
+        """A push with the output that people see."""
+        with Running(self.arguments(*extra, source=source), self.environment) as running:
+            return running.result()
+
+    def push(self, *extra: str, source: Path | None = None) -> Result:
+        """A push with `--json`."""
+        return self.run("--json", *extra, source=source)
+
+    def start(self, *extra: str) -> Running:
+        """The same, not waited for."""
+        return Running(self.arguments("--json", *extra), self.environment)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder by relative path."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def arrived(sandbox: Sandbox, target: str = "Slides/in") -> dict[str, bytes]:
+    """What lies in a target folder of a sandbox."""
+    return contents(sandbox.data / target)
+
+
+def transfers(sandbox: Sandbox) -> list[str]:
+    """What was announced and sent, as the request log has it: `transfer/...` POSTs."""
+    return [r.path for r in sandbox.requests if r.method == "POST" and r.path.startswith("transfer/")]
+
+
+def files_sent(sandbox: Sandbox) -> list[str]:
+    """Announced paths of the files that arrived whole since the log was cleared, in order."""
+    sent = [r for r in sandbox.requests if r.method == "POST" and "?path=" in r.path and r.status == 200]
+    return [r.path.partition("?path=")[2] for r in sent]
+
+
+def logins(sandbox: Sandbox) -> int:
+    return sum("authenticate" in r.path.lower() and "deauth" not in r.path.lower() for r in sandbox.requests)

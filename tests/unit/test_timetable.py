@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmarep.errors import UsageError
+from pmarep.timetable import Timetable
+
+MIB = 1024**2
+times = st.times()
+
+
+def at(text: str) -> dt.time:
+    return dt.time.fromisoformat(text)
+
+
+@pytest.mark.parametrize(("text", "limit"), [("20M", 20 * MIB), ("512K", 512 * 1024), ("off", None), ("OFF", None)])
+def test_a_single_limit_holds_all_day(text: str, limit: int | None) -> None:
+    table = Timetable.parse(text)
+    assert {table.limit_at(at(time)) for time in ("00:00", "12:00", "23:59:59")} == {limit}
+    assert table.next_change(at("12:00")) is None
+
+
+@pytest.mark.parametrize(
+    ("time", "limit", "change"),
+    [
+        ("07:59:59", None, 1),
+        ("08:00", 2 * MIB, 11 * 3600),
+        ("18:59:59.5", 2 * MIB, 0.5),
+        ("19:00", None, 13 * 3600),
+        ("00:00", None, 8 * 3600),
+    ],
+)
+def test_a_timetable_wraps_over_midnight(time: str, limit: int | None, change: float) -> None:
+    table = Timetable.parse("19:00,off  08:00, 2M")
+    assert table.limit_at(at(time)) == limit
+    assert table.next_change(at(time)) == pytest.approx(change)
+
+
+def test_an_entry_that_changes_nothing_is_no_change() -> None:
+    assert Timetable.parse("08:00,2M 12:00,2M 19:00,off").next_change(at("09:00")) == 10 * 3600
+    assert Timetable.parse("08:00,2M 12:00,2M").next_change(at("09:00")) is None
+
+
+@given(
+    st.dictionaries(st.times().map(lambda t: t.replace(second=0, microsecond=0)), st.integers(1, 9), min_size=2), times
+)
+def test_the_limit_after_the_next_change_is_another_one(entries: dict[dt.time, int], now: dt.time) -> None:
+    table = Timetable.parse(" ".join(f"{time:%H:%M},{limit}M" for time, limit in entries.items()))
+    wait = table.next_change(now)
+    if wait is None:
+        assert len(set(entries.values())) == 1
+        return
+    assert 0 < wait <= 24 * 3600
+    then = dt.datetime.combine(dt.date(2026, 1, 1), now) + dt.timedelta(seconds=wait)
+    assert table.limit_at((then + dt.timedelta(milliseconds=1)).time()) != table.limit_at(now)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the bandwidth limit is empty"),
+        ("fast", "cannot read the bandwidth limit 'fast'"),
+        ("20M 30M", "cannot read '20M' in the bandwidth limit"),
+        ("08:00,2M 19:00", "cannot read '19:00' in the bandwidth limit"),
+        ("08:00,2M 25:00,off", "there is no time 25:00"),
+        ("08:61,2M", "there is no time 08:61"),
+        ("08:00,2M 8:00,3M", "the time 08:00 is there twice"),
+        ("08:00,quick", "cannot read the bandwidth limit 'quick'"),
+        ("0", "would never end; write off"),
+    ],
+)
+def test_what_cannot_be_read_is_named(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Timetable.parse(text)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
