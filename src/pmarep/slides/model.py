@@ -12,12 +12,15 @@ class SlideFile:
     """One file of a slide.
 
     `path` is relative to the folder that holds the slide's main file, with "/" between its parts: what is announced
-    to PMA.core. `size` is in bytes, `mtime_ns` in nanoseconds since the epoch, both as of discovery.
+    to PMA.core. `size` is in bytes, `mtime_ns` in nanoseconds since the epoch, both as of discovery. `local_name` is
+    the same path as it stands on this disk, where that differs: a scanner's index says `Data0001.dat`, the disk has
+    `DATA0001.DAT`, and a reader of the slide will ask for what the index says.
     """
 
     path: str
     size: int
     mtime_ns: int
+    local_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Slide:
 
     def local(self, file: SlideFile) -> Path:
         """Where a file of this slide lies on this machine."""
-        return self.folder / file.path
+        return self.folder / (file.local_name or file.path)
 
 
 class Why(enum.Enum):
@@ -65,7 +68,12 @@ class Why(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Something in a source folder that is not sent; `path` is relative to the source, with "/"."""
+    """Something in a source folder that is not sent.
+
+    `path` is relative to the source, with "/", and fit to be printed and stored: control characters and bytes that are
+    no text are escaped in it (so it names the thing to a person; it does not always open it). `detail` is a reason that
+    many things share, then, where there is more to say, ": " and what is special about this one.
+    """
 
     path: str
     why: Why

@@ -1,0 +1,86 @@
+"""`--include` and `--exclude`: globs on a slide's path relative to its source.
+
+- `*` and `?` stop at a "/", `**` as a whole part goes across: `2024/**/*.svs`.
+- A pattern without "/" is for the main file's name, in whatever folder (`*.svs`). One with "/" is for the whole path
+  from the source (`2024/*.svs`), as in .gitignore; a leading "/" says just that (`/a.svs`: only at the top).
+- A trailing "/" means all below: `old/` is `old/**`.
+- `[abc]`, `[a-z]` and `[!abc]` are one character; `[*]` is a star, `[[]` a bracket.
+- Case does not matter, as it does not on PMA.core's Windows and in `.SVS`; composed and decomposed letters are the
+  same (a Mac's disk has `a` plus dots where a keyboard types `ä`).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from ..errors import UsageError
+
+
+class Glob:
+    """One pattern. Raises UsageError if it can never match."""
+
+    def __init__(self, pattern: str) -> None:
+        if not pattern.strip("/"):
+            raise UsageError("an empty pattern for --include or --exclude; write one such as '*.svs'")
+        if "\\" in pattern:
+            raise UsageError(f"cannot use the pattern {pattern!r}; write / between folders, and [*] for a star itself")
+        parts = unicodedata.normalize("NFC", pattern).lstrip("/").split("/")
+        if "/" not in pattern:
+            parts.insert(0, "**")
+        if parts[-1] == "":
+            parts[-1] = "**"
+        if parts[-1] == "**":  # what is below a folder, not the folder
+            parts[-1:] = ["*", "**"]
+        # None stands for `**`: any number of parts.
+        self._parts = [None if part == "**" else _one_part(part) for part in parts]
+
+    def matches(self, path: str) -> bool:
+        """True if the whole path matches. Time is proportional to pattern times path."""
+        at = self._past_any({0})
+        for part in unicodedata.normalize("NFC", path).split("/"):
+            following: set[int] = set()
+            for index in at:
+                if index == len(self._parts):
+                    continue
+                wanted = self._parts[index]
+                if wanted is None:
+                    following.add(index)
+                elif wanted.match(part):
+                    following.add(index + 1)
+            at = self._past_any(following)
+        return len(self._parts) in at
+
+    def _past_any(self, at: set[int]) -> set[int]:
+        """Also the positions behind each `**`, which may stand for nothing."""
+        reached = set(at)
+        for index, part in enumerate(self._parts):
+            if part is None and index in reached:
+                reached.add(index + 1)
+        return reached
+
+
+def _one_part(part: str) -> re.Pattern[str]:
+    # fnmatch.translate() makes regular expressions that do not backtrack across stars.
+    return re.compile(fnmatch.translate(part), re.IGNORECASE)
+
+
+class Selection:
+    """Which slides are wanted: those that match an include (where there are some) and no exclude."""
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self._include = [Glob(pattern) for pattern in include]
+        self._exclude = [Glob(pattern) for pattern in exclude]
+
+    def refusal(self, path: str) -> str | None:
+        """Why a slide is not wanted, or None."""
+        if self.excludes(path):
+            return "matches an --exclude"
+        if self._include and not any(glob.matches(path) for glob in self._include):
+            return "matches no --include"
+        return None
+
+    def excludes(self, path: str) -> bool:
+        return any(glob.matches(path) for glob in self._exclude)

@@ -1,0 +1,102 @@
+"""One folder, read once: names, kinds, and no stat() that nobody asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from .model import Why
+from .names import is_system, loose_key
+
+Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
+
+
+class LoopError(Exception):
+    """A folder that is already on the way to itself: a link, a junction or a bind mount leads back."""
+
+
+class Folder:
+    """The listing of one folder. Links are followed: a link to a file is a file.
+
+    `files` and `folders` are what can be used, by name as on disk; `odd` is the rest, with the reason. The operating
+    system's entries are kept because on Windows they bring sizes and times along, and elsewhere because a stat() is
+    made through them only where a slide needs it. Raises OSError or LoopError.
+    """
+
+    __slots__ = ("_alike", "_local", "_parent", "_scandir", "files", "folders", "key", "name", "odd", "path")
+
+    def __init__(self, path: str, scandir: Scandir = os.scandir, parent: Folder | None = None) -> None:
+        self.path = path
+        # absolute only here: SRC is often ".", and the name says whose companion folder this is
+        self.name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119  (str throughout: names may be no text)
+        self._parent = parent
+        self._scandir = scandir
+        self._local: Path | None = None
+        self._alike: dict[str, list[os.DirEntry[str]]] | None = None
+        info = os.stat(path)  # noqa: PTH116  (not from the entry: on Windows that has no st_ino)
+        self.key = (info.st_dev, info.st_ino)
+        self._refuse_loop()
+        self.files: dict[str, os.DirEntry[str]] = {}
+        self.folders: dict[str, os.DirEntry[str]] = {}
+        self.odd: dict[str, tuple[Why, str]] = {}
+        with scandir(path) as entries:
+            for entry in entries:
+                self._sort_in(entry)
+
+    def _refuse_loop(self) -> None:
+        above = self._parent
+        while above is not None:
+            if above.key == self.key:
+                raise LoopError("a link back to a folder above it")
+            above = above._parent
+
+    def _sort_in(self, entry: os.DirEntry[str]) -> None:
+        name = entry.name
+        try:
+            if is_system(name):
+                self.odd[name] = (Why.NOT_A_SLIDE, "hidden or a system's own")
+            elif entry.is_file():
+                self.files[name] = entry
+            elif entry.is_dir():
+                self.folders[name] = entry
+            elif entry.is_symlink():
+                self.odd[name] = (Why.UNREADABLE, "a link to something that is not there")
+            else:
+                self.odd[name] = (Why.NOT_A_SLIDE, "neither a file nor a folder")
+        except OSError as error:
+            self.odd[name] = (Why.UNREADABLE, os_words(error))
+
+    @property
+    def local(self) -> Path:
+        """The same as a Path: made once for all slides of this folder."""
+        if self._local is None:
+            self._local = Path(self.path)
+        return self._local
+
+    def enter(self, name: str) -> Folder:
+        """The listing of a folder in this one. Raises OSError or LoopError."""
+        return Folder(self.folders[name].path, self._scandir, self)
+
+    def find(self, name: str) -> os.DirEntry[str] | None:
+        """The file of that name; where there is none, the only one whose name differs in case or composition."""
+        return self.files.get(name) or self._only_alike("f" + loose_key(name))
+
+    def find_folder(self, name: str) -> os.DirEntry[str] | None:
+        """The same for folders."""
+        return self.folders.get(name) or self._only_alike("d" + loose_key(name))
+
+    def _only_alike(self, key: str) -> os.DirEntry[str] | None:
+        if self._alike is None:
+            self._alike = {}
+            for kind, entries in (("f", self.files), ("d", self.folders)):
+                for name, entry in entries.items():
+                    self._alike.setdefault(kind + loose_key(name), []).append(entry)
+        alike = self._alike.get(key, [])
+        return alike[0] if len(alike) == 1 else None
+
+
+def os_words(error: OSError) -> str:
+    """What the operating system says, without the path that stands beside it anyhow."""
+    return error.strerror or type(error).__name__

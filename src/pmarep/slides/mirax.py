@@ -1,0 +1,57 @@
+"""3DHistech MIRAX: `n.mrxs` (a thumbnail) and the folder `n/` with the picture.
+
+`n/Slidedat.ini` names the rest: `[HIERARCHICAL] INDEXFILE` and `[DATAFILE] FILE_0` to `FILE_<FILE_COUNT - 1>`, all in
+`n/`; one of them missing, and the slide cannot be opened (OpenSlide's openslide-vendor-mirax.c; PMA.UI's uploader asks
+for the same). Other files in `n/` are no part of the slide.
+"""
+
+from __future__ import annotations
+
+from .listing import Folder, LoopError
+from .parts import IndexFileError, Parts, numbered, parse_ini, read_text, take_named
+
+INI = "Slidedat.ini"
+EXTENSION = ".mrxs"
+
+
+def collect(folder: Folder, main: str) -> Parts:
+    stem = main[: -len(EXTENSION)]
+    found = folder.find_folder(stem)
+    if found is None:
+        return Parts.wrong(f"its folder {stem}/ is missing")
+    try:
+        companion = folder.enter(found.name)
+    except OSError as error:
+        return Parts(blocked=found.name).unreadable(f"its folder {stem}/", error)
+    except LoopError as error:
+        return Parts.wrong(f"its folder {stem}/ is {error}")
+    ini = companion.find(INI)
+    if ini is None:
+        return Parts.wrong(f"missing: {stem}/{INI}")
+    parts = Parts(companion=companion)
+    parts.take(f"{stem}/{INI}", f"{found.name}/{ini.name}", ini)
+    try:
+        sections = parse_ini(read_text(ini.path))
+    except OSError as error:
+        return parts.unreadable(f"{stem}/{INI}", error)
+    except IndexFileError as error:
+        parts.problems.append(f"{stem}/{INI} is {error}")
+        return parts
+    names, problem = numbered(sections.get("datafile", {}), "FILE_COUNT", "FILE_")
+    index = sections.get("hierarchical", {}).get("indexfile", "")
+    if problem is not None:
+        parts.problems.append(problem)
+    if not index:
+        parts.problems.append("its index has no INDEXFILE")
+    take_named(parts, companion, [index, *names] if index else names, f"{stem}/", f"{found.name}/")
+    return parts
+
+
+def main_of(folder_name: str) -> str | None:
+    """The main file that a companion folder of this name would belong to."""
+    return folder_name + EXTENSION
+
+
+def is_companion(folder: Folder) -> bool:
+    # not find(): this is asked of every folder on the walk
+    return any(len(name) == len(INI) and name.lower() == INI.lower() for name in folder.files)

@@ -1,0 +1,29 @@
+"""Hamamatsu image set: `n.ndpis`, an INI file that names one `.ndpi` per channel, beside it.
+
+`[NanoZoomer Digital Pathology Image Set]` with `NoImages` and `Image0`, `Image1`, ... (PMA.UI's uploader; Bio-Formats'
+NDPISReader resolves the names against the folder of the `.ndpis`).
+"""
+
+from __future__ import annotations
+
+from .listing import Folder
+from .parts import IndexFileError, Parts, numbered, parse_ini, read_text, take_named
+
+_SECTION = "nanozoomer digital pathology image set"
+
+
+def collect(folder: Folder, main: str) -> Parts:
+    parts = Parts()
+    try:
+        sections = parse_ini(read_text(folder.files[main].path))
+    except OSError as error:
+        return parts.unreadable("it", error)
+    except IndexFileError as error:
+        return Parts.wrong(str(error))
+    if _SECTION not in sections:
+        return Parts.wrong("not an index: it has no section [NanoZoomer Digital Pathology Image Set]")
+    names, problem = numbered(sections[_SECTION], "NoImages", "Image")
+    if problem is not None:
+        parts.problems.append(problem)
+    take_named(parts, folder, names)
+    return parts

@@ -1,0 +1,138 @@
+"""`pmarep slides`: its output and exit codes, as a process, since that is what scripts see."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from corpus import tree, wild_names, write_mirax
+
+
+def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "pmarep", "slides", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=60, env={**os.environ, **(env or {})}, check=False)
+
+
+def test_plain(tmp_path: Path) -> None:
+    write_mirax(tmp_path / "n.mrxs", data_size=1000)
+    tree(tmp_path, "a.svs", "[b] :smile:.svs", "x.txt", "y.txt", "n/stranger.txt", content=b"12345")
+    done = run(tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines() == [
+        "[b] :smile:.svs\tAperio SVS\t1 file\t5 B",
+        "a.svs\tAperio SVS\t1 file\t5 B",
+        f"n.mrxs\t3DHISTECH MIRAX\t6 files\t{done.stdout.decode().split('n.mrxs')[1].splitlines()[0].split(chr(9))[3]}",
+        "",
+        "Left out:",
+        "1 entry\tnot a slide (in the folder of a slide, but not part of it): n.mrxs 1",
+        "2 entries\tnot a slide (no slide's main file): .txt 2",
+        "",
+        done.stdout.decode().splitlines()[-1],
+    ]
+    assert done.stdout.decode().splitlines()[-1].startswith("3 slides, 8 files, ")
+    assert done.stdout.decode().splitlines()[-1].endswith("; 0 problems")
+    assert done.stderr == b""
+
+
+def test_problems_come_first_and_end_with_1(tmp_path: Path) -> None:
+    tree(tmp_path, "n.mrxs", "a.txt", "b.svs")
+    done = run(tmp_path, "-v", "--exclude", "b.*")
+    assert done.returncode == 1
+    assert done.stdout.decode().splitlines() == [
+        "",
+        "Cannot be sent:",
+        "n.mrxs\tincomplete\tits folder n/ is missing",
+        "",
+        "Left out:",
+        "a.txt\tnot a slide\tno slide's main file: .txt",
+        "b.svs\texcluded\tmatches an --exclude",
+        "",
+        "0 slides, 0 files, 0 B; 1 problem",
+    ]
+
+
+def test_json(tmp_path: Path) -> None:
+    tree(tmp_path, "ä.svs", "n.mrxs", "x.txt")
+    done = run(tmp_path, "--json")
+    assert done.returncode == 1
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"left_out": "n.mrxs", "why": "incomplete", "detail": "its folder n/ is missing"},
+        {"left_out": "x.txt", "why": "not a slide", "detail": "no slide's main file: .txt"},
+        {"slide": "ä.svs", "format": "Aperio SVS", "files": 1, "bytes": 1},
+    ]
+
+
+def test_json_says_which_source_where_there_are_several(tmp_path: Path) -> None:
+    tree(tmp_path, "a/x.svs", "b/x.svs")
+    done = run(tmp_path / "a", tmp_path / "b" / "x.svs", "--json")
+    assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b" / "x.svs"),
+    ]
+
+
+def test_names_of_every_kind_in_every_encoding(tmp_path: Path) -> None:
+    for name in wild_names():
+        tree(tmp_path, f"{name}.svs")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b.svs")).write_bytes(b"x")
+    for encoding in ("utf-8", "ascii", "cp1252"):
+        environment = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        plain, lines = run(tmp_path, env=environment), run(tmp_path, "--json", env=environment)
+        assert plain.returncode == lines.returncode == 1, plain.stderr
+        assert b"\x1b" not in plain.stdout + lines.stdout
+        assert b"\\xff\\x1b.svs\tbad name\t" in plain.stdout
+        slides = {json.loads(line).get("slide") for line in lines.stdout.splitlines()}
+        assert slides - {None} == {f"{name}.svs" for name in wild_names()}
+    assert b"\r" not in plain.stdout
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    tree(tmp_path, "a.svs", "a.txt")
+    cases: list[tuple[list[str | Path], bytes]] = [
+        ([tmp_path / "gone"], b"No such file"),
+        ([tmp_path, tmp_path / "a.txt"], b"no slide's main file"),
+        ([tmp_path, "--include", "a\\b"], b"write / between folders"),
+        ([], b"Missing argument"),
+    ]
+    for arguments, words in cases:
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert done.stdout == b""
+
+
+def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{number}.svs" for number in range(2000)))
+    with subprocess.Popen(
+        [sys.executable, "-m", "pmarep", "slides", tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) in (0, 1)  # click says 1
+        assert process.stderr.read() == b""
+
+
+def test_a_table_on_a_terminal_with_whole_names(tmp_path: Path) -> None:
+    tree(tmp_path, f"{'long ' * 30}.svs", "[bold]x[/].svs")
+    master, slave = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "60", "TERM": "xterm"}
+    process = subprocess.Popen([sys.executable, "-m", "pmarep", "slides", tmp_path], stdout=slave, env=environment)
+    os.close(slave)
+    output = b""
+    try:
+        while chunk := os.read(master, 4096):
+            output += chunk
+    except OSError:
+        pass  # Linux's way to say that the other end is closed
+    os.close(master)
+    assert process.wait(30) == 0
+    assert output.count(b"long") == 30
+    assert b"[bold]x[/].svs" in output
+    assert b"Slide" in output
+    assert b"2 slides, 2 files, 2 B; 0 problems" in output
