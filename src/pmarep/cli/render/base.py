@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from ...events import Event, SiteSummary, Summary
 from ...units import format_duration, format_size
+
+
+def write_line(text: str) -> None:
+    """One line on stdout. Nobody reading on (`| head`, a closed terminal) is no reason to stop sending."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Output(ABC):
@@ -46,7 +56,7 @@ def _site_line(site: SiteSummary, dry_run: bool) -> str:
         if site.bytes_resumed:
             parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
     if site.error:
-        parts.append(f"STOPPED: {site.error}")
+        parts.append("STOPPED, see above")  # once is enough to read it
     return "; ".join(parts)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -20,21 +21,25 @@ from ...events import (
     SiteState,
     SlideFinished,
     SlidePlanned,
+    SlideRestarted,
     SlideStarted,
     SlideStatus,
     SourceProblem,
     State,
     Summary,
 )
+from ...slides.names import printable
 from ...units import format_duration, format_size
 from .base import Output, count_of, summary_lines
 
+_SMOOTHING = 0.2  # how much of a new rate goes into the time left, once a second
+_RATES_NEEDED = 3
 _COLOURS = {State.DONE: "green", State.STOPPED: "red", State.PAUSED: "yellow", State.CONNECTING: "dim"}
 
 
 @dataclass(slots=True)
 class _Row:
-    """What the board knows of one site."""
+    """What the board knows of one site. Sizes in bytes, rates in bytes/s."""
 
     name: str
     state: State = State.CONNECTING
@@ -45,14 +50,67 @@ class _Row:
     skipped: int = 0
     failed: int = 0
     under_way: dict[str, None] = field(default_factory=dict)  # an ordered set
+    seconds_left: float | None = None  # None while it cannot be told
+    _heard: int = 0
+    _pace: float = 0.0  # the rate, smoothed
+
+    def hear(self, event: Progress) -> None:
+        self.done, self.total, self.rate = event.bytes_done, event.bytes_total, event.rate
+        self._heard += 1
+        # The first rates say how fast buffers are filled; the later ones go up and down with every file.
+        young = self._heard <= _RATES_NEEDED
+        self._pace = event.rate if young else self._pace + _SMOOTHING * (event.rate - self._pace)
+        unknown = self._heard < _RATES_NEEDED or self._pace <= 0 or self.done >= self.total
+        self.seconds_left = None if unknown else (self.total - self.done) / self._pace
 
     @property
-    def time_left(self) -> str:
+    def complete(self) -> bool:
+        return self.state is State.DONE and self.failed == 0
+
+    @property
+    def now(self) -> str:
+        """The slide that has been under way longest; what the site does where there is none."""
         if self.state is not State.RUNNING:
             return str(self.state)
-        if self.rate <= 0 or self.total <= 0:
-            return ""
-        return f"{format_duration((self.total - self.done) / self.rate)} left"
+        # The board is drawn by a thread of its own: a copy is made in one step, an iteration is not.
+        return next(iter(list(self.under_way)), "")
+
+
+def _total(rows: list[_Row]) -> _Row:
+    """All sites as one, done when the last of them is. A finished site's last second was in no event."""
+    at_work = [row for row in rows if row.state is State.RUNNING]
+    return _Row(
+        "total",
+        State.RUNNING,
+        done=sum(row.total if row.complete else row.done for row in rows),
+        total=sum(row.total for row in rows),
+        rate=sum(row.rate for row in at_work),
+        seconds_left=max((row.seconds_left for row in at_work if row.seconds_left is not None), default=None),
+        sent=sum(row.sent for row in rows),
+        skipped=sum(row.skipped for row in rows),
+        failed=sum(row.failed for row in rows),
+    )
+
+
+class _Tail:
+    """The end of a path, in as many columns as there are: names differ at their end."""
+
+    def __init__(self, path: str, more: str, style: str) -> None:
+        self._path = path
+        self._more = more
+        self._style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = options.max_width - cell_len(self._more)
+        path = self._path
+        if cell_len(path) > room:
+            while path and cell_len(path) > room - 1:
+                path = path[1:]
+            path = "…" + path
+        yield Text(path + self._more, self._style, no_wrap=True, overflow="crop")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, 1)  # the rest of the line, whatever that is
 
 
 class BoardOutput(Output):
@@ -77,7 +135,7 @@ class BoardOutput(Output):
         self._say("stopping; once more to stop at once", "yellow")
 
     def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style), soft_wrap=True)
+        self._console.print(Text(printable(text), style), soft_wrap=True)
 
     def hear(self, event: Event) -> None:
         match event:
@@ -85,6 +143,9 @@ class BoardOutput(Output):
                 self._start(event)
             case SourceProblem():
                 self._say(f"not sent: {event.path}: {event.detail} ({event.why})", "yellow")
+            case SlideRestarted():
+                size = format_size(event.bytes)
+                self._say(f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}", "yellow")
             case SlidePlanned():
                 self._say(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
             case SiteState():
@@ -96,8 +157,7 @@ class BoardOutput(Output):
             case SlideFinished():
                 self._finished(event)
             case Progress():
-                row = self._rows[event.site]
-                row.done, row.total, row.rate = event.bytes_done, event.bytes_total, event.rate
+                self._rows[event.site].hear(event)
             case Summary():
                 self._end(event)
 
@@ -128,39 +188,54 @@ class BoardOutput(Output):
         self._say(verdict, "bold green" if good else "bold red")
 
     def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        for justify in ("left", "left", "right", "right", "right", "right"):
-            table.add_column(justify=justify, no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for row in self._with_total():
-            table.add_row(*self._cells(row))
+        """As many sites as the window is high, those that are at work first, and always the total."""
+        rows = list(self._rows.values())
+        shown = rows
+        room = max(self._console.size.height - 3, 1)
+        if len(rows) > room:
+            shown = sorted(rows, key=lambda row: row.state in (State.DONE, State.CONNECTING))[: room - 1]
+        any_failed = any(row.failed for row in rows)
+        table = self._grid(rows)
+        for row in shown:
+            table.add_row(*self._cells(row, self._slides, any_failed))
+        if len(shown) < len(rows):
+            table.add_row(Text(f"+ {len(rows) - len(shown)} sites", "dim"))
+        if len(rows) > 1:
+            table.add_row(*self._cells(_total(rows), self._slides * len(rows), any_failed))
         return table
 
-    def _with_total(self) -> Iterator[_Row]:
-        rows = list(self._rows.values())
-        yield from rows
-        if len(rows) > 1:
-            total = _Row("total", State.RUNNING)
-            for row in rows:
-                total.done += row.done
-                total.total += row.total
-                total.rate += row.rate
-                total.sent += row.sent
-                total.skipped += row.skipped
-                total.failed += row.failed
-            yield total
+    def _grid(self, rows: list[_Row]) -> Table:
+        """Columns that keep their widths whatever is in them, so that nothing jumps; the slide has the rest."""
+        width = self._console.size.width
+        names = max((cell_len(printable(row.name)) for row in rows), default=0)
+        slides = 2 * len(str(self._slides * len(rows))) + 1
+        failed = sum(row.failed for row in rows)
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        table.add_column(width=min(max(names, 5), width // 4), no_wrap=True, overflow="ellipsis")
+        table.add_column(width=min(max(width // 4 - 10, 8), 30))
+        for fixed in (5, 10, 11, slides):
+            table.add_column(width=fixed, justify="right", no_wrap=True)
+        if failed:
+            table.add_column(width=len(f"{failed} failed"), no_wrap=True)
+        table.add_column(no_wrap=True, overflow="crop", ratio=1)
+        return table
 
-    def _cells(self, row: _Row) -> list[Text | ProgressBar]:
-        finished = row.state is State.DONE or (row.total == 0 and row.sent + row.skipped > 0)
-        done, total = (1, 1) if finished else (row.done, max(row.total, 1))
-        slides = f"{row.sent + row.skipped} of {self._slides * (len(self._rows) if row.name == 'total' else 1)}"
-        failed = Text(f"{row.failed} failed", "red") if row.failed else Text("")
+    def _cells(self, row: _Row, slides: int, any_failed: bool) -> list[RenderableType]:
+        total = max(row.total, 1)
+        done = total if row.complete else row.done
+        # The last per cent is for what has been looked at after sending.
+        percent = 100 if row.complete else min(100 * done // total, 99)
+        running = row.state is State.RUNNING
+        left = row.seconds_left if running else None
+        more = f" +{len(row.under_way) - 1}" if running and len(row.under_way) > 1 else ""
+        failures = [Text(f"{row.failed} failed" if row.failed else "", "red")] if any_failed else []
         return [
-            Text(row.name, _COLOURS.get(row.state, "bold")),
-            ProgressBar(total=total, completed=done, width=24),
-            Text(f"{100 * done // total} %"),
-            Text(f"{format_size(row.rate)}/s" if row.rate else ""),
-            Text(row.time_left),
-            Text.assemble(slides, " ", failed),
-            Text(next(reversed(row.under_way), ""), "dim"),
+            Text(printable(row.name), _COLOURS.get(row.state, "bold")),
+            ProgressBar(total=total, completed=done),
+            Text(f"{percent} %"),
+            Text(f"{format_size(row.rate)}/s" if row.rate and running else ""),
+            Text("" if left is None else f"{format_duration(max(left, 1))} left"),
+            Text(f"{row.sent + row.skipped}/{slides}"),
+            *failures,
+            _Tail(printable(row.now), more, _COLOURS.get(row.state, "dim")),
         ]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from ...events import Event
-from .base import Output
+from .base import Output, write_line
 
 
 class JsonOutput(Output):
     def hear(self, event: Event) -> None:
         # ASCII only: a log shipper or an old terminal may know no other encoding.
-        sys.stdout.write(json.dumps(event.to_dict()) + "\n")
-        sys.stdout.flush()
+        write_line(json.dumps(event.to_dict()))

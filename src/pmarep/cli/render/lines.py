@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from ...events import (
@@ -12,13 +11,15 @@ from ...events import (
     SiteState,
     SlideFinished,
     SlidePlanned,
+    SlideRestarted,
     SlideStatus,
     SourceProblem,
     State,
     Summary,
 )
+from ...slides.names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines
+from .base import Output, count_of, summary_lines, write_line
 
 PROGRESS_EVERY = 60.0
 
@@ -33,7 +34,7 @@ class LinesOutput(Output):
 
     def _print(self, text: str, wrong: bool = False) -> None:
         if wrong or not self._quiet:
-            print(text, file=sys.stdout, flush=True)
+            write_line(printable(text))
 
     def stopping(self) -> None:
         self._print("stopping; once more to stop at once")
@@ -46,6 +47,9 @@ class LinesOutput(Output):
                 self._print(f"{slides}, to {', '.join(event.sites)}")
             case SourceProblem():
                 self._print(f"not sent: {event.path}: {event.detail} ({event.why})", wrong=True)
+            case SlideRestarted():
+                size = format_size(event.bytes)
+                self._print(f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}")
             case SlidePlanned():
                 self._print(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
             case SlideFinished():

@@ -1,0 +1,244 @@
+"""`pmarep demo`: the whole product on made-up slides and two stand-ins for PMA.core, in half a minute."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+from ..errors import PmarepError
+
+if TYPE_CHECKING:
+    from ..sandbox.arrivals import Arrival
+    from ..sandbox.stage import Stage
+    from ..sites import Site
+    from ..slides import Slide
+
+
+class Interrupted(PmarepError):
+    """Somebody does not want to see the rest."""
+
+    exit_code = 130
+
+
+def demo() -> None:
+    """Watch a push to two sites: made-up slides, two PMA.core stand-ins on this machine, nothing left behind.
+
+    Ends with 0 if every slide is at both sites and byte-identical, 1 if not, 130 if interrupted.
+    """
+    try:
+        from ..sandbox.stage import Stage
+    except ModuleNotFoundError as error:
+        raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+    with Ending() as ending, _no_proxy_for_loopback(), Stage() as stage:
+        identical = play(stage, ending)
+    raise typer.Exit(0 if identical else 1)
+
+
+def play(stage: Stage, ending: Ending) -> bool:
+    """All scenes; whether everything arrived as it was. Raises Interrupted."""
+    from ..sites import SiteBook
+
+    _say(
+        "Made-up slides go to two stand-ins for PMA.core on this machine, one of them\n"
+        "slow. Then both are asked what they have, and every file is downloaded again\n"
+        "and compared. All of it is in a temporary folder, removed at the end.\n"
+    )
+    stage.write_slides(ending.check)
+    stage.start_servers()
+    ending.check()
+    sites = SiteBook.load(stage.book).resolve(stage.names)
+    _say(f"$ pmarep push {stage.source.name}/ --sites {','.join(stage.names)}")
+    _push(stage, sites, ending)
+    ending.check()
+    _say("\nWhat the servers list; each file downloaded again and compared (SHA-256):")
+    stage.lift_limits()
+    slides = _slides(stage)
+    found = _look(stage, sites, slides)
+    ending.check()
+    identical = _show(sites, found)
+    _say(_verdict(len(slides), found, identical))
+    if identical:
+        _say(
+            "\nThe real thing:\n"
+            "  pmarep sites add NAME                  once per site; asks for the rest\n"
+            "  pmarep push FOLDER --sites NAME,NAME   and again after trouble: sends the rest"
+        )
+    return identical
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _push(stage: Stage, sites: list[Site], ending: Ending) -> None:
+    """As `pmarep push` does it, but for Ctrl-C: nothing has to be kept for a next run here."""
+    import asyncio
+
+    from ..engine import Options, replicate
+    from ..events import Event, Summary
+    from ..sites import Credentials
+    from .render import output_for
+
+    passwords, options = Credentials(stage.environ), Options(sources=(stage.source,))
+
+    with output_for(json=False, quiet=False, verbose=0) as output:
+
+        def hear(event: Event) -> None:
+            if not (isinstance(event, Summary) and ending.asked):
+                output.hear(event)
+
+        async def main() -> None:
+            stop, loop = asyncio.Event(), asyncio.get_running_loop()
+            with ending.calling(lambda: loop.call_soon_threadsafe(stop.set)):
+                await replicate(
+                    options, sites, passwords=passwords, state_dir=stage.state_dir, listener=hear, stop=stop
+                )
+
+        asyncio.run(main())
+
+
+def _slides(stage: Stage) -> list[Slide]:
+    from ..slides import Slide, find_slides
+
+    return [found for found in find_slides(stage.source) if isinstance(found, Slide)]
+
+
+def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arrival]]:
+    """What each site has; all of them are asked at once."""
+    import asyncio
+
+    from ..engine.sessions import connection_of
+    from ..sandbox.arrivals import FarEnd, digests, look
+    from ..sites import Credentials
+
+    passwords = Credentials(stage.environ)
+    known = digests(slides)
+
+    async def ask(site: Site) -> list[Arrival]:
+        async def password() -> str:
+            return passwords.password_for(site)
+
+        async with FarEnd(connection_of(site), password) as core:
+            return await look(core, site.target, slides, known)
+
+    async def ask_all() -> list[list[Arrival]]:
+        return await asyncio.gather(*map(ask, sites))
+
+    return asyncio.run(ask_all())
+
+
+def _show(sites: list[Site], found: list[list[Arrival]]) -> bool:
+    """One table per site."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..sandbox.arrivals import IDENTICAL
+    from ..slides.names import printable
+    from ..units import format_size
+    from .render.base import count_of
+
+    # Off a terminal: no colours, whatever FORCE_COLOR says, and no line is folded.
+    live = sys.stdout.isatty()
+    console = Console(highlight=False, force_terminal=live, width=None if live else 200)
+    good = True
+    width = max(Text(arrival.slide).cell_len for arrivals in found for arrival in arrivals)
+    for site, arrivals in zip(sites, found, strict=True):
+        console.print(Text.assemble("\n", (site.name, "bold"), f"  {site.target} at {site.url}"), soft_wrap=True)
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(min_width=width + 2, overflow="fold")
+        table.add_column(justify="right", no_wrap=True, min_width=7)
+        table.add_column(justify="right", no_wrap=True, min_width=8)
+        table.add_column(overflow="fold")
+        for one in arrivals:
+            fine = one.finding == IDENTICAL
+            good &= fine
+            table.add_row(
+                Text("  " + printable(one.slide)),
+                count_of(one.files, "file"),
+                format_size(one.bytes),
+                Text(printable(one.finding), "green" if fine else "bold red"),
+            )
+        console.print(table)
+    return good
+
+
+def _verdict(slides: int, found: list[list[Arrival]], identical: bool) -> str:
+    if not identical:
+        return "\nNot everything arrived as it was: see above."
+    fingerprints = [{one.slide: one.fingerprint for one in arrivals} for arrivals in found]
+    same = all(prints == fingerprints[0] for prints in fingerprints)
+    alike = "\nThe servers' own fingerprints of the slides agree as well." if same else ""
+    return f"\nAll {slides} slides are at both sites, byte-identical.{alike}"
+
+
+class Ending:
+    """While inside, Ctrl-C and the other signals that end programs only say that the end is wanted.
+
+    A KeyboardInterrupt would come anywhere: in a destructor, where Python drops it, or in the middle of an event loop,
+    which then may turn for ever. And tidying up is not to be ended half-way.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._call: Callable[[], object] | None = None
+        self._before: dict[
+            signal.Signals, signal.Handlers | Callable[[int, FrameType | None], object] | int | None
+        ] = {}
+
+    def __enter__(self) -> Self:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            # nohup and cron may ignore SIGHUP on purpose.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        if self._call is not None:
+            self._call()
+
+    def check(self) -> None:
+        """Raises Interrupted if the end is wanted."""
+        if self.asked:
+            raise Interrupted("interrupted; the servers are stopped and the folder is removed")
+
+    @contextmanager
+    def calling(self, call: Callable[[], object]) -> Iterator[None]:
+        """While inside, `call` is called when the end is wanted; at once if it is already."""
+        self._call = call
+        try:
+            if self.asked:
+                call()
+            yield
+        finally:
+            self._call = None
+
+
+@contextmanager
+def _no_proxy_for_loopback() -> Iterator[None]:
+    """Where HTTP_PROXY is set, as in many hospitals, the proxy would be asked for a server on this machine."""
+    before = os.environ.get("no_proxy")
+    others = before or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = f"{others},127.0.0.1" if others else "127.0.0.1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["no_proxy"]
+        else:
+            os.environ["no_proxy"] = before

@@ -1,0 +1,114 @@
+"""What a server has, asked of the server itself and compared with the slides that were sent to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from pmarep.pmacore import PmaCore, PmaCoreError, Refused, RemoteFile
+from pmarep.pmacore.errors import from_transport
+from pmarep.pmacore.http import Request
+from pmarep.slides import Slide
+
+IDENTICAL = "identical"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A slide at a site. `files` and `bytes` are what the server lists; `finding` is IDENTICAL or what is wrong."""
+
+    slide: str
+    files: int
+    bytes: int
+    fingerprint: str
+    finding: str
+
+
+class FarEnd(PmaCore):
+    """A PMA.core's client that downloads as well."""
+
+    async def sha256(self, slide: str, file: str) -> str:
+        """Of a file as the server gives it back; `file` is relative to the folder of the slide. Raises PmaCoreError.
+
+        Cloud storage answers with a redirect to a presigned URL (protocol.md, "Download"). Following it tells nobody
+        the session: that stands in the query of the first URL only.
+        """
+        query = {"sessionId": await self._current_session(), "image": slide, "path": file}
+        url = Request("GET", "transfer/Download", query).url(self.url)
+        digest = hashlib.sha256()
+        try:
+            async with self._http.stream("GET", url, follow_redirects=True) as response:
+                if not response.is_success:
+                    raise Refused(f"cannot be downloaded: HTTP status {response.status_code}")
+                async for chunk in response.aiter_raw():
+                    digest.update(chunk)
+        except httpx.HTTPError as error:
+            raise from_transport(error, self.url) from None
+        return digest.hexdigest()
+
+
+def digests(slides: Sequence[Slide]) -> dict[Path, str]:
+    """SHA-256 of each file at the source."""
+    found = {}
+    for path in (slide.local(file) for slide in slides for file in slide.files):
+        with path.open("rb") as stream:
+            found[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+async def look(core: FarEnd, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[Arrival]:
+    """Every slide that should be below `target`, and every one that is there besides. Raises PmaCoreError.
+
+    `known`: the digests of the source.
+    """
+    there = set(await _listing(core, target))
+    expected = {f"{target}/{slide.path}": slide for slide in slides}
+    found = [
+        await _arrival(core, path, slide, known) if path in there else Arrival(slide.path, 0, 0, "", "missing")
+        for path, slide in expected.items()
+    ]
+    return found + [Arrival(path, 0, 0, "", "not ours") for path in sorted(there - expected.keys())]
+
+
+async def _listing(core: FarEnd, folder: str) -> list[str]:
+    """The virtual paths of all slides below a folder."""
+    found, folders = [], [folder]
+    for one in folders:
+        try:
+            found += await core.slides(one)
+            folders += await core.directories(one)
+        except Refused:
+            if one != folder:
+                raise
+            # Nothing has come: not even the target's folder is there.
+    return found
+
+
+async def _arrival(core: FarEnd, path: str, slide: Slide, known: Mapping[Path, str]) -> Arrival:
+    files: list[RemoteFile] = []
+    fingerprint = ""
+    try:
+        files = await core.slide_files(path)
+        fingerprint = await core.fingerprint(path)
+        finding = await _finding(core, path, slide, files, known)
+    except PmaCoreError as error:
+        finding = str(error)
+    return Arrival(slide.path, len(files), sum(file.size for file in files), fingerprint, finding)
+
+
+async def _finding(
+    core: FarEnd, path: str, slide: Slide, files: Sequence[RemoteFile], known: Mapping[Path, str]
+) -> str:
+    folder = path.rpartition("/")[0] + "/"
+    names = {file.path.strip("/").removeprefix(folder) for file in files}
+    expected = {file.path: known[slide.local(file)] for file in slide.files}
+    if odd := sorted(names ^ expected.keys()):
+        return f"other files than sent: {odd[0]}"
+    for name, digest in expected.items():
+        if await core.sha256(path, name) != digest:
+            return f"{name} DIFFERS"
+    return IDENTICAL

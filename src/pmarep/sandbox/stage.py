@@ -1,0 +1,133 @@
+"""The stage of `pmarep demo`: a temporary folder with made-up slides, a site book, and two servers with slow lines."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import tifffile  # noqa: F401 - `samples` needs it; here, so that a missing extra is noticed before anything begins
+
+from pmarep.errors import PmarepError
+
+from .samples import write_mirax, write_pyramidal_tiff, write_svs
+from .server import Sandbox
+from .settings import Settings
+
+USER = "demo"
+TARGET = "Slides/incoming"
+CONNECTIONS = 2
+"""Of each site. On loopback a connection's buffers swallow some 5 MB at once: with more, the board would leap."""
+
+SIDE = 2048
+"""Width of the larger slides in pixels: some 80 MB in all."""
+
+RATES: dict[str, float | None] = {"tokyo": 14e6, "saopaulo": 8e6}
+"""Bytes per second of each server: some 6 and 10 seconds for the slides below."""
+
+
+class Stage:
+    """Nothing outside its folder is written, and nothing is left when it closes.
+
+    What belongs to a storage kind is in `_settings` alone.
+    """
+
+    def __init__(self, *, side: int | None = None, rates: dict[str, float | None] | None = None) -> None:
+        self._side = side or SIDE
+        self._rates = RATES if rates is None else rates
+        self._closing = ExitStack()
+        self._passwords = {name: secrets.token_urlsafe(12) for name in self._rates}
+        self.sandboxes: dict[str, Sandbox] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="pmarep-demo-")))
+        except OSError as error:
+            raise PmarepError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a place") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for sandbox in self.sandboxes.values():
+            sandbox.ask_to_stop()
+        self._closing.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sites of the book."""
+        return tuple(self._rates)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "cases"
+
+    @property
+    def book(self) -> Path:
+        return self.folder / "sites.toml"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables in which the passwords of the sites are looked up."""
+        return {f"PMAREP_PASSWORD_{name.upper()}": password for name, password in self._passwords.items()}
+
+    def write_slides(self, check: Callable[[], None] = lambda: None) -> None:
+        """Six slides in folders, with names as people give them; OpenSlide opens all but the MIRAX set.
+
+        `check` is called before each; what it raises ends the writing.
+        """
+        side, low = self._side, self._side * 3 // 4
+        stomach, nodes, renal = (self.source / name for name in ("胃生検", "Lymphknoten", "teaching/renal"))
+        writers: list[Callable[[], Path]] = [
+            lambda: write_mirax(stomach / "スライド標本 12.mrxs", data_files=4, data_size=side * low, seed=1),
+            lambda: write_svs(nodes / "Präparat Größe 3.svs", width=side, height=side, seed=2),
+            lambda: write_svs(nodes / "Präparat Größe 4.svs", width=side, height=side, seed=3),
+            lambda: write_svs(self.source / "skin.svs", width=side, height=side, seed=4),
+            lambda: write_svs(renal / "IgA nephropathy.svs", width=side, height=side, seed=5),
+            lambda: write_pyramidal_tiff(renal / "kidney [PAS].tif", width=side, height=low, seed=6),
+        ]
+        try:
+            for write in writers:
+                check()
+                write()
+        except OSError as error:
+            raise PmarepError(
+                f"cannot write slides in {self.folder} ({error.strerror}); set TMPDIR to a folder with 300 MB free"
+            ) from None
+
+    def start_servers(self) -> None:
+        """Start the servers on free loopback ports, and write the book that names them."""
+        tables = []
+        for name in self._rates:
+            sandbox = self.sandboxes[name] = Sandbox(self._settings(name))
+            self._closing.callback(sandbox.stop)
+            sandbox.start()
+            tables.append(
+                f'[sites.{name}]\nurl = "{sandbox.url}"\nusername = "{USER}"\ntarget = "{TARGET}"\n'
+                f"connections = {CONNECTIONS}\n"
+            )
+        self.book.write_text("\n".join(tables), encoding="utf-8")
+
+    def _settings(self, name: str) -> Settings:
+        return Settings(
+            data=self.folder / name,
+            user=USER,
+            password=self._passwords[name],
+            roots=(TARGET.partition("/")[0],),
+            rate=self._rates[name],
+        )
+
+    def lift_limits(self) -> None:
+        """Restart the servers without their slowness: sessions end, what is on disk stays."""
+        for sandbox in self.sandboxes.values():
+            sandbox.ask_to_stop()
+        for sandbox in self.sandboxes.values():
+            sandbox.restart(rate=None)

@@ -1,0 +1,82 @@
+"""Plain lines: what a cron mail, a log or a pipe gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from pmarep.cli.render import LinesOutput
+from pmarep.events import (
+    Event,
+    RunStarted,
+    SiteState,
+    SiteSummary,
+    SlideFinished,
+    SlidePlanned,
+    SlideStarted,
+    SlideStatus,
+    SourceProblem,
+    State,
+    Summary,
+)
+
+MIB = 1024 * 1024
+NASTY = "[b]\x1b[2Jあ\r\n.svs"
+SHOWN = r"[b]\x1b[2Jあ\x0d\x0a.svs"
+
+
+def finished(status: SlideStatus, error: str | None = None) -> SlideFinished:
+    return SlideFinished(site="tokyo", slide=NASTY, status=status, bytes=3 * MIB, seconds=65, error=error)
+
+
+EVENTS: list[tuple[Event, str]] = [
+    (RunStarted(sites=["tokyo", "b"], slides=2, bytes=MIB), "2 slides, 1.0 MiB, to tokyo, b"),
+    (RunStarted(sites=["b"], slides=1, bytes=0, scanning=True), "1 slide, 0 B so far, still looking, to b"),
+    (SourceProblem(path=NASTY, why="incomplete", detail="no x"), f"not sent: {SHOWN}: no x (incomplete)"),
+    (
+        SlidePlanned(site="b", slide="a", action="send", reason="not there", to="S/a", bytes=1),
+        "b: would send a to S/a (not there)",
+    ),
+    (SiteState(site="b", state=State.STOPPED, reason="gone\x07"), r"b: stopped: gone\x07"),
+    (finished(SlideStatus.SENT), f"tokyo: sent {SHOWN} (3.0 MiB in 1m05s)"),
+    (finished(SlideStatus.SKIPPED), f"tokyo: skipped {SHOWN}"),
+    (finished(SlideStatus.FAILED, "two\nlines"), rf"tokyo: failed {SHOWN}: two\x0alines"),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), EVENTS)
+def test_an_event_is_one_line_without_control_codes(
+    event: Event, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LinesOutput(quiet=False, verbose=True).hear(event)
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    output = LinesOutput(quiet=True, verbose=False)
+    for event, _ in EVENTS:
+        output.hear(event)
+    good = Summary(exit_code=0, seconds=1, sites={"tokyo": SiteSummary(sent=1)})
+    output.hear(good)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said] == [["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
+
+
+def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    output = LinesOutput(quiet=False, verbose=False)
+    output.hear(finished(SlideStatus.SKIPPED))
+    output.hear(SlideStarted(site="tokyo", slide="a"))
+    output.hear(SiteState(site="tokyo", state=State.RUNNING))
+    assert capsys.readouterr().out == ""
+
+
+def test_the_summary_is_a_line_per_site_and_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    sites = {
+        "tokyo": SiteSummary(sent=2, bytes_sent=20 * MIB, seconds=10),
+        "b": SiteSummary(failed=2, error="down"),
+    }
+    LinesOutput(quiet=False, verbose=False).hear(Summary(exit_code=1, seconds=10, sites=sites))
+    assert capsys.readouterr().out.splitlines() == [
+        "tokyo  2 sent, 0 skipped, 0 failed; 20.0 MiB in 10s; 2.0 MiB/s",
+        "b      0 sent, 0 skipped, 2 failed; 0 B in 0s; STOPPED, see above",
+        "2 slides did not arrive; run it again to send what is missing",
+    ]
