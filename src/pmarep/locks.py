@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .errors import TargetBusyError, UsageError
+from .private import make_private
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def _hold_one(folder: Path, name: str, place: str) -> Any:
     base = folder / hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
     lock, note = FileLock(base.with_suffix(".lock"), timeout=0, mode=0o600), base.with_suffix(".json")
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder.parent)
+        make_private(folder)
         lock.acquire()
     except Timeout:
         raise TargetBusyError(

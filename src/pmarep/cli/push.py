@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,25 +77,42 @@ def push(
     from ..units import parse_duration
     from .render import output_for
 
-    start_logging(verbose)
-    book = SiteBook.load(book_path(config))
-    chosen = book.resolve(sites)
-    options = Options(
-        sources=tuple(sources),
-        to=_sub_folder(to),
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        existing=Existing(existing.value),
-        verify=Verify(verify.value),
-        connections=_connections(connections),
-        bwlimit=Timetable.parse(bwlimit) if bwlimit else None,
-        dry_run=dry_run,
-        fresh=fresh,
-        max_duration=parse_duration(max_duration) if max_duration else None,
-    )
-    with output_for(json=json, quiet=quiet, verbose=verbose) as output:
-        summary = run_push(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+    with _summary_whatever_happens(json):
+        start_logging(verbose)
+        book = SiteBook.load(book_path(config))
+        chosen = book.resolve(sites)
+        options = Options(
+            sources=tuple(sources),
+            to=_sub_folder(to),
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            existing=Existing(existing.value),
+            verify=Verify(verify.value),
+            connections=_connections(connections),
+            bwlimit=Timetable.parse(bwlimit) if bwlimit else None,
+            dry_run=dry_run,
+            fresh=fresh,
+            max_duration=parse_duration(max_duration) if max_duration else None,
+        )
+        with output_for(json=json, quiet=quiet, verbose=verbose) as output:
+            summary = run_push(options, chosen, Credentials(os.environ), state_path(state_dir), output)
     raise typer.Exit(summary.exit_code)
+
+
+@contextmanager
+def _summary_whatever_happens(json: bool) -> Iterator[None]:
+    """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
+    from ..errors import PmarepError
+
+    try:
+        yield
+    except PmarepError as error:
+        if json:
+            from ..events import Summary
+            from .render import JsonOutput
+
+            JsonOutput().hear(Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
+        raise
 
 
 def _sub_folder(to: str) -> str:

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from ..journal import Entry, signature
-from ..pmacore import Announcement, FileToSend, NotFound, PermissionDenied, PmaCoreError, Refused, ServerError, StorageKind
+from ..pmacore import (
+    Announcement,
+    FileToSend,
+    NotFound,
+    PermissionDenied,
+    PmaCoreError,
+    Refused,
+    ServerError,
+    StorageKind,
+)
 from ..slides import Slide, SlideFile
 from ..uploaders import AnnounceAgain, Clock, Means, Sent, Shipment, Uploader, first_error, still_live, uploader_for
 from .decide import Decision, Destination

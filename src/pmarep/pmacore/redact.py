@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Iterable
 
-# In JSON inside a text "&" may be written \\u0026.
+# In JSON inside a text "&" may be written \u0026.
 _QUERY = re.compile(r"""\?(?:[^\s"'<>\\=]|\\u[0-9a-fA-F]{4}|\\/)*=(?:[^\s"'<>\\]|\\u[0-9a-fA-F]{4}|\\/)*""")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _PAIR = re.compile(r"""(?i)\b(session_?id|password|sig|signature|x-amz-[a-z-]+)(["']?\s*[=:]\s*["']?)[^\s"'&,;<>}]+""")

@@ -113,7 +113,8 @@ def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
     """Codes: S3's "Error Responses" and Azure's "Blob Storage error codes"."""
     status, code = response.status_code, _tag(answer, "Code") or response.headers.get("x-ms-error-code", "")
     words = one_line(f"{code or f'HTTP status {status}'}: {_tag(answer, 'Message')}").rstrip(": ")
-    if code in ("BadDigest", "Md5Mismatch", "InvalidDigest"):
+    # Azurite says InvalidOperation where Azure says Md5Mismatch.
+    if code in ("BadDigest", "Md5Mismatch") or (status == 400 and "contentMD5 doesn't match" in answer):
         return Damaged(f"a part was damaged on the way ({words})")
     if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
         return BlocksLost(f"the storage has lost blocks ({words})")
