@@ -1,0 +1,231 @@
+"""What the options of `push` choose: where to, which slides, what about those that are there already."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus import tree, write_mirax
+from desk import Desk, arrived, contents, files_sent, transfers
+from sandbox_client import Client
+
+from pmarep.sandbox import Sandbox
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    """With one site, `a`."""
+    desk = Desk(tmp_path / "desk")
+    desk.site("a", sandbox)
+    return desk
+
+
+def changed(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def test_to_is_a_folder_below_the_target(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "x/a.svs")
+    assert desk.push("--to", "course 1/week 2").code == 0
+    assert set(arrived(sandbox)) == {"course 1/week 2/x/a.svs"}
+
+
+@pytest.mark.parametrize("to", ["..", "a/../..", "a//b", "a\\b", "C:x/.."])
+def test_to_leads_nowhere_else(desk: Desk, sandbox: Sandbox, to: str) -> None:
+    tree(desk.source, "a.svs")
+    result = desk.run("--to", to)
+    assert result.code == 2
+    assert "--to" in result.stderr
+    assert not sandbox.requests
+
+
+def test_include_and_exclude(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.tif", "old/c.svs", "new/d.svs", "new/e.SVS")
+    result = desk.push("--include", "*.svs", "--exclude", "old/")
+    assert result.counts("a") == (3, 0, 0)
+    assert set(arrived(sandbox)) == {"a.svs", "new/d.svs", "new/e.SVS"}
+
+
+def test_a_main_file_as_source(desk: Desk, sandbox: Sandbox) -> None:
+    write_mirax(desk.source / "x" / "m.mrxs")
+    write_mirax(desk.source / "x" / "other.mrxs")
+    assert desk.push(source=desk.source / "x" / "m.mrxs").code == 0
+    assert {path.split("/")[0] for path in arrived(sandbox)} == {"m", "m.mrxs"}
+
+
+def test_two_sources(desk: Desk, sandbox: Sandbox, tmp_path: Path) -> None:
+    tree(desk.source, "a.svs", "both.svs")
+    tree(tmp_path / "more", "b.svs", "both.svs", content=b"other")
+    result = desk.push(str(tmp_path / "more"))
+    assert result.code == 1
+    assert [e["path"] for e in result.events if e["event"] == "source_problem"] == ["both.svs"]
+    assert set(arrived(sandbox)) == {"a.svs", "b.svs", "both.svs"}
+    assert arrived(sandbox)["both.svs"] == b"x"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--connections", "0"), ("--bwlimit", "x"), ("--max-duration", "soon"), ("--existing", "?")]
+)
+def test_wrong_options_send_nothing(desk: Desk, sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    tree(desk.source, "a.svs")
+    result = desk.run(*arguments)
+    assert result.code == 2
+    assert arguments[0].strip("-").split("=")[0] in result.stderr or arguments[1] in result.stderr
+    assert not sandbox.requests
+
+
+def test_a_source_that_is_not_there(desk: Desk, sandbox: Sandbox) -> None:
+    result = desk.run(source=desk.source / "nowhere")
+    assert result.code == 2
+    assert "nowhere" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not sandbox.requests
+
+
+def test_no_slides_at_all(desk: Desk, sandbox: Sandbox) -> None:
+    assert desk.push().code == 0
+    assert not transfers(sandbox)
+
+
+# --existing
+
+
+def put_there(sandbox: Sandbox, path: str, content: bytes) -> None:
+    """A slide that somebody else has put there."""
+    with Client(sandbox) as client:
+        client.post("CreateDirectory", path="Slides/in")
+        client.push("Slides/in", {path: content})
+    sandbox.end_all_sessions()
+    sandbox.clear_requests()
+
+
+def test_the_same_slide_is_skipped_without_a_journal(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", content=b"12345")
+    put_there(sandbox, "a.svs", b"12345")
+    result = desk.push()
+    assert result.counts("a") == (0, 1, 0)
+    assert not transfers(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("existing", "code", "counts", "content"),
+    [
+        ((), 1, (0, 0, 1), b"theirs"),
+        (("--existing", "fail"), 1, (0, 0, 1), b"theirs"),
+        (("--existing", "skip"), 0, (0, 1, 0), b"theirs"),
+        (("--existing", "overwrite"), 0, (1, 0, 0), b"ours is longer"),
+    ],
+)
+def test_a_slide_that_differs(
+    desk: Desk, sandbox: Sandbox, existing: tuple[str, ...], code: int, counts: Any, content: bytes
+) -> None:
+    tree(desk.source, "a.svs", content=b"ours is longer")
+    tree(desk.source, "b.svs")
+    put_there(sandbox, "a.svs", b"theirs")
+    put_there(sandbox, "b.svs", b"x")
+    result = desk.push(*existing)
+    assert (result.code, result.counts("a")) == (code, (counts[0], counts[1] + 1, counts[2]))
+    assert arrived(sandbox)["a.svs"] == content
+    if code:
+        error = result.finished("a")["a.svs"]["error"]
+        assert "6 bytes there" in error
+        assert "14 here" in error
+        assert "--existing" in error
+        assert not transfers(sandbox)
+
+
+def test_overwriting_a_mirax_with_other_parts(desk: Desk, sandbox: Sandbox) -> None:
+    write_mirax(desk.source / "m.mrxs", data_files=2, seed=1)
+    desk.push()
+    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=777, seed=2)
+    assert desk.push().counts("a") == (0, 0, 1)
+    assert desk.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_slide_that_changed_after_it_was_sent_is_a_conflict(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", content=b"one")
+    assert desk.push().code == 0
+    changed(desk.source / "a.svs", b"three")
+    assert desk.push().code == 1
+    assert arrived(sandbox)["a.svs"] == b"one"
+    assert desk.push("--existing", "overwrite").code == 0
+    assert arrived(sandbox)["a.svs"] == b"three"
+
+
+def test_a_slide_deleted_at_the_site_comes_again(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs")
+    desk.push()
+    with Client(sandbox) as client:
+        client.post("DeleteSlide", path="Slides/in/a.svs")
+    assert desk.push().counts("a") == (1, 1, 0)
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_names_that_differ_in_case_are_the_same_slide_on_windows(desk: Desk, sandbox: Sandbox) -> None:
+    put_there(sandbox, "SLIDE Ä.SVS", b"x")
+    tree(desk.source, "slide ä.svs")
+    assert desk.push().counts("a") == (0, 1, 0)
+
+
+def test_names_that_only_unicode_folds_are_different_slides(desk: Desk, sandbox: Sandbox) -> None:
+    """Windows does not take ß for ss, so neither do we: the second slide would never be sent."""
+    put_there(sandbox, "straße.svs", b"x")
+    tree(desk.source, "strasse.svs")
+    assert desk.push().counts("a") == (1, 0, 0)
+    assert set(arrived(sandbox)) == {"straße.svs", "strasse.svs"}
+
+
+# --dry-run
+
+
+def test_dry_run_sends_nothing_and_says_what_would_be(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "new/a.svs", "there.svs", "other.svs")
+    put_there(sandbox, "there.svs", b"x")
+    put_there(sandbox, "other.svs", b"differs")
+    before = arrived(sandbox)
+    result = desk.push("--dry-run")
+    assert result.code == 1
+    planned = {e["slide"]: (e["action"], e["to"], e["bytes"]) for e in result.events if e["event"] == "slide_planned"}
+    assert planned == {
+        "new/a.svs": ("send", "Slides/in/new/a.svs", 1),
+        "there.svs": ("skip", "Slides/in/there.svs", 0),
+        "other.svs": ("conflict", "Slides/in/other.svs", 0),
+    }
+    assert result.summary["dry_run"] is True
+    assert arrived(sandbox) == before
+    assert {r.method for r in sandbox.requests if "authenticate" not in r.path} == {"GET"}
+    assert sandbox.open_sessions == 0
+
+
+def test_dry_run_in_plain_lines(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs")
+    result = desk.run("--dry-run")
+    assert result.code == 0
+    assert "a: would send a.svs to Slides/in/a.svs (not there)" in result.stdout.splitlines()
+    assert result.stdout.splitlines()[-1] == "dry run: nothing was sent"
+    assert not transfers(sandbox)
+
+
+# --fresh, --max-duration
+
+
+def test_max_duration_begins_no_slide_after_it(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs")
+    result = desk.push("--max-duration", "0")
+    assert result.code == 1
+    assert result.counts("a") == (0, 0, 2)
+    assert "--max-duration" in result.summary["sites"]["a"]["error"]
+    assert not transfers(sandbox)
+    assert desk.push("--max-duration", "6h").counts("a") == (2, 0, 0)
+
+
+def test_bytes_are_counted(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", content=os.urandom(70_000))
+    result = desk.push()
+    assert result.summary["sites"]["a"]["bytes_sent"] == 70_000
+    assert result.events[0]["bytes"] == 70_000
+    assert result.finished("a")["a.svs"]["bytes"] == 70_000
+    assert files_sent(sandbox) == ["a.svs"]

@@ -1,0 +1,100 @@
+"""How much at once: memory, connections, bandwidth."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from corpus import tree, write_mirax
+from desk import PATIENCE, Desk, arrived, contents
+
+from pmarep.sandbox import Hold, Sandbox
+
+GIB = 1024**3
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+@contextmanager
+def sandbox_process(data: Path) -> Iterator[str]:
+    """`pmarep sandbox --discard` as its own process; gives its url."""
+    command = [sys.executable, "-m", "pmarep", "sandbox", "--data", str(data), "--port", "0", "--discard"]
+    environment = {**os.environ, "PMAREP_SANDBOX_PASSWORD": "secret", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
+def test_memory_does_not_grow_with_the_file(desk: Desk, tmp_path: Path) -> None:
+    """5 GiB to three sites in less than 150 MB. The file is sparse and the sandboxes keep no bytes."""
+    with (desk.source / "huge.svs").open("wb") as huge:
+        huge.truncate(5 * GIB)
+    with ExitStack() as stack:
+        for name in ("a", "b", "c"):
+            desk.site(name, stack.enter_context(sandbox_process(tmp_path / name)), password="secret")
+        with subprocess.Popen(
+            desk.arguments("--json"), env=desk.environment, stdout=subprocess.PIPE, text=True
+        ) as push:
+            assert push.stdout is not None
+            lines = push.stdout.read().splitlines()
+            _, status, usage = os.wait4(push.pid, 0)
+            push.returncode = os.waitstatus_to_exitcode(status)
+    assert push.returncode == 0, lines[-1]
+    for name in ("a", "b", "c"):
+        assert (tmp_path / name / "Slides" / "in" / "huge.svs").stat().st_size == 5 * GIB
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(f"peak {peak / 1e6:.0f} MB; {lines[-1]}")
+    assert peak < 150e6
+
+
+@pytest.mark.parametrize("kind", ["slides", "files of one slide"])
+def test_connections_is_a_limit(desk: Desk, sandbox: Sandbox, kind: str) -> None:
+    if kind == "slides":
+        for number in range(6):
+            tree(desk.source, f"{number}.svs", content=os.urandom(50_000))
+    else:
+        write_mirax(desk.source / "m.mrxs", data_files=6)
+    desk.site("a", sandbox)
+    hold = Hold()
+    rule = sandbox.faults.add(hold, path=FILE)
+    with desk.start("--connections", "3") as running:
+        # Two reports that so many are under way, with a second between them, and no more have come.
+        running.wait_for(lambda e: e["event"] == "progress" and e["connections"] == 3, count=2)
+        assert rule.hits == 3
+        sandbox.faults.clear()
+        result = running.result()
+    assert result.code == 0
+    assert max(e["connections"] for e in result.events if e["event"] == "progress") == 3
+    assert arrived(sandbox) == contents(desk.source)
+
+
+@pytest.mark.parametrize("where", ["option", "site"])
+def test_bwlimit_is_respected(desk: Desk, sandbox: Sandbox, where: str) -> None:
+    """Never faster than said, over all connections together; how near it comes is in unit/uploaders/test_link.py."""
+    for number in range(4):
+        tree(desk.source, f"{number}.svs", content=os.urandom(256 * 1024))
+    if where == "site":
+        desk.site("a", sandbox, bwlimit="512K")
+        result = desk.push()
+    else:
+        desk.site("a", sandbox)
+        desk.site("b", sandbox, "Slides/other")  # both together
+        result = desk.push("--bwlimit", "1M")
+    assert result.code == 0
+    assert result.summary["seconds"] >= 2 - 0.2
+    assert arrived(sandbox) == contents(desk.source)

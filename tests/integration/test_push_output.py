@@ -1,0 +1,226 @@
+"""What people and scripts see of a push, and what nobody may see."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import StartSandbox
+from corpus import tree, write_mirax
+from desk import PATIENCE, Desk, Result, arrived, contents
+
+from pmarep.sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+CANARY = "CANARY-pässwörd&+%?=/<>\"'\\-the-end"
+
+KEYS = {
+    "run_started": {"sites", "slides", "bytes"},
+    "slide_started": {"site", "slide"},
+    "slide_finished": {"site", "slide", "status", "bytes", "seconds", "resumed_bytes", "error"},
+    "site_state": {"site", "state", "reason"},
+    "progress": {"site", "bytes_done", "bytes_total", "rate", "connections"},
+    "summary": {"exit_code", "seconds", "sites"},
+}
+SITE_KEYS = {"sent", "skipped", "failed", "bytes_sent", "bytes_resumed", "seconds", "error"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+def test_json_is_as_in_the_contract(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+    write_mirax(desk.source / "m.mrxs", data_files=2, data_size=400_000)
+    tree(desk.source, 'bad"name.svs', "there.svs")
+    tree(desk.source, "empty.svs", content=b"")
+    slow = start_sandbox("slow")
+    slow.faults.add(SlowRead(300_000), path=FILE)
+    desk.site("quick", sandbox)
+    desk.site("slow", slow)
+    desk.site("dead", "http://127.0.0.1:9/")
+    result = desk.push()
+    assert result.code == 1
+    assert result.stderr == ""
+    assert result.stdout.isascii()
+    events = result.events
+    assert set(KEYS) <= {event["event"] for event in events}
+    for event in events:
+        assert datetime.fromisoformat(event["time"]).tzinfo == UTC
+        assert event.keys() >= KEYS.get(event["event"], set())
+    assert [event["event"] for event in events].count("summary") == 1
+    assert events[-1]["event"] == "summary"
+    assert events[-1]["sites"].keys() == {"quick", "slow", "dead"}
+    assert all(site.keys() == SITE_KEYS for site in events[-1]["sites"].values())
+    progress = [e for e in events if e["event"] == "progress" and e["site"] == "slow"]
+    assert progress
+    assert all(0 <= e["bytes_done"] <= e["bytes_total"] for e in progress)
+    states = [e["state"] for e in events if e["event"] == "site_state" and e["site"] == "quick"]
+    assert states == ["connecting", "running", "done"]
+
+
+@pytest.mark.parametrize("arguments", [("--sites", "nobody"), ("--to", ".."), ("--bwlimit", "fast")])
+def test_json_has_a_summary_also_where_nothing_can_begin(
+    desk: Desk, sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    desk.site("a", sandbox)
+    result = desk.push(*arguments)
+    assert result.code == 2
+    assert len(result.events) == 1
+    assert result.stderr == f"pmarep: {result.summary['error']}\n"
+
+
+def test_plain_lines(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs", content=os.urandom(2048))
+    tree(desk.source, "evil\x1b[31m.svs", "notes.txt")
+    desk.site("a", sandbox)
+    result = desk.run()
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("not sent: evil\\x1b[31m.svs")
+    assert lines[1] == "2 slides, 4.0 KiB, to a"
+    assert {line.split(" (")[0] for line in lines[2:4]} == {"a: sent a.svs", "a: sent b.svs"}
+    assert lines[4].startswith("a  2 sent, 0 skipped, 0 failed; 4.0 KiB in ")
+    assert lines[5] == "1 thing in the source could not be sent, see above"
+    assert len(lines) == 6
+    assert result.stdout.isprintable() or "\x1b" not in result.stdout
+
+
+def test_quiet_says_nothing_when_all_is_well(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("a", sandbox)
+    assert desk.run("-q") == Result(0, "", "")
+
+
+def test_one_line_per_failure(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "good.svs", "why?.svs")
+    desk.site("a", sandbox)
+    lines = desk.run("-q").stdout.splitlines()
+    assert [line for line in lines if "why?.svs" in line] == lines[:1]
+    assert lines[0].startswith("a: failed why?.svs: ")
+
+
+def test_nobody_reads_the_output(desk: Desk, sandbox: Sandbox) -> None:
+    """`pmarep push ... | head -1` brings every slide all the same, and the exit code says so."""
+    for number in range(10):
+        tree(desk.source, f"{number}.svs", content=os.urandom(100))
+    desk.site("a", sandbox)
+    hold = Hold()
+    sandbox.faults.add(hold, path="GetVersionInfo")
+    process = subprocess.Popen(desk.arguments(), env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    sandbox.faults.clear()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors) == (0, b"")
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_journal_that_fails_ends_the_run_with_a_summary(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs")
+    desk.site("a", sandbox)
+    hold = Hold()
+    sandbox.faults.add(hold, path=FILE)
+    with desk.start("--connections", "1") as running:
+        assert hold.reached.wait(30)
+        with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+            journal.executescript("DROP TABLE file; DROP TABLE run")
+        sandbox.faults.clear()
+        result = running.result()
+    assert result.code == 1
+    assert "journal" in result.summary["sites"]["a"]["error"]
+    assert sandbox.open_sessions == 0
+
+
+# Secrets
+
+
+def leaks(result: Result, secrets: list[str]) -> list[str]:
+    """What of the secrets stands in the output, also as JSON or in a URL would write it."""
+    from urllib.parse import quote, quote_plus
+
+    output = result.stdout + result.stderr
+    forms = {f for s in secrets for f in (s, quote(s), quote(s, safe=""), quote_plus(s), json.dumps(s)[1:-1])}
+    forms |= {"CANARY"}
+    return [form for form in forms if form in output]
+
+
+@pytest.mark.parametrize("version", ["3.0.3.2222", "2.0.0.1500"])
+@pytest.mark.parametrize("arguments", [("-vv",), ("-vv", "--json"), ("-v",), ()])
+def test_no_secret_in_the_output(
+    desk: Desk, start_sandbox: StartSandbox, version: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[str] = []
+    sandbox = start_sandbox("a", password=CANARY, version=version)
+    assert sandbox._core is not None
+    open_session = sandbox._core.sessions.open
+
+    def remember() -> str:
+        sessions.append(open_session())
+        return sessions[-1]
+
+    monkeypatch.setattr(sandbox._core.sessions, "open", remember)
+    write_mirax(desk.source / "m.mrxs")
+    tree(desk.source, "a.svs", "b.svs", "c.svs", "d.svs", "why?.svs")
+    desk.site("a", sandbox)
+    desk.site("wrong", sandbox, "Slides/wrong", password=CANARY + "x", username="other")
+    desk.site("dead", "http://127.0.0.1:9/", password=CANARY)
+    desk.site("lost", sandbox, "Nowhere/in")
+    echo = f"Not for {CANARY}. No resource matches 'http://h/api?sessionID=SID&password={CANARY}'"
+    sandbox.faults.add(EndSession(), path=FILE + "a.svs", times=1)
+    sandbox.faults.add(Drop(10), path=FILE + "b.svs", times=1)
+    sandbox.faults.add(Answer.iis(503), path=FILE + "c.svs", times=1)
+    sandbox.faults.add(Answer.aspnet(echo), path=FILE + "d.svs")
+    sandbox.faults.add(Answer(302, "", headers={"Location": "http://h/?sessionID=SID"}), path="DeAuthenticate")
+    result = desk.run(*arguments)
+    assert result.code == 1
+    assert len(sessions) >= 2
+    assert "dead" in result.stdout
+    if "-vv" in arguments:
+        assert "HTTP Request: POST http://127.0.0.1" in result.stderr
+    assert leaks(result, [CANARY, CANARY + "x", *sessions]) == []
+    for path in desk.state.rglob("*"):
+        if path.is_file():
+            assert b"CANARY" not in path.read_bytes()
+            assert not any(session.encode() in path.read_bytes() for session in sessions)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_the_state_folder_is_private(desk: Desk, sandbox: Sandbox, umask: int) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("a", sandbox)
+    hold = Hold()
+    sandbox.faults.add(hold, path=FILE)
+    before = os.umask(umask)
+    try:
+        with desk.start() as running:
+            assert hold.reached.wait(30)
+            modes = {
+                p.relative_to(desk.state).as_posix(): stat.S_IMODE(p.stat().st_mode) for p in desk.state.rglob("*")
+            }
+            folder = stat.S_IMODE(desk.state.stat().st_mode)
+            sandbox.faults.clear()
+            running.result()
+    finally:
+        os.umask(before)
+    assert folder == 0o700
+    assert {modes.pop("locks")} == {0o700}
+    assert any(name.endswith("-wal") for name in modes)
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`pmarep --help` has to be there in 0.3 s."""
+    heavy = ["httpx", "pydantic", "rich", "keyring", "sqlite3", "asyncio", "tomlkit"]
+    code = f"import sys, pmarep.cli.app; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

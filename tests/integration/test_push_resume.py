@@ -1,0 +1,245 @@
+"""Killed, interrupted, changed under our hands: the next run finishes what is missing and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from corpus import tree, write_mirax
+from desk import Desk, Running, arrived, contents, files_sent, transfers
+from sandbox_client import Client
+
+from pmarep.sandbox import Answer, Hold, Sandbox
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    """With one site, `a`, a MIRAX slide and a small slide that comes before it."""
+    desk = Desk(tmp_path / "desk")
+    desk.site("a", sandbox)
+    tree(desk.source, "a.svs", content=os.urandom(1000))
+    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=400_000)
+    return desk
+
+
+def hold_last_data_file(sandbox: Sandbox) -> Hold:
+    """The server stands still in the middle of the slide's last data file."""
+    hold = Hold(after_bytes=100_000)
+    sandbox.faults.add(hold, path=FILE + "m/Data0003.dat", times=1)
+    return hold
+
+
+def wait_until_all_but_the_held(sandbox: Sandbox, desk: Desk, hold: Hold) -> None:
+    """Until everything but the held file and the main file is in the journal."""
+    assert hold.reached.wait(30)
+    wanted = 5  # Data0000 to Data0002, Index.dat, Slidedat.ini
+    query = "SELECT (SELECT count(*) FROM file), (SELECT count(*) FROM slide WHERE state = 'sent')"
+    seen: tuple[int, int] | None = None
+    pause = threading.Event()
+    for _ in range(3000):
+        with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+            seen = journal.execute(query).fetchone()
+        if seen == (wanted, 1):
+            return
+        pause.wait(0.01)
+    raise AssertionError(f"the journal stays at {seen}")
+
+
+def stop_in_the_middle(desk: Desk, sandbox: Sandbox, end: Callable[[Running], object]) -> None:
+    hold = hold_last_data_file(sandbox)
+    with desk.start() as running:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        end(running)
+    sandbox.faults.clear()
+    assert sandbox.wait_idle()
+
+
+@pytest.mark.parametrize("end", [Running.kill, lambda r: (r.interrupt(), r.result())], ids=["kill -9", "Ctrl-C"])
+def test_what_is_there_is_not_sent_again(desk: Desk, sandbox: Sandbox, end: Callable[[Running], object]) -> None:
+    stop_in_the_middle(desk, sandbox, end)
+    with Client(sandbox) as client:
+        assert client.get("GetFiles", path="Slides/in") == ["Slides/in/a.svs"]
+    sandbox.end_all_sessions()
+    sandbox.clear_requests()
+    result = desk.push()
+    assert result.code == 0
+    assert sorted(files_sent(sandbox)) == ["m.mrxs", "m/Data0003.dat"]
+    assert "transfer/Upload" not in transfers(sandbox)  # nothing was announced again
+    assert arrived(sandbox) == contents(desk.source)
+    assert result.counts("a") == (1, 1, 0)
+    sizes = {name: len(content) for name, content in contents(desk.source).items()}
+    fresh = sizes["m.mrxs"] + sizes["m/Data0003.dat"]
+    assert result.finished("a")["m.mrxs"]["bytes"] == fresh
+    assert result.summary["sites"]["a"]["bytes_resumed"] == sum(sizes.values()) - sizes["a.svs"] - fresh
+    assert sandbox.open_sessions == 0
+
+
+@pytest.mark.parametrize("how", ["forgotten", "restarted", "status 500"])
+def test_everything_of_it_is_sent_again_where_the_server_forgot_the_upload(
+    desk: Desk, sandbox: Sandbox, how: str
+) -> None:
+    stop_in_the_middle(desk, sandbox, Running.kill)
+    if how == "forgotten":
+        sandbox.forget_uploads()
+    elif how == "restarted":
+        sandbox.restart(forget_uploads=True)
+    else:
+        # An unhandled exception of ASP.NET, for an upload that it does not find.
+        sandbox.faults.add(Answer.aspnet("Sequence contains no elements"), method="GET", path=r"transfer/Upload/2$")
+    sandbox.clear_requests()
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert sorted(files_sent(sandbox)) == sorted(name for name in contents(desk.source) if name != "a.svs")
+    assert arrived(sandbox) == contents(desk.source)
+    assert result.counts("a") == (1, 1, 0)
+
+
+def test_an_upload_forgotten_while_it_goes_on(desk: Desk, sandbox: Sandbox) -> None:
+    hold = hold_last_data_file(sandbox)
+    with desk.start() as running:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        sandbox.forget_uploads()
+        sandbox.faults.clear()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    assert arrived(sandbox) == contents(desk.source)
+    total = sum(len(content) for name, content in contents(desk.source).items() if name != "a.svs")
+    assert result.finished("a")["m.mrxs"]["bytes"] == total
+
+
+def test_the_server_lost_a_file(desk: Desk, sandbox: Sandbox) -> None:
+    stop_in_the_middle(desk, sandbox, Running.kill)
+    (sandbox.data / "Slides" / "in" / "m" / "Data0001.dat").unlink()
+    sandbox.clear_requests()
+    assert desk.push().code == 0
+    assert sorted(files_sent(sandbox)) == ["m.mrxs", "m/Data0001.dat", "m/Data0003.dat"]
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_fresh_begins_again(desk: Desk, sandbox: Sandbox) -> None:
+    stop_in_the_middle(desk, sandbox, Running.kill)
+    sandbox.clear_requests()
+    assert desk.push("--fresh").code == 0
+    assert len(files_sent(sandbox)) == 7
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_slide_that_changed_since_is_sent_whole(desk: Desk, sandbox: Sandbox) -> None:
+    stop_in_the_middle(desk, sandbox, Running.kill)
+    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=300_000, seed=5)
+    sandbox.clear_requests()
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert len(files_sent(sandbox)) == 7
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_an_unfinished_overwrite_is_finished_without_being_asked_again(desk: Desk, sandbox: Sandbox) -> None:
+    assert desk.push().code == 0
+    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=300_000, seed=5)
+    hold = hold_last_data_file(sandbox)
+    with desk.start("--existing", "overwrite") as running:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        running.kill()
+    sandbox.faults.clear()
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_once(desk: Desk, sandbox: Sandbox) -> None:
+    hold = hold_last_data_file(sandbox)
+    with desk.start() as running:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert result.summary["error"].startswith("interrupted")
+    assert result.counts("a") == (1, 0, 1)
+    assert result.stderr == ""
+    states = [e["state"] for e in result.events if e["event"] == "site_state"]
+    assert states == ["connecting", "running", "stopped"]
+    sandbox.faults.clear()
+    assert sandbox.wait_idle()
+    assert sandbox.open_sessions == 0
+    with closing(sqlite3.connect(desk.state / "journal.sqlite")) as journal:
+        assert journal.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_ctrl_c_twice_ends_at_once(desk: Desk, sandbox: Sandbox) -> None:
+    """Even where the server lets nobody log out."""
+    hold, goodbye = hold_last_data_file(sandbox), Hold()
+    sandbox.faults.add(goodbye, path="DeAuthenticate")
+    with desk.start("-v") as running:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        running.interrupt()
+        assert goodbye.reached.wait(30)
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert "logged in" in result.stderr
+    assert "could not log out" not in result.stderr  # which comes after 5 s
+    sandbox.faults.clear()
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_ctrl_c_while_connecting(desk: Desk, sandbox: Sandbox) -> None:
+    hold = Hold()
+    sandbox.faults.add(hold, path="GetVersionInfo")
+    with desk.start() as running:
+        assert hold.reached.wait(30)
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert result.counts("a") == (0, 0, 2)
+    assert not transfers(sandbox)
+
+
+# Two runs at once
+
+
+def test_a_second_run_on_the_same_target_exits_3(desk: Desk, sandbox: Sandbox) -> None:
+    hold = hold_last_data_file(sandbox)
+    with desk.start() as first:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        sandbox.clear_requests()
+        second = desk.run()
+        assert second.code == 3
+        assert second.stdout == ""
+        (line,) = second.stderr.splitlines()
+        assert line.startswith("pmarep: a: another run holds")
+        assert f"process {first.process.pid} " in line
+        third = desk.push()
+        assert (third.code, third.summary["error"]) == (3, line.removeprefix("pmarep: "))
+        assert not sandbox.requests
+        # Looking is allowed.
+        assert desk.push("--dry-run").code == 0
+        sandbox.faults.clear()
+        assert first.result().code == 0
+    assert desk.push().code == 0
+
+
+def test_a_killed_run_holds_nothing(desk: Desk, sandbox: Sandbox) -> None:
+    stop_in_the_middle(desk, sandbox, Running.kill)
+    assert desk.push().code == 0
+
+
+def test_two_runs_on_different_targets_of_one_server(desk: Desk, sandbox: Sandbox) -> None:
+    desk.site("b", sandbox, "Slides/other")
+    hold = hold_last_data_file(sandbox)
+    with desk.start("--sites", "a") as first:
+        wait_until_all_but_the_held(sandbox, desk, hold)
+        assert desk.push("--sites", "b").code == 0
+        sandbox.faults.clear()
+        assert first.result().code == 0
+    assert arrived(sandbox) == arrived(sandbox, "Slides/other") == contents(desk.source)

@@ -1,0 +1,119 @@
+"""Sessions end at any time, may be shared, and are always given back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import StartSandbox
+from corpus import tree, write_mirax
+from desk import Desk, arrived, contents, files_sent, logins, transfers
+
+from pmarep.sandbox import Answer, EndSession, Sandbox
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "desk")
+    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=50_000)
+    tree(desk.source, "a.svs", "sub/b.svs", content=os.urandom(1000))
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        ("GetRootDirectories", 200),
+        ("GetDirectories", 401),
+        ("CreateDirectory", 500),
+        ("transfer/Upload$", 200),
+        (FILE, 200),
+        (r"transfer/Upload/[0-9]+$", 200),
+        ("GetImageInfo", 200),
+        ("GetImageInfo", 401),
+        ("GetFilenames", 500),
+    ],
+)
+def test_a_session_that_ends_is_renewed_once(desk: Desk, start_sandbox: StartSandbox, call: str, status: int) -> None:
+    sandbox = start_sandbox("a", refusal_status=status)
+    desk.site("a", sandbox)
+    rule = sandbox.faults.add(EndSession(), path=call, times=1)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert rule.hits == 1
+    assert logins(sandbox) == 2
+    assert arrived(sandbox) == contents(desk.source)
+    assert sandbox.open_sessions == 0
+
+
+def test_bytes_sent_in_an_ended_session_are_not_counted(desk: Desk, sandbox: Sandbox) -> None:
+    desk.site("a", sandbox)
+    sandbox.faults.add(EndSession(), path=FILE, times=3)
+    result = desk.push()
+    assert result.code == 0
+    assert result.summary["sites"]["a"]["bytes_sent"] == sum(map(len, contents(desk.source).values()))
+
+
+def test_sites_of_one_server_and_user_share_a_session(desk: Desk, sandbox: Sandbox) -> None:
+    for number in range(4):
+        desk.site(f"box{number}", sandbox, f"Slides/box {number}/case")
+    assert desk.push().code == 0
+    assert logins(sandbox) == 1
+    assert sum("DeAuthenticate" in r.path for r in sandbox.requests) == 1
+    for number in range(4):
+        assert arrived(sandbox, f"Slides/box {number}/case") == contents(desk.source)
+
+
+def test_a_shared_session_that_ends_is_renewed_once_for_all(desk: Desk, sandbox: Sandbox) -> None:
+    for number in range(4):
+        desk.site(f"box{number}", sandbox, f"Slides/box {number}")
+    sandbox.faults.add(EndSession(), path=FILE + "a.svs", times=1)
+    assert desk.push().code == 0
+    assert logins(sandbox) == 2
+
+
+def test_a_server_that_ends_every_session_is_given_up(
+    desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox
+) -> None:
+    desk.site("good", sandbox)
+    mad = start_sandbox("mad")
+    desk.site("mad", mad)
+    mad.faults.add(EndSession(), path="transfer/Upload$")
+    result = desk.push()
+    assert result.code == 1
+    assert result.counts("good") == (3, 0, 0)
+    assert result.counts("mad") == (0, 0, 3)
+    assert logins(mad) <= 1 + 2 * 3
+    assert not files_sent(mad)
+
+
+@pytest.mark.parametrize("trouble", [Answer.aspnet("no"), Answer.refusal("no", status=403), Answer.iis(404)])
+def test_logged_out_after_failures(desk: Desk, sandbox: Sandbox, trouble: Answer) -> None:
+    desk.site("a", sandbox)
+    sandbox.faults.add(trouble, path=FILE + "sub/b.svs")
+    sandbox.faults.add(trouble, path="transfer/Upload$", times=1)
+    desk.push()
+    assert sandbox.open_sessions == 0
+
+
+def test_logged_out_after_an_unknown_root_directory(desk: Desk, sandbox: Sandbox) -> None:
+    desk.site("a", sandbox, "Nowhere/at all")
+    assert desk.push().code == 1
+    assert sandbox.open_sessions == 0
+    assert not transfers(sandbox)
+
+
+def test_no_password_anywhere_sends_nothing(desk: Desk, sandbox: Sandbox) -> None:
+    desk.site("a", sandbox)
+    desk.site("b", sandbox, "Slides/other")
+    del desk.environment["PMAREP_PASSWORD_B"]
+    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    # Both share a session, so one password does.
+    assert desk.push("--sites", "a").code == 0
+    result = desk.run("--sites", "b")
+    assert result.code == 2
+    assert "PMAREP_PASSWORD_B" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,235 @@
+"""Servers that are down, refuse, fail or lie, and what the others notice of it: nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import StartSandbox
+from corpus import tree, write_mirax, write_svs
+from desk import Desk, Result, arrived, contents, files_sent, transfers
+from sandbox_client import Client
+
+from pmarep.sandbox import Answer, Drop, Sandbox, SlowRead
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+@pytest.fixture
+def dead_url() -> Iterator[str]:
+    """A port where nobody listens, and nobody will while the test runs."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/"
+
+
+def lines_about(result: Result, text: str) -> list[str]:
+    return [line for line in (result.stdout + result.stderr).splitlines() if text in line]
+
+
+def test_a_site_down_and_up_again(desk: Desk, start_sandbox: StartSandbox) -> None:
+    """The story of issue 2: a and c complete, one line about b; then everything to b and nothing to the others."""
+    for number in range(6):
+        write_svs(desk.source / f"{number}.svs", width=256, height=256, seed=number)
+    write_mirax(desk.source / "m.mrxs")
+    a, b, c = (start_sandbox(name) for name in "abc")
+    for name, sandbox in zip("abc", (a, b, c), strict=True):
+        desk.site(name, sandbox)
+    b.stop()
+    result = desk.run()
+    assert result.code == 1
+    assert len(lines_about(result, "refused the connection")) == 1
+    assert lines_about(result, "refused the connection")[0].startswith("b: ")
+    assert arrived(a) == arrived(c) == contents(desk.source)
+    assert result.stderr == ""
+
+    b.start()
+    for sandbox in (a, b, c):
+        sandbox.clear_requests()
+    again = desk.push()
+    assert again.code == 0
+    assert (again.counts("a"), again.counts("b"), again.counts("c")) == ((0, 7, 0), (7, 0, 0), (0, 7, 0))
+    assert transfers(a) == transfers(c) == []
+    assert arrived(b) == contents(desk.source)
+    assert [s.open_sessions for s in (a, b, c)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_one_line_per_dead_site(desk: Desk, sandbox: Sandbox, dead_url: str, quiet: tuple[str, ...]) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("good", sandbox)
+    desk.site("dead", dead_url)
+    result = desk.run(*quiet)
+    assert result.code == 1
+    assert len(lines_about(result, dead_url)) == 1
+    assert "\x1b" not in result.stdout
+
+
+def test_a_wrong_password(desk: Desk, start_sandbox: StartSandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs")
+    good, bad = start_sandbox("good"), start_sandbox("bad")
+    desk.site("good", good)
+    desk.site("bad", bad, password="not the password")
+    result = desk.run()
+    assert result.code == 1
+    (line,) = lines_about(result, "does not let seeder in")
+    assert line.startswith("bad: ")
+    assert "pmarep sites login" in line
+    assert len(arrived(good)) == 2
+    assert not transfers(bad)
+    # Not tried again and again: accounts get locked.
+    assert sum("api/json/authenticate" in r.path for r in bad.requests) == 1
+
+
+def test_an_unknown_root_directory(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+    tree(desk.source, "a.svs")
+    boxes = start_sandbox("boxes", roots=("Slideboxes", "Archive"))
+    desk.site("good", sandbox)
+    desk.site("bad", boxes, "Slidebox/in")
+    result = desk.run()
+    assert result.code == 1
+    (line,) = lines_about(result, "no root-directory")
+    assert "'Slidebox'" in line
+    assert "Slideboxes" in line
+    assert len(arrived(sandbox)) == 1
+    assert not transfers(boxes)
+
+
+@pytest.mark.parametrize("name", ['what"ever', "why?", "a:b", "a|b", "a<b>", "trailing.", "CON"])
+def test_a_name_that_the_server_refuses_fails_alone(desk: Desk, sandbox: Sandbox, name: str) -> None:
+    folder = f"{name}/" if name.endswith(".") else ""
+    tree(desk.source, f"{folder}{name}.svs", "good.svs", "sub/good.svs")
+    desk.site("a", sandbox)
+    result = desk.push()
+    assert result.code == 1
+    assert result.counts("a") == (2, 0, 1)
+    error = result.finished("a")[f"{folder}{name}.svs"]["error"]
+    assert "refused" in error
+    assert name in error
+    assert set(arrived(sandbox)) == {"good.svs", "sub/good.svs"}
+    assert sandbox.open_sessions == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer.iis(503),
+        Answer.iis(502),
+        Answer(429),
+        Answer.aspnet("The process cannot access the file because it is being used by another process."),
+        Drop(0),
+        Drop(after_bytes=200_000),
+        Drop(after_bytes=None),
+    ],
+    ids=["503", "502", "429", "500", "dropped at once", "dropped in the middle", "dropped before the answer"],
+)
+def test_a_file_that_fails_twice_is_sent_again(desk: Desk, sandbox: Sandbox, fault: Answer | Drop) -> None:
+    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=500_000)
+    desk.site("a", sandbox)
+    sandbox.faults.add(fault, method="POST", path=FILE + "m/Data0001.dat", times=2)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert arrived(sandbox) == contents(desk.source)
+    # What had arrived was not sent again.
+    assert sorted(files_sent(sandbox).count(name) for name in ("m/Data0000.dat", "m/Data0001.dat")) == [1, 1]
+    assert result.summary["sites"]["a"]["bytes_sent"] == sum(map(len, contents(desk.source).values()))
+
+
+@pytest.mark.parametrize(
+    "call", ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "transfer/Upload$"]
+)
+def test_every_call_survives_a_hiccup(desk: Desk, sandbox: Sandbox, call: str) -> None:
+    (sandbox.data / "Slides" / "in").mkdir()
+    tree(desk.source, "a.svs")
+    desk.site("a", sandbox)
+    rule = sandbox.faults.add(Answer.iis(503), path=call, times=1)
+    sandbox.faults.add(Drop(0), path=call, after=1, times=1)
+    assert desk.push().code == 0
+    assert rule.hits == 1
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_file_that_never_gets_through_fails_its_slide_only(desk: Desk, sandbox: Sandbox) -> None:
+    write_mirax(desk.source / "m.mrxs")
+    tree(desk.source, "a.svs")
+    desk.site("a", sandbox)
+    rule = sandbox.faults.add(Answer.aspnet("Disk full"), path=FILE + "m/Data0001.dat")
+    result = desk.push()
+    assert result.counts("a") == (1, 0, 1)
+    assert "Disk full" in result.finished("a")["m.mrxs"]["error"]
+    with Client(sandbox) as client:
+        assert client.get("GetFiles", path="Slides/in") == ["Slides/in/a.svs"]
+    # The next run finishes it: that is no conflict, and only what is missing goes.
+    sandbox.faults.remove(rule)
+    sandbox.clear_requests()
+    assert desk.push().counts("a") == (1, 1, 0)
+    assert arrived(sandbox) == contents(desk.source)
+    assert "m/Data0000.dat" not in files_sent(sandbox)
+
+
+def test_a_request_too_large_for_iis(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+    small = start_sandbox("small", max_request=100_000)
+    tree(desk.source, "big.svs", content=os.urandom(3_000_000))
+    tree(desk.source, "small.svs")
+    desk.site("small", small)
+    desk.site("large", sandbox)
+    result = desk.push()
+    assert result.counts("small") == (1, 0, 1)
+    assert result.counts("large") == (2, 0, 0)
+    assert "4 GiB" in result.finished("small")["big.svs"]["error"]
+
+
+def test_a_slow_site_does_not_slow_the_other(desk: Desk, start_sandbox: StartSandbox) -> None:
+    for number in range(4):
+        tree(desk.source, f"{number}.svs", content=os.urandom(300_000))
+    slow, fast = start_sandbox("slow"), start_sandbox("fast")
+    slow.faults.add(SlowRead(400_000), path=FILE)
+    desk.site("slow", slow)
+    desk.site("fast", fast)
+    result = desk.push()
+    assert result.code == 0
+    order = [
+        (e["event"], e["site"]) for e in result.events if e["event"] == "slide_finished" or e.get("state") == "done"
+    ]
+    first_of_slow = order.index(("slide_finished", "slow"))
+    assert order.index(("site_state", "fast")) < first_of_slow
+    assert arrived(slow) == arrived(fast) == contents(desk.source)
+
+
+def test_a_site_that_dies_in_the_middle(desk: Desk, start_sandbox: StartSandbox) -> None:
+    for number in range(20):
+        tree(desk.source, f"{number:02}.svs", content=os.urandom(200_000))
+    dying, good = start_sandbox("dying"), start_sandbox("good")
+    dying.faults.add(SlowRead(400_000), path=FILE)
+    desk.site("dying", dying)
+    desk.site("good", good)
+    with desk.start() as running:
+        running.wait_for(lambda e: e["event"] == "slide_finished" and e["site"] == "dying")
+        dying.stop()
+        result = running.result()
+    assert result.code == 1
+    assert result.counts("good") == (20, 0, 0)
+    assert "127.0.0.1" in result.summary["sites"]["dying"]["error"]
+    dying.start()
+    assert desk.push().code == 0
+    assert arrived(dying) == contents(desk.source)
+
+
+def test_not_a_pma_core_at_all(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+    """The url of a server whose PMA.core lies under /core/."""
+    tree(desk.source, "a.svs")
+    core = start_sandbox("core", path="/core/")
+    desk.site("good", sandbox)
+    desk.site("bad", core.url.removesuffix("core/"))
+    result = desk.run()
+    assert result.code == 1
+    (line,) = lines_about(result, "bad: ")
+    assert "/core/" in line

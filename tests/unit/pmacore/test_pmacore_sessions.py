@@ -1,0 +1,163 @@
+"""Sessions of a client: made late, renewed once, given back; and broken connections."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+
+import httpx
+import pytest
+from fake_server import SESSION, Script, aspnet, html, refusal
+
+from pmarep.pmacore import PmaCoreError, Refused, ServerError, TlsError, TransferBroken, Unreachable
+from pmarep.retry import Retry
+
+
+async def test_no_session_before_it_is_needed_and_none_left() -> None:
+    script = Script(GetFiles=[])
+    async with script.core() as core:
+        await core.version()
+        assert not script.asked("authenticate")
+        await asyncio.gather(*(core.slides("Slides") for _ in range(10)))
+        assert len(script.asked("authenticate")) == 1
+    (goodbye,) = script.asked("DeAuthenticate")
+    assert goodbye.url.params["sessionID"] == SESSION
+
+
+@pytest.mark.parametrize("ended", [refusal("Invalid session"), refusal("x", 401), html(401), aspnet("x", 500)])
+async def test_an_ended_session_is_renewed_and_the_call_repeated(ended: httpx.Response) -> None:
+    script = Script(
+        authenticate=[
+            httpx.Response(200, json={"Success": True, "SessionId": "one"}),
+            httpx.Response(200, json={"Success": True, "SessionId": "two"}),
+        ],
+        Ping=False,
+        GetFiles=[ended, httpx.Response(200, json=["Slides/a.svs"])],
+    )
+    async with script.core() as core:
+        assert await core.slides("Slides") == ["Slides/a.svs"]
+    assert [request.url.params["sessionID"] for request in script.asked("GetFiles")] == ["one", "two"]
+    assert [request.url.params["sessionID"] for request in script.asked("DeAuthenticate")] == ["two"]
+
+
+async def test_a_refusal_in_a_living_session_is_a_refusal() -> None:
+    script = Script(GetFiles=refusal("No such folder"))
+    async with script.core() as core:
+        with pytest.raises(Refused, match="No such folder"):
+            await core.slides("Slides")
+    assert len(script.asked("authenticate")) == 1
+    assert len(script.asked("GetFiles")) == 1
+
+
+async def test_repeated_once_only() -> None:
+    script = Script(GetFiles=refusal("Invalid session"), Ping=refusal("Invalid session"))
+    async with script.core() as core:
+        with pytest.raises(Refused):
+            await core.slides("Slides")
+    assert len(script.asked("GetFiles")) == 2
+    assert len(script.asked("authenticate")) == 2
+
+
+@pytest.mark.parametrize("ping", [html(503), httpx.ReadError("gone"), html(200)])
+async def test_a_ping_that_fails_says_nothing_about_the_session(ping: object) -> None:
+    script = Script(GetFiles=refusal("No such folder"), Ping=ping)
+    async with script.core() as core:
+        with pytest.raises(Refused, match="No such folder"):
+            await core.slides("Slides")
+    assert len(script.asked("authenticate")) == 1
+
+
+async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
+    sessions = iter("abcdefgh")
+    script = Script(authenticate=lambda: {"Success": True, "SessionId": next(sessions)}, Ping=False)
+
+    def files() -> object:
+        return [] if script.requests[-1].url.params["sessionID"] != "a" else refusal("Invalid session")
+
+    script.answers["GetFiles"] = files
+    async with script.core() as core:
+        await asyncio.gather(*(core.slides("Slides") for _ in range(20)))
+    assert len(script.asked("authenticate")) == 2
+
+
+@pytest.mark.parametrize("goodbye", [html(500), refusal("Invalid session"), httpx.ConnectError("down"), html(200)])
+async def test_a_goodbye_that_fails_is_no_error(goodbye: object) -> None:
+    script = Script(GetFiles=[], DeAuthenticate=goodbye)
+    async with script.core() as core:
+        await core.slides("Slides")
+    assert len(script.asked("DeAuthenticate")) == 1
+
+
+def caused(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:
+    error.__cause__ = cause
+    return error
+
+
+UNTRUSTED = ssl.SSLCertVerificationError("self-signed certificate")
+UNTRUSTED.verify_message = "self-signed certificate"
+PLAIN = ssl.SSLError(1, "WRONG_VERSION_NUMBER")
+PLAIN.reason = "WRONG_VERSION_NUMBER"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (caused(httpx.ConnectError(""), ConnectionRefusedError(111, "x")), Unreachable, "refused the connection"),
+        (caused(httpx.ConnectError(""), socket.gaierror(-2, "x")), Unreachable, "host name pma.example"),
+        (caused(httpx.ConnectError(""), OSError(errno.EHOSTUNREACH, "No route")), Unreachable, "No route"),
+        (httpx.ConnectTimeout(""), Unreachable, "in time"),
+        (httpx.ProxyError("407 https://u:secret@proxy/?key=secret"), Unreachable, "proxy"),
+        (caused(httpx.ConnectError(""), UNTRUSTED), TlsError, "self-signed.*ca_bundle"),
+        (caused(httpx.ConnectError(""), PLAIN), TlsError, "http or https"),
+        (httpx.ReadError("https://secret"), TransferBroken, "broke"),
+        (caused(httpx.WriteError(""), BrokenPipeError(32, "Broken pipe")), TransferBroken, "Broken pipe"),
+        (httpx.RemoteProtocolError("peer closed"), TransferBroken, "connection closed"),
+        (httpx.ReadTimeout(""), TransferBroken, "silent"),
+        (httpx.WriteTimeout(""), TransferBroken, "silent"),
+        (httpx.DecodingError("secret"), PmaCoreError, "DecodingError"),
+    ],
+)
+async def test_connections_that_fail(error: httpx.HTTPError, kind: type[PmaCoreError], words: str) -> None:
+    async with Script(GetFiles=error).core() as core:
+        with pytest.raises(kind, match=words) as caught:
+            await core.slides("Slides")
+    assert "pma.example" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert SESSION not in str(caught.value)
+    assert caught.value.transient is (kind in (Unreachable, TransferBroken))
+    assert caught.value.site_wide is (kind in (Unreachable, TlsError))
+
+
+async def test_retry_pauses_grow_and_end() -> None:
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    calls = 0
+
+    async def fails() -> None:
+        nonlocal calls
+        calls += 1
+        raise ServerError("busy")
+
+    with pytest.raises(ServerError):
+        await Retry(attempts=9, sleep=note)(fails)
+    assert calls == 9
+    assert len(pauses) == 8
+    assert all(0 <= pause <= min(0.5 * 2**number, 15) for number, pause in enumerate(pauses))
+
+
+async def test_retry_lets_other_errors_through() -> None:
+    calls = 0
+
+    async def fails() -> None:
+        nonlocal calls
+        calls += 1
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        await Retry()(fails)
+    assert calls == 1

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pmarep.errors import UsageError
+from pmarep.journal import SENDING, SENT, Journal, JournalError, Place, signature
+from pmarep.slides import Slide, SlideFile
+
+HERE = Place("https://tokyo.example/", "Slides/in/Größe 🔬.mrxs")
+THERE = Place("https://saopaulo.example/", "Slides/in/Größe 🔬.mrxs")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "state")
+    yield journal
+    journal.close()
+
+
+def reopened(journal: Journal) -> Journal:
+    journal.close()
+    return Journal(journal.file.parent)
+
+
+async def test_nothing_is_known_at_first(journal: Journal) -> None:
+    assert await journal.entry(HERE) is None
+    assert await journal.unfinished() == []
+    assert await journal.runs(5) == []
+
+
+async def test_a_slide_on_its_way(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", '{"Id": 17}')
+    await journal.file_sent(HERE, "x/Data0000.dat")
+    await journal.file_sent(HERE, "x/Data0000.dat")
+    await journal.file_sent(HERE, "x/Index.dat")
+    entry = await journal.entry(HERE)
+    assert entry is not None
+    assert (entry.state, entry.signature, entry.upload) == (SENDING, "sig", '{"Id": 17}')
+    assert entry.files == {"x/Data0000.dat", "x/Index.dat"}
+    assert await journal.unfinished() == [HERE]
+    assert await journal.entry(THERE) is None
+
+
+async def test_a_slide_that_arrived(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", '{"Id": 17, "Urls": ["https://secret"]}')
+    await journal.file_sent(HERE, "a")
+    await journal.sent(HERE, "sig")
+    entry = await journal.entry(HERE)
+    assert entry is not None
+    assert (entry.state, entry.upload, entry.files) == (SENT, None, frozenset())
+    assert await journal.unfinished() == []
+
+
+async def test_a_new_announcement_forgets_the_files_of_the_old_one(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", '{"Id": 17}')
+    await journal.file_sent(HERE, "a")
+    await journal.part_sent(HERE, "b", 1, "etag")
+    await journal.sending(HERE, "sig", '{"Id": 18}')
+    entry = await journal.entry(HERE)
+    assert entry is not None
+    assert (entry.upload, entry.files, entry.parts) == ('{"Id": 18}', frozenset(), {})
+
+
+async def test_places_do_not_mix(journal: Journal) -> None:
+    await journal.sending(HERE, "one", "1")
+    await journal.sending(THERE, "two", "2")
+    await journal.file_sent(THERE, "a")
+    await journal.sent(HERE, "one")
+    entry = await journal.entry(THERE)
+    assert entry is not None
+    assert (entry.state, entry.signature) == (SENDING, "two")
+    assert entry.files == {"a"}
+    await journal.forget(THERE)
+    assert await journal.entry(THERE) is None
+    assert await journal.entry(HERE) is not None
+
+
+async def test_everything_is_there_after_a_restart(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", "{}")
+    await journal.file_sent(HERE, "a")
+    await journal.sent(THERE, "sig")
+    number = await journal.run_started(["/cases"])
+    await journal.run_finished(number, {"exit_code": 1})
+    await journal.run_started(["/killed"])
+    again = reopened(journal)
+    entry = await again.entry(HERE)
+    assert entry is not None
+    assert entry.files == {"a"}
+    assert [(run.sources, run.summary) for run in await again.runs(5)] == [
+        (["/killed"], None),
+        (["/cases"], {"exit_code": 1}),
+    ]
+    again.close()
+
+
+def test_kill_9_right_after_a_row(tmp_path: Path) -> None:
+    """A row counts as soon as the call that writes it has returned."""
+    code = (
+        "import asyncio, os, signal, sys; from pathlib import Path\n"
+        "from pmarep.journal import Journal, Place\n"
+        "async def main():\n"
+        "    journal = Journal(Path(sys.argv[1]))\n"
+        "    await journal.sending(Place('s', 'p'), 'sig', '{}')\n"
+        "    await journal.file_sent(Place('s', 'p'), 'a')\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "state")], check=False)
+    assert done.returncode == -9
+
+    async def look() -> frozenset[str]:
+        journal = Journal(tmp_path / "state")
+        entry = await journal.entry(Place("s", "p"))
+        journal.close()
+        assert entry is not None
+        return entry.files
+
+    assert asyncio.run(look()) == {"a"}
+
+
+async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journal) -> None:
+    """The server has acknowledged the file: the run that is being stopped must not lose that."""
+    await journal.sending(HERE, "sig", "{}")
+    with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # so that the rows have to wait
+        tasks = [asyncio.create_task(journal.file_sent(HERE, str(number))) for number in range(50)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        other.execute("ROLLBACK")
+    again = reopened(journal)
+    entry = await again.entry(HERE)
+    again.close()
+    assert entry is not None
+    assert len(entry.files) == 50
+
+
+async def test_many_at_once(journal: Journal) -> None:
+    places = [Place("s", str(number)) for number in range(100)]
+    await asyncio.gather(*(journal.sending(place, "sig", "{}") for place in places))
+    await asyncio.gather(*(journal.file_sent(place, "a") for place in places))
+    await asyncio.gather(*(journal.sent(place, "sig") for place in places[::2]))
+    assert len(await journal.unfinished()) == 50
+
+
+async def test_only_the_last_thousand_runs_are_kept(journal: Journal) -> None:
+    for number in range(1010):
+        await journal.run_started([str(number)])
+    assert len(await journal.runs(2000)) == 1000
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+async def test_nobody_else_can_read_it(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", "{}")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in journal.file.parent.iterdir()}
+    assert len(modes) == 3  # and its -wal and -shm
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(journal.file.parent.stat().st_mode) == 0o700
+
+
+def test_a_folder_that_cannot_be_used_is_a_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match=r"cannot use the journal .*--state-dir"):
+        Journal(tmp_path / "file" / "state")
+
+
+def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(UsageError, match="cannot use the journal"):
+        Journal(tmp_path)
+    assert (tmp_path / "journal.sqlite").read_bytes() == b"not a database" * 100
+
+
+def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(UsageError, match="newer pmarep"):
+        Journal(tmp_path)
+
+
+async def test_a_journal_that_fails_in_the_middle(journal: Journal) -> None:
+    with closing(sqlite3.connect(journal.file)) as other:
+        other.execute("DROP TABLE slide")
+    with pytest.raises(JournalError, match="cannot use the journal"):
+        await journal.sent(HERE, "sig")
+
+
+def slide(*files: SlideFile) -> Slide:
+    return Slide("a.svs", "Aperio SVS", Path("/cases"), files)
+
+
+def test_the_signature_changes_with_every_file() -> None:
+    one, two = SlideFile("x/1.dat", 10, 1), SlideFile("a.svs", 20, 2)
+    whole = signature(slide(one, two))
+    changes = [replace(one, size=11), replace(one, mtime_ns=2), replace(one, path="x/2.dat")]
+    others = {signature(slide(change, two)) for change in changes} | {signature(slide(two))}
+    assert len(others) == 4
+    assert whole not in others
+    assert whole == signature(slide(one, two)) == signature(replace(slide(one, two), folder=Path("/moved")))

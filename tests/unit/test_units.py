@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmarep.errors import UsageError
+from pmarep.units import format_duration, format_size, parse_duration, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("7", 7),
+        ("7B", 7),
+        ("512k", 512 * 1024),
+        ("20M", 20 * 1024**2),
+        ("1.5G", 3 * 1024**3 // 2),
+        ("64KiB", 64 * 1024),
+        ("64kb", 64 * 1024),
+        (" 2 T ", 2 * 1024**4),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1", "1,5G", "20 Mbit", "1e6", "0x10", "20MM", "nan", "inf", "1.G"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("45m", 2700), ("6h", 21600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("0", 0)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1h", "6 hours", "1h 30m x", "1:30", "6H"])
+def test_durations_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1_500_000, "1.4 MiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (99.96 * 1024, "100 KiB"),
+        (5 * 1024**3, "5.0 GiB"),
+        (3000 * 1024**4, "3000 TiB"),
+    ],
+)
+def test_format_size(count: float, text: str) -> None:
+    assert format_size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (0.4, "0s"), (59.4, "59s"), (59.6, "1m00s"), (125, "2m05s"), (3599.7, "1h00m"), (11220, "3h07m")],
+)
+def test_format_duration(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@given(st.integers(0, 2**60))
+def test_a_formatted_size_is_near_and_short(count: int) -> None:
+    text = format_size(count)
+    assert len(text) <= 12
+    assert abs(parse_size(text) - count) <= count * 0.06

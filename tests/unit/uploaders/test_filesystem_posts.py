@@ -1,0 +1,107 @@
+"""What a file looks like on its way to a FileSystem root-directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmarep.journal import Place
+from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
+from pmarep.retry import Retry
+from pmarep.sandbox.multipart import FilePart
+from pmarep.slides import Slide, SlideFile
+from pmarep.source import Source
+from pmarep.uploaders import Clock, Link, Means, Sent, Shipment, uploader_for
+from pmarep.uploaders.filesystem import form_frame
+
+CONTENT = b"0123456789" * 200_000
+
+
+def shipment(folder: Path, server: Any) -> Shipment:
+    path = folder / "ä b.svs"
+    path.write_bytes(CONTENT)
+    file = SlideFile(path.name, len(CONTENT), path.stat().st_mtime_ns)
+
+    async def password() -> str:
+        return "secret"
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(server))
+    core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
+    clock = Clock()
+    unused = cast(Any, None)
+    means = Means(core, unused, Link(4, [], Retry(attempts=1), clock), Source("x", 2), unused, unused)
+    slide = Slide(path.name, "Aperio SVS", folder, (file,))
+    return Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent())
+
+
+async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
+    posts: list[httpx.Request] = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        if "GetVersionInfo" in request.url.path:
+            return httpx.Response(200, json="3.0")
+        if "authenticate" in request.url.path:
+            return httpx.Response(200, json={"Success": True, "SessionId": "s"})
+        posts.append(request)
+        return httpx.Response(204)
+
+    one = shipment(tmp_path, server)
+    await uploader_for(one).send(one.slide.main)
+    (post,) = posts
+    assert (post.method, post.url.raw_path) == ("POST", b"/transfer/Upload/17?sessionID=s&path=%C3%A4%20b.svs")
+    assert int(post.headers["content-length"]) == len(post.content)
+    assert "transfer-encoding" not in post.headers
+    part = FilePart(post.headers["content-type"], "ä b.svs", len(CONTENT))
+    assert b"".join(part.feed(post.content)) == CONTENT
+    part.finish()
+    assert one.sent.bytes == one.means.link.acknowledged == len(CONTENT)
+
+
+async def test_bytes_that_went_to_an_ended_session_are_counted_once(tmp_path: Path) -> None:
+    sessions = iter("ab")
+
+    def server(request: httpx.Request) -> httpx.Response:
+        if "GetVersionInfo" in request.url.path:
+            return httpx.Response(200, json="3.0")
+        if "authenticate" in request.url.path:
+            return httpx.Response(200, json={"Success": True, "SessionId": next(sessions)})
+        if "Ping" in request.url.path:
+            return httpx.Response(200, json=False)
+        return httpx.Response(401 if request.url.params["sessionID"] == "a" else 200)
+
+    one = shipment(tmp_path, server)
+    await uploader_for(one).send(one.slide.main)
+    link = one.means.link
+    assert (one.sent.bytes, link.acknowledged, link.under_way) == (len(CONTENT), len(CONTENT), 0)
+
+
+async def test_a_refused_file_counts_nothing(tmp_path: Path) -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        if "GetVersionInfo" in request.url.path:
+            return httpx.Response(200, json="3.0")
+        if "authenticate" in request.url.path:
+            return httpx.Response(200, json={"Success": True, "SessionId": "s"})
+        if "Ping" in request.url.path:
+            return httpx.Response(200, json=True)
+        return httpx.Response(400, json={"Message": "no"})
+
+    one = shipment(tmp_path, server)
+    with pytest.raises(Refused):
+        await uploader_for(one).send(one.slide.main)
+    link = one.means.link
+    assert (one.sent.bytes, link.acknowledged, link.under_way, link.connections) == (0, 0, 0, 0)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_no_name_breaks_the_frame(name: str) -> None:
+    head, tail = form_frame(name, "0123456789abcdef")
+    lines = head.split(b"\r\n")
+    assert len(lines) == 5
+    assert lines[1].count(b'"') == 4
+    assert b"\n" not in lines[1]
+    assert tail == b"\r\n--0123456789abcdef--\r\n"

@@ -1,0 +1,216 @@
+"""The pacer with a clock that only the test moves, and the counts of a link."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator
+
+import pytest
+
+from pmarep.pmacore import Refused, ServerError
+from pmarep.retry import Retry
+from pmarep.timetable import Timetable
+from pmarep.uploaders import Clock, Delivery, Link, Pacer
+
+MIB = 1024 * 1024
+
+
+class FakeClock(Clock):
+    """Stands still until somebody sleeps; sleepers wake in the order of their times."""
+
+    def __init__(self, at: str = "12:00") -> None:
+        self.now = 0.0
+        self._begin = dt.datetime.combine(dt.date(2026, 3, 2), dt.time.fromisoformat(at), dt.UTC)
+        self._sleepers: list[tuple[float, asyncio.Event]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def local(self) -> dt.datetime:
+        return self._begin + dt.timedelta(seconds=self.now)
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.Event()
+        self._sleepers.append((self.now + seconds, woken))
+        await woken.wait()
+
+    async def run(self, work: asyncio.Future[None]) -> float:
+        """Move time on whenever everybody sleeps; the time when the work is done."""
+        while not work.done():
+            for _ in range(20):  # let everybody run who can
+                await asyncio.sleep(0)
+            if self._sleepers and not work.done():
+                self._sleepers.sort(key=lambda sleeper: sleeper[0])
+                at, woken = self._sleepers.pop(0)
+                self.now = max(self.now, at)
+                woken.set()
+        work.result()
+        return self.now
+
+
+async def chunks(count: int, size: int = MIB) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield bytes(size)
+
+
+def link(clock: Clock, *limits: str, connections: int = 8) -> Link:
+    pacers = [Pacer(Timetable.parse(limit), clock) for limit in limits]
+    return Link(connections, pacers, Retry(sleep=clock.sleep), clock)
+
+
+def sends(road: Link, count: int, size: int = MIB) -> asyncio.Future[None]:
+    async def send(delivery: Delivery) -> None:
+        async for _ in delivery.carry(chunks(count, size)):
+            pass
+
+    return asyncio.ensure_future(road.deliver(send))
+
+
+@pytest.mark.parametrize("limit", ["1M", "7M", "100M", "300K"])
+@pytest.mark.parametrize("streams", [1, 5])
+async def test_the_rate_is_exact(limit: str, streams: int) -> None:
+    clock = FakeClock()
+    road = link(clock, limit)
+    rate = Timetable.parse(limit).limit_at(dt.time())
+    assert rate is not None
+    total = max(rate * 20 // MIB, 10) // streams * streams
+    work = asyncio.gather(*(sends(road, total // streams) for _ in range(streams)))
+    seconds = await clock.run(asyncio.ensure_future(_nothing(work)))
+    assert seconds == pytest.approx(total * MIB / rate, rel=0.05)
+    assert road.acknowledged == total * MIB
+    assert road.under_way == 0
+
+
+async def _nothing(work: asyncio.Future[list[None]]) -> None:
+    await work
+
+
+async def test_the_narrower_of_two_limits_holds() -> None:
+    clock = FakeClock()
+    assert await clock.run(sends(link(clock, "3M", "1M"), 20)) == pytest.approx(20, rel=0.05)
+
+
+async def test_a_limit_shared_by_two_sites_is_for_both_together() -> None:
+    clock = FakeClock()
+    overall = Pacer(Timetable.parse("2M"), clock)
+    roads = [Link(4, [overall], Retry(), clock) for _ in range(2)]
+    both = asyncio.gather(*(sends(road, 20) for road in roads))
+    assert await clock.run(asyncio.ensure_future(_nothing(both))) == pytest.approx(20, rel=0.05)
+
+
+async def test_one_slow_site_leaves_the_rest_of_a_shared_limit_to_the_other() -> None:
+    clock = FakeClock()
+    overall, own = Pacer(Timetable.parse("10M"), clock), Pacer(Timetable.parse("1M"), clock)
+    slow, fast = Link(4, [own, overall], Retry(), clock), Link(4, [overall], Retry(), clock)
+    dragging = sends(slow, 1000)
+    assert await clock.run(sends(fast, 90)) == pytest.approx(10, rel=0.05)
+    dragging.cancel()
+
+
+async def test_no_limit_costs_no_time() -> None:
+    clock = FakeClock()
+    assert await clock.run(sends(link(clock, "off"), 50)) == 0
+
+
+async def test_a_timetable_changes_while_bytes_go() -> None:
+    """One MiB/s until 19:00, which is in 10 s, then two."""
+    clock = FakeClock("18:59:50")
+    assert await clock.run(sends(link(clock, "08:00,1M 19:00,2M"), 30)) == pytest.approx(20, rel=0.05)
+
+
+async def test_a_timetable_that_ends_its_limit() -> None:
+    clock = FakeClock("18:59:50")
+    assert await clock.run(sends(link(clock, "08:00,1M 19:00,off"), 500)) == pytest.approx(10, rel=0.05)
+
+
+async def test_an_idle_time_gives_no_credit_beyond_the_burst() -> None:
+    clock = FakeClock()
+    road = link(clock, "1M")
+    await clock.run(asyncio.ensure_future(clock.sleep(1000)))
+    assert await clock.run(sends(road, 10)) - 1000 == pytest.approx(10, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", ["1M", "100", "1"])
+def test_pieces_are_an_eighth_of_a_second(limit: str) -> None:
+    pacer = Pacer(Timetable.parse(limit), FakeClock())
+    rate = Timetable.parse(limit).limit_at(dt.time()) or 0
+    pieces = pacer.cut(bytes(5000) + b"x")
+    assert b"".join(pieces) == bytes(5000) + b"x"
+    assert max(map(len, pieces)) <= max(rate // 8, 1)
+
+
+# Counting and trying again
+
+
+async def test_only_acknowledged_bytes_count() -> None:
+    clock = FakeClock()
+    road = link(clock)
+    attempts = []
+
+    async def send(delivery: Delivery) -> str:
+        async for _ in delivery.carry(chunks(3)):
+            assert road.connections == 1
+        attempts.append(road.under_way)
+        if len(attempts) < 3:
+            raise ServerError("busy")
+        return "done"
+
+    async def work() -> None:
+        assert await road.deliver(send) == "done"
+
+    assert await clock.run(asyncio.ensure_future(work())) > 0  # it paused between attempts
+    assert attempts == [3 * MIB] * 3
+    assert (road.acknowledged, road.under_way, road.connections) == (3 * MIB, 0, 0)
+
+
+async def test_a_refusal_is_not_tried_again() -> None:
+    road = link(FakeClock())
+    calls = []
+
+    async def send(delivery: Delivery) -> None:
+        calls.append(delivery)
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        await road.deliver(send)
+    assert len(calls) == 1
+    assert (road.acknowledged, road.under_way, road.connections) == (0, 0, 0)
+
+
+async def test_attempts_end() -> None:
+    clock = FakeClock()
+    road = link(clock)
+    calls = []
+
+    async def send(delivery: Delivery) -> None:
+        calls.append(delivery)
+        raise ServerError("busy")
+
+    with pytest.raises(ServerError):
+        await clock.run(asyncio.ensure_future(road.deliver(send)))
+    assert len(calls) == 5
+
+
+async def test_no_more_requests_than_connections() -> None:
+    clock = FakeClock()
+    road = link(clock, connections=3)
+    most = 0
+
+    async def send(delivery: Delivery) -> None:
+        nonlocal most
+        most = max(most, road.connections)
+        await clock.sleep(1)
+
+    work = asyncio.gather(*(road.deliver(send) for _ in range(10)))
+    assert await clock.run(asyncio.ensure_future(_nothing(work))) == 4
+    assert most == 3
+
+
+async def test_the_rate_is_that_of_the_last_seconds() -> None:
+    clock = FakeClock()
+    road = link(clock, "2M")
+    await clock.run(sends(road, 40))
+    assert road.rate() == pytest.approx(2 * MIB, rel=0.1)
+    await clock.run(asyncio.ensure_future(clock.sleep(60)))
+    assert road.rate() == 0
