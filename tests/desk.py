@@ -20,6 +20,15 @@ from pmarep.sandbox import Sandbox
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting; nothing takes nearly as long."""
 
+# Run by a small process of its own: at its start, a child's peak is what its parent has.
+_MEASURE = """
+import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+sys.stderr.write("\\n" + str(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -150,6 +159,13 @@ class Desk:
     def push(self, *extra: str, source: Path | None = None) -> Result:
         """A push with `--json`."""
         return self.run("--json", *extra, source=source)
+
+    def push_measured(self, *extra: str) -> tuple[Result, int]:
+        """A push with `--json`, and the most memory that it had, in bytes (not on Windows)."""
+        with Running([sys.executable, "-c", _MEASURE, *self.arguments("--json", *extra)], self.environment) as running:
+            result = running.result()
+        *errors, peak = result.stderr.split("\n")
+        return Result(result.code, result.stdout, "\n".join(errors)), int(peak)
 
     def start(self, *extra: str) -> Running:
         """The same, not waited for."""
