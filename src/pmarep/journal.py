@@ -25,18 +25,21 @@ from .slides.model import Slide
 
 T = TypeVar("T")
 VERSION = 1
-SENDING, SENT = "sending", "sent"
+SENDING, BROKEN, SENT = "sending", "broken", "sent"
 
 _SCHEMA = """
 CREATE TABLE slide (
     server TEXT NOT NULL,      -- base URL
     path TEXT NOT NULL,        -- virtual path of the main file
-    state TEXT NOT NULL,       -- sending | sent
+    state TEXT NOT NULL,       -- sending | broken (sent, but not there as it should be) | sent
     signature TEXT NOT NULL,   -- of the files that are (being) sent
+    upload_id TEXT,            -- the server's id of an unfinished upload
+    replaces INTEGER NOT NULL, -- 1: another slide is at the site and may be overwritten
     upload TEXT,               -- JSON: what the server answered to the announcement
     changed REAL NOT NULL,     -- seconds since the epoch
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
+CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
 CREATE TABLE file (            -- files of slides that are being sent which the server has acknowledged
     server TEXT NOT NULL,
     path TEXT NOT NULL,
@@ -80,12 +83,14 @@ class Place:
 class Entry:
     """What the journal knows of a slide at a place.
 
+    `replaces`: when sending began, another slide was there, to be overwritten.
     `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
     file) are the acknowledged ones of an unfinished upload.
     """
 
     state: str
     signature: str
+    replaces: bool
     upload: str | None
     files: frozenset[str]
     parts: dict[str, dict[int, str]]
@@ -163,7 +168,8 @@ class Journal:
     async def entry(self, place: Place) -> Entry | None:
         def work() -> Entry | None:
             row = self._db.execute(
-                "SELECT state, signature, upload FROM slide WHERE server = ? AND path = ?", (place.server, place.path)
+                "SELECT state, signature, replaces, upload FROM slide WHERE server = ? AND path = ?",
+                (place.server, place.path),
             ).fetchone()
             if row is None:
                 return None
@@ -175,13 +181,19 @@ class Journal:
                 "SELECT file, number, tag FROM part WHERE server = ? AND path = ?", (place.server, place.path)
             ):
                 parts.setdefault(file, {})[number] = tag
-            return Entry(row[0], row[1], row[2], frozenset(name for (name,) in files), parts)
+            return Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts)
 
         return await self._do(work)
 
-    async def sending(self, place: Place, signature: str, upload: str) -> None:
-        """An upload was announced (`upload`: JSON); whatever was known of the place before is forgotten."""
-        await self._put(place, SENDING, signature, upload)
+    async def sending(
+        self, place: Place, signature: str, upload_id: int | str, upload: str, *, replaces: bool = False
+    ) -> None:
+        """An upload was announced (`upload`: JSON); whatever was known of the place before is forgotten.
+
+        An id belongs to one upload: another slide that had it at this server has lost its upload. A server that was
+        restored from a backup gives ids out again, and the files of that slide would come to lie in this one.
+        """
+        await self._put(place, SENDING, signature, str(upload_id), upload, replaces)
 
     async def file_sent(self, place: Place, file: str) -> None:
         """The server has acknowledged one whole file."""
@@ -205,20 +217,26 @@ class Journal:
     async def forget_parts(self, place: Place, file: str) -> None:
         await self._do(lambda: self._db.execute(_FORGET_PARTS, (place.server, place.path, file)) and None)
 
-    async def announced_again(self, place: Place, upload: str) -> None:
+    async def announced_again(self, place: Place, upload_id: int | str, upload: str) -> None:
         """A new announcement of the same upload, for which the parts sent before are still good."""
-        await self._do(
-            lambda: (
+
+        def work() -> None:
+            with self._transaction():
+                self._free_id(place.server, str(upload_id))
                 self._db.execute(
-                    "UPDATE slide SET upload = ? WHERE server = ? AND path = ?", (upload, place.server, place.path)
+                    "UPDATE slide SET upload_id = ?, upload = ? WHERE server = ? AND path = ?",
+                    (str(upload_id), upload, place.server, place.path),
                 )
-                and None
-            )
-        )
+
+        await self._do(work)
+
+    async def broken(self, place: Place, signature: str) -> None:
+        """All was sent, but the slide is not there as it should be: the next run sends it again, whole."""
+        await self._put(place, BROKEN, signature)
 
     async def sent(self, place: Place, signature: str) -> None:
         """The slide is at the site, whole and verified."""
-        await self._put(place, SENT, signature, None)
+        await self._put(place, SENT, signature)
 
     async def forget(self, place: Place) -> None:
         def work() -> None:
@@ -226,13 +244,34 @@ class Journal:
 
         await self._do(work)
 
-    async def _put(self, place: Place, state: str, signature: str, upload: str | None) -> None:
+    def _free_id(self, server: str, upload_id: str) -> None:
+        """Inside a transaction."""
+        for (path,) in self._db.execute(
+            "SELECT path FROM slide WHERE server = ? AND upload_id = ?", (server, upload_id)
+        ).fetchall():
+            for table in ("file", "part"):
+                self._db.execute(f"DELETE FROM {table} WHERE server = ? AND path = ?", (server, path))  # noqa: S608
+            self._db.execute(
+                "UPDATE slide SET upload_id = NULL, upload = NULL WHERE server = ? AND path = ?", (server, path)
+            )
+
+    async def _put(
+        self,
+        place: Place,
+        state: str,
+        signature: str,
+        upload_id: str | None = None,
+        upload: str | None = None,
+        replaces: bool = False,
+    ) -> None:
         def work() -> None:
             with self._transaction():
+                if upload_id is not None:
+                    self._free_id(place.server, upload_id)
                 self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
                 self._db.execute(
-                    "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?)",
-                    (place.server, place.path, state, signature, upload, time.time()),
+                    "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (place.server, place.path, state, signature, upload_id, replaces, upload, time.time()),
                 )
 
         await self._do(work)
@@ -241,7 +280,7 @@ class Journal:
         """Slides of which something may be at a server, but not all."""
         rows = await self._do(
             lambda: self._db.execute(
-                "SELECT server, path FROM slide WHERE state = ? ORDER BY server, path", (SENDING,)
+                "SELECT server, path FROM slide WHERE state <> ? ORDER BY server, path", (SENT,)
             ).fetchall()
         )
         return [Place(*row) for row in rows]

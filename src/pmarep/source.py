@@ -101,7 +101,10 @@ def _open(path: Path, file: SlideFile, start: int) -> BinaryIO:
     try:
         _compare(os.fstat(handle.fileno()), path, file)
         handle.seek(start)
-    except BaseException:
+    except OSError as error:
+        handle.close()
+        raise SourceError(f"cannot read {path}: {_words(error)}") from None
+    except SourceError:
         handle.close()
         raise
     return handle

@@ -40,7 +40,7 @@ async def test_nothing_is_known_at_first(journal: Journal) -> None:
 
 
 async def test_a_slide_on_its_way(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", '{"Id": 17}')
+    await journal.sending(HERE, "sig", 1, '{"Id": 17}')
     await journal.file_sent(HERE, "x/Data0000.dat")
     await journal.file_sent(HERE, "x/Data0000.dat")
     await journal.file_sent(HERE, "x/Index.dat")
@@ -53,7 +53,7 @@ async def test_a_slide_on_its_way(journal: Journal) -> None:
 
 
 async def test_a_slide_that_arrived(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", '{"Id": 17, "Urls": ["https://secret"]}')
+    await journal.sending(HERE, "sig", 1, '{"Id": 17, "Urls": ["https://secret"]}')
     await journal.file_sent(HERE, "a")
     await journal.sent(HERE, "sig")
     entry = await journal.entry(HERE)
@@ -63,18 +63,18 @@ async def test_a_slide_that_arrived(journal: Journal) -> None:
 
 
 async def test_a_new_announcement_forgets_the_files_of_the_old_one(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", '{"Id": 17}')
+    await journal.sending(HERE, "sig", 1, '{"Id": 17}')
     await journal.file_sent(HERE, "a")
     await journal.part_sent(HERE, "b", 1, "etag")
-    await journal.sending(HERE, "sig", '{"Id": 18}')
+    await journal.sending(HERE, "sig", 1, '{"Id": 18}')
     entry = await journal.entry(HERE)
     assert entry is not None
     assert (entry.upload, entry.files, entry.parts) == ('{"Id": 18}', frozenset(), {})
 
 
 async def test_places_do_not_mix(journal: Journal) -> None:
-    await journal.sending(HERE, "one", "1")
-    await journal.sending(THERE, "two", "2")
+    await journal.sending(HERE, "one", 1, "1")
+    await journal.sending(THERE, "two", 1, "2")
     await journal.file_sent(THERE, "a")
     await journal.sent(HERE, "one")
     entry = await journal.entry(THERE)
@@ -87,7 +87,7 @@ async def test_places_do_not_mix(journal: Journal) -> None:
 
 
 async def test_everything_is_there_after_a_restart(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", "{}")
+    await journal.sending(HERE, "sig", 1, "{}")
     await journal.file_sent(HERE, "a")
     await journal.sent(THERE, "sig")
     number = await journal.run_started(["/cases"])
@@ -111,7 +111,7 @@ def test_kill_9_right_after_a_row(tmp_path: Path) -> None:
         "from pmarep.journal import Journal, Place\n"
         "async def main():\n"
         "    journal = Journal(Path(sys.argv[1]))\n"
-        "    await journal.sending(Place('s', 'p'), 'sig', '{}')\n"
+        "    await journal.sending(Place('s', 'p'), 'sig', 1, '{}')\n"
         "    await journal.file_sent(Place('s', 'p'), 'a')\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
@@ -131,7 +131,7 @@ def test_kill_9_right_after_a_row(tmp_path: Path) -> None:
 
 async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journal) -> None:
     """The server has acknowledged the file: the run that is being stopped must not lose that."""
-    await journal.sending(HERE, "sig", "{}")
+    await journal.sending(HERE, "sig", 1, "{}")
     with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # so that the rows have to wait
         tasks = [asyncio.create_task(journal.file_sent(HERE, str(number))) for number in range(50)]
@@ -149,7 +149,7 @@ async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journa
 
 async def test_many_at_once(journal: Journal) -> None:
     places = [Place("s", str(number)) for number in range(100)]
-    await asyncio.gather(*(journal.sending(place, "sig", "{}") for place in places))
+    await asyncio.gather(*(journal.sending(place, "sig", place.path, "{}") for place in places))
     await asyncio.gather(*(journal.file_sent(place, "a") for place in places))
     await asyncio.gather(*(journal.sent(place, "sig") for place in places[::2]))
     assert len(await journal.unfinished()) == 50
@@ -163,7 +163,7 @@ async def test_only_the_last_thousand_runs_are_kept(journal: Journal) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 async def test_nobody_else_can_read_it(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", "{}")
+    await journal.sending(HERE, "sig", 1, "{}")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in journal.file.parent.iterdir()}
     assert len(modes) == 3  # and its -wal and -shm
     assert set(modes.values()) == {0o600}

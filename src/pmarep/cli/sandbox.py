@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pmarep.errors import PmarepError, UsageError
 from pmarep.units import parse_size
+
+if TYPE_CHECKING:
+    from pmarep.sandbox import AzureBackend, S3Backend
 
 
 def sandbox(
@@ -20,6 +25,24 @@ def sandbox(
         str, typer.Option(help="Its password.", envvar="PMAREP_SANDBOX_PASSWORD", show_default=False)
     ] = "",
     root: Annotated[list[str] | None, typer.Option(help="A root-directory; repeatable. Default: Slides")] = None,
+    s3_root: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=BUCKET[/PREFIX]",
+            help="One in an S3 bucket; repeatable. Key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+        ),
+    ] = None,
+    s3_endpoint: Annotated[str, typer.Option(help="The S3 server's URL. Default: Amazon's")] = "",
+    azure_root: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=CONTAINER[/PREFIX]",
+            help="One in an Azure container; repeatable. Key: AZURE_STORAGE_CONNECTION_STRING",
+        ),
+    ] = None,
+    azure_endpoint: Annotated[str, typer.Option(help="The blob service's URL. Default: Microsoft's")] = "",
+    part_size: Annotated[str, typer.Option(help="Of the parts in which large files come to S3.")] = "8M",
+    url_lifetime: Annotated[int, typer.Option(help="Seconds that upload URLs live.", min=1, max=604_800)] = 3600,
     path: Annotated[str, typer.Option(help="Path of the base URL, e.g. /core/")] = "/",
     discard: Annotated[bool, typer.Option("--discard", help="Keep sizes and hashes, not the bytes.")] = False,
     rate: Annotated[str, typer.Option(help="Slow the server down to so many bytes/s, e.g. 2M.")] = "",
@@ -32,14 +55,25 @@ def sandbox(
     if bytes_per_second == 0:
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
     try:
-        from pmarep.sandbox import Settings, run
+        from pmarep.sandbox import AzureBackend, S3Backend, Settings, UrlTimes, run
     except ModuleNotFoundError as error:
         raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+    cloud: list[tuple[str, S3Backend | AzureBackend]] = []
+    for name, where in _pairs(s3_root or (), "--s3-root"):
+        s3 = S3Backend.from_environment(
+            where, os.environ, endpoint=s3_endpoint or None, part_size=parse_size(part_size)
+        )
+        cloud.append((name, s3))
+    for name, where in _pairs(azure_root or (), "--azure-root"):
+        cloud.append((name, AzureBackend.from_environment(where, os.environ, endpoint=azure_endpoint or None)))
+    on_disk = root or ([] if cloud else ["Slides"])
     settings = Settings(
         data=data,
         user=user,
         password=password,
-        roots=tuple(root or ("Slides",)),
+        roots=(*on_disk, *(name for name, _ in cloud)),
+        cloud=dict(cloud),
+        url_times=UrlTimes(url_lifetime),
         host=host,
         port=port,
         path=path,
@@ -48,3 +82,10 @@ def sandbox(
         latency=latency / 1000,
     )
     run(settings, lambda url: print(f"sandbox listens on {url}", flush=True))
+
+
+def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
+    pairs = [tuple(one.split("=", 1)) for one in given]
+    if bad := next((pair[0] for pair in pairs if len(pair) != 2 or not pair[1]), None):
+        raise UsageError(f"{option} {bad} does not say where; write it as {option} NAME=PLACE")
+    return [(name, where) for name, where in pairs]

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..slides import LeftOut, Slide, Why, find_slides
+from ..slides.names import windows_key
 from .options import Options
+from .threads import in_thread
 
 BATCH = 200
 
@@ -54,8 +56,7 @@ class Catalogue:
             loop.call_soon_threadsafe(take, batch)
 
         try:
-            await asyncio.to_thread(walk)
-            await asyncio.sleep(0)  # the last batch was handed over before the thread ended
+            await in_thread(walk)
         finally:
             self._stopping = True
             self.complete.set()
@@ -89,18 +90,22 @@ class Cursor:
 
 def _walk(options: Options) -> Iterator[Slide | LeftOut]:
     """All sources one after the other. Raises UsageError at once, not only when it is read."""
-    found = [(s, find_slides(s, include=options.include, exclude=options.exclude)) for s in options.sources]
+    sources = {source.resolve(): source for source in options.sources}.values()  # each once
+    found = [(s, find_slides(s, include=options.include, exclude=options.exclude)) for s in sources]
     return found[0][1] if len(found) == 1 else _without_clashes(found)
 
 
 def _without_clashes(found: Sequence[tuple[Path, Iterator[Slide | LeftOut]]]) -> Iterator[Slide | LeftOut]:
-    """A slide whose path another source has too is left out: one would overwrite the other."""
+    """A slide with a file whose path a slide of another source has too is left out: one would overwrite the other."""
     origin: dict[str, Path] = {}
     for source, items in found:
         for item in items:
             if isinstance(item, Slide):
-                other = origin.setdefault(item.path.casefold(), source)
-                if other != source:
-                    yield LeftOut(item.path, Why.BAD_NAME, f"{other} has a slide of this name too; push them apart")
+                folder = item.path.rpartition("/")[0]
+                keys = [windows_key(f"{folder}/{file.path}") for file in item.files]
+                others = [origin[key] for key in keys if origin.get(key, source) != source]
+                if others:
+                    yield LeftOut(item.path, Why.BAD_NAME, f"{others[0]} has a file of this name too; push them apart")
                     continue
+                origin.update(dict.fromkeys(keys, source))
             yield item

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..journal import SENDING, SENT, Entry, Journal, Place, signature
+from ..journal import BROKEN, SENT, Entry, Journal, Place, signature
 from ..pmacore import PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
@@ -59,27 +59,42 @@ async def decide(
     """Raises PmaCoreError."""
     entry = await journal.entry(at.place)
     here = signature(slide)
-    if entry is not None and entry.state == SENDING:
-        # Ours, so never a conflict, whatever is at the site by now.
-        if options.fresh:
-            return Decision(Action.SEND, "partly sent before, begun again (--fresh)")
-        if entry.signature != here:
-            return Decision(Action.SEND, "partly sent before, but changed since")
-        return Decision(Action.RESUME, "partly sent before", entry)
     there = await remote.slide_in(at.folder, at.path)
+    if entry is not None and _left_unfinished(entry, there):
+        # Ours, so never a conflict, whatever is at the site by now.
+        if entry.state == BROKEN:
+            return Decision(Action.SEND, "sent before, but not there as it should be", over=there)
+        if options.fresh:
+            return Decision(Action.SEND, "partly sent before, begun again (--fresh)", over=there)
+        if entry.signature != here:
+            return Decision(Action.SEND, "partly sent before, but changed since", over=there)
+        return Decision(Action.RESUME, "partly sent before", entry, over=there)
     if there is None:
         return Decision(Action.SEND, "not there")
-    if entry is not None and entry.state == SENT and entry.signature == here:
+    sent = entry if entry is not None and entry.state == SENT else None
+    if sent is not None and sent.signature == here:
         return Decision(Action.SKIP, "sent by an earlier run")
     try:
         found = await differences(core, there, slide)
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
-    if not found:
-        if not options.dry_run:
-            await journal.sent(at.place, here)
-        return Decision(Action.SKIP, "already there")
-    return _about_other(options.existing, there, shortened(found))
+    if found:
+        return _about_other(options.existing, there, shortened(found))
+    if sent is not None and options.existing is Existing.OVERWRITE:
+        return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
+    if sent is None and not options.dry_run:
+        await journal.sent(at.place, here)
+    return Decision(Action.SKIP, "already there")
+
+
+def _left_unfinished(entry: Entry, there: str | None) -> bool:
+    """Whether an earlier run of ours has left something at the site that is to be finished.
+
+    Where it was killed before anything had arrived, and now a slide is there, then that is somebody else's.
+    """
+    if entry.state == SENT:
+        return False
+    return there is None or entry.replaces or entry.state == BROKEN or bool(entry.files or entry.parts)
 
 
 def _about_other(existing: Existing, there: str, found: str) -> Decision:

@@ -9,6 +9,10 @@ from collections import defaultdict
 from ..pmacore import PmaCore, PmaCoreError, Refused
 from ..slides import Slide
 from ..slides.names import windows_key
+from ..uploaders import Clock
+
+LISTING_SECONDS = 60.0
+"""How long a listing is believed: in a long night, others may put slides where ours are to come."""
 
 
 class TargetMissing(PmaCoreError):
@@ -20,11 +24,13 @@ class TargetMissing(PmaCoreError):
 class Remote:
     """Listings of one site. PMA.core runs on Windows, so names are compared without regard to case."""
 
-    def __init__(self, core: PmaCore) -> None:
+    def __init__(self, core: PmaCore, clock: Clock) -> None:
         self._core = core
+        self._clock = clock
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._folders: dict[str, set[str]] = {}  # folder -> keys of its sub-folders
-        self._slides: dict[str, dict[str, str]] = {}  # folder -> key -> virtual path
+        # folder -> when it was listed, and key -> virtual path
+        self._slides: dict[str, tuple[float, dict[str, str]]] = {}
 
     async def check_root(self, target: str) -> None:
         """Raises TargetMissing with the nearest names."""
@@ -73,10 +79,12 @@ class Remote:
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
         async with self._locks["slides " + folder]:
-            if folder not in self._slides:
+            now = self._clock.monotonic()
+            if folder not in self._slides or now - self._slides[folder][0] > LISTING_SECONDS:
                 found = await self._core.slides(folder) if await self.exists(folder) else []
-                self._slides[folder] = {windows_key(item): item for item in found} | {item: item for item in found}
-        listing = self._slides[folder]
+                keys = {windows_key(item): item for item in found} | {item: item for item in found}
+                self._slides[folder] = now, keys
+        listing = self._slides[folder][1]
         return listing.get(path) or listing.get(windows_key(path))
 
 

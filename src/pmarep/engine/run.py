@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..events import Listener, RunStarted, SourceProblem, Summary
+from ..events import Event, Listener, RunStarted, SourceProblem, Summary
 from ..journal import Journal, JournalError
 from ..locks import hold
 from ..retry import Retry
@@ -20,6 +21,8 @@ from .catalogue import Catalogue
 from .options import Options
 from .sessions import Passwords, Sessions
 from .worker import AUTO_CONNECTIONS, Shared, SiteWorker
+
+log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 SCAN_SECONDS = 1.0  # how long the start waits for the walk, so that most runs know their totals from the beginning
@@ -62,7 +65,7 @@ class _Run:
         self.options = options
         self.sites = sites
         self.sessions = sessions
-        self.listener = listener
+        self.listener = _guarded(listener)
         self.clock = clock
         self.catalogue = Catalogue(options)
         self.digests = Digests()
@@ -80,7 +83,11 @@ class _Run:
             workers = self._workers(journal)
             interrupted = await self._work(workers, stopped)
             if not interrupted:
-                await scan
+                # Every site has ended, perhaps long before the walk: failures are counted against all slides.
+                await asyncio.wait({scan, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                interrupted = not scan.done()
+            if not interrupted:
+                scan.result()
         finally:
             await _cancel([scan, stopped])
         summary = self._summary(workers, interrupted)
@@ -150,6 +157,18 @@ class _Run:
             dry_run=self.options.dry_run,
             error="interrupted; what was sent is kept for the next run" if interrupted else None,
         )
+
+
+def _guarded(listener: Listener) -> Listener:
+    """An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
+
+    def hear(event: Event) -> None:
+        try:
+            listener(event)
+        except Exception as error:
+            log.debug("the output failed: %s", type(error).__name__)
+
+    return hear
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

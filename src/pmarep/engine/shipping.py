@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -20,11 +21,11 @@ from ..pmacore import (
     StorageKind,
 )
 from ..slides import Slide, SlideFile
-from ..uploaders import AnnounceAgain, Clock, Means, Sent, Shipment, Uploader, first_error, still_live, uploader_for
+from ..uploaders import AnnounceAgain, Clock, Means, Sent, Shipment, Uploader, still_live, together, uploader_for
 from .decide import Decision, Destination
 from .options import Verify
 from .remote import Remote
-from .verify import check_arrived, check_status
+from .verify import NotArrived, check_arrived, check_status
 
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
@@ -51,24 +52,33 @@ class Shipper:
 
     async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> None:
         """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns."""
-        upload = await self._resume(slide, at, decision) or await self._begin(slide, at, decision)
+        upload = await self._resume(slide, at, decision)
+        resumed = upload is not None
+        if upload is None:
+            upload = await self._begin(slide, at, decision)
         for left in range(ANNOUNCEMENTS - 1, -1, -1):
             try:
                 await self._send(slide, at, upload, sent)
                 break
-            except (NotFound, AnnounceAgain) as error:
-                # The server has forgotten the upload, or its URLs have expired.
-                if left == 0:
+            except PmaCoreError as error:
+                if left == 0 or not _announcing_may_help(error, resumed):
                     raise
-                self._count_as_lost(slide, sent, error)
+                self._count_as_lost(slide, upload.announcement, sent, error)
+            resumed = False
             upload = await self._announce_again(slide, at, decision)
-        check_status(await self.means.core.upload_status(upload.announcement.id))
-        if self.verify is not Verify.NONE:
-            await check_arrived(self.means.core, at.path, slide, self.clock)
+        try:
+            check_status(await self.means.core.upload_status(upload.announcement.id), slide)
+            if self.verify is not Verify.NONE:
+                await check_arrived(self.means.core, at.path, slide, self.clock)
+        except NotArrived:
+            await self.means.journal.broken(at.place, signature(slide))
+            raise
         await self.means.journal.sent(at.place, signature(slide))
 
-    def _count_as_lost(self, slide: Slide, sent: Sent, error: PmaCoreError) -> None:
-        self.restarted(slide, sent.bytes + sent.resumed, str(error))
+    def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, error: PmaCoreError) -> None:
+        # Azure keeps what it has acknowledged, under the blob's name.
+        lost = 0 if announcement.kind is StorageKind.AZURE else sent.bytes + sent.resumed
+        self.restarted(slide, lost, str(error))
         self.means.link.forget(sent.bytes)
         sent.bytes = sent.resumed = 0
 
@@ -105,7 +115,13 @@ class Shipper:
         await self.means.source.check(slide)
         await self.remote.make(at.folder)
         announcement = await self._announce(slide, at, decision.over)
-        await self.means.journal.sending(at.place, signature(slide), announcement.model_dump_json(by_alias=True))
+        await self.means.journal.sending(
+            at.place,
+            signature(slide),
+            announcement.id,
+            announcement.model_dump_json(by_alias=True),
+            replaces=decision.over is not None,
+        )
         return _Upload(announcement, frozenset(), {})
 
     async def _announce_again(self, slide: Slide, at: Destination, decision: Decision) -> _Upload:
@@ -118,7 +134,7 @@ class Shipper:
             return await self._begin(slide, at, decision)
         await self.means.source.check(slide)
         announcement = await self._announce(slide, at, decision.over)
-        await self.means.journal.announced_again(at.place, announcement.model_dump_json(by_alias=True))
+        await self.means.journal.announced_again(at.place, announcement.id, announcement.model_dump_json(by_alias=True))
         complete = (await self.means.core.upload_status(announcement.id)).complete
         return _Upload(announcement, _whole(entry, complete), entry.parts)
 
@@ -127,14 +143,17 @@ class Shipper:
         files = [FileToSend(file.path, file.size, file is slide.main) for file in slide.files]
         try:
             return await core.announce(at.folder, files)
-        except PermissionDenied:
-            raise
-        except Refused:
-            if over is None:
+        except Refused as error:
+            if over is None or not _says_that_it_exists(error):
                 raise
         # A server that does not write over slides: the old one has to go first.
-        await core.delete_slide(over)
-        return await core.announce(at.folder, files)
+        with suppress(NotFound):
+            await core.delete_slide(over)
+        try:
+            return await core.announce(at.folder, files)
+        except PmaCoreError as error:
+            gone = "the old slide was deleted to make room, so this site has none now; the next run sends it"
+            raise NotArrived(f"{error}; {gone}") from None
 
     async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent) -> None:
         shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, upload.parts)
@@ -151,17 +170,26 @@ class Shipper:
             await uploader.send(file)
             await self.means.journal.file_sent(at.place, file.path)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for file in files:
-                    group.create_task(send(file))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        await together(send(file) for file in files)
+
+
+def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
+    """The server has forgotten the upload, or its URLs have expired. An old upload may fail in other words too."""
+    if isinstance(error, NotFound | AnnounceAgain):
+        return True
+    return resumed and isinstance(error, Refused | ServerError) and not isinstance(error, PermissionDenied)
+
+
+def _says_that_it_exists(error: Refused) -> bool:
+    """A slide is deleted for no other refusal: not for a full disk, a quota, a size."""
+    return not isinstance(error, PermissionDenied | NotFound) and bool(
+        re.search(r"exist|already|overwrit|status 409", str(error), re.IGNORECASE)
+    )
 
 
 def _whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
-    """Files that both sides know to be there. Killed right after a file's last part, only the server knows."""
-    return frozenset(path for path, there in complete.items() if there and (path in entry.files or path in entry.parts))
+    """Files that both sides know to be there: a server alone may mean an older file of this name."""
+    return frozenset(path for path, there in complete.items() if there and path in entry.files)
 
 
 def _bytes_of(slide: Slide, entry: Entry, announcement: Announcement) -> int:

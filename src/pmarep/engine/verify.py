@@ -15,9 +15,11 @@ class NotArrived(PmaCoreError):
     """Sent, but the server does not have it as it should be."""
 
 
-def check_status(status: UploadStatus) -> None:
+def check_status(status: UploadStatus, slide: Slide) -> None:
     """Raises NotArrived if the server itself says that files of the upload are not complete."""
-    missing = [f"{path} is not complete there" for path, complete in status.complete.items() if not complete]
+    if not status.complete:
+        return  # not every server says
+    missing = [f"{file.path} is not complete there" for file in slide.files if not status.complete.get(file.path)]
     if missing:
         raise NotArrived(
             f"the server has not got everything: {shortened(missing)}", "the next run sends what is missing"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import PmarepError
 from ..events import (
@@ -21,11 +23,10 @@ from ..events import (
 )
 from ..journal import Journal, JournalError
 from ..pmacore import PmaCore, PmaCoreError
-from ..pmacore.redact import one_line
 from ..sites import Site
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import Clock, Digests, Link, Means, Sent, Storage, first_error
+from ..uploaders import Clock, Digests, Link, Means, Sent, Storage, together
 from .catalogue import Catalogue, Cursor
 from .decide import Action, Decision, Destination, decide, destination
 from .options import Options
@@ -73,7 +74,7 @@ class SiteWorker:
         self.site = site
         self.link = link
         self._core = core
-        self._remote = Remote(core)
+        self._remote = Remote(core, shared.clock)
         self._shared = shared
         self._lanes = connections
         self._cursor = Cursor(shared.catalogue)
@@ -82,42 +83,43 @@ class SiteWorker:
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
-        source = Source(self.site.name, self._lanes + 1)
-        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
         try:
             await self._core.login()
             await self._remote.check_root(self.site.target)
             self._say(State.RUNNING)
-            shared = self._shared
-            means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
-            verify = shared.options.verify
-            await self._run_lanes(Shipper(means, self._remote, verify, shared.clock, self._say_restarted))
+            await self._send_all()
         except PmarepError as error:
             self._tally.error = str(error)
         except asyncio.CancelledError:
             self._say(State.STOPPED, "interrupted")
             raise
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
-            log.debug("%s: internal error", self.site.name, exc_info=True)
-            self._tally.error = f"internal error, please report it: {one_line(repr(error))}"
+            log.debug("%s: internal error in %s", self.site.name, _where(error))
+            # Only its name: what some errors quote could be a secret.
+            self._tally.error = f"internal error ({type(error).__name__}); please report it, with the output of -vv"
         else:
             if self._tally.error is None:
                 self._say(State.DONE)
         finally:
             if self._tally.error is not None:
                 self._say(State.STOPPED, self._tally.error)
+            self._tally.seconds = self._shared.clock.monotonic() - self._started
+
+    async def _send_all(self) -> None:
+        shared = self._shared
+        source = Source(self.site.name, self._lanes + 1)
+        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
+        try:
+            means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
+            verify = shared.options.verify
+            await self._run_lanes(Shipper(means, self._remote, verify, shared.clock, self._say_restarted))
+        finally:
             source.close()
             await storage.close()
-            self._tally.seconds = self._shared.clock.monotonic() - self._started
 
     async def _run_lanes(self, shipper: Shipper) -> None:
         """Several slides at a time. Raises what ends the site."""
-        try:
-            async with asyncio.TaskGroup() as lanes:
-                for _ in range(self._lanes):
-                    lanes.create_task(self._lane(shipper))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        await together(self._lane(shipper) for _ in range(self._lanes))
 
     async def _lane(self, shipper: Shipper) -> None:
         while (slide := await self._cursor.take()) is not None:
@@ -221,3 +223,9 @@ class SiteWorker:
             seconds=round(tally.seconds or self._shared.clock.monotonic() - self._started, 3),
             error=tally.error,
         )
+
+
+def _where(error: BaseException) -> str:
+    """The lines of code that an error came through, without what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

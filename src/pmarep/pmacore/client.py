@@ -55,6 +55,7 @@ class PmaCore:
         self._patience = patience
         self._session: str | None = None
         self._logging_in = asyncio.Lock()
+        self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -92,6 +93,9 @@ class PmaCore:
 
     async def _current_session(self) -> str:
         async with self._logging_in:
+            if self._turned_away is not None:
+                # Asking again, for each of forty sites, would lock the account.
+                raise self._turned_away
             if self._session is None:
                 self._session = await self._authenticate()
             return self._session
@@ -100,6 +104,8 @@ class PmaCore:
         version = tuple(map(int, re.findall(r"\d+", await self.version())[:4]))
         password = await self._password()
         self._keep_secret(password)
+        if not _is_text(password):
+            raise CredentialsRefused(f"the password of {self._username} is not valid text", "set it again as UTF-8")
         who = {"username": self._username, "password": password, "caller": CALLER}
         if version and version < POST_LOGIN_SINCE:
             request = Request("GET", "api/json/authenticate", who)
@@ -118,10 +124,11 @@ class PmaCore:
         return login.session_id
 
     def _not_let_in(self, words: str) -> CredentialsRefused:
-        return CredentialsRefused(
+        self._turned_away = CredentialsRefused(
             f"{self.url} does not let {self._username} in ({one_line(words, self._secrets)})",
             "check the user name and set the password again (pmarep sites login)",
         )
+        return self._turned_away
 
     def _keep_secret(self, secret: str) -> None:
         if secret not in self._secrets:
@@ -241,10 +248,19 @@ class PmaCore:
             "Parts": [{"PartNumber": number, "ETag": tag} for number, tag in parts],
         }
         url = "transfer/Upload/CompleteMultipart"
-        await self._call(lambda s: Request("POST", url, {"sessionID": s}, json=json, any_answer=True))
+        await self._call(lambda s: Request("POST", url, {"sessionID": s}, json=json, any_answer=True, slow=True))
 
     async def upload_status(self, upload: int | str) -> UploadStatus:
         """Ask for the state of an upload, which is also the call that ends one. NotFound or Refused if unknown."""
         url = f"transfer/Upload/{upload}"
         answer = await self._call(lambda s: Request("GET", url, {"sessionID": s}, any_answer=True))
         return UploadStatus.read(answer if isinstance(answer, dict) else {}, "transfer/Upload")
+
+
+def _is_text(password: str) -> bool:
+    """False where a variable or a command gave bytes that are no UTF-8; an encoder's error would quote them all."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

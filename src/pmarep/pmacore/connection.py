@@ -43,9 +43,9 @@ class Connection:
 
         They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
         """
-        context = ssl.create_default_context() if self.ca_bundle else self.ssl_context()
-        if self.ca_bundle:
-            context.load_verify_locations(cafile=str(self.ca_bundle))
+        context = self.ssl_context()
+        if self.ca_bundle is not None:
+            context.load_default_certs()
         return httpx.AsyncClient(
             verify=context,
             follow_redirects=False,

@@ -47,6 +47,7 @@ class Request:
     json: Any = None
     body: Body | None = None
     any_answer: bool = False  # any 2xx will do, as for the clients; otherwise the answer has to be JSON
+    slow: bool = False  # the server may work on it for minutes before it answers
 
     def url(self, base: str) -> str:
         query = urlencode(self.query, quote_via=quote, safe="")
@@ -64,6 +65,7 @@ async def ask(client: httpx.AsyncClient, base: str, request: Request, secrets: I
             "Content-Length": str(request.body.length),
             "Content-Type": request.body.content_type,
         }
+    if request.slow or request.body is not None:
         options["timeout"] = UPLOAD_TIMEOUT
     try:
         async with client.stream(request.method, request.url(base), **options) as response:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..pmacore import StorageKind
 from .azure import AzureUploader
-from .base import Means, Sent, Shipment, Uploader, first_error
+from .base import Means, Sent, Shipment, Uploader, together
 from .digests import Digests
 from .filesystem import FileSystemUploader
 from .link import Clock, Delivery, Link, Pacer
@@ -39,7 +39,7 @@ __all__ = [
     "Shipment",
     "Storage",
     "Uploader",
-    "first_error",
     "still_live",
+    "together",
     "uploader_for",
 ]

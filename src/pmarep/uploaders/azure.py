@@ -6,14 +6,13 @@ blob's name, also for a new SAS; committing another list discards them.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import quote
 
 from ..slides.model import SlideFile
-from .base import Shipment, first_error
+from .base import Shipment, together
 from .link import Delivery
 from .storage import BlocksLost
 
@@ -78,13 +77,7 @@ class AzureUploader:
             await self._shipment.part_sent(file, number, "")
 
         self._shipment.sent.resumed += self._bytes_known(file)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number, start, length in blocks:
-                    if number not in known:
-                        group.create_task(send(number, start, length))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        await together(send(*block) for block in blocks if block[0] not in known)
         await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
 
     async def _commit(self, file: SlideFile, ids: list[str]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import PmarepError
 from ..journal import Journal, Place
@@ -97,15 +98,28 @@ class Uploader(Protocol):
         """Returns when the storage has the whole file. Raises PmaCoreError or SourceError; may be called again."""
 
 
-def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error that tells most: a bug before all, then what concerns the whole site, then the first."""
-    found: list[BaseException] = []
-    for error in errors.exceptions:
-        found.append(first_error(error) if isinstance(error, BaseExceptionGroup) else error)
-    return min(found, key=_weight)
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all at once; when one fails, end the others and raise the error that tells most.
+
+    Being cancelled wins over every error. asyncio.TaskGroup loses a Ctrl-C that comes while it ends the others (up to
+    Python 3.12), and the next slide would begin.
+    """
+    tasks = [asyncio.create_task(one) for one in work]
+    if not tasks:
+        return
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    if errors:
+        raise min(errors, key=_weight)
 
 
 def _weight(error: BaseException) -> int:
+    """A bug before all, then what concerns the whole site, then the first."""
     if not isinstance(error, PmarepError):
         return 0
     return 1 if isinstance(error, PmaCoreError) and error.site_wide else 2

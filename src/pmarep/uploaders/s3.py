@@ -6,14 +6,13 @@ KMS keys; a part's URL may be used again, the later upload wins.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from collections.abc import Mapping, Sequence
 
-from ..pmacore import MultipartFile, Part, ProtocolError, Refused
+from ..pmacore import MultipartFile, Part, ProtocolError, Refused, ServerError, TransferBroken
 from ..slides.model import SlideFile
-from .base import Shipment, first_error
+from .base import Shipment, together
 from .link import Delivery
 from .storage import AnnounceAgain, Damaged
 
@@ -59,13 +58,7 @@ class S3Uploader:
         for part in listed.parts:
             if part.number in tags:
                 self._shipment.sent.resumed += part.end - part.start + 1
-        try:
-            async with asyncio.TaskGroup() as group:
-                for part in listed.parts:
-                    if part.number not in tags:
-                        group.create_task(send(part))
-        except BaseExceptionGroup as errors:
-            raise first_error(errors) from None
+        await together(send(part) for part in listed.parts if part.number not in tags)
         await self._complete(file, listed, tags)
 
     async def _complete(self, file: SlideFile, listed: MultipartFile, tags: Mapping[int, str]) -> None:
@@ -73,10 +66,13 @@ class S3Uploader:
         core = s.means.core
         try:
             await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))
-        except Refused as error:
+        except (Refused, ServerError, TransferBroken) as error:
             # An answer that got lost on the way may hide that an earlier attempt succeeded.
-            if not (await core.upload_status(s.announcement.id)).complete.get(file.path, False):
+            if (await core.upload_status(s.announcement.id)).complete.get(file.path, False):
+                return
+            if isinstance(error, Refused):
                 raise AnnounceAgain(f"the parts of {file.path} cannot be put together: {error}") from None
+            raise
 
     async def _put(self, file: SlideFile, start: int, length: int, url: str) -> str:
         """Send one range; its ETag."""
@@ -90,7 +86,7 @@ class S3Uploader:
             content = delivery.carry(means.source.read(s.slide, file, start, length))
             answer = await means.storage.put(url, content, length, headers)
             tag: str = answer.get("etag", "").strip().strip('"')
-            if re.fullmatch(r"[0-9a-fA-F]{32}", tag) and tag.lower() != digest.hex():
+            if _is_md5(tag, answer) and tag.lower() != digest.hex():
                 raise Damaged(f"a part of {file.path} was damaged on the way (its ETag is another MD5)")
             if not tag:
                 raise ProtocolError("the storage acknowledged a part without an ETag")
@@ -105,6 +101,14 @@ def _relative(shipment: Shipment, listed: MultipartFile) -> str:
     """`FilePath` is relative to the announced folder; older servers may give the whole virtual path."""
     path = listed.path.replace("\\", "/").lstrip("/")
     return path.removeprefix(shipment.folder + "/")
+
+
+def _is_md5(tag: str, answer: Mapping[str, str]) -> bool:
+    """Whether an ETag has to be the MD5: with keys of KMS or of the customer it is 32 hex digits, but another sum."""
+    other_keys = answer.get("x-amz-server-side-encryption", "AES256") != "AES256" or any(
+        name.lower().startswith("x-amz-server-side-encryption-customer") for name in answer
+    )
+    return not other_keys and re.fullmatch(r"[0-9a-fA-F]{32}", tag) is not None
 
 
 def _check_parts(file: SlideFile, parts: Sequence[Part]) -> None:

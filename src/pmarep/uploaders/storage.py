@@ -70,6 +70,9 @@ class Storage:
             raise from_transport(error, target.origin) from None
         if response.status_code >= 300:
             raise _error(response, answer, url)
+        if answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
+            # A hotel's or a hospital's sign-in page answers everything with 200.
+            raise ProtocolError(f"something between here and {target.origin} answers with a web page")
         return response.headers
 
     def _check(self, url: str) -> _Target:

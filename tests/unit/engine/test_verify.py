@@ -98,7 +98,10 @@ def test_the_status_of_an_upload() -> None:
     def status(**complete: bool) -> UploadStatus:
         return UploadStatus.read({"Files": [{"Path": p, "Complete": c} for p, c in complete.items()]}, "status")
 
-    check_status(status())  # a server that does not say
-    check_status(status(a=True, b=True))
+    slide = Slide("c", "any", Path(), tuple(SlideFile(name, 1, 0) for name in "abc"))
+    check_status(status(), slide)  # a server that does not say
+    check_status(status(a=True, b=True, c=True), slide)
     with pytest.raises(NotArrived, match="b is not complete there, and 1 more"):
-        check_status(status(a=True, b=False, c=False))
+        check_status(status(a=True, b=False, c=False), slide)
+    with pytest.raises(NotArrived, match="c is not complete there"):
+        check_status(status(a=True, b=True), slide)

@@ -184,6 +184,7 @@ EARLIER = "Thu, 01 Jan 2026 00:10:00 GMT"
         (_xml(400, "EntityTooLarge", "too &#10;big"), Refused, "EntityTooLarge"),
         (httpx.Response(307, headers={"Location": S3_URL}), ProtocolError, "redirect"),
         (httpx.Response(400, content=b"x" * 100_000), ProtocolError, "endless"),
+        (httpx.Response(200, text="\n<!DOCTYPE html><html>Sign in"), ProtocolError, "web page"),
     ],
 )
 async def test_answers_become_errors(response: httpx.Response, kind: type[PmaCoreError], words: str) -> None:

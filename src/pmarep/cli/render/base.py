@@ -13,10 +13,10 @@ from ...units import format_duration, format_size
 
 
 def write_line(text: str) -> None:
-    """One line on stdout. Nobody reading on (`| head`, a closed terminal) is no reason to stop sending."""
+    """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

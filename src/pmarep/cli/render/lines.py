@@ -60,8 +60,11 @@ class LinesOutput(Output):
                 self._progress(event)
             case Summary():
                 wrong = event.exit_code != 0
-                for line in summary_lines(event):
+                *sites, verdict = summary_lines(event)
+                for line in sites:
                     self._print(line, wrong=wrong)
+                # An empty source may be a network drive that is not mounted: said in a quiet night too.
+                self._print(verdict, wrong=wrong or not any(s.sent + s.skipped for s in event.sites.values()))
 
     def _finished(self, event: SlideFinished) -> None:
         if event.status is SlideStatus.FAILED:
