@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloud import Clouds, StartCloud
+from emulators import NoEmulator, azurite, moto
 
 from pmarep.sandbox import Sandbox, Settings
 
@@ -41,3 +43,37 @@ def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
 def sandbox(start_sandbox: StartSandbox) -> Sandbox:
     """One stand-in with one root-directory, `Slides`."""
     return start_sandbox()
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """moto's S3 server, one for all tests of a worker."""
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def azurite_url() -> Iterator[str]:
+    """Azurite, one for all tests of a worker; skips where it is not installed."""
+    try:
+        running = azurite()
+        url = running.__enter__()
+    except NoEmulator as reason:
+        pytest.skip(str(reason))
+    yield url
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture
+def cloud_sandbox(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartCloud]:
+    """Start stand-ins with root-directories of all kinds: `cloud_sandbox("tokyo")`; see cloud.py."""
+    with Clouds(tmp_path, {"user": USER, "password": PASSWORD}, request) as clouds:
+        yield clouds.start
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures that tests measured: `record_property("figure", "...")`."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"figure: {value}")

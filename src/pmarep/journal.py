@@ -238,12 +238,6 @@ class Journal:
         """The slide is at the site, whole and verified."""
         await self._put(place, SENT, signature)
 
-    async def forget(self, place: Place) -> None:
-        def work() -> None:
-            self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
-
-        await self._do(work)
-
     def _free_id(self, server: str, upload_id: str) -> None:
         """Inside a transaction."""
         for (path,) in self._db.execute(

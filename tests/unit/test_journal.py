@@ -81,8 +81,6 @@ async def test_places_do_not_mix(journal: Journal) -> None:
     assert entry is not None
     assert (entry.state, entry.signature) == (SENDING, "two")
     assert entry.files == {"a"}
-    await journal.forget(THERE)
-    assert await journal.entry(THERE) is None
     assert await journal.entry(HERE) is not None
 
 

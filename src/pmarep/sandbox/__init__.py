@@ -10,24 +10,36 @@ Needs the extra `sandbox` (starlette, uvicorn). The public face:
 
 from __future__ import annotations
 
+from .backends import AzureBackend, S3Backend, UrlTimes
 from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Rule, SlowRead
+from .gates import SERVER_BUSY, SLOW_DOWN, AzureGate, S3Gate
+from .gateway import Gateway, StorageRequest
 from .requests import LoggedRequest
 from .server import Sandbox, run, serve
 from .settings import Settings
 
 __all__ = [
+    "SERVER_BUSY",
+    "SLOW_DOWN",
     "Answer",
+    "AzureBackend",
+    "AzureGate",
     "Corrupt",
     "Delay",
     "Drop",
     "EndSession",
     "Faults",
+    "Gateway",
     "Hold",
     "LoggedRequest",
     "Rule",
+    "S3Backend",
+    "S3Gate",
     "Sandbox",
     "Settings",
     "SlowRead",
+    "StorageRequest",
+    "UrlTimes",
     "run",
     "serve",
 ]

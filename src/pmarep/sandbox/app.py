@@ -143,6 +143,9 @@ class App:
             case "POST", ["upload"]:
                 body = await _json_body(exchange)
                 return JSONResponse(await asyncio.to_thread(transfer.announce, self._core, body))
+            case "POST", ["upload", "completemultipart"]:
+                body = await _json_body(exchange)
+                return JSONResponse(await asyncio.to_thread(self._core.complete_multipart, body))
             case "POST", ["upload", upload_id]:
                 return await transfer.receive(self._core, exchange, query, upload_id)
             case "GET", ["upload", upload_id]:

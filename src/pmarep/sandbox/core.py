@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import threading
+from pathlib import Path
 from typing import Any
 
+from .backends import AzureBackend, S3Backend
+from .cloud import CloudStorage
 from .filesystem import FileSystemStorage
 from .ledger import Digests, Ledger
 from .names import NotFound, Parts, Refusal, SessionRefused, join, split_path
@@ -12,7 +16,7 @@ from .sessions import Sessions
 from .settings import Settings
 from .slides import Slides, json_date
 from .storage import Storage
-from .uploads import Uploads
+from .uploads import Upload, Uploads, check_files, check_parts
 
 
 class Core:
@@ -25,13 +29,26 @@ class Core:
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()
         self._ledger = Ledger(own / "ledger.jsonl")
-        digests = Digests(self._ledger, settings.data)
+        self._digests = Digests(self._ledger, settings.data)
         self.sessions = Sessions(settings.session_seconds)
-        self.uploads = Uploads(self._ledger, forget=settings.forget_uploads)
-        self._roots: dict[str, Storage] = {
-            root.upper(): FileSystemStorage(root, settings.data / root, incoming, digests, discard=settings.discard)
-            for root in settings.roots
-        }
+        self._noticing = threading.Lock()  # or an older look could be noted after a newer one
+        exact_roots = {root.upper() for root in settings.cloud}
+        self.uploads = Uploads(self._ledger, exact_roots=exact_roots, forget=settings.forget_uploads)
+        self._roots = {root.upper(): self._storage(root, incoming) for root in settings.roots}
+
+    def _storage(self, root: str, incoming: Path) -> Storage:
+        settings = self.settings
+        match settings.cloud.get(root):
+            # Imported only here: boto3 and azure-storage-blob take some 0.3 seconds each.
+            case S3Backend() as backend:
+                from .s3 import S3Objects
+
+                return CloudStorage(root, S3Objects(backend, settings.url_times), backend.prefix)
+            case AzureBackend() as backend:
+                from .azure import AzureBlobs
+
+                return CloudStorage(root, AzureBlobs(backend, settings.url_times), backend.prefix)
+        return FileSystemStorage(root, settings.data / root, incoming, self._digests, discard=settings.discard)
 
     def close(self) -> None:
         self._ledger.close()
@@ -44,8 +61,41 @@ class Core:
             raise NotFound(f"There is no root-directory {root!r}")
         return storage, tuple(below)
 
-    def slides(self, storage: Storage) -> Slides:
+    def announce(self, path: object, announced: object) -> tuple[Upload, Storage, dict[str, Any]]:
+        """A new upload, its root-directory, and where its files are to be sent."""
+        storage, folder = self.locate(path)
+        if not storage.has_folder(folder):
+            raise NotFound(f"The folder {join(storage.name, *folder)} does not exist")
+        files = check_files(announced, storage)
+        storage.check_free(folder, files)
+        earlier = self.uploads.unfinished(storage.name, folder, files) if storage.continues else None
+        for file in files:
+            file.before = earlier.files[file.path].before if earlier else storage.mark(folder + file.parts)
+        upload = self.uploads.announce(storage.name, folder, files)
+        destinations = storage.destinations(upload)
+        for listed in destinations.get("MultipartFiles", ()):
+            self.uploads.put_in_parts(upload, listed["FilePath"], listed["UploadId"])
+        return upload, storage, destinations
+
+    def slides(self, storage: Storage, folder: Parts) -> Slides:
+        """The slides of a root-directory, with all known that has arrived in `folder`."""
+        self._notice(storage, folder)
         return Slides(storage, self.uploads)
+
+    def _notice(self, storage: Storage, folder: Parts) -> None:
+        """Learn from the storage what clients have written there.
+
+        What lies there can fit several announcements; the last one noted is held to have brought it. That is the
+        newest, but one that is whole now goes before one that has only some files in common with it.
+        """
+        with self._noticing:
+            arrived = [
+                (upload, [f for f in upload.missing if storage.has_arrived(upload.path(f), f)])
+                for upload in self.uploads.pending(storage.name, folder)
+            ]
+            for upload, files in sorted(arrived, key=lambda one: len(one[1]) == len(one[0].missing)):
+                for file in files:
+                    self.uploads.complete(upload, file.path)
 
     def log_in(self, user: object, password: object) -> dict[str, Any]:
         """The answer to authenticate: a wrong password is no error, but `Success: false` with a Reason."""
@@ -81,22 +131,22 @@ class Core:
 
     def files(self, path: object) -> list[str]:
         storage, folder = self.locate(path)
-        return [join(storage.name, *main) for main in self.slides(storage).in_folder(folder)]
+        return [join(storage.name, *main) for main in self.slides(storage, folder).in_folder(folder)]
 
     def filenames(self, path: object) -> list[dict[str, Any]]:
         storage, slide = self.locate(path)
         return [
             {"Path": join(storage.name, *file.path), "Size": file.size, "LastModified": json_date(file)}
-            for file in self.slides(storage).files_of(slide)
+            for file in self.slides(storage, slide[:-1]).files_of(slide)
         ]
 
     def image_info(self, path: object) -> dict[str, Any]:
         storage, slide = self.locate(path)
-        return self.slides(storage).image_info(slide)
+        return self.slides(storage, slide[:-1]).image_info(slide)
 
     def fingerprint(self, path: object) -> str:
         storage, slide = self.locate(path)
-        return self.slides(storage).fingerprint(slide)
+        return self.slides(storage, slide[:-1]).fingerprint(slide)
 
     def create_directory(self, path: object) -> bool:
         storage, folder = self.locate(path)
@@ -105,27 +155,46 @@ class Core:
 
     def delete_slide(self, path: object) -> bool:
         storage, slide = self.locate(path)
-        files = self.slides(storage).files_of(slide)
+        files = self.slides(storage, slide[:-1]).files_of(slide)
         storage.delete(files)
         for file in files:
             self.uploads.deleted(storage.name, file.path)
         return True
 
     def upload_status(self, text: str) -> dict[str, Any]:
-        """A file counts as complete when it has arrived and still lies there."""
+        """A file counts as complete when it has arrived and still lies there.
+
+        This is also the call that ends an upload: once it has said that all is there, the same files announced again
+        are a new upload.
+        """
         upload = self.uploads.get(text)
         storage, _ = self.locate(upload.root)
+        self._notice(storage, upload.folder)
         files = []
         for file in upload.files.values():
             stored = storage.find(upload.path(file)) if file.complete else None
             files.append({"Path": file.path, "Complete": stored is not None and stored.size == file.length})
+        if all(file["Complete"] for file in files):
+            self.uploads.finish(upload)
         return {"Id": upload.id, "Files": files}
+
+    def complete_multipart(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Put a file of an S3 upload together; `FilePath` is its full virtual path (protocol.md, 2b)."""
+        storage, path = self.locate(body.get("filepath"))
+        upload_id = body.get("uploadid")
+        if not isinstance(upload_id, str) or not upload_id:
+            raise Refusal("UploadId is missing")
+        parts = check_parts(body.get("parts"))
+        upload, file = self.uploads.of_multipart(storage.name, path, upload_id)
+        storage.complete_multipart(path, upload_id, parts)
+        self._notice(storage, upload.folder)
+        return {"Path": file.path, "Complete": file.complete}
 
     def find_for_download(self, image: object, path: object) -> tuple[Storage, Any]:
         """A file of a slide; `path` is relative to the slide's folder and has to name one of its files."""
         storage, slide = self.locate(image)
         wanted = slide[:-1] + split_path(path, "The path")
         found = storage.find(wanted)
-        if found is None or found not in self.slides(storage).files_of(slide):
+        if found is None or found not in self.slides(storage, slide[:-1]).files_of(slide):
             raise Refusal(f"The slide has no file {path!r}", status=404)
         return storage, found

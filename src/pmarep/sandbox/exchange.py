@@ -46,7 +46,7 @@ class Exchange:
         self.answer: Answer | None = None
         self.end_sessions = False
         self.delay = 0.0
-        self.corrupt_at: list[int] = []
+        self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
             match action:
                 case Answer():
@@ -62,7 +62,7 @@ class Exchange:
                 case SlowRead(bytes_per_second=rate):
                     self._pacers.append(Pacer(rate))
                 case Corrupt(offset=offset):
-                    self.corrupt_at.append(offset)
+                    self._corrupt_at.append(offset)
                 case Hold():
                     self._holds.append(action)
 
@@ -93,6 +93,17 @@ class Exchange:
             self._sent += count
             await self._pass(count, self._sent)
         await self._send(message)
+
+    def corrupted(self, data: bytes) -> bytes:
+        """Fault `Corrupt`, for the next bytes of the uploaded file."""
+        if not self._corrupt_at:
+            return data
+        damaged = bytearray(data)
+        for offset in self._corrupt_at:
+            if 0 <= offset < len(data):
+                damaged[offset] ^= 0xFF
+        self._corrupt_at = [offset - len(data) for offset in self._corrupt_at if offset >= len(data)]
+        return bytes(damaged)
 
     async def drop(self) -> None:
         """Cut the connection, and wait until it is: uvicorn must not try to answer."""

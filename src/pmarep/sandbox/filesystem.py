@@ -6,12 +6,12 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .ledger import Digests
-from .names import NotFound, Parts, Refusal, check_windows_name, fold, join
+from .names import NotFound, Parts, Refusal, check_windows_name, fold, fold_parts, join
 from .storage import StoredFile, UploadType
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class FileSystemStorage:
     """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete."""
 
     kind = UploadType.FileSystem
+    continues = False
 
     def __init__(self, name: str, base: Path, incoming: Path, digests: Digests, *, discard: bool) -> None:
         self.name = name
@@ -32,6 +33,9 @@ class FileSystemStorage:
         self._lock = threading.Lock()  # makes "look, then create" one step
         base.mkdir(parents=True, exist_ok=True)
         incoming.mkdir(parents=True, exist_ok=True)
+
+    def key(self, path: Parts) -> Parts:
+        return fold_parts(path)
 
     def check_name(self, name: str) -> None:
         check_windows_name(name)
@@ -82,9 +86,18 @@ class FileSystemStorage:
             if path[:-1] in there and self.has_folder(path):
                 raise Refusal(f"{join(self.name, *path)} is a folder")
 
+    def mark(self, _path: Parts) -> str | None:
+        return None
+
+    def has_arrived(self, _path: Parts, _file: AnnouncedFile) -> bool:
+        return False  # `keep` is the only way in
+
     def destinations(self, _upload: Upload) -> dict[str, Any]:
         """None: a FileSystem upload is POSTed to PMA.core itself (protocol.md, 2a)."""
         return {"Urls": None}
+
+    def complete_multipart(self, _path: Parts, _upload_id: str, _parts: Sequence[tuple[int, str]]) -> None:
+        raise Refusal("Only files of an S3 upload have parts")
 
     def delete(self, files: list[StoredFile]) -> None:
         folders = set()
@@ -109,7 +122,10 @@ class FileSystemStorage:
             self._digests.put(where, file, known)
         return known
 
-    def read(self, file: StoredFile) -> Path:
+    def read(self, file: StoredFile) -> bytes:
+        return self.source(file).read_bytes()
+
+    def source(self, file: StoredFile) -> Path:
         if self._discard:
             raise Refusal("This sandbox runs with --discard: it has no bytes to give back", status=500)
         return self._base.joinpath(*file.path)

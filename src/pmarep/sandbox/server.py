@@ -6,70 +6,19 @@ import contextlib
 import dataclasses
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from pmarep.errors import PmarepError
 
 from .app import App
 from .core import Core
-from .exchange import ABORT
 from .faults import Faults
 from .requests import LoggedRequest, RequestLog
+from .serving import PATIENCE, Server, Serving, listen
 from .settings import Settings
-
-_PATIENCE = 10.0  # seconds; starting and stopping take 0.3
-
-
-class Connection(HttpToolsProtocol):
-    """uvicorn's connection, which the application may cut: what ASGI has no word for."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens, and can cut all connections when it stops."""
-
-    def __init__(self, app: App, on_listening: Callable[[], None]) -> None:
-        # No access log and no logging set-up: session ids stand in every URL.
-        config = uvicorn.Config(
-            app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None, server_header=False,
-            timeout_graceful_shutdown=3,
-        )  # fmt: skip
-        super().__init__(config)
-        self._on_listening = on_listening
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_listening()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for connection in list(self.server_state.connections):
-            transport = getattr(connection, "transport", None)
-            if transport is not None:
-                transport.abort()
-        await super().shutdown(sockets)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or str(error)
-        raise PmarepError(f"cannot listen on {settings.host}:{settings.port}: {reason}; choose another port") from error
-    return listener
 
 
 def _open(settings: Settings, listener: socket.socket) -> Core:
@@ -87,10 +36,10 @@ def _url(settings: Settings, port: int) -> str:
 
 def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, then return. Calls `on_listening` with the base URL."""
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port)
     url = _url(settings, listener.getsockname()[1])
     core = _open(settings, listener)
-    server = _Server(App(core, Faults(), RequestLog()), lambda: on_listening(url))
+    server = Server(App(core, Faults(), RequestLog()), lambda: on_listening(url))
     # uvicorn raises the signal again when it has stopped; stopping is what was asked for, so that one is ignored.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -109,38 +58,30 @@ class Sandbox:
         self.faults = Faults()
         self._log = RequestLog()
         self._core: Core | None = None
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._serving: Serving | None = None
 
     def start(self) -> Self:
         """Listen; on a free port at the first time, on the same one afterwards."""
-        listener = _listen(self.settings)
+        listener = listen(self.settings.host, self.settings.port)
         self.settings = dataclasses.replace(self.settings, port=listener.getsockname()[1])
-        listening = threading.Event()
         self._core = _open(self.settings, listener)
-        self._server = _Server(App(self._core, self.faults, self._log), listening.set)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
-        self._thread.start()
-        if not listening.wait(_PATIENCE):
-            raise PmarepError("the sandbox did not start; its log says why")
+        self._serving = Serving(App(self._core, self.faults, self._log), listener, "sandbox").start()
         return self
 
     def ask_to_stop(self) -> None:
         """Begin to stop, without waiting: several sandboxes stop faster together."""
         self.faults.clear()
-        if self._server is not None:
-            self._server.should_exit = True
+        if self._serving is not None:
+            self._serving.ask_to_stop()
 
     def stop(self) -> None:
         """Cut all connections and stop listening. What is on disk stays."""
         self.ask_to_stop()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-            if self._thread.is_alive():
-                raise PmarepError("the sandbox did not stop")
+        if self._serving is not None:
+            self._serving.stop()
         if self._core is not None:
             self._core.close()
-        self._server = self._thread = self._core = None
+        self._serving = self._core = None
 
     def restart(self, **changes: Any) -> None:
         """Stop and start on the same port and data, with other settings if wanted (`forget_uploads=True`)."""
@@ -165,7 +106,7 @@ class Sandbox:
     def clear_requests(self) -> None:
         self._log.clear()
 
-    def wait_idle(self, timeout: float = _PATIENCE) -> bool:
+    def wait_idle(self, timeout: float = PATIENCE) -> bool:
         """Wait until no request is being handled, e.g. after a client was killed; False at the timeout."""
         return self._log.wait_idle(timeout)
 

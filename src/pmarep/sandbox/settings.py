@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pmarep.errors import UsageError
 
+from .backends import Backend, UrlTimes
 from .names import Refusal, check_windows_name
 
 # The first version whose `authenticate` takes POST (protocol.md, "Sessions"): older ones know only GET.
@@ -17,13 +19,16 @@ FIRST_POST_LOGIN = (2, 0, 0, 1836)
 class Settings:
     """One stand-in server. Sizes in bytes, rates in bytes/s, durations in seconds.
 
-    `data` holds one folder per root-directory, and `.sandbox/` with what the server remembers.
+    `data` holds one folder per root-directory, and `.sandbox/` with what the server remembers. Those named in `cloud`
+    are elsewhere.
     """
 
     data: Path
     password: str = field(repr=False)
     user: str = "seeder"
     roots: tuple[str, ...] = ("Slides",)
+    cloud: Mapping[str, Backend] = field(default_factory=dict)  # the `roots` in a bucket or a container
+    url_times: UrlTimes = field(default_factory=UrlTimes)
     host: str = "127.0.0.1"
     port: int = 0  # 0: a free one
     path: str = "/"  # path of the base URL, e.g. /core/; IIS knows nothing outside it
@@ -46,6 +51,8 @@ class Settings:
         folded = [root.upper() for root in self.roots]
         if len(set(folded)) != len(folded):
             raise UsageError("root-directory names are unique without regard to case; give each another name")
+        if unknown := set(self.cloud) - set(self.roots):
+            raise UsageError(f"{min(unknown)!r} is in the cloud, but none of the root-directories; name it there too")
         for root in self.roots:
             try:
                 check_windows_name(root)

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from .names import NotFound, Parts, Refusal, fold, fold_parts, join
+from .names import NotFound, Parts, Refusal, fold, join
 from .storage import Storage, StoredFile
 from .uploads import AnnouncedFile, Upload, Uploads
 
@@ -39,11 +39,11 @@ class Slides:
         if self._is_companion_folder(folder):
             return []
         mains = [file for file in files if _is_slide_name(file.path[-1]) and self._state(file.path) is not False]
-        claimed = {fold_parts(part.path) for file in mains for part in self._named_in_index(file)}
+        claimed = {self._storage.key(part.path) for file in mains for part in self._named_in_index(file)}
         return [
             file.path
             for file in mains
-            if fold_parts(file.path) not in claimed
+            if self._storage.key(file.path) not in claimed
             and not self._uploads.is_part_of_another(self._storage.name, file.path)
         ]
 
@@ -52,8 +52,8 @@ class Slides:
         main = self._storage.find(path)
         if main is None or not _is_slide_name(main.path[-1]):
             raise NotFound(f"The slide {join(self._storage.name, *path)} does not exist")
-        found = {fold_parts(file.path): file for file in self._companions(main)}
-        found.pop(fold_parts(main.path), None)
+        found = {self._storage.key(file.path): file for file in self._companions(main)}
+        found.pop(self._storage.key(main.path), None)
         return [*(found[key] for key in sorted(found)), main]
 
     def check_readable(self, path: Parts) -> list[StoredFile]:
@@ -101,7 +101,7 @@ class Slides:
     def _state(self, path: Parts) -> bool | None:
         """Whether the upload that brought a main file is complete; None where no upload did."""
         upload = self._uploads.that_brought(self._storage.name, path)
-        if upload is None or fold_parts(upload.path(upload.main)) != fold_parts(path):
+        if upload is None or self._storage.key(upload.path(upload.main)) != self._storage.key(path):
             return None
         return upload.complete
 
@@ -141,7 +141,7 @@ class Slides:
         if reader is None or main.size > _LARGEST_INDEX:
             return []
         try:
-            names = reader(self._storage.read(main).read_text("utf-8-sig", "replace"))
+            names = reader(self._storage.read(main).decode("utf-8-sig", "replace"))
         except (Refusal, OSError, configparser.Error, ET.ParseError):
             return []
         plain = [name for name in names if name and not set(name) & set("/\\\0") and name not in (".", "..")]

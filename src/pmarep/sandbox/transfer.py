@@ -16,22 +16,17 @@ from .exchange import Exchange
 from .faults import iis_page
 from .filesystem import FileSystemStorage, Incoming
 from .multipart import FilePart
-from .names import NotFound, Refusal, join
+from .names import Refusal
 from .requests import Query
-from .uploads import AnnouncedFile, Upload, check_files
+from .uploads import AnnouncedFile, Upload
 
 _BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.1 ms, so not each 64 KiB chunk
 
 
 def announce(core: Core, body: dict[str, Any]) -> dict[str, Any]:
-    storage, folder = core.locate(body.get("path"))
-    if not storage.has_folder(folder):
-        raise NotFound(f"The folder {join(storage.name, *folder)} does not exist")
-    files = check_files(body.get("files"), storage)
-    storage.check_free(folder, files)
-    upload = core.uploads.announce(storage.name, folder, files)
+    upload, storage, destinations = core.announce(body.get("path"), body.get("files"))
     kind = storage.kind.name if core.settings.upload_type_name else storage.kind.value
-    return {"Id": upload.id, "UploadType": kind, **storage.destinations(upload)}
+    return {"Id": upload.id, "UploadType": kind, **destinations}
 
 
 async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) -> Response:
@@ -80,7 +75,7 @@ async def _drain(exchange: Exchange, part: FilePart, incoming: Incoming) -> None
                 raise ClientDisconnect
             more = message["more_body"]
             for data in part.feed(message["body"]):
-                block.append(_corrupted(data, exchange))
+                block.append(exchange.corrupted(data))
                 size += len(data)
             exchange.file_bytes = part.received
             if size >= _BLOCK:
@@ -95,21 +90,11 @@ async def _drain(exchange: Exchange, part: FilePart, incoming: Incoming) -> None
     await asyncio.to_thread(incoming.write, block)
 
 
-def _corrupted(data: bytes, exchange: Exchange) -> bytes:
-    """Fault `Corrupt`: offsets count from what has not been seen yet."""
-    if not exchange.corrupt_at:
-        return data
-    damaged = bytearray(data)
-    for offset in exchange.corrupt_at:
-        if 0 <= offset < len(data):
-            damaged[offset] ^= 0xFF
-    exchange.corrupt_at = [offset - len(data) for offset in exchange.corrupt_at if offset >= len(data)]
-    return bytes(damaged)
-
-
 async def download(core: Core, query: Query) -> Response:
     storage, file = await asyncio.to_thread(core.find_for_download, query.get("image"), query.get("path"))
-    where = await asyncio.to_thread(storage.read, file)
+    where = await asyncio.to_thread(storage.source, file)
+    if isinstance(where, str):
+        return Response(None, 303, {"Location": where})
     name = quote(file.path[-1])
     headers = {
         "Content-Length": str(file.size),

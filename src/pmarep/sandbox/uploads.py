@@ -2,11 +2,16 @@
 
 An upload stays known for the life of the data folder, also after a restart; with `forget` its Id is unknown afterwards
 (a client has to announce again), but what it brought is judged by it all the same.
+
+To S3 and Azure clients write without this server seeing it, so there the storage is asked: a file is complete when it
+lies there with the announced length and was written since the announcement (`AnnouncedFile.before` knows what was there
+by then). Announcing an unfinished upload again goes on with it where the storage does: `Uploads.unfinished`.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,17 +19,22 @@ from .ledger import Ledger
 from .names import NotFound, Parts, Refusal, fold_parts, split_path
 from .storage import Storage
 
-Key = tuple[str, Parts]  # root-directory and path in it, folded
+Key = tuple[str, Parts]  # root-directory and path in it, folded where case does not matter
 
 
 @dataclass
 class AnnouncedFile:
-    """One file of an announcement; `path` is relative to the announced folder."""
+    """One file of an announcement; `path` is relative to the announced folder.
+
+    `before`: the storage's mark of what lay there when it was announced, or None. `multipart`: S3's id of its parts.
+    """
 
     path: str
     length: int
     is_main: bool
     complete: bool = False
+    before: str | None = None
+    multipart: str | None = None
 
     @property
     def parts(self) -> Parts:
@@ -37,25 +47,31 @@ class Upload:
     root: str
     folder: Parts
     files: dict[str, AnnouncedFile] = field(repr=False)
+    exact: bool = False  # names match exactly, not ignoring case
     forgotten: bool = False
+    finished: bool = False  # a client has asked, and was told that all files are complete
 
     @property
     def main(self) -> AnnouncedFile:
         return next(file for file in self.files.values() if file.is_main)
 
     @property
+    def missing(self) -> list[AnnouncedFile]:
+        return [file for file in self.files.values() if not file.complete]
+
+    @property
     def complete(self) -> bool:
-        return all(file.complete for file in self.files.values())
+        return not self.missing
 
     def key(self, file: AnnouncedFile) -> Key:
-        return key_of(self.root, self.folder + file.parts)
+        return _key(self.root, self.path(file), exact=self.exact)
 
     def path(self, file: AnnouncedFile) -> Parts:
         return self.folder + file.parts
 
 
-def key_of(root: str, path: Parts) -> Key:
-    return root.upper(), fold_parts(path)
+def _key(root: str, path: Parts, *, exact: bool) -> Key:
+    return root.upper(), path if exact else fold_parts(path)
 
 
 def check_files(announced: object, storage: Storage) -> list[AnnouncedFile]:
@@ -97,11 +113,30 @@ def _check_file(item: object, storage: Storage) -> AnnouncedFile:
     return AnnouncedFile(str(path), length, is_main)
 
 
+def check_parts(given: object) -> list[tuple[int, str]]:
+    """The `Parts` of CompleteMultipart: number and ETag, ascending. Raises Refusal."""
+    if not isinstance(given, list) or not given:
+        raise Refusal("Parts is missing or empty")
+    parts: list[tuple[int, str]] = []
+    for item in given:
+        values = {str(key).lower(): value for key, value in item.items()} if isinstance(item, dict) else {}
+        number, tag = values.get("partnumber"), values.get("etag")
+        if not isinstance(number, int) or isinstance(number, bool) or not isinstance(tag, str) or not tag:
+            raise Refusal("Each of Parts is an object with PartNumber and ETag")
+        if '"' in tag:
+            raise Refusal("An ETag comes without its quotes")
+        if parts and number <= parts[-1][0]:
+            raise Refusal("Parts has to be in ascending order of PartNumber")
+        parts.append((number, tag))
+    return parts
+
+
 class Uploads:
     """All uploads of one server."""
 
-    def __init__(self, ledger: Ledger, *, forget: bool = False) -> None:
+    def __init__(self, ledger: Ledger, *, exact_roots: Container[str] = (), forget: bool = False) -> None:
         self._ledger = ledger
+        self._exact_roots = exact_roots  # their names in upper case
         self._lock = threading.Lock()
         self._by_id: dict[int, Upload] = {}
         self._brought_by: dict[Key, Upload] = {}
@@ -112,22 +147,67 @@ class Uploads:
 
     def _replay(self, fact: dict[str, Any]) -> None:
         if "announced" in fact:
-            files = {path: AnnouncedFile(path, length, main) for path, length, main in fact["files"]}
-            upload = Upload(fact["announced"], fact["root"], tuple(fact["folder"]), files)
+            files = {
+                path: AnnouncedFile(path, length, main, before=before) for path, length, main, before in fact["files"]
+            }
+            upload = self._new(fact["announced"], fact["root"], tuple(fact["folder"]), files)
             self._by_id[upload.id] = upload
+        elif "multipart" in fact and fact["multipart"] in self._by_id:
+            self._by_id[fact["multipart"]].files[fact["path"]].multipart = fact["id"]
+        elif "finished" in fact and fact["finished"] in self._by_id:
+            self._by_id[fact["finished"]].finished = True
         elif "complete" in fact and fact["complete"] in self._by_id:
             self._complete(self._by_id[fact["complete"]], fact["path"])
         elif "deleted" in fact:
-            self._drop(key_of(fact["deleted"], tuple(fact["path"])))
+            self._drop(self._key(fact["deleted"], tuple(fact["path"])))
 
     def announce(self, root: str, folder: Parts, files: list[AnnouncedFile]) -> Upload:
         with self._lock:
             # Ids go on after a restart: an Id that a server forgot must not come to mean another upload.
-            upload = Upload(max(self._by_id, default=0) + 1, root, folder, {file.path: file for file in files})
+            upload = self._new(max(self._by_id, default=0) + 1, root, folder, {file.path: file for file in files})
             self._by_id[upload.id] = upload
-        announced = [(file.path, file.length, file.is_main) for file in files]
+        announced = [(file.path, file.length, file.is_main, file.before) for file in files]
         self._ledger.write({"announced": upload.id, "root": root, "folder": folder, "files": announced})
         return upload
+
+    def unfinished(self, root: str, folder: Parts, files: list[AnnouncedFile]) -> Upload | None:
+        """The latest upload with the same main file, if it is of the same files and has not been finished."""
+        wanted = {file.path: file.length for file in files}
+        main = next(self._key(root, folder + file.parts) for file in files if file.is_main)
+        with self._lock:
+            same_main = (upload for upload in reversed(self._by_id.values()) if upload.key(upload.main) == main)
+            latest = next(same_main, None)
+        if latest is None or latest.finished or latest.folder != folder:
+            return None
+        return latest if wanted == {file.path: file.length for file in latest.files.values()} else None
+
+    def finish(self, upload: Upload) -> None:
+        if not upload.finished:
+            upload.finished = True
+            self._ledger.write({"finished": upload.id})
+
+    def put_in_parts(self, upload: Upload, path: str, multipart: str) -> None:
+        """Remember under which id S3 waits for the parts of a file."""
+        upload.files[path].multipart = multipart
+        self._ledger.write({"multipart": upload.id, "path": path, "id": multipart})
+
+    def of_multipart(self, root: str, path: Parts, multipart: str) -> tuple[Upload, AnnouncedFile]:
+        """The announced file to which a multipart upload belongs."""
+        key = self._key(root, path)
+        with self._lock:
+            for upload in self._by_id.values():
+                for file in upload.files.values():
+                    if file.multipart == multipart and upload.key(file) == key and not upload.forgotten:
+                        return upload, file
+        raise NotFound("There is no such multipart upload of this file")
+
+    def pending(self, root: str, folder: Parts) -> list[Upload]:
+        """The incomplete uploads that could have brought something in a folder, in order of announcement."""
+        key = self._key(root, folder)
+        with self._lock:
+            uploads = [upload for upload in self._by_id.values() if not upload.complete]
+        starts = ((upload, self._key(upload.root, upload.folder)) for upload in uploads)
+        return [upload for upload, (where, start) in starts if where == key[0] and start == key[1][: len(start)]]
 
     def get(self, text: str) -> Upload:
         upload = self._by_id.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 16 else None
@@ -149,18 +229,24 @@ class Uploads:
 
     def that_brought(self, root: str, path: Parts) -> Upload | None:
         """The upload that a stored file, or the main file of a slide on its way, last came with."""
-        return self._brought_by.get(key_of(root, path))
+        return self._brought_by.get(self._key(root, path))
 
     def is_part_of_another(self, root: str, path: Parts) -> bool:
         """Whether a stored file came as a companion of some slide's main file."""
-        key = key_of(root, path)
+        key = self._key(root, path)
         upload = self._brought_by.get(key)
         return upload is not None and key != upload.key(upload.main)
 
     def deleted(self, root: str, path: Parts) -> None:
         with self._lock:
-            self._drop(key_of(root, path))
+            self._drop(self._key(root, path))
         self._ledger.write({"deleted": root, "path": path})
+
+    def _new(self, id: int, root: str, folder: Parts, files: dict[str, AnnouncedFile]) -> Upload:
+        return Upload(id, root, folder, files, exact=root.upper() in self._exact_roots)
+
+    def _key(self, root: str, path: Parts) -> Key:
+        return _key(root, path, exact=root.upper() in self._exact_roots)
 
     def _drop(self, key: Key) -> None:
         upload = self._brought_by.pop(key, None)
