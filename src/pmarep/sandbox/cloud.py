@@ -1,0 +1,186 @@
+"""A root-directory in a bucket or container: folders are what keys have in common up to a `/`.
+
+An empty object `folder/` keeps a folder that has nothing in it. Names match exactly: object storages know no other way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .names import NotFound, Parts, Refusal, check_windows_name, fold, join
+from .storage import StoredFile, UploadType
+
+if TYPE_CHECKING:
+    from .uploads import AnnouncedFile, Upload
+
+_LONGEST_KEY = 1024  # bytes in S3, characters in Azure
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    key: str
+    size: int
+    mtime_ns: int
+    tag: str
+
+
+class Objects(Protocol):
+    """The objects of a bucket or the blobs of a container; keys are whole. All methods raise Refusal."""
+
+    kind: UploadType
+    continues: bool
+
+    def below(self, prefix: str) -> Iterator[StoredObject]:
+        """Everything whose key begins so."""
+
+    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+        """One level: the objects, and the prefixes of the next level, which end in `/`."""
+
+    def any_below(self, prefix: str) -> bool: ...
+
+    def head(self, key: str) -> StoredObject | None: ...
+
+    def mark(self, key: str) -> str:
+        """Something that sticks to an existing object until it is written again."""
+
+    def mark_of(self, key: str) -> str | None: ...
+
+    def put_empty(self, key: str) -> None: ...
+
+    def delete(self, key: str) -> None: ...
+
+    def chunks(self, key: str) -> Iterator[bytes]: ...
+
+    def url_to_get(self, key: str) -> str: ...
+
+    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+        """`Urls` and `MultipartFiles` for files that are to lie under these keys."""
+
+    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], /) -> None: ...
+
+
+class CloudStorage:
+    """Everything about a cloud root-directory that does not depend on whose cloud it is."""
+
+    def __init__(self, name: str, objects: Objects, prefix: str) -> None:
+        self.name = name
+        self.kind = objects.kind
+        self.continues = objects.continues
+        self._objects = objects
+        self._prefix = prefix
+        self._digests: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()  # makes "look, then create" one step
+
+    def key(self, path: Parts) -> Parts:
+        return path
+
+    def check_name(self, name: str) -> None:
+        # An object may have any name, but PMA.core is a Windows program that handles it as a path.
+        check_windows_name(name)
+
+    def folders(self, folder: Parts) -> list[Parts]:
+        _, prefixes = self._level(folder)
+        return sorted((self._path(prefix[:-1]) for prefix in prefixes), key=_by_name)
+
+    def files(self, folder: Parts) -> list[StoredFile]:
+        objects, _ = self._level(folder)
+        files = (self._stored(one) for one in objects if not one.key.endswith("/"))
+        return sorted(files, key=lambda file: _by_name(file.path))
+
+    def files_below(self, folder: Parts) -> Iterator[StoredFile]:
+        for one in self._objects.below(self._folder_key(folder)):
+            if not one.key.endswith("/"):
+                yield self._stored(one)
+
+    def find(self, path: Parts) -> StoredFile | None:
+        found = self._objects.head(self._key(path)) if path else None
+        return None if found is None else self._stored(found)
+
+    def has_folder(self, folder: Parts) -> bool:
+        return not folder or self._objects.any_below(self._folder_key(folder))
+
+    def make_folder(self, folder: Parts) -> None:
+        if not folder:
+            raise Refusal(f"{self.name} exists already")
+        self.check_name(folder[-1])
+        with self._lock:
+            if not self.has_folder(folder[:-1]):
+                raise NotFound(f"The folder {join(self.name, *folder[:-1])} does not exist")
+            if self.has_folder(folder) or self.find(folder) is not None:
+                raise Refusal(f"{join(self.name, *folder)} exists already")
+            self._objects.put_empty(self._folder_key(folder))
+
+    def check_free(self, folder: Parts, files: list[AnnouncedFile]) -> None:
+        for file in files:
+            key = self._key(folder + file.parts)
+            if len(key.encode()) > _LONGEST_KEY:
+                raise Refusal(f"The path {file.path[:40]!r}... is too long for the storage")
+
+    def mark(self, path: Parts) -> str | None:
+        key = self._key(path)
+        return None if self._objects.head(key) is None else self._objects.mark(key)
+
+    def has_arrived(self, path: Parts, file: AnnouncedFile) -> bool:
+        found = self.find(path)
+        if found is None or found.size != file.length:
+            return False
+        return file.before is None or self._objects.mark_of(self._key(path)) != file.before
+
+    def destinations(self, upload: Upload) -> dict[str, Any]:
+        return self._objects.destinations([(self._key(upload.path(file)), file) for file in upload.files.values()])
+
+    def complete_multipart(self, path: Parts, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
+        self._objects.complete_multipart(self._key(path), upload_id, parts)
+
+    def delete(self, files: list[StoredFile]) -> None:
+        folders = set()
+        for file in files:
+            self._objects.delete(self._key(file.path))
+            folders |= {file.path[:depth] for depth in range(len(files[-1].path), len(file.path))}
+        for folder in sorted(folders, key=len, reverse=True):
+            marker = self._folder_key(folder)
+            if [one.key for one in self._objects.below(marker)] == [marker]:
+                self._objects.delete(marker)
+
+    def sha256(self, file: StoredFile) -> bytes:
+        """Kept as long as the ETag is the same."""
+        key = self._key(file.path)
+        known = self._digests.get((key, file.tag))
+        if known is None:
+            digest = hashlib.sha256()
+            for chunk in self._objects.chunks(key):
+                digest.update(chunk)
+            known = self._digests[key, file.tag] = digest.digest()
+        return known
+
+    def read(self, file: StoredFile) -> bytes:
+        return b"".join(self._objects.chunks(self._key(file.path)))
+
+    def source(self, file: StoredFile) -> str:
+        return self._objects.url_to_get(self._key(file.path))
+
+    def _level(self, folder: Parts) -> tuple[list[StoredObject], list[str]]:
+        objects, prefixes = self._objects.level(self._folder_key(folder))
+        if folder and not objects and not prefixes:
+            raise NotFound(f"The folder {join(self.name, *folder)} does not exist")
+        return objects, prefixes
+
+    def _key(self, path: Parts) -> str:
+        return self._prefix + "/".join(path)
+
+    def _folder_key(self, folder: Parts) -> str:
+        return self._key(folder) + "/" if folder else self._prefix
+
+    def _path(self, key: str) -> Parts:
+        return tuple(key.removeprefix(self._prefix).split("/"))
+
+    def _stored(self, found: StoredObject) -> StoredFile:
+        return StoredFile(self._path(found.key), found.size, found.mtime_ns, found.tag)
+
+
+def _by_name(path: Parts) -> str:
+    return fold(path[-1])

@@ -1,0 +1,207 @@
+"""What a storage's front door checks before anything gets in, where the emulators behind it do not.
+
+A gate names requests for the log and for faults, and refuses as the storage does: S3's "Error Responses", Azure's
+"Blob Storage error codes".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from urllib.parse import parse_qsl, unquote
+
+from .backends import AzureBackend, S3Backend, UrlTimes
+from .faults import Answer
+
+_LARGEST_PUT = 5 * 1024**3
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A request without its body. `target` is what stood on the request line, byte for byte; headers in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
+
+    def below(self, start: str) -> str:
+        """The decoded path after so many leading parts."""
+        path = unquote(self.target.partition("?")[0]).lstrip("/")
+        return path.removeprefix(start.strip("/") + "/")
+
+
+class Gate(Protocol):
+    def label(self, head: Head) -> str:
+        """Key and part, without anything secret."""
+
+    def refusal(self, head: Head) -> Answer | None:
+        """Before the body is read."""
+
+    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+        """When the body is there."""
+
+
+def s3_error(status: int, code: str, message: str, **more: str) -> Answer:
+    tags = "".join(
+        f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
+    )
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{tags}<RequestId>SANDBOX</RequestId></Error>'
+    return Answer(status, body, "application/xml")
+
+
+def azure_error(status: int, code: str, message: str, **more: str) -> Answer:
+    tags = "".join(
+        f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
+    )
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error>{tags}</Error>'
+    return Answer(status, body, "application/xml", {"x-ms-error-code": code})
+
+
+SLOW_DOWN = s3_error(503, "SlowDown", "Please reduce your request rate.")
+SERVER_BUSY = azure_error(503, "ServerBusy", "The server is currently unable to receive requests.")
+
+
+class S3Gate:
+    """Signature, expiry, length and MD5: moto checks none of them."""
+
+    def __init__(self, backend: S3Backend, times: UrlTimes) -> None:
+        from .sigv4 import Signer  # botocore takes a while
+
+        self._bucket = backend.bucket
+        self._key = backend.access_key
+        self._signer = Signer(backend.access_key, backend.secret_key, backend.region)
+        self._times = times
+
+    def label(self, head: Head) -> str:
+        part = head.query.get("partNumber")
+        return head.below(self._bucket) + (f"?partNumber={part}" if part else "")
+
+    def refusal(self, head: Head) -> Answer | None:
+        return self._url_refusal(head) or (_body_head_refusal(head) if head.method == "PUT" else None)
+
+    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+        given = head.headers.get("content-md5")
+        if _right_md5(given, md5):
+            return None
+        return s3_error(
+            400,
+            "BadDigest",
+            "The Content-MD5 you specified did not match what we received.",
+            ExpectedDigest=given or "",
+            CalculatedDigest=base64.b64encode(md5).decode(),
+        )
+
+    def _url_refusal(self, head: Head) -> Answer | None:
+        query = head.query
+        if "authorization" in head.headers:
+            return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed")
+        try:
+            begin = datetime.strptime(query["X-Amz-Date"], _TIME).replace(tzinfo=UTC)
+            end = begin + timedelta(seconds=int(query["X-Amz-Expires"]))
+            key = query["X-Amz-Credential"].partition("/")[0]
+        except (KeyError, ValueError):
+            return s3_error(403, "AccessDenied", "Access Denied")
+        if key != self._key:
+            return s3_error(
+                403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."
+            )
+        now = self._times.now()
+        if now > end:
+            return s3_error(
+                403,
+                "AccessDenied",
+                "Request has expired",
+                **{"X-Amz-Expires": query["X-Amz-Expires"], "Expires": _iso(end), "ServerTime": _iso(now)},
+            )
+        if not self._signer.matches(head.method, f"http://{head.headers.get('host', '')}{head.target}", head.headers):
+            return s3_error(
+                403,
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your key and signing method.",
+            )
+        return None
+
+
+def _body_head_refusal(head: Head) -> Answer | None:
+    if "transfer-encoding" in head.headers:
+        return s3_error(
+            501,
+            "NotImplemented",
+            "A header you provided implies functionality that is not implemented",
+            Header="Transfer-Encoding",
+        )
+    if "content-length" not in head.headers:
+        return s3_error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    if int(head.headers["content-length"]) > _LARGEST_PUT:
+        return s3_error(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+    try:
+        right = len(base64.b64decode(head.headers.get("content-md5", "A" * 22 + "=="), validate=True)) == 16
+    except binascii.Error:
+        right = False
+    return None if right else s3_error(400, "InvalidDigest", "The Content-MD5 you specified is not valid.")
+
+
+class AzureGate:
+    """Azurite checks SAS, lengths and block lists itself.
+
+    Here is what it does not know: what time it is when tests let URLs expire, and what Azure calls a wrong MD5 (Azurite
+    finds it too, but says InvalidOperation).
+    """
+
+    def __init__(self, backend: AzureBackend, times: UrlTimes) -> None:
+        self._container = f"{backend.account}/{backend.container}"
+        self._times = times
+
+    def label(self, head: Head) -> str:
+        query = head.query
+        shown = [f"{name}={query[name]}" for name in ("comp", "blockid") if name in query]
+        return head.below(self._container) + (f"?{'&'.join(shown)}" if shown else "")
+
+    def refusal(self, head: Head) -> Answer | None:
+        try:
+            end = datetime.fromisoformat(head.query["se"])
+        except (KeyError, ValueError):
+            return None
+        now = self._times.now()
+        if now <= end or datetime.now(UTC) > end:
+            return None
+        return azure_error(
+            403,
+            "AuthenticationFailed",
+            "Server failed to authenticate the request. Make sure the value of Authorization header is formed "
+            "correctly including the signature.",
+            AuthenticationErrorDetail=f"Signature not valid in the specified time frame: Start [] - Expiry "
+            f"[{_http(end)}] - Current [{_http(now)}]",
+        )
+
+    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+        if _right_md5(head.headers.get("content-md5"), md5):
+            return None
+        return azure_error(
+            400,
+            "Md5Mismatch",
+            "The MD5 value specified in the request did not match with the MD5 value calculated by the server.",
+        )
+
+
+def _right_md5(given: str | None, md5: bytes) -> bool:
+    return given is None or given.strip() == base64.b64encode(md5).decode()
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _http(moment: datetime) -> str:
+    return moment.strftime("%a, %d %b %Y %H:%M:%S GMT")

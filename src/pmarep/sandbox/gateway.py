@@ -1,0 +1,202 @@
+"""The front door of a storage emulator: an HTTP server of ours before moto's or Azurite.
+
+It checks what the emulator does not (`gates`), logs without secrets, and lets faults happen. A body is taken whole and
+only then passed on, so that a broken request leaves nothing behind, as in the real storages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO, Self
+
+import httpx
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from .exchange import ABORT, Dropped, Exchange
+from .faults import Answer, Faults
+from .gates import Gate, Head
+from .pace import Pacer
+from .requests import RequestLog
+from .serving import PATIENCE, Serving, listen
+
+_CHUNK = 1 << 20
+_IN_MEMORY = 16 << 20  # larger bodies wait in a temporary file
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "expect"}
+_OWN = _HOP_BY_HOP | {"date", "server"}
+
+
+@dataclass(frozen=True)
+class StorageRequest:
+    """One request at a storage. `key` is relative to bucket or container.
+
+    `part` is S3's part number, Azure's block id (as sent, base64) or "blocklist", and empty for a whole object.
+    `status` is 0 where the connection ended without an answer; `received` counts the bytes of the body.
+    """
+
+    method: str
+    key: str
+    part: str
+    status: int
+    received: int
+
+
+class Gateway:
+    """On a thread of this process, before `target`, the emulator's address. `faults` match `key?partNumber=3`,
+    `key?comp=block&blockid=...` and `key?comp=blocklist`."""
+
+    def __init__(self, target: str, *, rate: float | None = None) -> None:
+        self.faults = Faults()
+        self._target = target.rstrip("/")
+        self._rate = rate
+        self._log = RequestLog()
+        self._listener = listen("127.0.0.1", 0)
+        host, port = self._listener.getsockname()
+        self.url = f"http://{host}:{port}"
+        self._serving: Serving | None = None
+
+    def start(self, gate: Gate) -> Self:
+        app = _App(self._target, gate, self.faults, self._log, self._rate)
+        self._serving = Serving(app, self._listener, "gateway", app.close).start()
+        return self
+
+    def ask_to_stop(self) -> None:
+        self.faults.clear()
+        if self._serving is not None:
+            self._serving.ask_to_stop()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        if self._serving is not None:
+            self._serving.stop()
+        self._listener.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def requests(self) -> list[StorageRequest]:
+        """What was asked so far, in order of the answers."""
+        return [_request(entry.method, entry.path, entry.status, entry.received) for entry in self._log.entries]
+
+    def clear_requests(self) -> None:
+        self._log.clear()
+
+    def wait_idle(self, timeout: float = PATIENCE) -> bool:
+        """Wait until no request is being handled; False at the timeout."""
+        return self._log.wait_idle(timeout)
+
+
+class _App:
+    def __init__(self, target: str, gate: Gate, faults: Faults, log: RequestLog, rate: float | None) -> None:
+        self._target = target
+        self._gate = gate
+        self._faults = faults
+        self._log = log
+        self._pacer = Pacer(rate) if rate else None
+        self._http: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = _head(scope)
+        path = self._gate.label(head)
+        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self._pacer)
+        with self._log.running():
+            try:
+                await self._run(exchange, head)
+            except (Dropped, ClientDisconnect):
+                pass
+            finally:
+                exchange.log()
+
+    async def _run(self, exchange: Exchange, head: Head) -> None:
+        await exchange.begin()
+        await asyncio.sleep(exchange.delay)
+        answer = exchange.answer or self._gate.refusal(head)
+        if answer is not None:
+            await _response(answer)(exchange.scope, exchange.receive, exchange.send)
+            if answer.hang_up:
+                exchange.scope[ABORT]()
+            return
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            md5 = await _take(exchange, body)
+            refusal = self._gate.body_refusal(head, md5)
+            response = _response(refusal) if refusal else await self._pass_on(head, body)
+            await response(exchange.scope, exchange.receive, exchange.send)
+
+    async def _pass_on(self, head: Head, body: IO[bytes]) -> Response:
+        if self._http is None:
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+            self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=limits)
+        headers = {name: value for name, value in head.headers.items() if name not in _HOP_BY_HOP}
+        request = self._http.build_request(
+            head.method,
+            self._target,
+            headers=headers,
+            content=_chunks(body) if "content-length" in headers else None,
+            extensions={"target": head.target.encode("latin-1")},
+        )
+        try:
+            answer = await self._http.send(request, stream=True)
+        except httpx.HTTPError as error:
+            return Response(f"the emulator behind the gateway failed: {type(error).__name__}", 502)
+        # moto says text/html of everything, also of nothing at all.
+        empty = {"content-type"} if answer.headers.get("content-length") == "0" else set()
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in _OWN | empty}
+        done = BackgroundTask(answer.aclose)
+        return StreamingResponse(answer.aiter_raw(_CHUNK), answer.status_code, kept, background=done)
+
+
+def _head(scope: Scope) -> Head:
+    query = scope["query_string"]
+    target = scope["raw_path"] + (b"?" + query if query else b"")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    return Head(scope["method"], target.decode("latin-1"), headers)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+
+
+async def _take(exchange: Exchange, body: IO[bytes]) -> bytes:
+    """The body into `body`; its MD5."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    more = True
+    while more:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message["more_body"]
+        data = exchange.corrupted(message["body"])
+        exchange.file_bytes += len(data)
+        md5.update(data)
+        body.write(data)
+    body.seek(0)
+    return md5.digest()
+
+
+async def _chunks(body: IO[bytes]) -> AsyncIterator[bytes]:
+    while chunk := body.read(_CHUNK):
+        yield chunk
+
+
+def _request(method: str, label: str, status: int, received: int) -> StorageRequest:
+    key, _, query = label.partition("?")
+    values = dict(pair.partition("=")[::2] for pair in query.split("&"))
+    part = values.get("partNumber") or values.get("blockid") or values.get("comp") or ""
+    return StorageRequest(method, key, part, status, received)

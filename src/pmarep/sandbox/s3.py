@@ -1,0 +1,183 @@
+"""The objects of an S3 bucket, by boto3; and the presigned URLs by which clients write them."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .backends import S3Backend, UrlTimes
+from .cloud import StoredObject
+from .names import Refusal
+from .sigv4 import Signer
+from .storage import UploadType
+
+if TYPE_CHECKING:
+    from .uploads import AnnouncedFile
+
+_MARK = "pmarep-sandbox-mark"
+_CHUNK = 1 << 20
+_MOST_PARTS = 10_000
+
+
+class S3Objects:
+    """A file of the announcement larger than the threshold becomes a multipart upload at once, all parts presigned."""
+
+    kind = UploadType.AmazonS3
+    # Nothing of an unfinished multipart upload serves another one, and a file that lies there may be of any age.
+    continues = False
+
+    def __init__(self, backend: S3Backend, times: UrlTimes) -> None:
+        self._backend = backend
+        self._times = times
+        self._signer = Signer(backend.access_key, backend.secret_key, backend.region)
+        self._s3 = self._client(backend.endpoint, None)
+        self._urls = self._client(backend.signed_for or backend.endpoint, UNSIGNED)
+        self._bucket = {"Bucket": backend.bucket}
+
+    def below(self, prefix: str) -> Iterator[StoredObject]:
+        with _refusing():
+            for page in self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    yield _stored(item["Key"], item["Size"], item)
+
+    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+        objects: list[StoredObject] = []
+        prefixes: list[str] = []
+        with _refusing():
+            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix, Delimiter="/")
+            for page in pages:
+                objects += [_stored(item["Key"], item["Size"], item) for item in page.get("Contents", ())]
+                prefixes += [item["Prefix"] for item in page.get("CommonPrefixes", ())]
+        return objects, prefixes
+
+    def any_below(self, prefix: str) -> bool:
+        with _refusing():
+            return bool(self._s3.list_objects_v2(**self._bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
+
+    def head(self, key: str) -> StoredObject | None:
+        with _refusing():
+            try:
+                head = self._s3.head_object(**self._bucket, Key=key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+        return _stored(key, head["ContentLength"], head)
+
+    def mark(self, key: str) -> str:
+        """An object tag: S3 drops it at the next write. ETag and time cannot tell equal bytes in one second apart."""
+        mark = self.mark_of(key)
+        if mark is None:
+            mark = secrets.token_hex(8)
+            with _refusing():
+                self._s3.put_object_tagging(
+                    **self._bucket, Key=key, Tagging={"TagSet": [{"Key": _MARK, "Value": mark}]}
+                )
+        return mark
+
+    def mark_of(self, key: str) -> str | None:
+        with _refusing():
+            tags = self._s3.get_object_tagging(**self._bucket, Key=key)["TagSet"]
+        return next((tag["Value"] for tag in tags if tag["Key"] == _MARK), None)
+
+    def put_empty(self, key: str) -> None:
+        with _refusing():
+            self._s3.put_object(**self._bucket, Key=key, Body=b"")
+
+    def delete(self, key: str) -> None:
+        with _refusing():
+            self._s3.delete_object(**self._bucket, Key=key)
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        with _refusing():
+            yield from self._s3.get_object(**self._bucket, Key=key)["Body"].iter_chunks(_CHUNK)
+
+    def url_to_get(self, key: str) -> str:
+        return self._presigned("GET", "get_object", Key=key)
+
+    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+        listed = {file.path: self._begin(key, file) for key, file in files if self._in_parts(file.length)}
+        urls = [None if file.path in listed else self._presigned("PUT", "put_object", Key=key) for key, file in files]
+        answer: dict[str, Any] = {"Urls": urls}
+        if self._backend.multipart:
+            answer["MultipartFiles"] = list(listed.values())
+        return answer
+
+    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
+        listed = [{"PartNumber": number, "ETag": f'"{tag}"'} for number, tag in parts]
+        with _refusing():
+            self._s3.complete_multipart_upload(
+                **self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}
+            )
+
+    def _in_parts(self, length: int) -> bool:
+        return self._backend.multipart and length > self._backend.threshold
+
+    def _begin(self, key: str, file: AnnouncedFile) -> dict[str, Any]:
+        with _refusing():
+            upload_id = self._s3.create_multipart_upload(**self._bucket, Key=key)["UploadId"]
+        size = max(self._backend.part_size, -(-file.length // _MOST_PARTS))
+        parts = [
+            {
+                "PartNumber": number,
+                "Url": self._presigned("PUT", "upload_part", Key=key, UploadId=upload_id, PartNumber=number),
+                "RangeStart": start,
+                "RangeEnd": min(start + size, file.length) - 1,
+            }
+            for number, start in enumerate(range(0, file.length, size), 1)
+        ]
+        return {"FilePath": file.path, "UploadId": upload_id, "Parts": parts}
+
+    def _presigned(self, method: str, operation: str, **arguments: Any) -> str:
+        bare = self._urls.generate_presigned_url(operation, {**self._bucket, **arguments})
+        return self._signer.sign(method, bare, self._times.now(), self._times.lifetime)
+
+    def _client(self, endpoint: str | None, signature: Any) -> Any:
+        backend = self._backend
+        return _session().client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=backend.region,
+            aws_access_key_id=backend.access_key,
+            aws_secret_access_key=backend.secret_key,
+            config=Config(
+                signature_version=signature,
+                s3={"addressing_style": "path" if endpoint else "auto"},
+                max_pool_connections=32,
+                connect_timeout=10,
+                request_checksum_calculation="when_required",  # not every S3 knows Amazon's newer ones
+                response_checksum_validation="when_required",
+            ),
+        )
+
+
+@functools.cache
+def _session() -> Any:
+    """One for all: each reads Amazon's description of S3 anew."""
+    return boto3.session.Session()
+
+
+def _stored(key: str, size: int, facts: dict[str, Any]) -> StoredObject:
+    changed: datetime = facts["LastModified"]
+    return StoredObject(key, size, int(changed.timestamp()) * 1_000_000_000, facts["ETag"].strip('"'))
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """S3's errors as what a PMA.core that does not catch them answers."""
+    try:
+        yield
+    except ClientError as error:
+        of = error.response.get("Error", {})
+        raise Refusal(f"S3 refused: {of.get('Code')}: {of.get('Message')}", status=500) from None
+    except BotoCoreError as error:
+        raise Refusal(f"S3 failed: {type(error).__name__}", status=500) from None

@@ -1,0 +1,97 @@
+"""An ASGI application on a socket: in the foreground, or on a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pmarep.errors import PmarepError
+
+from .exchange import ABORT
+
+PATIENCE = 10.0  # seconds; starting and stopping take 0.3
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, which the application may cut: what ASGI has no word for."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+
+
+class Server(uvicorn.Server):
+    """Says when it listens, and can cut all connections when it stops."""
+
+    def __init__(
+        self, app: Any, on_listening: Callable[[], None], on_stopped: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        # No access log and no logging set-up: session ids stand in every URL.
+        config = uvicorn.Config(
+            app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None, server_header=False,
+            timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        super().__init__(config)
+        self._on_listening = on_listening
+        self._on_stopped = on_stopped
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await super().shutdown(sockets)
+        if self._on_stopped is not None:
+            await self._on_stopped()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 picks a free one. Raises PmarepError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise PmarepError(f"cannot listen on {host}:{port}: {reason}; choose another port") from error
+    return listener
+
+
+class Serving:
+    """An application on a thread of its own, until it is stopped."""
+
+    def __init__(
+        self, app: Any, listener: socket.socket, name: str, on_stopped: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._name = name
+        self._listening = threading.Event()
+        self._server = Server(app, self._listening.set, on_stopped)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name=name, daemon=True)
+
+    def start(self) -> Self:
+        self._thread.start()
+        if not self._listening.wait(PATIENCE):
+            raise PmarepError(f"the {self._name} did not start; its log says why")
+        return self
+
+    def ask_to_stop(self) -> None:
+        """Begin to stop, without waiting."""
+        self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Cut all connections and stop listening."""
+        self.ask_to_stop()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            raise PmarepError(f"the {self._name} did not stop")

@@ -1,0 +1,297 @@
+"""A PMA.core stand-in with root-directories of all three kinds, and what lies behind them, for tests.
+
+def test_it(cloud_sandbox: StartCloud) -> None:
+    tokyo = cloud_sandbox("tokyo")              # roots Slides (filesystem), Cloud (S3), Blobs (Azure)
+    desk.site("tokyo", tokyo.sandbox, target="Cloud/in")
+    tokyo.s3.faults.add(SLOW_DOWN, path=r"x\\.svs\\?partNumber=2", times=1)
+    ...
+    assert tokyo.s3.objects() == {"in/x.svs": ...}
+    assert tokyo.s3.open_multipart_uploads() == []
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import boto3
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+from emulators import ACCOUNT, KEY
+
+from pmarep.sandbox import AzureBackend, AzureGate, Faults, Gateway, S3Backend, S3Gate, Sandbox, Settings, UrlTimes
+from pmarep.sandbox.gates import Gate
+from pmarep.sandbox.gateway import StorageRequest
+
+MIB = 1024**2
+KINDS = ["Cloud", "Blobs"]
+"""The root-directories in a cloud: S3 and Azure."""
+
+PART = 5 * MIB
+"""Size of S3's parts, unless a test wants another."""
+
+
+class Side:
+    """One storage behind a cloud sandbox: the gateway before it, and what lies in it."""
+
+    root: str
+
+    def __init__(self, emulator: str) -> None:
+        self._gateway = Gateway(emulator)
+        self.url = self._gateway.url
+
+    def start(self, gate: Gate) -> None:
+        self._gateway.start(gate)
+
+    def stop(self) -> None:
+        self._gateway.stop()
+        self.clear()
+
+    def clear(self) -> None:
+        """Delete everything: the emulator runs on for other tests."""
+        raise NotImplementedError
+
+    def ask_to_stop(self) -> None:
+        self._gateway.ask_to_stop()
+
+    @property
+    def faults(self) -> Faults:
+        """Rules match `key?partNumber=3`, `key?comp=block&blockid=...`, `key?comp=blocklist` or `key`."""
+        return self._gateway.faults
+
+    @property
+    def requests(self) -> list[StorageRequest]:
+        return self._gateway.requests
+
+    def clear_requests(self) -> None:
+        self._gateway.clear_requests()
+
+    def wait_idle(self) -> bool:
+        return self._gateway.wait_idle()
+
+    @property
+    def received(self) -> int:
+        """Bytes of all bodies so far, also of refused and broken ones."""
+        return sum(request.received for request in self.requests)
+
+    def acknowledged(self) -> list[tuple[str, str]]:
+        """Key and part of each PUT that was answered with success, in order."""
+        return [(r.key, r.part) for r in self.requests if r.method == "PUT" and 200 <= r.status < 300]
+
+    def names(self) -> list[str]:
+        raise NotImplementedError
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def objects(self) -> dict[str, bytes]:
+        """Contents by name; markers of empty folders left out."""
+        return {name: b"".join(self.chunks(name)) for name in self.names()}
+
+    def sha256(self) -> dict[str, str]:
+        """The same for large ones."""
+        found = {}
+        for name in self.names():
+            digest = hashlib.sha256()
+            for chunk in self.chunks(name):
+                digest.update(chunk)
+            found[name] = digest.hexdigest()
+        return found
+
+
+class S3Side(Side):
+    root = "Cloud"
+
+    def __init__(self, moto: str) -> None:
+        super().__init__(moto)
+        self.bucket = f"bucket-{secrets.token_hex(6)}"
+        self._keys = {"aws_access_key_id": "AKIAPMAREPTEST", "aws_secret_access_key": secrets.token_urlsafe(20)}
+        self._moto = moto
+        self.client: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **self._keys)
+        self.client.create_bucket(Bucket=self.bucket)
+
+    def backend(self, **options: Any) -> S3Backend:
+        return S3Backend(
+            self.bucket,
+            self._keys["aws_access_key_id"],
+            self._keys["aws_secret_access_key"],
+            endpoint=self._moto,
+            signed_for=self.url,
+            **options,
+        )
+
+    def clear(self) -> None:
+        bucket = {"Bucket": self.bucket}
+        try:
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(**bucket):
+                for upload in page.get("Uploads", ()):
+                    self.client.abort_multipart_upload(**bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            for page in self.client.get_paginator("list_objects_v2").paginate(**bucket):
+                if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
+                    self.client.delete_objects(**bucket, Delete={"Objects": keys})
+            self.client.delete_bucket(**bucket)
+        except self.client.exceptions.NoSuchBucket:
+            pass  # a test took it away
+
+    def names(self) -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        keys = (item["Key"] for page in pages for item in page.get("Contents", ()))
+        return [key for key in keys if not key.endswith("/")]
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        yield from self.client.get_object(Bucket=self.bucket, Key=name)["Body"].iter_chunks(MIB)
+
+    def open_multipart_uploads(self) -> list[str]:
+        """Keys of multipart uploads begun and neither completed nor aborted."""
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
+        return sorted(upload["Key"] for page in pages for upload in page.get("Uploads", ()))
+
+
+class AzureSide(Side):
+    root = "Blobs"
+
+    def __init__(self, azurite: str) -> None:
+        super().__init__(azurite.rpartition("/")[0])
+        self.container = f"container-{secrets.token_hex(6)}"
+        self._azurite = azurite
+        service = BlobServiceClient(azurite, {"account_name": ACCOUNT, "account_key": KEY})
+        self.client = service.create_container(self.container)
+
+    def backend(self, **options: Any) -> AzureBackend:
+        return AzureBackend(self.container, ACCOUNT, KEY, self._azurite, signed_for=f"{self.url}/{ACCOUNT}", **options)
+
+    def clear(self) -> None:
+        with suppress(ResourceNotFoundError):  # a test took it away
+            self.client.delete_container()
+
+    def names(self) -> list[str]:
+        return [blob.name for blob in self.client.list_blobs() if not blob.name.endswith("/")]
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        yield from self.client.download_blob(name).chunks()
+
+    def uncommitted_blocks(self, name: str) -> list[str]:
+        """Ids of blocks that were sent and not committed, in base64 as `requests` has them."""
+        _, uncommitted = self.client.get_blob_client(name).get_block_list("all")
+        return [base64.b64encode((block.id or "").encode()).decode() for block in uncommitted]
+
+
+class CloudSandbox:
+    """`sandbox` is the PMA.core; `s3` and `azure` are the storages behind `Cloud` and `Blobs`."""
+
+    def __init__(self, sandbox: Sandbox, sides: dict[str, Side], times: UrlTimes) -> None:
+        self.sandbox = sandbox
+        self._sides = sides
+        self._times = times
+
+    @property
+    def s3(self) -> S3Side:
+        side = self._sides["Cloud"]
+        assert isinstance(side, S3Side)
+        return side
+
+    @property
+    def azure(self) -> AzureSide:
+        side = self._sides["Blobs"]
+        assert isinstance(side, AzureSide)
+        return side
+
+    def side(self, root: str) -> Side:
+        """By the name of the root-directory."""
+        return self._sides[root]
+
+    @property
+    def url_lifetime(self) -> int:
+        """Seconds, of the URLs that are handed out from now on; can be set."""
+        return self._times.lifetime
+
+    @url_lifetime.setter
+    def url_lifetime(self, seconds: int) -> None:
+        self._times.lifetime = seconds
+
+    def expire_urls(self) -> None:
+        """Every URL handed out so far is refused as expired from now on; new ones are good."""
+        self._times.expire()
+
+    def ask_to_stop(self) -> None:
+        self.sandbox.ask_to_stop()
+        for side in self._sides.values():
+            side.ask_to_stop()
+
+    def stop(self) -> None:
+        self.sandbox.stop()
+        for side in self._sides.values():
+            side.stop()
+
+
+class StartCloud(Protocol):
+    def __call__(
+        self,
+        name: str = "cloud",
+        *,
+        azure: bool = True,
+        s3_options: dict[str, Any] | None = None,
+        azure_options: dict[str, Any] | None = None,
+        url_lifetime: int = 3600,
+        **settings: Any,
+    ) -> CloudSandbox:
+        """Options are those of S3Backend (part_size, multipart_above, multipart, prefix), AzureBackend (raw_spaces,
+        prefix) and Settings. With `azure=False` there is no Blobs, and Azurite is not needed."""
+
+
+class Clouds:
+    """Starts cloud sandboxes, and stops them all at the end of its block."""
+
+    def __init__(self, folder: Path, told: dict[str, Any], request: pytest.FixtureRequest) -> None:
+        self._folder = folder
+        self._told = told
+        self._request = request
+        self._closing = ExitStack()
+        self._started: list[CloudSandbox] = []
+
+    def start(
+        self,
+        name: str = "cloud",
+        *,
+        azure: bool = True,
+        s3_options: dict[str, Any] | None = None,
+        azure_options: dict[str, Any] | None = None,
+        url_lifetime: int = 3600,
+        **settings: Any,
+    ) -> CloudSandbox:
+        azurite = self._request.getfixturevalue("azurite_url") if azure else None  # may skip: before anything runs
+        times = UrlTimes(url_lifetime)
+        s3 = S3Side(self._request.getfixturevalue("moto_url"))
+        s3_backend = s3.backend(**{"part_size": PART, **(s3_options or {})})
+        s3.start(S3Gate(s3_backend, times))
+        sides: dict[str, Side] = {s3.root: s3}
+        cloud: dict[str, Any] = {s3.root: s3_backend}
+        if azurite:
+            blobs = AzureSide(azurite)
+            azure_backend = blobs.backend(**(azure_options or {}))
+            blobs.start(AzureGate(azure_backend, times))
+            sides[blobs.root] = blobs
+            cloud[blobs.root] = azure_backend
+        told = {"data": self._folder / name, "roots": ("Slides", *cloud), **self._told, **settings}
+        sandbox = Sandbox(Settings(cloud=cloud, url_times=times, **told)).start()
+        started = CloudSandbox(sandbox, sides, times)
+        self._closing.callback(started.stop)
+        self._started.append(started)
+        return started
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for started in self._started:
+            started.ask_to_stop()
+        self._closing.close()
