@@ -1,0 +1,249 @@
+"""S3 and Azure root-directories: byte-identical at the far end, and nothing announced or left behind for nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cloud import MIB, PART, CloudSandbox, StartCloud
+from corpus import tree, wild_names, write_mirax, write_svs
+from desk import Desk, contents
+
+from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, EndSession
+from pmarep.uploaders.azure import SMALLEST
+
+KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
+CLOUDS = pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
+BLOCK = {"Cloud": PART, "Blobs": SMALLEST}
+BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+@pytest.fixture
+def tokyo(cloud_sandbox: StartCloud, desk: Desk, root: str) -> CloudSandbox:
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs")
+    desk.site("tokyo", tokyo.sandbox, target=f"{root}/in")
+    return tokyo
+
+
+def there(tokyo: CloudSandbox, root: str) -> dict[str, bytes]:
+    """What lies below the target, by path."""
+    if root != "Slides":
+        return {name.removeprefix("in/"): content for name, content in tokyo.side(root).objects().items()}
+    folder = tokyo.sandbox.data / "Slides" / "in"
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Until something can be seen at a server."""
+    pause = threading.Event()
+    for _ in range(6000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came")
+
+
+def announcements(tokyo: CloudSandbox) -> int:
+    return sum(r.method == "POST" and r.path == "transfer/Upload" for r in tokyo.sandbox.requests)
+
+
+@KINDS
+def test_every_size_and_kind_of_slide(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    block = BLOCK.get(root, PART)
+    sizes = (1, block - 1, block, block + 1, 2 * block, 3 * block + 5)
+    for size in sizes:
+        tree(desk.source, f"of {size}.svs", content=os.urandom(size))
+    write_svs(desk.source / "sub" / "real.svs")
+    write_mirax(desk.source / "sub" / "m.mrxs", data_files=4, data_size=300_000)
+    (desk.source / "sub" / "m" / "Data0002.dat").write_bytes(b"")
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+    slides = len(sizes) + 2
+    assert result.counts("tokyo") == (slides, 0, 0)
+    assert announcements(tokyo) == slides
+    assert tokyo.s3.open_multipart_uploads() == []
+    tokyo.sandbox.clear_requests()
+    again = desk.push()
+    assert again.code == 0
+    assert again.counts("tokyo") == (0, slides, 0)
+    assert announcements(tokyo) == 0
+
+
+@CLOUDS
+def test_names_in_the_wild(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+    tokyo = cloud_sandbox("tokyo", s3_options={"part_size": 65536, "multipart_above": 65536})
+    desk.site("tokyo", tokyo.sandbox, target=f"{root}/in & out +1")
+    for name in wild_names():
+        tree(desk.source, f"{name[:60]}/{name}.svs", content=os.urandom(150_000))
+    write_mirax(desk.source / "größe #1 +&%20'x'.mrxs", data_files=2, data_size=200_000)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    objects = tokyo.side(root).objects()
+    assert {k.removeprefix("in & out +1/"): v for k, v in objects.items()} == contents(desk.source)
+
+
+def test_raw_spaces_in_sas_urls(desk: Desk, cloud_sandbox: StartCloud) -> None:
+    tokyo = cloud_sandbox("tokyo", azure_options={"raw_spaces": True})
+    desk.site("tokyo", tokyo.sandbox, target="Blobs/in here")
+    tree(desk.source, "a b.svs", content=os.urandom(SMALLEST + 1))
+    tree(desk.source, "c d.svs", content=os.urandom(10))
+    assert desk.push().code == 0
+    assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(desk.source)
+
+
+@CLOUDS
+def test_all_three_kinds_on_one_server_at_once(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+    del root
+    tokyo = cloud_sandbox("tokyo")
+    for kind in ("Slides", "Cloud", "Blobs"):
+        desk.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
+    tree(desk.source, "a.svs", content=os.urandom(2 * SMALLEST + 7))
+    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=200_000)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    for kind in ("Slides", "Cloud", "Blobs"):
+        assert there(tokyo, kind) == contents(desk.source)
+
+
+@CLOUDS
+def test_passing_failures_are_tried_again(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    side = tokyo.side(root)
+    tree(desk.source, "a.svs", content=os.urandom(4 * BLOCK[root]))
+    side.faults.add(BUSY[root], path=r"a\.svs\?", times=2)
+    side.faults.add(Drop(MIB), path=r"a\.svs\?", after=3, times=1)
+    side.faults.add(Corrupt(1000), path=r"a\.svs\?", after=5, times=1)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+    assert result.finished("tokyo")["a.svs"]["bytes"] == 4 * BLOCK[root]
+    assert tokyo.s3.open_multipart_uploads() == []
+
+
+@CLOUDS
+def test_a_damaged_part_is_found_and_sent_again(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    side = tokyo.side(root)
+    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    rule = side.faults.add(Corrupt(5), path=r"a\.svs\?", times=1)
+    assert desk.push().code == 0
+    assert rule.hits == 1
+    assert there(tokyo, root) == contents(desk.source)
+    refused = [r for r in side.requests if r.status == 400]
+    assert len(refused) == 1
+
+
+@CLOUDS
+def test_urls_that_expire_in_the_middle(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    """The run ends well by itself, and says how much had to be sent again and why."""
+    side = tokyo.side(root)
+    tree(desk.source, "a.svs", content=os.urandom(6 * BLOCK[root]))
+    with desk.start("--connections", "1") as running:
+        until(lambda: len(side.acknowledged()) >= 3)
+        tokyo.expire_urls()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+    again = [e for e in result.events if e["event"] == "slide_restarted"]
+    assert len(again) == 1
+    assert "expired" in again[0]["reason"]
+    sent = [part for _, part in side.acknowledged() if part]
+    if root == "Blobs":
+        # Azure keeps what it has acknowledged: no block goes twice.
+        assert len(sent) == len(set(sent))
+    else:
+        assert again[0]["bytes"] >= 3 * PART
+
+
+@CLOUDS
+def test_a_session_that_ends_before_the_parts_are_put_together(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    method = "CompleteMultipart" if root == "Cloud" else r"transfer/Upload/\d+$"
+    rule = tokyo.sandbox.faults.add(EndSession(), path=method, times=1)
+    assert desk.push().code == 0
+    assert rule.hits == 1
+    assert there(tokyo, root) == contents(desk.source)
+    assert tokyo.sandbox.open_sessions == 0
+
+
+@pytest.mark.parametrize("root", ["Cloud"])
+def test_an_answer_to_complete_multipart_that_gets_lost(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+    tokyo.sandbox.faults.add(Drop(None), path="CompleteMultipart", times=1)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+    assert announcements(tokyo) == 1
+
+
+@pytest.mark.parametrize("root", ["Blobs"])
+def test_blocks_that_azure_has_lost(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    """Another commit to the blob discards what was sent: all of it goes again, within the run."""
+    side = tokyo.azure
+    tree(desk.source, "a.svs", content=os.urandom(4 * SMALLEST))
+    with desk.start("--connections", "1") as running:
+        until(lambda: len(side.acknowledged()) >= 2)
+        running.kill()
+    assert side.wait_idle()
+    side.client.get_blob_client("in/a.svs").upload_blob(b"somebody else", overwrite=True)
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+
+
+@pytest.mark.parametrize("root", ["Cloud"])
+def test_an_old_server_without_multipart(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+    tokyo = cloud_sandbox("old", azure=False, s3_options={"multipart": False})
+    desk.site("old", tokyo.sandbox, target="Cloud/in")
+    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+    with (desk.source / "huge.svs").open("wb") as huge:
+        huge.truncate(5 * 1024**3 + 1)
+    result = desk.push()
+    assert result.code == 1
+    error = result.finished("old")["huge.svs"]["error"]
+    assert "5.0 GiB" in error
+    assert "multipart" in error
+    assert set(there(tokyo, root)) == {"a.svs"}
+    assert not [r for r in tokyo.s3.requests if "huge" in r.key]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
+@pytest.mark.parametrize(("part", "size"), [(8 * MIB, 256 * MIB), (512 * MIB, 512 * MIB + 1)], ids=["8 MiB", "512 MiB"])
+def test_memory_does_not_grow_with_the_parts(
+    desk: Desk, cloud_sandbox: StartCloud, part: int, size: int, record_property: Callable[[str, object], None]
+) -> None:
+    tokyo = cloud_sandbox("tokyo", azure=False, s3_options={"part_size": part, "multipart_above": part})
+    for name in "abc":
+        desk.site(name, tokyo.sandbox, target=f"Cloud/{name}")
+    with (desk.source / "huge.svs").open("wb") as huge:
+        huge.truncate(size)
+    result, peak = desk.push_measured()
+    assert result.code == 0, result.stdout
+    assert tokyo.s3.names() == ["a/huge.svs", "b/huge.svs", "c/huge.svs"]
+    record_property("figure", f"parts of {part // MIB} MiB to three sites: peak {peak / 1e6:.0f} MB")
+    assert peak < 150e6
+
+
+@CLOUDS
+def test_no_secret_of_the_storage_is_seen(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    side = tokyo.side(root)
+    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    side.faults.add(BUSY[root], path=r"a\.svs\?", times=1)
+    side.faults.add(Drop(1000), path=r"a\.svs\?", after=1, times=1)
+    for options in (["-vv"], ["--json"]):
+        result = desk.run("--to", options[0].strip("-"), *options)
+        for secret in ("X-Amz-", "sig=", "Signature", "sessionID", "se="):
+            assert secret not in result.stdout + result.stderr
+    for path in desk.state.rglob("*"):
+        if path.is_file():
+            assert b"X-Amz-Signature" not in path.read_bytes(), path
+            assert b"sig=" not in path.read_bytes(), path
+            assert path.stat().st_mode & 0o077 == 0
