@@ -97,6 +97,15 @@ class Running:
         with self._changed:
             assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"
 
+    def wait_for_words(self, words: str) -> None:
+        """Until a line on stderr has these words."""
+
+        def seen() -> bool:
+            return any(words in line for line in self._errors)
+
+        with self._changed:
+            assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"
+
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
@@ -145,20 +154,28 @@ class Desk:
         self.environment[f"PMAREP_PASSWORD_{name.upper()}"] = secret
         self.names.append(name)
 
-    def arguments(self, *extra: str, source: Path | None = None) -> list[str]:
-        """A push to all sites, unless `extra` names some."""
+    def arguments(self, *extra: str, source: Path | None = None, patch: str = "") -> list[str]:
+        """A push to all sites, unless `extra` names some. `patch`: Python that runs in the command before all else."""
+        how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
         sites = [] if "--sites" in extra else ["--sites", ",".join(self.names)]
         folders = ["--config", str(self.book), "--state-dir", str(self.state)]
-        return [sys.executable, "-m", "pmarep", "push", str(source or self.source), *sites, *folders, *extra]
+        return [sys.executable, *how, "push", str(source or self.source), *sites, *folders, *extra]
 
-    def run(self, *extra: str, source: Path | None = None) -> Result:
+    def run(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
         """A push with the output that people see."""
-        with Running(self.arguments(*extra, source=source), self.environment) as running:
+        with Running(self.arguments(*extra, source=source, patch=patch), self.environment) as running:
             return running.result()
 
-    def push(self, *extra: str, source: Path | None = None) -> Result:
+    def push(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
         """A push with `--json`."""
-        return self.run("--json", *extra, source=source)
+        return self.run("--json", *extra, source=source, patch=patch)
+
+    def sites_test(self, *extra: str) -> Result:
+        """`pmarep sites test`."""
+        with Running(
+            [sys.executable, "-m", "pmarep", "sites", "test", "--config", str(self.book), *extra], self.environment
+        ) as running:
+            return running.result()
 
     def push_measured(self, *extra: str) -> tuple[Result, int]:
         """A push with `--json`, and the most memory that it had, in bytes (not on Windows)."""
@@ -167,9 +184,9 @@ class Desk:
         *errors, peak = result.stderr.split("\n")
         return Result(result.code, result.stdout, "\n".join(errors)), int(peak)
 
-    def start(self, *extra: str) -> Running:
+    def start(self, *extra: str, patch: str = "") -> Running:
         """The same, not waited for."""
-        return Running(self.arguments("--json", *extra), self.environment)
+        return Running(self.arguments("--json", *extra, patch=patch), self.environment)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from cloud import MIB, PART, CloudSandbox, StartCloud
 from corpus import tree, wild_names, write_mirax, write_svs
 from desk import Desk, contents
 
-from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, EndSession
+from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
 from pmarep.uploaders.azure import SMALLEST
 
 KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
@@ -181,6 +181,37 @@ def test_an_answer_to_complete_multipart_that_gets_lost(desk: Desk, tokyo: Cloud
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(desk.source)
     assert announcements(tokyo) == 1
+
+
+IMPATIENT = "import tenacity\ntenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
+BROKEN = Answer.aspnet("NoSuchUpload")
+
+
+@pytest.mark.parametrize("root", ["Cloud"])
+def test_complete_multipart_fails_although_it_was_done(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+    tokyo.sandbox.faults.add(Drop(None), path="CompleteMultipart", times=1)
+    tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart", after=1)
+    result = desk.push(patch=IMPATIENT)
+    assert result.code == 0, result.stdout
+    assert there(tokyo, root) == contents(desk.source)
+    assert announcements(tokyo) == 1
+
+
+@pytest.mark.parametrize("root", ["Cloud"])
+def test_complete_multipart_fails_for_a_whole_run(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+    tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart")
+    result = desk.push(patch=IMPATIENT)
+    assert result.counts("tokyo") == (0, 0, 1)
+    assert "CompleteMultipart" in result.finished("tokyo")["a.svs"]["error"]
+    assert there(tokyo, root) == {}
+    tokyo.sandbox.faults.clear()
+    sent = len(tokyo.s3.acknowledged())
+    assert desk.push().code == 0
+    assert there(tokyo, root) == contents(desk.source)
+    assert len(tokyo.s3.acknowledged()) == sent  # no part was sent again
+    assert tokyo.s3.open_multipart_uploads() == []
 
 
 @pytest.mark.parametrize("root", ["Blobs"])

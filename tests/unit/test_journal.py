@@ -72,6 +72,29 @@ async def test_a_new_announcement_forgets_the_files_of_the_old_one(journal: Jour
     assert (entry.upload, entry.files, entry.parts) == ('{"Id": 18}', frozenset(), {})
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_id_that_is_given_again_belongs_to_the_latest_upload(journal: Journal, again: bool) -> None:
+    """At its server only; the older slide has lost its upload, and what is known of its files."""
+    places = [Place(HERE.server, "case1/x.mrxs"), THERE, Place(HERE.server, "case2/x.mrxs")]
+    for number, place in enumerate(places[:2]):
+        await journal.sending(place, "sig", 17, "{}", replaces=number == 0)
+        await journal.file_sent(place, "a")
+        await journal.part_sent(place, "b", 1, "etag")
+    if again:
+        await journal.sending(places[2], "sig", 18, "{}")
+        await journal.announced_again(places[2], "17", '{"Id": 17}')
+    else:
+        await journal.sending(places[2], "sig", "17", '{"Id": 17}')
+    lost, elsewhere, latest = [await journal.entry(place) for place in places]
+    assert lost is not None
+    assert elsewhere is not None
+    assert latest is not None
+    assert (lost.state, lost.replaces, lost.upload, lost.files, lost.parts) == (SENDING, True, None, frozenset(), {})
+    assert (elsewhere.upload, elsewhere.parts) == ("{}", {"b": {1: "etag"}})
+    assert elsewhere.files == {"a"}
+    assert latest.upload == '{"Id": 17}'
+
+
 async def test_places_do_not_mix(journal: Journal) -> None:
     await journal.sending(HERE, "one", 1, "1")
     await journal.sending(THERE, "two", 1, "2")

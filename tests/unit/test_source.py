@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -111,6 +112,26 @@ async def test_a_change_in_the_middle_comes_before_the_last_chunk(
     with pytest.raises(SourceError, match=r"a\.svs"):
         await read_and_change()
     assert got < 4 * CHUNK
+
+
+@pytest.mark.parametrize("call", ["fstat", "stat"])
+@pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, 0])
+async def test_a_network_drive_that_fails_is_an_error_of_the_source(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
+    """So it fails this slide, and no other."""
+    path = written(tmp_path, b"x")
+    slide, file = slide_of(path)
+    error = OSError(code, os.strerror(code)) if code else OSError()
+
+    def fail(*_args: object, **_options: object) -> os.stat_result:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os if call == "fstat" else type(path), call, fail)
+        with pytest.raises(SourceError, match=r"cannot read .*a\.svs: "):
+            assert [chunk async for chunk in source.read(slide, file)] == []
+    assert [chunk async for chunk in source.read(slide, file)] == [b"x"]
 
 
 async def test_check_looks_at_every_file(source: Source, tmp_path: Path) -> None:

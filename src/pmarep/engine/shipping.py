@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -29,6 +28,9 @@ from .verify import NotArrived, check_arrived, check_status
 
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
+
+_EXISTS = re.compile(r"\bexist(s|ing)?\b|\balready (there|present|in use|taken)\b|overwrit|duplicate|status 409", re.I)
+_OTHERWISE = re.compile(r"(not|n['\u2019]t|no longer|never) exist|quota|space|\bfull\b|too (large|big|long)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Shipper:
             return None
         announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
         complete, reason = await self._state_of(slide, announcement)
+        if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
+            complete, reason = None, "the server has given the id of the earlier upload to another one"
         if complete is not None:
             return _Upload(announcement, _whole(entry, complete), entry.parts)
         if announcement.kind is StorageKind.AZURE:
@@ -144,14 +148,19 @@ class Shipper:
         try:
             return await core.announce(at.folder, files)
         except Refused as error:
-            if over is None or not _says_that_it_exists(error):
+            if over is None or not _says_that_it_exists(error, (over, at.folder, *(file.path for file in slide.files))):
                 raise
         # A server that does not write over slides: the old one has to go first.
-        with suppress(NotFound):
+        refused: Refused | None = None
+        try:
             await core.delete_slide(over)
+        except Refused as error:  # it is gone already where the answer to a first attempt got lost
+            refused = error
         try:
             return await core.announce(at.folder, files)
         except PmaCoreError as error:
+            if refused is not None:
+                raise refused from None
             gone = "the old slide was deleted to make room, so this site has none now; the next run sends it"
             raise NotArrived(f"{error}; {gone}") from None
 
@@ -180,11 +189,30 @@ def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
     return resumed and isinstance(error, Refused | ServerError) and not isinstance(error, PermissionDenied)
 
 
-def _says_that_it_exists(error: Refused) -> bool:
-    """A slide is deleted for no other refusal: not for a full disk, a quota, a size."""
-    return not isinstance(error, PermissionDenied | NotFound) and bool(
-        re.search(r"exist|already|overwrit|status 409", str(error), re.IGNORECASE)
+def _says_that_it_exists(error: Refused, names: Iterable[str]) -> bool:
+    """A slide is deleted for no other refusal: not for a full disk, a quota, a size, a folder that does not exist.
+
+    `names` are not words of the refusal, but may be quoted in it.
+    """
+    text = str(error)
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, "")
+    return (
+        not isinstance(error, PermissionDenied | NotFound)
+        and _EXISTS.search(text) is not None
+        and _OTHERWISE.search(text) is None
     )
+
+
+def _is_of_another(
+    slide: Slide, announcement: Announcement, entry: Entry, complete: dict[str, bool], there: str | None
+) -> bool:
+    """Whether an upload has brought its main file, but neither by us nor to our path.
+
+    A restored server gives ids out again, also to other machines; our files would overwrite their slide.
+    """
+    by_us = slide.main.path in entry.files or (there is not None and not entry.replaces)
+    return announcement.kind is StorageKind.FILESYSTEM and complete[slide.main.path] and not by_us
 
 
 def _whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:

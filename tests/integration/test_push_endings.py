@@ -1,0 +1,198 @@
+"""Runs that are stopped, that hang, or that cannot say anything; passwords and certificates that are none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import StartSandbox
+from corpus import tree, write_mirax
+from desk import PATIENCE, Desk, arrived, contents, logins
+
+from pmarep.sandbox import Answer, Sandbox
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    """With one site, `a`."""
+    desk = Desk(tmp_path / "desk")
+    desk.site("a", sandbox)
+    return desk
+
+
+# Ctrl-C
+
+# A transfer that is being ended needs a while for it, and is ended only after the Ctrl-C has come.
+SLOW_TO_END = """
+import asyncio, sys
+from pmarep.cli.render import JsonOutput
+from pmarep.uploaders.filesystem import FileSystemUploader
+interrupted = asyncio.Event()
+JsonOutput.stopping = lambda self: interrupted.set()
+real = FileSystemUploader.send
+async def send(self, file):
+    try:
+        await real(self, file)
+    except asyncio.CancelledError:
+        print("ENDING", file=sys.stderr, flush=True)
+        await interrupted.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        raise
+FileSystemUploader.send = send
+"""
+
+
+def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox) -> None:
+    for number in range(4):
+        write_mirax(desk.source / f"m{number}.mrxs")
+    sandbox.faults.add(Answer.refusal("no"), path=FILE + ".*Data0000")
+    with desk.start("--connections", "1", patch=SLOW_TO_END) as running:
+        running.wait_for_words("ENDING")
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert result.counts("a") == (0, 0, 4)
+    assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m0.mrxs"]
+    assert sandbox.open_sessions == 0
+
+
+HUNG_READ = """
+import sys, threading
+import pmarep.source
+real = pmarep.source._read
+def read(handle, path, want):
+    if "hung" in path.name:
+        print("HANGS", file=sys.stderr, flush=True)
+        threading.Event().wait()
+    return real(handle, path, want)
+pmarep.source._read = read
+"""
+
+
+def test_ctrl_c_while_a_read_hangs(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "hung.svs", "ok.svs")
+    with desk.start(patch=HUNG_READ) as running:
+        running.wait_for_words("HANGS")
+        running.wait_for(lambda event: event["event"] == "slide_finished")
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert result.counts("a") == (1, 0, 1)
+    assert sandbox.open_sessions == 0
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)
+
+
+ENDLESS_WALK = """
+import threading
+import pmarep.engine.catalogue as catalogue
+real = catalogue.find_slides
+def find(*args, **options):
+    yield from real(*args, **options)
+    threading.Event().wait()
+catalogue.find_slides = find
+"""
+
+
+@pytest.mark.parametrize("sites", ["ended", "waiting for slides"])
+def test_ctrl_c_while_the_walk_goes_on(desk: Desk, sandbox: Sandbox, sites: str) -> None:
+    tree(desk.source, "a.svs")
+    if sites == "ended":
+        desk.environment["PMAREP_PASSWORD_A"] = "wrong"
+    last = {"event": "site_state", "state": "stopped"} if sites == "ended" else {"event": "slide_finished"}
+    with desk.start(patch=ENDLESS_WALK) as running:
+        running.wait_for(lambda event: last.items() <= event.items())
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert result.summary["error"].startswith("interrupted")
+
+
+# What cannot be written or read
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("how", [(), ("-v",), ("-q",), ("--json",)], ids=["lines", "-v", "-q", "--json"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_full_disk_behind_the_output(desk: Desk, sandbox: Sandbox, how: tuple[str, ...], code: int) -> None:
+    tree(desk.source, "a.svs", "b.svs")
+    if code:
+        tree(desk.source, "con.svs")  # no name for Windows
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            desk.arguments(*how),
+            env=desk.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == code
+    assert set(arrived(sandbox)) == {"a.svs", "b.svs"}
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert sandbox.open_sessions == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
+def test_a_ca_bundle_that_is_none_stops_its_site_only(
+    desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox, tmp_path: Path, scheme: str, content: bytes
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(content)
+    other = start_sandbox("other")
+    desk.site("bad", other.url.replace("http", scheme, 1), password=other.settings.password, ca_bundle=str(bundle))
+    tree(desk.source, "x.svs")
+    result = desk.run()
+    assert result.code == 1
+    (line,) = [line for line in result.stdout.splitlines() if "ca_bundle" in line]
+    assert line.startswith("bad: stopped: ")
+    assert str(bundle) in line
+    assert result.stderr == ""
+    assert arrived(sandbox) == contents(desk.source)
+    assert not (other.data / "Slides" / "in").exists()
+
+
+# Passwords
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="variables are UTF-16 there")
+@pytest.mark.parametrize("version", ["3.0.3.2222", "2.0.0.1000"], ids=["POST", "GET"])
+@pytest.mark.parametrize("how", [("--json", "-vv"), ("-vv",)], ids=["--json", "lines"])
+def test_a_password_that_is_no_text(
+    desk: Desk, start_sandbox: StartSandbox, version: str, how: tuple[str, ...]
+) -> None:
+    tree(desk.source, "x.svs")
+    old = start_sandbox("old", version=version)
+    desk.site("old", old)
+    desk.environment["PMAREP_PASSWORD_OLD"] = os.fsdecode(b"correct horse \xfcbattery staple")
+    result = desk.run("--sites", "old", *how)
+    assert result.code == 1
+    about = [line for line in result.stdout.splitlines() if "not valid text" in line]
+    assert len([line for line in about if '"summary"' not in line]) == 1
+    assert logins(old) == 0
+    journal = b"".join(path.read_bytes() for path in desk.state.rglob("*") if path.is_file())
+    said = journal + (result.stdout + result.stderr).encode("utf-8", "surrogateescape")
+    for secret in (b"correct", b"horse", b"battery", b"staple", b"\xfc", b"udcfc", b"%FC"):
+        assert secret not in said
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_password_is_tried_once_for_all_sites_of_a_server(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "x.svs")
+    desk.environment["PMAREP_PASSWORD_A"] = "wrong"
+    for number in range(7):
+        desk.site(f"s{number}", sandbox, target=f"Slides/{number}", password="wrong")
+    result = desk.push()
+    assert result.code == 1
+    assert all("does not let seeder in" in site["error"] for site in result.summary["sites"].values())
+    assert len(result.summary["sites"]) == 8
+    assert logins(sandbox) == 1

@@ -1,0 +1,281 @@
+"""No slide is lost, mixed up with another or overwritten unasked, whatever a server does meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from corpus import tree, write_mirax, write_ndpis
+from desk import Desk, arrived, contents, files_sent, transfers
+
+from pmarep.sandbox import Answer, Drop, Hold, Sandbox
+
+FILE = r"transfer/Upload/[0-9]+\?path="
+EXISTS = Answer.refusal("A slide with this name already exists")
+IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.PATIENCE = 0.0"
+QUOTA = Answer.refusal("The quota of this root-directory is exceeded already")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+    """With one site, `a`."""
+    desk = Desk(tmp_path / "desk")
+    desk.site("a", sandbox)
+    return desk
+
+
+def in_journal(desk: Desk, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+        return journal.execute(query).fetchall()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it never came")
+
+
+def killed_in_the_middle(desk: Desk, sandbox: Sandbox, path: str, *extra: str, known: int = 0) -> None:
+    """A push killed while the server reads a file, when `known` others are in the journal."""
+    hold = Hold()
+    sandbox.faults.add(hold, path=FILE + path, times=1)
+    with desk.start(*extra) as running:
+        assert hold.reached.wait(30)
+        until(lambda: in_journal(desk, "SELECT count(*) FROM file") == [(known,)])
+        running.kill()
+    sandbox.faults.clear()
+    assert sandbox.wait_idle()
+
+
+def lose_the_ledger(sandbox: Sandbox) -> None:
+    """As after an older backup: the server begins to count its uploads again."""
+    sandbox.stop()
+    (sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
+    sandbox.start()
+
+
+def deletions(sandbox: Sandbox) -> int:
+    return sum("DeleteSlide" in request.path for request in sandbox.requests)
+
+
+# An id that means another upload now
+
+
+@pytest.fixture(params=["single", "mirax"])
+def cases(request: pytest.FixtureRequest, desk: Desk) -> tuple[str, int]:
+    """Slides of one name and size in case1 and case2; the file to stop at, and how many come before it."""
+    for seed, case in enumerate(("case1", "case2")):
+        if request.param == "single":
+            tree(desk.source, f"{case}/1.svs", content=case.encode() * 100_000)
+        else:
+            write_mirax(desk.source / case / "m.mrxs", data_files=4, data_size=200_000, seed=seed)
+    return ("1.svs", 0) if request.param == "single" else ("m/Data0003.dat", 5)
+
+
+def test_an_upload_id_that_is_given_again(desk: Desk, sandbox: Sandbox, cases: tuple[str, int]) -> None:
+    file, known = cases
+    killed_in_the_middle(desk, sandbox, file, "--include", "case1/*", known=known)
+    lose_the_ledger(sandbox)
+    assert desk.push("--include", "case2/*").code == 0
+    again = desk.push("--include", "case1/*", patch=IMPATIENT)
+    assert again.code == 0, again.stdout
+    assert arrived(sandbox) == contents(desk.source)
+    whole = desk.push()
+    assert (whole.code, whole.counts("a")) == (0, (0, 2, 0))
+
+
+def test_an_upload_id_of_two_unfinished_slides(desk: Desk, sandbox: Sandbox, cases: tuple[str, int]) -> None:
+    file, known = cases
+    killed_in_the_middle(desk, sandbox, file, "--include", "case1/*", known=known)
+    lose_the_ledger(sandbox)
+    killed_in_the_middle(desk, sandbox, file, "--include", "case2/*", known=known)
+    result = desk.push("--connections", "1", patch=IMPATIENT)
+    assert result.code == 0, result.stdout
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_an_upload_id_that_is_given_to_somebody_else(
+    desk: Desk, sandbox: Sandbox, cases: tuple[str, int], tmp_path: Path
+) -> None:
+    """Another machine's journal tells us nothing."""
+    file, known = cases
+    killed_in_the_middle(desk, sandbox, file, "--include", "case1/*", known=known)
+    lose_the_ledger(sandbox)
+    assert desk.push("--include", "case2/*", "--state-dir", str(tmp_path / "another machine")).code == 0
+    again = desk.push("--include", "case1/*", patch=IMPATIENT)
+    assert again.code == 0, again.stdout
+    assert arrived(sandbox) == contents(desk.source)
+
+
+# --existing overwrite deletes only what is in its way
+
+
+@pytest.fixture
+def old(desk: Desk) -> bytes:
+    """What was sent of x.svs before it changed."""
+    tree(desk.source, "x.svs", content=b"old" * 1000)
+    assert desk.push().code == 0
+    tree(desk.source, "x.svs", content=b"newer" * 1000)
+    return b"old" * 1000
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        QUOTA,
+        Answer.refusal("The folder does not exist"),
+        Answer.refusal("x.svs already fills the disk"),
+        Answer.iis(507),
+        Answer.iis(413),
+        Answer(403),
+    ],
+    ids=["quota", "no folder", "full", "507", "413", "403"],
+)
+def test_nothing_is_deleted_for_another_refusal(desk: Desk, sandbox: Sandbox, old: bytes, refusal: Answer) -> None:
+    sandbox.faults.add(refusal, method="POST", path="transfer/Upload$")
+    result = desk.push("--existing", "overwrite")
+    assert (result.code, result.counts("a")) == (1, (0, 0, 1))
+    assert arrived(sandbox) == {"x.svs": old}
+    assert not deletions(sandbox)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "the answer to DeleteSlide gets lost"])
+def test_a_slide_in_the_way_is_deleted_once(desk: Desk, sandbox: Sandbox, old: bytes, lost: bool) -> None:
+    sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$", times=1)
+    if lost:
+        sandbox.faults.add(Drop(None), path="DeleteSlide", times=1)
+    sandbox.clear_requests()
+    result = desk.push("--existing", "overwrite")
+    assert result.code == 0, result.stdout
+    assert arrived(sandbox) == contents(desk.source)
+    assert deletions(sandbox) == 1 + lost
+    assert transfers(sandbox).count("transfer/Upload") == 2
+
+
+def test_the_second_announcement_fails_too(desk: Desk, sandbox: Sandbox, old: bytes) -> None:
+    sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$", times=1)
+    sandbox.faults.add(QUOTA, method="POST", path="transfer/Upload$", after=1)
+    result = desk.push("--existing", "overwrite")
+    assert result.counts("a") == (0, 0, 1)
+    error = result.finished("a")["x.svs"]["error"]
+    assert "quota" in error
+    assert "old slide was deleted" in error
+    assert arrived(sandbox) == {}
+    sandbox.faults.clear()
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "changed since"])
+def test_an_unfinished_overwrite_at_a_server_that_refuses_existing_names(
+    desk: Desk, sandbox: Sandbox, old: bytes, changed: bool
+) -> None:
+    killed_in_the_middle(desk, sandbox, "x.svs", "--existing", "overwrite")
+    if changed:
+        tree(desk.source, "x.svs", content=b"newest" * 1000)
+    else:
+        sandbox.forget_uploads()
+    sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$", times=1)
+    sandbox.clear_requests()
+    result = desk.push()
+    assert result.code == 0, result.stdout
+    assert deletions(sandbox) == 1
+    assert arrived(sandbox) == contents(desk.source)
+
+
+# Two sources
+
+
+@pytest.mark.parametrize("set_first", [True, False])
+def test_two_sources_do_not_overwrite_each_others_companions(
+    desk: Desk, sandbox: Sandbox, tmp_path: Path, set_first: bool
+) -> None:
+    write_ndpis(desk.source / "set.ndpis", names=["ch1.ndpi", "ch2.ndpi"])
+    lone = tree(tmp_path / "lone", "ch1.ndpi", content=b"II*\0" + os.urandom(7000))
+    first, second = (desk.source, lone) if set_first else (lone, desk.source)
+    for _ in range(2):
+        result = desk.push(str(second), source=first)
+        assert result.code == 1
+        problems = [event["path"] for event in result.events if event["event"] == "source_problem"]
+        assert problems == ["ch1.ndpi" if set_first else "set.ndpis"]
+        assert arrived(sandbox) == contents(first)
+
+
+def test_a_folder_given_twice_counts_once(desk: Desk, sandbox: Sandbox) -> None:
+    write_mirax(desk.source / "m.mrxs")
+    result = desk.push(f"{desk.source}{os.sep}")
+    assert (result.code, result.counts("a")) == (0, (1, 0, 0))
+    assert transfers(sandbox).count("transfer/Upload") == 1
+    assert len(files_sent(sandbox)) == len(contents(desk.source))
+
+
+# Slides of others
+
+
+def test_what_somebody_puts_where_nothing_of_ours_had_arrived(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "x.svs", content=b"ours" * 1000)
+    killed_in_the_middle(desk, sandbox, "x.svs")
+    tree(sandbox.data / "Slides" / "in", "x.svs", content=b"theirs")
+    result = desk.push()
+    assert (result.code, result.counts("a")) == (1, (0, 0, 1))
+    assert "another slide of this name" in result.finished("a")["x.svs"]["error"]
+    assert arrived(sandbox) == {"x.svs": b"theirs"}
+
+
+def test_an_overwrite_killed_before_any_byte_is_finished_unasked(desk: Desk, sandbox: Sandbox, old: bytes) -> None:
+    killed_in_the_middle(desk, sandbox, "x.svs", "--existing", "overwrite")
+    assert arrived(sandbox) == {"x.svs": old}
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)
+
+
+# What is not there as it should be
+
+
+def test_a_source_that_changed_and_kept_its_size(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "x.svs", content=b"PATIENT" * 100)
+    assert desk.push().code == 0
+    claims = in_journal(desk, "SELECT state, signature FROM slide")
+    stat = (desk.source / "x.svs").stat()
+    tree(desk.source, "x.svs", content=b"ANONYMS" * 100)
+    os.utime(desk.source / "x.svs", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+    for _ in range(2):
+        assert desk.push().counts("a") == (0, 1, 0)
+        assert in_journal(desk, "SELECT state, signature FROM slide") == claims
+    assert arrived(sandbox)["x.svs"] == b"PATIENT" * 100
+    assert desk.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+    assert desk.push("--existing", "overwrite").counts("a") == (0, 1, 0)
+
+
+@pytest.mark.parametrize("how", ["unreadable", "other sizes", "not complete"])
+def test_a_slide_that_is_not_there_as_it_should_be_is_sent_again_whole(desk: Desk, sandbox: Sandbox, how: str) -> None:
+    write_mirax(desk.source / "m.mrxs")
+    everything = sorted(contents(desk.source))
+    answers = {
+        "unreadable": ("GetImageInfo", Answer.refusal("cannot read it")),
+        "other sizes": ("GetFilenames", Answer(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
+        "not complete": (
+            r"transfer/Upload/\d+$",
+            Answer(200, json.dumps({"Files": [{"Path": name, "Complete": False} for name in everything]})),
+        ),
+    }
+    path, answer = answers[how]
+    sandbox.faults.add(answer, method="GET", path=path, times=1)
+    result = desk.push(patch=IMPATIENT)
+    assert (result.code, result.counts("a")) == (1, (0, 0, 1))
+    sandbox.clear_requests()
+    again = desk.push()
+    assert again.code == 0, again.stdout
+    assert sorted(files_sent(sandbox)) == everything
+    assert arrived(sandbox) == contents(desk.source)
+    assert desk.push().counts("a") == (0, 1, 0)

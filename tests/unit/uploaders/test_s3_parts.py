@@ -1,0 +1,167 @@
+"""Parts to S3: what their ETags prove, and what goes along with them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from pmarep.journal import Journal, Place
+from pmarep.pmacore import Announcement, Connection, ProtocolError, Refused, ServerError, TransferBroken, UploadStatus
+from pmarep.retry import Retry
+from pmarep.slides import Slide, SlideFile
+from pmarep.source import Source
+from pmarep.uploaders import AnnounceAgain, Clock, Digests, Link, Means, Sent, Shipment, Storage
+from pmarep.uploaders.s3 import S3Uploader
+from pmarep.uploaders.storage import Damaged
+
+CONTENT = bytes(range(256)) * 100
+HALF = len(CONTENT) // 2
+V4 = "http://s3.example/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abc&partNumber={}"
+V2 = "http://s3.example/b/k?AWSAccessKeyId=a&Expires=9999999999&Signature=abc&partNumber={}"
+NOT_THE_MD5 = "0" * 32
+
+Bucket = Callable[[httpx.Request], httpx.Response]
+Ship = Callable[..., Shipment]
+
+
+class FakeCore:
+    """A PMA.core that puts parts together, fails with `error`, and says whether it has the file."""
+
+    def __init__(self, error: Exception | None = None, complete: bool = False) -> None:
+        self._error = error
+        self._complete = complete
+        self.completed: list[tuple[str, str, list[tuple[int, str]]]] = []
+
+    async def complete_multipart(self, path: str, upload_id: str, parts: list[tuple[int, str]]) -> None:
+        self.completed.append((path, upload_id, parts))
+        if self._error is not None:
+            raise self._error
+
+    async def upload_status(self, _upload: int) -> UploadStatus:
+        return UploadStatus.read({"Files": [{"Path": "x.svs", "Complete": self._complete}]}, "x")
+
+
+@pytest.fixture
+async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
+    (tmp_path / "x.svs").write_bytes(CONTENT)
+    file = SlideFile("x.svs", len(CONTENT), (tmp_path / "x.svs").stat().st_mtime_ns)
+    slide = Slide("x.svs", "Aperio SVS", tmp_path, (file,))
+    journal, source, digests = Journal(tmp_path / "state"), Source("x", 2), Digests()
+    place = Place("http://pma.example/", "Slides/in/x.svs")
+
+    def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> Shipment:
+        http = httpx.AsyncClient(transport=httpx.MockTransport(bucket))
+        storage = Storage(Connection("http://pma.example/", "u"), allow_http=False, http=http)
+        link = Link(4, [], Retry(attempts=1), Clock())
+        means = Means(cast(Any, core or FakeCore()), storage, link, source, digests, journal)
+        answer: dict[str, Any] = {"Id": 1, "UploadType": 1, "Urls": [url.format(1)]}
+        if parts:
+            listed = [
+                {"PartNumber": 1, "Url": url.format(1), "RangeStart": 0, "RangeEnd": HALF - 1},
+                {"PartNumber": 2, "Url": url.format(2), "RangeStart": HALF, "RangeEnd": len(CONTENT) - 1},
+            ]
+            answer["MultipartFiles"] = [{"FilePath": "x.svs", "UploadId": "u", "Parts": listed}]
+        return Shipment(means, Announcement.read(answer, "x"), "Slides/in", slide, place, Sent())
+
+    await journal.sending(place, "sig", 1, "{}")
+    yield make
+    source.close()
+    digests.close()
+    journal.close()
+
+
+def answering(tag: str | None, **headers: str) -> Bucket:
+    """A bucket that answers with this ETag; None: with the right one."""
+
+    def bucket(request: httpx.Request) -> httpx.Response:
+        found = hashlib.md5(request.content).hexdigest() if tag is None else tag
+        return httpx.Response(200, headers={"ETag": f'"{found}"', **headers})
+
+    return bucket
+
+
+SSE = "x-amz-server-side-encryption"
+KMS = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": "arn:aws:kms:key"}
+ACCEPTED = [
+    (NOT_THE_MD5, KMS),
+    (NOT_THE_MD5, {SSE: "aws:kms:dsse"}),
+    (NOT_THE_MD5, {f"{SSE}-customer-algorithm": "AES256"}),
+    (NOT_THE_MD5, {SSE.title(): "aws:kms"}),
+    ("not-an-md5-at-all", {}),
+    (f"{NOT_THE_MD5}-2", {}),
+    (None, {}),
+    (None, {SSE: "AES256"}),
+]
+
+
+@pytest.mark.parametrize("parts", [True, False], ids=["multipart", "one PUT"])
+@pytest.mark.parametrize(("tag", "headers"), ACCEPTED)
+async def test_etags_that_prove_nothing_or_the_right_thing(
+    ship: Ship, tag: str | None, headers: dict[str, str], parts: bool
+) -> None:
+    core = FakeCore()
+    shipment = ship(answering(tag, **headers), core, parts=parts)
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert shipment.sent.bytes == len(CONTENT)
+    if parts:
+        expected = [hashlib.md5(half).hexdigest() if tag is None else tag for half in (CONTENT[:HALF], CONTENT[HALF:])]
+        assert core.completed == [("Slides/in/x.svs", "u", [(1, expected[0]), (2, expected[1])])]
+
+
+@pytest.mark.parametrize("headers", [{}, {SSE: "AES256"}], ids=["no header", "AES256"])
+@pytest.mark.parametrize("tag", [NOT_THE_MD5, "F" * 32])
+async def test_an_etag_that_is_another_md5(ship: Ship, tag: str, headers: dict[str, str]) -> None:
+    core = FakeCore()
+    shipment = ship(answering(tag, **headers), core)
+    with pytest.raises(Damaged):
+        await S3Uploader(shipment).send(shipment.slide.main)
+    assert shipment.sent.bytes == 0
+    assert core.completed == []
+
+
+async def test_no_etag_at_all(ship: Ship) -> None:
+    shipment = ship(lambda request: httpx.Response(200))
+    with pytest.raises(ProtocolError, match="ETag"):
+        await S3Uploader(shipment).send(shipment.slide.main)
+
+
+@pytest.mark.parametrize(("url", "goes_along"), [(V4, True), (V2, False)], ids=["Signature 4", "Signature 2"])
+async def test_content_md5_goes_only_where_the_signature_lets_it(ship: Ship, url: str, goes_along: bool) -> None:
+    seen: dict[str, str | None] = {}
+
+    def bucket(request: httpx.Request) -> httpx.Response:
+        seen[request.extensions["target"].decode()[-1]] = request.headers.get("content-md5")
+        return answering(None)(request)
+
+    shipment = ship(bucket, url=url)
+    await S3Uploader(shipment).send(shipment.slide.main)
+    halves = {"1": CONTENT[:HALF], "2": CONTENT[HALF:]}
+    md5 = {number: base64.b64encode(hashlib.md5(half).digest()).decode() for number, half in halves.items()}
+    assert seen == (md5 if goes_along else {"1": None, "2": None})
+
+
+@pytest.mark.parametrize("error", [Refused("no"), ServerError("HTTP status 500"), TransferBroken("silent")])
+async def test_parts_that_were_put_together_although_the_answer_was_a_failure(ship: Ship, error: Exception) -> None:
+    shipment = ship(answering(None), FakeCore(error, complete=True))
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert shipment.sent.bytes == len(CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (Refused("no such upload"), AnnounceAgain),
+        (ServerError("HTTP status 500"), ServerError),
+        (TransferBroken("silent"), TransferBroken),
+    ],
+)
+async def test_parts_that_were_not_put_together(ship: Ship, error: Exception, raised: type[Exception]) -> None:
+    shipment = ship(answering(None), FakeCore(error))
+    with pytest.raises(raised):
+        await S3Uploader(shipment).send(shipment.slide.main)
