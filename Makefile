@@ -6,13 +6,15 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
+# Of `make demo`: filesystem, s3 or azure.
+KIND := filesystem
 READY := $(VENV)/.ready
 AZURITE := .node/.ready
 
 .PHONY: demo test check clean
 
-demo: $(READY)
-	@$(BIN)/pmarep demo
+demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
+	@$(BIN)/pmarep demo --kind $(KIND)
 
 test: check $(AZURITE)
 	$(BIN)/python -m pytest -n 2
@@ -29,12 +31,12 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
-# The tests of Azure root-directories need Azurite. Where it cannot be had they are skipped, so this never fails.
+# Azure root-directories need Azurite. Where it cannot be had, tests are skipped and say so: this never fails.
 $(AZURITE):
-	@if ! command -v npm >/dev/null 2>&1; then echo "npm is not here: tests that need Azurite will be skipped"; \
+	@if ! command -v npm >/dev/null 2>&1; then echo "npm is not here, so Azurite is not set up"; \
 	elif echo "Setting up .node (once; takes half a minute) ..." && mkdir -p .node && npm install --silent --no-audit \
 		--no-fund --no-save --no-package-lock --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix .node azurite@3; \
-	then touch $@; else echo "npm could not install Azurite: tests that need it will be skipped"; fi
+	then touch $@; else echo "npm could not install Azurite"; fi
 
 clean:
 	rm -rf .node $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

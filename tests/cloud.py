@@ -12,8 +12,8 @@ def test_it(cloud_sandbox: StartCloud) -> None:
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
-import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -24,11 +24,11 @@ import boto3
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
-from emulators import ACCOUNT, KEY
 
 from pmarep.sandbox import AzureBackend, AzureGate, Faults, Gateway, S3Backend, S3Gate, Sandbox, Settings, UrlTimes
 from pmarep.sandbox.gates import Gate
 from pmarep.sandbox.gateway import StorageRequest
+from pmarep.sandbox.storehouses import new_bucket, new_container
 
 MIB = 1024**2
 KINDS = ["Cloud", "Blobs"]
@@ -111,21 +111,13 @@ class S3Side(Side):
 
     def __init__(self, moto: str) -> None:
         super().__init__(moto)
-        self.bucket = f"bucket-{secrets.token_hex(6)}"
-        self._keys = {"aws_access_key_id": "AKIAPMAREPTEST", "aws_secret_access_key": secrets.token_urlsafe(20)}
-        self._moto = moto
-        self.client: Any = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", **self._keys)
-        self.client.create_bucket(Bucket=self.bucket)
+        made = self._made = new_bucket(moto, self.url)
+        self.bucket = made.bucket
+        keys = {"aws_access_key_id": made.access_key, "aws_secret_access_key": made.secret_key}
+        self.client: Any = boto3.client("s3", endpoint_url=moto, region_name=made.region, **keys)
 
     def backend(self, **options: Any) -> S3Backend:
-        return S3Backend(
-            self.bucket,
-            self._keys["aws_access_key_id"],
-            self._keys["aws_secret_access_key"],
-            endpoint=self._moto,
-            signed_for=self.url,
-            **options,
-        )
+        return dataclasses.replace(self._made, **options)
 
     def clear(self) -> None:
         bucket = {"Bucket": self.bucket}
@@ -159,13 +151,13 @@ class AzureSide(Side):
 
     def __init__(self, azurite: str) -> None:
         super().__init__(azurite.rpartition("/")[0])
-        self.container = f"container-{secrets.token_hex(6)}"
-        self._azurite = azurite
-        service = BlobServiceClient(azurite, {"account_name": ACCOUNT, "account_key": KEY})
-        self.client = service.create_container(self.container)
+        made = self._made = new_container(azurite, self.url)
+        self.container = made.container
+        service = BlobServiceClient(azurite, {"account_name": made.account, "account_key": made.key})
+        self.client = service.get_container_client(self.container)
 
     def backend(self, **options: Any) -> AzureBackend:
-        return AzureBackend(self.container, ACCOUNT, KEY, self._azurite, signed_for=f"{self.url}/{ACCOUNT}", **options)
+        return dataclasses.replace(self._made, **options)
 
     def clear(self) -> None:
         with suppress(ResourceNotFoundError):  # a test took it away

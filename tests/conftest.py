@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from cloud import Clouds, StartCloud
-from emulators import NoEmulator, azurite, moto
 
 from pmarep.sandbox import Sandbox, Settings
+from pmarep.sandbox.emulators import NoEmulator, azurite, moto
+
+SMALLEST_PART = 64 * 1024
+"""Bytes. S3 itself wants 5 MiB of all parts but the last; moto lets us say."""
 
 USER = "seeder"
 PASSWORD = "s3cret&+%ü"
@@ -48,7 +51,7 @@ def sandbox(start_sandbox: StartSandbox) -> Sandbox:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """moto's S3 server, one for all tests of a worker."""
-    with moto() as url:
+    with moto(smallest_part=SMALLEST_PART) as url:
         yield url
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from cloud import CloudSandbox, StartCloud
-from emulators import ACCOUNT, KEY
+
+from pmarep.sandbox.emulators import ACCOUNT, KEY
 
 PMAREP = [sys.executable, "-m", "pmarep", "sandbox", "--port", "0"]
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from pmarep.cli.app import app
-from pmarep.sandbox import Answer, Corrupt
+from pmarep.errors import PmarepError
+from pmarep.sandbox import Answer, Corrupt, emulators
 from pmarep.sandbox import stage as stage_module
+from pmarep.sandbox.emulators import NoEmulator, azurite
 from pmarep.sandbox.stage import Stage
 
 # The command, with smaller slides on slower lines.
@@ -24,15 +29,18 @@ import sys
 from pmarep.cli import main
 from pmarep.sandbox import stage
 stage.SIDE, stage.RATES = 768, {"tokyo": 5e6, "saopaulo": 4e6}
-sys.argv = ["pmarep", "demo"]
+sys.argv = ["pmarep", "demo", *sys.argv[1:]]
 main()
 """
 
-_WITHOUT_EXTRA = """
+# The same slides as a person gets, on faster lines.
+_CLOUD = _QUICK.replace('768, {"tokyo": 5e6, "saopaulo": 4e6}', '2048, {"tokyo": 60e6, "saopaulo": 40e6}')
+
+_WITHOUT = """
 import sys
 from pmarep.cli import main
-sys.modules["tifffile"] = None
-sys.argv = ["pmarep", "demo"]
+sys.modules[sys.argv[1]] = None
+sys.argv = ["pmarep", "demo", *sys.argv[2:]]
 main()
 """
 
@@ -62,12 +70,19 @@ class Home:
     def start(self, *command: str, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=self.environ | environ, encoding="utf-8",
+            env=self.environ | environ, encoding="utf-8", process_group=0,
         )  # fmt: skip
 
     @property
     def left(self) -> list[Path]:
-        return [*self.temporary.iterdir(), *self.folder.iterdir()]
+        """Files, and the processes that are still there."""
+        return [*self.temporary.iterdir(), *self.folder.iterdir(), *self._processes()]
+
+    def _processes(self) -> Iterator[Path]:
+        for process in Path("/proc").glob("[0-9]*"):  # none but on Linux
+            with suppress(OSError):  # it has just ended, or is somebody else's
+                if f"HOME={self.folder}\0".encode() in (process / "environ").read_bytes():
+                    yield process
 
 
 @pytest.fixture
@@ -92,6 +107,32 @@ def test_it_shows_that_all_slides_are_at_both_sites(home: Home) -> None:
         assert "  teaching/renal/kidney [PAS].tif " in listing
     assert "All 6 slides are at both sites, byte-identical." in output
     assert "  pmarep push FOLDER" in output.rpartition("The real thing:")[2]
+    assert home.left == []
+
+
+@pytest.fixture(params=["s3", "azure"])
+def cloud(request: pytest.FixtureRequest) -> str:
+    if request.param == "azure":
+        request.getfixturevalue("azurite_url")  # skips where there is none
+    return str(request.param)
+
+
+def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
+    process = home.start("-c", _CLOUD, "--kind", cloud, HTTP_PROXY="http://127.0.0.1:9")
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, ""), output
+    # Four slides of 12.8 MiB and one of 12, in parts of 5 MiB or blocks of 8.
+    pieces = {"s3": "parts: 15 to tokyo, 15 to saopaulo", "azure": "blocks: 10 to tokyo, 10 to saopaulo"}
+    assert f"\nLarger files went in {pieces[cloud]}\n" in output
+    assert output.count("  identical\n") == 12
+    assert "All 6 slides are at both sites, byte-identical." in output
+    assert home.left == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("after", ["Made-up", ": sent ", "What the servers"])
+def test_interrupted_it_leaves_nothing_of_an_emulator(home: Home, cloud: str, after: str) -> None:
+    interrupt(home.start("-c", _QUICK, "--kind", cloud), after, signal.SIGINT, 1)
     assert home.left == []
 
 
@@ -139,34 +180,68 @@ def _read_all(terminal: int) -> str:
     ],
 )
 def test_interrupted_it_leaves_nothing(home: Home, after: str, number: signal.Signals, times: int) -> None:
-    process = home.start("-c", _QUICK)
+    interrupt(home.start("-c", _QUICK), after, number, times)
+    assert home.left == []
+
+
+def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals, times: int) -> None:
+    """As a terminal does it: the whole process group gets the signal."""
     assert process.stdout is not None
     for line in process.stdout:
         if after in line:
             break
     for _ in range(times):
-        process.send_signal(number)
+        os.killpg(process.pid, number)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130, output + errors
     assert "identical" not in output
     assert "next run" not in output
     assert errors == "pmarep: interrupted; the servers are stopped and the folder is removed\n"
-    assert home.left == []
 
 
-def test_a_missing_extra_is_one_line(home: Home) -> None:
-    process = home.start("-c", _WITHOUT_EXTRA)
+@pytest.mark.parametrize(
+    ("missing", "kind", "line"),
+    [
+        ("tifffile", "filesystem", "the demo needs tifffile; install it with: pip install 'pmarep[sandbox]'"),
+        ("boto3", "filesystem", "the demo needs boto3; install it with: pip install 'pmarep[sandbox]'"),
+        ("moto", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
+        ("flask", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
+    ],
+)
+def test_what_is_not_installed_is_one_line(home: Home, missing: str, kind: str, line: str) -> None:
+    process = home.start("-c", _WITHOUT, missing, "--kind", kind)
     output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output) == (1, "")
-    assert errors == "pmarep: the demo needs tifffile; install it with: pip install 'pmarep[sandbox]'\n"
+    assert (process.returncode, output, errors) == (1, "", f"pmarep: {line}\n")
     assert home.left == []
+
+
+def test_azurite_is_looked_for_where_npm_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulators, "__file__", str(tmp_path / "site-packages" / "pmarep" / "sandbox" / "emulators.py"))
+    monkeypatch.chdir(tmp_path)
+    programs: dict[str, str] = {}
+    monkeypatch.setattr(shutil, "which", programs.get)
+    assert reason_for_none().startswith("Azurite needs Node.js")
+    programs["node"] = sys.executable  # it will do for a script of one line
+    assert reason_for_none() == "Azurite is not installed; get it with: make demo KIND=azure, or: npm install azurite"
+    for folder in (tmp_path, tmp_path / ".node"):
+        script = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+        script.parent.mkdir(parents=True)
+        script.write_text(f"print('{folder.name} is broken')")
+        with pytest.raises(PmarepError, match=rf"Azurite did not start \({folder.name} is broken\); "), azurite():
+            pass
+
+
+def reason_for_none() -> str:
+    with pytest.raises(NoEmulator) as caught, azurite():
+        pass
+    return str(caught.value)
 
 
 class _Small(Stage):
     """The stage with small slides, no slow lines, and something wrong with São Paulo."""
 
-    def __init__(self) -> None:
-        super().__init__(side=300, rates={"tokyo": None, "saopaulo": None})
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind, side=300, rates={"tokyo": None, "saopaulo": None})
 
     def start_servers(self) -> None:
         super().start_servers()

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from pmarep.pmacore import PmaCore, PmaCoreError, Refused, RemoteFile
-from pmarep.pmacore.errors import from_transport
 from pmarep.pmacore.http import Request
+from pmarep.pmacore.transport import from_transport
 from pmarep.slides import Slide
 
 IDENTICAL = "identical"

@@ -60,12 +60,18 @@ class Gateway:
         self._listener = listen("127.0.0.1", 0)
         host, port = self._listener.getsockname()
         self.url = f"http://{host}:{port}"
+        self._app: _App | None = None
         self._serving: Serving | None = None
 
     def start(self, gate: Gate) -> Self:
-        app = _App(self._target, gate, self.faults, self._log, self._rate)
+        app = self._app = _App(self._target, gate, self.faults, self._log, self._rate)
         self._serving = Serving(app, self._listener, "gateway", app.close).start()
         return self
+
+    def lift_limit(self) -> None:
+        """Requests that come from now on are not slowed down."""
+        if self._app is not None:
+            self._app.pacer = None
 
     def ask_to_stop(self) -> None:
         self.faults.clear()
@@ -105,7 +111,7 @@ class _App:
         self._gate = gate
         self._faults = faults
         self._log = log
-        self._pacer = Pacer(rate) if rate else None
+        self.pacer = Pacer(rate) if rate else None
         self._http: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -115,7 +121,7 @@ class _App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = _head(scope)
         path = self._gate.label(head)
-        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self._pacer)
+        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self.pacer)
         with self._log.running():
             try:
                 await self._run(exchange, head)

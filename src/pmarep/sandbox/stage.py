@@ -17,6 +17,7 @@ from pmarep.errors import PmarepError
 from .samples import write_mirax, write_pyramidal_tiff, write_svs
 from .server import Sandbox
 from .settings import Settings
+from .storehouses import STOREHOUSES
 
 USER = "demo"
 TARGET = "Slides/incoming"
@@ -31,12 +32,12 @@ RATES: dict[str, float | None] = {"tokyo": 14e6, "saopaulo": 8e6}
 
 
 class Stage:
-    """Nothing outside its folder is written, and nothing is left when it closes.
+    """Nothing outside its folder is written, and nothing is left when it closes. `kind`: one of STOREHOUSES."""
 
-    What belongs to a storage kind is in `_settings` alone.
-    """
-
-    def __init__(self, *, side: int | None = None, rates: dict[str, float | None] | None = None) -> None:
+    def __init__(
+        self, kind: str = "filesystem", *, side: int | None = None, rates: dict[str, float | None] | None = None
+    ) -> None:
+        self._kind = kind
         self._side = side or SIDE
         self._rates = RATES if rates is None else rates
         self._closing = ExitStack()
@@ -44,10 +45,16 @@ class Stage:
         self.sandboxes: dict[str, Sandbox] = {}
 
     def __enter__(self) -> Self:
-        try:
-            self.folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="pmarep-demo-")))
-        except OSError as error:
-            raise PmarepError(f"no temporary folder can be made ({error.strerror}); set TMPDIR to a place") from None
+        with ExitStack() as closing:
+            try:
+                self.folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="pmarep-demo-")))
+            except OSError as error:
+                raise PmarepError(
+                    f"no temporary folder can be made ({error.strerror}); set TMPDIR to a place"
+                ) from None
+            # An emulator that is not installed is noticed here, before anything begins.
+            self.storehouse = closing.enter_context(STOREHOUSES[self._kind](self.folder))
+            self._closing = closing.pop_all()
         return self
 
     def __exit__(
@@ -55,6 +62,7 @@ class Stage:
     ) -> None:
         for sandbox in self.sandboxes.values():
             sandbox.ask_to_stop()
+        self.storehouse.ask_to_stop()
         self._closing.close()
 
     @property
@@ -117,16 +125,18 @@ class Stage:
         self.book.write_text("\n".join(tables), encoding="utf-8")
 
     def _settings(self, name: str) -> Settings:
+        root = TARGET.partition("/")[0]
         return Settings(
             data=self.folder / name,
             user=USER,
             password=self._passwords[name],
-            roots=(TARGET.partition("/")[0],),
-            rate=self._rates[name],
+            roots=(root,),
+            **self.storehouse.settings(name, root, self._rates[name]),
         )
 
     def lift_limits(self) -> None:
-        """Restart the servers without their slowness: sessions end, what is on disk stays."""
+        """Restart the servers without their slowness: sessions end, what is stored stays."""
+        self.storehouse.lift_limits()
         for sandbox in self.sandboxes.values():
             sandbox.ask_to_stop()
         for sandbox in self.sandboxes.values():

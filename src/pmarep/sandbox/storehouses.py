@@ -1,0 +1,148 @@
+"""Where the demo's servers keep their slides: all that belongs to a storage kind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from azure.storage.blob import BlobServiceClient
+
+from . import emulators
+from .backends import MIB, AzureBackend, Backend, S3Backend, UrlTimes
+from .gates import AzureGate, Gate, S3Gate
+from .gateway import Gateway
+
+PART_SIZE = 5 * MIB
+"""Of S3's parts: the smallest that S3 takes, so that slides of 13 MB have several."""
+
+
+class Storehouse:
+    """On disk, in the servers' own data folders; the other kinds are subclasses. To be closed after the servers."""
+
+    place = ""
+    """What the demo says of it at the beginning."""
+    piece = ""
+    """What larger files come in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def settings(self, _site: str, _root: str, rate: float | None) -> dict[str, Any]:
+        """What a server has to be told for its root-directory to lie here, and for files to come at `rate`."""
+        return {"rate": rate}
+
+    def lift_limits(self) -> None:
+        """Be fast from now on; the servers themselves are told otherwise."""
+
+    def ask_to_stop(self) -> None:
+        """Begin to close, without waiting."""
+
+    def pieces(self) -> dict[str, int]:
+        """How many of them the storage of each site has taken; empty where files come whole."""
+        return {}
+
+
+class _Cloud(Storehouse):
+    """One emulator, and before it a gateway for each site, with the slowness of the site."""
+
+    def _emulator(self) -> AbstractContextManager[str]:
+        raise NotImplementedError
+
+    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
+        """Make a bucket or container."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._gateways: dict[str, Gateway] = {}
+        self._closing = ExitStack()
+        self._url = self._closing.enter_context(self._emulator())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ask_to_stop()
+        self._closing.close()
+
+    def settings(self, site: str, root: str, rate: float | None) -> dict[str, Any]:
+        gateway = self._gateways[site] = Gateway(self._url.removesuffix("/" + emulators.ACCOUNT), rate=rate)
+        self._closing.callback(gateway.stop)
+        times = UrlTimes()
+        backend, gate = self._open(self._url, gateway.url, times)
+        gateway.start(gate)
+        return {"cloud": {root: backend}, "url_times": times}
+
+    def lift_limits(self) -> None:
+        for gateway in self._gateways.values():
+            gateway.lift_limit()
+
+    def ask_to_stop(self) -> None:
+        for gateway in self._gateways.values():
+            gateway.ask_to_stop()
+
+    def pieces(self) -> dict[str, int]:
+        return {
+            site: sum(
+                request.method == "PUT" and 200 <= request.status < 300 and request.part not in ("", "blocklist")
+                for request in gateway.requests
+            )
+            for site, gateway in self._gateways.items()
+        }
+
+
+class _S3(_Cloud):
+    place = "Their root-directories are buckets of moto's S3 server."
+    piece = "parts"
+
+    def _emulator(self) -> AbstractContextManager[str]:
+        return emulators.moto(folder=self.folder)
+
+    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
+        backend = new_bucket(emulator, gateway, part_size=PART_SIZE)
+        return backend, S3Gate(backend, times)
+
+
+class _Azure(_Cloud):
+    place = "Their root-directories are containers of Azurite, Azure's emulator."
+    piece = "blocks"
+
+    def _emulator(self) -> AbstractContextManager[str]:
+        return emulators.azurite(folder=self.folder)
+
+    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
+        backend = new_container(emulator, gateway)
+        return backend, AzureGate(backend, times)
+
+
+STOREHOUSES: dict[str, Callable[[Path], Storehouse]] = {"filesystem": Storehouse, "s3": _S3, "azure": _Azure}
+"""By kind. Files of a storehouse itself lie in the given folder."""
+
+
+def new_bucket(moto: str, gateway: str, **options: Any) -> S3Backend:
+    """With a key of its own; `options` are those of S3Backend."""
+    bucket, access, secret = f"bucket-{secrets.token_hex(6)}", "AKIAPMAREPTEST", secrets.token_urlsafe(20)
+    client: Any = boto3.client(
+        "s3", endpoint_url=moto, region_name="us-east-1", aws_access_key_id=access, aws_secret_access_key=secret
+    )
+    client.create_bucket(Bucket=bucket)
+    return S3Backend(bucket, access, secret, moto, signed_for=gateway, **options)
+
+
+def new_container(azurite: str, gateway: str, **options: Any) -> AzureBackend:
+    """`options` are those of AzureBackend."""
+    account, key, container = emulators.ACCOUNT, emulators.KEY, f"container-{secrets.token_hex(6)}"
+    BlobServiceClient(azurite, {"account_name": account, "account_key": key}).create_container(container)
+    return AzureBackend(container, account, key, azurite, signed_for=f"{gateway}/{account}", **options)
