@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections import defaultdict
 
 from ..pmacore import PmaCore, PmaCoreError, Refused
+from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..slides.names import windows_key
 from ..uploaders import Clock
@@ -37,12 +37,7 @@ class Remote:
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
         if windows_key(root) not in map(windows_key, roots):
-            near = difflib.get_close_matches(root, roots, 3, 0.5) or sorted(roots)[:5]
-            known = ", ".join(near) or "none at all"
-            raise TargetMissing(
-                f"there is no root-directory {root!r} that this user sees (there is: {known})",
-                "check the target of this site",
-            )
+            raise TargetMissing(no_root_directory(self._core.url, root, roots))
 
     async def exists(self, folder: str) -> bool:
         parent, _, name = folder.rpartition("/")

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..pmacore import Connection, PmaCore
 from ..retry import Retry
 from ..sites import Site
+from ..sites.network import connection_of
 
 
 class Passwords(Protocol):
@@ -16,10 +17,6 @@ class Passwords(Protocol):
 
     def password_for(self, site: Site) -> str:
         """Raises CredentialsError."""
-
-
-def connection_of(site: Site) -> Connection:
-    return Connection(url=site.url, username=site.username, ca_bundle=site.ca_bundle)
 
 
 class Sessions:

@@ -24,6 +24,7 @@ from ..events import (
 from ..journal import Journal, JournalError
 from ..pmacore import PmaCore, PmaCoreError
 from ..sites import Site
+from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
 from ..uploaders import Clock, Digests, Link, Means, Sent, Storage, together
@@ -31,7 +32,6 @@ from .catalogue import Catalogue, Cursor
 from .decide import Action, Decision, Destination, decide, destination
 from .options import Options
 from .remote import Remote
-from .sessions import connection_of
 from .shipping import Shipper
 
 log = logging.getLogger(__name__)

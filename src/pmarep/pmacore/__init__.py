@@ -3,11 +3,14 @@
 from .client import PmaCore
 from .connection import Connection
 from .errors import (
+    CertificateRefused,
     CredentialsRefused,
     NotFound,
     PermissionDenied,
     PmaCoreError,
     ProtocolError,
+    ProxyRefused,
+    Redirected,
     Refused,
     ServerError,
     TlsError,
@@ -18,6 +21,7 @@ from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, S
 
 __all__ = [
     "Announcement",
+    "CertificateRefused",
     "Connection",
     "CredentialsRefused",
     "FileToSend",
@@ -28,6 +32,8 @@ __all__ = [
     "PmaCore",
     "PmaCoreError",
     "ProtocolError",
+    "ProxyRefused",
+    "Redirected",
     "Refused",
     "RemoteFile",
     "ServerError",

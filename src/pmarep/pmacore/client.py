@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from .connection import Connection
+from .diagnose import VERSION, diagnosed
 from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
@@ -36,7 +37,7 @@ class PmaCore:
     Logs in when first needed; when a session has ended, logs in again and repeats the call once. `password` is asked
     only then. `patience` runs each call and may repeat it.
     As a context manager it logs out at the end, since sessions can count against a licence.
-    Every method raises PmaCoreError.
+    Every method raises PmaCoreError, the first one also ConfigError.
     """
 
     def __init__(
@@ -51,12 +52,21 @@ class PmaCore:
         self.url = connection.url
         self._username = connection.username
         self._password = password
-        self._http = http or connection.http()
+        self._connection = connection
+        self._client = http
+        self._may_look_further = http is None
         self._patience = patience
         self._session: str | None = None
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
+
+    @property
+    def _http(self) -> httpx.AsyncClient:
+        """Made with the first request: a ca_bundle that is none concerns this server only. Raises ConfigError."""
+        if self._client is None:
+            self._client = self._connection.http()
+        return self._client
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,15 +86,24 @@ class PmaCore:
         except (PmaCoreError, TimeoutError) as error:
             log.info("%s: could not log out: %s", self.url, error or "no answer in time")
         finally:
-            await self._http.aclose()
+            if self._client is not None:
+                await self._client.aclose()
 
     # Sessions
 
     async def version(self) -> str:
-        """The server's version, such as `3.0.3.2222`; needs no session."""
-        answer = await self._ask(Request("GET", "api/json/GetVersionInfo"))
-        if not isinstance(answer, str):
-            raise ProtocolError(f"{self.url} does not tell a PMA.core's version", "is the path of its url right?")
+        """The server's version, such as `3.0.3.2222`; needs no session.
+
+        The first thing that anybody asks, so what fails here is looked into: the error says more than elsewhere.
+        """
+        try:
+            answer = await self._ask(VERSION)
+            if not isinstance(answer, str):
+                raise ProtocolError(f"{self.url} does not tell a PMA.core's version", "is the path of its url right?")
+        except PmaCoreError as error:
+            if not self._may_look_further:
+                raise
+            raise await diagnosed(self._connection, error) from None
         return answer
 
     async def login(self) -> None:
@@ -126,7 +145,7 @@ class PmaCore:
     def _not_let_in(self, words: str) -> CredentialsRefused:
         self._turned_away = CredentialsRefused(
             f"{self.url} does not let {self._username} in ({one_line(words, self._secrets)})",
-            "check the user name and set the password again (pmarep sites login)",
+            "check user name and password (pmarep sites login), or ask the server's administrator",
         )
         return self._turned_away
 
@@ -147,7 +166,7 @@ class PmaCore:
 
     async def _ask(self, request: Request) -> Any:
         async def once() -> Any:
-            return await ask(self._http, self.url, request, self._secrets)
+            return await ask(self._http, self._connection, request, self._secrets)
 
         # A request with slide bytes is repeated by those who count the bytes.
         return await (once() if self._patience is None or request.body is not None else self._patience(once))

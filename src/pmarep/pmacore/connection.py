@@ -5,28 +5,65 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from ..errors import ConfigError
+
+CONNECT_TIMEOUT = 15.0
+TIMEOUT = 60.0
+DIRECT = "none"
+"""The proxy of a site that is reached without one, whatever the environment says."""
+
+# A server may store a 4 GiB file away before it answers, so the answer to an upload may take longer than silence may.
+UPLOAD_PATIENCE = 10
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A server and the user who talks to it. Sites with equal connections share one session.
+    """A server, the user who talks to it, and the way there. Sites with equal connections share one session.
 
     `url` is the base URL with one trailing slash and perhaps a path (`https://host/core/`). `ca_bundle` is a PEM file
-    that is trusted instead of the system's store.
+    that is trusted instead of the system's store. `client_cert` is a PEM file with certificate and key, or one of each;
+    only PMA.core gets to see it. `proxy` is a URL, `none`, or None for what the environment says. `connect_timeout` and
+    `timeout` (of silence within a request) are in seconds.
     """
 
     url: str
     username: str
     ca_bundle: Path | None = None
+    client_cert: tuple[Path, ...] | None = None
+    proxy: str | None = None
+    verify_tls: bool = True
+    connect_timeout: float = CONNECT_TIMEOUT
+    timeout: float = TIMEOUT
 
     def ssl_context(self) -> ssl.SSLContext:
-        """The system's trust store, since hospitals run their own CAs, or the bundle. Raises ConfigError."""
+        """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
+        context = self._trust()
+        if self.client_cert:
+            # Without a password given, OpenSSL would ask for one at the terminal.
+            try:
+                context.load_cert_chain(*map(str, self.client_cert), password=lambda: "-")  # type: ignore[misc]
+            except (OSError, ssl.SSLError, ValueError) as error:
+                files = ", ".join(map(str, self.client_cert))
+                raise ConfigError(
+                    f"cannot read the client_cert {files} ({_reason(error)}); it has to be PEM: certificate and key in "
+                    "one file, or [certificate, key], the key without a password"
+                ) from None
+        return context
+
+    def _trust(self) -> ssl.SSLContext:
+        """The system's trust store, since hospitals run their own CAs, or the bundle."""
+        if not self.verify_tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
         if self.ca_bundle is None:
             import truststore
 
@@ -35,7 +72,7 @@ class Connection:
             return ssl.create_default_context(cafile=str(self.ca_bundle))
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
-                f"cannot read the ca_bundle {self.ca_bundle} ({error}); it has to be a PEM file"
+                f"cannot read the ca_bundle {self.ca_bundle} ({_reason(error)}); it has to be a PEM file"
             ) from None
 
     def storage_http(self) -> httpx.AsyncClient:
@@ -43,23 +80,41 @@ class Connection:
 
         They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
         """
-        context = self.ssl_context()
-        if self.ca_bundle is not None:
+        context = self._trust()
+        if self.ca_bundle is not None and self.verify_tls:
             context.load_default_certs()
+        return self._client(context, {"User-Agent": "pmarep"}, self.timeout * UPLOAD_PATIENCE)
+
+    def http(self, context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+        """A client that follows no redirects and waits without a total limit, since slides are long."""
+        verify = context or (self.ssl_context() if self.url.startswith("https:") else False)
+        return self._client(verify, {"User-Agent": "pmarep", "Accept": "application/json"}, self.timeout)
+
+    def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str], read: float) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            verify=context,
+            verify=verify,
             follow_redirects=False,
-            headers={"User-Agent": "pmarep"},
-            timeout=httpx.Timeout(60.0, connect=15.0, read=600.0, pool=None),
+            headers=headers,
+            timeout=httpx.Timeout(self.timeout, connect=self.connect_timeout, read=read, pool=None),
             limits=_LIMITS,
+            proxy=None if self.proxy in (None, DIRECT) else self.proxy,
+            trust_env=self.proxy is None,
         )
 
-    def http(self) -> httpx.AsyncClient:
-        """A client that follows no redirects and waits without a total limit, since slides are long."""
-        return httpx.AsyncClient(
-            verify=self.ssl_context() if self.url.startswith("https:") else False,
-            follow_redirects=False,
-            headers={"User-Agent": "pmarep", "Accept": "application/json"},
-            timeout=httpx.Timeout(60.0, connect=15.0, pool=None),
-            limits=_LIMITS,
-        )
+    def proxy_to(self, url: str) -> str | None:
+        """The proxy on the way to `url`, without a password, for error messages: httpx finds it by itself."""
+        if self.proxy is not None:
+            return None if self.proxy == DIRECT else self.proxy
+        parts, proxies = urlsplit(url), getproxies()
+        found = proxies.get(parts.scheme) or proxies.get("all")
+        if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        proxy = urlsplit(found if "://" in found else f"http://{found}")
+        return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's texts hold its own source lines; a file that is no PEM has no words at all."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "no PEM").replace("_", " ").lower()
+    return getattr(error, "strerror", None) or "no PEM"

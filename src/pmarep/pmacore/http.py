@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from .errors import (
-    NotFound,
-    PermissionDenied,
-    PmaCoreError,
-    ProtocolError,
-    Refused,
-    ServerError,
-    from_transport,
-)
+from .connection import UPLOAD_PATIENCE, Connection
+from .errors import NotFound, PermissionDenied, PmaCoreError, ProtocolError, Redirected, Refused, ServerError
 from .redact import one_line
+from .transport import FAILURES, from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that we are ready to hold: a listing of some 500,000 slides."""
-
-# Long uploads: a server may store a 4 GiB file away before it answers.
-UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=15.0, read=600.0, pool=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +47,9 @@ class Request:
         return f"{base}{self.path}?{query}" if query else base + self.path
 
 
-async def ask(client: httpx.AsyncClient, base: str, request: Request, secrets: Iterable[str]) -> Any:
+async def ask(client: httpx.AsyncClient, connection: Connection, request: Request, secrets: Iterable[str] = ()) -> Any:
     """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message."""
+    base = connection.url
     options: dict[str, Any] = {}
     if request.json is not None:
         options["json"] = request.json
@@ -66,13 +60,21 @@ async def ask(client: httpx.AsyncClient, base: str, request: Request, secrets: I
             "Content-Type": request.body.content_type,
         }
     if request.slow or request.body is not None:
-        options["timeout"] = UPLOAD_TIMEOUT
+        options["timeout"] = _patient(client.timeout)
     try:
         async with client.stream(request.method, request.url(base), **options) as response:
             content = await _read(response, base)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise from_transport(error, base) from None
+    except FAILURES as error:
+        certified = connection.client_cert is not None
+        raise from_transport(error, base, connection.proxy_to(base), certified) from None
+    if response.status_code == 407:  # over plain http, a proxy answers as if it were the server
+        raise proxy_refused("407", base, connection.proxy_to(base))
     return _understand(response, content, _Place(base, request, tuple(secrets)))
+
+
+def _patient(usual: httpx.Timeout) -> httpx.Timeout:
+    read = None if usual.read is None else usual.read * UPLOAD_PATIENCE
+    return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=None)
 
 
 async def _read(response: httpx.Response, base: str) -> bytes:
@@ -102,8 +104,9 @@ class _Place:
 def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
     status = response.status_code
     if response.is_redirect:
-        to = one_line(response.headers.get("location", ""), place.secrets)
-        raise ProtocolError(f"{place.base} redirects to {to}", "use the address it redirects to as url")
+        location = response.headers.get("location", "")
+        to = one_line(location, place.secrets)
+        raise Redirected(f"{place.base} redirects to {to}", "use the address it redirects to as url", location)
     try:
         answer = json.loads(content) if content.strip() else None
     except (ValueError, RecursionError):
@@ -112,13 +115,23 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         answer = answer["d"]
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
-        raise _error(status, refusal, place, _retry_is_useful(status))
+        title = _titled(content, place) if refusal is None else ""
+        raise _error(status, refusal, title, place)
     if isinstance(answer, bytes) and not place.request.any_answer:
         raise ProtocolError(
-            f"{place.base} answers {place.method} with something that is no JSON",
+            f"{place.base} answers {place.method} with something that is no JSON{_titled(answer, place)}",
             "is this the address of a PMA.core? It may need a path such as /core/",
         )
     return answer
+
+
+def _titled(page: bytes, place: _Place) -> str:
+    """`: a web page ("Welcome to nginx!")`, which tells most people who it is that answers."""
+    text = page[:20_000].decode("utf-8", "replace")
+    if not re.search(r"<html|<!doctype html", text, re.IGNORECASE):
+        return ""
+    title = re.search(r"<title[^>]*>([^<]{1,500})", text, re.IGNORECASE)
+    return f': a web page ("{one_line(unescape(title[1]), place.secrets, 100)}")' if title else ": a web page"
 
 
 def _refusal(answer: Any) -> str | None:
@@ -136,8 +149,8 @@ def _retry_is_useful(status: int) -> bool:
     return status in (408, 429) or (status >= 500 and status not in (501, 505, 507))
 
 
-def _error(status: int, refusal: str | None, place: _Place, transient: bool) -> PmaCoreError:
-    words = place.says(refusal) if refusal else f"HTTP status {status}"
+def _error(status: int, refusal: str | None, title: str, place: _Place) -> PmaCoreError:
+    words = place.says(refusal) if refusal else f"HTTP status {status}{title}"
     if status in (401, 403):
         return PermissionDenied(f"{place.method} is not permitted: {words}", "check the rights of this user")
     if status == 413:
@@ -152,6 +165,6 @@ def _error(status: int, refusal: str | None, place: _Place, transient: bool) -> 
                 "is this the address of a PMA.core? It may need a path such as /core/",
             )
         return NotFound(f"{place.method}: {words}")
-    if transient and not (refusal and status == 500 and place.request.path.startswith("api/json/")):
+    if _retry_is_useful(status) and not (refusal and status == 500 and place.request.path.startswith("api/json/")):
         return ServerError(f"the server failed at {place.method}: {words}")
     return Refused(f"{place.method} was refused: {words}")

@@ -9,27 +9,46 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import PmarepError
-from ..pmacore import Connection, PmaCore
+from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
+from ..pmacore.certificate import Certificate, certificate
 from .credentials import Credentials
 from .models import Site
-from .names import did_you_mean, quoted
+from .names import quoted
+from .network import connection_of, no_root_directory
 
-SHOWN_NAMES = 12
+
+@dataclass(frozen=True)
+class Tls:
+    """Of the server's certificate. `verified` is false only where the site says `verify_tls = false`."""
+
+    issuer: str
+    expires: str
+    days_left: int
+    verified: bool
 
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """What is known of a site. What comes after the first failure was not tried and stays None; `error` says why."""
+    """What is known of a site. What comes after the first failure was not tried and stays None; `error` says why.
+
+    `seconds` is how long the first answer took. `tls` is None also for a plain http url. `writable` is tried on demand
+    only: `made` if folders of the target were missing and have been made; where all of them were there, `not refused`,
+    or `unknown` if the server's words could also be about that.
+    `storage` cannot be told without announcing an upload.
+    """
 
     site: str
     url: str
     target: str
     reachable: bool = False
+    seconds: float | None = None
+    tls: Tls | None = None
     version: str | None = None
     credentials: bool | None = None
     root_directory: bool | None = None
     folder: Literal["exists", "will be made"] | None = None
-    seconds: float | None = None
+    writable: Literal["made", "not refused", "unknown", "no"] | None = None
+    storage: Literal["unknown"] = "unknown"
     error: str | None = None
 
     @property
@@ -57,18 +76,23 @@ async def visit(connection: Connection, password: str) -> Visit:
         return Visit(version, tuple(await core.root_directories()))
 
 
-async def check_sites(sites: Sequence[Site], credentials: Credentials) -> list[SiteCheck]:
-    """All sites at once, with one session for those on the same PMA.core as the same user. In the order given."""
+async def check_sites(sites: Sequence[Site], credentials: Credentials, write: bool = False) -> list[SiteCheck]:
+    """All sites at once, with one session for those on the same PMA.core as the same user. In the order given.
+
+    `write`: make the target's folders where they are missing, as a push would. PMA.core has no call that removes a
+    folder, so nothing else is made: what could not be taken away again should not be there.
+    """
     accounts: dict[Connection, list[Site]] = {}
     for site in sites:
-        accounts.setdefault(Connection(site.url, site.username, site.ca_bundle), []).append(site)
-    done = await asyncio.gather(*(_check_account(*account, credentials) for account in accounts.items()))
+        accounts.setdefault(connection_of(site), []).append(site)
+    done = await asyncio.gather(*(_check_account(*account, credentials, write) for account in accounts.items()))
     by_name = {check.site: check for checks in done for check in checks}
     return [by_name[site.name] for site in sites]
 
 
-async def _check_account(connection: Connection, sites: Sequence[Site], credentials: Credentials) -> list[SiteCheck]:
-    began = time.monotonic()
+async def _check_account(
+    connection: Connection, sites: Sequence[Site], credentials: Credentials, write: bool
+) -> list[SiteCheck]:
     # What is true for the account, and so for all of its sites.
     known = SiteCheck(site="", url=connection.url, target="")
 
@@ -78,42 +102,72 @@ async def _check_account(connection: Connection, sites: Sequence[Site], credenti
     checks: list[SiteCheck] = []
     try:
         async with PmaCore(connection, lambda: asyncio.to_thread(password_of, sites[0])) as core:
-            known = replace(known, version=await core.version(), reachable=True)
-            known = replace(known, seconds=time.monotonic() - began, credentials=False)
+            began = time.monotonic()
+            version = await core.version()
+            known = replace(known, version=version, reachable=True, seconds=time.monotonic() - began)
+            known = replace(known, tls=await _look_at_tls(connection), credentials=False)
             await core.login()
             known = replace(known, credentials=True)
             roots = await core.root_directories()
             for site in sites:
-                checks.append(await _check_target(core, replace(known, site=site.name, target=site.target), roots))
+                here = replace(known, site=site.name, target=site.target)
+                checks.append(await _check_target(core, here, roots, write))
     except PmarepError as error:
         left = sites[len(checks) :]
         checks += [replace(known, site=site.name, target=site.target, error=str(error)) for site in left]
     return checks
 
 
-async def _check_target(core: PmaCore, known: SiteCheck, roots: Sequence[str]) -> SiteCheck:
+async def _look_at_tls(connection: Connection) -> Tls | None:
+    if not connection.url.startswith("https:"):
+        return None
+    found: Certificate | None = await certificate(connection)
+    if found is None:
+        return None
+    return Tls(found.issuer, found.ends.isoformat(), found.days_left, connection.verify_tls)
+
+
+async def _check_target(core: PmaCore, known: SiteCheck, roots: Sequence[str], write: bool) -> SiteCheck:
     name, *folders = known.target.split("/")
     path = _same_name(name, roots)
     if path is None:
-        hint = did_you_mean(name, roots) or f"; it shows {_some(roots)}"
-        return replace(known, root_directory=False, error=f"{known.url} has no root-directory {quoted(name)}{hint}")
+        return replace(known, root_directory=False, error=no_root_directory(known.url, name, roots))
+    known = replace(known, root_directory=True, folder="exists")
     try:
-        for folder in folders:
-            path = _same_name(f"{path}/{folder}", await core.directories(path))
-            if path is None:
-                return replace(known, root_directory=True, folder="will be made")
+        for number, folder in enumerate(folders):
+            found = _same_name(f"{path}/{folder}", await core.directories(path))
+            if found is None:
+                known = replace(known, folder="will be made")
+                return await _make(core, known, path, folders[number:]) if write else known
+            path = found
+        return await _make_again(core, known, path) if write and folders else known
     except PmarepError as error:
-        return replace(known, root_directory=True, error=str(error))
-    return replace(known, root_directory=True, folder="exists")
+        return replace(known, error=str(error))
+
+
+async def _make(core: PmaCore, known: SiteCheck, parent: str, missing: Sequence[str]) -> SiteCheck:
+    """The folders that the next push would make."""
+    path = parent
+    try:
+        for folder in missing:
+            path = f"{path}/{folder}"
+            await core.create_directory(path)
+    except Refused as error:
+        return replace(known, writable="no", error=f"{known.url} makes no folder {quoted(path)} ({error})")
+    return replace(known, folder="exists", writable="made")
+
+
+async def _make_again(core: PmaCore, known: SiteCheck, path: str) -> SiteCheck:
+    """Ask for a folder that is there: nothing comes of it, but somebody who may not write there is told so."""
+    try:
+        await core.create_directory(path)
+    except PermissionDenied as error:
+        return replace(known, writable="no", error=f"{known.url} makes no folder {quoted(path)} ({error})")
+    except Refused:
+        return replace(known, writable="unknown")
+    return replace(known, writable="not refused")
 
 
 def _same_name(name: str, names: Sequence[str]) -> str | None:
     """PMA.core's paths are those of Windows: case says nothing."""
     return next((other for other in names if other.casefold() == name.casefold()), None)
-
-
-def _some(names: Sequence[str]) -> str:
-    if not names:
-        return "none to this user"
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(quoted(name) for name in names[:SHOWN_NAMES]) + more

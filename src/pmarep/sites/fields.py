@@ -14,6 +14,7 @@ from ..timetable import Timetable
 from .names import quoted
 
 MAX_CONNECTIONS = 64
+MAX_SECONDS = 3600
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -96,16 +97,60 @@ def bwlimit(value: object) -> str:
 
 def ca_bundle(value: object, folder: Path | None) -> Path:
     """A file, relative to the book's folder. Whether it is there matters only to those who use the site."""
+    return _file("ca_bundle", value, folder)
+
+
+def client_cert(value: object, folder: Path | None) -> tuple[Path, ...]:
+    """One PEM file with certificate and key, or one of each."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if len(values) not in (1, 2):
+        raise ValueError('client_cert has to be a file, or a list of two: ["certificate.pem", "key.pem"]')
+    return tuple(_file("client_cert", item, folder) for item in values)
+
+
+def _file(key: str, value: object, folder: Path | None) -> Path:
     if isinstance(value, Path):
         return value
-    text = _text("ca_bundle", value)
+    text = _text(key, value)
     if not text.strip():
-        raise ValueError("ca_bundle is empty")
+        raise ValueError(f"{key} is empty")
     try:
         path = Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"ca_bundle {quoted(text)}: there is no such home directory") from None
+        raise ValueError(f"{key} {quoted(text)}: there is no such home directory") from None
     return folder / path if folder else path
+
+
+def proxy(value: object) -> str:
+    """`http://host:port`, or `none`: no proxy, whatever the environment says."""
+    text = _text("proxy", value).strip()
+    # First, so that no other message repeats a password.
+    if "@" in text:
+        raise ValueError(
+            "proxy holds a user name or password, which has no place in this file; leave proxy out and set the "
+            "variable HTTPS_PROXY=http://user:password@host:port for pmarep"
+        )
+    if text.lower() == "none":
+        return "none"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme != "http" or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f'proxy {quoted(text)} cannot be used; write it as http://host:port, or "none"')
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or 80}"
+
+
+def verify_tls(value: object) -> bool:
+    return _truth("verify_tls", value)
+
+
+def seconds(key: str, value: object) -> float:
+    """A time to wait."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS:
+        return float(value)
+    raise ValueError(f"{key} has to be a number of seconds, more than 0 and up to {MAX_SECONDS}")
 
 
 def password_command(value: object) -> tuple[str, ...] | str:
@@ -118,9 +163,13 @@ def password_command(value: object) -> tuple[str, ...] | str:
 
 
 def allow_http_uploads(value: object) -> bool:
+    return _truth("allow_http_uploads", value)
+
+
+def _truth(key: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError("allow_http_uploads has to be true or false, without quotes")
+    raise ValueError(f"{key} has to be true or false, without quotes")
 
 
 _SECRETS = re.compile(r"passw|passphrase|pwd|secret|token|api_?key", re.IGNORECASE)

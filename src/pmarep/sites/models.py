@@ -13,9 +13,20 @@ from . import fields
 from .names import check_name
 
 
+def _folder(info: ValidationInfo) -> Path | None:
+    return info.context.get("folder") if isinstance(info.context, dict) else None
+
+
 def _ca_bundle(value: object, info: ValidationInfo) -> Path:
-    folder = info.context.get("folder") if isinstance(info.context, dict) else None
-    return fields.ca_bundle(value, folder)
+    return fields.ca_bundle(value, _folder(info))
+
+
+def _client_cert(value: object, info: ValidationInfo) -> tuple[Path, ...]:
+    return fields.client_cert(value, _folder(info))
+
+
+def _seconds(value: object, info: ValidationInfo) -> float:
+    return fields.seconds(str(info.field_name), value)
 
 
 Url = Annotated[str, BeforeValidator(fields.url)]
@@ -24,6 +35,10 @@ Target = Annotated[str, BeforeValidator(fields.target)]
 Connections = Annotated[Literal["auto"] | int, BeforeValidator(fields.connections)]
 BwLimit = Annotated[str, BeforeValidator(fields.bwlimit)]
 CaBundle = Annotated[Path, BeforeValidator(_ca_bundle)]
+ClientCert = Annotated[tuple[Path, ...], BeforeValidator(_client_cert)]
+Proxy = Annotated[str, BeforeValidator(fields.proxy)]
+VerifyTls = Annotated[bool, BeforeValidator(fields.verify_tls)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
 ServerName = Annotated[str, BeforeValidator(fields.server)]
@@ -44,6 +59,11 @@ class Table(BaseModel):
     connections: Connections | None = None
     bwlimit: BwLimit | None = None
     ca_bundle: CaBundle | None = None
+    client_cert: ClientCert | None = None
+    proxy: Proxy | None = None
+    verify_tls: VerifyTls | None = None
+    connect_timeout: Seconds | None = None
+    timeout: Seconds | None = None
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
 
@@ -70,6 +90,7 @@ class Site(Table):
     username: Username
     target: Target
     connections: Connections = "auto"
+    verify_tls: VerifyTls = True
     allow_http_uploads: AllowHttpUploads = False
 
     @property

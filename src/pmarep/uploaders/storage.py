@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from ..pmacore import Connection, PermissionDenied, PmaCoreError, ProtocolError, Refused, ServerError
-from ..pmacore.errors import from_transport
 from ..pmacore.redact import one_line
+from ..pmacore.transport import FAILURES, from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024
 _EXPIRY_MARGIN = timedelta(seconds=60)
@@ -42,6 +42,7 @@ class Storage:
 
     def __init__(self, connection: Connection, *, allow_http: bool, http: httpx.AsyncClient | None = None) -> None:
         self._only_https = connection.url.startswith("https:") and not allow_http
+        self._proxy_to = connection.proxy_to
         self._http = http or connection.storage_http()
         self._http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
@@ -58,16 +59,18 @@ class Storage:
             target.origin,
             content=content,
             headers={**headers, "Content-Length": str(length)},
-            extensions={"target": target.path},  # httpx would normalise what the signature covers
         )
+        request.url = _AsGiven(target.origin, target.path)
         try:
             response = await self._http.send(request, stream=True)
             try:
                 answer = await _read(response)
             finally:
                 await response.aclose()
-        except httpx.HTTPError as error:
-            raise from_transport(error, target.origin) from None
+        except FAILURES as error:
+            raise from_transport(error, target.origin, self._proxy_to(target.origin)) from None
+        if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage
+            raise proxy_refused("407", target.origin, self._proxy_to(target.origin))
         if response.status_code >= 300:
             raise _error(response, answer, url)
         if answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
@@ -83,6 +86,22 @@ class Storage:
                 "if that is right, say allow_http_uploads = true at this site",
             )
         return target
+
+
+class _AsGiven(httpx.URL):
+    """A URL whose path and query go out byte for byte: httpx would normalise what the signature covers.
+
+    httpx's own way, the extension `target`, also replaces what is said to a proxy: CONNECT would show it the signature.
+    As text it is the origin alone, so that no log can hold more.
+    """
+
+    def __init__(self, origin: str, path: bytes) -> None:
+        super().__init__(origin)
+        self._as_given = path
+
+    @property
+    def raw_path(self) -> bytes:
+        return self._as_given
 
 
 class _Target:

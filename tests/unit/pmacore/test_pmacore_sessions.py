@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fake_server import SESSION, Script, aspnet, html, refusal
 
-from pmarep.pmacore import PmaCoreError, Refused, ServerError, TlsError, TransferBroken, Unreachable
+from pmarep.pmacore import PmaCoreError, ProxyRefused, Refused, ServerError, TlsError, TransferBroken, Unreachable
 from pmarep.retry import Retry
 
 
@@ -99,6 +99,10 @@ UNTRUSTED = ssl.SSLCertVerificationError("self-signed certificate")
 UNTRUSTED.verify_message = "self-signed certificate"
 PLAIN = ssl.SSLError(1, "WRONG_VERSION_NUMBER")
 PLAIN.reason = "WRONG_VERSION_NUMBER"
+ALERT = ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")
+ALERT.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+HUNG_UP = ssl.SSLEOFError(8, "EOF")
+HUNG_UP.reason = "UNEXPECTED_EOF_WHILE_READING"
 
 
 @pytest.mark.parametrize(
@@ -108,9 +112,15 @@ PLAIN.reason = "WRONG_VERSION_NUMBER"
         (caused(httpx.ConnectError(""), socket.gaierror(-2, "x")), Unreachable, "host name pma.example"),
         (caused(httpx.ConnectError(""), OSError(errno.EHOSTUNREACH, "No route")), Unreachable, "No route"),
         (httpx.ConnectTimeout(""), Unreachable, "in time"),
-        (httpx.ProxyError("407 https://u:secret@proxy/?key=secret"), Unreachable, "proxy"),
+        (httpx.ProxyError("407 https://u:secret@proxy/?key=secret"), ProxyRefused, "wants a user name and password"),
+        (httpx.ProxyError("403 Forbidden"), ProxyRefused, "refused .403 Forbidden.; whoever runs it has to allow"),
+        (httpx.ProxyError("502 Bad Gateway"), ServerError, "cannot reach .*502 Bad Gateway"),
         (caused(httpx.ConnectError(""), UNTRUSTED), TlsError, "self-signed.*ca_bundle"),
         (caused(httpx.ConnectError(""), PLAIN), TlsError, "http or https"),
+        (caused(httpx.ConnectError(""), HUNG_UP), Unreachable, "hung up in the middle of the TLS handshake"),
+        (ALERT, TlsError, "wants a client certificate"),
+        (caused(httpx.ReadError(""), ALERT), TlsError, "wants a client certificate"),
+        (PLAIN, TransferBroken, "broke"),  # within a connection that stood: damage on the way
         (httpx.ReadError("https://secret"), TransferBroken, "broke"),
         (caused(httpx.WriteError(""), BrokenPipeError(32, "Broken pipe")), TransferBroken, "Broken pipe"),
         (httpx.RemoteProtocolError("peer closed"), TransferBroken, "connection closed"),
@@ -119,15 +129,15 @@ PLAIN.reason = "WRONG_VERSION_NUMBER"
         (httpx.DecodingError("secret"), PmaCoreError, "DecodingError"),
     ],
 )
-async def test_connections_that_fail(error: httpx.HTTPError, kind: type[PmaCoreError], words: str) -> None:
+async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError], words: str) -> None:
     async with Script(GetFiles=error).core() as core:
         with pytest.raises(kind, match=words) as caught:
             await core.slides("Slides")
     assert "pma.example" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert SESSION not in str(caught.value)
-    assert caught.value.transient is (kind in (Unreachable, TransferBroken))
-    assert caught.value.site_wide is (kind in (Unreachable, TlsError))
+    assert caught.value.transient is (kind in (Unreachable, TransferBroken, ServerError))
+    assert caught.value.site_wide is (kind in (Unreachable, TlsError, ProxyRefused))
 
 
 async def test_retry_pauses_grow_and_end() -> None:

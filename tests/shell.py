@@ -1,0 +1,134 @@
+"""`pmarep sites` and `groups` as people run them, with a book and a keyring of their own; and a scripted person."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conftest import PASSWORD, USER
+
+KEYRING = """
+import json, os, pathlib
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 9
+    def _all(self):
+        file = pathlib.Path(os.environ["TEST_KEYRING"])
+        return json.loads(file.read_text()) if file.exists() else {}
+    def _keep(self, all):
+        pathlib.Path(os.environ["TEST_KEYRING"]).write_text(json.dumps(all))
+    def get_password(self, service, username):
+        return self._all().get(f"{service} {username}")
+    def set_password(self, service, username, password):
+        self._keep({**self._all(), f"{service} {username}": password})
+    def delete_password(self, service, username):
+        self._keep({k: v for k, v in self._all().items() if k != f"{service} {username}"})
+"""
+
+
+@dataclass
+class Shell:
+    """Runs pmarep in a folder of its own, with its own book and keyring. `shell("list")` is `pmarep sites list`."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def book(self) -> Path:
+        return self.folder / "sites.toml"
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the keyring has."""
+        file = self.folder / "keyring.json"
+        found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        (self.folder / "test_keyring.py").write_text(KEYRING)
+        return {
+            **os.environ,
+            "PMAREP_CONFIG": str(self.book),
+            "PYTHON_KEYRING_BACKEND": "test_keyring.Keyring",
+            "PYTHONPATH": str(self.folder),
+            "TEST_KEYRING": str(self.folder / "keyring.json"),
+            **self.environ,
+        }
+
+    def __call__(self, *args: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.pmarep("sites", *args, stdin=stdin, code=code)
+
+    def pmarep(self, *args: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "pmarep", *args],
+            input=stdin or "",
+            text=True,
+            encoding="utf-8",
+            capture_output=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=60,
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert PASSWORD not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def write(self, **sites: tuple[str, str]) -> None:
+        """A book with these sites: name, url and target."""
+        self.book.write_text(
+            "".join(
+                f'[sites.{name}]\nurl = "{url}"\nusername = "{USER}"\ntarget = "{target}"\n'
+                for name, (url, target) in sites.items()
+            )
+        )
+
+
+class Script:
+    """Answers as a person would, and keeps what was asked and said."""
+
+    def __init__(self, *answers: str | bool) -> None:
+        self.answers: Iterator[str | bool] = iter(answers)
+        self.seen: list[str] = []
+
+    def text(self, question: str, default: str | None = None) -> str:
+        self.seen.append(question)
+        answer = str(next(self.answers))
+        return default or "" if answer == "<enter>" else answer
+
+    hidden = text
+
+    def yes(self, question: str, default: bool) -> bool:
+        self.seen.append(question)
+        answer = next(self.answers)
+        assert isinstance(answer, bool), question
+        return answer
+
+    def say(self, words: str) -> None:
+        self.seen.append(words)
+
+    def heard(self, words: str) -> bool:
+        return any(words in line for line in self.seen)
+
+
+class Memory:
+    """A keyring."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get(username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.kept[username]

@@ -1,0 +1,118 @@
+"""The way to a server: what goes to PMA.core only, what to storage too, and which proxy is on it."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wire import HEAD_ONLY, LOOPBACK, Authority, Proxy, Wire
+
+from pmarep.errors import ConfigError
+from pmarep.pmacore import CertificateRefused, Connection, ProxyRefused
+from pmarep.pmacore.diagnose import likely_urls
+from pmarep.uploaders.storage import Storage
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_the_proxy_on_the_way(environ: pytest.MonkeyPatch) -> None:
+    plain = Connection("https://pma.example/", "u")
+    assert plain.proxy_to(plain.url) is None
+    environ.setenv("HTTPS_PROXY", "http://me:geheim@proxy:3128")
+    assert plain.proxy_to(plain.url) == "http://proxy:3128"
+    assert plain.proxy_to("http://pma.example/") is None
+    assert Connection(plain.url, "u", proxy="none").proxy_to(plain.url) is None
+    assert Connection(plain.url, "u", proxy="http://mine:1").proxy_to("http://any/") == "http://mine:1"
+    environ.setenv("NO_PROXY", "localhost,.example")
+    assert plain.proxy_to(plain.url) is None
+
+
+def test_timeouts_reach_both_clients() -> None:
+    connection = Connection("https://pma.example/", "u", connect_timeout=3, timeout=7)
+    usual, storage = connection.http().timeout, connection.storage_http().timeout
+    assert (usual.connect, usual.read, usual.write) == (3, 7, 7)
+    assert (storage.connect, storage.read, storage.write) == (3, 70, 7)
+
+
+def test_files_that_are_no_pem(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("no PEM")
+    for said in ({"ca_bundle": tmp_path / "x"}, {"client_cert": (tmp_path / "x",)}, {"ca_bundle": tmp_path / "none"}):
+        keys: dict[str, Any] = said
+        (name,) = keys
+        with pytest.raises(ConfigError, match=f"cannot read the {name} .*; it has to be"):
+            Connection("https://pma.example/", "u", **keys).ssl_context()
+
+
+async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    shown: list[object] = []
+    with Wire() as wire:
+        context = ca.server(ca.issue("s3.example"), wants_client=None)
+        proxy = Proxy(wire, {"s3.example": wire.answering(HEAD_ONLY, context, shown)})
+        mine = ca.issue("workstation")
+
+        async def put(**keys: Any) -> None:
+            storage = Storage(Connection("https://pma.example/", "u", proxy=proxy.url, **keys), allow_http=False)
+            try:
+                await storage.put("https://s3.example/k?sig=x", b"x", 1, {})
+            finally:
+                await storage.close()
+
+        await put(ca_bundle=ca.pem, client_cert=(mine,))
+        await put(verify_tls=False, client_cert=(mine,))
+        with pytest.raises(CertificateRefused, match=r"https://s3\.example/ is not trusted"):
+            await put()
+        # The same server does see it from a client for PMA.core.
+        async with Connection("https://s3.example/", "u", ca.pem, (mine,), proxy.url).http() as http:
+            await http.get("https://s3.example/")
+        refusing = Proxy(wire, refusal="407 Proxy Authentication Required")
+        proxy.url = refusing.url
+        with pytest.raises(ProxyRefused, match=f"the proxy {refusing.url} on the way to https://s3.example/ wants a"):
+            await put()
+    assert set(proxy.asked) == {"s3.example:443"}
+    assert [bool(certificate) for certificate in shown] == [False, False, True]
+
+
+async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
+    with Wire() as wire:
+        proxy = Proxy(wire, refusal="201 Created")
+        storage = Storage(Connection("http://pma.example/", "u", proxy=proxy.url), allow_http=False)
+        await storage.put("http://s3.example:9000/a%2Fb/./c?sig=x", b"x", 1, {})
+        await storage.close()
+    assert proxy.asked == ["PUT http://s3.example:9000/a%2Fb/./c"]
+
+
+async def test_no_proxy_means_none_of_the_environment_either(environ: pytest.MonkeyPatch) -> None:
+    with Wire() as wire:
+        url = f"http://{LOOPBACK}:{wire.answering(HEAD_ONLY)}/"
+        proxy = Proxy(wire, refusal="403 Forbidden")
+        environ.setenv("HTTP_PROXY", proxy.url)
+        for said, status in ((None, 403), ("none", 200)):
+            async with Connection(url, "u", proxy=said).http() as http:
+                assert (await http.get(url)).status_code == status
+
+
+def test_an_unverified_context_is_asked_for() -> None:
+    assert Connection("https://x/", "u").ssl_context().verify_mode is ssl.CERT_REQUIRED
+    assert Connection("https://x/", "u", verify_tls=False).ssl_context().verify_mode is ssl.CERT_NONE
+
+
+def test_likely_urls() -> None:
+    base = f"https://{LOOPBACK}:8443"
+    assert likely_urls(f"{base}/core/core/")[:2] == [f"{base}/core/", f"{base}/"]
+    assert f"{base}/core/" in likely_urls(f"{base}/")
+    assert f"{base}/" in likely_urls(f"{base}/core/")
+    assert f"{base}/sub/core/" in likely_urls(f"{base}/sub/")
+    for url in (f"{base}/", f"{base}/core/", f"{base}/a/b/c/"):
+        assert url not in likely_urls(url)
+        assert len(likely_urls(url)) <= 12
