@@ -8,6 +8,7 @@ import typer
 
 from ..version import __version__
 from .demo import demo
+from .groups import groups
 from .push import push
 from .sandbox import sandbox
 from .sites import sites
@@ -40,6 +41,7 @@ def pmarep(
 
 
 app.add_typer(sites, name="sites")
+app.add_typer(groups, name="groups")
 app.command("push")(push)
 app.command("slides")(slides)
 app.command("status")(status)

@@ -7,8 +7,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -27,7 +28,15 @@ class Interrupted(PmarepError):
     exit_code = 130
 
 
-def demo() -> None:
+class _Kind(StrEnum):
+    filesystem = "filesystem"
+    s3 = "s3"
+    azure = "azure"
+
+
+def demo(
+    kind: Annotated[_Kind, typer.Option(help="Where the servers keep their slides.")] = _Kind.filesystem,
+) -> None:
     """Watch a push to two sites: made-up slides, two PMA.core stand-ins on this machine, nothing left behind.
 
     Ends with 0 if every slide is at both sites and byte-identical, 1 if not, 130 if interrupted.
@@ -36,7 +45,7 @@ def demo() -> None:
         from ..sandbox.stage import Stage
     except ModuleNotFoundError as error:
         raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
-    with Ending() as ending, _no_proxy_for_loopback(), Stage() as stage:
+    with Ending() as ending, _no_proxy_for_loopback(), Stage(kind.value) as stage:
         identical = play(stage, ending)
     raise typer.Exit(0 if identical else 1)
 
@@ -48,15 +57,20 @@ def play(stage: Stage, ending: Ending) -> bool:
     _say(
         "Made-up slides go to two stand-ins for PMA.core on this machine, one of them\n"
         "slow. Then both are asked what they have, and every file is downloaded again\n"
-        "and compared. All of it is in a temporary folder, removed at the end.\n"
+        "and compared. All of it is in a temporary folder, removed at the end."
     )
+    if stage.storehouse.place:
+        _say(stage.storehouse.place)
     stage.write_slides(ending.check)
     stage.start_servers()
     ending.check()
     sites = SiteBook.load(stage.book).resolve(stage.names)
-    _say(f"$ pmarep push {stage.source.name}/ --sites {','.join(stage.names)}")
+    _say(f"\n$ pmarep push {stage.source.name}/ --sites {','.join(stage.names)}")
     _push(stage, sites, ending)
     ending.check()
+    if pieces := stage.storehouse.pieces():
+        counts = ", ".join(f"{count} to {name}" for name, count in pieces.items())
+        _say(f"\nLarger files went in {stage.storehouse.piece}: {counts}")
     _say("\nWhat the servers list; each file downloaded again and compared (SHA-256):")
     stage.lift_limits()
     slides = _slides(stage)
@@ -114,9 +128,9 @@ def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arr
     """What each site has; all of them are asked at once."""
     import asyncio
 
-    from ..engine.sessions import connection_of
     from ..sandbox.arrivals import FarEnd, digests, look
     from ..sites import Credentials
+    from ..sites.network import connection_of
 
     passwords = Credentials(stage.environ)
     known = digests(slides)

@@ -6,9 +6,14 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pmarep.sites import Site
 
 ConfigOption = Annotated[
     Path | None,
@@ -21,6 +26,12 @@ StateDirOption = Annotated[
     ),
 ]
 VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More; -vv for requests too.")]
+NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
+
+
+def may_ask(no_input: bool) -> bool:
+    """Whether somebody is there who sees a question and can answer it."""
+    return not no_input and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def book_path(config: Path | None) -> Path:
@@ -54,3 +65,11 @@ def start_logging(verbose: int) -> None:
     logging.getLogger("pmarep").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
     if verbose > 1:
         logging.getLogger("httpx").setLevel(logging.INFO)
+
+
+def warn_of_unverified(sites: Sequence[Site]) -> None:
+    """On stderr and whatever the options: nobody should get used to `verify_tls = false`."""
+    from pmarep.sites.network import unverified
+
+    if warning := unverified(sites):
+        print(f"pmarep: {warning}", file=sys.stderr, flush=True)

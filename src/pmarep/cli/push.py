@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import ConfigOption, StateDirOption, VerboseOption, book_path, start_logging, state_path
+from . import complete
+from .options import (
+    ConfigOption,
+    StateDirOption,
+    VerboseOption,
+    book_path,
+    start_logging,
+    state_path,
+    warn_of_unverified,
+)
 
 if TYPE_CHECKING:
     from ..engine import Options
@@ -32,7 +41,14 @@ class _Verify(StrEnum):
 
 def push(
     sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")],
-    sites: Annotated[list[str], typer.Option(metavar="NAME[,NAME...]", help="Sites and groups; repeatable.")],
+    sites: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="Sites, patterns of sites ('box-*') and groups; repeatable.",
+            autocompletion=complete.site_or_group,
+        ),
+    ],
     to: Annotated[str, typer.Option(metavar="PATH", help="Sub-folder below every site's target.")] = "",
     include: Annotated[
         list[str] | None, typer.Option(metavar="GLOB", help="Only slides whose path from SRC matches; repeatable.")
@@ -81,6 +97,7 @@ def push(
         start_logging(verbose)
         book = SiteBook.load(book_path(config))
         chosen = book.resolve(sites)
+        warn_of_unverified(chosen)
         options = Options(
             sources=tuple(sources),
             to=_sub_folder(to),

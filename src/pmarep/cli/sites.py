@@ -5,82 +5,101 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import ConfigOption, book_path
+from . import complete
+from .options import ConfigOption, NoInputOption, book_path, may_ask, warn_of_unverified
+from .site_options import (
+    AllowHttpUploadsOption,
+    BwLimitOption,
+    CaBundleOption,
+    ClientCertOption,
+    ConnectionsOption,
+    ConnectTimeoutOption,
+    PasswordCommandOption,
+    ProxyOption,
+    ServerOption,
+    TargetOption,
+    TimeoutOption,
+    UrlOption,
+    UsernameOption,
+    VerifyTlsOption,
+    site_values,
+)
+from .sites_edit import duplicate, edit, remove, rename
+from .sites_import import import_sites, schema
+from .sites_show import list_sites, show
+from .tables import print_json, print_lines
 
 if TYPE_CHECKING:
     from ..sites import Credentials, Site, SiteBook
-    from ..sites.check import SiteCheck
 
 sites = typer.Typer(no_args_is_help=True, help="Register PMA.cores and the places on them where slides go.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME...", help="Sites, patterns ('box-*') or groups.", autocompletion=complete.site_or_group
+    ),
+]
 
 
 @sites.command("add")
 def add_command(
     name: Annotated[str, typer.Argument(help="What you will call the site.")],
-    url: Annotated[str | None, typer.Option(help="The PMA.core: https://host/ or https://host/core/.")] = None,
-    server: Annotated[str | None, typer.Option(help="A server of the book, instead of --url.")] = None,
-    username: Annotated[str | None, typer.Option(help="Who logs in there.")] = None,
-    target: Annotated[str | None, typer.Option(help="Where slides go: Root-directory/folder.")] = None,
-    password_command: Annotated[
-        str | None, typer.Option(help="Prints the password, such as 'pass show tokyo'.")
-    ] = None,
-    ca_bundle: Annotated[Path | None, typer.Option(help="PEM file with the CA of the server's certificate.")] = None,
-    bwlimit: Annotated[str | None, typer.Option(help="20M, or '08:00,2M 19:00,off'.")] = None,
-    connections: Annotated[str | None, typer.Option(help="auto, or parallel requests (1 to 64).")] = None,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing, contact nobody.")] = False,
+    url: UrlOption = None,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    target: TargetOption = None,
+    password_command: PasswordCommandOption = None,
+    ca_bundle: CaBundleOption = None,
+    client_cert: ClientCertOption = None,
+    proxy: ProxyOption = None,
+    verify_tls: VerifyTlsOption = None,
+    connect_timeout: ConnectTimeoutOption = None,
+    timeout: TimeoutOption = None,
+    allow_http_uploads: AllowHttpUploadsOption = None,
+    bwlimit: BwLimitOption = None,
+    connections: ConnectionsOption = None,
+    no_input: NoInputOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Add a site. On a terminal: asks for what is missing, logs in, and shows the root-directories to choose from."""
     from .sites_add import TerminalAsker, add_as_told, add_by_asking
 
-    values: dict[str, Any] = {
-        "server": server,
-        "url": url,
-        "username": username,
-        "target": target,
-        "connections": int(connections) if connections and connections.isdecimal() else connections,
-        "bwlimit": bwlimit,
-        # Relative to here, while the book's own paths are relative to the book.
-        "ca_bundle": str(ca_bundle.expanduser().absolute()) if ca_bundle else None,
-        "password_command": password_command,
-    }
-    said = {key: value for key, value in values.items() if value is not None}
+    values = site_values(
+        server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
+        ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
+        connect_timeout=connect_timeout, timeout=timeout, allow_http_uploads=allow_http_uploads,
+        password_command=password_command,
+    )  # fmt: skip
     path = book_path(config)
-    if no_input or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        add_as_told(path, name, said)
-        typer.echo(
-            f"added {name} to {path}; now keep its password (pmarep sites login {name}) and try it "
-            f"(pmarep sites test {name})"
-        )
-    else:
-        add_by_asking(path, name, said, TerminalAsker(), _credentials())
+    if may_ask(no_input):
+        add_by_asking(path, name, values, TerminalAsker(), _credentials())
+        return
+    add_as_told(path, name, values)
+    typer.echo(
+        f"added {name} to {path}; now keep its password (pmarep sites login {name}) and try it "
+        f"(pmarep sites test {name})"
+    )
 
 
-@sites.command("list")
-def list_command(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show the sites of the book. Contacts nobody."""
-    book = _book(config)
-    if as_json:
-        _print_json([_as_json(book, site) for site in book.sites.values()])
-    elif not book.sites:
-        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME`", err=True)
-    else:
-        rows = [
-            [site.name, site.url, site.username, site.target, ", ".join(book.groups_of(site.name))]
-            for site in book.sites.values()
-        ]
-        _print_table(["name", "url", "user name", "target", "groups"], rows)
+sites.command("list")(list_sites)
+sites.command("show")(show)
+sites.command("edit")(edit)
+sites.command("duplicate")(duplicate)
+sites.command("rename")(rename)
+sites.command("remove")(remove)
+sites.command("import")(import_sites)
 
 
 @sites.command("login")
 def login_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Sites or groups.")],
+    names: NamesArgument,
+    no_input: NoInputOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Check a password with the server, then keep it in the keyring. Not at a terminal: one line of stdin is it."""
@@ -89,7 +108,10 @@ def login_command(
     # Sites on the same PMA.core as the same user have one password.
     accounts = {(site.url, site.username): site for site in reversed(_book(config).select(names))}
     chosen = list(reversed(accounts.values()))
+    warn_of_unverified(chosen)
     piped = None
+    if no_input and sys.stdin.isatty():
+        raise UsageError(f"nobody may be asked for the password; pipe it: pass show x | pmarep sites login {names[0]}")
     if not sys.stdin.isatty():
         if len(chosen) > 1:
             raise UsageError(f"stdin has one password, but {', '.join(s.name for s in chosen)} need one each; name one")
@@ -110,8 +132,8 @@ def _login(site: Site, piped: str | None, credentials: Credentials) -> None:
     import asyncio
 
     from ..errors import CredentialsError
-    from ..pmacore import Connection
     from ..sites.check import visit
+    from ..sites.network import connection_of
 
     password = piped
     if password is None:
@@ -120,40 +142,74 @@ def _login(site: Site, piped: str | None, credentials: Credentials) -> None:
         password = str(typer.prompt(question, default="", show_default=False, hide_input=True))
     if not password:
         raise CredentialsError(f"no password given for {site.name}; nothing was kept")
-    asyncio.run(visit(Connection(site.url, site.username, site.ca_bundle), password))
+    asyncio.run(visit(connection_of(site), password))
     credentials.store(site, password)
     typer.echo(f"{site.name}: {site.url} accepts the password of {site.username}; it is in the keyring now")
     if first := credentials.comes_first(site):
         typer.echo(f"{site.name}: note that {first} comes before the keyring", err=True)
 
 
+@sites.command("logout")
+def logout_command(names: NamesArgument, config: ConfigOption = None) -> None:
+    """Remove passwords from the keyring, of each server and user once. Contacts nobody."""
+    from ..errors import PmarepError
+
+    book, credentials, failed = _book(config), _credentials(), False
+    chosen = {(site.url, site.username): site for site in reversed(book.select(names))}
+    for site in reversed(chosen.values()):
+        try:
+            _logout(book, site, credentials)
+        except PmarepError as error:
+            if len(chosen) == 1:
+                raise
+            typer.echo(f"pmarep: {site.name}: {error}", err=True)
+            failed = True
+    raise typer.Exit(1 if failed else 0)
+
+
+def _logout(book: SiteBook, site: Site, credentials: Credentials) -> None:
+    was_there = credentials.forget(site)
+    words = "is no longer" if was_there else "was not"
+    typer.echo(f"{site.name}: the password of {site.username} at {site.url} {words} in the keyring")
+    account = (site.url, site.username)
+    others = [s.name for s in book.sites.values() if (s.url, s.username) == account and s.name != site.name]
+    if was_there and others:
+        typer.echo(f"{site.name}: note that it was also the password of {', '.join(others)}", err=True)
+    if first := credentials.comes_first(site):
+        typer.echo(f"{site.name}: note that {first} still gives one", err=True)
+
+
 @sites.command("test")
 def check_command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Sites or groups; else all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=complete.site_or_group
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Also make the target's missing folders, as a push would.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Log in at every site and look for its target. Changes nothing there. Exit code 1 if one fails."""
+    """Log in at every site and look for its target. Changes nothing there without --write. Exit code 1 if one fails."""
     import asyncio
     from dataclasses import asdict
 
     from ..sites.check import check_sites
+    from .sites_check import show
 
     book = _book(config)
     # Not `resolve`: a site that is the same place as another one can be tested all the same.
-    checks = asyncio.run(check_sites(book.select(names or list(book.sites)), _credentials()))
+    chosen = book.select(names or list(book.sites))
+    warn_of_unverified(chosen)
+    checks = asyncio.run(check_sites(chosen, _credentials(), write))
     if as_json:
-        _print_json([{**asdict(check), "ok": check.ok} for check in checks])
+        print_json([{**asdict(check), "ok": check.ok} for check in checks])
     else:
-        _print_lines([[check.site, "ok" if check.ok else "FAILED", _in_words(check)] for check in checks])
+        show(checks, print_lines)
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
-
-
-def _in_words(check: SiteCheck) -> str:
-    if check.error is not None:
-        return check.error
-    folder = f"{check.target} {check.folder}"
-    return f"PMA.core {check.version}, password accepted, {folder}, answered in {check.seconds:.2f} s"
 
 
 def _book(config: Path | None) -> SiteBook:
@@ -168,39 +224,4 @@ def _credentials() -> Credentials:
     return Credentials(os.environ)
 
 
-def _as_json(book: SiteBook, site: Site) -> dict[str, Any]:
-    """Never `password_command`: people put more into it than they should."""
-    said = site.model_dump(mode="json", exclude={"password_command"})
-    return {"name": site.name, **said, "groups": book.groups_of(site.name)}
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    """On a terminal as wide as that is; elsewhere every cell in full, one site a line."""
-    if not sys.stdout.isatty():
-        _print_lines([[word.upper() for word in header], *([cell or "-" for cell in row] for row in rows)])
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for word in header:
-        table.add_column(word, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
-
-
-def _print_lines(rows: list[list[str]]) -> None:
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+sites.command("schema")(schema)

@@ -17,6 +17,7 @@ from ..sites.check import Visit, visit
 from ..sites.edit import add_site, check_values
 from ..sites.models import SiteTable
 from ..sites.names import did_you_mean
+from ..sites.network import connection_from
 from ..sites.reader import merge, server_of
 from ..sites.source import BookText
 
@@ -59,11 +60,7 @@ class Draft:
     url: str
     username: str
     password_command: tuple[str, ...] | str | None
-    ca_bundle: Path | None
-
-    @property
-    def connection(self) -> Connection:
-        return Connection(self.url, self.username, self.ca_bundle)
+    connection: Connection
 
 
 def add_as_told(path: Path, name: str, values: Values) -> None:
@@ -91,7 +88,7 @@ def add_by_asking(path: Path, name: str, values: Values, ask: Asker, credentials
         said["url"],
         said["username"],
         said.get("password_command"),
-        said.get("ca_bundle"),
+        connection_from(said),
     )
     seen, typed = _log_in(draft, ask, credentials)
     if "target" not in said:
@@ -110,8 +107,11 @@ def add_by_asking(path: Path, name: str, values: Values, ask: Asker, credentials
 def _book(path: Path, name: str, values: Values) -> SiteBook:
     """The book as it is, with the name still free and the values right as far as they go. Raises ConfigError."""
     check_values(name, values, path.parent)
-    if (bundle := values.get("ca_bundle")) and not Path(bundle).is_file():
-        raise ConfigError(f"the ca_bundle {bundle} is not there; name a PEM file")
+    for key in ("ca_bundle", "client_cert"):
+        files = values.get(key) or []
+        for file in [files] if isinstance(files, str) else files:
+            if not Path(file).is_file():
+                raise ConfigError(f"the {key} {file} is not there; name a PEM file")
     book = SiteBook.load(path) if path.exists() else SiteBook.parse(BookText(path, ""))
     for kind, names in (("site", book.sites), ("group", book.groups)):
         if name in names:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, UsageError
 from .models import Site, SiteTable, Table
-from .names import did_you_mean, quoted
+from .names import did_you_mean, is_pattern, quoted
+from .shelf import Shelf
 from .source import BookText, KeyPath, described
 
 
@@ -24,9 +27,12 @@ def default_config_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True)
 class SiteBook:
-    """All sites, servers and groups of one book, checked and resolved: every site has url, username and target."""
+    """All sites, servers and groups of a book and those it includes, checked and resolved.
 
-    source: BookText = field(repr=False)
+    Every site has url, username and target.
+    """
+
+    source: Shelf = field(repr=False)
     defaults: SiteTable
     servers: Mapping[str, Table]
     sites: Mapping[str, Site]
@@ -42,11 +48,13 @@ class SiteBook:
         """A book of a text that need not be on disk yet. Raises ConfigError."""
         from .reader import read_tables
 
-        return cls(source, *read_tables(source))
+        shelf = Shelf.collect(source)
+        return cls(shelf, *read_tables(shelf))
 
     @property
     def path(self) -> Path:
-        return self.source.path
+        """The person's own book, the only one that is ever edited."""
+        return self.source.own.path
 
     def resolve(self, selection: Sequence[str]) -> list[Site]:
         """The sites to replicate to: see `select`; two that would write over each other are refused.
@@ -68,9 +76,10 @@ class SiteBook:
         return sites
 
     def select(self, selection: Sequence[str]) -> list[Site]:
-        """The sites of these names of sites and groups, each once, in the order named.
+        """The sites of these names and patterns of sites and names of groups, each once, in the order named.
 
-        An item may hold several names with commas between them. Raises UsageError for none, ConfigError for unknown.
+        An item may hold several with commas between them. A pattern (`box-*`, `?`, `[ab]`) is matched with sites only:
+        a group may hold others than its name promises. Raises UsageError for none, ConfigError for unknown.
         """
         names = [name.strip() for item in selection for name in item.split(",") if name.strip()]
         chosen = dict.fromkeys(member for name in names for member in self._members(name))
@@ -89,17 +98,33 @@ class SiteBook:
             return [name]
         if name in self.groups:
             return [site for member in self.groups[name] for site in self._members(member)]
+        if is_pattern(name) and (matching := [site for site in self.sites if fnmatchcase(site, name)]):
+            return matching
+        raise ConfigError(self.unknown(name))
+
+    def unknown(self, name: str) -> str:
+        """The words for a name or pattern that is no site and no group, with the nearest."""
         known = [*self.sites, *self.groups]
-        hint = did_you_mean(name, known) or f"; known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
-        raise ConfigError(f"there is no site or group {quoted(name)} in {self.path}{hint}")
+        hint = did_you_mean(re.sub(r"[*?\[\]]", "", name), known)
+        hint = hint or f"; known: {', '.join(known[:12]) or 'none'}{', ...' if len(known) > 12 else ''}"
+        if not is_pattern(name):
+            return f"there is no site or group {quoted(name)} in {self.path}{hint}"
+        groups = [group for group in self.groups if fnmatchcase(group, name)]
+        if groups:
+            hint = f"; patterns are for sites, so name the group: {', '.join(groups)}"
+        return f"no site matches {quoted(name)} in {self.path}{hint}"
+
+    def tables_of(self, site: Site) -> list[KeyPath]:
+        """The tables that a site's values come from; an earlier one has the say."""
+        server: list[KeyPath] = [("servers", site.server)] if site.server else []
+        return [("sites", site.name), *server, ("defaults",)]
 
     def _check_files(self, site: Site) -> None:
-        if site.ca_bundle is None or site.ca_bundle.is_file():
-            return
-        tables: list[KeyPath] = [("sites", site.name), ("defaults",)]
-        if site.server:
-            tables.insert(1, ("servers", site.server))
-        raise self.source.error(
-            f"{described(tables[0])} the ca_bundle {site.ca_bundle} is not there; name a PEM file",
-            *((*table, "ca_bundle") for table in tables),
-        )
+        needed = [("ca_bundle", site.ca_bundle), *(("client_cert", file) for file in site.client_cert or ())]
+        for key, file in needed:
+            if file is not None and not file.is_file():
+                tables = self.tables_of(site)
+                raise self.source.error(
+                    f"{described(tables[0])} the {key} {file} is not there; name a PEM file",
+                    *((*table, key) for table in tables),
+                )

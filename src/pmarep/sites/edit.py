@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import tomlkit
 from pydantic import ValidationError
 
 from ..errors import ConfigError
+from . import rewrite
 from .book import SiteBook
-from .models import SiteTable
-from .names import check_name
-from .source import BookText, statements
+from .layout import Value
+from .models import Site, SiteTable
+from .names import check_name, did_you_mean, quoted
+from .source import BookText, KeyPath, described
 
 _HEADER = """\
 # The site book of pmarep: where slides are sent. Every key: sites.example.toml in pmarep's sources.
 # Passwords are never in here: see `pmarep sites login`.
 """
-Value = str | int | list[str]
 
 
 def check_values(name: str, values: Mapping[str, Value], folder: Path | None = None) -> None:
@@ -45,25 +44,163 @@ def add_site(path: Path, name: str, values: Mapping[str, Value]) -> SiteBook:
 
     The whole book is checked as it would be, before anything is written; returns the new one. Raises ConfigError.
     """
-    check_values(name, values, path.parent)
+    return add_sites(path, {name: values})
 
-    def add(source: BookText) -> str:
-        for kind in ("sites", "groups"):
-            if name in source.data.get(kind, {}):
-                raise source.error(f'there is already a {kind[:-1]} "{name}"', (kind, name))
-        return _with_table(source.text, _table_text(name, values))
+
+def add_sites(path: Path, sites: Mapping[str, Mapping[str, Value]], update: bool = False) -> SiteBook:
+    """Add many in one step, in their order. `update`: one that is there already gets these keys as well."""
+
+    def add(book: SiteBook) -> str:
+        text = book.source.own
+        for name, values in sites.items():
+            check_values(name, values, path.parent)
+            if update and name in book.sites:
+                said = own_text(book, ("sites", name)).data["sites"][name]
+                for key, value in values.items():
+                    if said.get(key) != value:
+                        text = rewrite.set_key(text, ("sites", name), key, value)
+                continue
+            for kind in ("sites", "groups"):
+                if book.source.owner((kind, name)):
+                    raise book.source.error(f'there is already a {kind[:-1]} "{name}"', (kind, name))
+        new = {name: rewrite.table_body(values) for name, values in sites.items() if name not in book.sites}
+        return rewrite.add_tables(text, "sites", new).text
 
     return edit_book(path, add)
 
 
-def edit_book(path: Path, change: Callable[[BookText], str]) -> SiteBook:
+def change_site(path: Path, name: str, values: Mapping[str, Value], unset: Sequence[str] = ()) -> SiteBook:
+    """Set keys of a site and take others away, which then are as in its server or the defaults. Raises ConfigError."""
+
+    def change(book: SiteBook) -> str:
+        text, table = own_text(book, ("sites", name)), ("sites", name)
+        for key in unset:
+            if not text.has((*table, key)):
+                raise ConfigError(f"{name} has no {quoted(key)} of its own{_from_where(book, name, key)}")
+            text = rewrite.unset_key(text, table, key)
+        said = {**text.data["sites"][name], **values}
+        check_values(name, said, path.parent)
+        for key, value in values.items():
+            text = rewrite.set_key(text, table, key, value)
+        return text.text
+
+    return edit_book(path, change)
+
+
+def _from_where(book: SiteBook, name: str, key: str) -> str:
+    for table in book.tables_of(book.sites[name])[1:]:
+        if book.source.owner((*table, key)):
+            return f"; it comes from {described(table)}"
+    known = [*book.source.own.data["sites"][name]]
+    return did_you_mean(key, known) or f"; it has {', '.join(known)}"
+
+
+def rename_site(path: Path, old: str, new: str) -> SiteBook:
+    """Give a site another name, also in the groups of the same book. Raises ConfigError."""
+
+    def change(book: SiteBook) -> str:
+        text = own_text(book, ("sites", old))
+        check_free(book, new)
+        return rewrite.rename_member(rewrite.rename_table(text, ("sites", old), new), old, new).text
+
+    return edit_book(path, change)
+
+
+def remove_sites(path: Path, names: Sequence[str]) -> SiteBook:
+    """Take sites out of the book and its groups, which may be empty then. Raises ConfigError."""
+
+    def change(book: SiteBook) -> str:
+        text = book.source.own
+        for name in names:
+            own_text(book, ("sites", name))
+            text = rewrite.remove_table(text, ("sites", name))
+        for group, members in text.data.get("groups", {}).items():
+            if left := [member for member in members if member not in names]:
+                if left != members:
+                    text = rewrite.set_group(text, group, left)
+            elif members:
+                text = rewrite.set_group(text, group, [])
+        return text.text
+
+    return edit_book(path, change)
+
+
+def set_group(path: Path, name: str, members: Sequence[str]) -> SiteBook:
+    """Make a group, or give one other members. Raises ConfigError."""
+
+    def change(book: SiteBook) -> str:
+        if name in book.groups:
+            own_text(book, ("groups", name))
+        else:
+            check_free(book, name)
+        return rewrite.set_group(book.source.own, name, list(dict.fromkeys(members))).text
+
+    return edit_book(path, change)
+
+
+def remove_group(path: Path, name: str) -> SiteBook:
+    """Take a group out of the book and out of its other groups; its sites stay. Raises ConfigError."""
+
+    def change(book: SiteBook) -> str:
+        text = rewrite.unset_key(own_text(book, ("groups", name)), ("groups",), name)
+        for group, members in text.data.get("groups", {}).items():
+            if name in members:
+                text = rewrite.set_group(text, group, [member for member in members if member != name])
+        return text.text
+
+    return edit_book(path, change)
+
+
+def own_text(book: SiteBook, key: KeyPath) -> BookText:
+    """The person's own text, which says this site, server or group. Raises ConfigError that says where it is if not."""
+    owner = book.source.owner(key)
+    if owner is book.source.own:
+        return owner
+    if owner is None:
+        raise _not_there(book, key)
+    raise owner.error(
+        f"{described(key)} is in this included book, and pmarep changes only {book.path}; "
+        f"change it here by hand, or write a {described(key)} of your own there, which then counts instead",
+        key,
+    )
+
+
+def known_site(book: SiteBook, name: str) -> Site:
+    """The site of this very name, in whichever book. Raises ConfigError with the nearest ones."""
+    if name in book.sites:
+        return book.sites[name]
+    raise _not_there(book, ("sites", name))
+
+
+def _not_there(book: SiteBook, key: KeyPath) -> ConfigError:
+    kind, other = ("site", "group") if key[0] == "sites" else ("group", "site")
+    if book.source.owner((f"{other}s", key[1])):
+        return ConfigError(f"{quoted(key[1])} is a {other} in {book.path}, not a {kind}")
+    known = book.sites if kind == "site" else book.groups
+    hint = did_you_mean(key[1], known) or f"; known: {', '.join(list(known)[:12]) or 'none'}"
+    return ConfigError(f"there is no {kind} {quoted(key[1])} in {book.path}{hint}")
+
+
+def check_free(book: SiteBook, name: str) -> None:
+    """Raises ConfigError for a name that cannot be used, or is a site or group already."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    for kind in ("sites", "groups"):
+        if book.source.owner((kind, name)):
+            raise book.source.error(f'there is already a {kind[:-1]} "{name}"', (kind, name))
+
+
+def edit_book(path: Path, change: Callable[[SiteBook], str]) -> SiteBook:
     """Replace the book's text by what `change` makes of it, in one step, or leave it alone and raise ConfigError."""
     # A book among dotfiles is often a link: the link stays, the file behind it changes.
     file = path.resolve()
     content = _content(file)
     source = BookText.decode(path, _HEADER.encode() if content is None else content)
-    SiteBook.parse(source)
-    text = change(source)
+    text = change(SiteBook.parse(source))
+    if content is not None and not _is_writable(file):
+        raise ConfigError(f"{path} is read-only; nothing was changed: name a book of your own that includes it")
     # Its lines are not those of the file that a person would look at.
     book = SiteBook.parse(BookText(path, text, numbered=False))
     mark = codecs.BOM_UTF8 if content is not None and content.startswith(codecs.BOM_UTF8) else b""
@@ -81,6 +218,11 @@ def _content(file: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
+
+
+def _is_writable(file: Path) -> bool:
+    """A file that nobody may write is so on purpose, though its folder would let us replace it."""
+    return os.access(file, os.W_OK) and bool(file.stat().st_mode & 0o222)
 
 
 def _replace(file: Path, before: bytes | None, content: bytes) -> None:
@@ -106,40 +248,3 @@ def _replace(file: Path, before: bytes | None, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def _table_text(name: str, values: Mapping[str, Value]) -> str:
-    site = tomlkit.table()
-    for key, value in values.items():
-        site.add(key, value)
-    sites = tomlkit.table(is_super_table=True)
-    sites.add(name, site)
-    return tomlkit.dumps({"sites": sites})
-
-
-def _with_table(text: str, table: str) -> str:
-    """The text with one more table: after the last site, so that groups stay where they are. Old lines stay as is."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    after = _end_of_sites(text, lines)
-    head, tail = "".join(lines[:after]), "".join(lines[after:])
-    if head and not head.endswith("\n"):
-        head += newline
-    if after and lines[after - 1].strip():
-        head += newline
-    if tail and lines[after].strip():
-        tail = newline + tail
-    return head + table.rstrip("\n").replace("\n", newline) + newline + tail
-
-
-def _end_of_sites(text: str, lines: list[str]) -> int:
-    """How many lines come before a new site: up to the end of the last one, with the comments that belong to it."""
-    known = list(statements(text))
-    mine = [i for i, statement in enumerate(known) if statement.table[:1] == ("sites",)]
-    if not mine or mine[-1] == len(known) - 1:
-        return len(lines)
-    end, start = known[mine[-1]].last, known[mine[-1] + 1].first - 1
-    # Comments right above the next header are about what it begins.
-    while start > end and lines[start - 1].lstrip().startswith("#"):
-        start -= 1
-    return start

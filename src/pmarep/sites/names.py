@@ -47,3 +47,8 @@ def quoted(text: str) -> str:
 def password_variable(name: str) -> str:
     """The environment variable with the password of a site or server: `PMAREP_PASSWORD_BOX_ANNA` for `box-anna`."""
     return "PMAREP_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for several names, as `box-*` does. No name has these characters."""
+    return any(c in name for c in "*?[")

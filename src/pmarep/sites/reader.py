@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -11,29 +12,68 @@ from ..errors import ConfigError
 from .fields import looks_secret
 from .models import Site, SiteTable, Table
 from .names import check_name, did_you_mean, password_variable, quoted
-from .source import BookText, KeyPath, described
+from .shelf import Shelf
+from .source import BookText, KeyPath, described, readable_by_others
 
-_TABLES = ("defaults", "servers", "sites", "groups")
+_TABLES = ("include", "defaults", "servers", "sites", "groups")
 _NEEDED = ("url", "username", "target")
 T = TypeVar("T", bound=Table)
+Groups = dict[str, tuple[str, ...]]
 
-Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], dict[str, tuple[str, ...]]]
+Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups]
 
 
-def read_tables(source: BookText) -> Tables:
-    """Defaults; servers, sites and groups by name. Raises ConfigError."""
+@dataclass(frozen=True)
+class _Said:
+    """What one book says, each table right by itself."""
+
+    defaults: SiteTable
+    servers: dict[str, Table]
+    sites: dict[str, SiteTable]
+    groups: Groups
+
+
+def read_tables(shelf: Shelf) -> Tables:
+    """Defaults; servers, sites and groups by name: of all books together. Raises ConfigError."""
+    books = [_read(text) for text in shelf.texts]
+    defaults = _merged_defaults([book.defaults for book in books])
+    servers: dict[str, Table] = {}
+    said: dict[str, SiteTable] = {}
+    groups: Groups = {}
+    for book in books:
+        # Sites and groups are one namespace: a site of one's own replaces an included group as well.
+        taken = {*said, *groups}
+        servers |= {name: table for name, table in book.servers.items() if name not in servers}
+        said |= {name: table for name, table in book.sites.items() if name not in taken}
+        groups |= {name: members for name, members in book.groups.items() if name not in taken}
+    _check_groups(shelf, groups, said)
+    sites = {name: _site(shelf, name, table, servers, defaults) for name, table in said.items()}
+    _check_servers(shelf, servers, defaults)
+    _check_variables(shelf, {name: server.url or defaults.url for name, server in servers.items()}, sites)
+    return defaults, servers, sites, groups
+
+
+def _read(source: BookText) -> _Said:
     data = source.data
     for key in data:
         if key not in _TABLES:
             raise _unknown_key(source, (), key, data[key], _TABLES)
     defaults = _table(source, ("defaults",), data.get("defaults", {}), SiteTable)
     servers = _tables(source, "servers", data, Table)
-    said = _tables(source, "sites", data, SiteTable)
-    groups = _groups(source, data, said)
-    sites = {name: _site(source, name, table, servers, defaults) for name, table in said.items()}
-    _check_servers(source, servers, defaults)
-    _check_variables(source, {name: server.url or defaults.url for name, server in servers.items()}, sites)
-    return defaults, servers, sites, groups
+    sites = _tables(source, "sites", data, SiteTable)
+    return _Said(defaults, servers, sites, _groups(source, data, sites))
+
+
+def _merged_defaults(books: Sequence[SiteTable]) -> SiteTable:
+    """Key by key; `server` and `url` are two ways to say one thing, so that one's own displaces the other as well."""
+    merged: dict[str, Any] = {}
+    for book in reversed(books):
+        said = book.model_dump(exclude_unset=True)
+        for one, other in (("url", "server"), ("server", "url")):
+            if one in said:
+                merged.pop(other, None)
+        merged |= said
+    return SiteTable.model_validate(merged)
 
 
 def _tables(source: BookText, kind: str, data: Mapping[str, Any], model: type[T]) -> dict[str, T]:
@@ -81,6 +121,8 @@ def _unknown_key(source: BookText, table: KeyPath, key: str, value: object, allo
         return _secret_key(source, table, key)
     where = f"{described(table)} " if table else ""
     hint = did_you_mean(key, allowed)
+    if table and key == "include":
+        hint = "; it has to stand above the first [table]"
     if not hint and isinstance(value, dict) and len(table) == 2:
         hint = f"; a name with a dot needs quotes: {described((table[0], f'{table[1]}.{key}'))}"
     return source.error(
@@ -94,10 +136,13 @@ def _secret_key(source: BookText, table: KeyPath, key: str) -> ConfigError:
     where = f"{described(table)} " if table else ""
     name = table[1] if len(table) > 1 else "NAME"
     login = name if table[:1] == ("sites",) else "NAME"
+    exposed = ""
+    if readable_by_others(source.path):
+        exposed = f"; others on this machine can read the file: change that password, and `chmod 600 {source.path}`"
     return source.error(
         f"{where}{quoted(key)} looks like a password, which has no place in this file; "
         f"keep it in the keyring (`pmarep sites login {login}`), in the variable "
-        f"{password_variable(name)}, or let password_command print it",
+        f"{password_variable(name)}, or let password_command print it{exposed}",
         (*table, key),
     )
 
@@ -116,28 +161,28 @@ def merge(said: SiteTable, server: Table | None, defaults: SiteTable) -> dict[st
     return merged
 
 
-def _site(source: BookText, name: str, said: SiteTable, servers: Mapping[str, Table], defaults: SiteTable) -> Site:
+def _site(shelf: Shelf, name: str, said: SiteTable, servers: Mapping[str, Table], defaults: SiteTable) -> Site:
     key = ("sites", name)
     server = server_of(said, defaults)
     if server is not None and server not in servers:
         hint = did_you_mean(server, servers) or f"; known: {', '.join(servers) or 'none'}"
-        raise source.error(
+        raise shelf.error(
             f"{described(key)} there is no server {quoted(server)}{hint}", (*key, "server"), ("defaults", "server"), key
         )
     merged = merge(said, servers[server] if server else None, defaults)
     if missing := [needed for needed in _NEEDED if needed not in merged]:
         places = [described(key), f"[servers.{server}]" if server else "", "[defaults]"]
-        raise source.error(
+        raise shelf.error(
             f"{described(key)} has no {' and no '.join(missing)}; put it into {' or '.join(filter(None, places))}", key
         )
     return Site.model_validate(merged | {"name": name, "server": server})
 
 
-def _groups(source: BookText, data: Mapping[str, Any], sites: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+def _groups(source: BookText, data: Mapping[str, Any], sites: Mapping[str, object]) -> Groups:
     section = data.get("groups", {})
     if not isinstance(section, dict):
         raise source.error('"groups" has to be a table; write [groups]', ("groups",))
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: Groups = {}
     for name, members in section.items():
         key = ("groups", name)
         _check_name(source, key)
@@ -146,23 +191,26 @@ def _groups(source: BookText, data: Mapping[str, Any], sites: Mapping[str, objec
         if not isinstance(members, list) or not all(isinstance(member, str) for member in members):
             raise source.error(f'[groups] {quoted(name)} has to be a list of names, such as ["tokyo", "saopaulo"]', key)
         groups[name] = tuple(members)
+    return groups
+
+
+def _check_groups(shelf: Shelf, groups: Groups, sites: Mapping[str, object]) -> None:
     for name, names in groups.items():
         for member in names:
             if member not in sites and member not in groups:
                 hint = did_you_mean(member, [*sites, *groups])
                 words = f"[groups] {quoted(name)} names {quoted(member)}, which is no site or group{hint}"
-                raise source.error(words, ("groups", name))
-    _check_cycles(source, groups)
-    return groups
+                raise shelf.error(words, ("groups", name))
+    _check_cycles(shelf, groups)
 
 
-def _check_cycles(source: BookText, groups: Mapping[str, tuple[str, ...]]) -> None:
+def _check_cycles(shelf: Shelf, groups: Mapping[str, tuple[str, ...]]) -> None:
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
         if name in way:
             cycle = " -> ".join((*way[way.index(name) :], name))
-            raise source.error(f"[groups] {quoted(name)} contains itself: {cycle}", ("groups", name))
+            raise shelf.error(f"[groups] {quoted(name)} contains itself: {cycle}", ("groups", name))
         if name in groups and name not in done:
             for member in groups[name]:
                 visit(member, (*way, name))
@@ -172,14 +220,14 @@ def _check_cycles(source: BookText, groups: Mapping[str, tuple[str, ...]]) -> No
         visit(group, ())
 
 
-def _check_servers(source: BookText, servers: Mapping[str, Table], defaults: SiteTable) -> None:
+def _check_servers(shelf: Shelf, servers: Mapping[str, Table], defaults: SiteTable) -> None:
     for name, server in servers.items():
         if not (server.url or defaults.url):
             key = ("servers", name)
-            raise source.error(f"{described(key)} has no url; put it there, as https://host/", key)
+            raise shelf.error(f"{described(key)} has no url; put it there, as https://host/", key)
 
 
-def _check_variables(source: BookText, servers: Mapping[str, str | None], sites: Mapping[str, Site]) -> None:
+def _check_variables(shelf: Shelf, servers: Mapping[str, str | None], sites: Mapping[str, Site]) -> None:
     """One variable for two machines would give the password of one to the other."""
     owners: dict[str, tuple[str, str | None]] = {}
     named: list[tuple[KeyPath, str | None]] = [(("servers", name), url) for name, url in servers.items()]
@@ -188,7 +236,7 @@ def _check_variables(source: BookText, servers: Mapping[str, str | None], sites:
         variable, label = password_variable(key[1]), f"{key[0][:-1]} {quoted(key[1])}"
         other, other_url = owners.setdefault(variable, (label, url))
         if url != other_url:
-            raise source.error(
+            raise shelf.error(
                 f"{described(key)} the {label} and the {other} are different PMA.cores, but the password of both "
                 f"would be {variable}; rename one",
                 key,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,6 +59,15 @@ class BookText:
             # tomllib's words name keys and single characters, never values.
             raise ConfigError(f"{self.path}, line {line}, column {column}: this is not TOML: {words}") from None
 
+    def has(self, key: KeyPath) -> bool:
+        """Whether this text says the key, be it a table or a value."""
+        node: Any = self.data
+        for part in key:
+            if not isinstance(node, dict) or part not in node:
+                return False
+            node = node[part]
+        return True
+
     def error(self, message: str, *keys: KeyPath) -> ConfigError:
         """An error at the line of the first of these keys that is in the text."""
         line = next((self._lines[key] for key in keys if key in self._lines), None)
@@ -64,7 +75,7 @@ class BookText:
         return ConfigError(f"{where}: {message}")
 
     def line(self, key: KeyPath) -> int:
-        """The line of a key for sorting; after all others when it is unknown."""
+        """The line of a key; after all others when it is unknown."""
         return self._lines.get(key, self.text.count("\n") + 2)
 
     @cached_property
@@ -132,3 +143,11 @@ def _key_paths(parsed: Mapping[str, Any], table: KeyPath) -> Iterator[KeyPath]:
 def described(table: KeyPath) -> str:
     """`[sites.tokyo]`, as it is written."""
     return f"[{'.'.join(key if re.fullmatch(r'[A-Za-z0-9_-]+', key) else quoted(key) for key in table)}]"
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether other users of this machine may read the file. Windows has no such bits: never there."""
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False

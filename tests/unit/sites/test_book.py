@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def path(tmp_path: Path) -> Path:
 
 def load(path: Path, text: str) -> SiteBook:
     path.write_bytes(text.encode())
+    path.chmod(0o600)
     return SiteBook.load(path)
 
 
@@ -190,6 +192,24 @@ def test_a_ca_bundle_is_looked_for_when_its_site_is_used(path: Path) -> None:
     assert book.resolve(["all"])[0].ca_bundle == ca
 
 
+def test_the_way_to_a_server(path: Path) -> None:
+    from pmarep.pmacore import Connection
+    from pmarep.sites.network import connection_of
+
+    text = '[defaults]\nproxy = "http://PROXY.example/"\ntimeout = 30\n' + site('client_cert = "me.pem"')
+    tokyo = load(path, text).sites["tokyo"]
+    cert = path.parent / "me.pem"
+    usual = Connection("https://t/", "u", client_cert=(cert,), proxy="http://proxy.example:80", timeout=30.0)
+    assert connection_of(tokyo) == usual
+    lines = 'proxy = "None"\nverify_tls = false\nconnect_timeout = 2.5\nclient_cert = ["c.pem", "/k.pem"]'
+    other = connection_of(load(path, text.replace('client_cert = "me.pem"', lines)).sites["tokyo"])
+    assert (other.proxy, other.verify_tls, other.connect_timeout) == ("none", False, 2.5)
+    assert other.client_cert == (path.parent / "c.pem", Path("/k.pem"))
+    with pytest.raises(ConfigError) as caught:
+        load(path, text).resolve(["tokyo"])
+    assert str(caught.value) == f"{path}, line 10: [sites.tokyo] the client_cert {cert} is not there; name a PEM file"
+
+
 def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     monkeypatch.setenv("USERPROFILE", "/home/somebody")
@@ -198,7 +218,10 @@ def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 # What is wrong
 
-ALLOWED = "allow_http_uploads, bwlimit, ca_bundle, connections, password_command, server, target, url, username"
+ALLOWED = (
+    "allow_http_uploads, bwlimit, ca_bundle, client_cert, connect_timeout, connections, password_command, proxy, "
+    "server, target, timeout, url, username, verify_tls"
+)
 KEPT = (
     "looks like a password, which has no place in this file; keep it in the keyring (`pmarep sites login {login}`), "
     "in the variable PMAREP_PASSWORD_{variable}, or let password_command print it"
@@ -215,13 +238,12 @@ KEPT = (
         (site("zzz = 1"), f'line 7: [sites.tokyo] unknown key "zzz"; allowed: {ALLOWED}'),
         (
             "[sit]\n",
-            'line 1: unknown table or key "sit"; did you mean "sites"? allowed: defaults, servers, sites, groups',
+            'line 1: unknown table or key "sit"; did you mean "sites"? allowed: include, defaults, servers, sites, ',
         ),
-        ("x=1\n", 'line 1: unknown table or key "x"; allowed: defaults, servers, sites, groups'),
+        ("x=1\n", 'line 1: unknown table or key "x"; allowed: include, defaults, servers, sites, groups'),
         (
             "\n[servers.a]\nserver = 'x'",
-            'line 3: [servers.a] unknown key "server"; allowed: '
-            "allow_http_uploads, bwlimit, ca_bundle, connections, password_command, target, url, username",
+            f'line 3: [servers.a] unknown key "server"; allowed: {ALLOWED.replace("server, ", "")}',
         ),
         (
             '[sites.box.anna]\ntarget = "x"',
@@ -290,6 +312,23 @@ def test_mistakes(path: Path, text: str, words: str) -> None:
         ("bwlimit = 20", "bwlimit has to be text in quotes"),
         ('bwlimit = "25:00,1M"', "bwlimit: there is no time 25:00"),
         ('ca_bundle = ""', "ca_bundle is empty"),
+        ('client_cert = ""', "client_cert is empty"),
+        ("client_cert = []", "client_cert has to be a file, or a list of two"),
+        ('client_cert = ["a", "b", "c"]', "client_cert has to be a file, or a list of two"),
+        ("client_cert = 1", "client_cert has to be text in quotes"),
+        (
+            'proxy = "http://me:geheim@proxy:3128"',
+            "proxy holds a user name or password, which has no place in this file; leave proxy out and set the "
+            "variable HTTPS_PROXY=http://user:password@host:port for pmarep",
+        ),
+        ('proxy = "proxy:3128"', 'proxy "proxy:3128" cannot be used; write it as http://host:port, or "none"'),
+        ('proxy = "socks5://proxy:3128"', 'proxy "socks5://proxy:3128" cannot be used; write it as http://'),
+        ('proxy = "http://proxy:x"', 'proxy "http://proxy:x" cannot be used; write it as http://'),
+        ('proxy = "http://proxy/path"', 'proxy "http://proxy/path" cannot be used; write it as http://'),
+        ('verify_tls = "no"', "verify_tls has to be true or false, without quotes"),
+        ("timeout = 0", "timeout has to be a number of seconds, more than 0 and up to 3600"),
+        ("timeout = true", "timeout has to be a number of seconds, more than 0 and up to 3600"),
+        ('connect_timeout = "5s"', "connect_timeout has to be a number of seconds, more than 0 and up to 3600"),
         (
             "password_command = []",
             'password_command has to be text, or a list of texts such as ["pass", "show", "tokyo"]',
@@ -368,6 +407,18 @@ def test_a_target_is_kept_to_the_letter_or_refused(folder: str) -> None:
 def test_a_password_is_refused_and_not_repeated(path: Path, key: str, table: str, login: str, variable: str) -> None:
     said = complaint(path, f'{table}\nzzz = 1\n{key} = "hunter2"\n')
     assert said == f'line 3: {table} "{key}" {KEPT.format(login=login, variable=variable)}'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no modes")
+@pytest.mark.parametrize(("mode", "exposed"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_password_that_others_can_read(path: Path, mode: int, exposed: bool) -> None:
+    path.write_text('[sites.a]\npassword = "hunter2"\n')
+    path.chmod(mode)
+    with pytest.raises(ConfigError) as caught:
+        SiteBook.load(path)
+    hint = f"; others on this machine can read the file: change that password, and `chmod 600 {path}`"
+    assert str(caught.value).endswith(hint) == exposed
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_password_outside_of_every_table(path: Path) -> None:

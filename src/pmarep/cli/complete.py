@@ -1,0 +1,42 @@
+"""What the shell completes from the site book. Silent whatever is wrong: nobody asked for an error yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from .options import book_path
+
+
+def site_or_group(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names for `--sites` and NAME arguments; after a comma the next one."""
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    return [before + comma + name for name in _known(ctx, "sites", "groups", begin=last) if name not in given]
+
+
+def site(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _known(ctx, "sites", begin=incomplete)
+
+
+def group(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _known(ctx, "groups", begin=incomplete)
+
+
+def server(ctx: typer.Context, incomplete: str) -> list[str]:
+    return _known(ctx, "servers", begin=incomplete)
+
+
+def _known(ctx: typer.Context, *kinds: str, begin: str) -> list[str]:
+    try:
+        from ..sites.shelf import Shelf
+        from ..sites.source import BookText
+
+        config = ctx.params.get("config")
+        # The tables as they are, not the checked book: a mistake in one site must not hide the others.
+        shelf = Shelf.collect(BookText.read(book_path(Path(config) if config else None)))
+        names = [name for kind in kinds for text in shelf.texts for name in text.data.get(kind, {})]
+    except Exception:
+        return []
+    return [name for name in dict.fromkeys(names) if name.startswith(begin)]

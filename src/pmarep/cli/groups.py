@@ -1,0 +1,127 @@
+"""`pmarep groups`: one name for several sites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import complete
+from .options import ConfigOption, book_path
+from .tables import print_json, print_lines
+
+if TYPE_CHECKING:
+    from ..sites import SiteBook
+
+groups = typer.Typer(no_args_is_help=True, help="Give several sites one name.")
+
+NameArgument = Annotated[str, typer.Argument(help="The group.", autocompletion=complete.group)]
+MembersArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MEMBER...",
+        help="Sites, other groups, or patterns ('box-*'), which stand for the sites of now.",
+        autocompletion=complete.site_or_group,
+    ),
+]
+
+
+@groups.command("list")
+def list_groups(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show the groups of the book."""
+    book = _book(config)
+    sites = {group: [site for site in book.sites if group in book.groups_of(site)] for group in book.groups}
+    if as_json:
+        print_json([{"name": g, "members": list(m), "sites": sites[g]} for g, m in book.groups.items()])
+    elif not book.groups:
+        typer.echo(f"no groups in {book.path}; make one with `pmarep groups set NAME MEMBER...`", err=True)
+    else:
+        rows = [[g, str(len(sites[g])), ", ".join(members) or "-"] for g, members in book.groups.items()]
+        print_lines([["NAME", "SITES", "MEMBERS"], *rows])
+
+
+@groups.command("set")
+def set_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
+    """Make a group of these members, or give it these instead of its own."""
+    book = _book(config)
+    _set(book, name, _expanded(book, members))
+
+
+@groups.command("add")
+def add_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
+    """Add members to a group."""
+    book = _book(config)
+    _set(book, name, [*_members(book, name), *_expanded(book, members)])
+
+
+@groups.command("remove")
+def remove_members(
+    name: NameArgument,
+    members: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MEMBER]...",
+            help="Members to take out; none: the group itself.",
+            autocompletion=complete.site_or_group,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Take members out of a group, or remove the group. Sites stay in the book."""
+    from ..errors import ConfigError
+    from ..sites.edit import remove_group
+    from ..sites.names import did_you_mean, quoted
+
+    book = _book(config)
+    current = _members(book, name)
+    if not members:
+        remove_group(book.path, name)
+        typer.echo(f"removed the group {name} from {book.path}; its sites stay")
+        return
+    leaving = _expanded(book, members)
+    for member in leaving:
+        if member not in current:
+            hint = did_you_mean(member, current) or f"; it has {', '.join(current) or 'no members'}"
+            raise ConfigError(f"{quoted(member)} is not in the group {name} itself{hint}")
+    _set(book, name, [member for member in current if member not in leaving])
+
+
+def _set(book: SiteBook, name: str, members: list[str]) -> None:
+    from ..sites.edit import set_group
+
+    after = set_group(book.path, name, members)
+    typer.echo(f"{name}: {', '.join(after.groups[name]) or 'no members'}")
+
+
+def _members(book: SiteBook, name: str) -> list[str]:
+    from ..sites.edit import own_text
+
+    own_text(book, ("groups", name))
+    return list(book.groups[name])
+
+
+def _expanded(book: SiteBook, members: list[str]) -> list[str]:
+    """Names of sites and groups; a pattern stands for the sites that there are now. Raises ConfigError."""
+    from ..errors import ConfigError
+    from ..sites.names import is_pattern
+
+    names = [name.strip() for item in members for name in item.split(",") if name.strip()]
+    found: list[str] = []
+    for name in names:
+        if is_pattern(name):
+            found += [site.name for site in book.select([name])]
+        elif name in book.sites or name in book.groups:
+            found.append(name)
+        else:
+            raise ConfigError(book.unknown(name))
+    return list(dict.fromkeys(found))
+
+
+def _book(config: Path | None) -> SiteBook:
+    from ..sites import SiteBook
+
+    return SiteBook.load(book_path(config))

@@ -1,0 +1,79 @@
+"""The JSON schema of a site book, so that editors complete and check it while somebody types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .fields import MAX_CONNECTIONS
+from .models import SiteTable, Table
+
+_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+DESCRIPTIONS = {
+    "url": "The PMA.core: https://host/ or https://host/core/.",
+    "server": "The name of a [servers.*] table, instead of url.",
+    "username": "Who logs in there. The password is never in this file.",
+    "target": "Where slides go: root-directory, then folders, with /.",
+    "connections": f'Parallel requests: "auto", or a number from 1 to {MAX_CONNECTIONS}.',
+    "bwlimit": 'Bytes per second: "20M", "off", or a timetable such as "08:00,2M 19:00,off" (local time).',
+    "ca_bundle": "PEM file with the CA of the server's certificate; relative to this file's folder.",
+    "client_cert": "PEM file with a client's certificate and key, or a list of two files.",
+    "proxy": 'http://host:port, or "none": go directly, whatever the environment says.',
+    "verify_tls": "false: the server's certificate is not checked. Anybody on the way can pose as the server.",
+    "connect_timeout": "Seconds until a connection has to stand.",
+    "timeout": "Seconds of silence within a request.",
+    "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
+    "password_command": "Prints the password on its first line: a list of words, or text.",
+}
+
+
+def book_schema() -> dict[str, Any]:
+    """JSON schema, draft 7: what taplo and other TOML tools read."""
+
+    def named(value: dict[str, Any], words: str) -> dict[str, Any]:
+        return {
+            "type": "object", "description": words, "propertyNames": {"pattern": _NAME}, "additionalProperties": value,
+        }  # fmt: skip
+
+    names = {"type": "array", "items": {"type": "string"}}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "pmarep's site book",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "include": {**names, "description": "Other books, relative to this one; what this one says comes first."},
+            "defaults": {"$ref": "#/definitions/site", "description": "What sites and servers do not say themselves."},
+            "servers": named({"$ref": "#/definitions/server"}, "PMA.cores that several sites share."),
+            "sites": named({"$ref": "#/definitions/site"}, "Places where slides go."),
+            "groups": named(names, "Names for several sites or groups."),
+        },
+        "definitions": {"site": _table(SiteTable), "server": _table(Table)},
+    }
+
+
+def _table(model: type[Table]) -> dict[str, Any]:
+    properties = {}
+    for key, said in model.model_json_schema()["properties"].items():
+        properties[key] = {"description": DESCRIPTIONS.get(key, ""), **_type(key, said)}
+    table: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
+    if "server" in properties:
+        table["not"] = {"required": ["server", "url"]}
+    return table
+
+
+def _type(key: str, said: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null, and some keys take more than the type that their value has in the end."""
+    kinds = [_plain(kind) for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
+    if key == "connections":
+        kinds = [k | {"minimum": 1, "maximum": MAX_CONNECTIONS} if k.get("type") == "integer" else k for k in kinds]
+    if kinds and all(kind.get("type") == "array" for kind in kinds):
+        # One file may stand without its list.
+        kinds.insert(0, {"type": "string"})
+    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def _plain(kind: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in kind.items() if key not in ("title", "default", "format")}
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _plain(kept["items"])
+    return kept

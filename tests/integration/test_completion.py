@@ -1,0 +1,100 @@
+"""Names from the book at the Tab key: the real protocol, in a real bash."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+BASH = shutil.which("bash")
+PMAREP = Path(sys.executable).with_name("pmarep")
+pytestmark = pytest.mark.skipif(BASH is None or not PMAREP.exists(), reason="needs bash and the installed command")
+
+BOOK = """\
+[servers.campus]
+url = "https://campus/"
+[sites.box-anna]
+server = "campus"
+target = "a"
+[sites.box-ben]
+server = "campus"
+target = "b"
+[sites.tokyo]
+url = "https://tokyo/"
+[groups]
+class = ["box-anna"]
+"""
+
+# What bash does at the Tab key: the words typed so far, the last one under the cursor.
+PRESS_TAB = """\
+source <(_PMAREP_COMPLETE=source_bash "$1")
+shift
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+_pmarep_completion "$1"
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path)
+    shell.book.write_text(BOOK)
+    return shell
+
+
+def tab(shell: Shell, *words: str) -> list[str]:
+    """The proposals for a line whose last word is being typed."""
+    done = subprocess.run(
+        [str(BASH), "--norc", "-c", PRESS_TAB, "bash", str(PMAREP), str(PMAREP), *words],
+        env=shell.environment,
+        cwd=shell.folder,
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return [line for line in done.stdout.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("words", "proposals"),
+    [
+        (("push", "x", "--sites", "bo"), ["box-anna", "box-ben"]),
+        (("push", "x", "--sites", "tokyo,bo"), ["tokyo,box-anna", "tokyo,box-ben"]),
+        (("push", "x", "--sites", "box-ben,bo"), ["box-ben,box-anna"]),
+        (("push", "x", "--sites", ""), ["box-anna", "box-ben", "tokyo", "class"]),
+        (("sites", "show", "c"), ["class"]),
+        (("sites", "test", "tokyo", "b"), ["box-anna", "box-ben"]),
+        (("sites", "login", "t"), ["tokyo"]),
+        (("sites", "logout", "t"), ["tokyo"]),
+        (("sites", "list", "t"), ["tokyo"]),
+        (("sites", "edit", "c"), []),
+        (("sites", "remove", "b"), ["box-anna", "box-ben"]),
+        (("sites", "rename", "t"), ["tokyo"]),
+        (("sites", "duplicate", "t"), ["tokyo"]),
+        (("sites", "add", "x", "--server", ""), ["campus"]),
+        (("groups", "add", "c"), ["class"]),
+        (("groups", "set", "new", "b"), ["box-anna", "box-ben"]),
+    ],
+)
+def test_names_from_the_book(shell: Shell, words: tuple[str, ...], proposals: list[str]) -> None:
+    assert tab(shell, *words) == proposals
+
+
+def test_names_from_included_books_and_other_ones(shell: Shell) -> None:
+    (shell.folder / "mine.toml").write_text('include = ["sites.toml"]\n[sites.box-me]\n')
+    assert tab(shell, "sites", "show", "--config", "mine.toml", "box-") == ["box-me", "box-anna", "box-ben"]
+
+
+@pytest.mark.parametrize("text", ["[sites", "sites = 3\n", "[sites.box-anna]\nwrong = 1\n", None])
+def test_silent_whatever_is_wrong(shell: Shell, text: str | None) -> None:
+    if text is None:
+        shell.book.unlink()
+    else:
+        shell.book.write_text(text)
+    assert tab(shell, "push", "x", "--sites", "b") == (["box-anna"] if text and "wrong" in text else [])
