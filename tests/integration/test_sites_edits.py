@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import pty
 import sys
 from pathlib import Path
 
@@ -284,6 +283,13 @@ def test_notes_about_passwords_servers_and_groups(shell: Shell) -> None:
     )
 
 
+def test_a_password_that_another_site_needs_is_not_spoken_of(shell: Shell, book: Path) -> None:
+    shell.write(a=("https://a/", "A"), b=("https://a/", "B"))
+    assert shell("remove", "a", "--yes").stderr == ""
+    shell.write(a=("https://a/", "A"), b=("https://a/", "B"))
+    remove_by_asking(book, ["a"], False, Script(True), Credentials({}, Memory()))
+
+
 def test_logout(shell: Shell) -> None:
     shell.write(a=("https://a/", "A"), b=("https://a/", "B"), c=("https://c/", "C"))
     (shell.folder / "keyring.json").write_text(f'{{"pmarep {USER}@https://a/": "{PASSWORD}"}}')
@@ -379,6 +385,8 @@ def test_on_a_real_terminal_no_input_asks_nothing(shell: Shell, no_input: bool) 
 
 def on_terminal(shell: Shell, args: list[str], typed: bytes) -> tuple[int, str]:
     """Run pmarep at a terminal, where `typed` waits to be read; exit code and what was to be seen."""
+    import pty  # not on Windows
+
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(shell.folder)
@@ -398,6 +406,7 @@ def on_terminal(shell: Shell, args: list[str], typed: bytes) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(status), seen.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pty")
 def test_a_hundred_sites_fit_a_terminal(shell: Shell) -> None:
     shell.book.write_text(
         '[servers.campus]\nurl = "https://pma.campus.example/a/rather/long/path/core/"\nusername = "seeder"\n'

@@ -183,9 +183,11 @@ def test_patterns_are_for_sites(own: Path) -> None:
     assert names(book, "*") == ["box-anna", "tokyo"]
     assert names(book, "tok?o,box-[ab]nna") == ["tokyo", "box-anna"]
     for pattern, words in [
-        ("bxo-ana*", 'no site matches "bxo-ana*" in .*; did you mean "box-anna"?'),
-        ("boxe*", 'no site matches "boxe\\*" in .*; patterns are for sites, so name the group: boxes'),
-        ("zzz*", "; known: box-anna, tokyo, boxes, class, geo"),
+        ("bxo-ana*", f'no site matches "bxo-ana*" in {own}; did you mean "box-anna"?'),
+        ("boxe*", f'no site matches "boxe*" in {own}; patterns are for sites, so name the group: boxes'),
+        ("box-[a]", f'no site matches "box-[a]" in {own}; did you mean "box-anna" or "boxes"?'),
+        ("zzz*", f'no site matches "zzz*" in {own}; known: box-anna, tokyo, boxes, class, geo'),
     ]:
-        with pytest.raises(ConfigError, match=words.replace("ana*", "ana\\*").replace("?", "\\?")):
+        with pytest.raises(ConfigError) as caught:
             book.select([pattern])
+        assert str(caught.value) == words
