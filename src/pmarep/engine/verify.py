@@ -21,9 +21,7 @@ def check_status(status: UploadStatus, slide: Slide) -> None:
         return  # not every server says
     missing = [f"{file.path} is not complete there" for file in slide.files if not status.complete.get(file.path)]
     if missing:
-        raise NotArrived(
-            f"the server has not got everything: {shortened(missing)}", "the next run sends what is missing"
-        )
+        raise NotArrived(f"the server has not got everything: {shortened(missing)}", "the next run sends it again")
 
 
 async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock) -> None:
