@@ -41,6 +41,21 @@ def journaled(desk: Desk) -> set[tuple[str, str]]:
         return {(f"in/{file}", str(number)) for file, number in journal.execute("SELECT file, number FROM part")}
 
 
+def kill_in_the_middle(desk: Desk, kills: int, pieces: int, ended: Callable[[], int]) -> None:
+    """Start a push and kill it after 0 to 2 more pieces have `ended`, somewhere in the next ones.
+
+    At 50 MiB/s some 7 pieces can be over by then. When there are hardly enough for the `kills` to come, at once.
+    """
+    with desk.start("--connections", str(CONNECTIONS), "--bwlimit", "50M") as running:
+        running.wait_for(lambda event: event["event"] == "slide_started")
+        if pieces > kills + 8:
+            wanted = random.randrange(3)
+            until(lambda: running.process.poll() is not None or ended() >= wanted)
+            threading.Event().wait(random.random() * 0.05)
+        assert running.process.poll() is None, "there was nothing left to kill"
+        running.kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("root", "size"), [("Cloud", PART), ("Blobs", SMALLEST)], ids=["s3", "azure"])
 def test_killed_twenty_times(
@@ -55,18 +70,11 @@ def test_killed_twenty_times(
         for _ in range(300):
             slide.write(os.urandom(MIB))
     total = 300 * MIB
-    kills = 0
-    while kills < KILLS:
+    for kill in range(KILLS):
         before = len(side.requests)
-        known = journaled(desk) if kills else set()
-        # The gateway logs a request when it ends: 0 to 2 more of them, then the axe, somewhere in the next parts.
-        wanted = before + random.randrange(3)
-        with desk.start("--connections", str(CONNECTIONS)) as running:
-            until(lambda: running.process.poll() is not None or len(side.requests) >= wanted)  # noqa: B023
-            assert running.process.poll() is None, "there was nothing left to kill"
-            threading.Event().wait(random.random() * 0.3)
-            running.kill()
-        kills += 1
+        known = journaled(desk) if kill else set()
+        left = total // size - len(known)
+        kill_in_the_middle(desk, KILLS - kill, left, lambda: len(side.requests) - before)  # noqa: B023
         assert side.wait_idle()
         assert not known & set(side.acknowledged()[before:]), "an acknowledged part was sent again"
     known = journaled(desk)
@@ -91,18 +99,20 @@ def test_killed_twenty_times_on_a_file_system(
     """Nothing is finer than a file there: complete ones are not sent again."""
     random.seed(7)
     desk = Desk(tmp_path / "desk")
-    sandbox = cloud_sandbox("tokyo", azure=False, rate=60 * MIB).sandbox
+    sandbox = cloud_sandbox("tokyo", azure=False).sandbox
     desk.site("tokyo", sandbox)
     write_mirax(desk.source / "m.mrxs", data_files=60, data_size=5 * MIB)
     total = sum(map(len, contents(desk.source).values()))
     known: set[str] = set()
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         before = len(sandbox.requests)
-        wanted = before + 4 + random.randrange(3)
-        with desk.start("--connections", str(CONNECTIONS)) as running:
-            until(lambda: running.process.poll() is not None or len(sandbox.requests) >= wanted)  # noqa: B023
-            assert running.process.poll() is None, "there was nothing left to kill"
-            running.kill()
+        files = 60 - len(known)
+        kill_in_the_middle(
+            desk,
+            KILLS - kill,
+            files,
+            lambda: sum("?path=" in r.path for r in sandbox.requests[before:]),  # noqa: B023
+        )
         assert sandbox.wait_idle()
         sent = {r.path.partition("?path=")[2] for r in sandbox.requests[before:] if "?path=" in r.path}
         assert not known & sent, "a complete file was sent again"
