@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ USER = "seeder"
 PASSWORD = "s3cret&+%ü"
 
 StartSandbox = Callable[..., Sandbox]
+
+
+def pytest_configure() -> None:
+    """Programs that tests interrupt must hear it.
+
+    A shell's background job (`make test &`), nohup and some CI start programs deaf to signals. That is inherited, and
+    the commands would rightly go on.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture
