@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from conftest import PASSWORD, USER, StartSandbox
-from filelock import FileLock
 from pma_python import core, pma
 from pma_python.pma_core_client import PmaCoreClient
-from pma_start import PORT, pma_start
+from pma_start import pma_start
 
 from pmarep.sandbox import Sandbox
 
@@ -37,21 +36,11 @@ def _fresh_client() -> Iterator[None]:
 
 
 @pytest.fixture
-def _pma_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """PMA.start has one fixed port: the workers of a parallel test run take turns."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with FileLock(shared / "pma-start.lock", timeout=120):
-        try:
-            helper = pma_start()
-            helper.__enter__()
-        except OSError as error:
-            pytest.skip(f"port {PORT} of PMA.start is taken: {error}")
-        try:
-            yield
-        finally:
-            helper.__exit__(None, None, None)
+def _pma_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On a port of its own: other tests of a parallel run should not meet it."""
+    with pma_start() as helper:
+        monkeypatch.setattr(core, "_pma_pmacoreliteURL", helper.url)
+        yield
 
 
 def connect(sandbox: Sandbox, password: str = PASSWORD) -> Any:

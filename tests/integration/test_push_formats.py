@@ -9,7 +9,20 @@ from pathlib import Path
 import openslide
 import pytest
 from conftest import StartSandbox
-from corpus import tree, wild_names, write_afi, write_mirax, write_ndpis, write_pyramidal_tiff, write_svs, write_vsi
+from corpus import (
+    tree,
+    wild_names,
+    write_afi,
+    write_cws,
+    write_mirax,
+    write_ndpis,
+    write_pyramidal_tiff,
+    write_svs,
+    write_vms,
+    write_vmu,
+    write_vsi,
+)
+from corpus_dicom import write_dicom
 from desk import Desk, arrived, contents, files_sent
 from sandbox_client import Client
 
@@ -28,8 +41,12 @@ def every_format(folder: Path) -> None:
     write_vsi(folder / "2026" / "deep" / "olympus.vsi")
     write_ndpis(folder / "set.ndpis")
     write_afi(folder / "fused.afi")
-    for extension in ["ndpi", "scn", "czi", "jpg", "png", "dcm", "bif", "kfb", "isyntax"]:
+    for extension in ["ndpi", "scn", "czi", "jpg", "png", "bif", "kfb", "isyntax"]:
         tree(folder / "single", f"one.{extension}", content=os.urandom(2000))
+    write_dicom(folder / "dicom")
+    write_vms(folder / "scanners" / "n.vms")
+    write_vmu(folder / "scanners" / "n2.vmu")
+    write_cws(folder / "scanners" / "cws")
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])
@@ -42,7 +59,7 @@ def test_every_format_is_byte_identical_at_every_site(desk: Desk, start_sandbox:
     assert result.code == 0, result.stdout
     local = contents(desk.source)
     for number, sandbox in enumerate(sandboxes):
-        assert result.counts(f"site{number}") == (15, 0, 0)
+        assert result.counts(f"site{number}") == (18, 0, 0)
         assert arrived(sandbox) == local
         assert sorted(files_sent(sandbox)) == sorted(set(files_sent(sandbox)))  # each file once
         assert sandbox.open_sessions == 0

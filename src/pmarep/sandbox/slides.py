@@ -20,7 +20,7 @@ _SINGLE = (
     "tif tiff jpeg jpg jp2 png ndpi dcm svs scn svslide lif zvi czi lsm nd2 mds zif sws qptiff tmap jxr kfb isyntax "
     "rts bif oir szi mdsx cws tf2 tf8 btf"
 )
-_SEVERAL = "mrxs vsi ndpis afi vms vmu"
+_SEVERAL = "mrxs vsi ndpis afi vms vmu ome ini"
 EXTENSIONS = frozenset((_SINGLE + " " + _SEVERAL).upper().split())
 _WHOLE_NAMES = frozenset(("DICOMDIR", "SLIDESCAN.INI"))
 _LARGEST_INDEX = 1 << 20  # bytes; an index file is a few hundred

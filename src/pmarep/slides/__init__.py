@@ -7,36 +7,83 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from .claims import Ask
 from .discover import Walk, why_no_slide
-from .formats import FORMATS, Format, format_of
+from .formats import FORMATS, Format
 from .globs import Selection
-from .listing import Folder, Scandir, os_words
+from .listing import Folder, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .names import printable
+from .place import Place
 
-__all__ = ["FORMATS", "Format", "LeftOut", "Slide", "SlideFile", "Why", "find_slides"]
+__all__ = ["FORMATS", "Ask", "Format", "LeftOut", "Slide", "SlideFile", "Why", "find_again", "find_slides"]
 
 
 def find_slides(
-    source: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), scandir: Scandir = os.scandir
+    source: Path,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    newer_than: float | None = None,
+    min_size: int = 0,
+    ask: Ask | None = None,
+    scandir: Scandir = os.scandir,
 ) -> Iterator[Slide | LeftOut]:
     """The slides in a folder and below, or the one slide whose main file `source` is, and what is left out.
 
-    Yields while it walks. The order depends on the names only, not on the disk's. Globs are explained in globs.py.
+    Yields while it walks. The order depends on the names only, not on the disk's. Globs are explained in globs.py,
+    `.pmarepignore` files in ignore.py; the latter do not count for a `source` that is a file. `newer_than` is a time in
+    seconds since the epoch that the newest file of a slide has to be after, `min_size` what a slide has at least, in
+    bytes. `ask` is called once per folder that has files which no format knows; see claims.Ask.
+
     Raises UsageError at once if `source` does not exist or is a file but no slide's main file, or a glob is none.
     """
-    selection = Selection(include, exclude)
+    selection = Selection(include, exclude, newer_than, min_size)
     path = os.fspath(source)
     try:
         source.stat()
     except OSError as error:
         raise UsageError(f"cannot use {printable(path)}: {os_words(error)}") from None
     if source.is_dir():
-        return Walk(selection).all_below(path, scandir)
-    return iter([_one_slide(source, selection, scandir)])
+        return Walk(selection, ask).all_below(path, scandir)
+    return iter([_one_slide(source, Walk(selection, ask), scandir)])
 
 
-def _one_slide(source: Path, selection: Selection, scandir: Scandir) -> Slide | LeftOut:
+def find_again(
+    source: Path,
+    slide_path: str,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    newer_than: float | None = None,
+    min_size: int = 0,
+    ask: Ask | None = None,
+    scandir: Scandir = os.scandir,
+) -> Slide | LeftOut:
+    """One slide that find_slides() found in `source`, as it is now. `slide_path` is its `Slide.path`.
+
+    Reads the slide's own folder anew and the folders in it that are the slide's; of those above only the listing, since
+    a DICOMDIR there may have files here. A LeftOut of the same path if the slide is not complete any more, not wanted
+    any more, or has gone. Takes the arguments of find_slides(); `.pmarepignore` files are not read again.
+    """
+    above, slash, name = slide_path.rpartition("/")
+    walk = Walk(Selection(include, exclude, newer_than, min_size), ask)
+    try:
+        place = walk.go_to(os.fspath(source if source.is_dir() else source.parent), above, scandir)
+    except (OSError, LoopError) as error:
+        where = f"its folder {above}/" if slash else "its folder"
+        words = os_words(error) if isinstance(error, OSError) else str(error)
+        return LeftOut(slide_path, Why.UNREADABLE, printable(f"cannot read {where}: {words}"))
+    if name not in place.folder.files:
+        why, words = place.folder.odd.get(name, (Why.INCOMPLETE, "the file has gone"))
+        return LeftOut(slide_path, why if why.is_problem else Why.INCOMPLETE, words)
+    owner, found = walk.only(place, name)
+    if owner:
+        return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")
+    return found or LeftOut(slide_path, Why.INCOMPLETE, "is no slide any more")
+
+
+def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     folder_path = os.fspath(source.parent)
     try:
         folder = Folder(folder_path, scandir)
@@ -44,10 +91,11 @@ def _one_slide(source: Path, selection: Selection, scandir: Scandir) -> Slide | 
         raise UsageError(f"cannot read the folder {printable(folder_path)}: {os_words(error)}") from None
     # On a disk that ignores case `a.SVS` opens `a.svs`: take the name that the disk has.
     entry = folder.find(source.name)
-    kind = format_of(source.name)
-    if entry is None or kind is None:
+    if entry is None:
         raise UsageError(why_no_slide(os.fspath(source)))
-    owner, slide = Walk(selection).only(folder, entry.name, kind)
+    owner, slide = walk.only(Place(folder), entry.name)
     if owner:
         raise UsageError(f"{printable(source.name)} belongs to {printable(owner)}; name that file")
+    if slide is None:
+        raise UsageError(why_no_slide(os.fspath(source)))
     return slide

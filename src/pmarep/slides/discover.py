@@ -1,48 +1,32 @@
 """The walk: which slides are in a folder, and what else is there.
 
-Depth first, each folder read once, its files before its sub-folders; a slide's companion folder comes right after the
+Depth first, each folder read once, its files before its sub-folders; a slide's own sub-folders come right after the
 slide. No recursion: a stack holds one generator per folder on the way, so memory is bounded by the folders on one path.
 
-Rules that hold for all formats:
-- No file belongs to two slides. Where two indexes name the same file, the slide that is wanted (--include, --exclude)
-  and complete has it before the others, then the first in order; the other one is incomplete and says who has the file.
-- A file that a slide claims is no slide of its own, also if that slide is incomplete or excluded.
-- PMA.core runs on Windows: of two slides whose paths differ only in case the second would overwrite the first, so it
-  is left out.
+Who has which file is settled folder by folder (claims.py), and handed down where a slide has files below. PMA.core runs
+on Windows: of two slides whose paths differ only in case the second would overwrite the first, so it is left out.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 
-from .formats import Format, companion_mains, extension_of, format_of
+from .claims import Ask, Claims, settle
+from .formats import companion_mains
 from .globs import Selection
+from .ignore import NAME as IGNORE
+from .ignore import REASON as IGNORED
+from .ignore import IgnoreFileError, read_ignore
 from .listing import Folder, LoopError, Scandir, os_words
-from .model import LeftOut, Slide, SlideFile, Why
-from .names import in_order, printable, unstorable, windows_key
-from .parts import Part, Parts
-
-
-@dataclass(slots=True)
-class Place:
-    """A folder on the walk. `prefix` is its path from the source, "" or with a "/" at its end.
-
-    `owners`: which slide has which of its files. `companion_of`: the slide whose folder this is. `reported`: the folder
-    as a whole has been reported already. `seen`: the Windows keys of what is sent from here; shared between folders
-    whose names differ only in case, since on Windows they become one.
-    """
-
-    folder: Folder
-    prefix: str = ""
-    owners: dict[str, str] = field(default_factory=dict)
-    companion_of: str = ""
-    reported: bool = False
-    seen: dict[str, str] | None = None
-
+from .model import LeftOut, Slide, Why
+from .names import in_order, printable, windows_key
+from .parts import Parts
+from .place import Place
+from .verdict import Verdict
 
 _Steps = Generator["Slide | LeftOut | Place", None, None]
 
@@ -50,8 +34,10 @@ _Steps = Generator["Slide | LeftOut | Place", None, None]
 class Walk:
     """Finds slides below a folder (`all_below`), or takes one by its main file (`only`)."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, ask: Ask | None = None) -> None:
         self._selection = selection
+        self._verdict = Verdict(selection)
+        self._ask = ask
 
     def all_below(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
         try:
@@ -65,201 +51,166 @@ class Walk:
                 root.reported = True
         stack = [self._visit(root)]
         while stack:
-            step = next(stack[-1], None)
-            if step is None:
-                stack.pop()
-            elif isinstance(step, Place):
-                stack.append(self._visit(step))
-            else:
+            for step in stack[-1]:
+                if isinstance(step, Place):
+                    stack.append(self._visit(step))
+                    break
                 yield step
+            else:
+                stack.pop()
 
-    def only(self, folder: Folder, name: str, entry: Format) -> tuple[str, Slide | LeftOut]:
-        """The slide of one main file, and the name of the slide that claims that file ("" for none)."""
-        place = Place(folder)
-        mains = {main: kind for main in in_order(folder.files) if (kind := format_of(main))}
-        claims = self._claims_beside(place, mains, asked_for=name)
-        parts = claims.get(name) or (entry.collect(folder, name) if entry.collect else Parts())
-        return place.owners.get(name, ""), self._slide(place, name, entry, parts, {})
+    def only(self, place: Place, name: str) -> tuple[str, Slide | LeftOut | None]:
+        """The slide of one main file, and the name of the slide that has that file ("" for none).
+
+        None if it is no main file, for all that can be told from its folder.
+        """
+        claims = self._settle(place, asked_for=name)
+        owner = place.owners.here.get(name, name)
+        if owner != name:
+            return owner, None
+        if name in claims.strangers:
+            return "", LeftOut(printable(place.prefix + name), *claims.strangers[name])
+        if name not in claims.mains:
+            return "", None
+        return "", self._verdict.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
+
+    def go_to(self, source: str, below: str, scandir: Scandir) -> Place:
+        """A folder below `source` ("" for that itself), with what slides further up have in it.
+
+        Raises OSError and LoopError.
+        """
+        place = Place(Folder(source, scandir))
+        for name in below.split("/") if below else ():
+            self._settle(place, only_deep=True)
+            if name not in place.folder.folders:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            folder = place.folder.enter(name)
+            path = f"{place.prefix}{name}/"
+            if not place.owners.slide_of(name):
+                for _ in self._without_main(place, folder, path):
+                    pass
+            place = Place(folder, path, place.owners.take_below(name), key=windows_key(path))
+        return place
 
     def _visit(self, place: Place) -> _Steps:
-        """The files of one folder, then its sub-folders: each of those that is not done yet as a Place to visit."""
+        """The files of one folder, then its sub-folders: each of those as a Place to visit."""
         folder, prefix = place.folder, place.prefix
-        mains = {
-            name: entry for name in in_order(folder.files) if name not in place.owners and (entry := format_of(name))
-        }
-        claims = self._claims_beside(place, mains)
-        seen = {} if place.seen is None else place.seen
-        done: dict[str, tuple[str, str]] = {}  # sub-folders that belong to a slide: Windows key, name, that slide
+        if IGNORE in folder.odd:
+            del folder.odd[IGNORE]
+            try:
+                place.ignore = read_ignore(folder.path, prefix, place.ignore)
+            except (OSError, IgnoreFileError) as error:
+                words = os_words(error) if isinstance(error, OSError) else str(error)
+                detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
+                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail))
+                return
+        owned = set(place.owners.here)  # by slides further up
+        if len(folder.folders) > 1:
+            keys = Counter(map(windows_key, folder.folders))
+            place.twins = frozenset(key for key, count in keys.items() if count > 1)
+        claims = self._settle(place)
         late: list[str] = []
         for name in in_order(chain(folder.files, folder.odd)):
-            if name in folder.odd:
-                yield self._left(prefix + name, *folder.odd[name])
-            elif name in place.owners:
+            if name in owned:
                 continue
-            elif name not in mains:
+            if name in folder.odd:
+                yield self._verdict.left(place, name, *folder.odd[name])
+            elif place.owners.here.get(name, name) != name:
+                continue
+            elif name in claims.strangers:
+                why, detail = claims.strangers[name]
+                if why.is_problem or not place.reported:
+                    yield self._verdict.left(place, name, why, detail)
+            elif (entry := claims.mains.get(name)) is None:
                 if not place.reported:
-                    yield self._stranger(place, name)
-            elif mains[name].companion and self._selection.refusal(prefix + name):
+                    yield self._verdict.stranger(place, name)
+            elif not entry.has_parts:
+                yield self._verdict.slide(place, name, entry)
+            elif entry.companion and self._verdict.refusal(place, name):
                 late.append(name)  # a slide that is wanted gets the folder first
             else:
-                yield from self._main(place, name, mains[name], claims.get(name), seen, done)
+                yield from self._main(place, name, claims)
         for name in late:
-            yield from self._main(place, name, mains[name], None, seen, done)
-        yield from self._sub_folders(place, done)
+            yield from self._main(place, name, claims)
+        yield from self._sub_folders(place)
 
-    def _main(
-        self,
-        place: Place,
-        name: str,
-        entry: Format,
-        parts: Parts | None,
-        seen: dict[str, str],
-        done: dict[str, tuple[str, str]],
-    ) -> _Steps:
-        """One main file: the slide or why not, then what else is in its companion folder."""
-        if parts is None:
-            parts = entry.collect(place.folder, name) if entry.collect else Parts()
-        companion = parts.companion
-        if companion is not None:
-            _, owner = done.setdefault(windows_key(companion.name), (companion.name, name))
-            if owner != name:
-                parts = Parts.wrong(f"its folder {printable(companion.name)}/ belongs to {printable(owner)}")
-        elif parts.blocked is not None:
-            done.setdefault(windows_key(parts.blocked), (parts.blocked, name))
-        yield self._slide(place, name, entry, parts, seen)
-        for path, why, detail in parts.strangers:
-            yield self._left(place.prefix + path, why, detail)
-        if parts.companion is not None and not parts.whole:
-            yield self._inside(place, parts, name)
+    def _settle(self, place: Place, asked_for: str = "", *, only_deep: bool = False) -> Claims:
+        def refused(name: str) -> bool:
+            return self._verdict.refusal(place, name) is not None
 
-    def _inside(self, place: Place, parts: Parts, main: str, *, reported: bool = False) -> Place:
-        """The companion folder of a slide, with the files taken that the slide has there."""
-        assert parts.companion is not None  # noqa: S101  (for mypy)
-        own = parts.companion.name + "/"
-        owners = {part.local.removeprefix(own): main for part in parts.files if part.local.startswith(own)}
-        return Place(parts.companion, f"{place.prefix}{own}", owners, main, reported, place.seen)
+        ask = None if only_deep else self._ask
+        return settle(place.folder, place.owners, refused, asked_for=asked_for, ask=ask, only_deep=only_deep)
 
-    def _sub_folders(self, place: Place, done: dict[str, tuple[str, str]]) -> _Steps:
-        finished = {name for name, _ in done.values()}
-        names = [name for name in in_order(place.folder.folders) if name not in finished]
-        keys = [windows_key(name) for name in names]
-        twins: dict[str, dict[str, str]] = {key: {} for key, count in Counter(keys).items() if count > 1}
+    def _parts(self, place: Place, name: str, claims: Claims) -> Parts:
+        entry = claims.mains[name]
+        parts = claims.parts.get(name)
+        if parts is not None or entry.collect is None:
+            return parts or Parts()
+        parts = entry.collect(place.folder, name)
+        place.owners.claim_all(name, parts)
+        return parts
+
+    def _main(self, place: Place, name: str, claims: Claims) -> _Steps:
+        """One main file: the slide or why not, then what else is in its folders."""
+        parts = self._parts(place, name, claims)
+        below: dict[str, str] = {}
+        yield self._verdict.slide(place, name, claims.mains[name], parts, below)
+        own = {part.local.partition("/")[0] for part in parts.files if "/" in part.local}
+        for folder in in_order(own - place.entered):
+            yield from self._sub_folder(place, folder, below)
+
+    def _sub_folders(self, place: Place) -> _Steps:
+        names = [name for name in in_order(place.folder.folders) if name not in place.entered]
         place.folder.files.clear()  # not needed any more, and the walk may stay below for long
-        for name, key in zip(names, keys, strict=True):
-            path = place.prefix + name
-            try:
-                folder = place.folder.enter(name)
-            except OSError as error:
-                if self._selection.excludes(path) or self._selection.excludes(path + "/\0"):
-                    yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
-                else:
-                    yield LeftOut(printable(path), Why.UNREADABLE, os_words(error))
-                continue
-            except LoopError as error:
-                yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error))
-                continue
-            seen = place.seen if place.seen is not None else twins.get(key)
-            yield from self._sub_folder(place, Place(folder, path + "/", seen=seen))
+        for name in names:
+            yield from self._sub_folder(place, name, {})
 
-    def _sub_folder(self, above: Place, place: Place) -> _Steps:
-        """A folder that no main file has claimed; it may be the companion of one that is missing."""
-        folder = place.folder
+    def _sub_folder(self, above: Place, name: str, sent: Mapping[str, str]) -> _Steps:
+        """A folder to visit, if it can be and is wanted. `sent`: what a slide above it sends from there, by key."""
+        above.entered.add(name)
+        path = above.prefix + name
+        slide = above.owners.slide_of(name)
+        if name in above.owners.here:
+            return  # a slide's problems speak of it
+        if above.ignore is not None and above.ignore.ignores(path + "/"):
+            only = f": only what belongs to {slide} is taken from it" if slide else ""
+            yield LeftOut(printable(path), Why.EXCLUDED, printable(IGNORED + only))
+            return
+        try:
+            folder = above.folder.enter(name)
+        except OSError as error:
+            if self._selection.excludes(path) or self._selection.excludes(path + "/\0"):
+                yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
+            else:
+                yield LeftOut(printable(path), Why.UNREADABLE, os_words(error))
+            return
+        except LoopError as error:
+            yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error))
+            return
+        reported = False
+        if not slide:
+            for step in self._without_main(above, folder, path):
+                reported = True
+                yield step
+        shared = above.shared or windows_key(name) in above.twins
+        seen = above.seen if shared else dict(sent)
+        owners, key = above.owners.take_below(name), windows_key(path + "/")
+        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key)
+
+    def _without_main(self, above: Place, folder: Folder, path: str) -> Iterator[LeftOut]:
+        """Reports a folder that no main file has claimed, if it is the companion of one that is missing.
+
+        Its files are claimed for that one.
+        """
         for entry, companion, main in companion_mains(folder.name):
             if companion.is_companion(folder) and entry.collect:
                 missing = f"the main file {printable(main)} is missing"
-                refusal = self._selection.refusal(above.prefix + main)
+                refusal = self._verdict.refusal(above, main)
                 why = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
-                yield LeftOut(printable(place.prefix[:-1]), *why)
+                yield LeftOut(printable(path), *why)
                 parts = entry.collect(above.folder, main)
-                if parts.whole:
-                    return
-                if parts.companion is not None:
-                    place = self._inside(above, parts, main, reported=True)
-                break
-        yield place
-
-    def _claims_beside(self, place: Place, mains: dict[str, Format], asked_for: str = "") -> dict[str, Parts]:
-        """Reads the indexes of those main files that name files beside them, and settles who has which file."""
-        claims = {
-            name: entry.collect(place.folder, name)
-            for name, entry in mains.items()
-            if entry.collect and not entry.companion
-        }
-
-        def rank(name: str) -> tuple[bool, bool, bool]:
-            excluded = self._selection.refusal(place.prefix + name) is not None
-            return name != asked_for, excluded, bool(claims[name].problems)
-
-        for name in sorted(claims, key=rank):  # stable: the first in order among equals
-            parts = claims[name]
-            kept: list[Part] = []
-            for part in parts.files:
-                inner = format_of(part.local)
-                if inner is not None and inner.collect is not None:
-                    parts.problems.append(f"its index names {printable(part.path)}, which has files of its own")
-                elif (owner := place.owners.setdefault(part.local, name)) != name:
-                    parts.problems.append(f"{printable(part.path)} belongs to {printable(owner)} already")
-                else:
-                    kept.append(part)
-            parts.files = kept
-        return claims
-
-    def _slide(self, place: Place, name: str, entry: Format, parts: Parts, seen: dict[str, str]) -> Slide | LeftOut:
-        path = place.prefix + name
-        refusal = self._selection.refusal(path)
-        if refusal is not None:
-            return LeftOut(printable(path), Why.EXCLUDED, refusal)
-        for announced in (path, *(part.path for part in parts.files)):
-            problem = unstorable(announced)
-            if problem is not None:
-                particular = "" if announced is path else f": {printable(announced)}"
-                return LeftOut(printable(path), Why.BAD_NAME, problem + particular)
-        beside = [path, *(place.prefix + part.path for part in parts.files if "/" not in part.path)]
-        keys = [windows_key(one) for one in beside]
-        twin = _twin(beside, keys, parts, seen)
-        if twin is not None:
-            return LeftOut(path, Why.BAD_NAME, twin)
-        try:
-            main = _slide_file(name, name, place.folder.files[name])
-            if main.size == 0:
-                return LeftOut(path, Why.INCOMPLETE, "the file is empty")
-            if parts.problems:
-                return LeftOut(path, parts.why, "; ".join(map(printable, parts.problems)))
-            files = (*(_slide_file(part.path, part.local, part.entry) for part in parts.files), main)
-        except OSError as error:
-            return LeftOut(path, Why.UNREADABLE, os_words(error))
-        seen.update(zip(keys, beside, strict=True))
-        return Slide(path, entry.name, place.folder.local, files)
-
-    def _stranger(self, place: Place, name: str) -> LeftOut:
-        if place.companion_of:
-            detail = f"in the folder of a slide, but not part of it: {printable(place.companion_of)}"
-        else:
-            extension = extension_of(name)
-            detail = f"no slide's main file: .{printable(extension)}" if extension else "no slide's main file"
-        return LeftOut(printable(place.prefix + name), Why.NOT_A_SLIDE, detail)
-
-    def _left(self, path: str, why: Why, detail: str) -> LeftOut:
-        """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
-        if why.is_problem and self._selection.excludes(path):
-            return LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
-        return LeftOut(printable(path), why, printable(detail))
-
-
-def _twin(beside: list[str], keys: list[str], parts: Parts, seen: dict[str, str]) -> str | None:
-    """What on a Windows server would be the same file as one of this slide, or None."""
-    for path, key in zip(beside, keys, strict=True):
-        if key in seen:
-            own = "" if path is beside[0] else f"{path} "
-            return f"{own}differs only in case from {seen[key]}, and is the same name on PMA.core's Windows"
-    if parts.files and len({windows_key(part.path) for part in parts.files}) < len(parts.files):
-        return "two of its files have names that differ only in case, and are the same on PMA.core's Windows"
-    return None
-
-
-def _slide_file(path: str, local: str, entry: os.DirEntry[str]) -> SlideFile:
-    info = entry.stat()
-    return SlideFile(path, info.st_size, info.st_mtime_ns, None if local == path else local)
+                above.owners.claim_all(main, parts)
+                return
 
 
 def why_no_slide(source: str) -> str:

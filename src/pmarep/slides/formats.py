@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from . import afi, mirax, ndpis, vsi
+from . import afi, cws, dicom, dicomdir, magic, menarini, mirax, ndpis, ome, vms, vsi
 from .listing import Folder
-from .parts import Parts
+from .parts import Groups, Parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,28 +22,94 @@ class Companion:
     is_companion: Callable[[Folder], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Format:
     """One slide format.
 
-    A file with one of `extensions` (lower case, without the dot) is a main file. `collect` is given the main file's
-    folder and name and says what else belongs to it and what is missing; None: nothing else does. Formats without a
-    `companion` folder may lay claim to files beside the main file, so they are asked before those are looked at.
+    A file with one of `extensions` (lower case, without the dot; `ome.tif` goes before `tif`) or one of `names` (whole
+    names, in lower case) is a main file, if `recognise` agrees: given the path, it reads as few bytes as it takes and
+    returns None for such a slide, else why it is none. OSError means unreadable.
+
+    `collect` is given the main file's folder and name and says what else belongs to it and what is missing; None:
+    nothing else does. Where several files that look like main files are one slide (or none at all), `group` is given
+    the folder and all their names instead, and sorts them. A format has at most one of `collect` and `group`. Those
+    without a `companion` folder may lay claim to any files, so they are asked before others are looked at.
+
+    `belongs` says for people what belongs to a slide besides its main file `n`, where something does.
+
+    `plain`: pictures of any origin, which may as well be tiles. `deep`: has files in sub-folders of any name.
+    `takes_rest`: what another slide has is simply not its own, where others would be incomplete.
     """
 
     name: str
-    extensions: tuple[str, ...]
+    extensions: tuple[str, ...] = ()
     collect: Callable[[Folder, str], Parts] | None = None
     companion: Companion | None = None
+    names: tuple[str, ...] = ()
+    recognise: Callable[[str], str | None] | None = None
+    group: Callable[[Folder, Sequence[str]], Groups] | None = None
+    belongs: str = ""
+    plain: bool = False
+    deep: bool = False
+    takes_rest: bool = False
+
+    @cached_property
+    def has_parts(self) -> bool:
+        return self.collect is not None or self.group is not None
 
 
-# The extensions are those of PMA.UI 2.39.2's uploader (imageUpload.js). Where the maker is not certain, the name is
-# just the extension.
+def _collect_cws(folder: Folder, main: str) -> Parts:
+    def is_other_slide(path: str) -> bool:
+        entry = format_of(path)
+        return entry is not None and not entry.plain and entry.name != _MENARINI
+
+    def is_others_folder(below: Folder) -> bool:
+        if any(is_other_slide(name) for name in below.files):
+            return True
+        return any(companion.is_companion(below) for _, companion, _ in companion_mains(below.name))
+
+    return cws.collect(folder, main, is_other_slide, is_others_folder)
+
+
+_MENARINI = "Menarini D-Sight"
+
+# The extensions are those of PMA.UI 2.39.2's uploader (imageUpload.js), of the Python SDK, and the single-file ones of
+# OpenSlide. Where the maker is not certain, the name is just the extension.
 FORMATS: tuple[Format, ...] = (
-    Format("3DHISTECH MIRAX", ("mrxs",), mirax.collect, Companion(mirax.main_of, mirax.is_companion)),
-    Format("cellSens VSI", ("vsi",), vsi.collect, Companion(vsi.main_of, vsi.is_companion)),
-    Format("Hamamatsu NDPIS", ("ndpis",), ndpis.collect),
-    Format("Aperio AFI", ("afi",), afi.collect),
+    Format(
+        "3DHISTECH MIRAX",
+        ("mrxs",),
+        mirax.collect,
+        Companion(mirax.main_of, mirax.is_companion),
+        belongs="the folder n/ with its Slidedat.ini and all files that this names",
+    ),
+    Format(
+        "cellSens VSI",
+        ("vsi",),
+        vsi.collect,
+        Companion(vsi.main_of, vsi.is_companion),
+        belongs="the folder _n_/ with the .ets files",
+    ),
+    Format("Hamamatsu NDPIS", ("ndpis",), ndpis.collect, belongs="the .ndpi files that it names, beside it"),
+    Format("Hamamatsu VMS", ("vms",), vms.collect, belongs="the pictures and the map file that it names, beside it"),
+    Format("Hamamatsu VMU", ("vmu",), vms.collect, belongs="the pictures and the map file that it names, beside it"),
+    Format("Aperio AFI", ("afi",), afi.collect, belongs="the .svs files that it names, beside it"),
+    Format(
+        "Aperio CWS",
+        collect=_collect_cws,
+        names=(cws.MAIN,),
+        deep=True,
+        takes_rest=True,
+        belongs="the whole folder: index files and a JPEG file per tile",
+    ),
+    Format(
+        _MENARINI,
+        ("ini",),
+        menarini.collect,
+        recognise=menarini.recognise,
+        deep=True,
+        belongs="the pictures that it names, and a folder n/",
+    ),
     Format("Aperio SVS", ("svs",)),
     Format("Hamamatsu NDPI", ("ndpi",)),
     Format("Leica SCN", ("scn",)),
@@ -61,17 +128,42 @@ FORMATS: tuple[Format, ...] = (
     Format("SmartZoom SZI", ("szi",)),
     Format("ZIF", ("zif",)),
     Format("SWS", ("sws",)),
+    Format("CWS", ("cws",)),
     Format("TMAP", ("tmap",)),
     Format("RTS", ("rts",)),
-    Format("DICOM", ("dcm",)),
-    Format("TIFF", ("tif", "tiff")),
-    Format("JPEG", ("jpeg", "jpg")),
-    Format("JPEG 2000", ("jp2",)),
-    Format("JPEG XR", ("jxr",)),
-    Format("PNG", ("png",)),
+    Format("DICOMDIR", collect=dicomdir.collect, names=("dicomdir",), deep=True, belongs="all files that it lists"),
+    Format(
+        "DICOM",
+        ("dcm",),
+        group=dicom.group,
+        belongs="all .dcm files of the same series in the folder; the largest is the main file",
+    ),
+    Format(
+        "OME companion",
+        ("companion.ome",),
+        ome.companion_collect,
+        belongs="the .ome.tif files that it names, beside it",
+    ),
+    Format(
+        "OME-TIFF",
+        ("ome.tif", "ome.tiff", "ome.btf", "ome.tf2", "ome.tf8"),
+        group=ome.group,
+        belongs="the other .ome.tif files that its text names, beside it",
+    ),
+    Format("TIFF", ("tif", "tiff", "btf", "tf2", "tf8"), recognise=magic.no_tiff, plain=True),
+    Format("JPEG", ("jpeg", "jpg"), plain=True),
+    Format("JPEG 2000", ("jp2",), plain=True),
+    Format("JPEG XR", ("jxr",), plain=True),
+    Format("PNG", ("png",), plain=True),
 )
 
+# Formats that no table knows, but PMA.start does; see claims.py.
+ASKED = Format("known to PMA.start", group=lambda _folder, _names: Groups())
+
 _BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.extensions}
+_BY_NAME = {name: entry for entry in FORMATS for name in entry.names}
+_LAST_OF_TWO = frozenset(extension.rpartition(".")[2] for extension in _BY_EXTENSION if "." in extension)
+_COMPANIONS = tuple((entry, entry.companion) for entry in FORMATS if entry.companion)
 
 
 def extension_of(name: str) -> str:
@@ -80,11 +172,21 @@ def extension_of(name: str) -> str:
 
 
 def format_of(name: str) -> Format | None:
-    """The format whose main file has such a name."""
-    return _BY_EXTENSION.get(extension_of(name))
+    """The format whose main file has such a name (or path)."""
+    lower = name.rpartition("/")[2].lower() if "/" in name else name.lower()
+    if lower in _BY_NAME:
+        return _BY_NAME[lower]
+    stem, dot, extension = lower.rpartition(".")
+    if not dot:
+        return None
+    if extension in _LAST_OF_TWO:
+        longer = _BY_EXTENSION.get(f"{stem.rpartition('.')[2]}.{extension}") if "." in stem else None
+        if longer is not None:
+            return longer
+    return _BY_EXTENSION.get(extension)
 
 
 def companion_mains(folder_name: str) -> list[tuple[Format, Companion, str]]:
     """Whose companion a folder of this name could be: the formats and the names of the main files."""
-    found = [(entry, entry.companion, entry.companion.main_of(folder_name)) for entry in FORMATS if entry.companion]
+    found = [(entry, companion, companion.main_of(folder_name)) for entry, companion in _COMPANIONS]
     return [(entry, companion, main) for entry, companion, main in found if main is not None]

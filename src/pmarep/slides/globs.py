@@ -1,4 +1,4 @@
-"""`--include` and `--exclude`: globs on a slide's path relative to its source.
+"""Which slides are wanted: `--include` and `--exclude`, globs on a slide's path from its source; age and size.
 
 - `*` and `?` stop at a "/", `**` as a whole part goes across: `2024/**/*.svs`.
 - A pattern without "/" is for the main file's name, in whatever folder (`*.svs`). One with "/" is for the whole path
@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ..errors import UsageError
+from .model import SlideFile
 
 
 class Glob:
@@ -68,15 +69,26 @@ def _one_part(part: str) -> re.Pattern[str]:
 
 
 class Selection:
-    """Which slides are wanted: those that match an include (where there are some) and no exclude."""
+    """Which slides are wanted: those that match an include (where there are some) and no exclude, new and large enough.
 
-    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+    `newer_than` is a time in seconds since the epoch, `min_size` a number of bytes.
+    """
+
+    def __init__(
+        self,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        newer_than: float | None = None,
+        min_size: int = 0,
+    ) -> None:
         self._include = [Glob(pattern) for pattern in include]
         self._exclude = [Glob(pattern) for pattern in exclude]
+        self._newer_than_ns = None if newer_than is None else int(newer_than * 1e9)
+        self._min_size = min_size
 
     def refusal(self, path: str) -> str | None:
         """Why a slide is not wanted, or None."""
-        if self.excludes(path):
+        if self._exclude and self.excludes(path):
             return "matches an --exclude"
         if self._include and not any(glob.matches(path) for glob in self._include):
             return "matches no --include"
@@ -84,3 +96,14 @@ class Selection:
 
     def excludes(self, path: str) -> bool:
         return any(glob.matches(path) for glob in self._exclude)
+
+    def too_old(self, files: Sequence[SlideFile]) -> str | None:
+        """Why the files of a slide are not wanted: the newest of them counts."""
+        if self._newer_than_ns is None or max(file.mtime_ns for file in files) > self._newer_than_ns:
+            return None
+        return "older than --newer-than"
+
+    def too_small(self, files: Sequence[SlideFile]) -> str | None:
+        if not self._min_size or sum(file.size for file in files) >= self._min_size:
+            return None
+        return "smaller than --min-size"

@@ -25,16 +25,15 @@ class Folder:
     made through them only where a slide needs it. Raises OSError or LoopError.
     """
 
-    __slots__ = ("_alike", "_local", "_parent", "_scandir", "files", "folders", "key", "name", "odd", "path")
+    __slots__ = ("_alike", "_kept", "_local", "_parent", "_scandir", "files", "folders", "key", "odd", "path")
 
     def __init__(self, path: str, scandir: Scandir = os.scandir, parent: Folder | None = None) -> None:
         self.path = path
-        # absolute only here: SRC is often ".", and the name says whose companion folder this is
-        self.name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119  (str throughout: names may be no text)
         self._parent = parent
         self._scandir = scandir
         self._local: Path | None = None
         self._alike: dict[str, list[os.DirEntry[str]]] | None = None
+        self._kept: dict[str, Folder] = {}
         info = os.stat(path)  # noqa: PTH116  (not from the entry: on Windows that has no st_ino)
         self.key = (info.st_dev, info.st_ino)
         self._refuse_loop()
@@ -42,8 +41,7 @@ class Folder:
         self.folders: dict[str, os.DirEntry[str]] = {}
         self.odd: dict[str, tuple[Why, str]] = {}
         with scandir(path) as entries:
-            for entry in entries:
-                self._sort_in(entry)
+            self._sort_in(entries)
 
     def _refuse_loop(self) -> None:
         above = self._parent
@@ -52,21 +50,28 @@ class Folder:
                 raise LoopError("a link back to a folder above it")
             above = above._parent
 
-    def _sort_in(self, entry: os.DirEntry[str]) -> None:
-        name = entry.name
-        try:
-            if is_system(name):
-                self.odd[name] = (Why.NOT_A_SLIDE, "hidden or a system's own")
-            elif entry.is_file():
-                self.files[name] = entry
-            elif entry.is_dir():
-                self.folders[name] = entry
-            elif entry.is_symlink():
-                self.odd[name] = (Why.UNREADABLE, "a link to something that is not there")
-            else:
-                self.odd[name] = (Why.NOT_A_SLIDE, "neither a file nor a folder")
-        except OSError as error:
-            self.odd[name] = (Why.UNREADABLE, os_words(error))
+    def _sort_in(self, entries: Iterator[os.DirEntry[str]]) -> None:
+        files, folders, odd = self.files, self.folders, self.odd
+        for entry in entries:
+            name = entry.name
+            try:
+                if is_system(name):
+                    odd[name] = (Why.NOT_A_SLIDE, "hidden or a system's own")
+                elif entry.is_file():
+                    files[name] = entry
+                elif entry.is_dir():
+                    folders[name] = entry
+                elif entry.is_symlink():
+                    odd[name] = (Why.UNREADABLE, "a link to something that is not there")
+                else:
+                    odd[name] = (Why.NOT_A_SLIDE, "neither a file nor a folder")
+            except OSError as error:
+                odd[name] = (Why.UNREADABLE, os_words(error))
+
+    @property
+    def name(self) -> str:
+        # absolute only here: SRC is often ".", and the name says whose companion folder this is
+        return os.path.basename(os.path.abspath(self.path))  # noqa: PTH100, PTH119  (str: names may be no text)
 
     @property
     def local(self) -> Path:
@@ -77,7 +82,14 @@ class Folder:
 
     def enter(self, name: str) -> Folder:
         """The listing of a folder in this one. Raises OSError or LoopError."""
-        return Folder(self.folders[name].path, self._scandir, self)
+        kept = self._kept.pop(name, None)
+        return Folder(self.folders[name].path, self._scandir, self) if kept is None else kept
+
+    def look_into(self, name: str) -> Folder:
+        """The same, and kept: whoever enters that folder later gets this listing, once."""
+        if name not in self._kept:
+            self._kept[name] = Folder(self.folders[name].path, self._scandir, self)
+        return self._kept[name]
 
     def find(self, name: str) -> os.DirEntry[str] | None:
         """The file of that name; where there is none, the only one whose name differs in case or composition."""

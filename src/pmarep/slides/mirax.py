@@ -19,16 +19,17 @@ def collect(folder: Folder, main: str) -> Parts:
     found = folder.find_folder(stem)
     if found is None:
         return Parts.wrong(f"its folder {stem}/ is missing")
+    parts = Parts()
     try:
-        companion = folder.enter(found.name)
+        companion = folder.look_into(found.name)
     except OSError as error:
-        return Parts(blocked=found.name).unreadable(f"its folder {stem}/", error)
+        parts.told.append(found.name)
+        return parts.unreadable(f"its folder {stem}/", error)
     except LoopError as error:
         return Parts.wrong(f"its folder {stem}/ is {error}")
     ini = companion.find(INI)
     if ini is None:
         return Parts.wrong(f"missing: {stem}/{INI}")
-    parts = Parts(companion=companion)
     parts.take(f"{stem}/{INI}", f"{found.name}/{ini.name}", ini)
     try:
         sections = parse_ini(read_text(ini.path))

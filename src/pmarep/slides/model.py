@@ -5,9 +5,21 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, dataclass_transform
+
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True)
+def value(cls: type[_T]) -> type[_T]:
+    """A dataclass that nobody changes: type checkers see to that.
+
+    Python itself does not: making a frozen one takes three times as long, and a walk makes one per file.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+@value
 class SlideFile:
     """One file of a slide.
 
@@ -23,7 +35,7 @@ class SlideFile:
     local_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Slide:
     """A slide found on disk, complete as far as its format can tell.
 
@@ -57,16 +69,17 @@ class Why(enum.Enum):
     INCOMPLETE = "incomplete"  # a slide with parts missing or with an index that cannot be read
     UNREADABLE = "unreadable"  # a file or folder that the operating system would not let us read
     BAD_NAME = "bad name"  # a name that no PMA.core could store
+    UNFINISHED = "still being written"  # its files changed, or were open in another program, as long as we looked
     EXCLUDED = "excluded"  # --include or --exclude
     NOT_A_SLIDE = "not a slide"  # some other file
 
     @property
     def is_problem(self) -> bool:
         """True where a person would have expected a slide to arrive: such a push ends with exit code 1."""
-        return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME)
+        return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME, Why.UNFINISHED)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LeftOut:
     """Something in a source folder that is not sent.
 

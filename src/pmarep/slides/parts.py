@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .listing import Folder, os_words
-from .model import Why
-from .names import few
+from .listing import Folder, LoopError, os_words
+from .model import Why, value
+from .names import few, in_order
 
 INDEX_LIMIT = 16 * 1024 * 1024  # bytes; the largest Slidedat.ini are some hundred kilobytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Part:
     """A file of a slide. `path` is as its index names it, `local` as it lies on disk; both from the main's folder."""
 
@@ -29,18 +29,14 @@ class Parts:
     """The files of a slide besides the main file, and what is wrong with them.
 
     With `problems` the slide is not sent, and yet it keeps its files: three of four channels are no slides themselves.
-    `why` says of what kind the problems are. `companion` is the folder that belongs to this slide, `whole` whether all
-    in it does; `blocked` is the name of one that could not be looked into. `strangers` are things found inside a whole
-    companion that are not taken: path from the main's folder, why, detail.
+    `why` says of what kind the problems are. `told` are files and folders (paths on disk from the main's folder) that
+    the problems speak of, so that the walk does not report them again.
     """
 
     files: list[Part] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     why: Why = Why.INCOMPLETE
-    companion: Folder | None = None
-    whole: bool = False
-    blocked: str | None = None
-    strangers: list[tuple[str, Why, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @classmethod
     def wrong(cls, problem: str) -> Parts:
@@ -57,6 +53,19 @@ class Parts:
     def missing(self, names: list[str]) -> None:
         if names:
             self.problems.append(f"missing: {few(names)}")
+
+
+@dataclass(slots=True)
+class Groups:
+    """What the main-looking files of one format in one folder are, where several of them can be one slide.
+
+    Each of the names asked about is a main file, that is a key of `slides`, or lies in the files of one, or is in
+    `strangers` with why it is no slide and a reason (Why.NOT_A_SLIDE, or Why.UNREADABLE). In `slides` are the files of
+    each besides its main file.
+    """
+
+    slides: dict[str, Parts] = field(default_factory=dict)
+    strangers: dict[str, tuple[Why, str]] = field(default_factory=dict)
 
 
 class IndexFileError(Exception):
@@ -107,8 +116,9 @@ def numbered(section: Mapping[str, str], count_key: str, prefix: str) -> tuple[l
     Whatever the count claims, the work is bounded by what the section holds.
     """
     names: list[str] = []
-    while (value := section.get(f"{prefix}{len(names)}".lower())) is not None:
-        names.append(value)
+    key = prefix.lower()
+    while (name := section.get(f"{key}{len(names)}")) is not None:
+        names.append(name)
     text = section.get(count_key.lower())
     if text is None:
         return names, f"its index has no {count_key}"
@@ -124,7 +134,7 @@ def numbered(section: Mapping[str, str], count_key: str, prefix: str) -> tuple[l
 
 def is_plain(name: str) -> bool:
     """True for a name that can only be a file in the folder itself: an index never leads elsewhere."""
-    return name not in ("", ".", "..") and not re.search(r"[/\\\0]", name)
+    return name not in ("", ".", "..") and not ("/" in name or "\\" in name or "\0" in name)
 
 
 def take_named(parts: Parts, folder: Folder, names: Iterable[str], prefix: str = "", local_prefix: str = "") -> None:
@@ -145,3 +155,87 @@ def take_named(parts: Parts, folder: Folder, names: Iterable[str], prefix: str =
     parts.missing(missing)
     if refused:
         parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+
+
+def take_everything(
+    parts: Parts,
+    folder: Folder,
+    prefix: str = "",
+    local_prefix: str = "",
+    stays_out: Callable[[Folder], bool] = lambda _: False,
+) -> None:
+    """Takes all files in a folder and below, folder by folder; what cannot be read becomes a problem of the slide.
+
+    Announced below `prefix`, on disk below `local_prefix`. A sub-folder that `stays_out` is left alone, and so are the
+    hidden, the system's own and loops: those are for the walk to report.
+    """
+    waiting: list[tuple[str, Folder, str | None]] = [("", folder, None)]
+    while waiting:
+        path, here, name = waiting.pop()
+        if name is not None:
+            try:
+                here = here.look_into(name)
+            except OSError as error:
+                parts.unreadable(prefix + path, error).told.append(local_prefix + path[:-1])
+                continue
+            except LoopError:
+                continue
+            if stays_out(here):
+                continue
+        for file in in_order([*here.files, *here.odd]):
+            if file in here.files:
+                parts.take(prefix + path + file, local_prefix + path + file, here.files[file])
+            elif here.odd[file][0].is_problem:
+                parts.why = here.odd[file][0]
+                parts.problems.append(f"cannot read {prefix}{path}{file}: {here.odd[file][1]}")
+                parts.told.append(local_prefix + path + file)
+        waiting += [(f"{path}{below}/", here, below) for below in reversed(in_order(here.folders))]
+
+
+def take_below(parts: Parts, folder: Folder, paths: Iterable[str]) -> None:
+    """Takes the files that an index names by paths with "/" from its own folder, at any depth; each once.
+
+    Folders and files are found in any case of letters and announced as the index has them. What is not there, cannot be
+    looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide.
+    """
+    taken = {part.local for part in parts.files}
+    missing: list[str] = []
+    refused: list[str] = []
+    below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
+    for path in dict.fromkeys(paths):
+        above, _, name = path.rpartition("/")
+        if not all(map(is_plain, path.split("/"))):
+            refused.append(repr(path[:100]))
+            continue
+        place = _descend(parts, below, above)
+        entry = place[0].find(name) if place else None
+        if place is None or entry is None:
+            missing.append(path)
+        elif place[1] + entry.name not in taken:
+            taken.add(place[1] + entry.name)
+            parts.take(path, place[1] + entry.name, entry)
+    parts.missing(missing)
+    if refused:
+        parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+
+
+def _descend(parts: Parts, below: dict[str, tuple[Folder, str] | None], path: str) -> tuple[Folder, str] | None:
+    """The listing of a folder that an index names, and its path on disk with "/" at its end; None if there is none."""
+    for end in (*(found.start() for found in re.finditer("/", path)), len(path)):
+        here = path[:end]
+        if here in below:
+            continue
+        above, _, name = here.rpartition("/")
+        place = below[above]
+        entry = place[0].find_folder(name) if place else None
+        below[here] = None
+        if place is None or entry is None:
+            continue
+        try:
+            below[here] = place[0].look_into(entry.name), f"{place[1]}{entry.name}/"
+        except OSError as error:
+            parts.unreadable(f"its folder {here}/", error)
+            parts.told.append(place[1] + entry.name)
+        except LoopError as error:
+            parts.problems.append(f"its folder {here}/ is {error}")
+    return below[path]

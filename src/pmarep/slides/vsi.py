@@ -7,13 +7,8 @@ we. A `.vsi` without any `.ets` is only the preview.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
-from .listing import Folder, LoopError, os_words
-from .model import Why
-from .names import in_order
-from .parts import Parts
+from .listing import Folder, LoopError
+from .parts import Parts, take_everything
 
 EXTENSION = ".vsi"
 _PIXELS = ".ets"
@@ -25,44 +20,21 @@ def collect(folder: Folder, main: str) -> Parts:
     missing = f"its folder {name}/ with {_PIXELS} files is missing: the {EXTENSION} alone is a preview"
     if found is None:
         return Parts.wrong(missing)
+    parts = Parts()
     try:
-        companion = folder.enter(found.name)
+        companion = folder.look_into(found.name)
     except OSError as error:
-        return Parts(blocked=found.name).unreadable(f"its folder {name}/", error)
+        parts.told.append(found.name)
+        return parts.unreadable(f"its folder {name}/", error)
     except LoopError as error:
         return Parts.wrong(f"its folder {name}/ is {error}")
-    parts = Parts(companion=companion, whole=True)
-    pixels = False
-    for path, thing in _everything(companion):
-        if isinstance(thing, os.DirEntry):
-            parts.take(f"{name}/{path}", f"{found.name}/{path}", thing)
-            pixels = pixels or path.lower().endswith(_PIXELS)
-        elif thing[0].is_problem:
-            parts.why = thing[0]
-            parts.problems.append(f"cannot read {name}/{path}: {thing[1]}")
-        else:
-            parts.strangers.append((f"{found.name}/{path}", *thing))
+    take_everything(parts, companion, f"{name}/", f"{found.name}/")
     # An unreadable folder inside may hold the pictures: then that is what has to be said.
-    return parts if pixels or parts.problems else Parts.wrong(missing)
+    return parts if parts.problems or _has_pixels(parts) else Parts.wrong(missing)
 
 
-def _everything(top: Folder) -> Iterator[tuple[str, os.DirEntry[str] | tuple[Why, str]]]:
-    """All files below, and what is not to be taken with the reason; paths are relative to `top`, folder by folder."""
-    waiting: list[tuple[str, Folder, str | None]] = [("", top, None)]
-    while waiting:
-        prefix, folder, name = waiting.pop()
-        if name is not None:
-            try:
-                folder = folder.enter(name)
-            except OSError as error:
-                yield prefix[:-1], (Why.UNREADABLE, os_words(error))
-                continue
-            except LoopError as error:
-                yield prefix[:-1], (Why.NOT_A_SLIDE, str(error))
-                continue
-        for file in in_order([*folder.files, *folder.odd]):
-            yield prefix + file, folder.odd.get(file) or folder.files[file]
-        waiting += [(f"{prefix}{below}/", folder, below) for below in reversed(in_order(folder.folders))]
+def _has_pixels(parts: Parts) -> bool:
+    return any(part.path.lower().endswith(_PIXELS) for part in parts.files)
 
 
 def main_of(folder_name: str) -> str | None:
@@ -72,4 +44,6 @@ def main_of(folder_name: str) -> str | None:
 
 
 def is_companion(folder: Folder) -> bool:
-    return any(isinstance(thing, os.DirEntry) and path.lower().endswith(_PIXELS) for path, thing in _everything(folder))
+    parts = Parts()
+    take_everything(parts, folder)
+    return _has_pixels(parts)

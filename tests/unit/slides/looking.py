@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from pmarep.slides import LeftOut, Slide, Why, find_slides
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, MediaStorageDirectoryStorage, VLWholeSlideMicroscopyImageStorage
+
+from pmarep.slides import Ask, LeftOut, Slide, Why, find_slides
 from pmarep.slides.listing import Scandir
 
 
@@ -38,9 +45,28 @@ class Look:
 
 
 def look(
-    source: Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), scandir: Scandir = os.scandir
+    source: Path,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    newer_than: float | None = None,
+    min_size: int = 0,
+    ask: Ask | None = None,
+    scandir: Scandir = os.scandir,
 ) -> Look:
-    found = Look(list(find_slides(source, include=include, exclude=exclude, scandir=scandir)))
+    found = Look(
+        list(
+            find_slides(
+                source,
+                include=include,
+                exclude=exclude,
+                newer_than=newer_than,
+                min_size=min_size,
+                ask=ask,
+                scandir=scandir,
+            )
+        )
+    )
     paths = [slide.local(file) for slide in found.things if isinstance(slide, Slide) for file in slide.files]
     assert len(paths) == len(set(paths)), "a file belongs to two slides"
     for slide in found.things:
@@ -76,3 +102,28 @@ def refusing(*names: str) -> Scandir:
             yield entries
 
     return scandir
+
+
+def written(dataset: Dataset) -> bytes:
+    """A DICOM file."""
+    file = io.BytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+@cache
+def dicomdir(listed: tuple[str, ...]) -> bytes:
+    """A DICOMDIR that lists whole-slide images, whatever the paths (of which DICOM allows only some)."""
+    directory = Dataset()
+    directory.DirectoryRecordSequence = []
+    for path in listed:
+        record = Dataset()
+        record.RecordInUseFlag = 0xFFFF
+        record.add(DataElement("ReferencedFileID", "CS", path.split("/"), validation_mode=IGNORE))
+        record.ReferencedSOPClassUIDInFile = VLWholeSlideMicroscopyImageStorage
+        directory.DirectoryRecordSequence.append(record)
+    directory.file_meta = FileMetaDataset()
+    directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    directory.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    return written(directory)

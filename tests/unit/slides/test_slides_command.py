@@ -17,15 +17,19 @@ def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess
     return subprocess.run(command, capture_output=True, timeout=60, env={**os.environ, **(env or {})}, check=False)
 
 
+def size_of(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stdout.decode().split("n.mrxs")[1].splitlines()[0].split("\t")[3]
+
+
 def test_plain(tmp_path: Path) -> None:
     write_mirax(tmp_path / "n.mrxs", data_size=1000)
     tree(tmp_path, "a.svs", "[b] :smile:.svs", "x.txt", "y.txt", "n/stranger.txt", content=b"12345")
     done = run(tmp_path)
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
-        "[b] :smile:.svs\tAperio SVS\t1 file\t5 B",
-        "a.svs\tAperio SVS\t1 file\t5 B",
-        f"n.mrxs\t3DHISTECH MIRAX\t6 files\t{done.stdout.decode().split('n.mrxs')[1].splitlines()[0].split(chr(9))[3]}",
+        "[b] :smile:.svs\tAperio SVS\t1 file\t5 B\tcomplete",
+        "a.svs\tAperio SVS\t1 file\t5 B\tcomplete",
+        f"n.mrxs\t3DHISTECH MIRAX\t6 files\t{size_of(done)}\tcomplete",
         "",
         "Left out:",
         "1 entry\tnot a slide (in the folder of a slide, but not part of it): n.mrxs 1",
@@ -45,7 +49,8 @@ def test_problems_come_first_and_end_with_1(tmp_path: Path) -> None:
     assert done.stdout.decode().splitlines() == [
         "",
         "Cannot be sent:",
-        "n.mrxs\tincomplete\tits folder n/ is missing",
+        "n.mrxs\tincomplete\tits folder n/ is missing\t"
+        "wait if it is still being copied; else copy the whole slide again, or export it again",
         "",
         "Left out:",
         "a.txt\tnot a slide\tno slide's main file: .txt",
@@ -60,9 +65,20 @@ def test_json(tmp_path: Path) -> None:
     done = run(tmp_path, "--json")
     assert done.returncode == 1
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
-        {"left_out": "n.mrxs", "why": "incomplete", "detail": "its folder n/ is missing"},
-        {"left_out": "x.txt", "why": "not a slide", "detail": "no slide's main file: .txt"},
-        {"slide": "ä.svs", "format": "Aperio SVS", "files": 1, "bytes": 1},
+        {
+            "left_out": "n.mrxs",
+            "why": "incomplete",
+            "detail": "its folder n/ is missing",
+            "state": "incomplete",
+            "advice": "wait if it is still being copied; else copy the whole slide again, or export it again",
+        },
+        {
+            "left_out": "x.txt",
+            "why": "not a slide",
+            "detail": "no slide's main file: .txt",
+            "state": "not a slide",
+        },
+        {"slide": "ä.svs", "format": "Aperio SVS", "files": 1, "bytes": 1, "state": "complete"},
     ]
 
 

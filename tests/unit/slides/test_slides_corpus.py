@@ -8,7 +8,7 @@ from unittest import mock
 
 import openslide
 import pytest
-from corpus import wild_names, write_mirax, write_pyramidal_tiff, write_svs, write_vsi
+from corpus import tree, wild_names, write_mirax, write_ndpis, write_pyramidal_tiff, write_svs, write_vsi
 from looking import look
 from pma_python import core
 
@@ -44,10 +44,58 @@ def test_wild_names_fit_a_windows_server() -> None:
         assert len(os.fsencode(f"{name}.ndpis")) <= 255, name
 
 
+def theirs(main: Path) -> set[str]:
+    """The files of a slide as the official client finds them by its convention, without PMA.start."""
+    with mock.patch.object(core, "_pma_start_files_for_slide", return_value=[]):
+        return {file["relative_path"] for file in core._collect_slide_package_files(str(main))}
+
+
 @pytest.mark.parametrize(("write", "name"), [(write_svs, "a b.svs"), (write_mirax, "ä.mrxs"), (write_vsi, "A&E.vsi")])
 def test_the_official_client_takes_the_same_files(tmp_path: Path, write, name: str) -> None:  # type: ignore[no-untyped-def]
     write(tmp_path / name)
-    with mock.patch.object(core, "_pma_start_files_for_slide", return_value=[]):
-        theirs = core._collect_slide_package_files(str(tmp_path / name))
     [ours] = look(tmp_path).slides.values()
-    assert set(ours) == {file["relative_path"] for file in theirs}
+    assert set(ours) == theirs(tmp_path / name)
+
+
+def test_also_in_its_own_test_cases(tmp_path: Path) -> None:
+    """The trees of pma_python's tests (tests/test_slide_package.py), with indexes that can be read."""
+    write_mirax(tmp_path / "case 1" / "CMU-1.mrxs", data_files=2)
+    tree(tmp_path / "case 1", "other.svs", "_other_/x.ets", "unrelated.txt")
+    write_vsi(tmp_path / "case 2" / "Image_01.vsi", stacks=2)
+    tree(tmp_path / "case 2" / "_Image_01_", "stack1/deep/frame_t_0.ets", "more/annotations.xml")
+    found = look(tmp_path)
+    for main in ("case 1/CMU-1.mrxs", "case 2/Image_01.vsi"):
+        assert set(found.slides[main]) == theirs(tmp_path / main)
+
+
+class TestWhereWeKnowBetter:
+    """The official client goes by the names of folders only."""
+
+    def test_other_files_in_the_folder_of_a_mirax_slide(self, tmp_path: Path) -> None:
+        """No reader looks at them, and a slide would be another one whenever somebody leaves a note there."""
+        write_mirax(tmp_path / "n.mrxs", data_files=1)
+        tree(tmp_path, "n/notes.txt", "n/other.svs")
+        ours = set(look(tmp_path).slides["n.mrxs"])
+        assert theirs(tmp_path / "n.mrxs") - ours == {"n/notes.txt", "n/other.svs"}
+
+    def test_a_folder_that_only_has_the_name(self, tmp_path: Path) -> None:
+        tree(tmp_path, "2024.svs", "2024/a.svs", "2024/b.svs")
+        assert look(tmp_path).slides["2024.svs"] == ["2024.svs"]
+        assert len(theirs(tmp_path / "2024.svs")) == 3
+
+    def test_files_beside_it(self, tmp_path: Path) -> None:
+        write_ndpis(tmp_path / "n.ndpis")
+        assert len(look(tmp_path).slides["n.ndpis"]) == 4
+        assert theirs(tmp_path / "n.ndpis") == {"n.ndpis"}
+
+    def test_hidden_files_and_the_systems_own(self, tmp_path: Path) -> None:
+        write_vsi(tmp_path / "n.vsi", stacks=1)
+        tree(tmp_path, "_n_/Thumbs.db", "_n_/.DS_Store")
+        ours = set(look(tmp_path).slides["n.vsi"])
+        assert theirs(tmp_path / "n.vsi") - ours == {"_n_/Thumbs.db", "_n_/.DS_Store"}
+
+    def test_names_that_the_scanner_wrote_in_another_case(self, tmp_path: Path) -> None:
+        write_mirax(tmp_path / "n.mrxs", data_files=1)
+        (tmp_path / "n" / "Data0000.dat").rename(tmp_path / "n" / "DATA0000.DAT")
+        assert "n/Data0000.dat" in look(tmp_path).slides["n.mrxs"]
+        assert "n/DATA0000.DAT" in theirs(tmp_path / "n.mrxs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from looking import Look, look, refusing
 
 from pmarep.slides import Why
 
-# PMA.UI 2.39.2, imageUpload.js; as in protocol.md.
+# PMA.UI 2.39.2, imageUpload.js, without those that have more than one file or are looked into; as in protocol.md.
 SINGLE = [
-    *("tif", "tiff", "jpeg", "jpg", "jp2", "png", "ndpi", "dcm", "svs", "scn", "svslide", "lif", "zvi", "czi", "lsm"),
+    *("jpeg", "jpg", "jp2", "png", "ndpi", "svs", "scn", "svslide", "lif", "zvi", "czi", "lsm"),
     *("nd2", "mds", "zif", "sws", "qptiff", "tmap", "jxr", "kfb", "isyntax", "rts", "bif", "oir", "szi", "mdsx"),
+    "cws",  # the Python SDK has it, too
 ]
+TIFF = ["tif", "tiff", "tf2", "tf8", "btf"]
 
 
 def incomplete(found: Look, path: str, *words: str, why: Why = Why.INCOMPLETE) -> None:
@@ -32,6 +35,40 @@ def test_each_single_file_extension_is_a_slide(tmp_path: Path, extension: str) -
         f"a.{extension}": [f"a.{extension}"],
         f"B.{extension.upper()}": [f"B.{extension.upper()}"],
     }
+
+
+@pytest.mark.parametrize("extension", TIFF)
+@pytest.mark.parametrize("magic", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
+def test_any_tiff_is_a_slide(tmp_path: Path, extension: str, magic: bytes) -> None:
+    tree(tmp_path, f"a.{extension}", f"B.{extension.upper()}", content=magic + b"rest")
+    assert set(look(tmp_path).slides) == {f"a.{extension}", f"B.{extension.upper()}"}
+
+
+@pytest.mark.parametrize("extension", TIFF)
+def test_what_is_only_called_so_is_none(tmp_path: Path, extension: str) -> None:
+    tree(tmp_path, f"a.{extension}", content=b"%PDF-1.7")
+    tree(tmp_path, f"short.{extension}", content=b"II*")
+    tree(tmp_path, f"empty.{extension}", content=b"")
+    found = look(tmp_path)
+    assert found.left == {
+        f"a.{extension}": Why.NOT_A_SLIDE,
+        f"short.{extension}": Why.NOT_A_SLIDE,
+        f"empty.{extension}": Why.INCOMPLETE,  # a person would have expected a slide
+    }
+    assert found.detail(f"a.{extension}") == "not a TIFF"
+
+
+def test_what_is_excluded_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, "a.tif", "b.tif", content=b"II*\0")
+    opened: list[str] = []
+
+    def note(path: Path, *_: object, **__: object) -> io.BytesIO:
+        opened.append(path.name)
+        return io.BytesIO(b"II*\0")
+
+    monkeypatch.setattr(Path, "open", note)
+    assert set(look(tmp_path, exclude=["b.*"]).slides) == {"a.tif"}
+    assert opened == ["a.tif"]
 
 
 def test_other_files_are_reported_as_such(tmp_path: Path) -> None:

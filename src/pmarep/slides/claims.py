@@ -1,0 +1,263 @@
+"""Who has which file: the main files of one folder, what their indexes claim, and how claims that meet are settled.
+
+- No file belongs to two slides. Where two indexes name the same file, the slide that is wanted and complete has it
+  before the others, then the first in order; the other one is incomplete and says who has the file.
+- A sub-folder that a slide has files in is that slide's: no other slide beside it takes files there.
+- A file that a slide claims is no slide of its own, also if that slide is incomplete or excluded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .formats import ASKED, Format, extension_of, format_of
+from .listing import Folder, os_words
+from .model import Why
+from .names import few, in_order, printable, windows_key
+from .parts import Part, Parts, take_below
+
+# Given a folder and the names of its files that no format knows, the slides among them: main file name -> paths of all
+# its files on this machine. How PMA.start is asked (pma_start.py).
+Ask = Callable[[Folder, Sequence[str]], Mapping[str, Sequence[str]]]
+
+# What everybody knows to be no slide, so that nobody is asked.
+_NO_SLIDES = frozenset(
+    (
+        *("", "txt", "xml", "pdf", "csv", "tsv", "log", "ini", "json", "db", "htm", "html", "md", "doc", "docx", "odt"),
+        *("xls", "xlsx", "ods", "ppt", "pptx", "zip", "7z", "gz", "rar", "tar", "exe", "dll", "lnk", "tmp", "bak"),
+    )
+)
+
+
+@dataclass(slots=True)
+class Below:
+    """Who has what in a sub-folder and deeper: `files` by path from there. `slide` is whose folder it is, "" nobody's.
+
+    `twin`: another folder that is the same on Windows is that slide's, not this one.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    slide: str = ""
+    twin: bool = False
+
+
+@dataclass(slots=True)
+class Owners:
+    """Which slide has which file (or speaks of which folder): in one folder by name, and in its sub-folders.
+
+    Names are as on disk, slides are named by their main files; a main file that claims others is claimed by itself.
+    `folders` is the sub-folders that slides of this folder have: Windows key, to main file and name on disk.
+    """
+
+    here: dict[str, str] = field(default_factory=dict)
+    below: dict[str, Below] = field(default_factory=dict)
+    folders: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, paths: dict[str, str]) -> Owners:
+        """What has been claimed in a folder from further up. Those slides own the files they name, and no folders."""
+        if not any("/" in path for path in paths):
+            return cls(here=paths)
+        owners = cls()
+        for path, main in paths.items():
+            top, slash, rest = path.partition("/")
+            if slash:
+                owners.below.setdefault(top, Below()).files[rest] = main
+            else:
+                owners.here[top] = main
+        return owners
+
+    def claim(self, path: str, main: str) -> str:
+        """Gives a file to a slide, if nobody has it yet; returns who has it."""
+        top, slash, rest = path.partition("/")
+        if not slash:
+            return self.here.setdefault(top, main)
+        below = self.below.get(top)
+        if below is None or not below.slide:
+            below = self._claim_folder(top, main)
+        if below.slide == main:
+            return below.files.setdefault(rest, main)
+        if below.twin:  # the file stays here with a slide that is not sent
+            below.files.setdefault(rest, main)
+        return below.slide
+
+    def _claim_folder(self, name: str, main: str) -> Below:
+        below = self.below.setdefault(name, Below())
+        below.slide, spelled = self.folders.setdefault(windows_key(name), (main, name))
+        below.twin = spelled != name
+        return below
+
+    def slide_of(self, folder: str) -> str:
+        """The slide of this folder that a sub-folder belongs to; "" for none."""
+        below = self.below.get(folder)
+        return "" if below is None or below.twin else below.slide
+
+    def take_below(self, folder: str) -> Owners:
+        """Hands down what is known of a sub-folder."""
+        below = self.below.pop(folder, None)
+        return Owners() if below is None else Owners.of(below.files)
+
+    def claim_all(self, main: str, parts: Parts, *, takes_rest: bool = False) -> None:
+        """Gives a slide what it has found. What others have is a problem of the slide, and not its own any more."""
+        kept: list[Part] = []
+        lost: dict[str, list[str]] = {}
+        for part in parts.files:
+            owner = self.claim(part.local, main)
+            if owner == main:
+                kept.append(part)
+            else:
+                lost.setdefault(owner, []).append(part.local)
+        for path in parts.told:
+            self.claim(path, main)
+        parts.files = kept
+        if not takes_rest:
+            parts.problems += [self._who(owner, main, paths) for owner, paths in lost.items()]
+
+    def _who(self, owner: str, main: str, paths: list[str]) -> str:
+        """That another slide has some files already, or the folders that they are in."""
+        tops = dict.fromkeys(path.partition("/")[0] for path in paths if "/" in path)
+        folders = [f"{top}/" for top in tops if self.below[top].slide != main]
+        if folders:
+            return f"its folder {few(folders)} belongs to {printable(owner)}"
+        return f"{few(paths)} {'belongs' if len(paths) == 1 else 'belong'} to {printable(owner)} already"
+
+
+@dataclass(slots=True)
+class Claims:
+    """The main files of a folder with their formats, what has been collected for them, and what is no slide and why.
+
+    A format with a companion folder is collected when its turn comes, so that the first slide need not wait for the
+    indexes of all.
+    """
+
+    mains: dict[str, Format]
+    parts: dict[str, Parts] = field(default_factory=dict)
+    strangers: dict[str, tuple[Why, str]] = field(default_factory=dict)
+
+
+def settle(
+    folder: Folder,
+    owners: Owners,
+    refused: Callable[[str], bool],
+    *,
+    asked_for: str = "",
+    ask: Ask | None = None,
+    only_deep: bool = False,
+) -> Claims:
+    """Finds the main files of a folder and gives each what it claims. `refused`: whether a main file is not wanted.
+
+    In this order: what indexes name; what formats find by looking into many files; what PMA.start says of unknown
+    ones; and those formats that take the rest. So nothing has to be taken back. `only_deep`: look at no other formats
+    than those, for what they claim in sub-folders.
+    """
+    claims = Claims(
+        {
+            name: kind
+            for name in in_order(folder.files)
+            if name not in owners.here and (kind := format_of(name)) and (kind.deep or not only_deep)
+        }
+    )
+    several = [name for name, kind in claims.mains.items() if kind.has_parts and kind.companion is None]
+    if several:
+        _recognise(claims, folder, several)
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        return name != asked_for, refused(name), bool(claims.parts[name].problems)
+
+    def claim(names: Sequence[str]) -> None:
+        own = [name for name in names if owners.here.setdefault(name, name) == name]
+        for name in sorted(own, key=rank):  # stable: the first in order among equals
+            _refuse_sets(claims.parts[name])
+            owners.claim_all(name, claims.parts[name], takes_rest=claims.mains[name].takes_rest)
+
+    late: list[str] = []
+    early: list[str] = []
+    for name in several:
+        kind = claims.mains.get(name)
+        if kind is not None and kind.collect is not None:
+            (late if kind.takes_rest else early).append(name)
+    for name in early:
+        _collect(claims, folder, name)
+    claim(early)
+    for kind in dict.fromkeys(kind for name in several if (kind := claims.mains.get(name)) and kind.group):
+        claim(_group(claims, folder, owners, kind))
+    if ask is not None:
+        claim(_asked(claims, folder, owners, ask))
+    for name in late:
+        _collect(claims, folder, name)
+    claim(late)
+    return claims
+
+
+def _recognise(claims: Claims, folder: Folder, names: list[str]) -> None:
+    for name in names:
+        recognise = claims.mains[name].recognise
+        if recognise is None:
+            continue
+        try:
+            reason = recognise(folder.files[name].path)
+        except OSError as error:
+            claims.strangers[name] = Why.UNREADABLE, os_words(error)
+            del claims.mains[name]
+            continue
+        if reason is not None:
+            claims.strangers[name] = Why.NOT_A_SLIDE, reason
+            del claims.mains[name]
+
+
+def _collect(claims: Claims, folder: Folder, name: str) -> None:
+    collect = claims.mains[name].collect
+    assert collect is not None  # noqa: S101  (for mypy)
+    claims.parts[name] = collect(folder, name)
+
+
+def _group(claims: Claims, folder: Folder, owners: Owners, kind: Format) -> list[str]:
+    names = [name for name, other in claims.mains.items() if other is kind and name not in owners.here]
+    if not names or kind.group is None:
+        return []
+    groups = kind.group(folder, names)
+    claims.parts |= groups.slides
+    claims.strangers |= groups.strangers
+    for name in names:
+        if name not in groups.slides:
+            del claims.mains[name]
+    return list(groups.slides)
+
+
+def _asked(claims: Claims, folder: Folder, owners: Owners, ask: Ask) -> list[str]:
+    """What PMA.start takes for slides among the files that no format knows. Only files below this folder count."""
+    unknown = [
+        name
+        for name in in_order(folder.files)
+        if name not in claims.mains and name not in owners.here and extension_of(name) not in _NO_SLIDES
+    ]
+    answer = ask(folder, unknown) if unknown else {}
+    mains = [name for name in unknown if name in answer]
+    for name in mains:
+        claims.mains[name] = ASKED
+        parts = claims.parts[name] = Parts()
+        paths = [_from(folder, path) for path in answer[name]]
+        if None in paths:
+            parts.problems.append("PMA.start names files of it that are outside its own folder")
+        take_below(parts, folder, [path for path in paths if path is not None and path != name])
+    return mains
+
+
+def _from(folder: Folder, path: str) -> str | None:
+    """A path on this machine as one from the folder, with "/"; None if it leads out of it."""
+    try:
+        path = os.path.relpath(path, folder.path)
+    except ValueError:  # another drive
+        return None
+    path = path.replace(os.sep, "/")
+    return None if path == ".." or path.startswith("../") else path
+
+
+def _refuse_sets(parts: Parts) -> None:
+    """An index cannot name a file that has files of its own."""
+    sets = [part for part in parts.files if (kind := format_of(part.local)) and kind.collect and not kind.recognise]
+    if sets:
+        parts.files = [part for part in parts.files if part not in sets]
+        parts.problems += [f"its index names {printable(part.path)}, which has files of its own" for part in sets]

@@ -1,0 +1,319 @@
+"""What the header of a DICOM file says about its place in a slide, read in a few small reads.
+
+pydicom reads it, and stops early: all that is wanted stands before (0048,0007), while what follows can be huge (an ICC
+profile, the position of every tile). Elements of known length are stepped over, so that the last step shows where the
+pixel data are and whether the file reaches that far. Tags and their order: DICOM PS3.6; encapsulated pixel data: PS3.5
+annex A.4.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_MAGIC_AT = 128  # bytes; before that is a preamble that may be anything
+_MAGIC = b"DICM"
+_WINDOW = 8 * 1024  # bytes fetched by one read; a header up to (0048,0007) has 2 to 8 KiB
+_BUDGET = 1024 * 1024  # bytes that one header may make us read, in all
+_TAIL = 16 * 1024 * 1024  # bytes searched for the end of pixel data whose beginning is not known
+_STEPS = 1_000_000  # frames walked over in search of that end; the largest slides have some hundred thousand
+
+_UNDEFINED = 0xFFFFFFFF
+_META_SOP_CLASS, _META_SYNTAX = 0x00020002, 0x00020010
+_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _MODALITY = 0x00080008, 0x00080016, 0x00080018, 0x00080060
+_SERIES, _INSTANCE_NUMBER = 0x0020000E, 0x00200013
+_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
+_FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00480006, 0x00480007
+_WANTED = (
+    *(_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _SERIES, _INSTANCE_NUMBER),
+    *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS),
+)
+_LAST = _MATRIX_ROWS
+_OFFSETS, _PIXELS = 0x7FE00001, (0x7FE00008, 0x7FE00009, 0x7FE00010)
+# Encapsulated pixel data are little endian: items, and the tag and length (0) of their end.
+_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+_AFTER_PIXELS = b"\xfa\xff\xfa\xff", b"\xfc\xff\xfc\xff"  # DigitalSignaturesSequence, DataSetTrailingPadding
+
+_IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+_NATIVE = (_IMPLICIT, _BIG_ENDIAN, "1.2.840.10008.1.2.1")  # pixel data of a known length; else in items
+_DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
+_STANDARD = "1.2.840.10008."
+
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+"""VL Whole Slide Microscopy Image Storage."""
+
+
+class NoSlideError(Exception):
+    """No DICOM file, or one that is no whole-slide image. The text says which."""
+
+
+class HeaderError(Exception):
+    """A DICOM file whose header cannot be read. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One whole-slide instance. Texts are "" and numbers 0 where the file does not say.
+
+    `flavor` is the third value of ImageType: VOLUME, LABEL, OVERVIEW or THUMBNAIL. `pixels` is the size of the total
+    pixel matrix, `place` and `total` are InConcatenationNumber and InConcatenationTotalNumber. `damage` says how the
+    file is not whole, or is "".
+    """
+
+    series: str
+    instance: str = ""
+    flavor: str = ""
+    pixels: int = 0
+    number: int = 0
+    concatenation: str = ""
+    place: int = 0
+    total: int = 0
+    damage: str = ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """pydicom warns about oddities of files; nobody asked. Around many calls: the filters of a process are at stake."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_header(path: str) -> Header:
+    """The header of a whole-slide instance. Raises OSError, NoSlideError and HeaderError, whatever the file holds.
+
+    What tells a whole-slide image is its SOP class, as for OpenSlide and wsidicom; where that is a maker's own, the
+    modality SM and a total pixel matrix.
+    """
+    with _Bounded(path) as file:
+        file.seek(check_magic(file.at(0, _MAGIC_AT + len(_MAGIC))))
+        try:
+            return _header(file)
+        except (OSError, NoSlideError, HeaderError):
+            raise
+        except Exception as error:  # struct.error, KeyError, RecursionError, ...: whatever garbage does to pydicom
+            raise HeaderError(f"its header cannot be read: {type(error).__name__}") from None
+
+
+def check_magic(head: bytes) -> int:
+    """Where the header begins in a DICOM file that begins with these bytes. Raises HeaderError or NoSlideError."""
+    start = head[: _MAGIC_AT + len(_MAGIC)]
+    if start[_MAGIC_AT:] == _MAGIC:
+        return len(start)
+    if not start:
+        raise HeaderError("the file is empty")
+    if not any(start):
+        raise HeaderError("it begins with zeros, as files do that are still being copied")
+    raise NoSlideError("no DICOM file, whatever its name says")
+
+
+def _header(file: _Bounded) -> Header:
+    from pydicom.filereader import read_dataset  # here: this takes 0.2 s, and most folders have no DICOM
+    from pydicom.uid import UID
+
+    stream = cast("BinaryIO", file)  # as much of one as pydicom uses
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
+    sop_class, syntax = _text(meta, _META_SOP_CLASS), _text(meta, _META_SYNTAX)
+    if syntax in _DEFLATED:
+        raise NoSlideError("DICOM, but no whole-slide image: deflated as a whole")
+    if sop_class.startswith(_STANDARD) and sop_class != WHOLE_SLIDE:
+        raise NoSlideError(f"DICOM, but no whole-slide image: {UID(sop_class[:64]).name}")
+    extent = _Extent(file, native=syntax in _NATIVE)
+    tags = list(_WANTED)
+    data = read_dataset(stream, syntax == _IMPLICIT, syntax != _BIG_ENDIAN, stop_when=extent.stop, specific_tags=tags)
+    sop_class = _text(data, _SOP_CLASS) or sop_class
+    pixels = _number(data, _MATRIX_COLUMNS) * _number(data, _MATRIX_ROWS)
+    modality = _text(data, _MODALITY)
+    if sop_class != WHOLE_SLIDE and (modality != "SM" or not pixels):
+        if not sop_class and not modality:
+            raise HeaderError(extent.cut_or("its header has neither a SOP class nor a modality"))
+        raise NoSlideError(f"DICOM, but no whole-slide image: {(modality or sop_class)[:64]}")
+    series = _text(data, _SERIES)
+    if not series:
+        raise HeaderError(extent.cut_or("its header has no SeriesInstanceUID"))
+    return Header(
+        series=series,
+        instance=_text(data, _SOP_INSTANCE),
+        flavor=(_text(data, _IMAGE_TYPE).split("\\") + [""] * 3)[2].strip(),
+        pixels=pixels,
+        number=_number(data, _INSTANCE_NUMBER),
+        concatenation=_text(data, _CONCATENATION),
+        place=_number(data, _IN_CONCATENATION),
+        total=_number(data, _CONCATENATION_TOTAL),
+        damage=extent.damage(_number(data, _FRAMES)),
+    )
+
+
+def raw(data: Dataset, tag: int) -> tuple[bytes, bool]:
+    """The bytes of an element as in the file, and whether they are little endian. pydicom's own conversion is slow."""
+    element = data.get_item(tag)
+    value = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        return value, bool(getattr(element, "is_little_endian", True))
+    return str(value or "").encode(), True
+
+
+def _text(data: Dataset, tag: int) -> str:
+    return raw(data, tag)[0].rstrip(b"\0 ").decode("latin-1").strip()
+
+
+def _number(data: Dataset, tag: int) -> int:
+    """An unsigned integer: binary (US, UL), or IS, whose text has up to 12 characters."""
+    value, little = raw(data, tag)
+    if tag not in (_INSTANCE_NUMBER, _FRAMES):
+        return int.from_bytes(value[:4], "little" if little else "big")
+    text = value[:64].strip(b"\0 ")
+    return int(text) if text.isdigit() else 0
+
+
+class _Bounded:
+    """A file that is read in windows, and only so far: garbage may claim any length.
+
+    Not io.BufferedReader: pydicom asks for the position at every element, and there each time the system is asked.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = io.FileIO(path)
+        self.length = os.fstat(self._file.fileno()).st_size
+        self._left = _BUDGET
+        self._position = 0
+        self._window = b""
+        self._window_at = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        self._position = max(0, position + (0, self._position, self.length)[whence])
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """What pydicom wants."""
+        if size < 0 or size > self._left:
+            raise HeaderError("its header is too large to be one")
+        self._left -= size
+        data = self.at(self._position, size)
+        self._position += len(data)
+        return data
+
+    def at(self, position: int, size: int) -> bytes:
+        """What stands there, whatever it costs."""
+        if position >= self.length:
+            return b""
+        start = position - self._window_at
+        if not 0 <= start <= len(self._window) - size:
+            self._file.seek(position)
+            self._window_at, start = position, 0
+            self._window = _read(self._file, min(max(size, _WINDOW), self.length - position))
+        return self._window[start : start + size]
+
+
+def _read(file: io.FileIO, size: int) -> bytes:
+    data = file.read(size)
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
+
+
+class _Extent:
+    """Watches the elements go by, and says in the end whether the file holds all that it should.
+
+    `stop` is for pydicom: it is called with the file at the beginning of each element's value.
+    """
+
+    def __init__(self, file: _Bounded, native: bool) -> None:
+        self._file = file
+        self._native = native
+        self._cut = False
+        self._given_up = False
+        self._offsets = 0, 0  # position and length of the extended offset table
+        self._pixels: tuple[int, int] | None = None
+
+    def stop(self, tag: int, vr: str | None, length: int) -> bool:
+        tag, at = int(tag), self._file.tell()
+        if tag in _PIXELS:
+            self._pixels = at, length
+        elif length != _UNDEFINED:
+            self._cut = at + length > self._file.length
+            if tag == _OFFSETS:
+                self._offsets = at, length
+            return self._cut
+        elif tag > _LAST:
+            self._given_up = True  # its end is only found by reading all of it
+        elif vr in ("SQ", "UN", None):
+            return False
+        else:
+            raise HeaderError("its header cannot be read: an element without a length")
+        return True
+
+    def cut_or(self, problem: str) -> str:
+        """What to say of a header in which something is missing."""
+        return "it is cut off in its header" if self._cut else problem
+
+    def damage(self, frames: int) -> str:
+        """How the file is not whole, or ""."""
+        if self._given_up:
+            return "" if self._native or self._ends_somewhere() else "cut off"
+        if self._cut or self._pixels is None:
+            return "cut off"
+        at, length = self._pixels
+        if length != _UNDEFINED:
+            return "" if at + length <= self._file.length else "cut off"
+        return self._encapsulated(at, frames)
+
+    def _ends_somewhere(self) -> bool:
+        """Whether encapsulated pixel data end in the last part of the file, with nothing but padding after them.
+
+        The same bytes end sequences, so that what comes next tells which end it is.
+        """
+        size = self._file.length
+        if self._file.at(max(0, size - len(_END)), len(_END)) == _END:
+            return True
+        before, found, rest = self._file.at(max(0, size - _TAIL), _TAIL).rpartition(_END)
+        return bool(before and found) and (not rest.strip(b"\0") or rest[:4] in _AFTER_PIXELS)
+
+    def _encapsulated(self, at: int, frames: int) -> str:
+        """Items: the basic offset table, may be empty, then one or more per frame; then the end."""
+        size = self._file.length
+        head = self._file.at(at, 8)
+        if head[:4] != _ITEM or len(head) < 8:
+            return "cut off"
+        first = at + 8 + int.from_bytes(head[4:], "little")
+        table, length, entry = at + 8, first - at - 8, 4
+        if self._offsets[1]:
+            (table, length), entry = self._offsets, 8
+        if length and length // entry < frames:
+            return f"{length // entry} of {frames} frames"
+        if self._file.at(size - len(_END), len(_END)) == _END:
+            return ""
+        last = int.from_bytes(self._file.at(table + length - entry, entry), "little") if length else 0
+        return self._walk(first + last, size, None if length else frames)
+
+    def _walk(self, position: int, size: int, frames: int | None) -> str:
+        """From one frame to the end, where the file's last bytes are not that end: after it may be padding."""
+        for step in range(_STEPS):
+            head = self._file.at(position, 8)
+            if head == _END:
+                return ""
+            if not head and position == size and step >= (1 if frames is None else max(frames, 1)):
+                return ""  # some writers forget the end, and readers do not mind
+            if head[:4] != _ITEM or len(head) < 8:
+                return "cut off"
+            position += 8 + int.from_bytes(head[4:], "little")
+            if position > size:
+                return "cut off"
+        return ""

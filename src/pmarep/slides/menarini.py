@@ -1,0 +1,70 @@
+"""Menarini D-Sight: an `.ini` file with the pictures beside it or in a folder of its name.
+
+Not sure at all. PMA.core's lists have `.ini` as a main file of A. Menarini's scanner, and neither OpenSlide nor
+Bio-Formats read it; no description and no sample was to be had. What is relied upon:
+- Many programs write `.ini` files, so one is a slide only if the scanner or its makers are named in it (D-Sight,
+  Menarini, Visia Imaging), and only if there are pictures for it.
+- A slide's files are those that a value names (by its last part, as in any index from another PC, else by its path from
+  the index), if they are there or are named as pictures; and all that lies in a folder with the name of the index.
+PMA.start, where it runs, is not asked about `.ini` files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .listing import Folder, LoopError
+from .names import loose_key
+from .parts import IndexFileError, Parts, is_plain, parse_ini, read_text, take_below, take_everything
+
+_LIMIT = 1024 * 1024  # bytes
+_MAKERS = re.compile(r"menarini|d[-_ ]?sight|visia[-_ ]?imaging", re.IGNORECASE)
+_PICTURE = re.compile(r"\.(jpe?g|jp2|jxr|png|bmp|tiff?|dat|bin|raw)$", re.IGNORECASE)
+_NO_SLIDE = "no slide's main file: .ini"
+
+
+def recognise(path: str) -> str | None:
+    if Path(path).stat().st_size > _LIMIT:
+        return _NO_SLIDE
+    try:
+        return None if _MAKERS.search(read_text(path, _LIMIT)) else _NO_SLIDE
+    except IndexFileError:
+        return _NO_SLIDE
+
+
+def collect(folder: Folder, main: str) -> Parts:
+    try:
+        sections = parse_ini(read_text(folder.files[main].path, _LIMIT))
+    except OSError as error:
+        return Parts().unreadable("it", error)
+    except IndexFileError as error:
+        return Parts.wrong(str(error))
+    parts = Parts()
+    found = folder.find_folder(main.rpartition(".")[0])
+    if found is not None:
+        try:
+            take_everything(parts, folder.look_into(found.name), f"{found.name}/", f"{found.name}/")
+        except OSError as error:
+            parts.told.append(found.name)
+            return parts.unreadable(f"its folder {found.name}/", error)
+        except LoopError as error:
+            return Parts.wrong(f"its folder {found.name}/ is {error}")
+    values = {value for section in sections.values() for value in section.values()}
+    own = loose_key(main)
+    names = {name for value in values if (name := _named(folder, value)) and loose_key(name) != own}
+    take_below(parts, folder, sorted(names))
+    if not parts.files and not parts.problems:
+        parts.problems.append("no pictures beside it or in a folder of its name")
+    return parts
+
+
+def _named(folder: Folder, value: str) -> str | None:
+    """The path of a file that a value is, as far as one can tell."""
+    path = value.strip('"').replace("\\", "/")
+    last = path.rpartition("/")[2]
+    if not is_plain(last):
+        return None
+    if folder.find(last) is not None or (_PICTURE.search(path) and re.match(r"/|[A-Za-z]:", path)):
+        return last
+    return path if _PICTURE.search(path) and all(map(is_plain, path.split("/"))) else None

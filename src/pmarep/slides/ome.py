@@ -1,0 +1,257 @@
+"""OME-TIFF: an image in one or several `.ome.tif` files, each with a text that names them all (ome_xml.py).
+
+As Bio-Formats' OMETiffReader opens a set: by the names in the text, beside the file; what has no UUID is the file
+itself; so is what is not there under its name, if it has the UUID of the file itself or is the only one named: a
+single file can be renamed. All others have to be there: Bio-Formats would show black planes in their place.
+
+The main file is the one that holds the first plane, by its own text, so it does not depend on which file is looked at
+first. Where the text is in a file `n.companion.ome`, and the `.ome.tif` only point there (`BinaryOnly`), that file is
+the main file: it is what Bio-Formats opens.
+
+Not looked at: whether each file of a set has as many planes as the text says, and OME-XML in files called just `.tif`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import tiff
+from .listing import Folder, os_words
+from .model import Why
+from .names import few, in_order, printable
+from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
+from .parts import Groups, Parts, is_plain
+
+COMPANION = ".companion.ome"
+
+
+@dataclass(slots=True)
+class _Members:
+    """What the files that one text names are here: name on disk -> as the text has it, in its order."""
+
+    here: dict[str, str] = field(default_factory=dict)
+    missing: list[Named] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        parts = Parts()
+        parts.missing([base_name(named.file) or named.uuid for named in self.missing])
+        if self.refused:
+            parts.problems.append(f"its index names files outside its own folder: {few(self.refused)}")
+        return parts.problems
+
+
+def _members(folder: Folder, index: Index, own: str) -> _Members:
+    """`own` is the file that the text stands in, "" for a companion, which is no picture."""
+    members = _Members()
+    alone = len({(named.uuid, named.file) for named in index.named}) <= 1
+    for named in index.named:
+        name = base_name(named.file)
+        itself = bool(own) and (not named.uuid or named.uuid == index.uuid or alone)
+        entry = folder.find(name) if is_plain(name) else None
+        if own and (not named.uuid or (alone and named.uuid == index.uuid)):
+            members.here.setdefault(own, own)
+        elif entry is not None:
+            members.here.setdefault(entry.name, name)
+        elif itself:
+            members.here.setdefault(own, own)
+        elif is_plain(name) or not name:
+            members.missing.append(named)
+        else:
+            members.refused.append(repr(name[:100]))
+    return members
+
+
+def group(folder: Folder, names: Sequence[str]) -> Groups:
+    """The slides among the `.ome.tif` files of a folder."""
+    return _Grouping(folder, names).run()
+
+
+def companion_collect(folder: Folder, main: str) -> Parts:
+    """The TIFF files that `n.companion.ome` names, beside it."""
+    try:
+        index = _read_companion(folder, main)
+    except OSError as error:
+        return Parts().unreadable("it", error)
+    except NoIndexError as error:
+        return Parts.wrong(f"not an index: {error}")
+    members = _members(folder, index, "")
+    parts = Parts(problems=members.problems)
+    if not index.named:
+        parts.problems.append("its index names no files")
+    _take(parts, folder, members.here, main)
+    return parts
+
+
+def _read_companion(folder: Folder, name: str) -> Index:
+    with Path(folder.files[name].path).open("rb") as file:
+        data = file.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        raise NoIndexError(f"larger than {LIMIT // 1024 // 1024} MiB")
+    return parse(data)
+
+
+def _take(parts: Parts, folder: Folder, here: dict[str, str], main: str) -> None:
+    """Takes the files besides the main one, and notes which of them are no TIFF files."""
+    broken: list[str] = []
+    for local, name in here.items():
+        if local == main:
+            continue
+        entry = folder.files[local]
+        parts.take(name, local, entry)
+        try:
+            tiff.check(entry.path)
+        except OSError as error:
+            parts.unreadable(name, error)
+        except (tiff.TiffError, tiff.NoTiffError):
+            broken.append(name)
+    if broken:
+        parts.problems.append(f"no whole TIFF file: {few(broken)}")
+
+
+class _Grouping:
+    """Reads as few texts as it can: that of the first file in order, and that of the file with the first plane.
+
+    Each file of a set has the text of the whole set in it, so that reading all would take the square of their number.
+    """
+
+    def __init__(self, folder: Folder, names: Sequence[str]) -> None:
+        self._folder = folder
+        self._names = dict.fromkeys(in_order(names))
+        self._groups = Groups()
+        self._done: dict[str, str] = {}  # name on disk -> the main file that it belongs to, itself, or ""
+        self._missing: dict[str, list[Named]] = {}  # main file -> what it misses
+        self._orphans: dict[str, str] = {}  # name of a file with the text, missing -> the first that points there
+
+    def run(self) -> Groups:
+        while waiting := [name for name in self._names if name not in self._done]:
+            for name in waiting:
+                if name not in self._done:
+                    self._sort_in(name)
+        return self._groups
+
+    def _sort_in(self, name: str) -> None:
+        self._done[name] = ""
+        index = self._index(name)
+        if index is None:
+            return
+        if index.metadata_file:
+            self._points_elsewhere(name, base_name(index.metadata_file))
+            return
+        members = _members(self._folder, index, name)
+        main = next((one for one in members.here if one in self._names), name)
+        if main not in self._done:
+            self._sort_in(main)
+        if main != name and self._done[name]:
+            return
+        owner = self._who_misses(index.uuid, [main, *members.here])
+        if owner and main == name and not members.missing:
+            self._dissolve(owner)  # the file with the first plane has been renamed, and knows all the others
+        elif owner:
+            self._groups.slides[owner].problems.append(f"a part of it has been renamed: {name}")
+            self._claim(owner, {name: name})
+            return
+        if main == name or (name in members.here and self._is_alone(self._done[main] or main)):
+            self._make_slide(main, members)  # else the text of `main` is not to be read, or of that file only
+        else:
+            self._wrong(name, f"its index is that of a set in which it is not itself: {few(list(members.here))}")
+
+    def _who_misses(self, uuid: str, names: Sequence[str]) -> str:
+        """The set of one of these files that lacks just the file of this UUID, under the name that it once had."""
+        for name in names:
+            owner = self._done.get(name, "")
+            if uuid and any(one.uuid == uuid for one in self._missing.get(owner, ())):
+                return owner
+        return ""
+
+    def _dissolve(self, main: str) -> None:
+        """Takes a set apart; its files are looked at again, unless another set takes them. It was not complete."""
+        parts = self._groups.slides.pop(main)
+        del self._missing[main]
+        for name in (main, *(part.local for part in parts.files)):
+            del self._done[name]
+
+    def _is_alone(self, name: str) -> bool:
+        """Whether a file is a slide without other files, or none, and may so become a part of another."""
+        slide = self._groups.slides.get(name)
+        return slide is None or not slide.files
+
+    def _index(self, name: str) -> Index | None:
+        """What the text of a file says; None if the file is done with, one way or the other."""
+        try:
+            text = tiff.description(self._folder.files[name].path, LIMIT)
+        except OSError as error:
+            self._groups.strangers[name] = Why.UNREADABLE, os_words(error)
+            return None
+        except tiff.NoTiffError as error:
+            self._no_tiff(name, str(error))
+            return None
+        except tiff.TiffError as error:
+            self._wrong(name, str(error))
+            return None
+        try:
+            return parse(text)
+        except NoIndexError:
+            return Index()  # a TIFF file as any other: Bio-Formats takes it for that, too
+
+    def _no_tiff(self, name: str, reason: str) -> None:
+        try:
+            empty = self._folder.files[name].stat().st_size == 0
+        except OSError as error:
+            self._groups.strangers[name] = Why.UNREADABLE, os_words(error)
+            return
+        if empty:
+            self._wrong(name, "the file is empty")
+        else:
+            self._groups.strangers[name] = Why.NOT_A_SLIDE, reason
+
+    def _wrong(self, name: str, problem: str) -> None:
+        self._done[name] = name
+        self._groups.slides[name] = Parts.wrong(problem)
+
+    def _make_slide(self, main: str, members: _Members) -> None:
+        parts = self._groups.slides.setdefault(main, Parts())
+        if main in self._groups.strangers:
+            why, reason = self._groups.strangers.pop(main)
+            parts.problems.append(reason)
+            parts.why = why if why.is_problem else parts.why
+        parts.problems += members.problems
+        self._missing[main] = members.missing
+        self._done[main] = main
+        self._claim(main, members.here)
+
+    def _claim(self, main: str, here: dict[str, str]) -> None:
+        """Gives a slide its files, also those that would be slides on their own. Of two sets the first has a file."""
+        parts = self._groups.slides[main]
+        lost: list[str] = []
+        for name in here:
+            owner = self._done.get(name, "")
+            if owner in ("", main) or (owner == name and self._is_alone(name)):
+                self._done[name] = main
+                self._groups.strangers.pop(name, None)
+                if name != main:
+                    self._groups.slides.pop(name, None)
+            else:
+                lost.append(name)
+        _take(parts, self._folder, {local: name for local, name in here.items() if local not in lost}, main)
+        if lost:
+            parts.problems.append(f"belongs to another set already: {few(lost)}")
+
+    def _points_elsewhere(self, name: str, wanted: str) -> None:
+        """A file with pictures only (`BinaryOnly`). Those that a companion names are its: they do not come here."""
+        found = self._folder.find(wanted) if is_plain(wanted) else None
+        if found is None:
+            first = self._orphans.get(wanted, "")
+            if first and self._done[first] == first:
+                self._claim(first, {name: name})
+                return
+            self._orphans[wanted] = name
+            self._wrong(name, f"missing: {printable(wanted[:200])}, which says what belongs together")
+            return
+        if found.name in self._names and found.name not in self._done:
+            self._sort_in(found.name)
+        if not self._done[name]:
+            self._wrong(name, f"it refers to {found.name}, which does not name it")

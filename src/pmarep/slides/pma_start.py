@@ -1,0 +1,196 @@
+"""PMA.start, a helper program that may run on this machine and knows formats which our own table does not.
+
+Source of the facts: protocol.md, "PMA.start", as `pma_python` 2.0.0.186 uses it: `http://localhost:54001/`, PMA.core's
+interface without login, any caller name as session id; `IsLite` is true; `GetFiles` lists the main files of a folder,
+`EnumerateAllFilesForSlide` the files of a slide, all as plain local paths. pmarep never needs it: one that does not run
+costs a refused connection per run.
+
+Whoever has that port may say anything: so the answers are bounded, and the walk takes nothing outside a slide's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from .names import printable, unstorable
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .listing import Folder
+
+log = logging.getLogger(__name__)
+
+URL = "http://localhost:54001/"
+CALLER = "pmarep"  # stands where a PMA.core wants a session
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of one answer: the paths of some 100,000 files."""
+
+CONNECT_SECONDS = 1.0
+PROBE_SECONDS = 2.0
+ANSWER_SECONDS = 20.0  # it opens every file of a folder to see which ones are slides, perhaps over a network
+
+
+class _NoAnswer(Exception):
+    """It cannot say this one thing."""
+
+
+class _Gone(Exception):
+    """It does not answer, or not as PMA.start does."""
+
+
+class PmaStart:
+    """One run's acquaintance with PMA.start. `ask` fits `find_slides`; a context manager that closes the connection.
+
+    Threads that ask at once wait for each other: a run has one walk, and PMA.start one small machine.
+    """
+
+    def __init__(self, url: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url or URL
+        self._clock = clock
+        self._http: httpx.Client | None = None
+        self._running: bool | None = None  # None: not tried yet
+        self._one_at_a_time = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> PmaStart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Does not wait for a question that is under way: its thread hangs up when it is done."""
+        self._closed = True
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._hang_up()
+            finally:
+                self._one_at_a_time.release()
+
+    def _hang_up(self) -> None:
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def ask(self, folder: Folder, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Which of these files of a folder are main files of slides: name to absolute local paths of all its files.
+
+        Nothing where PMA.start does not run or does not know. Raises nothing that has to do with it.
+        """
+        path = os.path.abspath(folder.path)  # noqa: PTH100  (str throughout, as in the walk)
+        names = [name for name in names if not unstorable(name)]
+        if not names or unstorable(_virtual(path)):
+            return {}
+        with self._one_at_a_time:
+            try:
+                return self._slides_of(path, names) if not self._closed and self._is_running() else {}
+            except _Gone as gone:
+                self._running = False
+                log.warning("PMA.start stopped answering (%s); going on without it", gone)
+                return {}
+            finally:
+                if self._closed or not self._running:
+                    self._hang_up()
+
+    def _is_running(self) -> bool:
+        if self._running is None:
+            try:
+                self._running = self._get("IsLite", PROBE_SECONDS) is True
+            except (_Gone, _NoAnswer) as why:
+                log.debug("no PMA.start at %s: %s", self._url, why)
+                self._running = False
+            if self._running:
+                log.info("PMA.start runs at %s: asking it about files of unknown formats", self._url)
+        return self._running
+
+    def _slides_of(self, folder: str, names: Sequence[str]) -> dict[str, list[str]]:
+        mains = {_base(path) for path in self._paths("GetFiles", "path", folder)}
+        found = {name: self._files_of(os.path.join(folder, name)) for name in names if name in mains}  # noqa: PTH118
+        return {name: files for name, files in found.items() if files}
+
+    def _files_of(self, main: str) -> list[str]:
+        """The main file last; empty where it is not among them: then they are about something else."""
+        files = [_local(path) for path in self._paths("EnumerateAllFilesForSlide", "pathOrUid", main)]
+        others = [file for file in files if os.path.normcase(file) != os.path.normcase(main)]  # `c:` is `C:`
+        return [*others, main] if len(others) < len(files) else []
+
+    def _paths(self, method: str, key: str, path: str) -> list[str]:
+        """Empty where it refuses: a folder that it may not read, a slide that it cannot open."""
+        try:
+            answer = self._get(method, ANSWER_SECONDS, sessionID=CALLER, **{key: _virtual(path)})
+        except _NoAnswer as why:
+            log.debug("PMA.start says nothing about %s: %s", printable(path), why)
+            return []
+        if not isinstance(answer, list) or not all(isinstance(one, str) and one for one in answer):
+            raise _Gone(f"its answer to {method} is no list of paths")
+        return answer
+
+    def _get(self, method: str, seconds: float, **query: str) -> Any:
+        """What it answers, out of the wrapping that old versions use."""
+        import httpx
+
+        try:
+            status, body = self._download(method, seconds, query)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise _Gone(type(error).__name__) from None
+        if status != 200:
+            raise _NoAnswer(f"{method} got status {status}")
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            raise _Gone(f"its answer to {method} is no JSON") from None
+        if isinstance(answer, dict) and "d" in answer:
+            answer = answer["d"]
+        if isinstance(answer, dict) and "Code" in answer:
+            raise _NoAnswer(f"{method} was refused")
+        return answer
+
+    def _download(self, method: str, seconds: float, query: Mapping[str, str]) -> tuple[int, bytes]:
+        import httpx
+
+        if self._http is None:
+            # Plain http to this machine: no proxy of the environment, no redirect, no CA to load, nothing to unpack.
+            self._http = httpx.Client(
+                trust_env=False,
+                verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+                headers={"Accept-Encoding": "identity"},
+                follow_redirects=False,
+            )
+        url = f"{self._url}api/json/{method}?{urlencode(query, quote_via=quote, safe='')}"
+        end = self._clock() + seconds
+        body = bytearray()
+        with self._http.stream("GET", url, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS)) as answer:
+            for chunk in answer.iter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise _Gone(f"its answer to {method} is longer than {MAX_ANSWER // 1024 // 1024} MiB")
+                if self._clock() > end:
+                    raise _Gone(f"its answer to {method} took longer than {seconds:g} s")
+        return answer.status_code, bytes(body)
+
+
+def _virtual(path: str) -> str:
+    """A local path as the official clients ask for it: with "/", and without the one that POSIX begins with."""
+    path = path.replace(os.sep, "/")
+    return path if path.startswith("//") else path.removeprefix("/")
+
+
+def _local(path: str) -> str:
+    """An answer as a path of this system, without `..` in it; what is relative stays so."""
+    if os.sep == "/" and not path.startswith("/"):
+        path = "/" + path
+    return os.path.normpath(path)
+
+
+def _base(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
