@@ -20,6 +20,11 @@ from pmarep.sandbox import Sandbox
 PATIENCE = 60.0
 """Seconds after which a test gives up waiting; nothing takes nearly as long."""
 
+NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
+
+NO_PAUSES = "import tenacity\ntenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
+"""A patch for what is tried in vain."""
+
 # Run by a small process of its own: at its start, a child's peak is what its parent has.
 _MEASURE = """
 import os, sys
@@ -154,12 +159,17 @@ class Desk:
         self.environment[f"PMAREP_PASSWORD_{name.upper()}"] = secret
         self.names.append(name)
 
-    def arguments(self, *extra: str, source: Path | None = None, patch: str = "") -> list[str]:
-        """A push to all sites, unless `extra` names some. `patch`: Python that runs in the command before all else."""
+    def arguments(self, *extra: str, source: Path | None = None, patch: str = "", command: str = "push") -> list[str]:
+        """A push to all sites, unless `extra` names some. `patch`: Python that runs in the command before all else.
+
+        Unless told otherwise it does not wait for anything: tests write their slides just before, and mean it when a
+        server is down.
+        """
+        waits = [word for option in NO_WAITING[command] if option not in extra for word in (option, "0")]
         how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
         sites = [] if "--sites" in extra else ["--sites", ",".join(self.names)]
         folders = ["--config", str(self.book), "--state-dir", str(self.state)]
-        return [sys.executable, *how, "push", str(source or self.source), *sites, *folders, *extra]
+        return [sys.executable, *how, command, str(source or self.source), *sites, *folders, *waits, *extra]
 
     def run(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
         """A push with the output that people see."""
@@ -169,6 +179,11 @@ class Desk:
     def push(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
         """A push with `--json`."""
         return self.run("--json", *extra, source=source, patch=patch)
+
+    def verify(self, *extra: str) -> Result:
+        """`pmarep verify` with `--json`."""
+        with Running(self.arguments("--json", *extra, command="verify"), self.environment) as running:
+            return running.result()
 
     def sites_test(self, *extra: str) -> Result:
         """`pmarep sites test`."""

@@ -6,11 +6,29 @@ from a cron mail at 3 a.m. No message ever holds a password, a session id or the
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import ClassVar
+
+
+class Remedy(Enum):
+    """What happens after an error. Each error class names one, so the classes together are the table.
+
+    Besides these, a session that has ended is renewed at once and the call repeated, without any error.
+    """
+
+    RETRY = "the request is tried again after a pause; if that does not help, the site is paused and probed"
+    RETRY_SOURCE = "the site is paused until the file can be read again"
+    ANNOUNCE = "the slide is announced again"
+    GIVE_UP_SLIDE = "the slide fails at this site; the next run tries it again"
+    STOP_SITE = "the site gets nothing more in this run"
+    STOP_RUN = "the run ends for all sites"
+
 
 class PmarepError(Exception):
     """Anything pmarep can tell a person in one line. `exit_code` is what the command line ends with."""
 
     exit_code = 1
+    remedy: ClassVar[Remedy] = Remedy.GIVE_UP_SLIDE
 
 
 class UsageError(PmarepError):
@@ -35,3 +53,9 @@ class TargetBusyError(PmarepError):
 
 class SourceError(PmarepError):
     """A file at the source cannot be read, or is not what it was when the slide was found."""
+
+
+class SourceAway(SourceError):
+    """The disk or the NAS that holds the source does not answer; that passes."""
+
+    remedy = Remedy.RETRY_SOURCE

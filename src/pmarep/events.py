@@ -18,6 +18,7 @@ class SlideStatus(StrEnum):
     SENT = "sent"
     SKIPPED = "skipped"
     FAILED = "failed"
+    VERIFIED = "verified"  # by a run that sends nothing
 
 
 class State(StrEnum):
@@ -72,6 +73,21 @@ class SourceProblem(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceWaiting(Event):
+    """So many slides may still be being written; they are looked at again in `seconds`, before they are sent."""
+
+    slides: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something that a person should know about the run as a whole, in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlideStarted(Event):
     site: str
     slide: str
@@ -88,6 +104,15 @@ class SlideFinished(Event):
     seconds: float = 0.0
     resumed_bytes: int = 0
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlideRetracted(Event):
+    """A slide that this run has said to be at the site turned out to be damaged there; it counts as failed."""
+
+    site: str
+    slide: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +157,15 @@ class Progress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSummary:
-    """`failed` counts every slide that should be at the site and is not, tried or not."""
+    """`failed` counts every slide that should be at the site and is not, tried or not.
+
+    `verified`: found to be there as it should be, by a run that sends nothing.
+    """
 
     sent: int = 0
     skipped: int = 0
     failed: int = 0
+    verified: int = 0
     bytes_sent: int = 0
     bytes_resumed: int = 0
     seconds: float = 0.0
@@ -147,7 +176,7 @@ class SiteSummary:
 class Summary(Event):
     """The last event of every run; after a dry run `sent` counts what would be sent.
 
-    `source_problems` counts what could not be sent to any site.
+    `source_problems` counts what could not be sent to any site. `verify_only`: the run was to send nothing.
     """
 
     exit_code: int
@@ -155,6 +184,7 @@ class Summary(Event):
     sites: dict[str, SiteSummary]
     source_problems: int = 0
     dry_run: bool = False
+    verify_only: bool = False
     error: str | None = None
 
 

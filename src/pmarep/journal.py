@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -19,56 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import PmarepError, UsageError
-from .private import make_private
+from .database import damage_mark, is_damage, open_database
+from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
 T = TypeVar("T")
-VERSION = 1
 SENDING, BROKEN, SENT = "sending", "broken", "sent"
-
-_SCHEMA = """
-CREATE TABLE slide (
-    server TEXT NOT NULL,      -- base URL
-    path TEXT NOT NULL,        -- virtual path of the main file
-    state TEXT NOT NULL,       -- sending | broken (sent, but not there as it should be) | sent
-    signature TEXT NOT NULL,   -- of the files that are (being) sent
-    upload_id TEXT,            -- the server's id of an unfinished upload
-    replaces INTEGER NOT NULL, -- 1: another slide is at the site and may be overwritten
-    upload TEXT,               -- JSON: what the server answered to the announcement
-    changed REAL NOT NULL,     -- seconds since the epoch
-    PRIMARY KEY (server, path)
-) WITHOUT ROWID;
-CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
-CREATE TABLE file (            -- files of slides that are being sent which the server has acknowledged
-    server TEXT NOT NULL,
-    path TEXT NOT NULL,
-    file TEXT NOT NULL,
-    PRIMARY KEY (server, path, file),
-    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE TABLE part (            -- parts and blocks of files that are not whole yet
-    server TEXT NOT NULL,
-    path TEXT NOT NULL,
-    file TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    tag TEXT NOT NULL,         -- S3: the ETag
-    PRIMARY KEY (server, path, file, number),
-    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE TABLE run (
-    id INTEGER PRIMARY KEY,
-    started REAL NOT NULL,
-    sources TEXT NOT NULL,     -- JSON list
-    summary TEXT               -- JSON of the summary event, NULL while running or killed
-);
-"""
 
 _FORGET_PARTS = "DELETE FROM part WHERE server = ? AND path = ? AND file = ?"
 
 
 class JournalError(PmarepError):
     """The journal failed in the middle of a run: nothing can be relied on any more, so sending ends."""
+
+    remedy = Remedy.STOP_RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,35 +75,15 @@ def signature(slide: Slide) -> str:
 
 
 class Journal:
-    """Calls run one after the other in a thread of their own. Raises UsageError when the file cannot be used."""
+    """Calls run one after the other in a thread of their own. Raises UsageError when the file cannot be used.
 
-    def __init__(self, folder: Path) -> None:
+    `mend`: a damaged file is put aside (`put_aside` says where to) and a new one begun, instead of an error.
+    """
+
+    def __init__(self, folder: Path, *, mend: bool = False) -> None:
         self.file = folder / "journal.sqlite"
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        try:
-            make_private(folder)
-            # Made by us before SQLite does, so that it is never readable by others, not even for a moment.
-            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(self.file, check_same_thread=False, timeout=30, isolation_level=None)
-            self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise UsageError(
-                f"cannot use the journal {self.file} ({error}); name another folder with --state-dir"
-            ) from None
-
-    def _open(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._db.execute("PRAGMA secure_delete = ON")  # presigned URLs are secrets
-        with self._transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise UsageError(f"the journal {self.file} was written by a newer pmarep; update this one")
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db, self.put_aside = open_database(self.file, mend=mend)
 
     @contextlib.contextmanager
     def _transaction(self) -> Any:
@@ -148,7 +91,8 @@ class Journal:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite ends it itself where the disk is full
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -161,7 +105,16 @@ class Journal:
         try:
             return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._mark_damaged()
+                raise JournalError(
+                    f"the journal {self.file} is damaged ({error}); the next run puts it aside and looks at the sites"
+                ) from None
             raise JournalError(f"cannot use the journal {self.file} ({error}); is its disk full?") from None
+
+    def _mark_damaged(self) -> None:
+        with contextlib.suppress(OSError):
+            damage_mark(self.file).touch()
 
     # Slides
 

@@ -9,35 +9,69 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from .pmacore.errors import PmaCoreError
+from .errors import PmarepError, Remedy
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LONGEST = 60.0
+"""Seconds that one request waits because a server asks for it (`Retry-After`). More is for the whole site to wait."""
+
 
 class Retry:
-    """`attempts` in all; pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15."""
+    """Tries a request again as long as its error's remedy says so, `attempts` times in all.
+
+    Pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15 (the "full jitter" of AWS's architecture
+    blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top: a
+    server in trouble is not hit all the harder for it. When they are used up, the first error counts.
+    """
+
+    SHARE = 0.2
+    RESERVE = 20.0
 
     def __init__(self, attempts: int = 5, sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep) -> None:
         self._attempts = attempts
         self._sleep = sleep
+        self._left = self.RESERVE
 
     async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Raises what the last attempt raised; errors that are not transient at once."""
+        """Raises what the last attempt raised; errors that another try does not help at once."""
+        self._left = min(self._left + self.SHARE, self.RESERVE)
 
         async def attempt() -> T:  # a function that tenacity recognises as async, as it does no lambda
             return await work()
 
         result: T = await tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, PmaCoreError) and e.transient),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
-            stop=tenacity.stop_after_attempt(self._attempts),
+            retry=self._again,
+            wait=_pause,
             sleep=self._sleep,
             before_sleep=_log_retry,
             reraise=True,
         )(attempt)
         return result
+
+    def _again(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY:
+            return False
+        if state.attempt_number >= self._attempts or self._left < 1 or asked_to_wait(error) > LONGEST:
+            return False
+        self._left -= 1
+        return True
+
+
+_jitter = tenacity.wait_random_exponential(multiplier=0.5, max=15)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return max(_jitter(state), asked_to_wait(error))
+
+
+def asked_to_wait(error: BaseException | None) -> float:
+    """Seconds that a server wants to be left alone, 0 where it does not say."""
+    return float(getattr(error, "retry_after", None) or 0.0)
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from .errors import SourceError
+from .errors import SourceAway, SourceError
+from .slides.busy import busy_file
 from .slides.model import Slide, SlideFile
 
 CHUNK = 1024 * 1024
@@ -33,7 +35,7 @@ class Source:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def check(self, slide: Slide) -> None:
-        """Raises SourceError if a file of the slide is no longer what it was when the slide was found."""
+        """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
         await self._do(lambda: _check_all(slide))
 
     async def read(
@@ -72,8 +74,31 @@ def read_range(path: Path, file: SlideFile, start: int, length: int) -> Generato
         handle.close()
 
 
-def _words(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+# Linux's and macOS's codes, by name since platforms lack some; and Windows' for network drives: the path or the device
+# is gone, the name or the connection no longer there, the time-out of SMB.
+_AWAY = {
+    getattr(errno, name)
+    for name in (
+        "EIO",
+        "ESTALE",
+        "ETIMEDOUT",
+        "ENOTCONN",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENODEV",
+    )
+    if hasattr(errno, name)
+}
+_AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
+
+
+def _failed(path: Path, error: OSError) -> SourceError:
+    """A NAS that restarts comes back; other errors stay."""
+    words = f"cannot read {path}: {error.strerror or type(error).__name__}"
+    away = error.errno in _AWAY or getattr(error, "winerror", None) in _AWAY_WINDOWS
+    return SourceAway(words) if away else SourceError(words)
 
 
 def _compare(found: os.stat_result, path: Path, file: SlideFile) -> None:
@@ -85,25 +110,29 @@ def _check(path: Path, file: SlideFile) -> None:
     try:
         _compare(path.stat(), path, file)
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {_words(error)}") from None
+        raise _failed(path, error) from None
 
 
 def _check_all(slide: Slide) -> None:
     for file in slide.files:
         _check(slide.local(file), file)
+    held = busy_file(slide)
+    if held is not None:
+        path, how = held
+        raise SourceError(f"{path} is {how}; it is left for the next run")
 
 
 def _open(path: Path, file: SlideFile, start: int) -> BinaryIO:
     try:
         handle = path.open("rb", buffering=0)
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {_words(error)}") from None
+        raise _failed(path, error) from None
     try:
         _compare(os.fstat(handle.fileno()), path, file)
         handle.seek(start)
     except OSError as error:
         handle.close()
-        raise SourceError(f"cannot read {path}: {_words(error)}") from None
+        raise _failed(path, error) from None
     except SourceError:
         handle.close()
         raise
@@ -114,7 +143,7 @@ def _read(handle: BinaryIO, path: Path, want: int) -> bytes:
     try:
         chunk = handle.read(want)
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {_words(error)}") from None
+        raise _failed(path, error) from None
     if not chunk:
         raise SourceError(f"{path} became shorter while being sent; it is left for the next run")
     return chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 from .errors import UsageError
@@ -27,6 +28,26 @@ def parse_duration(text: str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
         raise UsageError(f"cannot read the duration {text!r}; write it as 90s, 45m, 6h or 1h30m")
     return sum(float(number) * _TIME_UNITS[unit] for number, unit in parts)
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Seconds since the epoch of `7d` (so long before `now`) or `2026-11-01`, `2026-11-01T18:30` (local time).
+
+    Raises UsageError.
+    """
+    words = text.strip()
+    if re.match(r"\d{4}-", words):
+        try:
+            # A day begins at its midnight here; astimezone() takes a time without a zone for local.
+            return dt.datetime.fromisoformat(words).astimezone().timestamp()
+        except (ValueError, OverflowError, OSError):  # Windows knows no times before 1970
+            pass
+    elif not re.fullmatch(r"\d{8}", words):  # 20261101 is meant for a day, and would be 234 days
+        try:
+            return now - parse_duration(words)
+        except UsageError:
+            pass
+    raise UsageError(f"cannot read the time {text!r}; write it as 7d, 12h or 2026-11-01")
 
 
 def format_size(count: float) -> str:

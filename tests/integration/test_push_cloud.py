@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cloud import MIB, PART, CloudSandbox, StartCloud
 from corpus import tree, wild_names, write_mirax, write_svs
-from desk import Desk, contents
+from desk import NO_PAUSES, Desk, contents
 
 from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
 from pmarep.uploaders.azure import SMALLEST
@@ -183,7 +183,6 @@ def test_an_answer_to_complete_multipart_that_gets_lost(desk: Desk, tokyo: Cloud
     assert announcements(tokyo) == 1
 
 
-IMPATIENT = "import tenacity\ntenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
 BROKEN = Answer.aspnet("NoSuchUpload")
 
 
@@ -192,7 +191,7 @@ def test_complete_multipart_fails_although_it_was_done(desk: Desk, tokyo: CloudS
     tree(desk.source, "a.svs", content=os.urandom(2 * PART))
     tokyo.sandbox.faults.add(Drop(None), path="CompleteMultipart", times=1)
     tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart", after=1)
-    result = desk.push(patch=IMPATIENT)
+    result = desk.push(patch=NO_PAUSES)
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(desk.source)
     assert announcements(tokyo) == 1
@@ -202,7 +201,7 @@ def test_complete_multipart_fails_although_it_was_done(desk: Desk, tokyo: CloudS
 def test_complete_multipart_fails_for_a_whole_run(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
     tree(desk.source, "a.svs", content=os.urandom(2 * PART))
     tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart")
-    result = desk.push(patch=IMPATIENT)
+    result = desk.push(patch=NO_PAUSES)
     assert result.counts("tokyo") == (0, 0, 1)
     assert "CompleteMultipart" in result.finished("tokyo")["a.svs"]["error"]
     assert there(tokyo, root) == {}

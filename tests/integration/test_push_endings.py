@@ -91,12 +91,12 @@ def test_ctrl_c_while_a_read_hangs(desk: Desk, sandbox: Sandbox) -> None:
 
 ENDLESS_WALK = """
 import threading
-import pmarep.engine.catalogue as catalogue
-real = catalogue.find_slides
+import pmarep.engine.finder as finder
+real = finder.find_slides
 def find(*args, **options):
     yield from real(*args, **options)
     threading.Event().wait()
-catalogue.find_slides = find
+finder.find_slides = find
 """
 
 

@@ -30,7 +30,7 @@ KEYS = {
     "progress": {"site", "bytes_done", "bytes_total", "rate", "connections"},
     "summary": {"exit_code", "seconds", "sites"},
 }
-SITE_KEYS = {"sent", "skipped", "failed", "bytes_sent", "bytes_resumed", "seconds", "error"}
+SITE_KEYS = {"sent", "skipped", "failed", "verified", "bytes_sent", "bytes_resumed", "seconds", "error"}
 
 
 @pytest.fixture

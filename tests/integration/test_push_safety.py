@@ -168,7 +168,7 @@ def test_the_second_announcement_fails_too(desk: Desk, sandbox: Sandbox, old: by
     assert result.counts("a") == (0, 0, 1)
     error = result.finished("a")["x.svs"]["error"]
     assert "quota" in error
-    assert "old slide was deleted" in error
+    assert "has been deleted to make room, so this site has none now" in error
     assert arrived(sandbox) == {}
     sandbox.faults.clear()
     assert desk.push().code == 0

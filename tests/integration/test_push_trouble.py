@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import StartSandbox
 from corpus import tree, write_mirax, write_svs
-from desk import Desk, Result, arrived, contents, files_sent, transfers
+from desk import NO_PAUSES, Desk, Result, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
 from pmarep.sandbox import Answer, Drop, Sandbox, SlowRead
@@ -160,10 +160,10 @@ def test_a_file_that_never_gets_through_fails_its_slide_only(desk: Desk, sandbox
     write_mirax(desk.source / "m.mrxs")
     tree(desk.source, "a.svs")
     desk.site("a", sandbox)
-    rule = sandbox.faults.add(Answer.aspnet("Disk full"), path=FILE + "m/Data0001.dat")
-    result = desk.push()
+    rule = sandbox.faults.add(Answer.aspnet("Cannot write"), path=FILE + "m/Data0001.dat")
+    result = desk.push(patch=NO_PAUSES)
     assert result.counts("a") == (1, 0, 1)
-    assert "Disk full" in result.finished("a")["m.mrxs"]["error"]
+    assert "Cannot write" in result.finished("a")["m.mrxs"]["error"]
     with Client(sandbox) as client:
         assert client.get("GetFiles", path="Slides/in") == ["Slides/in/a.svs"]
     # The next run finishes it: that is no conflict, and only what is missing goes.

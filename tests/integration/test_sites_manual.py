@@ -20,7 +20,7 @@ def shell(tmp_path: Path) -> Shell:
 
 def sent(shell: Shell, *sites: str) -> dict[str, int]:
     """Push, and how many slides came to each site."""
-    done = shell.pmarep("push", "cases", *sites, "--verify", "none", "--json")
+    done = shell.pmarep("push", "cases", *sites, "--verify", "none", "--settle", "0", "--json")
     summary = json.loads(done.stdout.splitlines()[-1])
     return {name: site["sent"] for name, site in summary["sites"].items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shlex
 import shutil
@@ -36,7 +37,9 @@ def home(tmp_path: Path) -> Path:
     (folder / ".local" / "bin").mkdir(parents=True)
     (folder / ".local" / "bin" / "pmarep").symlink_to(PMAREP)
     (folder / ".config" / "pmarep").mkdir(parents=True)
-    tree(folder / "course", "a.svs", "Lymphknoten/Präparat 3.svs")
+    course = tree(folder / "course", "a.svs", "Lymphknoten/Präparat 3.svs")
+    for path in course.rglob("*.svs"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # not just copied: nobody waits for them to settle
     return folder
 
 

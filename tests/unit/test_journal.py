@@ -199,9 +199,50 @@ def test_a_folder_that_cannot_be_used_is_a_clear_sentence(tmp_path: Path) -> Non
 
 def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(UsageError, match="cannot use the journal"):
+    with pytest.raises(UsageError, match=r"is damaged .* the next push puts it aside"):
         Journal(tmp_path)
     assert (tmp_path / "journal.sqlite").read_bytes() == b"not a database" * 100
+
+
+async def test_a_damaged_journal_is_put_aside(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"not a database" * 100)
+    for expected in (True, False):
+        journal = Journal(tmp_path, mend=True)
+        assert (journal.put_aside is not None) is expected
+        await journal.sent(HERE, "sig")
+        journal.close()
+    (aside,) = tmp_path.glob("journal-damaged-*.sqlite")
+    assert aside.read_bytes() == b"not a database" * 100
+
+
+async def test_damage_found_in_the_middle_is_mended_by_the_next_run(journal: Journal) -> None:
+    for number in range(500):
+        await journal.sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
+    assert (reopened(journal)).put_aside is None
+    data = bytearray(journal.file.read_bytes())
+    data[20_000:80_000] = os.urandom(60_000)
+    journal.file.write_bytes(data)
+    hit = Journal(journal.file.parent, mend=True)
+    assert hit.put_aside is None  # the first pages are as they were
+    with pytest.raises(JournalError, match=r"is damaged .* the next run puts it aside"):
+        await hit.unfinished()
+    hit.close()
+    mended = Journal(journal.file.parent, mend=True)
+    assert mended.put_aside is not None
+    assert await mended.entry(HERE) is None
+    mended.close()
+
+
+async def test_a_full_disk(journal: Journal) -> None:
+    journal._db.execute("PRAGMA max_page_count = 20")
+
+    async def fill() -> None:
+        for number in range(1000):
+            await journal.sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
+
+    with pytest.raises(JournalError, match=r"\(database or disk is full\); is its disk full\?"):
+        await fill()
+    assert await journal.entry(replace(HERE, path="Slides/0.svs")) is not None
 
 
 def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:

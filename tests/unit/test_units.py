@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import datetime as dt
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.errors import UsageError
-from pmarep.units import format_duration, format_size, parse_duration, parse_size
+from pmarep.units import format_duration, format_size, parse_duration, parse_moment, parse_size
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,46 @@ def test_durations(text: str, seconds: float) -> None:
 def test_durations_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="duration"):
         parse_duration(text)
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(("text", "before"), [("7d", 604800), ("12h", 43200), ("1h30m", 5400), ("90", 90), (" 0 ", 0)])
+def test_moments_that_are_so_long_ago(text: str, before: float) -> None:
+    assert parse_moment(text, NOW) == NOW - before
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-01", dt.datetime(2026, 11, 1)),
+        ("2026-07-01T18:30", dt.datetime(2026, 7, 1, 18, 30)),
+        ("2026-07-01 18:30:15", dt.datetime(2026, 7, 1, 18, 30, 15)),
+        ("2026-07-01T18:30+02:00", dt.datetime(2026, 7, 1, 16, 30, tzinfo=dt.UTC)),
+    ],
+)
+def test_moments_of_the_calendar(text: str, moment: dt.datetime) -> None:
+    assert parse_moment(text, NOW) == moment.timestamp()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs another time zone")
+def test_a_day_begins_at_midnight_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        for zone, hours in (("JST-9", -9), ("<-03>3", 3)):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            utc = dt.datetime(2026, 11, 1, tzinfo=dt.UTC).timestamp()
+            assert parse_moment("2026-11-01", NOW) == utc + hours * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-01T25:00", "20261101", "01.11.2026", "-7d"])
+def test_moments_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="write it as 7d, 12h or 2026-11-01"):
+        parse_moment(text, NOW)
 
 
 @pytest.mark.parametrize(

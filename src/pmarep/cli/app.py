@@ -14,6 +14,7 @@ from .sandbox import sandbox
 from .sites import sites
 from .slides import slides
 from .status import status
+from .verify import verify
 
 
 def _print_version(wanted: bool) -> None:
@@ -43,6 +44,7 @@ def pmarep(
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
 app.command("push")(push)
+app.command("verify")(verify)
 app.command("slides")(slides)
 app.command("status")(status)
 app.command("sandbox")(sandbox)

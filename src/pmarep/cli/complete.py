@@ -6,8 +6,6 @@ from pathlib import Path
 
 import typer
 
-from .options import book_path
-
 
 def site_or_group(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names for `--sites` and NAME arguments; after a comma the next one."""
@@ -32,6 +30,7 @@ def _known(ctx: typer.Context, *kinds: str, begin: str) -> list[str]:
     try:
         from ..sites.shelf import Shelf
         from ..sites.source import BookText
+        from .options import book_path  # which needs this module for its options
 
         config = ctx.params.get("config")
         # The tables as they are, not the checked book: a mistake in one site must not hide the others.

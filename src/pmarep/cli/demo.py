@@ -100,7 +100,7 @@ def _push(stage: Stage, sites: list[Site], ending: Ending) -> None:
     from ..sites import Credentials
     from .render import output_for
 
-    passwords, options = Credentials(stage.environ), Options(sources=(stage.source,))
+    passwords, options = Credentials(stage.environ), Options(sources=(stage.source,), settle=0)
 
     with output_for(json=False, quiet=False, verbose=0) as output:
 
@@ -128,7 +128,8 @@ def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arr
     """What each site has; all of them are asked at once."""
     import asyncio
 
-    from ..sandbox.arrivals import FarEnd, digests, look
+    from ..pmacore import PmaCore
+    from ..sandbox.arrivals import digests, look
     from ..sites import Credentials
     from ..sites.network import connection_of
 
@@ -139,7 +140,7 @@ def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arr
         async def password() -> str:
             return passwords.password_for(site)
 
-        async with FarEnd(connection_of(site), password) as core:
+        async with PmaCore(connection_of(site), password) as core:
             return await look(core, site.target, slides, known)
 
     async def ask_all() -> list[list[Arrival]]:

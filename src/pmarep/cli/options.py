@@ -5,16 +5,47 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from . import complete
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pmarep.sites import Site
 
+SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")]
+SitesOption = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAME[,NAME...]",
+        help="Sites, patterns of sites ('box-*') and groups; repeatable.",
+        autocompletion=complete.site_or_group,
+    ),
+]
+ToOption = Annotated[str, typer.Option(metavar="PATH", help="Sub-folder below every site's target.")]
+IncludeOption = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Only slides whose path from SRC matches; repeatable.")
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
+]
+ConnectionsOption = Annotated[str, typer.Option(metavar="auto|N", help="Parallel requests per site.")]
+PatienceOption = Annotated[
+    str, typer.Option(metavar="T", help="How long a site may stay away before it is given up; 0: not at all.")
+]
+AuditOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Append a JSON line for each slide and site: hashes, times, who ran it."),
+]
+JsonEventsOption = Annotated[
+    bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong.")]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The site book; else PMAREP_CONFIG, else the user's own."),
@@ -26,7 +57,21 @@ StateDirOption = Annotated[
     ),
 ]
 VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More; -vv for requests too.")]
+NewerThanOption = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="Only slides changed within 7d (or 12h), or since 2026-11-01 (local time)."),
+]
+MinSizeOption = Annotated[
+    str, typer.Option(metavar="SIZE", help="Only slides of at least that size, all files together (such as 10M).")
+]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
+
+
+def moment(newer_than: str | None) -> float | None:
+    """What --newer-than means now, in seconds since the epoch."""
+    from pmarep.units import parse_moment
+
+    return None if newer_than is None else parse_moment(newer_than, time.time())
 
 
 def may_ask(no_input: bool) -> bool:

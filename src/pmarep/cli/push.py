@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from . import complete
 from .options import (
+    AuditOption,
     ConfigOption,
+    ConnectionsOption,
+    ExcludeOption,
+    IncludeOption,
+    JsonEventsOption,
+    MinSizeOption,
+    NewerThanOption,
+    PatienceOption,
+    QuietOption,
+    SitesOption,
+    SourcesArgument,
     StateDirOption,
+    ToOption,
     VerboseOption,
     book_path,
+    moment,
     start_logging,
     state_path,
     warn_of_unverified,
 )
-
-if TYPE_CHECKING:
-    from ..engine import Options
-    from ..events import Summary
-    from ..sites import Site
-    from .render import Output
 
 
 class _Existing(StrEnum):
@@ -37,30 +40,27 @@ class _Existing(StrEnum):
 class _Verify(StrEnum):
     none = "none"
     size = "size"
+    fingerprint = "fingerprint"
+    deep = "deep"
 
 
 def push(
-    sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")],
-    sites: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME[,NAME...]",
-            help="Sites, patterns of sites ('box-*') and groups; repeatable.",
-            autocompletion=complete.site_or_group,
-        ),
-    ],
-    to: Annotated[str, typer.Option(metavar="PATH", help="Sub-folder below every site's target.")] = "",
-    include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only slides whose path from SRC matches; repeatable.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
-    ] = None,
+    sources: SourcesArgument,
+    sites: SitesOption,
+    to: ToOption = "",
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    newer_than: NewerThanOption = None,
+    min_size: MinSizeOption = "0",
     existing: Annotated[_Existing, typer.Option(help="A slide that is there already and differs.")] = _Existing.fail,
     verify: Annotated[
-        _Verify, typer.Option(help="After sending: nothing, or that all files are there with their sizes and readable.")
+        _Verify,
+        typer.Option(
+            help="After sending: all files there, with their sizes, readable; also the same fingerprint at all sites; "
+            "or everything read back and compared."
+        ),
     ] = _Verify.size,
-    connections: Annotated[str, typer.Option(metavar="auto|N", help="Parallel requests per site.")] = "auto",
+    connections: ConnectionsOption = "auto",
     bwlimit: Annotated[
         str | None, typer.Option(metavar="SPEC", help="All sites together: 20M, or '08:00,2M 19:00,off' (bytes/s).")
     ] = None,
@@ -71,10 +71,17 @@ def push(
     max_duration: Annotated[
         str | None, typer.Option(metavar="T", help="Begin no slide after T (such as 6h); finish those begun.")
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong.")] = False,
+    patience: PatienceOption = "10m",
+    settle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Send a slide once its files stand still for T; 0: at once. [default: 10s if younger than a minute]",
+        ),
+    ] = None,
+    audit: AuditOption = None,
+    json: JsonEventsOption = False,
+    quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
@@ -90,81 +97,34 @@ def push(
     from ..engine import Existing, Options, Verify
     from ..sites import Credentials, SiteBook
     from ..timetable import Timetable
-    from ..units import parse_duration
+    from ..units import parse_duration, parse_size
     from .render import output_for
+    from .run import connections_of, run_to_the_end, sub_folder, summary_whatever_happens
 
-    with _summary_whatever_happens(json):
+    with summary_whatever_happens(json):
         start_logging(verbose)
         book = SiteBook.load(book_path(config))
         chosen = book.resolve(sites)
         warn_of_unverified(chosen)
         options = Options(
             sources=tuple(sources),
-            to=_sub_folder(to),
+            to=sub_folder(to),
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             existing=Existing(existing.value),
             verify=Verify(verify.value),
-            connections=_connections(connections),
+            connections=connections_of(connections),
             bwlimit=Timetable.parse(bwlimit) if bwlimit else None,
             dry_run=dry_run,
             fresh=fresh,
             max_duration=parse_duration(max_duration) if max_duration else None,
+            settle=parse_duration(settle) if settle else None,
+            patience=parse_duration(patience),
+            newer_than=moment(newer_than),
+            min_size=parse_size(min_size),
+            ask_pma_start=book.slides.enumerate == "auto",
+            audit=audit,
         )
         with output_for(json=json, quiet=quiet, verbose=verbose) as output:
-            summary = run_push(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+            summary = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
     raise typer.Exit(summary.exit_code)
-
-
-@contextmanager
-def _summary_whatever_happens(json: bool) -> Iterator[None]:
-    """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
-    from ..errors import PmarepError
-
-    try:
-        yield
-    except PmarepError as error:
-        if json:
-            from ..events import Summary
-            from .render import JsonOutput
-
-            JsonOutput().hear(Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
-        raise
-
-
-def _sub_folder(to: str) -> str:
-    from ..errors import UsageError
-    from ..sites import fields
-
-    try:
-        return fields.target(to) if to else ""
-    except ValueError as error:
-        raise UsageError(f"--to {to!r}: {error}") from None
-
-
-def _connections(text: str) -> int | None:
-    from ..errors import UsageError
-    from ..sites import fields
-
-    try:
-        found = fields.connections(int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise UsageError(f"--connections {text!r}: {error}") from None
-    return None if isinstance(found, str) else found
-
-
-def run_push(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> Summary:
-    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second."""
-    import asyncio
-
-    from ..engine import replicate
-    from .signals import stop_on_signals
-
-    async def main() -> Summary:
-        stop = asyncio.Event()
-        with stop_on_signals(stop, output.stopping):
-            return await replicate(
-                options, sites, passwords=passwords, state_dir=state_dir, listener=output.hear, stop=stop
-            )
-
-    return asyncio.run(main())

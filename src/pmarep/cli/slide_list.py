@@ -10,26 +10,38 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pmarep.slides import LeftOut, Slide
+from pmarep.slides import LeftOut, Slide, Why
+from pmarep.slides.formats import format_of
 from pmarep.units import format_size
 
-_TABLE_LIMIT = 500  # slides; a table is only drawn when all is known, and nobody waits for a million rows
+from .slide_advice import advice
+
+COMPLETE = "complete"
+_TABLE_LIMIT = 500  # rows; a table is only drawn when all is known, and nobody waits for a million of them
 _REASONS_SHOWN = 6  # of a summary, the commonest particulars
 
 
 class SlideList:
-    """Counts what is found; the kinds of output say how it looks."""
+    """Counts what is found; the kinds of output say how it looks. `only_problems`: nothing else is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_problems: bool = False) -> None:
         self.problems = 0
         self.source = Path()  # where what is being added was found
+        self._only_problems = only_problems
+        self._slides = self._files = self._bytes = 0
 
     def add(self, thing: Slide | LeftOut) -> None:
-        if isinstance(thing, LeftOut):
-            self.problems += thing.why.is_problem
+        if isinstance(thing, Slide):
+            self._slides += 1
+            self._files += len(thing.files)
+            self._bytes += thing.size
+            if not self._only_problems:
+                self._slide(thing)
+        elif thing.why.is_problem:
+            self.problems += 1
+            self._problem(thing)
+        elif not self._only_problems:
             self._left_out(thing)
-        else:
-            self._slide(thing)
 
     def finish(self) -> None:
         """Everything has been found."""
@@ -37,8 +49,17 @@ class SlideList:
     def _slide(self, slide: Slide) -> None:
         raise NotImplementedError
 
+    def _problem(self, thing: LeftOut) -> None:
+        raise NotImplementedError
+
     def _left_out(self, thing: LeftOut) -> None:
         raise NotImplementedError
+
+    def _totals(self) -> str:
+        return (
+            f"{_count(self._slides, 'slide')}, {_count(self._files, 'file')}, {format_size(self._bytes)}; "
+            f"{_count(self.problems, 'problem')}"
+        )
 
 
 class JsonLines(SlideList):
@@ -47,15 +68,25 @@ class JsonLines(SlideList):
     ASCII with escapes: right in whatever encoding the standard output has.
     """
 
-    def __init__(self, several: bool) -> None:
-        super().__init__()
+    def __init__(self, several: bool, *, only_problems: bool = False) -> None:
+        super().__init__(only_problems=only_problems)
         self._several = several
 
     def _slide(self, slide: Slide) -> None:
-        self._print({"slide": slide.path, "format": slide.format, "files": len(slide.files), "bytes": slide.size})
+        files = len(slide.files)
+        self._print(
+            {"slide": slide.path, "format": slide.format, "files": files, "bytes": slide.size, "state": COMPLETE}
+        )
+
+    def _problem(self, thing: LeftOut) -> None:
+        self._print(self._of(thing) | {"advice": advice(thing)})
 
     def _left_out(self, thing: LeftOut) -> None:
-        self._print({"left_out": thing.path, "why": thing.why.value, "detail": thing.detail})
+        self._print(self._of(thing))
+
+    def _of(self, thing: LeftOut) -> dict[str, str | int]:
+        why = thing.why.value
+        return {"left_out": thing.path, "why": why, "detail": thing.detail, "state": why}
 
     def _print(self, line: dict[str, str | int]) -> None:
         if self._several:
@@ -66,81 +97,143 @@ class JsonLines(SlideList):
 class PlainList(SlideList):
     """Slides as they are found, in columns with tabs between; what is left out after them, problems first."""
 
-    def __init__(self, verbose: bool) -> None:
-        super().__init__()
+    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
+        super().__init__(only_problems=only_problems)
         self._verbose = verbose
-        self._slides = self._files = self._bytes = 0
         self._bad: list[LeftOut] = []
         self._fine: list[LeftOut] = []  # only with -v
         self._reasons: dict[str, Counter[str]] = {}
 
     def _slide(self, slide: Slide) -> None:
-        self._slides += 1
-        self._files += len(slide.files)
-        self._bytes += slide.size
-        self._row(slide)
+        self._print("\t".join(_cells(slide, _count(len(slide.files), "file"))))
 
-    def _row(self, slide: Slide) -> None:
-        self._print("\t".join((slide.path, slide.format, _count(len(slide.files), "file"), format_size(slide.size))))
+    def _problem(self, thing: LeftOut) -> None:
+        if self._only_problems:
+            self._print(_problem_line(thing))
+        else:
+            self._bad.append(thing)
 
     def _left_out(self, thing: LeftOut) -> None:
-        if thing.why.is_problem:
-            self._bad.append(thing)
-        elif self._verbose:
+        if self._verbose:
             self._fine.append(thing)
         else:
             reason, _, particular = thing.detail.partition(": ")
             self._reasons.setdefault(f"{thing.why.value} ({reason})", Counter())[particular] += 1
 
     def finish(self) -> None:
-        if self._bad:
-            self._print("\nCannot be sent:")
-        for thing in self._bad:
-            self._print(f"{thing.path}\t{thing.why.value}\t{thing.detail}")
+        if self._only_problems:
+            return
+        self._finish_problems()
         if self._fine or self._reasons:
             self._print("\nLeft out:")
         for thing in self._fine:
             self._print(f"{thing.path}\t{thing.why.value}\t{thing.detail}")
         for reason, particulars in self._reasons.items():
             self._print(f"{_count(particulars.total(), 'entry', 'entries')}\t{reason}{_commonest(particulars)}")
-        self._print(
-            f"\n{_count(self._slides, 'slide')}, {_count(self._files, 'file')}, {format_size(self._bytes)}; "
-            f"{_count(self.problems, 'problem')}"
-        )
+        self._print(f"\n{self._totals()}")
+
+    def _finish_problems(self) -> None:
+        if self._bad:
+            self._print("\nCannot be sent:")
+        for thing in self._bad:
+            self._print(_problem_line(thing))
 
     def _print(self, text: str) -> None:
         print(text, flush=True)
 
 
 class TerminalList(PlainList):
-    """The same with a table, as long as there are not too many slides for one."""
+    """For people: a table, as long as there are not too many rows for one, then the problems with what to do.
 
-    def __init__(self, verbose: bool) -> None:
-        super().__init__(verbose)
-        self._waiting: list[Slide] | None = []
+    Problems are rows of the table too; with `verbose` also main files that were excluded.
+    """
 
-    def _row(self, slide: Slide) -> None:
+    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
+        super().__init__(verbose, only_problems=only_problems)
+        self._waiting: list[Slide | LeftOut] | None = []
+        self._console = Console()
+
+    def _slide(self, slide: Slide) -> None:
+        self._row(slide)
+
+    def _problem(self, thing: LeftOut) -> None:
+        self._bad.append(thing)
+        if not self._only_problems:
+            self._row(thing)
+
+    def _left_out(self, thing: LeftOut) -> None:
+        super()._left_out(thing)
+        if self._verbose and thing.why is Why.EXCLUDED:
+            self._row(thing)
+
+    def _row(self, thing: Slide | LeftOut) -> None:
         if self._waiting is None:
-            super()._row(slide)
+            self._print_row(thing)
             return
-        self._waiting.append(slide)
+        self._waiting.append(thing)
         if len(self._waiting) > _TABLE_LIMIT:
             many, self._waiting = self._waiting, None
             for one in many:
-                super()._row(one)
+                self._print_row(one)
+
+    def _print_row(self, thing: Slide | LeftOut) -> None:
+        if isinstance(thing, Slide):
+            super()._slide(thing)  # the others are listed at the end
 
     def finish(self) -> None:
         if self._waiting:
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            table.add_column("Slide", overflow="fold")
-            table.add_column("Format", no_wrap=True)
-            table.add_column("Files", justify="right", no_wrap=True)
-            table.add_column("Size", justify="right", no_wrap=True)
-            for slide in self._waiting:
-                # Text, so that brackets and colons in names stay what they are.
-                table.add_row(Text(slide.path), slide.format, str(len(slide.files)), format_size(slide.size))
-            Console().print(table)
-        super().finish()
+            self._console.print(_table(self._waiting))
+        if not self._only_problems:
+            super().finish()
+            return
+        self._finish_problems()
+        self._print(f"{chr(10) if self._bad else ''}{self._totals()}")
+
+    def _finish_problems(self) -> None:
+        """Grouped by what there is to do, so that it is read once."""
+        groups: dict[tuple[Why, str], list[LeftOut]] = {}
+        for thing in self._bad:
+            groups.setdefault((thing.why, advice(thing)), []).append(thing)
+        for number, ((why, what_to_do), things) in enumerate(groups.items()):
+            if number or not self._only_problems:
+                self._print("")
+            head = Text(f"{why.value} ({len(things):,})", "bold red")
+            self._show(head.append(f": {what_to_do}", "not bold default"))
+            for thing in things:
+                self._show(Text(thing.path), indent=2)
+                self._show(Text(thing.detail, "dim"), indent=6)
+
+    def _show(self, text: Text, indent: int = 0) -> None:
+        for line in text.wrap(self._console, max(self._console.width - indent, 1), overflow="fold"):
+            line.rstrip()
+            self._console.print(Text(" " * indent).append_text(line), soft_wrap=True)
+
+
+def _table(things: list[Slide | LeftOut]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Slide", overflow="fold")
+    table.add_column("Format", no_wrap=True)
+    table.add_column("Files", justify="right", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    for thing in things:
+        # Text, so that brackets and colons in names stay what they are.
+        if isinstance(thing, Slide):
+            name, *cells = _cells(thing, str(len(thing.files)))
+            table.add_row(Text(name), *cells)
+        else:
+            style = "red" if thing.why.is_problem else "dim"
+            kind = format_of(thing.path)
+            table.add_row(Text(thing.path), kind.name if kind else "", "", "", Text(thing.why.value, style))
+    return table
+
+
+def _cells(slide: Slide, files: str) -> tuple[str, ...]:
+    return slide.path, slide.format, files, format_size(slide.size), COMPLETE
+
+
+def _problem_line(thing: LeftOut) -> str:
+    return "\t".join((thing.path, thing.why.value, thing.detail, advice(thing)))
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

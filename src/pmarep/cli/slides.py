@@ -2,50 +2,116 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import (
+    ConfigOption,
+    ExcludeOption,
+    IncludeOption,
+    MinSizeOption,
+    NewerThanOption,
+    SourcesArgument,
+    book_path,
+    moment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pmarep.slides import LeftOut, Slide
+
+    from .slide_list import SlideList
+
+
+def _print_formats(wanted: bool) -> None:
+    if wanted:
+        from .slide_formats import print_formats
+
+        print_formats()
+        raise typer.Exit
+
 
 def slides(
-    sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")],
-    include: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Only slides whose path from SRC matches; repeatable.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
-    ] = None,
+    sources: SourcesArgument,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    newer_than: NewerThanOption = None,
+    min_size: MinSizeOption = "0",
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    formats: Annotated[  # noqa: ARG001  (its callback does it)
+        bool,
+        typer.Option("--formats", help="List the known formats and end.", callback=_print_formats, is_eager=True),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name also every file that is no slide or excluded.")
     ] = False,
+    config: ConfigOption = None,
 ) -> None:
-    """List the slides in SRC, and what is left out and why.
+    """List the slides in SRC, and what is left out, why, and what to do about it.
 
     Globs: '*.svs' is for a name in any folder, '2024/**' for paths from SRC; case does not matter.
     Ends with 1 if something that should be a slide cannot be sent, with 2 if SRC cannot be used.
     """
-    import sys
-
+    from pmarep.sites import slides_settings
     from pmarep.slides import find_slides
+    from pmarep.slides.pma_start import PmaStart
+    from pmarep.units import parse_size
 
-    from .slide_list import JsonLines, PlainList, SlideList, TerminalList
-
-    several = len(sources) > 1
-    # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
-    found = [(source, find_slides(source, include=include or (), exclude=exclude or ())) for source in sources]
-    output: SlideList
-    if json:
-        output = JsonLines(several)
-    elif sys.stdout.isatty():
-        output = TerminalList(verbose)
-    else:
-        output = PlainList(verbose)
-    for source, things in found:
-        output.source = source
-        for thing in things:
-            output.add(thing)
-    output.finish()
+    settings = slides_settings(book_path(config), needed=config is not None)
+    since, least = moment(newer_than), parse_size(min_size)
+    with ExitStack() as stack:
+        ask = stack.enter_context(PmaStart()).ask if settings.enumerate == "auto" else None
+        # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
+        found = [
+            (
+                source,
+                find_slides(
+                    source, include=include or (), exclude=exclude or (), newer_than=since, min_size=least, ask=ask
+                ),
+            )
+            for source in sources
+        ]
+        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems)
+        for source, things in found:
+            output.source = source
+            for thing in _as_of_now(things):
+                output.add(thing)
+        output.finish()
     if output.problems:
         raise typer.Exit(1)
+
+
+def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
+    """A slide that another program is writing at this moment is not complete, whatever its format says.
+
+    Only young ones are asked about, as in a push: what was written long ago is merely open somewhere.
+    """
+    from pmarep.slides import LeftOut, Slide, Why
+    from pmarep.slides.busy import busy_file
+    from pmarep.slides.names import printable
+    from pmarep.slides.settle import Settling, newest
+
+    settling, now = Settling(), time.time()
+    for thing in things:
+        if isinstance(thing, Slide) and settling.is_young(newest(thing), now) and (held := busy_file(thing)):
+            yield LeftOut(thing.path, Why.UNFINISHED, printable(f"{held[0].name} is {held[1]}"))
+        else:
+            yield thing
+
+
+def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool) -> SlideList:
+    import sys
+
+    from .slide_list import JsonLines, PlainList, TerminalList
+
+    if json:
+        return JsonLines(several, only_problems=only_problems)
+    kind = TerminalList if sys.stdout.isatty() else PlainList
+    return kind(verbose, only_problems=only_problems)

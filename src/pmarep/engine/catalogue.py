@@ -1,66 +1,70 @@
-"""The slides of a run, in the order of sending. Sites read it each at its own pace, while the walk still goes on."""
+"""The slides of a run, in the order of sending. Sites read it each at its own pace, while the walk still goes on.
+
+There may be a million: they lie in a temporary file, and only those that sites are at are in memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections import OrderedDict
+from collections.abc import Sequence
 
-from ..slides import LeftOut, Slide, Why, find_slides
-from ..slides.names import windows_key
-from .options import Options
-from .threads import in_thread
+from ..slides import Slide
+from .spool import Spool, pack_found, unpack_slide
 
-BATCH = 200
+KEPT_FILES = 10_000
+"""Slides of so many files stay in memory after a site has read them: others, at the same pace, read them next."""
 
 
 class Catalogue:
-    """Filled by `scan`. `bytes` and `len()` grow until `complete` is set.
+    """Filled by a Gathering (gather.py), until `complete` is set. Raises SpoolError, also when it is made.
 
-    Raises UsageError, when it is made, for a source that is none.
+    `len()` and `bytes` are what the run will send, as far as is known: `admitted` slides, which sites can have, and
+    those `expected`, which may still be being written.
     """
 
-    def __init__(self, options: Options) -> None:
-        self._found = _walk(options)
-        self._slides: list[Slide] = []
+    def __init__(self) -> None:
+        self._slides: Spool[Slide] = Spool(pack_found, unpack_slide)
+        self._recent: OrderedDict[int, Slide] = OrderedDict()
+        self._recent_files = 0
         self._grown = asyncio.Event()
-        self._stopping = False
-        self.bytes = 0
+        self._admitted_bytes = 0
+        self._expected_bytes = 0
+        self.admitted = 0
+        self.expected = 0
         self.complete = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._slides)
+        return self.admitted + self.expected
 
-    async def scan(self, on_left_out: Callable[[LeftOut], None]) -> None:
-        """Walk the sources, in a thread."""
-        loop = asyncio.get_running_loop()
+    @property
+    def bytes(self) -> int:
+        return self._admitted_bytes + self._expected_bytes
 
-        def take(batch: list[Slide | LeftOut]) -> None:
-            for item in batch:
-                if isinstance(item, LeftOut):
-                    on_left_out(item)
-                else:
-                    self._slides.append(item)
-                    self.bytes += item.size
-            self._wake()
+    def write(self, slides: Sequence[Slide]) -> None:
+        """From the thread that finds them. Sites have them after `admit`."""
+        self._slides.extend(slides)
 
-        def walk() -> None:
-            batch: list[Slide | LeftOut] = []
-            for item in self._found:
-                if self._stopping:
-                    break
-                batch.append(item)
-                if len(batch) >= BATCH or len(self._slides) == 0:
-                    loop.call_soon_threadsafe(take, batch)
-                    batch = []
-            loop.call_soon_threadsafe(take, batch)
+    def admit(self, count: int, size: int) -> None:
+        """The next `count` slides that were written, of `size` bytes together, may be read."""
+        self.admitted += count
+        self._admitted_bytes += size
+        self._wake()
 
-        try:
-            await in_thread(walk)
-        finally:
-            self._stopping = True
-            self.complete.set()
-            self._wake()
+    def expect(self, count: int, size: int) -> None:
+        """So many slides more, of so many bytes together, may come later; less than 0: fewer."""
+        self.expected += count
+        self._expected_bytes += size
+
+    def expect_no_more(self) -> None:
+        self.expected = self._expected_bytes = 0
+
+    def finish(self) -> None:
+        self.complete.set()
+        self._wake()
+
+    def close(self) -> None:
+        self._slides.close()
 
     def _wake(self) -> None:
         self._grown.set()
@@ -68,11 +72,23 @@ class Catalogue:
 
     async def at(self, index: int) -> Slide | None:
         """The slide with this number, as soon as it is found; None when there is none."""
-        while index >= len(self._slides):
+        while index >= self.admitted:
             if self.complete.is_set():
                 return None
             await self._grown.wait()
-        return self._slides[index]
+        return self._read(index)
+
+    def _read(self, index: int) -> Slide:
+        slide = self._recent.get(index)
+        if slide is not None:
+            self._recent.move_to_end(index)
+            return slide
+        slide = self._recent[index] = self._slides[index]
+        self._recent_files += len(slide.files)
+        while self._recent_files > KEPT_FILES and len(self._recent) > 1:
+            _, old = self._recent.popitem(last=False)
+            self._recent_files -= len(old.files)
+        return slide
 
 
 class Cursor:
@@ -86,26 +102,3 @@ class Cursor:
         """The next slide, None at the end; several takers never get the same one."""
         index, self._next = self._next, self._next + 1
         return await self._catalogue.at(index)
-
-
-def _walk(options: Options) -> Iterator[Slide | LeftOut]:
-    """All sources one after the other. Raises UsageError at once, not only when it is read."""
-    sources = {source.resolve(): source for source in options.sources}.values()  # each once
-    found = [(s, find_slides(s, include=options.include, exclude=options.exclude)) for s in sources]
-    return found[0][1] if len(found) == 1 else _without_clashes(found)
-
-
-def _without_clashes(found: Sequence[tuple[Path, Iterator[Slide | LeftOut]]]) -> Iterator[Slide | LeftOut]:
-    """A slide with a file whose path a slide of another source has too is left out: one would overwrite the other."""
-    origin: dict[str, Path] = {}
-    for source, items in found:
-        for item in items:
-            if isinstance(item, Slide):
-                folder = item.path.rpartition("/")[0]
-                keys = [windows_key(f"{folder}/{file.path}") for file in item.files]
-                others = [origin[key] for key in keys if origin.get(key, source) != source]
-                if others:
-                    yield LeftOut(item.path, Why.BAD_NAME, f"{others[0]} has a file of this name too; push them apart")
-                    continue
-                origin.update(dict.fromkeys(keys, source))
-            yield item

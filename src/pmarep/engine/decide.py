@@ -36,12 +36,16 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced."""
+    """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced.
+
+    `same`: as far as is known, the slide at the site is this one.
+    """
 
     action: Action
     reason: str
     entry: Entry | None = None
     over: str | None = None
+    same: bool = False
 
     @property
     def sends(self) -> bool:
@@ -73,7 +77,7 @@ async def decide(
         return Decision(Action.SEND, "not there")
     sent = entry if entry is not None and entry.state == SENT else None
     if sent is not None and sent.signature == here:
-        return Decision(Action.SKIP, "sent by an earlier run")
+        return Decision(Action.SKIP, "sent by an earlier run", same=True)
     try:
         found = await differences(core, there, slide)
     except Refused as error:
@@ -84,7 +88,7 @@ async def decide(
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
     if sent is None and not options.dry_run:
         await journal.sent(at.place, here)
-    return Decision(Action.SKIP, "already there")
+    return Decision(Action.SKIP, "already there", same=True)
 
 
 def _left_unfinished(entry: Entry, there: str | None) -> bool:

@@ -18,15 +18,37 @@ class Existing(StrEnum):
 
 
 class Verify(StrEnum):
-    """How sure to be after sending. `SIZE`: all files there with their sizes, and the server can read the slide."""
+    """How sure to be after sending.
+
+    `SIZE`: all files are there with their sizes, and the server can read the slide. `FINGERPRINT`: also the servers'
+    own fingerprints of the slide agree at all sites that have it. `DEEP`: every file is read back and compared.
+    """
 
     NONE = "none"
     SIZE = "size"
+    FINGERPRINT = "fingerprint"
+    DEEP = "deep"
+
+
+PATIENCE = 600.0
+"""Seconds: a server that installs its updates and starts again needs some minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`to` is a sub-folder below every site's target. `connections` None means automatic. `max_duration` in seconds."""
+    """`to` is a sub-folder below every site's target. `connections` None means automatic. `max_duration` in seconds.
+
+    `verify_only`: nothing is sent; what is at the sites is looked at. `audit`: a file to append to, one line for each
+    slide and site.
+
+    `patience`: how long a site may stay away, in seconds, before it gets nothing more in this run; 0: not at all.
+
+    `settle`: how long files have to stand still, in seconds, before they count as finished; None: 10 seconds where they
+    are younger than a minute; 0: they always do.
+
+    `newer_than` (seconds since the epoch) is for the newest file of a slide, `min_size` (bytes) for all its files
+    together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine.
+    """
 
     sources: tuple[Path, ...]
     to: str = ""
@@ -34,8 +56,15 @@ class Options:
     exclude: tuple[str, ...] = ()
     existing: Existing = Existing.FAIL
     verify: Verify = Verify.SIZE
+    verify_only: bool = False
+    audit: Path | None = None
     connections: int | None = None
     bwlimit: Timetable | None = None
     dry_run: bool = False
     fresh: bool = False
     max_duration: float | None = None
+    patience: float = PATIENCE
+    settle: float | None = None
+    newer_than: float | None = None
+    min_size: int = 0
+    ask_pma_start: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
-from ..pmacore import PmaCore, PmaCoreError, Refused
+from ..pmacore import PmaCore, Refused, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..slides.names import windows_key
@@ -13,12 +13,6 @@ from ..uploaders import Clock
 
 LISTING_SECONDS = 60.0
 """How long a listing is believed: in a long night, others may put slides where ours are to come."""
-
-
-class TargetMissing(PmaCoreError):
-    """The site's root-directory is not there: no slide can come to this site."""
-
-    site_wide = True
 
 
 class Remote:

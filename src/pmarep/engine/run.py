@@ -5,27 +5,44 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from ..events import Event, Listener, RunStarted, SourceProblem, Summary
+from ..events import (
+    Event,
+    Listener,
+    Notice,
+    RunStarted,
+    SiteState,
+    SlideFinished,
+    SourceProblem,
+    SourceWaiting,
+    State,
+    Summary,
+)
 from ..journal import Journal, JournalError
 from ..locks import hold
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
 from ..timetable import Timetable
+from ..units import format_duration
 from ..uploaders import Clock, Digests, Link, Pacer
+from .audit import Audit, Auditor
 from .catalogue import Catalogue
+from .gather import Ears, Gathering
+from .inspector import Fingerprints
 from .options import Options
 from .sessions import Passwords, Sessions
-from .worker import AUTO_CONNECTIONS, Shared, SiteWorker
+from .shared import Shared
+from .worker import AUTO_CONNECTIONS, SiteWorker
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 SCAN_SECONDS = 1.0  # how long the start waits for the walk, so that most runs know their totals from the beginning
+ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those whose clock goes on meanwhile
 INTERRUPTED = 130
 
 
@@ -47,14 +64,14 @@ async def replicate(
     clock = clock or Clock()
     run = _Run(options, sites, Sessions(passwords, Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
-    with hold(state_dir / "locks", [] if options.dry_run else [(site.name, site.place) for site in sites]):
+    places = [] if options.dry_run else [(site.name, site.place) for site in sites]
+    with closing(run), hold(state_dir / "locks", places):
         await run.sessions.check_passwords(sites)
-        journal = Journal(state_dir)
+        journal = Journal(state_dir, mend=not options.dry_run)
         try:
             return await run.go(journal, stop or asyncio.Event())
         finally:
             await run.sessions.close()
-            run.digests.close()
             journal.close()
 
 
@@ -65,32 +82,57 @@ class _Run:
         self.options = options
         self.sites = sites
         self.sessions = sessions
-        self.listener = _guarded(listener)
+        self.attendance = _Attendance([site.name for site in sites])
+        self.listener = _guarded(listener, self.attendance)
         self.clock = clock
-        self.catalogue = Catalogue(options)
+        self.catalogue = Catalogue()
+        self.gathering = Gathering(options, self.catalogue, clock, Ears(self._left_out, self._waiting))
         self.digests = Digests()
+        self.fingerprints = Fingerprints()
+        self.audit = None if options.audit is None or options.dry_run else Audit(options.audit, Auditor.here())
         self.problems = 0
+        self.workers: list[SiteWorker] = []
+        self.abort = asyncio.Event()
+        self.start_said = asyncio.Event()
+        self.why_aborted: str | None = None
         self.started = clock.monotonic()
+        self.deadline = None if options.max_duration is None else self.started + options.max_duration
+
+    def close(self) -> None:
+        self.gathering.close()
+        self.catalogue.close()
+        self.digests.close()
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run
+        if journal.put_aside:
+            self.listener(
+                Notice(
+                    text=f"the journal was damaged and is now {journal.put_aside}; "
+                    "what is at the sites is found out from their listings"
+                )
+            )
         number = None if dry else await journal.run_started([str(source) for source in self.options.sources])
-        scan = asyncio.create_task(self.catalogue.scan(self._left_out))
-        stopped = asyncio.create_task(stop.wait())
+        walk = asyncio.create_task(self.gathering.walk())
+        settle = asyncio.create_task(self._settle(walk))
+        stopped = asyncio.create_task(_any_of(stop, self.abort))
         try:
-            await asyncio.wait({scan, stopped}, timeout=SCAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            self._say_start(scanning=not scan.done())
-            workers = self._workers(journal)
-            interrupted = await self._work(workers, stopped)
+            await asyncio.wait({walk, stopped}, timeout=SCAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            self._say_start(scanning=not walk.done())
+            self.start_said.set()
+            self.workers = self._workers(journal)
+            interrupted = await self._work(self.workers, stopped)
             if not interrupted:
                 # Every site has ended, perhaps long before the walk: failures are counted against all slides.
-                await asyncio.wait({scan, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                interrupted = not scan.done()
+                await asyncio.wait({walk, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                interrupted = not walk.done()
             if not interrupted:
-                scan.result()
+                walk.result()
+                if settle.done():  # else it waits for slides that no site is left for
+                    settle.result()
         finally:
-            await _cancel([scan, stopped])
-        summary = self._summary(workers, interrupted)
+            await _cancel([walk, settle, stopped])
+        summary = self._summary(interrupted and self.why_aborted is None)
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs
                 await journal.run_finished(number, summary.to_dict())
@@ -102,6 +144,14 @@ class _Run:
             self.problems += 1
             self.listener(SourceProblem(path=item.path, why=item.why.value, detail=item.detail))
 
+    async def _settle(self, walk: asyncio.Task[None]) -> None:
+        await asyncio.wait({walk})
+        await self.start_said.wait()
+        await self.gathering.settle(lambda: self.attendance.idle(self.catalogue.admitted), self.deadline)
+
+    def _waiting(self, slides: int, seconds: float) -> None:
+        self.listener(SourceWaiting(slides=slides, seconds=round(seconds, 3)))
+
     def _say_start(self, scanning: bool) -> None:
         names = [site.name for site in self.sites]
         self.listener(
@@ -109,11 +159,28 @@ class _Run:
         )
 
     def _workers(self, journal: Journal) -> list[SiteWorker]:
-        limit = self.options.max_duration
-        deadline = None if limit is None else self.started + limit
-        shared = Shared(self.options, self.catalogue, journal, self.digests, self.listener, self.clock, deadline)
+        shared = Shared(
+            self.options,
+            self.catalogue,
+            journal,
+            self.digests,
+            self.fingerprints,
+            self.listener,
+            self.clock,
+            self.audit,
+            self.deadline,
+            self._others_work,
+            self._stop_run,
+        )
         overall = [] if self.options.bwlimit is None else [Pacer(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, shared) for site in self.sites]
+
+    def _others_work(self, name: str) -> bool:
+        return any(worker.works for worker in self.workers if worker.site.name != name)
+
+    def _stop_run(self, why: str) -> None:
+        self.why_aborted = self.why_aborted or why
+        self.abort.set()
 
     def _worker(self, site: Site, overall: Sequence[Pacer], shared: Shared) -> SiteWorker:
         wanted = self.options.connections or (None if site.connections == "auto" else site.connections)
@@ -141,34 +208,76 @@ class _Run:
                 await everything
 
     async def _tick(self, workers: Sequence[SiteWorker]) -> None:
+        before = self.clock.monotonic()
         while True:
             await self.clock.sleep(PROGRESS_SECONDS)
+            now = self.clock.monotonic()
+            if now - before > ASLEEP_SECONDS:
+                self.listener(Notice(text=f"this machine was asleep for {format_duration(now - before)}; going on"))
             for worker in workers:
+                if now - before > ASLEEP_SECONDS:
+                    worker.health.slept(now - before)
                 self.listener(worker.progress())
+            before = now
 
-    def _summary(self, workers: Sequence[SiteWorker], interrupted: bool) -> Summary:
-        sites = {worker.site.name: worker.summary() for worker in workers}
-        arrived = not self.problems and all(site.failed == 0 and site.error is None for site in sites.values())
+    def _summary(self, interrupted: bool) -> Summary:
+        sites = {worker.site.name: worker.summary() for worker in self.workers}
+        error = self.why_aborted or self.gathering.error
+        if interrupted:
+            error = "interrupted; what was sent is kept for the next run"
+        arrived = (
+            not self.problems
+            and error is None
+            and all(site.failed == 0 and site.error is None for site in sites.values())
+        )
         return Summary(
             exit_code=INTERRUPTED if interrupted else 0 if arrived else 1,
             seconds=round(self.clock.monotonic() - self.started, 3),
             sites=sites,
             source_problems=self.problems,
             dry_run=self.options.dry_run,
-            error="interrupted; what was sent is kept for the next run" if interrupted else None,
+            verify_only=self.options.verify_only,
+            error=error,
         )
 
 
-def _guarded(listener: Listener) -> Listener:
+class _Attendance:
+    """Hears what sites have done, and so knows when none of them has anything left to do."""
+
+    def __init__(self, sites: Sequence[str]) -> None:
+        self._finished = dict.fromkeys(sites, 0)  # slides, of sites that have not ended
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, SlideFinished) and event.site in self._finished:
+            self._finished[event.site] += 1
+        elif isinstance(event, SiteState) and event.state in (State.STOPPED, State.DONE):
+            self._finished.pop(event.site, None)
+
+    def idle(self, slides: int) -> bool:
+        """Whether every site has finished so many slides, or has ended."""
+        return all(finished >= slides for finished in self._finished.values())
+
+
+def _guarded(listener: Listener, attendance: _Attendance) -> Listener:
     """An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
 
     def hear(event: Event) -> None:
+        attendance.hear(event)
         try:
             listener(event)
         except Exception as error:
             log.debug("the output failed: %s", type(error).__name__)
 
     return hear
+
+
+async def _any_of(*events: asyncio.Event) -> bool:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancel(waiting)
+    return True
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:

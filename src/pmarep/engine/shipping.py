@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
+from ..errors import Remedy
 from ..journal import Entry, signature
 from ..pmacore import (
     Announcement,
     FileToSend,
+    NotArrived,
     NotFound,
     PermissionDenied,
     PmaCoreError,
@@ -20,11 +22,20 @@ from ..pmacore import (
     StorageKind,
 )
 from ..slides import Slide, SlideFile
-from ..uploaders import AnnounceAgain, Clock, Means, Sent, Shipment, Uploader, still_live, together, uploader_for
+from ..uploaders import Clock, Means, Sent, Shipment, Uploader, still_live, together, uploader_for
 from .decide import Decision, Destination
+from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
-from .verify import NotArrived, check_arrived, check_status
+from .verify import check_status
+
+UNHARMED = "the slide that was there before is still there, unharmed"
+DELETED = (
+    "the slide that was there before has been deleted to make room, so this site has none now; the next run sends it"
+)
+MIXED = "what this site shows may be partly the old and partly the new slide until the next run has finished it"
+
+SENT_AGAIN = "the next run sends it again"
 
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
@@ -48,16 +59,21 @@ class Shipper:
 
     means: Means
     remote: Remote
+    inspector: Inspector
     verify: Verify
     clock: Clock
     restarted: Callable[[Slide, int, str], None]
 
-    async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> None:
-        """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns."""
-        upload = await self._resume(slide, at, decision)
-        resumed = upload is not None
+    async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent, *, again: bool = False) -> None:
+        """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns.
+
+        `again`: an upload that can be resumed was announced by this run.
+        """
+        sent.leaves = UNHARMED if decision.over else ""
+        upload = await self._resume(slide, at, decision, sent)
+        resumed = upload is not None and not again
         if upload is None:
-            upload = await self._begin(slide, at, decision)
+            upload = await self._begin(slide, at, decision, sent)
         for left in range(ANNOUNCEMENTS - 1, -1, -1):
             try:
                 await self._send(slide, at, upload, sent)
@@ -67,14 +83,13 @@ class Shipper:
                     raise
                 self._count_as_lost(slide, upload.announcement, sent, error)
             resumed = False
-            upload = await self._announce_again(slide, at, decision)
+            upload = await self._announce_again(slide, at, decision, sent)
         try:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
-            if self.verify is not Verify.NONE:
-                await check_arrived(self.means.core, at.path, slide, self.clock)
-        except NotArrived:
+            await self.inspector.inspect(slide, self.verify)
+        except NotArrived as error:
             await self.means.journal.broken(at.place, signature(slide))
-            raise
+            raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None
         await self.means.journal.sent(at.place, signature(slide))
 
     def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, error: PmaCoreError) -> None:
@@ -84,7 +99,7 @@ class Shipper:
         self.means.link.forget(sent.bytes)
         sent.bytes = sent.resumed = 0
 
-    async def _resume(self, slide: Slide, at: Destination, decision: Decision) -> _Upload | None:
+    async def _resume(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload | None:
         """The unfinished upload of an earlier run, as far as the server still has it."""
         entry = decision.entry
         if entry is None or entry.upload is None:
@@ -96,7 +111,7 @@ class Shipper:
         if complete is not None:
             return _Upload(announcement, _whole(entry, complete), entry.parts)
         if announcement.kind is StorageKind.AZURE:
-            return await self._announce_again(slide, at, decision)
+            return await self._announce_again(slide, at, decision, sent)
         if lost := _bytes_of(slide, entry, announcement):
             self.restarted(slide, lost, reason)
         return None
@@ -108,17 +123,19 @@ class Shipper:
             return None, "the upload URLs of the earlier run have expired"
         try:
             complete = (await self.means.core.upload_status(announcement.id)).complete
-        except (Refused, ServerError):  # ASP.NET says 500 of much that it does not find
+        except (Refused, ServerError) as error:
+            if isinstance(error, ServerError) and not error.may_be_refusal:
+                raise
             return None, "the server no longer knows the upload of the earlier run"
         if complete.keys() != {file.path for file in slide.files}:
             # A server that does not say, or one that has given the id to another upload.
             return None, "the server does not say what it has of the earlier upload"
         return complete, ""
 
-    async def _begin(self, slide: Slide, at: Destination, decision: Decision) -> _Upload:
+    async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         await self.means.source.check(slide)
         await self.remote.make(at.folder)
-        announcement = await self._announce(slide, at, decision.over)
+        announcement = await self._announce(slide, at, decision.over, sent)
         await self.means.journal.sending(
             at.place,
             signature(slide),
@@ -128,21 +145,21 @@ class Shipper:
         )
         return _Upload(announcement, frozenset(), {})
 
-    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision) -> _Upload:
+    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         """New URLs. Azure keeps the blocks sent before under the blob's name; elsewhere nothing of them is left."""
         entry = await self.means.journal.entry(at.place)
         announcement = None
         if entry is not None and entry.upload is not None:
             announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
         if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
-            return await self._begin(slide, at, decision)
+            return await self._begin(slide, at, decision, sent)
         await self.means.source.check(slide)
-        announcement = await self._announce(slide, at, decision.over)
+        announcement = await self._announce(slide, at, decision.over, sent)
         await self.means.journal.announced_again(at.place, announcement.id, announcement.model_dump_json(by_alias=True))
         complete = (await self.means.core.upload_status(announcement.id)).complete
         return _Upload(announcement, _whole(entry, complete), entry.parts)
 
-    async def _announce(self, slide: Slide, at: Destination, over: str | None) -> Announcement:
+    async def _announce(self, slide: Slide, at: Destination, over: str | None, sent: Sent) -> Announcement:
         core = self.means.core
         files = [FileToSend(file.path, file.size, file is slide.main) for file in slide.files]
         try:
@@ -156,27 +173,33 @@ class Shipper:
             await core.delete_slide(over)
         except Refused as error:  # it is gone already where the answer to a first attempt got lost
             refused = error
+        else:
+            sent.leaves = DELETED
         try:
             return await core.announce(at.folder, files)
-        except PmaCoreError as error:
+        except PmaCoreError:
             if refused is not None:
                 raise refused from None
-            gone = "the old slide was deleted to make room, so this site has none now; the next run sends it"
-            raise NotArrived(f"{error}; {gone}") from None
+            raise
 
     async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent) -> None:
         shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, upload.parts)
         uploader = uploader_for(shipment)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += slide.size - sum(file.size for file in left)
-        await self._send_files(uploader, at, [file for file in left if file is not slide.main])
+        # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
+        if sent.leaves == UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
+            sent.leaves = MIXED
+        await self._send_files(uploader, at, [file for file in left if file is not slide.main], sent)
         if slide.main in left:
             await self.means.source.check(slide)
-            await self._send_files(uploader, at, [slide.main])
+            await self._send_files(uploader, at, [slide.main], sent)
 
-    async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile]) -> None:
+    async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: Sent) -> None:
         async def send(file: SlideFile) -> None:
             await uploader.send(file)
+            if sent.leaves == UNHARMED:
+                sent.leaves = MIXED
             await self.means.journal.file_sent(at.place, file.path)
 
         await together(send(file) for file in files)
@@ -184,9 +207,16 @@ class Shipper:
 
 def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
     """The server has forgotten the upload, or its URLs have expired. An old upload may fail in other words too."""
-    if isinstance(error, NotFound | AnnounceAgain):
+    if error.remedy is Remedy.ANNOUNCE:
         return True
-    return resumed and isinstance(error, Refused | ServerError) and not isinstance(error, PermissionDenied)
+    if isinstance(error, ServerError):
+        return resumed and error.may_be_refusal
+    return (
+        resumed
+        and isinstance(error, Refused)
+        and error.remedy is Remedy.GIVE_UP_SLIDE
+        and not isinstance(error, PermissionDenied)
+    )
 
 
 def _says_that_it_exists(error: Refused, names: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pmacore import PmaCore, PmaCoreError, Refused, UploadStatus
+from ..pmacore import NotArrived, PmaCore, Refused, UploadStatus
 from ..slides import Slide
 from ..uploaders import Clock
 from .remote import differences, shortened
@@ -11,30 +11,26 @@ PATIENCE = 60.0
 """Seconds that a server gets to understand a new slide; published clients wait for some seconds."""
 
 
-class NotArrived(PmaCoreError):
-    """Sent, but the server does not have it as it should be."""
-
-
 def check_status(status: UploadStatus, slide: Slide) -> None:
     """Raises NotArrived if the server itself says that files of the upload are not complete."""
     if not status.complete:
         return  # not every server says
     missing = [f"{file.path} is not complete there" for file in slide.files if not status.complete.get(file.path)]
     if missing:
-        raise NotArrived(f"the server has not got everything: {shortened(missing)}", "the next run sends it again")
+        raise NotArrived(f"the server has not got everything: {shortened(missing)}")
 
 
-async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock) -> None:
-    """Wait until the server can read the slide, then compare names and sizes. Raises NotArrived."""
-    await _wait_until_readable(core, path, clock)
+async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *, wait: bool = True) -> None:
+    """The server can read the slide, perhaps after a while, and has its files with their sizes. Raises NotArrived."""
+    await _wait_until_readable(core, path, clock, PATIENCE if wait else 0.0)
     # Files that are only there do no harm: leftovers of an older slide of this name.
     wrong = [text for text in await differences(core, path, slide) if not text.endswith("is only there")]
     if wrong:
-        raise NotArrived(f"after sending, {shortened(wrong)}", "the next run sends it again")
+        raise NotArrived(shortened(wrong))
 
 
-async def _wait_until_readable(core: PmaCore, path: str, clock: Clock) -> None:
-    end, pause = clock.monotonic() + PATIENCE, 0.1
+async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, patience: float) -> None:
+    end, pause = clock.monotonic() + patience, 0.1
     while True:
         try:
             await core.image_info(path)
@@ -42,8 +38,7 @@ async def _wait_until_readable(core: PmaCore, path: str, clock: Clock) -> None:
         except Refused as error:
             if clock.monotonic() + pause > end:
                 raise NotArrived(
-                    f"all files arrived, but the server cannot read the slide ({error})",
-                    "does it open where it came from?",
+                    f"the server cannot read the slide ({error})", "does it open where it came from?"
                 ) from None
         await clock.sleep(pause)
         pause = min(pause * 2, 5.0)

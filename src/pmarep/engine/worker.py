@@ -5,34 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PmarepError
+from ..errors import PmarepError, Remedy, SourceError
 from ..events import (
-    Listener,
     Progress,
     SiteState,
     SiteSummary,
     SlideFinished,
-    SlidePlanned,
     SlideRestarted,
-    SlideStarted,
+    SlideRetracted,
     SlideStatus,
     State,
 )
-from ..journal import Journal, JournalError
-from ..pmacore import PmaCore, PmaCoreError
+from ..journal import signature
+from ..pmacore import PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import Clock, Digests, Link, Means, Sent, Storage, together
-from .catalogue import Catalogue, Cursor
-from .decide import Action, Decision, Destination, decide, destination
-from .options import Options
+from ..uploaders import Link, Means, Sent, Storage, together
+from .bring import Bringer
+from .catalogue import Cursor
+from .decide import destination
+from .health import Health
+from .inspector import Inspector
 from .remote import Remote
-from .shipping import Shipper
+from .shared import Shared
+from .shipping import SENT_AGAIN, UNHARMED, Shipper
 
 log = logging.getLogger(__name__)
 
@@ -47,24 +49,13 @@ class Tally:
     sent: int = 0
     skipped: int = 0
     failed: int = 0
+    verified: int = 0
+    retracted: int = 0  # counted as arrived before
     bytes_sent: int = 0
     bytes_resumed: int = 0
     bytes_skipped: int = 0
     seconds: float = 0.0
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all sites of a run have in common; nothing in it waits for a site."""
-
-    options: Options
-    catalogue: Catalogue
-    journal: Journal
-    digests: Digests
-    listener: Listener
-    clock: Clock
-    deadline: float | None  # of clock.monotonic(); after it no slide is begun
 
 
 class SiteWorker:
@@ -80,16 +71,32 @@ class SiteWorker:
         self._cursor = Cursor(shared.catalogue)
         self._tally = Tally()
         self._started = shared.clock.monotonic()
+        self.health = Health(
+            shared.clock,
+            shared.options.patience,
+            shared.deadline,
+            self._say,
+            lambda: shared.others_work(self.site.name),
+        )
+        link.heard = self.health.worked
+        self._running = False
+
+    @property
+    def works(self) -> bool:
+        """Whether this site is sending, and neither paused nor done."""
+        return self._running and not self.health.paused
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
         try:
-            await self._core.login()
-            await self._remote.check_root(self.site.target)
+            await self._connect()
             self._say(State.RUNNING)
+            self._running = True
             await self._send_all()
         except PmarepError as error:
             self._tally.error = str(error)
+            if error.remedy is Remedy.STOP_RUN:
+                self._shared.stop_run(str(error))
         except asyncio.CancelledError:
             self._say(State.STOPPED, "interrupted")
             raise
@@ -101,49 +108,114 @@ class SiteWorker:
             if self._tally.error is None:
                 self._say(State.DONE)
         finally:
+            self._running = False
             if self._tally.error is not None:
                 self._say(State.STOPPED, self._tally.error)
             self._tally.seconds = self._shared.clock.monotonic() - self._started
+
+    async def _connect(self) -> None:
+        while True:
+            try:
+                await self._core.login()
+                await self._remote.check_root(self.site.target)
+            except PmarepError as error:
+                if error.remedy is not Remedy.RETRY:
+                    raise
+                await self.health.overcome(error, self._core.login)
+            else:
+                self.health.answered()
+                return
 
     async def _send_all(self) -> None:
         shared = self._shared
         source = Source(self.site.name, self._lanes + 1)
         storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
+        inspector = Inspector(
+            self.site.name,
+            self._core,
+            shared.digests,
+            shared.clock,
+            shared.fingerprints,
+            lambda slide: destination(self.site, shared.options.to, slide).path,
+            self._retract,
+        )
         try:
             means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
-            verify = shared.options.verify
-            await self._run_lanes(Shipper(means, self._remote, verify, shared.clock, self._say_restarted))
+            shipper = Shipper(means, self._remote, inspector, shared.options.verify, shared.clock, self._say_restarted)
+            await self._run_lanes(Bringer(self.site, shared, self.health, self._remote, inspector, shipper))
         finally:
             source.close()
             await storage.close()
 
-    async def _run_lanes(self, shipper: Shipper) -> None:
+    async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""
-        await together(self._lane(shipper) for _ in range(self._lanes))
+        await together(self._lane(bringer) for _ in range(self._lanes))
 
-    async def _lane(self, shipper: Shipper) -> None:
+    async def _lane(self, bringer: Bringer) -> None:
         while (slide := await self._cursor.take()) is not None:
             deadline = self._shared.deadline
             if deadline is not None and self._shared.clock.monotonic() > deadline:
                 self._tally.error = "stopped at --max-duration; the next run sends the rest"
                 return
-            await self._one(slide, shipper)
+            await self.health.ready()
+            await self._one(slide, bringer)
+            self.health.tried()
 
-    async def _one(self, slide: Slide, shipper: Shipper) -> None:
+    async def _one(self, slide: Slide, bringer: Bringer) -> None:
         """Raises only what concerns the whole site."""
         started = self._shared.clock.monotonic()
         sent = Sent()
-        status, error = SlideStatus.FAILED, None
+        status, error, ends = SlideStatus.FAILED, None, None
         try:
-            status, error = await self._bring(slide, shipper, sent)
+            status, error = await bringer.bring(slide, sent)
         except PmarepError as problem:
-            if isinstance(problem, JournalError) or (isinstance(problem, PmaCoreError) and problem.site_wide):
-                raise
-            error = str(problem)
+            error = f"{problem}; {sent.leaves}" if sent.leaves else str(problem)
+            ends = problem if problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN) else None
         finally:
             self._tally.bytes_sent += sent.bytes
             self._tally.bytes_resumed += sent.resumed
-        self._count(slide, status)
+        # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
+        if ends is None or sent.leaves not in ("", UNHARMED):
+            self._count(slide, status)
+            self._finished(slide, status, sent, started, error)
+            await self._record(slide, status, sent, started, error)
+        if ends is not None:
+            raise ends
+
+    async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
+        """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
+        shared = self._shared
+        if shared.audit is None:
+            return
+        read = status in (SlideStatus.SENT, SlideStatus.VERIFIED)
+        hashes: list[str | None] = [None] * len(slide.files)
+        if read:
+            with suppress(SourceError):  # changed after it was sent
+                hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
+        files = [
+            {"path": file.path, "bytes": file.size, "sha256": found}
+            for file, found in zip(slide.files, hashes, strict=True)
+        ]
+        at = destination(self.site, shared.options.to, slide)
+        await shared.audit.record(
+            {
+                "site": self.site.name,
+                "url": self.site.url,
+                "slide": slide.path,
+                "to": at.path,
+                "source": str(slide.folder),
+                "status": status.value,
+                "error": error,
+                "verify": shared.options.verify.value,
+                "bytes_sent": sent.bytes,
+                "bytes_resumed": sent.resumed,
+                "seconds": round(shared.clock.monotonic() - started, 3),
+                "files": files,
+            },
+            on_disk=status is not SlideStatus.SKIPPED,
+        )
+
+    def _finished(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         if not self._shared.options.dry_run:
             self._shared.listener(
                 SlideFinished(
@@ -157,42 +229,25 @@ class SiteWorker:
                 )
             )
 
-    async def _bring(self, slide: Slide, shipper: Shipper, sent: Sent) -> tuple[SlideStatus, str | None]:
-        shared = self._shared
-        at = destination(self.site, shared.options.to, slide)
-        decision = await decide(slide, at, self._core, self._remote, shared.journal, shared.options)
-        log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
-        if shared.options.dry_run:
-            self._plan(slide, at, decision)
-        elif decision.sends:
-            shared.listener(SlideStarted(site=self.site.name, slide=slide.path))
-            await shipper.ship(slide, at, decision, sent)
-        if decision.sends:
-            return SlideStatus.SENT, None
-        if decision.action is Action.SKIP:
-            return SlideStatus.SKIPPED, None
-        return SlideStatus.FAILED, decision.reason
-
-    def _plan(self, slide: Slide, at: Destination, decision: Decision) -> None:
-        self._shared.listener(
-            SlidePlanned(
-                site=self.site.name,
-                slide=slide.path,
-                action=decision.action.value,
-                reason=decision.reason,
-                to=at.path,
-                bytes=slide.size if decision.sends else 0,
-            )
-        )
-
     def _count(self, slide: Slide, status: SlideStatus) -> None:
         if status is SlideStatus.SENT:
             self._tally.sent += 1
         elif status is SlideStatus.SKIPPED:
             self._tally.skipped += 1
             self._tally.bytes_skipped += slide.size
+        elif status is SlideStatus.VERIFIED:
+            self._tally.verified += 1
+            self._tally.bytes_skipped += slide.size
         else:
             self._tally.failed += 1
+
+    async def _retract(self, slide: Slide, error: str) -> None:
+        """Another site has found out that a slide which arrived here is damaged."""
+        at = destination(self.site, self._shared.options.to, slide)
+        await self._shared.journal.broken(at.place, signature(slide))
+        self._tally.retracted += 1
+        text = f"{error}; {SENT_AGAIN}"
+        self._shared.listener(SlideRetracted(site=self.site.name, slide=slide.path, error=text))
 
     def _say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
         self._shared.listener(SlideRestarted(site=self.site.name, slide=slide.path, bytes=lost, reason=reason))
@@ -217,7 +272,8 @@ class SiteWorker:
         return SiteSummary(
             sent=tally.sent,
             skipped=tally.skipped,
-            failed=len(self._shared.catalogue) - tally.sent - tally.skipped,
+            verified=tally.verified,
+            failed=len(self._shared.catalogue) - tally.sent - tally.skipped - tally.verified + tally.retracted,
             bytes_sent=tally.bytes_sent,
             bytes_resumed=tally.bytes_resumed,
             seconds=round(tally.seconds or self._shared.clock.monotonic() - self._started, 3),

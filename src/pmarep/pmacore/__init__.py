@@ -3,8 +3,13 @@
 from .client import PmaCore
 from .connection import Connection
 from .errors import (
+    AnnounceAgain,
+    BlocksLost,
     CertificateRefused,
     CredentialsRefused,
+    Damaged,
+    Intercepted,
+    NotArrived,
     NotFound,
     PermissionDenied,
     PmaCoreError,
@@ -13,19 +18,27 @@ from .errors import (
     Redirected,
     Refused,
     ServerError,
+    StorageFull,
+    TargetMissing,
     TlsError,
+    TooLarge,
     TransferBroken,
     Unreachable,
 )
 from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
 
 __all__ = [
+    "AnnounceAgain",
     "Announcement",
+    "BlocksLost",
     "CertificateRefused",
     "Connection",
     "CredentialsRefused",
+    "Damaged",
     "FileToSend",
+    "Intercepted",
     "MultipartFile",
+    "NotArrived",
     "NotFound",
     "Part",
     "PermissionDenied",
@@ -37,8 +50,11 @@ __all__ = [
     "Refused",
     "RemoteFile",
     "ServerError",
+    "StorageFull",
     "StorageKind",
+    "TargetMissing",
     "TlsError",
+    "TooLarge",
     "TransferBroken",
     "Unreachable",
     "UploadStatus",

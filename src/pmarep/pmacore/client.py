@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import httpx
 
 from .connection import Connection
 from .diagnose import VERSION, diagnosed
+from .download import download
 from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
@@ -54,6 +56,7 @@ class PmaCore:
         self._password = password
         self._connection = connection
         self._client = http
+        self._storage: httpx.AsyncClient | None = None  # for downloads that lead to other hosts
         self._may_look_further = http is None
         self._patience = patience
         self._session: str | None = None
@@ -86,8 +89,9 @@ class PmaCore:
         except (PmaCoreError, TimeoutError) as error:
             log.info("%s: could not log out: %s", self.url, error or "no answer in time")
         finally:
-            if self._client is not None:
-                await self._client.aclose()
+            for client in (self._client, self._storage):
+                if client is not None:
+                    await client.aclose()
 
     # Sessions
 
@@ -105,6 +109,10 @@ class PmaCore:
                 raise
             raise await diagnosed(self._connection, error) from None
         return answer
+
+    async def answers(self) -> None:
+        """One request without a session, not repeated: raises what a server that is away makes it raise."""
+        await ask(self._http, self._connection, VERSION, self._secrets)
 
     async def login(self) -> None:
         """Make sure that there is a session. Raises CredentialsRefused."""
@@ -136,7 +144,7 @@ class PmaCore:
             raise self._not_let_in(str(error)) from None
         if not login.success:
             raise self._not_let_in(login.reason or "no reason given")
-        if not login.session_id:
+        if not login.session_id or not _is_text(login.session_id):
             raise ProtocolError(f"{self.url} let {self._username} in but gave no session")
         self._keep_secret(login.session_id)
         log.info("%s: logged in as %s", self.url, self._username)
@@ -179,11 +187,14 @@ class PmaCore:
         except (Refused, ServerError):
             if not await self._session_has_ended(session):
                 raise
+        self._forget(session)
+        session = await self._current_session()
+        return await self._ask(make(session))
+
+    def _forget(self, session: str) -> None:
         log.info("%s: the session had ended, logging in again", self.url)
         if self._session == session:
             self._session = None
-        session = await self._current_session()
-        return await self._ask(make(session))
 
     # Looking around
 
@@ -242,6 +253,28 @@ class PmaCore:
         )
         if answer is False:
             raise Refused(f"{method} was refused: no reason given")
+
+    # Download
+
+    @asynccontextmanager
+    async def download(self, slide: str, file: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of one file of a slide, as they come: its virtual path, and the file's from the slide's folder."""
+        if self._storage is None:
+            self._storage = self._connection.storage_http()
+        begun = False
+        for last in (False, True):
+            session = await self._current_session()
+            query = {"sessionId": session, "image": slide, "path": file}
+            request = Request("GET", "transfer/Download", query, any_answer=True)
+            try:
+                async with download(self._http, self._storage, self._connection, request, self._secrets) as chunks:
+                    begun = True
+                    yield chunks
+                return
+            except (Refused, ServerError):
+                if begun or last or not await self._session_has_ended(session):
+                    raise
+                self._forget(session)
 
     # Upload
 

@@ -17,9 +17,6 @@ TIMEOUT = 60.0
 DIRECT = "none"
 """The proxy of a site that is reached without one, whatever the environment says."""
 
-# A server may store a 4 GiB file away before it answers, so the answer to an upload may take longer than silence may.
-UPLOAD_PATIENCE = 10
-
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0)
 
 
@@ -83,19 +80,19 @@ class Connection:
         context = self._trust()
         if self.ca_bundle is not None and self.verify_tls:
             context.load_default_certs()
-        return self._client(context, {"User-Agent": "pmarep"}, self.timeout * UPLOAD_PATIENCE)
+        return self._client(context, {})
 
     def http(self, context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         """A client that follows no redirects and waits without a total limit, since slides are long."""
         verify = context or (self.ssl_context() if self.url.startswith("https:") else False)
-        return self._client(verify, {"User-Agent": "pmarep", "Accept": "application/json"}, self.timeout)
+        return self._client(verify, {"Accept": "application/json"})
 
-    def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str], read: float) -> httpx.AsyncClient:
+    def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str]) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             verify=verify,
             follow_redirects=False,
-            headers=headers,
-            timeout=httpx.Timeout(self.timeout, connect=self.connect_timeout, read=read, pool=None),
+            headers={"User-Agent": "pmarep", "Accept-Encoding": "identity", **headers},
+            timeout=httpx.Timeout(self.timeout, connect=self.connect_timeout, pool=None),
             limits=_LIMITS,
             proxy=None if self.proxy in (None, DIRECT) else self.proxy,
             trust_env=self.proxy is None,

@@ -1,21 +1,15 @@
-"""Everything that can go wrong between us and a PMA.core.
+"""Everything that can go wrong between us, a PMA.core and the storage behind it: the table of what happens then.
 
-A class says what to do about it, not where it happened: `transient` errors are worth another try, `site_wide` ones
-concern every slide of the site.
+A class says what to do about it (`remedy`), not where it happened.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from ..errors import PmarepError
+from ..errors import PmarepError, Remedy
 
 
 class PmaCoreError(PmarepError):
     """A server could not do what it was asked. The message says what happened; what to do."""
-
-    transient: ClassVar[bool] = False
-    site_wide: ClassVar[bool] = False
 
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(f"{what}; {advice}" if advice else what)
@@ -24,14 +18,42 @@ class PmaCoreError(PmarepError):
 class Unreachable(PmaCoreError):
     """No connection could be made."""
 
-    transient = True
-    site_wide = True
+    remedy = Remedy.RETRY
+
+
+class TransferBroken(PmaCoreError):
+    """A connection ended, or went silent, in the middle of a request."""
+
+    remedy = Remedy.RETRY
+
+
+class ServerError(PmaCoreError):
+    """The server failed (5xx) or is overloaded (429).
+
+    `retry_after`: seconds that it asks us to wait, or None. `may_be_refusal`: ASP.NET says 500 of much that it does not
+    want or does not find; 429, 502, 503 and 504 are about the server itself.
+    """
+
+    remedy = Remedy.RETRY
+
+    def __init__(
+        self, what: str, advice: str = "", *, retry_after: float | None = None, may_be_refusal: bool = False
+    ) -> None:
+        super().__init__(what, advice)
+        self.retry_after = retry_after
+        self.may_be_refusal = may_be_refusal
+
+
+class Damaged(PmaCoreError):
+    """What arrived is not what was sent: the storage compared the MD5."""
+
+    remedy = Remedy.RETRY
 
 
 class TlsError(PmaCoreError):
     """The connection is not trusted, so nothing was said over it."""
 
-    site_wide = True
+    remedy = Remedy.STOP_SITE
 
 
 class CertificateRefused(TlsError):
@@ -45,29 +67,33 @@ class CertificateRefused(TlsError):
 class ProxyRefused(PmaCoreError):
     """The proxy on the way does not let us through."""
 
-    site_wide = True
+    remedy = Remedy.STOP_SITE
 
 
 class CredentialsRefused(PmaCoreError):
     """The server does not let this user in."""
 
-    site_wide = True
-
-
-class TransferBroken(PmaCoreError):
-    """A connection ended, or went silent, in the middle of a request."""
-
-    transient = True
-
-
-class ServerError(PmaCoreError):
-    """The server failed (5xx) or is overloaded (429)."""
-
-    transient = True
+    remedy = Remedy.STOP_SITE
 
 
 class Refused(PmaCoreError):
     """The server understood and said no."""
+
+
+class TargetMissing(PmaCoreError):
+    """The site's root-directory is not there: no slide can come to this site."""
+
+    remedy = Remedy.STOP_SITE
+
+
+class StorageFull(Refused):
+    """The disk, the bucket's or the root-directory's quota at the site is full."""
+
+    remedy = Remedy.STOP_SITE
+
+
+class TooLarge(Refused):
+    """The server takes no file of this size."""
 
 
 class PermissionDenied(Refused):
@@ -77,9 +103,31 @@ class PermissionDenied(Refused):
 class NotFound(Refused):
     """There is no such path, upload or method."""
 
+    remedy = Remedy.ANNOUNCE  # of an upload; where no slide is being sent, it is the end of the question
+
+
+class AnnounceAgain(PmaCoreError):
+    """The URLs of this announcement are of no more use; a new announcement brings new ones."""
+
+    remedy = Remedy.ANNOUNCE
+
+
+class BlocksLost(PmaCoreError):
+    """Azure no longer has blocks that it had acknowledged: another commit discards them, and so do 7 days."""
+
+
+class NotArrived(PmaCoreError):
+    """Sent, but the server does not have it as it should be: the next run sends it again, whole."""
+
 
 class ProtocolError(PmaCoreError):
     """The answer is none that a PMA.core gives."""
+
+
+class Intercepted(ProtocolError):
+    """A web page where a PMA.core or a storage should have answered: a sign-in page in between, or a wrong url."""
+
+    remedy = Remedy.RETRY
 
 
 class Redirected(ProtocolError):

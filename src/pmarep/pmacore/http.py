@@ -6,19 +6,51 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
 
-from .connection import UPLOAD_PATIENCE, Connection
-from .errors import NotFound, PermissionDenied, PmaCoreError, ProtocolError, Redirected, Refused, ServerError
+from .connection import Connection
+from .errors import (
+    Intercepted,
+    NotFound,
+    PermissionDenied,
+    PmaCoreError,
+    ProtocolError,
+    Redirected,
+    Refused,
+    ServerError,
+    StorageFull,
+    TooLarge,
+)
 from .redact import one_line
+from .sockets import tuned
 from .transport import FAILURES, from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that we are ready to hold: a listing of some 500,000 slides."""
+
+
+SLOWEST_STORAGE = 8 * 1024 * 1024
+"""Bytes per second at which a server stores at least: a 4 GiB file may take nine minutes after its last byte came."""
+
+SLOW_BYTES = 4 * 1024**3
+"""What a server is thought to move when it puts a file's parts together."""
+
+
+LONGEST_WAIT = 900.0
+"""Seconds of a `Retry-After` that are believed."""
+
+_FULL = re.compile(
+    r"not enough (free )?(disk |storage )?space|no space left|disk (is |was )?full|(storage|bucket|container) is full"
+    r"|insufficient (disk|storage|free)|quota[^.]{0,60}(exceed|reached|full|over)|(exceed|over|above)[^.]{0,60}quota"
+    r"|QuotaExceeded|InsufficientStorage|StorageFull|0x80070070",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +82,7 @@ class Request:
 async def ask(client: httpx.AsyncClient, connection: Connection, request: Request, secrets: Iterable[str] = ()) -> Any:
     """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message."""
     base = connection.url
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"extensions": {"trace": tuned(client.timeout)}}
     if request.json is not None:
         options["json"] = request.json
     if request.body is not None:
@@ -60,10 +92,10 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
             "Content-Type": request.body.content_type,
         }
     if request.slow or request.body is not None:
-        options["timeout"] = _patient(client.timeout)
+        options["timeout"] = patient(client.timeout, request.body.length if request.body else SLOW_BYTES)
     try:
         async with client.stream(request.method, request.url(base), **options) as response:
-            content = await _read(response, base)
+            content = await read_answer(response, base, MAX_ANSWER)
     except FAILURES as error:
         certified = connection.client_cert is not None
         raise from_transport(error, base, connection.proxy_to(base), certified) from None
@@ -72,18 +104,34 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
     return _understand(response, content, _Place(base, request, tuple(secrets)))
 
 
-def _patient(usual: httpx.Timeout) -> httpx.Timeout:
-    read = None if usual.read is None else usual.read * UPLOAD_PATIENCE
+def patient(usual: httpx.Timeout, length: int) -> httpx.Timeout:
+    """Time for a server to store away `length` bytes before it answers; silence before that counts as usual."""
+    read = None if usual.read is None else usual.read + length / SLOWEST_STORAGE
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=None)
 
 
-async def _read(response: httpx.Response, base: str) -> bytes:
+async def read_answer(response: httpx.Response, who: str, limit: int) -> bytes:
+    """An answer of `limit` bytes at most. Raises ProtocolError, and what httpx raises."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        # We ask for none, and some kilobytes of gzip unpack to gigabytes.
+        raise ProtocolError(f"{who} gave a packed answer although none was asked for")
     content = bytearray()
     async for chunk in response.aiter_bytes():
         content += chunk
-        if len(content) > MAX_ANSWER:
-            raise ProtocolError(f"{base} gave an endless answer")
+        if len(content) > limit:
+            raise ProtocolError(f"{who} gave an endless answer")
     return bytes(content)
+
+
+def refused(
+    response: httpx.Response, content: bytes, connection: Connection, request: Request, secrets: Iterable[str]
+) -> PmaCoreError:
+    """Our error for an answer that is no success; `content` is what has been read of it."""
+    try:
+        _understand(response, content, _Place(connection.url, request, tuple(secrets)))
+    except PmaCoreError as error:
+        return error
+    return ProtocolError(f"{connection.url} answers {request.path} with HTTP status {response.status_code}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +163,20 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         answer = answer["d"]
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
-        title = _titled(content, place) if refusal is None else ""
-        raise _error(status, refusal, title, place)
-    if isinstance(answer, bytes) and not place.request.any_answer:
-        raise ProtocolError(
-            f"{place.base} answers {place.method} with something that is no JSON{_titled(answer, place)}",
-            "is this the address of a PMA.core? It may need a path such as /core/",
-        )
+        if says_full(status, content.decode("utf-8", "replace")[:20_000]):
+            raise StorageFull(
+                f"{place.base} has no room left: {place.says(refusal or f'HTTP status {status}')}",
+                "free some, or ask its administrator for a larger quota; the next run sends the rest",
+            )
+        raise _error(response, refusal, content, place)
+    if isinstance(answer, bytes):
+        page = _titled(answer, place)
+        # Where any answer will do, a web page will not: a sign-in page says 200 to what the server has never seen.
+        if page or not place.request.any_answer:
+            raise (Intercepted if page else ProtocolError)(
+                f"{place.base} answers {place.method} with something that is no JSON{page}",
+                "is this the address of a PMA.core? It may need a path such as /core/",
+            )
     return answer
 
 
@@ -149,14 +204,36 @@ def _retry_is_useful(status: int) -> bool:
     return status in (408, 429) or (status >= 500 and status not in (501, 505, 507))
 
 
-def _error(status: int, refusal: str | None, title: str, place: _Place) -> PmaCoreError:
-    words = place.says(refusal) if refusal else f"HTTP status {status}{title}"
+def says_full(status: int, answer: str) -> bool:
+    """Whether a refusal is about room: HTTP's 507, quotas, Windows' and .NET's texts (0x80070070: ERROR_DISK_FULL)."""
+    return status == 507 or (status not in (401, 404) and _FULL.search(answer) is not None)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that `Retry-After` asks for: RFC 9110 has a number or a date."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return min(float(text), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if until.tzinfo is None:
+        return None
+    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:
+    status = response.status_code
+    words = place.says(refusal) if refusal else f"HTTP status {status}{_titled(content, place)}"
     if status in (401, 403):
         return PermissionDenied(f"{place.method} is not permitted: {words}", "check the rights of this user")
-    if status == 413:
-        return Refused(
+    # IIS's own answer to what is over its maxAllowedContentLength; the sub-status stands in detailed pages only.
+    if status == 413 or (status == 404 and b"404.13" in content[:20_000]):
+        return TooLarge(
             f"the server takes no file of this size: {words}",
-            "its administrator can raise IIS's maxAllowedContentLength (at most 4 GiB)",
+            "its administrator can raise IIS's maxAllowedContentLength (at most 4 GiB); larger slides need a "
+            "root-directory on S3 or Azure",
         )
     if status == 404:
         if refusal is None:
@@ -166,5 +243,9 @@ def _error(status: int, refusal: str | None, title: str, place: _Place) -> PmaCo
             )
         return NotFound(f"{place.method}: {words}")
     if _retry_is_useful(status) and not (refusal and status == 500 and place.request.path.startswith("api/json/")):
-        return ServerError(f"the server failed at {place.method}: {words}")
+        return ServerError(
+            f"the server failed at {place.method}: {words}",
+            retry_after=retry_after(response),
+            may_be_refusal=status == 500,
+        )
     return Refused(f"{place.method} was refused: {words}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import ProtocolError
 
@@ -61,6 +62,13 @@ def _none_is_empty(value: object) -> object:
     return () if value is None else value
 
 
+def _goes_into_a_url(value: int | str) -> int | str:
+    """An upload's id becomes a part of URLs: one that leads elsewhere (`../`, `?`, `#`) is none."""
+    if not re.fullmatch(r"[\w{}~-][\w.{}~-]{0,199}", str(value), re.ASCII):
+        raise ValueError
+    return value
+
+
 class Login(_Answer):
     """Answer of `authenticate`."""
 
@@ -94,7 +102,7 @@ class MultipartFile(_Answer):
 class Announcement(_Answer):
     """Answer of `POST transfer/Upload`. `urls` are in the order of the announced files; empty for FileSystem."""
 
-    id: int | str
+    id: Annotated[int | str, AfterValidator(_goes_into_a_url)]
     kind: Annotated[StorageKind, BeforeValidator(StorageKind.read)] = Field(StorageKind.FILESYSTEM, alias="uploadtype")
     urls: Annotated[tuple[str | None, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
     multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(_none_is_empty)] = Field((), alias="multipartfiles")

@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from pmarep.pmacore import PmaCore, PmaCoreError, Refused, RemoteFile
-from pmarep.pmacore.http import Request
-from pmarep.pmacore.transport import from_transport
 from pmarep.slides import Slide
 
 IDENTICAL = "identical"
@@ -28,27 +24,13 @@ class Arrival:
     finding: str
 
 
-class FarEnd(PmaCore):
-    """A PMA.core's client that downloads as well."""
-
-    async def sha256(self, slide: str, file: str) -> str:
-        """Of a file as the server gives it back; `file` is relative to the folder of the slide. Raises PmaCoreError.
-
-        Cloud storage answers with a redirect to a presigned URL (protocol.md, "Download"). Following it tells nobody
-        the session: that stands in the query of the first URL only.
-        """
-        query = {"sessionId": await self._current_session(), "image": slide, "path": file}
-        url = Request("GET", "transfer/Download", query).url(self.url)
-        digest = hashlib.sha256()
-        try:
-            async with self._http.stream("GET", url, follow_redirects=True) as response:
-                if not response.is_success:
-                    raise Refused(f"cannot be downloaded: HTTP status {response.status_code}")
-                async for chunk in response.aiter_raw():
-                    digest.update(chunk)
-        except httpx.HTTPError as error:
-            raise from_transport(error, self.url) from None
-        return digest.hexdigest()
+async def sha256(core: PmaCore, slide: str, file: str) -> str:
+    """Of a file as the server gives it back; `file` is relative to the folder of the slide. Raises PmaCoreError."""
+    digest = hashlib.sha256()
+    async with core.download(slide, file) as chunks:
+        async for chunk in chunks:
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def digests(slides: Sequence[Slide]) -> dict[Path, str]:
@@ -60,7 +42,7 @@ def digests(slides: Sequence[Slide]) -> dict[Path, str]:
     return found
 
 
-async def look(core: FarEnd, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[Arrival]:
+async def look(core: PmaCore, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[Arrival]:
     """Every slide that should be below `target`, and every one that is there besides. Raises PmaCoreError.
 
     `known`: the digests of the source.
@@ -74,7 +56,7 @@ async def look(core: FarEnd, target: str, slides: Sequence[Slide], known: Mappin
     return found + [Arrival(path, 0, 0, "", "not ours") for path in sorted(there - expected.keys())]
 
 
-async def _listing(core: FarEnd, folder: str) -> list[str]:
+async def _listing(core: PmaCore, folder: str) -> list[str]:
     """The virtual paths of all slides below a folder."""
     found, folders = [], [folder]
     for one in folders:
@@ -88,7 +70,7 @@ async def _listing(core: FarEnd, folder: str) -> list[str]:
     return found
 
 
-async def _arrival(core: FarEnd, path: str, slide: Slide, known: Mapping[Path, str]) -> Arrival:
+async def _arrival(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, str]) -> Arrival:
     files: list[RemoteFile] = []
     fingerprint = ""
     try:
@@ -101,7 +83,7 @@ async def _arrival(core: FarEnd, path: str, slide: Slide, known: Mapping[Path, s
 
 
 async def _finding(
-    core: FarEnd, path: str, slide: Slide, files: Sequence[RemoteFile], known: Mapping[Path, str]
+    core: PmaCore, path: str, slide: Slide, files: Sequence[RemoteFile], known: Mapping[Path, str]
 ) -> str:
     folder = path.rpartition("/")[0] + "/"
     names = {file.path.strip("/").removeprefix(folder) for file in files}
@@ -109,6 +91,6 @@ async def _finding(
     if odd := sorted(names ^ expected.keys()):
         return f"other files than sent: {odd[0]}"
     for name, digest in expected.items():
-        if await core.sha256(path, name) != digest:
+        if await sha256(core, path, name) != digest:
             return f"{name} DIFFERS"
     return IDENTICAL

@@ -1,7 +1,7 @@
 """The site manager: where slides go (the book), and the passwords that never are in it."""
 
-from .book import SiteBook, default_config_path
+from .book import SiteBook, default_config_path, slides_settings
 from .credentials import Account, Credentials
 from .models import Site
 
-__all__ = ["Account", "Credentials", "Site", "SiteBook", "default_config_path"]
+__all__ = ["Account", "Credentials", "Site", "SiteBook", "default_config_path", "slides_settings"]

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, UsageError
-from .models import Site, SiteTable, Table
+from .models import Site, SiteTable, SlidesTable, Table
 from .names import did_you_mean, is_pattern, quoted
 from .shelf import Shelf
 from .source import BookText, KeyPath, described
@@ -25,6 +25,23 @@ def default_config_path(environ: Mapping[str, str] = os.environ) -> Path:
     return platformdirs.user_config_path("pmarep", appauthor=False) / "sites.toml"
 
 
+def slides_settings(path: Path, *, needed: bool) -> SlidesTable:
+    """What a book says of finding slides; where there is no such file and it is not `needed`, the defaults.
+
+    For those who use no site: whether the rest of the book is right does not matter. Raises ConfigError.
+    """
+    from .reader import read_slides
+
+    if not needed:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return SlidesTable()
+        except OSError:
+            pass  # it may be there: reading it says what is wrong
+    return read_slides(Shelf.collect(BookText.read(path)))
+
+
 @dataclass(frozen=True)
 class SiteBook:
     """All sites, servers and groups of a book and those it includes, checked and resolved.
@@ -37,6 +54,7 @@ class SiteBook:
     servers: Mapping[str, Table]
     sites: Mapping[str, Site]
     groups: Mapping[str, tuple[str, ...]]
+    slides: SlidesTable
 
     @classmethod
     def load(cls, path: Path) -> SiteBook:

@@ -162,6 +162,13 @@ def password_command(value: object) -> tuple[str, ...] | str:
     raise ValueError('password_command has to be text, or a list of texts such as ["pass", "show", "tokyo"]')
 
 
+def enumerate_slides(value: object) -> str:
+    """Whether PMA.start on this machine is asked what files make a slide of an unknown format."""
+    if value in ("auto", "never"):
+        return str(value)
+    raise ValueError('enumerate has to be "auto" (ask PMA.start if it runs on this machine) or "never"')
+
+
 def allow_http_uploads(value: object) -> bool:
     return _truth("allow_http_uploads", value)
 

@@ -41,6 +41,7 @@ VerifyTls = Annotated[bool, BeforeValidator(fields.verify_tls)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
+Enumerate = Annotated[Literal["auto", "never"], BeforeValidator(fields.enumerate_slides)]
 ServerName = Annotated[str, BeforeValidator(fields.server)]
 
 
@@ -79,6 +80,14 @@ class SiteTable(Table):
         if self.server is not None and self.url is not None:
             raise ValueError("server and url exclude each other; the server has the url")
         return self
+
+
+class SlidesTable(BaseModel):
+    """`[slides]`: how slides are found on this machine, whatever the site."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    enumerate: Enumerate = "auto"
 
 
 class Site(Table):

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
 from .fields import looks_secret
-from .models import Site, SiteTable, Table
+from .models import Site, SiteTable, SlidesTable, Table
 from .names import check_name, did_you_mean, password_variable, quoted
 from .shelf import Shelf
 from .source import BookText, KeyPath, described, readable_by_others
 
-_TABLES = ("include", "defaults", "servers", "sites", "groups")
+_TABLES = ("include", "defaults", "servers", "sites", "groups", "slides")
 _NEEDED = ("url", "username", "target")
-T = TypeVar("T", bound=Table)
+T = TypeVar("T", bound=BaseModel)
 Groups = dict[str, tuple[str, ...]]
 
-Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups]
+Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Said:
 
 
 def read_tables(shelf: Shelf) -> Tables:
-    """Defaults; servers, sites and groups by name: of all books together. Raises ConfigError."""
+    """Defaults; servers, sites and groups by name; `[slides]`: of all books together. Raises ConfigError."""
     books = [_read(text) for text in shelf.texts]
     defaults = _merged_defaults([book.defaults for book in books])
     servers: dict[str, Table] = {}
@@ -50,7 +50,16 @@ def read_tables(shelf: Shelf) -> Tables:
     sites = {name: _site(shelf, name, table, servers, defaults) for name, table in said.items()}
     _check_servers(shelf, servers, defaults)
     _check_variables(shelf, {name: server.url or defaults.url for name, server in servers.items()}, sites)
-    return defaults, servers, sites, groups
+    return defaults, servers, sites, groups, read_slides(shelf)
+
+
+def read_slides(shelf: Shelf) -> SlidesTable:
+    """`[slides]` of all books together, key by key, whatever else is in them. Raises ConfigError."""
+    merged: dict[str, Any] = {}
+    for text in reversed(shelf.texts):
+        said = _table(text, ("slides",), text.data.get("slides", {}), SlidesTable)
+        merged |= said.model_dump(exclude_unset=True)
+    return SlidesTable.model_validate(merged)
 
 
 def _read(source: BookText) -> _Said:

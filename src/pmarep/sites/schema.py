@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from .fields import MAX_CONNECTIONS
-from .models import SiteTable, Table
+from .models import SiteTable, SlidesTable, Table
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 DESCRIPTIONS = {
@@ -23,6 +25,9 @@ DESCRIPTIONS = {
     "timeout": "Seconds of silence within a request.",
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
+}
+SLIDES_DESCRIPTIONS = {
+    "enumerate": '"auto": PMA.start, if it runs on this machine, is asked about files of unknown formats; or "never".',
 }
 
 
@@ -46,15 +51,16 @@ def book_schema() -> dict[str, Any]:
             "servers": named({"$ref": "#/definitions/server"}, "PMA.cores that several sites share."),
             "sites": named({"$ref": "#/definitions/site"}, "Places where slides go."),
             "groups": named(names, "Names for several sites or groups."),
+            "slides": {"$ref": "#/definitions/slides", "description": "How slides are found on this machine."},
         },
-        "definitions": {"site": _table(SiteTable), "server": _table(Table)},
+        "definitions": {"site": _table(SiteTable), "server": _table(Table), "slides": _table(SlidesTable)},
     }
 
 
-def _table(model: type[Table]) -> dict[str, Any]:
-    properties = {}
+def _table(model: type[BaseModel]) -> dict[str, Any]:
+    properties, words = {}, DESCRIPTIONS | SLIDES_DESCRIPTIONS
     for key, said in model.model_json_schema()["properties"].items():
-        properties[key] = {"description": DESCRIPTIONS.get(key, ""), **_type(key, said)}
+        properties[key] = {"description": words.get(key, ""), **_type(key, said)}
     table: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}
     if "server" in properties:
         table["not"] = {"required": ["server", "url"]}

@@ -50,6 +50,8 @@ class BookText:
         """The text as TOML. Raises ConfigError with line and column."""
         try:
             return tomllib.loads(self.text)
+        except RecursionError:
+            raise ConfigError(f"{self.path}: too many tables or lists within one another") from None
         except tomllib.TOMLDecodeError as error:
             match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
             words, line, column = match.groups() if match else (str(error), None, None)

@@ -11,7 +11,7 @@ from .digests import Digests
 from .filesystem import FileSystemUploader
 from .link import Clock, Delivery, Link, Pacer
 from .s3 import S3Uploader
-from .storage import AnnounceAgain, Storage, still_live
+from .storage import Storage, still_live
 
 _UPLOADERS: dict[StorageKind, Callable[[Shipment], Uploader]] = {
     StorageKind.FILESYSTEM: FileSystemUploader,
@@ -28,7 +28,6 @@ def uploader_for(shipment: Shipment) -> Uploader:
 
 
 __all__ = [
-    "AnnounceAgain",
     "Clock",
     "Delivery",
     "Digests",

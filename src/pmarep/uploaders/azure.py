@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import quote
 
+from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
 from .base import Shipment, together
 from .link import Delivery
-from .storage import BlocksLost
 
 MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB

@@ -7,24 +7,34 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from ..errors import PmarepError
+from ..errors import PmarepError, Remedy
 from ..journal import Journal, Place
-from ..pmacore import Announcement, PmaCore, PmaCoreError, ProtocolError
+from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
 from .digests import Digests
 from .link import Delivery, Link
-from .storage import Damaged, Storage
+from .storage import Storage
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Sent:
-    """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one."""
+    """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
+
+    `leaves`: where another slide is being replaced, what the site has of it if nothing more arrives.
+    """
 
     bytes: int = 0
     resumed: int = 0
+    leaves: str = ""
+
+    def add(self, again: Sent) -> None:
+        """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
+        self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
+        self.bytes += again.bytes
+        self.leaves = again.leaves or self.leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,7 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def _weight(error: BaseException) -> int:
-    """A bug before all, then what concerns the whole site, then the first."""
+    """A bug before all, then what concerns the most, then the first."""
     if not isinstance(error, PmarepError):
         return 0
-    return 1 if isinstance(error, PmaCoreError) and error.site_wide else 2
+    return {Remedy.STOP_RUN: 1, Remedy.STOP_SITE: 2}.get(error.remedy, 3)

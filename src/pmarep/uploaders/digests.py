@@ -1,4 +1,7 @@
-"""MD5 of parts, computed once whatever the number of sites: the storages check them, so all get the same bytes."""
+"""MD5 of parts and SHA-256 of files, computed once whatever the number of sites.
+
+The storages check the MD5, so all sites get the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from ..source import read_range
 KEEP = 65_536
 """How many digests are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
 
-_Key = tuple[Path, int, int, int, int]
+_Key = tuple[str, Path, int, int, int, int]
 
 
 class Digests:
@@ -30,11 +33,18 @@ class Digests:
 
     async def md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
         """16 bytes. Raises SourceError if the file is not what it was when the slide was found."""
-        key = (slide.local(file), file.size, file.mtime_ns, start, length)
+        return await self._once("md5", slide, file, start, length)
+
+    async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
+        """32 bytes, of the whole file. Raises SourceError likewise."""
+        return await self._once("sha256", slide, file, 0, file.size)
+
+    async def _once(self, kind: str, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
+        key = (kind, slide.local(file), file.size, file.mtime_ns, start, length)
         future = self._known.get(key)
         if future is None or (future.done() and (future.cancelled() or future.exception())):
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, _md5, key[0], file, start, length)
+            future = loop.run_in_executor(self._threads, _digest, kind, key[1], file, start, length)
             self._known[key] = future
             while len(self._known) > KEEP:
                 self._known.popitem(last=False)
@@ -49,14 +59,14 @@ class Digests:
         """
         before = await self.md5(slide, file, start, length)
         now = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _md5, slide.local(file), file, start, length
+            self._threads, _digest, "md5", slide.local(file), file, start, length
         )
         if now != before:
             raise SourceError(f"{slide.local(file)} changed while being sent; it is left for the next run")
 
 
-def _md5(path: Path, file: SlideFile, start: int, length: int) -> bytes:
-    digest = hashlib.md5(usedforsecurity=False)
+def _digest(kind: str, path: Path, file: SlideFile, start: int, length: int) -> bytes:
+    digest = hashlib.new(kind, usedforsecurity=False)
     for chunk in read_range(path, file, start, length):
         digest.update(chunk)
     return digest.digest()

@@ -16,6 +16,9 @@ from ..timetable import Timetable
 T = TypeVar("T")
 RATE_SECONDS = 5.0
 
+SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 1024 * 1024  # bytes given to a socket at once
+SLOW_PIECE = 1.0  # seconds that one takes, after which the next are smaller
+
 
 class Clock:
     """Time as an argument, so that tests need not wait."""
@@ -72,12 +75,26 @@ class Delivery:
         self._bytes = 0
 
     async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass source bytes on at the pace of the link, and count them."""
+        """Pass source bytes on at the pace of the link, and count them.
+
+        The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
+        moves, and never where it only takes long.
+        """
+        clock, size = self._link.clock, LARGEST_PIECE
         async for chunk in chunks:
-            async for piece in self._link.paced(chunk):
-                yield piece
-                self._bytes += len(piece)
-                self._link.note_moved(len(piece))
+            start = 0
+            while start < len(chunk):
+                async for piece in self._link.paced(chunk[start : start + size]):
+                    began = clock.monotonic()
+                    yield piece
+                    took = clock.monotonic() - began
+                    self._bytes += len(piece)
+                    self._link.note_moved(len(piece))
+                start += size
+                if took > SLOW_PIECE:
+                    size = max(size // 4, SMALLEST_PIECE)
+                elif took < SLOW_PIECE / 20:
+                    size = min(size * 2, LARGEST_PIECE)
 
     def settle(self, arrived: bool) -> None:
         self._link.settle(self._bytes, arrived)
@@ -91,11 +108,12 @@ class Link:
         self._slots = asyncio.Semaphore(connections)
         self._pacers = pacers
         self._retry = retry
-        self._clock = clock
+        self.clock = clock
         self._moved: deque[tuple[float, int]] = deque()
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
+        self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
 
     async def deliver(self, send: Callable[[Delivery], Awaitable[T]]) -> T:
         """Run one request in a slot of its own; transient failures are tried again. Raises PmaCoreError."""
@@ -133,12 +151,13 @@ class Link:
 
     def note_moved(self, count: int) -> None:
         self.under_way += count
-        self._moved.append((self._clock.monotonic(), count))
+        self._moved.append((self.clock.monotonic(), count))
 
     def settle(self, count: int, arrived: bool) -> None:
         self.under_way -= count
         if arrived:
             self.acknowledged += count
+            self.heard()
 
     def forget(self, count: int) -> None:
         """Bytes that were acknowledged and are of no use any more."""
@@ -146,7 +165,7 @@ class Link:
 
     def rate(self) -> float:
         """Bytes per second over the last seconds."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         while self._moved and self._moved[0][0] < now - RATE_SECONDS:
             self._moved.popleft()
         if not self._moved:

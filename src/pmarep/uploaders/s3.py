@@ -10,11 +10,19 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 
-from ..pmacore import MultipartFile, Part, ProtocolError, Refused, ServerError, TransferBroken
+from ..pmacore import (
+    AnnounceAgain,
+    Damaged,
+    MultipartFile,
+    Part,
+    ProtocolError,
+    Refused,
+    ServerError,
+    TransferBroken,
+)
 from ..slides.model import SlideFile
 from .base import Shipment, together
 from .link import Delivery
-from .storage import AnnounceAgain, Damaged
 
 MAX_SINGLE_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PUT."""

@@ -15,32 +15,34 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from ..pmacore import Connection, PermissionDenied, PmaCoreError, ProtocolError, Refused, ServerError
+from ..pmacore import (
+    AnnounceAgain,
+    BlocksLost,
+    Connection,
+    Damaged,
+    Intercepted,
+    PermissionDenied,
+    PmaCoreError,
+    ProtocolError,
+    Refused,
+    ServerError,
+    StorageFull,
+)
+from ..pmacore.http import patient, read_answer, retry_after, says_full
+from ..pmacore.places import leads_home
 from ..pmacore.redact import one_line
+from ..pmacore.sockets import tuned
 from ..pmacore.transport import FAILURES, from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024
 _EXPIRY_MARGIN = timedelta(seconds=60)
 
 
-class AnnounceAgain(PmaCoreError):
-    """The URLs of this announcement are of no more use; a new announcement brings new ones."""
-
-
-class Damaged(PmaCoreError):
-    """What arrived is not what was sent: the storage compared the MD5."""
-
-    transient = True
-
-
-class BlocksLost(PmaCoreError):
-    """Azure no longer has blocks that it had acknowledged: another commit discards them, and so do 7 days."""
-
-
 class Storage:
     """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError."""
 
     def __init__(self, connection: Connection, *, allow_http: bool, http: httpx.AsyncClient | None = None) -> None:
+        self._at_home = leads_home(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._http = http or connection.storage_http()
@@ -59,12 +61,14 @@ class Storage:
             target.origin,
             content=content,
             headers={**headers, "Content-Length": str(length)},
+            timeout=patient(self._http.timeout, length),
+            extensions={"trace": tuned(self._http.timeout)},
         )
         request.url = _AsGiven(target.origin, target.path)
         try:
             response = await self._http.send(request, stream=True)
             try:
-                answer = await _read(response)
+                answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
             finally:
                 await response.aclose()
         except FAILURES as error:
@@ -75,7 +79,7 @@ class Storage:
             raise _error(response, answer, url)
         if answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
             # A hotel's or a hospital's sign-in page answers everything with 200.
-            raise ProtocolError(f"something between here and {target.origin} answers with a web page")
+            raise Intercepted(f"something between here and {target.origin} answers with a web page")
         return response.headers
 
     def _check(self, url: str) -> _Target:
@@ -85,6 +89,8 @@ class Storage:
                 f"the server wants the slide sent over plain http to {target.origin}",
                 "if that is right, say allow_http_uploads = true at this site",
             )
+        if leads_home(target.origin) and not self._at_home:
+            raise ProtocolError(f"the server wants the slide sent to {target.origin}, which is this machine itself")
         return target
 
 
@@ -118,17 +124,13 @@ class _Target:
         if match is None:
             raise ProtocolError("the server gave an upload URL that is none", "only http and https can be used")
         scheme, host, path = match[1].lower(), match[2], match[3]
-        raw = re.sub(rb"[\x80-\xff ]", lambda m: b"%%%02X" % m[0][0], path.encode())
-        return cls(scheme, f"{scheme}://{host}/", raw)
-
-
-async def _read(response: httpx.Response) -> str:
-    content = b""
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_ANSWER:
-            raise ProtocolError("the storage gave an endless answer")
-    return content.decode("utf-8", "replace")
+        origin = f"{scheme}://{host}/"
+        try:
+            raw = re.sub(rb"[\x80-\xff ]", lambda m: b"%%%02X" % m[0][0], path.encode())
+            httpx.URL(origin)
+        except (UnicodeEncodeError, httpx.InvalidURL):
+            raise ProtocolError("the server gave an upload URL that is none") from None
+        return cls(scheme, origin, raw)
 
 
 def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
@@ -136,6 +138,11 @@ def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
     status, code = response.status_code, _tag(answer, "Code") or response.headers.get("x-ms-error-code", "")
     words = one_line(f"{code or f'HTTP status {status}'}: {_tag(answer, 'Message')}").rstrip(": ")
     # Azurite says InvalidOperation where Azure says Md5Mismatch.
+    if says_full(status, f"{code} {words}"):
+        return StorageFull(
+            f"the storage has no room left ({words})",
+            "free some, or ask its administrator for a larger quota; the next run sends the rest",
+        )
     if code in ("BadDigest", "Md5Mismatch") or (status == 400 and "contentMD5 doesn't match" in answer):
         return Damaged(f"a part was damaged on the way ({words})")
     if code in ("InvalidBlockList", "InvalidBlobOrBlock"):
@@ -143,7 +150,7 @@ def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
     if code in ("NoSuchUpload", "ExpiredToken") or (status == 403 and _has_expired(response, answer, url)):
         return AnnounceAgain(f"the upload URLs have expired ({words})", "the next run announces the slide again")
     if status in (408, 429) or status >= 500 or code in ("RequestTimeout", "SlowDown", "ServerBusy"):
-        return ServerError(f"the storage failed ({words})")
+        return ServerError(f"the storage failed ({words})", retry_after=retry_after(response))
     if status == 403:
         return PermissionDenied(f"the storage does not take the upload ({words})", "ask the server's administrator")
     if 300 <= status < 400:
@@ -170,8 +177,8 @@ def _has_expired(response: httpx.Response, answer: str, url: str) -> bool:
 
 def expiry(url: str) -> datetime | None:
     """When a presigned (S3 Signature 4 or 2) or SAS URL ends, as far as it says so."""
-    query = {key.lower(): values[0] for key, values in parse_qs(urlsplit(url).query).items()}
     try:
+        query = {key.lower(): values[0] for key, values in parse_qs(urlsplit(url).query).items()}
         if "x-amz-expires" in query:
             start = datetime.strptime(query["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
             return start + timedelta(seconds=int(query["x-amz-expires"]))
@@ -180,7 +187,7 @@ def expiry(url: str) -> datetime | None:
         if "se" in query:
             end = datetime.fromisoformat(query["se"])
             return end if end.tzinfo else end.replace(tzinfo=UTC)
-    except (KeyError, ValueError, OverflowError):
+    except (KeyError, ValueError, OverflowError, OSError):
         pass
     return None
 

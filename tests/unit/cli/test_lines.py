@@ -15,6 +15,7 @@ from pmarep.events import (
     SlideStarted,
     SlideStatus,
     SourceProblem,
+    SourceWaiting,
     State,
     Summary,
 )
@@ -32,6 +33,8 @@ EVENTS: list[tuple[Event, str]] = [
     (RunStarted(sites=["tokyo", "b"], slides=2, bytes=MIB), "2 slides, 1.0 MiB, to tokyo, b"),
     (RunStarted(sites=["b"], slides=1, bytes=0, scanning=True), "1 slide, 0 B so far, still looking, to b"),
     (SourceProblem(path=NASTY, why="incomplete", detail="no x"), f"not sent: {SHOWN}: no x (incomplete)"),
+    (SourceWaiting(slides=3, seconds=9.8), "3 slides are still being written or just copied; looking again in 10s"),
+    (SourceWaiting(slides=1, seconds=90), "1 slide is still being written or just copied; looking again in 1m30s"),
     (
         SlidePlanned(site="b", slide="a", action="send", reason="not there", to="S/a", bytes=1),
         "b: would send a to S/a (not there)",

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from pmarep.engine.verify import PATIENCE, NotArrived, check_arrived, check_status
-from pmarep.pmacore import PmaCore, Refused, RemoteFile, ServerError, UploadStatus
+from pmarep.engine.verify import PATIENCE, check_arrived, check_status
+from pmarep.pmacore import NotArrived, PmaCore, Refused, RemoteFile, ServerError, UploadStatus
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Clock
 

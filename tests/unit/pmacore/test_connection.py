@@ -41,7 +41,7 @@ def test_timeouts_reach_both_clients() -> None:
     connection = Connection("https://pma.example/", "u", connect_timeout=3, timeout=7)
     usual, storage = connection.http().timeout, connection.storage_http().timeout
     assert (usual.connect, usual.read, usual.write) == (3, 7, 7)
-    assert (storage.connect, storage.read, storage.write) == (3, 70, 7)
+    assert (storage.connect, storage.read, storage.write) == (3, 7, 7)
 
 
 def test_files_that_are_no_pem(tmp_path: Path) -> None:

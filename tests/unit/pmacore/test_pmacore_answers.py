@@ -10,9 +10,11 @@ import httpx
 import pytest
 from fake_server import PASSWORD, SESSION, URL, Script, aspnet, html, refusal
 
+from pmarep.errors import Remedy
 from pmarep.pmacore import (
     CredentialsRefused,
     FileToSend,
+    Intercepted,
     NotFound,
     PermissionDenied,
     PmaCoreError,
@@ -21,7 +23,9 @@ from pmarep.pmacore import (
     Redirected,
     Refused,
     ServerError,
+    StorageFull,
     StorageKind,
+    TooLarge,
 )
 from pmarep.pmacore import http as pmacore_http
 
@@ -117,7 +121,12 @@ async def test_an_unknown_upload_type(value: object) -> None:
         (refusal("", 400), Refused, "no reason given"),
         (httpx.Response(200, json={"code": 3, "message": "lower case"}), Refused, "lower case"),
         (httpx.Response(200, json={"d": {"Code": 3, "Message": "wrapped"}}), Refused, "wrapped"),
-        (httpx.Response(400, json={"Message": "An error.", "ExceptionMessage": "Quota"}), Refused, "Quota"),
+        (httpx.Response(400, json={"Message": "An error.", "ExceptionMessage": "Wrong"}), Refused, "Wrong"),
+        (refusal("The quota of Slides has been exceeded"), StorageFull, "no room left.*quota of Slides.*larger quota"),
+        (aspnet("There is not enough space on the disk."), StorageFull, "not enough space"),
+        (aspnet("IOException: HRESULT 0x80070070"), StorageFull, "no room"),
+        (refusal("The folder Quota was not found", 404), NotFound, "Quota"),
+        (refusal("Insufficient permissions"), Refused, "Insufficient"),
         (html(404), NotFound, "/core/"),
         (html(403), PermissionDenied, "rights"),
         (html(401), PermissionDenied, "rights"),
@@ -126,9 +135,9 @@ async def test_an_unknown_upload_type(value: object) -> None:
         (html(503), ServerError, "503"),
         (httpx.Response(429), ServerError, "429"),
         (html(501), Refused, "501"),
-        (html(507), Refused, "507"),
-        (html(200), ProtocolError, "no JSON: a web page;"),
-        (httpx.Response(200, html="<html><title>A&amp;B\n</title>"), ProtocolError, r'no JSON: a web page \("A&B"\);'),
+        (html(507), StorageFull, "507"),
+        (html(200), Intercepted, "no JSON: a web page;"),
+        (httpx.Response(200, html="<html><title>A&amp;B\n</title>"), Intercepted, r'no JSON: a web page \("A&B"\);'),
         (httpx.Response(407), ProxyRefused, "user name and password"),
         (httpx.Response(200, content=b"\xff\xfe\x00"), ProtocolError, "no JSON"),
         (httpx.Response(200, content=b"[" * 200_000), ProtocolError, "no JSON"),
@@ -154,7 +163,9 @@ async def test_answers_to_a_listing(answer: httpx.Response, kind: type[PmaCoreEr
         (aspnet("Unable to write"), ServerError),
         (aspnet("Unknown upload", 404), NotFound),
         (aspnet("Nonsense", 400), Refused),
-        (html(413), Refused),
+        (html(413), TooLarge),
+        (httpx.Response(404, html="<title>IIS 10.0 Detailed Error - 404.13 - Not Found</title>"), TooLarge),
+        (aspnet("Disk full"), StorageFull),
         (html(404), NotFound),
     ],
 )
@@ -163,7 +174,7 @@ async def test_answers_of_the_transfer_part(answer: httpx.Response, kind: type[P
         with pytest.raises(PmaCoreError) as caught:
             await core.announce("Slides", [FileToSend("a.svs", 1, True)])
     assert type(caught.value) is kind
-    assert caught.value.transient is (kind is ServerError)
+    assert (caught.value.remedy is Remedy.RETRY) is (kind is ServerError)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +197,7 @@ async def test_announcements_that_are_none(answer: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [httpx.Response(200), html(200), httpx.Response(204), httpx.Response(200, json=True)]
+    "answer", [httpx.Response(200), httpx.Response(200, text="OK"), httpx.Response(204), httpx.Response(200, json=True)]
 )
 async def test_any_2xx_ends_an_upload(answer: httpx.Response) -> None:
     async with Script(**{"transfer/Upload/17": answer}).core() as core:

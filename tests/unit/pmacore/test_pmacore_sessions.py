@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fake_server import SESSION, Script, aspnet, html, refusal
 
+from pmarep.errors import Remedy
 from pmarep.pmacore import PmaCoreError, ProxyRefused, Refused, ServerError, TlsError, TransferBroken, Unreachable
 from pmarep.retry import Retry
 
@@ -136,8 +137,8 @@ async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError],
     assert "pma.example" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert SESSION not in str(caught.value)
-    assert caught.value.transient is (kind in (Unreachable, TransferBroken, ServerError))
-    assert caught.value.site_wide is (kind in (Unreachable, TlsError, ProxyRefused))
+    assert (caught.value.remedy is Remedy.RETRY) is (kind in (Unreachable, TransferBroken, ServerError))
+    assert (caught.value.remedy is Remedy.STOP_SITE) is (kind in (TlsError, ProxyRefused))
 
 
 async def test_retry_pauses_grow_and_end() -> None:

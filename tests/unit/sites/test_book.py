@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.errors import ConfigError, UsageError
-from pmarep.sites import SiteBook, default_config_path
+from pmarep.sites import SiteBook, default_config_path, slides_settings
 
 ROOT = Path(__file__).parents[3]
 BOOK = """\
@@ -100,14 +100,14 @@ def test_files_of_windows_editors(path: Path, newline: str, mark: str) -> None:
 
 
 def test_the_example_loads_and_has_every_key(path: Path) -> None:
-    from pmarep.sites.models import SiteTable
+    from pmarep.sites.models import SiteTable, SlidesTable
 
     example = ROOT / "sites.example.toml"
     book = SiteBook.load(example)
     assert [s.name for s in book.select(["everyone"])] == ["tokyo", "saopaulo", "box-anna", "box-ben"]
     assert book.sites["tokyo"].ca_bundle == ROOT / "hospital-ca.pem"
     said = {line.split("=")[0].strip() for line in example.read_text().splitlines() if "=" in line}
-    assert set(SiteTable.model_fields) <= said
+    assert set(SiteTable.model_fields) | set(SlidesTable.model_fields) <= said
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,10 @@ KEPT = (
         ),
         ('[groups]\na = ["b"]\nb = ["c"]\nc = ["b"]', 'line 3: [groups] "b" contains itself: b -> c -> b'),
         ('[groups]\na = ["a"]', 'line 2: [groups] "a" contains itself: a -> a'),
+        ('[slides]\nenumerate = "always"', 'line 2: [slides] enumerate has to be "auto" (ask PMA.start if it'),
+        ("[slides]\nenumerate = true", 'line 2: [slides] enumerate has to be "auto"'),
+        ("[slides]\nx = 1\n", 'line 2: [slides] unknown key "x"; allowed: enumerate'),
+        ("slides = 3", 'line 1: [slides] "slides" has to be a table'),
         ('[sites.a]\nurl = "x\n', "line 2, column 9: this is not TOML: Illegal character"),
         ("[sites.a]\nurl\n", "line 2, column 4: this is not TOML: Expected '=' after a key"),
         ('[sites.a]\nx = """', "line 2, column 8: this is not TOML: "),
@@ -471,3 +475,29 @@ def test_a_group_of_thousands_is_read_at_once(path: Path) -> None:
     many = ",\n".join('"tokyo"' for _ in range(20_000))
     text = site(f"[groups]\nall = [\n{many}\n]\nwrong = 3")
     assert complaint(path, text).startswith(f"line {8 + 20_000 + 2}:")
+
+
+# The table of slides
+
+
+def test_what_is_said_of_slides(path: Path) -> None:
+    assert load(path, "").slides.enumerate == "auto"
+    assert load(path, '[slides]\nenumerate = "never"').slides.enumerate == "never"
+
+
+def test_ones_own_book_comes_first_for_slides_too(path: Path) -> None:
+    other = path.with_name("hospital.toml")
+    other.write_text('[slides]\nenumerate = "never"')
+    assert load(path, 'include = ["hospital.toml"]').slides.enumerate == "never"
+    assert load(path, 'include = ["hospital.toml"]\n[slides]\nenumerate = "auto"').slides.enumerate == "auto"
+
+
+def test_the_settings_for_slides_need_no_site_and_no_book(path: Path) -> None:
+    assert slides_settings(path, needed=False).enumerate == "auto"
+    with pytest.raises(ConfigError, match="is not there"):
+        slides_settings(path, needed=True)
+    path.write_text('[slides]\nenumerate = "never"\n[sites.half]\n')
+    assert slides_settings(path, needed=False).enumerate == "never"
+    path.write_text("[slides]\nenumerate = 1")
+    with pytest.raises(ConfigError, match="line 2"):
+        slides_settings(path, needed=False)

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 
 import pytest
+from clock import FakeClock
 
 from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
@@ -14,39 +15,6 @@ from pmarep.timetable import Timetable
 from pmarep.uploaders import Clock, Delivery, Link, Pacer
 
 MIB = 1024 * 1024
-
-
-class FakeClock(Clock):
-    """Stands still until somebody sleeps; sleepers wake in the order of their times."""
-
-    def __init__(self, at: str = "12:00") -> None:
-        self.now = 0.0
-        self._begin = dt.datetime.combine(dt.date(2026, 3, 2), dt.time.fromisoformat(at), dt.UTC)
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def local(self) -> dt.datetime:
-        return self._begin + dt.timedelta(seconds=self.now)
-
-    async def sleep(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        self._sleepers.append((self.now + seconds, woken))
-        await woken.wait()
-
-    async def run(self, work: asyncio.Future[None]) -> float:
-        """Move time on whenever everybody sleeps; the time when the work is done."""
-        while not work.done():
-            for _ in range(20):  # let everybody run who can
-                await asyncio.sleep(0)
-            if self._sleepers and not work.done():
-                self._sleepers.sort(key=lambda sleeper: sleeper[0])
-                at, woken = self._sleepers.pop(0)
-                self.now = max(self.now, at)
-                woken.set()
-        work.result()
-        return self.now
 
 
 async def chunks(count: int, size: int = MIB) -> AsyncIterator[bytes]:

@@ -12,13 +12,22 @@ import httpx
 import pytest
 
 from pmarep.journal import Journal, Place
-from pmarep.pmacore import Announcement, Connection, ProtocolError, Refused, ServerError, TransferBroken, UploadStatus
+from pmarep.pmacore import (
+    AnnounceAgain,
+    Announcement,
+    Connection,
+    Damaged,
+    ProtocolError,
+    Refused,
+    ServerError,
+    TransferBroken,
+    UploadStatus,
+)
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Source
-from pmarep.uploaders import AnnounceAgain, Clock, Digests, Link, Means, Sent, Shipment, Storage
+from pmarep.uploaders import Clock, Digests, Link, Means, Sent, Shipment, Storage
 from pmarep.uploaders.s3 import S3Uploader
-from pmarep.uploaders.storage import Damaged
 
 CONTENT = bytes(range(256)) * 100
 HALF = len(CONTENT) // 2

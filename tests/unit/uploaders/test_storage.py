@@ -15,11 +15,22 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.pmacore import Connection, PermissionDenied, PmaCoreError, ProtocolError, Refused, ServerError
-from pmarep.uploaders.storage import AnnounceAgain, BlocksLost, Damaged, Storage, expiry, still_live
+from pmarep.pmacore import (
+    AnnounceAgain,
+    BlocksLost,
+    Connection,
+    Damaged,
+    Intercepted,
+    PermissionDenied,
+    PmaCoreError,
+    ProtocolError,
+    Refused,
+    ServerError,
+)
+from pmarep.uploaders.storage import Storage, expiry, still_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
-HTTP = Connection(url="http://pma.example/", username="u")
+HTTP = Connection(url="http://localhost/", username="u")
 S3_URL = (
     "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=x&X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=s"
 )
@@ -184,7 +195,7 @@ EARLIER = "Thu, 01 Jan 2026 00:10:00 GMT"
         (_xml(400, "EntityTooLarge", "too &#10;big"), Refused, "EntityTooLarge"),
         (httpx.Response(307, headers={"Location": S3_URL}), ProtocolError, "redirect"),
         (httpx.Response(400, content=b"x" * 100_000), ProtocolError, "endless"),
-        (httpx.Response(200, text="\n<!DOCTYPE html><html>Sign in"), ProtocolError, "web page"),
+        (httpx.Response(200, text="\n<!DOCTYPE html><html>Sign in"), Intercepted, "web page"),
     ],
 )
 async def test_answers_become_errors(response: httpx.Response, kind: type[PmaCoreError], words: str) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pmarep.errors import SourceError
-from pmarep.pmacore import Refused, Unreachable
+from pmarep.pmacore import Refused, TlsError
 from pmarep.uploaders import together
 
 
@@ -34,8 +34,8 @@ async def test_all_of_it_is_done() -> None:
     ("errors", "told"),
     [
         ([SourceError("s"), Refused("r")], SourceError),
-        ([SourceError("s"), Unreachable("u")], Unreachable),
-        ([Unreachable("u"), ValueError("bug")], ValueError),
+        ([SourceError("s"), TlsError("t")], TlsError),
+        ([TlsError("t"), ValueError("bug")], ValueError),
     ],
 )
 async def test_the_error_that_tells_most(errors: list[Exception], told: type[Exception]) -> None:

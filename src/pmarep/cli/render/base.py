@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from ...events import Event, SiteSummary, Summary
+from ...events import Event, SiteSummary, SourceWaiting, Summary
 from ...units import format_duration, format_size
 
 
@@ -42,14 +42,16 @@ class Output(ABC):
 def summary_lines(summary: Summary) -> list[str]:
     """One line per site, and one that says how it ended."""
     width = max(map(len, summary.sites), default=0)
-    lines = [f"{name:{width}}  {_site_line(site, summary.dry_run)}" for name, site in summary.sites.items()]
+    lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
     return [*lines, _verdict(summary)]
 
 
-def _site_line(site: SiteSummary, dry_run: bool) -> str:
-    counts = f"{site.sent} {'to send' if dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"
-    parts = [counts]
-    if not dry_run:
+def _site_line(site: SiteSummary, of: Summary) -> str:
+    if of.verify_only:
+        parts = [f"{site.verified} verified, {site.failed} failed", format_duration(site.seconds)]
+    else:
+        parts = [f"{site.sent} {'to send' if of.dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"]
+    if not of.dry_run and not of.verify_only:
         parts.append(f"{format_size(site.bytes_sent)} in {format_duration(site.seconds)}")
         if site.bytes_sent and site.seconds > 0:
             parts.append(f"{format_size(site.bytes_sent / site.seconds)}/s")
@@ -67,16 +69,26 @@ def _verdict(summary: Summary) -> str:
         return "dry run: nothing was sent"
     missing = sum(site.failed for site in summary.sites.values())
     problems = []
-    if missing:
+    if missing and summary.verify_only:
+        problems.append(
+            f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
+        )
+    elif missing:
         problems.append(f"{count_of(missing, 'slide')} did not arrive; run it again to send what is missing")
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:
         return "; ".join(problems)
-    total = sum(site.sent + site.skipped for site in summary.sites.values())
+    total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
         return "no slides were found, nothing was sent (pmarep slides SRC says why)"
     return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
+
+
+def waiting_line(event: SourceWaiting) -> str:
+    are = "is" if event.slides == 1 else "are"
+    slides = count_of(event.slides, "slide")
+    return f"{slides} {are} still being written or just copied; looking again in {format_duration(event.seconds)}"
 
 
 def count_of(number: int, noun: str) -> str:

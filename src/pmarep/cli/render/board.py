@@ -16,21 +16,24 @@ from rich.text import Text
 
 from ...events import (
     Event,
+    Notice,
     Progress,
     RunStarted,
     SiteState,
     SlideFinished,
     SlidePlanned,
     SlideRestarted,
+    SlideRetracted,
     SlideStarted,
     SlideStatus,
     SourceProblem,
+    SourceWaiting,
     State,
     Summary,
 )
 from ...slides.names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines
+from .base import Output, count_of, summary_lines, waiting_line
 
 _SMOOTHING = 0.2  # how much of a new rate goes into the time left, once a second
 _RATES_NEEDED = 3
@@ -43,11 +46,11 @@ class _Row:
 
     name: str
     state: State = State.CONNECTING
+    reason: str = ""  # of a pause
     done: int = 0
     total: int = 0
     rate: float = 0.0
-    sent: int = 0
-    skipped: int = 0
+    arrived: int = 0  # slides: sent, skipped or verified
     failed: int = 0
     under_way: dict[str, None] = field(default_factory=dict)  # an ordered set
     seconds_left: float | None = None  # None while it cannot be told
@@ -71,7 +74,7 @@ class _Row:
     def now(self) -> str:
         """The slide that has been under way longest; what the site does where there is none."""
         if self.state is not State.RUNNING:
-            return str(self.state)
+            return f"{self.state}: {self.reason}" if self.reason else str(self.state)
         # The board is drawn by a thread of its own: a copy is made in one step, an iteration is not.
         return next(iter(list(self.under_way)), "")
 
@@ -86,8 +89,7 @@ def _total(rows: list[_Row]) -> _Row:
         total=sum(row.total for row in rows),
         rate=sum(row.rate for row in at_work),
         seconds_left=max((row.seconds_left for row in at_work if row.seconds_left is not None), default=None),
-        sent=sum(row.sent for row in rows),
-        skipped=sum(row.skipped for row in rows),
+        arrived=sum(row.arrived for row in rows),
         failed=sum(row.failed for row in rows),
     )
 
@@ -143,13 +145,22 @@ class BoardOutput(Output):
                 self._start(event)
             case SourceProblem():
                 self._say(f"not sent: {event.path}: {event.detail} ({event.why})", "yellow")
+            case Notice():
+                self._say(f"note: {event.text}", "yellow")
+            case SourceWaiting():
+                self._say(waiting_line(event))
             case SlideRestarted():
                 size = format_size(event.bytes)
                 self._say(f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}", "yellow")
+            case SlideRetracted():
+                row = self._rows[event.site]
+                row.arrived, row.failed = row.arrived - 1, row.failed + 1
+                self._say(f"{event.site}: damaged {event.slide}: {event.error}", "red")
             case SlidePlanned():
                 self._say(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
             case SiteState():
-                self._rows[event.site].state = event.state
+                row = self._rows[event.site]
+                row.state, row.reason = event.state, (event.reason or "") if event.state is State.PAUSED else ""
                 if event.state is State.STOPPED:
                     self._say(f"{event.site}: stopped: {event.reason}", "red")
             case SlideStarted():
@@ -170,10 +181,8 @@ class BoardOutput(Output):
     def _finished(self, event: SlideFinished) -> None:
         row = self._rows[event.site]
         row.under_way.pop(event.slide, None)
-        if event.status is SlideStatus.SENT:
-            row.sent += 1
-        elif event.status is SlideStatus.SKIPPED:
-            row.skipped += 1
+        if event.status is not SlideStatus.FAILED:
+            row.arrived += 1
         else:
             row.failed += 1
             self._say(f"{event.site}: failed {event.slide}: {event.error}", "red")
@@ -235,7 +244,7 @@ class BoardOutput(Output):
             Text(f"{percent} %"),
             Text(f"{format_size(row.rate)}/s" if row.rate and running else ""),
             Text("" if left is None else f"{format_duration(max(left, 1))} left"),
-            Text(f"{row.sent + row.skipped}/{slides}"),
+            Text(f"{row.arrived}/{slides}"),
             *failures,
             _Tail(printable(row.now), more, _COLOURS.get(row.state, "dim")),
         ]

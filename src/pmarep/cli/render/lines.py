@@ -6,20 +6,23 @@ import time
 
 from ...events import (
     Event,
+    Notice,
     Progress,
     RunStarted,
     SiteState,
     SlideFinished,
     SlidePlanned,
     SlideRestarted,
+    SlideRetracted,
     SlideStatus,
     SourceProblem,
+    SourceWaiting,
     State,
     Summary,
 )
 from ...slides.names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines, write_line
+from .base import Output, count_of, summary_lines, waiting_line, write_line
 
 PROGRESS_EVERY = 60.0
 
@@ -31,6 +34,7 @@ class LinesOutput(Output):
         self._quiet = quiet
         self._verbose = verbose
         self._next_progress: dict[str, float] = {}
+        self._paused: set[str] = set()  # said once for each time away
 
     def _print(self, text: str, wrong: bool = False) -> None:
         if wrong or not self._quiet:
@@ -45,15 +49,27 @@ class LinesOutput(Output):
                 more = " so far, still looking" if event.scanning else ""
                 slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
                 self._print(f"{slides}, to {', '.join(event.sites)}")
+            case Notice():
+                self._print(f"note: {event.text}")
             case SourceProblem():
                 self._print(f"not sent: {event.path}: {event.detail} ({event.why})", wrong=True)
+            case SourceWaiting():
+                self._print(waiting_line(event))
             case SlideRestarted():
                 size = format_size(event.bytes)
                 self._print(f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}")
+            case SlideRetracted():
+                self._print(f"{event.site}: damaged {event.slide}: {event.error}", wrong=True)
             case SlidePlanned():
                 self._print(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
             case SlideFinished():
                 self._finished(event)
+            case SiteState(state=State.PAUSED) if event.site not in self._paused:
+                self._paused.add(event.site)
+                self._print(f"{event.site}: paused: {event.reason}")
+            case SiteState(state=State.RUNNING) if event.site in self._paused:
+                self._paused.discard(event.site)
+                self._print(f"{event.site}: answers again")
             case SiteState(state=State.STOPPED):
                 self._print(f"{event.site}: stopped: {event.reason}", wrong=True)
             case Progress():
@@ -74,7 +90,7 @@ class LinesOutput(Output):
             size = f"{format_size(event.bytes)} in {format_duration(event.seconds)}{resumed}"
             self._print(f"{event.site}: sent {event.slide} ({size})")
         elif self._verbose:
-            self._print(f"{event.site}: skipped {event.slide}")
+            self._print(f"{event.site}: {event.status} {event.slide}")
 
     def _progress(self, event: Progress) -> None:
         """Only now and then, so that a log of a long night stays readable."""

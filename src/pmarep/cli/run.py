@@ -1,0 +1,68 @@
+"""What the commands that start a run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..engine import Options
+    from ..events import Summary
+    from ..sites import Site
+    from .render import Output
+
+
+@contextmanager
+def summary_whatever_happens(json: bool) -> Iterator[None]:
+    """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
+    from ..errors import PmarepError
+
+    try:
+        yield
+    except PmarepError as error:
+        if json:
+            from ..events import Summary
+            from .render import JsonOutput
+
+            JsonOutput().hear(Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
+        raise
+
+
+def sub_folder(to: str) -> str:
+    from ..errors import UsageError
+    from ..sites import fields
+
+    try:
+        return fields.target(to) if to else ""
+    except ValueError as error:
+        raise UsageError(f"--to {to!r}: {error}") from None
+
+
+def connections_of(text: str) -> int | None:
+    from ..errors import UsageError
+    from ..sites import fields
+
+    try:
+        found = fields.connections(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise UsageError(f"--connections {text!r}: {error}") from None
+    return None if isinstance(found, str) else found
+
+
+def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> Summary:
+    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second."""
+    import asyncio
+
+    from ..engine import replicate
+    from .signals import stop_on_signals
+
+    async def main() -> Summary:
+        stop = asyncio.Event()
+        with stop_on_signals(stop, output.stopping):
+            return await replicate(
+                options, sites, passwords=passwords, state_dir=state_dir, listener=output.hear, stop=stop
+            )
+
+    return asyncio.run(main())

@@ -1,0 +1,129 @@
+"""The journal's file: its tables, how it is opened, and what becomes of a damaged one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .errors import UsageError
+from .private import make_private
+
+VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE slide (
+    server TEXT NOT NULL,      -- base URL
+    path TEXT NOT NULL,        -- virtual path of the main file
+    state TEXT NOT NULL,       -- sending | broken (sent, but not there as it should be) | sent
+    signature TEXT NOT NULL,   -- of the files that are (being) sent
+    upload_id TEXT,            -- the server's id of an unfinished upload
+    replaces INTEGER NOT NULL, -- 1: another slide is at the site and may be overwritten
+    upload TEXT,               -- JSON: what the server answered to the announcement
+    changed REAL NOT NULL,     -- seconds since the epoch
+    PRIMARY KEY (server, path)
+) WITHOUT ROWID;
+CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
+CREATE TABLE file (            -- files of slides that are being sent which the server has acknowledged
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    file TEXT NOT NULL,
+    PRIMARY KEY (server, path, file),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE part (            -- parts and blocks of files that are not whole yet
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    file TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    tag TEXT NOT NULL,         -- S3: the ETag
+    PRIMARY KEY (server, path, file, number),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL,
+    sources TEXT NOT NULL,     -- JSON list
+    summary TEXT               -- JSON of the summary event, NULL while running or killed
+);
+"""
+
+
+def open_database(file: Path, *, mend: bool) -> tuple[sqlite3.Connection, Path | None]:
+    """A connection, and where a damaged file was put aside. Raises UsageError.
+
+    `mend`: put it aside instead of raising. What was known is not lost for good: the sites' listings tell which slides
+    they have. Only the parts of unfinished uploads have to be sent again.
+    """
+    try:
+        make_private(file.parent)
+        aside = _put_aside(file) if mend and damage_mark(file).exists() else None
+        try:
+            return _connect(file), aside
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            if not mend:
+                raise UsageError(f"the journal {file} is damaged ({error}); the next push puts it aside") from None
+        aside = _put_aside(file)
+        return _connect(file), aside
+    except (OSError, sqlite3.Error) as error:
+        raise UsageError(f"cannot use the journal {file} ({error}); name another folder with --state-dir") from None
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is broken: SQLite's result codes "database corruption" and "not a database"."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte of extended codes
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def damage_mark(file: Path) -> Path:
+    """A file that says that a run has found damage in the middle; opening does not notice all of it."""
+    return file.with_name(file.name + ".damaged")
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    # Made by us before SQLite does, so that it is never readable by others, not even for a moment.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(file, check_same_thread=False, timeout=30, isolation_level=None)
+    try:
+        _prepare(connection, file)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # presigned URLs are secrets
+    connection.execute("BEGIN IMMEDIATE")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise UsageError(f"the journal {file} was written by a newer pmarep; update this one")
+    if version == 0:
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _put_aside(file: Path) -> Path:
+    """Rename it with its companions (-wal, -shm). Raises OSError, on Windows also where another run has it open."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside = file.with_name(f"{file.stem}-damaged-{stamp}{file.suffix}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = file.with_name(f"{file.stem}-damaged-{stamp}-{number}{file.suffix}")
+    file.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(file.name + suffix).rename(aside.with_name(aside.name + suffix))
+    with suppress(FileNotFoundError):
+        damage_mark(file).unlink()
+    return aside

@@ -1,0 +1,86 @@
+"""What a regulated laboratory keeps: one JSON line for each slide and site, with hashes, times and who did it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import getpass
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import PmarepError, Remedy, UsageError
+from ..version import __version__
+
+
+class AuditError(PmarepError):
+    """The record cannot be kept, so nothing more is sent."""
+
+    remedy = Remedy.STOP_RUN
+
+
+@dataclass(frozen=True, slots=True)
+class Auditor:
+    """Who runs pmarep, where, and since when this run goes on."""
+
+    user: str
+    machine: str
+    started: datetime
+
+    @classmethod
+    def here(cls) -> Auditor:
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError, ImportError):  # a container's user without a name
+            user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+        return cls(user, platform.node(), datetime.now(UTC))
+
+
+class Audit:
+    """Appends to a file, one line at a time.
+
+    Several runs may append to one file. Raises UsageError, when it is made, for a file that cannot be written.
+    """
+
+    def __init__(self, path: Path, auditor: Auditor) -> None:
+        self._path = path
+        self._auditor = auditor
+        try:
+            # File names may be patients' names: nobody else reads them.
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        except OSError as error:
+            raise UsageError(f"cannot write the audit file {path}: {error.strerror}") from None
+        self._file: BinaryIO = open(handle, "ab", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
+
+    def close(self) -> None:
+        self._file.close()
+
+    async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
+        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError."""
+        who = self._auditor
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "run": who.started.isoformat(timespec="milliseconds"),
+            "user": who.user,
+            "machine": who.machine,
+            "pmarep": __version__,
+            **entry,
+        }
+        # ASCII: a slide's name can hold what is no text, and a line break in one must not look like a line's end.
+        data = json.dumps(line).encode() + b"\n"
+        try:
+            await asyncio.to_thread(self._append, data, on_disk)
+        except OSError as error:
+            raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
+
+    def _append(self, data: bytes, on_disk: bool) -> None:
+        # O_APPEND and one write: lines of several runs never mix (POSIX; Windows' FILE_APPEND_DATA).
+        if self._file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if on_disk:
+            os.fsync(self._file.fileno())

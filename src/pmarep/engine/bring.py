@@ -1,0 +1,140 @@
+"""What is done about one slide at one site: decide, send or look, and try again as long as that makes sense."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+
+from ..errors import PmarepError, Remedy
+from ..events import SlidePlanned, SlideStarted, SlideStatus
+from ..journal import SENT, signature
+from ..pmacore import NotArrived, PmaCore, ServerError
+from ..sites import Site
+from ..slides import Slide
+from ..uploaders import Sent
+from .decide import Action, Decision, Destination, decide, destination
+from .health import Health, Probe
+from .inspector import Inspector
+from .options import Verify
+from .remote import Remote
+from .shared import Shared
+from .shipping import Shipper
+
+log = logging.getLogger(__name__)
+
+FRUITLESS_ATTEMPTS = 3
+"""So often a slide is tried in one run at a site that is well, each time with retries; then it waits for the next."""
+
+Outcome = tuple[SlideStatus, str | None]
+"""How a slide ended at a site, and where it failed why."""
+
+
+class Bringer:
+    """For all slides of one site."""
+
+    def __init__(
+        self, site: Site, shared: Shared, health: Health, remote: Remote, inspector: Inspector, shipper: Shipper
+    ) -> None:
+        self._site = site
+        self._shared = shared
+        self._health = health
+        self._remote = remote
+        self._inspector = inspector
+        self._shipper = shipper
+
+    @property
+    def _core(self) -> PmaCore:
+        return self._shipper.means.core
+
+    async def bring(self, slide: Slide, sent: Sent) -> Outcome:
+        """Until it is at the site, fails for good, or has failed often enough although the site is well.
+
+        Raises PmarepError.
+        """
+        fruitless, farthest, begun = 0, 0, False
+        while True:
+            attempt, began = Sent(), self._shared.clock.monotonic()
+            try:
+                return await self._try(slide, attempt, begun)
+            except PmarepError as error:
+                probe = self._probe(error, slide)
+                if probe is None:
+                    raise
+                begun = True
+                away = await self._health.overcome(error, probe, slide.path)
+                of_the_slide = not away and (isinstance(error, ServerError) or self._health.worked_at > began)
+                come = attempt.resumed + attempt.bytes
+                fruitless += of_the_slide and come <= farthest
+                farthest = max(farthest, come)
+                if fruitless >= FRUITLESS_ATTEMPTS:
+                    raise
+                log.info("%s: %s: again after: %s", self._site.name, slide.path, error)
+            finally:
+                sent.add(attempt)
+
+    def _probe(self, error: PmarepError, slide: Slide) -> Probe | None:
+        """How to find out whether another try makes sense; None if it never does."""
+        if error.remedy is Remedy.RETRY:
+            return self._core.answers
+        if error.remedy is Remedy.RETRY_SOURCE:
+            return lambda: self._shipper.means.source.check(slide)
+        return None
+
+    async def _try(self, slide: Slide, sent: Sent, begun: bool) -> Outcome:
+        shared = self._shared
+        at = destination(self._site, shared.options.to, slide)
+        if shared.options.verify_only:
+            return await self._examine(slide, at)
+        decision = await decide(slide, at, self._core, self._remote, shared.journal, shared.options)
+        log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
+        if shared.options.dry_run:
+            self._plan(slide, at, decision)
+        elif decision.sends:
+            if not begun:
+                shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
+            await self._shipper.ship(slide, at, decision, sent, again=begun)
+        if decision.sends:
+            return SlideStatus.SENT, None
+        if decision.action is not Action.SKIP:
+            return SlideStatus.FAILED, decision.reason
+        if decision.same and not shared.options.dry_run:
+            return await self._skipped(slide, at)
+        return SlideStatus.SKIPPED, None
+
+    async def _skipped(self, slide: Slide, at: Destination) -> Outcome:
+        """Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now."""
+        if self._shared.options.verify not in (Verify.FINGERPRINT, Verify.DEEP):
+            return SlideStatus.SKIPPED, None
+        error = await self._found_wrong(slide, at, self._inspector.compare(slide))
+        return (SlideStatus.SKIPPED, None) if error is None else (SlideStatus.FAILED, error)
+
+    async def _examine(self, slide: Slide, at: Destination) -> Outcome:
+        if await self._remote.slide_in(at.folder, at.path) is None:
+            return SlideStatus.FAILED, "it is not there; pmarep push sends it"
+        level = self._shared.options.verify
+        error = await self._found_wrong(slide, at, self._inspector.inspect(slide, level, just_sent=False))
+        return (SlideStatus.VERIFIED, None) if error is None else (SlideStatus.FAILED, error)
+
+    async def _found_wrong(self, slide: Slide, at: Destination, look: Awaitable[None]) -> str | None:
+        """What a look finds wrong. A slide of ours is sent again by the next push; `--existing` is for others."""
+        try:
+            await look
+        except NotArrived as error:
+            entry = await self._shared.journal.entry(at.place)
+            if entry is None or entry.state != SENT or entry.signature != signature(slide):
+                return f"{error}; pmarep push --existing overwrite replaces it"
+            await self._shared.journal.broken(at.place, signature(slide))
+            return f"{error}; the next push sends it again"
+        return None
+
+    def _plan(self, slide: Slide, at: Destination, decision: Decision) -> None:
+        self._shared.listener(
+            SlidePlanned(
+                site=self._site.name,
+                slide=slide.path,
+                action=decision.action.value,
+                reason=decision.reason,
+                to=at.path,
+                bytes=slide.size if decision.sends else 0,
+            )
+        )

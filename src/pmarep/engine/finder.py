@@ -1,0 +1,56 @@
+"""One source of a run: what is in it, and what has become of something that was found there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..slides import LeftOut, Slide, find_again, find_slides
+from ..slides.pma_start import PmaStart
+from ..slides.settle import Traces, main_of, traces
+from .options import Options
+
+
+class Finder:
+    """Raises UsageError when it is made, not only when it is read, for a source that is none."""
+
+    def __init__(self, source: Path, options: Options, pma_start: PmaStart | None) -> None:
+        self.source = source
+        self._folder = source if source.is_dir() else source.parent
+        self._pma_start = pma_start
+        self._wanted: dict[str, Any] = {
+            "include": options.include,
+            "exclude": options.exclude,
+            "newer_than": options.newer_than,
+            "min_size": options.min_size,
+            "ask": pma_start.ask if pma_start else None,
+        }
+        self._found = find_slides(source, **self._wanted)
+
+    def close(self) -> None:
+        """Does not wait for a thread that still looks."""
+        if self._pma_start is not None:
+            self._pma_start.close()
+
+    def find(self) -> Iterator[Slide | LeftOut]:
+        """Everything, once."""
+        return self._found
+
+    def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
+        """The same slide as it is now. Blocks."""
+        path = before.path if isinstance(before, Slide) else main_of(self._folder, before)
+        if isinstance(before, LeftOut) and path == before.path and (self._folder / path).is_dir():
+            return before  # a companion folder whose main file has not come
+        return find_again(self.source, path, **self._wanted)
+
+    def traces(self, found: LeftOut) -> Traces | None:
+        """What can be seen of something incomplete. Blocks."""
+        return traces(self._folder, found)
+
+
+def finders(options: Options) -> list[Finder]:
+    """Of all sources, each once. They ask one PMA.start."""
+    pma_start = PmaStart() if options.ask_pma_start else None
+    sources = {source.resolve(): source for source in options.sources}.values()
+    return [Finder(source, options, pma_start) for source in sources]

@@ -1,0 +1,243 @@
+"""Fills the catalogue: walks the sources, and looks again, last of all, at what may still be being written."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..slides import LeftOut, Slide, Why
+from ..slides.settle import Settling, newest
+from ..uploaders import Clock
+from .catalogue import Catalogue
+from .clashes import Clashes
+from .finder import finders
+from .options import Options
+from .spool import Spool, SpoolError
+from .threads import in_thread
+from .young import Young, look_at, young_spool
+
+BATCH = 200  # things that are written down and handed over at once ...
+BATCH_FILES = 2000  # ... or fewer, where they have many files
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of what is found. Called in the event loop.
+
+    `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds.
+    """
+
+    left_out: Callable[[LeftOut], None]
+    waiting: Callable[[int, float], None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a thread has found, and the counts of it, which stay when the rest is on disk.
+
+    `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again.
+    """
+
+    now: float
+    slides: list[Slide] = field(default_factory=list)
+    young: list[Young] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    things: int = 0
+    files: int = 0
+    admitted: int = 0
+    admitted_bytes: int = 0
+    waiting: int = 0
+    expected: int = 0
+    expected_bytes: int = 0
+
+    def add(self, thing: Slide | LeftOut | Young) -> None:
+        self.things += 1
+        if isinstance(thing, Slide):
+            self.files += len(thing.files)
+            self.slides.append(thing)
+            self.admitted += 1
+            self.admitted_bytes += thing.size
+        elif isinstance(thing, Young):
+            self.young.append(thing)
+            self._count(thing, 1)
+        elif thing.why.is_problem:
+            self.left_out.append(thing)
+
+    def replaces(self, young: Young) -> None:
+        """What is added next is what has become of this."""
+        self._count(young, -1)
+
+    def _count(self, young: Young, sign: int) -> None:
+        self.waiting += sign
+        if isinstance(young.found, Slide):
+            self.files += len(young.found.files)
+            self.expected += sign
+            self.expected_bytes += sign * young.found.size
+
+    @property
+    def full(self) -> bool:
+        return self.things >= BATCH or self.files >= BATCH_FILES
+
+
+class Gathering:
+    """`walk`, then `settle`; after that the catalogue is complete. `error` is why it is not all that there is.
+
+    Raises, when it is made, UsageError for a source that is none, and SpoolError.
+    """
+
+    def __init__(self, options: Options, catalogue: Catalogue, clock: Clock, ears: Ears) -> None:
+        self._finders = finders(options)
+        self._clashes = Clashes() if len(self._finders) > 1 else None
+        # Where nothing is sent, what is there now counts; nothing is waited for.
+        only_looks = options.dry_run or options.verify_only
+        self._settling = None if only_looks else Settling.of(options.settle)
+        self._catalogue = catalogue
+        self._clock = clock
+        self._ears = ears
+        self._young = young_spool()
+        self._waiting = 0
+        self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
+        self._stopping = threading.Event()
+        self.error: str | None = None
+
+    def close(self) -> None:
+        """A thread that still looks finds nothing more to write to, and ends."""
+        self._stopping.set()
+        self._young.close()
+        for finder in self._finders:
+            finder.close()
+
+    async def walk(self) -> None:
+        """All sources, in a thread. What is young is kept for `settle`."""
+
+        def everything(batch: _Batch) -> Iterator[_Batch]:
+            first = True
+            for number, finder in enumerate(self._finders):
+                for thing in finder.find():
+                    batch.add(self._sorted(number, thing, batch.now))
+                    if batch.full or (first and batch.slides):
+                        first = first and not batch.slides
+                        yield batch
+                        batch = self._new_batch()
+            yield batch
+
+        try:
+            await self._hand_over(everything, self._young)
+        except SpoolError as error:
+            self.error = str(error)  # what was found until now is sent
+        except BaseException:
+            self._catalogue.finish()
+            raise
+
+    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], young: Spool[Young]) -> None:
+        """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            for batch in find(self._new_batch()):
+                if self._stopping.is_set():
+                    return
+                self._catalogue.write(batch.slides)
+                young.extend(batch.young)
+                batch.slides.clear()
+                batch.young.clear()
+                loop.call_soon_threadsafe(self._take, batch)
+
+        await in_thread(work)
+
+    def _new_batch(self) -> _Batch:
+        return _Batch(self._clock.local().timestamp())
+
+    def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | Young:
+        found = self._without_clash(number, thing)
+        settling = self._settling
+        if settling is None:
+            return found
+        if isinstance(found, Slide):
+            return Young(number, found) if settling.is_young(newest(found), now) else found
+        # A stranger is no matter, however young.
+        around = self._finders[number].traces(found) if found.why.is_problem else None
+        if around is None or not settling.is_young(around.newest, now):
+            return found
+        return Young(number, found, around.digest)
+
+    def _without_clash(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
+        """A slide is left out if another source has a file of its name: one would overwrite the other."""
+        if self._clashes is None or not isinstance(thing, Slide):
+            return thing
+        other = self._clashes.claim(number, thing)
+        if other is None:
+            return thing
+        where = self._finders[other].source
+        return LeftOut(thing.path, Why.BAD_NAME, f"{where} has a file of this name too; push them apart")
+
+    def _take(self, batch: _Batch) -> None:
+        """In the event loop."""
+        if batch.waiting > 0:
+            self._seen = self._clock.monotonic()
+        self._waiting += batch.waiting
+        self._catalogue.expect(batch.expected, batch.expected_bytes)
+        self._catalogue.admit(batch.admitted, batch.admitted_bytes)
+        for thing in batch.left_out:
+            self._ears.left_out(thing)
+
+    async def settle(self, idle: Callable[[], bool], deadline: float | None) -> None:
+        """Bring in what was young, once it stands still.
+
+        What still changes is looked at again as long as sites have other work (`idle` says when they have none), and
+        for one period more; then it is left out. At `deadline` (of clock.monotonic()) nothing is waited for any more.
+        """
+        said: tuple[int, bool] | None = None
+        try:
+            while self._waiting and self._settling is not None and self.error is None:
+                idle_before = idle()
+                ready = self._seen + self._settling.watch
+                if said != (self._waiting, idle_before):
+                    said = self._waiting, idle_before
+                    self._ears.waiting(self._waiting, max(0.0, ready - self._clock.monotonic()))
+                if deadline is not None and deadline < ready:
+                    self._give_up("there was no time left to see whether it is finished")
+                    return
+                await self._sleep_until(ready)
+                admitted = self._catalogue.admitted
+                await self._look()
+                if self._catalogue.admitted == admitted and idle_before and idle():
+                    self._give_up()
+        except SpoolError as error:
+            self.error = str(error)
+        finally:
+            self._catalogue.finish()
+
+    async def _sleep_until(self, when: float) -> None:
+        if (seconds := when - self._clock.monotonic()) > 0:
+            await self._clock.sleep(seconds)
+
+    async def _look(self) -> None:
+        """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
+        before, after = self._young, young_spool()
+
+        def everything(batch: _Batch) -> Iterator[_Batch]:
+            for young in before:
+                batch.replaces(young)
+                thing = look_at(self._finders[young.source], young)
+                batch.add(self._without_clash(young.source, thing) if isinstance(thing, Slide) else thing)
+                if batch.full:
+                    yield batch
+                    batch = self._new_batch()
+            yield batch
+
+        try:
+            await self._hand_over(everything, after)
+        finally:
+            self._young = after
+            before.close()
+        self._seen = self._clock.monotonic()
+
+    def _give_up(self, reason: str = "") -> None:
+        """What still changes is for the next run."""
+        for young in self._young:
+            self._ears.left_out(young.unfinished(reason))
+        self._waiting = 0
+        self._catalogue.expect_no_more()

@@ -1,0 +1,168 @@
+"""Whether a site can be worked with: it is paused after failures that retries did not help, probed, and taken up again.
+
+Published examples of the same: the circuit breaker of M. Nygard's "Release It!", with one slide on trial when the site
+answers again ("half-open").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from enum import Enum, auto
+
+from ..errors import PmarepError, Remedy
+from ..events import State
+from ..retry import asked_to_wait
+from ..units import format_duration
+from ..uploaders import Clock
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between probes
+STREAK = 4
+"""So many slides fail, and nothing works in between, at a site that answers all the same: then it is not the slides."""
+UNSEEN = 10
+"""A site that has not answered once in this run gets this part of the patience: more often its url is wrong."""
+
+Probe = Callable[[], Awaitable[object]]
+
+
+class GivenUp(PmarepError):
+    """A site that stays away."""
+
+    remedy = Remedy.STOP_SITE
+
+
+class _Mood(Enum):
+    WELL = auto()
+    AWAY = auto()
+    TRIAL = auto()  # it answers again; one lane tries whether it works
+
+
+class Health:
+    """Of one site; all its lanes share it.
+
+    `patience`: seconds that a site may stay away before it is given up, counted from the first failure after something
+    worked; as long as `others_work`, it is not given up at all. 0: it is given up at once. `deadline`: the clock's time
+    after which nothing is waited for. `say` makes a state visible.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        patience: float,
+        deadline: float | None,
+        say: Callable[[State, str | None], None],
+        others_work: Callable[[], bool],
+    ) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._deadline = deadline
+        self._say = say
+        self._others_work = others_work
+        self._mood = _Mood.WELL
+        self._changed = asyncio.Event()
+        self._seen = False
+        self._away_since: float | None = None
+        self._failing: set[str] = set()
+        self._pause = FIRST_PAUSE
+        self.worked_at = -1.0  # of the clock: when the site last acknowledged slide bytes or a whole slide
+
+    @property
+    def paused(self) -> bool:
+        return self._mood is _Mood.AWAY
+
+    def answered(self) -> None:
+        """The site has let us in: its url and everything else is right."""
+        self._seen = True
+
+    def worked(self) -> None:
+        """The site has acknowledged slide bytes."""
+        self._seen = True
+        self.worked_at = self._clock.monotonic()
+        self._failing.clear()
+        self._away_since = None
+        self._pause = FIRST_PAUSE
+        if self._mood is _Mood.TRIAL:
+            self._mood = _Mood.WELL
+            self._wake()
+
+    def slept(self, seconds: float) -> None:
+        """The machine was asleep: nobody was away for that long."""
+        if self._away_since is not None:
+            self._away_since += seconds
+
+    async def ready(self) -> None:
+        """Before each slide: wait while the site is paused or on trial."""
+        while self._mood is not _Mood.WELL:
+            await self._changed.wait()
+
+    def tried(self) -> None:
+        """A lane is through with a slide, whatever came of it: the trial does not wait for one that proved nothing."""
+        if self._mood is _Mood.TRIAL:
+            self._mood = _Mood.WELL
+            self._wake()
+
+    async def overcome(self, error: PmarepError, probe: Probe, slide: str = "") -> bool:
+        """After a failure that retries did not help (with `slide`): wait until another try makes sense.
+
+        True where the site was away, so that the failure is not the slide's. Raises GivenUp.
+        """
+        if self._mood is _Mood.AWAY:  # another lane is waiting for it already
+            await self.ready()
+            return True
+        self._mood = _Mood.AWAY  # while it is probed, nobody begins a slide
+        failure: PmarepError | None = None
+        try:
+            failure = await self._ask(probe)
+            self._failing.add(slide)
+            if failure is None and len(self._failing) < STREAK and not asked_to_wait(error):
+                self._mood = _Mood.WELL
+                return False
+            await self._outlast(failure or error, probe)
+            self._mood = _Mood.TRIAL
+            return True
+        finally:
+            if self._mood is _Mood.AWAY:  # given up or cancelled
+                self._mood = _Mood.WELL
+            self._wake()
+
+    async def _outlast(self, error: PmarepError, probe: Probe) -> None:
+        while True:
+            if self._away_since is None:
+                self._away_since = self._clock.monotonic()
+            self._give_up_perhaps(error, self._clock.monotonic() - self._away_since)
+            pause = max(random.uniform(0.5, 1) * self._pause, asked_to_wait(error))  # noqa: S311
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}")
+            await self._clock.sleep(pause)
+            failure = await self._ask(probe)
+            if failure is None:
+                break
+            error = failure
+        if self._seen:
+            self._say(State.RUNNING, None)
+
+    def _give_up_perhaps(self, error: PmarepError, away: float) -> None:
+        patience = self._patience if self._seen else self._patience / UNSEEN
+        over = self._deadline is not None and self._clock.monotonic() >= self._deadline
+        if patience == 0 or over:
+            raise GivenUp(str(error))
+        if away >= patience and not self._others_work():
+            raise GivenUp(f"{error}; given up after {format_duration(away)}, the next run sends the rest")
+
+    async def _ask(self, probe: Probe) -> PmarepError | None:
+        """What a probe fails with, None if it is fine. Raises what no waiting can mend."""
+        try:
+            await probe()
+        except PmarepError as error:
+            if error.remedy in (Remedy.RETRY, Remedy.RETRY_SOURCE):
+                return error
+            raise
+        return None
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

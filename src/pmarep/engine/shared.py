@@ -1,0 +1,31 @@
+"""What the sites of a run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..events import Listener
+from ..journal import Journal
+from ..uploaders import Clock, Digests
+from .audit import Audit
+from .catalogue import Catalogue
+from .inspector import Fingerprints
+from .options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all sites of a run have in common; nothing in it waits for a site."""
+
+    options: Options
+    catalogue: Catalogue
+    journal: Journal
+    digests: Digests
+    fingerprints: Fingerprints
+    listener: Listener
+    clock: Clock
+    audit: Audit | None
+    deadline: float | None  # of clock.monotonic(); after it no slide is begun
+    others_work: Callable[[str], bool]  # whether any site but this one is sending
+    stop_run: Callable[[str], None]  # ends the run for all sites, with the reason

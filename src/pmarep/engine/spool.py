@@ -1,0 +1,105 @@
+"""A list that may be longer than memory is large: in a private temporary file that has no name and leaves nothing."""
+
+from __future__ import annotations
+
+import marshal
+import tempfile
+import threading
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ..errors import PmarepError
+from ..slides import LeftOut, Slide, SlideFile, Why
+
+T = TypeVar("T")
+
+
+class SpoolError(PmarepError):
+    """The temporary file cannot be used."""
+
+
+class Spool(Generic[T]):
+    """Things in the order in which they came; 8 bytes of memory each. One thread writes, any may read.
+
+    `pack` makes a thing into what marshal knows, `unpack` makes it again. marshal and not pickle: several times faster
+    on tuples of strings and numbers, and this file is never read by another Python. Raises SpoolError.
+    """
+
+    def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T]) -> None:
+        self._pack = pack
+        self._unpack = unpack
+        self._ends = array("Q", [0])  # where each record ends; the first entry is where the first begins
+        self._lock = threading.Lock()  # the file has one position
+        try:
+            self._file = tempfile.TemporaryFile(prefix="pmarep-", buffering=0)  # noqa: SIM115  (close() does)
+        except OSError as error:
+            raise _cannot(error) from None
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def extend(self, things: Iterable[T]) -> None:
+        """All of them, or none and SpoolError."""
+        records = [marshal.dumps(self._pack(thing)) for thing in things]
+        with self._lock:
+            left = memoryview(b"".join(records))
+            try:
+                self._file.seek(self._ends[-1])
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError as error:
+                raise _cannot(error) from None
+            for record in records:
+                self._ends.append(self._ends[-1] + len(record))
+
+    def __getitem__(self, index: int) -> T:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start, end = self._ends[index], self._ends[index + 1]
+        data = b""
+        try:
+            with self._lock:
+                self._file.seek(start)
+                while len(data) < end - start:
+                    more = self._file.read(end - start - len(data))
+                    if not more:
+                        raise OSError("it has become shorter")
+                    data += more
+        except OSError as error:
+            raise _cannot(error) from None
+        return self._unpack(marshal.loads(data))  # noqa: S302  (nobody else can open this file)
+
+    def __iter__(self) -> Iterator[T]:
+        return (self[index] for index in range(len(self)))
+
+    def close(self) -> None:
+        """The space is given back."""
+        with self._lock:
+            self._file.close()
+
+
+def _cannot(error: OSError) -> SpoolError:
+    try:
+        place = tempfile.gettempdir()
+    except OSError:
+        place = "the temporary folder"
+    words = error.strerror or str(error)
+    return SpoolError(f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another")
+
+
+def pack_found(found: Slide | LeftOut) -> tuple[Any, ...]:
+    if isinstance(found, LeftOut):
+        return found.path, found.why.name, found.detail
+    files = [(file.path, file.size, file.mtime_ns, file.local_name) for file in found.files]
+    return found.path, found.format, str(found.folder), files
+
+
+def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
+    return unpack_slide(row) if len(row) == 4 else LeftOut(row[0], Why[row[1]], row[2])
+
+
+def unpack_slide(row: tuple[Any, ...]) -> Slide:
+    path, kind, folder, files = row
+    return Slide(path, kind, Path(folder), tuple([SlideFile(*file) for file in files]))

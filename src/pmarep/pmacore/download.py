@@ -1,0 +1,79 @@
+"""Files as a PMA.core gives them back: `GET transfer/Download`, which cloud storage answers with a redirect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from .connection import Connection
+from .errors import PmaCoreError, ProtocolError
+from .http import Request, refused
+from .places import leads_home
+from .sockets import tuned
+from .transport import FAILURES, from_transport
+
+_CHUNK = 1024 * 1024
+_REDIRECTS = 5
+
+
+@asynccontextmanager
+async def download(
+    core: httpx.AsyncClient, storage: httpx.AsyncClient, connection: Connection, request: Request, secrets: list[str]
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The chunks of one file. Raises PmaCoreError.
+
+    `storage` is the client for the hosts that a redirect leads to: the session stands in the query of the first URL
+    and goes nowhere else. Where PMA.core is spoken to over TLS, so is the storage.
+    """
+    url, client = request.url(connection.url), core
+    for _ in range(_REDIRECTS):
+        try:
+            async with client.stream("GET", url, extensions={"trace": tuned(client.timeout)}) as response:
+                if not response.is_redirect:
+                    if not response.is_success:
+                        raise await _refusal(response, request, connection, secrets, from_core=client is core)
+                    yield _chunks(response, connection)
+                    return
+                url, client = _next(url, response.headers.get("location", ""), connection), storage
+        except FAILURES as error:
+            raise from_transport(error, _origin(url), connection.proxy_to(_origin(url))) from None
+    raise ProtocolError(f"{connection.url} redirects a download in circles")
+
+
+async def _chunks(response: httpx.Response, connection: Connection) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw(_CHUNK):
+            yield chunk
+    except FAILURES as error:
+        raise from_transport(error, connection.url) from None
+
+
+async def _refusal(
+    response: httpx.Response, request: Request, connection: Connection, secrets: list[str], *, from_core: bool
+) -> PmaCoreError:
+    content = b""
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > 64 * 1024:
+            break
+    if from_core:
+        return refused(response, content, connection, request, secrets)
+    return ProtocolError(f"the storage does not give the file back (HTTP status {response.status_code})")
+
+
+def _next(url: str, location: str, connection: Connection) -> str:
+    to = urljoin(url, location)
+    scheme = urlsplit(to).scheme
+    if scheme not in ("http", "https") or (scheme == "http" and connection.url.startswith("https:")):
+        raise ProtocolError(f"{connection.url} redirects a download to {scheme or 'nowhere'}, which is not followed")
+    if leads_home(to) and not leads_home(connection.url):
+        raise ProtocolError(f"{connection.url} redirects a download to this machine itself, which is not followed")
+    return to
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"

@@ -1,0 +1,190 @@
+"""`--verify`, `pmarep verify` and `--audit`: what the sites have, byte for byte, and what is said of it."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from cloud import StartCloud
+from conftest import StartSandbox
+from corpus import tree, wild_names, write_mirax, write_svs
+from desk import Desk, Result, arrived, contents, transfers
+
+from pmarep.sandbox import Answer, Sandbox
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+@pytest.fixture
+def three(desk: Desk, start_sandbox: StartSandbox) -> list[Sandbox]:
+    """Sites a, b and c."""
+    sandboxes = [start_sandbox(name) for name in "abc"]
+    for name, sandbox in zip("abc", sandboxes, strict=True):
+        desk.site(name, sandbox)
+    return sandboxes
+
+
+def damage(sandbox: Sandbox, file: str) -> None:
+    """One bit; the size stays."""
+    path = sandbox.data / "Slides" / "in" / file
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def statuses(result: Result, site: str) -> dict[str, str]:
+    return {slide: event["status"] for slide, event in result.finished(site).items()}
+
+
+def test_verify_says_what_is_there_and_sends_nothing(desk: Desk, three: list[Sandbox]) -> None:
+    write_mirax(desk.source / "m.mrxs")
+    write_svs(desk.source / "sub" / "s.svs")
+    assert desk.push("--sites", "a,b").code == 0
+    (three[1].data / "Slides/in/m/Data0000.dat").unlink()
+    for sandbox in three:
+        sandbox.clear_requests()
+    result = desk.verify()
+    assert result.code == 1
+    assert statuses(result, "a") == {"m.mrxs": "verified", "sub/s.svs": "verified"}
+    assert statuses(result, "b") == {"m.mrxs": "failed", "sub/s.svs": "verified"}
+    assert statuses(result, "c") == {"m.mrxs": "failed", "sub/s.svs": "failed"}
+    assert "it is not there" in result.finished("c")["m.mrxs"]["error"]
+    assert result.summary["sites"]["a"]["verified"] == 2
+    assert result.summary["verify_only"] is True
+    for sandbox in three:
+        assert not transfers(sandbox)
+        assert {r.method for r in sandbox.requests} <= {"GET", "POST"}
+        assert not [r for r in sandbox.requests if r.method == "POST" and "authenticate" not in r.path]
+
+
+@pytest.mark.parametrize("level", ["fingerprint", "deep"])
+def test_a_flipped_bit_is_found_and_sent_again(desk: Desk, three: list[Sandbox], level: str) -> None:
+    """Sizes do not tell; the slide is marked, and the next push mends it, at that site only."""
+    for name in wild_names()[:12]:
+        tree(desk.source, f"{name}.svs", content=os.urandom(40_000))
+    write_mirax(desk.source / "m.mrxs")
+    assert desk.push().code == 0
+    assert desk.verify("--level", level).code == 0
+    damage(three[1], "m/Data0001.dat")
+    assert desk.verify().code == 0  # sizes and readable
+    result = desk.verify("--level", level)
+    assert result.code == 1
+    wrong = [
+        (event["site"], event["slide"], event["error"])
+        for event in result.events
+        if event["event"] == "slide_retracted" or event.get("status") == "failed"
+    ]
+    ((site, slide, error),) = wrong
+    assert (site, slide) == ("b", "m.mrxs")
+    assert "m/Data0001.dat is not the same there" in error
+    assert "the next" in error
+    assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 0]
+    for sandbox in three:
+        sandbox.clear_requests()
+    again = desk.push("--verify", level)
+    assert again.code == 0, again.stdout
+    assert [again.counts(name)[0] for name in "abc"] == [0, 1, 0]
+    assert arrived(three[1]) == contents(desk.source)
+
+
+def test_a_foreign_slide_is_not_marked(desk: Desk, three: list[Sandbox]) -> None:
+    """Somebody else's slide of that name and size: verify says so, and push leaves it to --existing."""
+    content = os.urandom(50_000)
+    tree(desk.source, "x.svs", content=content)
+    (three[0].data / "Slides/in").mkdir()
+    (three[0].data / "Slides/in/x.svs").write_bytes(content[::-1])
+    result = desk.verify("--sites", "a", "--level", "deep")
+    assert result.code == 1
+    assert "--existing overwrite" in result.finished("a")["x.svs"]["error"]
+    three[0].clear_requests()
+    assert desk.push("--sites", "a").counts("a") == (0, 1, 0)
+    assert not transfers(three[0])
+
+
+def test_push_deep_finds_damage_on_the_servers_disk(
+    desk: Desk, three: list[Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    wrong = b"z" * 50_000
+    three[1].faults.add(Answer(200, wrong), path="transfer/Download", times=1)
+    result = desk.push("--verify", "deep")
+    assert result.code == 1
+    assert [result.counts(name) for name in "abc"] == [(1, 0, 0), (0, 0, 1), (1, 0, 0)]
+    error = result.finished("b")["x.svs"]["error"]
+    assert (
+        "after sending, x.svs is not the same there (read back, SHA-256 differs); the next run sends it again" in error
+    )
+    again = desk.push("--verify", "deep")
+    assert [again.counts(name) for name in "abc"] == [(0, 1, 0), (1, 0, 0), (0, 1, 0)]
+
+
+def test_fingerprints_that_differ_although_the_bytes_do_not(desk: Desk, three: list[Sandbox]) -> None:
+    """Servers of other versions: how they compute it is their own."""
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    three[2].faults.add(Answer(200, '"another algorithm"'), path="GetFingerprint")
+    result = desk.push("--verify", "fingerprint")
+    assert result.code == 0, result.stdout
+
+
+@pytest.mark.parametrize("root", ["Cloud", "Blobs"])
+def test_deep_follows_the_storages_redirect_without_the_session(
+    desk: Desk, cloud_sandbox: StartCloud, root: str
+) -> None:
+    sandbox = cloud_sandbox(azure=root == "Blobs").sandbox
+    desk.site("a", sandbox, target=f"{root}/in")
+    write_svs(desk.source / "Größe & Co #1.svs")
+    assert desk.push("--verify", "deep").code == 0
+    assert desk.verify("--level", "deep").code == 0
+    downloads = [r for r in sandbox.requests if "transfer/Download" in r.path]
+    assert downloads
+    assert all(r.status == 303 for r in downloads)
+
+
+def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
+    write_mirax(desk.source / "m.mrxs")
+    tree(desk.source, "Präparat\u2028 1.svs")
+    audit = tmp_path / "audit.jsonl"
+    three[1].faults.add(Answer.refusal("no"), method="POST", path="transfer/Upload$")
+    desk.push("--sites", "a,b", "--audit", str(audit))
+    desk.push("--sites", "a", "--audit", str(audit))
+    lines = [json.loads(line) for line in audit.read_text().split("\n")[:-1]]
+    assert len(lines) == 6
+    assert {line["user"] for line in lines} == {getpass.getuser()}
+    assert len({line["run"] for line in lines}) == 2
+    by = {(line["site"], line["slide"], line["status"]): line for line in lines}
+    sent = by["a", "m.mrxs", "sent"]
+    local = contents(desk.source)
+    assert {file["path"]: (file["bytes"], file["sha256"]) for file in sent["files"]} == {
+        name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in local.items() if name.startswith("m")
+    }
+    assert (sent["to"], sent["url"]) == ("Slides/in/m.mrxs", three[0].url)
+    assert by["b", "m.mrxs", "failed"]["error"]
+    assert by["b", "m.mrxs", "failed"]["files"][0]["sha256"] is None
+    assert by["a", "m.mrxs", "skipped"]["files"][0]["sha256"] is None
+    if sys.platform != "win32":
+        assert stat.S_IMODE(audit.stat().st_mode) == 0o600
+
+
+def test_an_audit_file_that_cannot_be_written(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
+    tree(desk.source, "x.svs")
+    result = desk.run("--audit", str(tmp_path / "nowhere" / "audit.jsonl"))
+    assert result.code == 2
+    assert "cannot write the audit file" in result.stderr
+    assert not transfers(three[0])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk of Linux")
+def test_an_audit_that_cannot_go_on_ends_the_run(desk: Desk, three: list[Sandbox]) -> None:
+    tree(desk.source, "1.svs", "2.svs", "3.svs")
+    result = desk.push("--audit", "/dev/full", "--connections", "1")
+    assert result.code == 1
+    assert "cannot write the audit file /dev/full: No space left on device" in result.summary["error"]

@@ -1,0 +1,207 @@
+"""Pausing, probing and giving up, with a clock that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+from clock import FakeClock
+
+from pmarep.engine.health import LONGEST_PAUSE, STREAK, UNSEEN, GivenUp, Health
+from pmarep.errors import PmarepError
+from pmarep.events import State
+from pmarep.pmacore import CredentialsRefused, ServerError, Unreachable
+
+PATIENCE = 600.0
+
+
+class Site:
+    """A site whose probes fail until `back_at`, or for ever."""
+
+    def __init__(self, patience: float = PATIENCE, deadline: float | None = None) -> None:
+        self.clock = FakeClock()
+        self.back_at: float | None = None
+        self.others_work = False
+        self.probes: list[float] = []
+        self.said: list[tuple[State, str | None]] = []
+        self.failure: PmarepError = Unreachable("no")
+        self.health = Health(self.clock, patience, deadline, self._say, lambda: self.others_work)
+
+    def _say(self, state: State, reason: str | None) -> None:
+        self.said.append((state, reason))
+
+    async def probe(self) -> None:
+        self.probes.append(self.clock.monotonic())
+        if self.back_at is None or self.clock.monotonic() < self.back_at:
+            raise self.failure
+
+    def overcome(self, error: PmarepError, slide: str = "a") -> asyncio.Future[bool]:
+        return asyncio.ensure_future(self.health.overcome(error, self.probe, slide))
+
+
+async def test_a_site_that_answers_is_not_paused() -> None:
+    site = Site()
+    site.back_at = 0
+    assert await site.overcome(ServerError("busy")) is False
+    assert site.said == []
+    assert not site.health.paused
+
+
+async def test_away_and_back() -> None:
+    site = Site()
+    site.health.answered()
+    site.back_at = 200
+    failed = site.overcome(Unreachable("refused"))
+    at = await site.clock.run(failed)
+    assert failed.result() is True
+    assert 200 <= at <= 200 + LONGEST_PAUSE
+    states = [state for state, _ in site.said]
+    assert states == [State.PAUSED] * (len(states) - 1) + [State.RUNNING]
+    assert all("; trying again in " in (reason or "") for _, reason in site.said[:-1])
+    pauses = [later - earlier for earlier, later in zip(site.probes, site.probes[1:], strict=False)]
+    assert all(pause <= min(2.0**number, LONGEST_PAUSE) for number, pause in enumerate(pauses))
+    assert pauses[-1] > pauses[0]
+
+
+async def test_all_lanes_wait_and_one_tries_first() -> None:
+    site = Site()
+    site.health.answered()
+    site.back_at = 30
+    first, second = site.overcome(Unreachable("a")), site.overcome(Unreachable("b"))
+    begins = asyncio.ensure_future(site.health.ready())
+    await site.clock.run(first)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not second.done()  # on trial: only the first may
+    assert not begins.done()
+    site.health.worked()
+    assert await second is True
+    await begins
+    assert len([state for state, _ in site.said if state is State.RUNNING]) == 1
+
+
+async def test_a_trial_that_proves_nothing_is_over_with_its_slide() -> None:
+    site = Site()
+    site.back_at = 5
+    await site.clock.run(site.overcome(Unreachable("a")))
+    begins = asyncio.ensure_future(site.health.ready())
+    await asyncio.sleep(0)
+    assert not begins.done()
+    site.health.tried()
+    await begins
+
+
+async def test_a_site_that_stays_away_is_given_up() -> None:
+    site = Site()
+    site.health.worked()
+    failed = site.overcome(Unreachable("refused"))
+    with pytest.raises(GivenUp, match=r"no; given up after 1\d+m\d\ds, the next run sends the rest"):
+        await site.clock.run(failed)
+    assert PATIENCE <= site.clock.now <= PATIENCE + LONGEST_PAUSE
+    assert not site.health.paused  # lanes that wait must come to their end too
+
+
+async def test_a_site_never_seen_is_given_up_sooner() -> None:
+    site = Site()
+    with pytest.raises(GivenUp):
+        await site.clock.run(site.overcome(Unreachable("refused")))
+    assert PATIENCE / UNSEEN <= site.clock.now < PATIENCE / 2
+
+
+async def test_not_while_others_work() -> None:
+    site = Site()
+    site.health.answered()
+    site.others_work = True
+    site.back_at = 5 * PATIENCE
+    failed = site.overcome(Unreachable("refused"))
+    await site.clock.run(failed)
+    assert failed.result() is True
+
+
+async def test_patience_counts_from_when_it_last_worked() -> None:
+    """A server that lets itself be probed but takes no slide is given up too."""
+    site = Site()
+    site.health.answered()
+    site.back_at = 0  # probes are answered
+
+    async def try_for_ever() -> None:
+        for number in itertools.count():
+            await site.health.overcome(ServerError("the storage failed"), site.probe, f"{number}.svs")
+
+    with pytest.raises(GivenUp, match="the storage failed"):
+        await site.clock.run(asyncio.ensure_future(try_for_ever()))
+    assert PATIENCE <= site.clock.now <= PATIENCE + 2 * LONGEST_PAUSE
+
+
+async def test_several_slides_are_the_sites_fault_and_one_is_not() -> None:
+    site = Site()
+    site.back_at = 0
+    assert not any([await site.overcome(ServerError("busy"), "0") for _ in range(STREAK)])
+    results = []
+    for number in range(STREAK):
+        failed = site.overcome(ServerError("busy"), str(number))
+        await site.clock.run(failed)
+        results.append(failed.result())
+    assert results == [False] * (STREAK - 1) + [True]
+    site.health.worked()
+    assert await site.overcome(ServerError("busy")) is False
+
+
+async def test_retry_after_is_waited_for() -> None:
+    site = Site()
+    site.back_at = 0
+    failed = site.overcome(ServerError("busy", retry_after=300))
+    assert await site.clock.run(failed) == pytest.approx(300)
+    assert failed.result() is True
+
+
+@pytest.mark.parametrize("others", [True, False])
+async def test_no_patience_at_all(others: bool) -> None:
+    site = Site(patience=0)
+    site.others_work = others
+    with pytest.raises(GivenUp, match=r"^no$"):
+        await site.overcome(Unreachable("refused"))
+    assert site.clock.now == 0
+
+
+async def test_max_duration_ends_waiting() -> None:
+    site = Site(deadline=100)
+    site.health.answered()
+    site.others_work = True
+    with pytest.raises(GivenUp):
+        await site.clock.run(site.overcome(Unreachable("refused")))
+    assert 100 <= site.clock.now <= 100 + LONGEST_PAUSE
+
+
+async def test_what_waiting_cannot_mend_comes_out() -> None:
+    site = Site()
+    site.failure = CredentialsRefused("the password was changed")
+    with pytest.raises(CredentialsRefused):
+        await site.overcome(Unreachable("refused"))
+    assert not site.health.paused
+
+
+async def test_sleep_of_the_machine_is_nobodys_absence() -> None:
+    site = Site()
+    site.health.answered()
+    failed = site.overcome(Unreachable("refused"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    site.clock.now += 8 * 3600
+    site.health.slept(8 * 3600)
+    site.back_at = site.clock.now + 60
+    await site.clock.run(failed)
+    assert failed.result() is True
+
+
+async def test_cancelled_in_the_middle() -> None:
+    site = Site()
+    site.health.answered()
+    failed = site.overcome(Unreachable("refused"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    failed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await failed
+    await site.health.ready()
