@@ -1,0 +1,277 @@
+"""What the benchmarks share: slides, servers in processes of their own, the client's run with what it cost, tables.
+
+Linux only: costs are read from /proc. Keep this module's imports light: at its start a child has its parent's peak.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+HERE = Path(__file__).parent
+TARGET = "Slides/in"
+MB = 1_000_000
+PART_SIZE = 8 * 1024**2
+SHM = Path("/dev/shm")
+_BLOCK = os.urandom(1 << 20)
+
+
+# Slides
+
+
+def write(path: Path, size: int, *, sparse: bool = False) -> None:
+    """A file of `size` bytes, an hour old: real ones, or a hole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        if sparse:
+            file.truncate(size)
+        for start in range(0, 0 if sparse else size, len(_BLOCK)):
+            file.write(_BLOCK[: size - start])
+    age(path)
+
+
+def age(path: Path) -> None:
+    """A file of just now could still be growing, which pmarep would wait for."""
+    then = time.time() - 3600
+    os.utime(path, (then, then))
+
+
+def write_mirax(main: Path, size: int, data_files: int = 20) -> None:
+    """A MIRAX slide of `size` bytes in `data_files` data files; index and main file are small, as they are."""
+    names = [f"Data{number:04}.dat" for number in range(data_files)]
+    files = "".join(f"FILE_{number}={name}\r\n" for number, name in enumerate(names))
+    ini = f"[HIERARCHICAL]\r\nINDEXFILE=Index.dat\r\n[DATAFILE]\r\nFILE_COUNT={data_files}\r\n{files}"
+    folder = main.with_suffix("")
+    write(main, 40_000)
+    write(folder / "Index.dat", 200_000)
+    (folder / "Slidedat.ini").write_text(ini)
+    age(folder / "Slidedat.ini")
+    for name in names:
+        write(folder / name, max(1, (size - 240_000) // data_files))
+
+
+def size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+# Servers
+
+
+class Site:
+    """`_site.py` in a process of its own. `report` is there when the block has ended."""
+
+    def __init__(
+        self, name: str, kind: str, folder: Path, *, host: str = "127.0.0.1", namespace: str | None = None,
+        part_size: int = PART_SIZE, holds: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.password = secrets.token_hex(8)
+        self.report: dict[str, Any] = {}
+        self.url = ""
+        self.storage = ""  # base URL of the nginx that takes PUTs
+        self._spool = Path(tempfile.mkdtemp(prefix="pmarep-bench-", dir=SHM if SHM.is_dir() else None))
+        own = folder / f"server-{name}"
+        self._command = [*in_namespace(namespace), sys.executable, str(HERE / "_site.py"), kind]
+        self._command += ["--folder", str(own), "--spool", str(self._spool), "--host", host]
+        self._command += ["--password", self.password, "--part-size", str(part_size)]
+        self._command += ["--holds", str(holds)] if holds else []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        hello = json.loads(self._line() or "{}")
+        if not hello:
+            sys.exit(f"the server of {self.name} did not start")
+        self.url, self.storage = hello["url"], hello["storage"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self.report = json.loads(self._line() or "{}")
+        self._process.wait()
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+def in_namespace(name: str | None) -> list[str]:
+    return [] if name is None else ["ip", "netns", "exec", name]
+
+
+# The client
+
+
+@dataclass
+class Run:
+    """One command that has ended. Seconds; bytes; `events` of --json with the second since the start they came at.
+
+    `read` counts what it asked of files with read(2) and its relatives (`rchar` of /proc/PID/io): pages of the cache
+    count too, and so do its own modules and journal; recv(2) of sockets does not.
+    """
+
+    code: int
+    seconds: float
+    cpu: float
+    peak: int
+    read: int
+    started: float  # time.time()
+    events: list[tuple[float, dict[str, Any]]] = field(repr=False)
+
+    @property
+    def sites(self) -> dict[str, dict[str, Any]]:
+        last = self.events[-1][1] if self.events else {}
+        if self.code != 0:
+            sys.exit(f"the client failed ({self.code}): {json.dumps(last)[:2000]}")
+        sites: dict[str, dict[str, Any]] = last["sites"]
+        return sites
+
+    def done_at(self, site: str) -> float:
+        """Seconds from the start of the process until this site had everything, verified."""
+        return next(
+            at for at, e in self.events if e["event"] == "site_state" and (e["site"], e["state"]) == (site, "done")
+        )
+
+    def first(self, event: str, site: str) -> float:
+        return next(at for at, e in self.events if e["event"] == event and e["site"] == site)
+
+
+def measure(command: Sequence[str], environment: dict[str, str], events: bool = True) -> Run:
+    """Run a command to its end and say what it cost. Its stderr is ours."""
+    started, start = time.time(), time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    heard = [(time.perf_counter() - start, line) for line in process.stdout]
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but /proc still knows it
+    seconds = time.perf_counter() - start
+    io = dict(line.split(": ") for line in Path(f"/proc/{process.pid}/io").read_text().splitlines())
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(
+        code=process.returncode,
+        seconds=seconds,
+        cpu=usage.ru_utime + usage.ru_stime,
+        peak=usage.ru_maxrss * 1024,
+        read=int(io["rchar"]),
+        started=started,
+        events=[(at, json.loads(line)) for at, line in heard] if events else [],
+    )
+
+
+class Desk:
+    """A user's machine: a folder of slides, a site book, a state folder."""
+
+    def __init__(self, folder: Path, namespace: str | None = None) -> None:
+        self.folder = folder
+        self.source = folder / "cases"
+        self.source.mkdir(exist_ok=True)
+        self.book = folder / "sites.toml"
+        self.state = folder / "state"
+        self._namespace = namespace
+        self.environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        self.environment |= {"NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
+
+    def sites(self, sites: Iterable[Site], **keys: Any) -> None:
+        """Write the book; `keys` are of every site."""
+        tables = []
+        for site in sites:
+            table = {"url": site.url, "username": "seeder", "target": TARGET, **keys}
+            tables += [f"[sites.{site.name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+            self.environment[f"PMAREP_PASSWORD_{site.name.upper()}"] = site.password
+        self.book.write_text("\n".join(tables))
+
+    def command(self, *options: str, python: Sequence[str] = ()) -> list[str]:
+        """A push to all sites of the book."""
+        where = ["--config", str(self.book), "--state-dir", str(self.state)]
+        start = [sys.executable, *python, "-m", "pmarep"]
+        return [*in_namespace(self._namespace), *start, "push", str(self.source), "--sites", "*", *where, *options]
+
+    def push(self, *options: str, python: Sequence[str] = ()) -> Run:
+        """With --json; a run that does not bring everything ends the benchmark when its `sites` are looked at."""
+        return measure(self.command("--json", *options, python=python), self.environment)
+
+    def profile(self, *options: str) -> None:
+        """A push under cProfile, which makes it slower: where its main thread spends its time."""
+        file = self.folder / "profile"
+        run = self.push(*options, python=["-m", "cProfile", "-o", str(file)])
+        assert run.sites
+        print(cost(run), flush=True)
+        code = f"import pstats; pstats.Stats({str(file)!r}).strip_dirs().sort_stats('tottime').print_stats(30)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def official(self, sites: Sequence[Site]) -> dict[str, Run]:
+        """The same slides by pma_python, one process per site, all at once."""
+        runs: dict[str, Run] = {}
+
+        def one(site: Site) -> None:
+            command = [sys.executable, str(HERE / "_official.py"), site.url, TARGET, str(self.source)]
+            environment = {**self.environment, "PASSWORD": site.password}
+            runs[site.name] = measure([*in_namespace(self._namespace), *command], environment, events=False)
+
+        threads = [threading.Thread(target=one, args=(site,)) for site in sites]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if any(run.code for run in runs.values()):
+            sys.exit("the official client failed")
+        return runs
+
+    def forget(self) -> None:
+        """As on the first day."""
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def workshop(where: Path | None = None) -> Iterator[Path]:
+    """A scratch folder. SIGTERM ends a benchmark like Ctrl-C, so that nothing is left behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="pmarep-bench-", dir=where, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+# Telling
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        first, *others = zip(line, widths, strict=True)
+        print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]))
+    print(flush=True)
+
+
+def cost(run: Run) -> str:
+    return f"client: {run.seconds:.2f} s, CPU {run.cpu:.2f} s, peak {run.peak / MB:.0f} MB"
+
+
+def median(work: Callable[[], float], times: int) -> float:
+    return statistics.median(work() for _ in range(times))
+
+
+def machine() -> str:
+    """One line about where and how busy: figures of a busy machine say little."""
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} CPUs, Linux {os.uname().release}, Python {sys.version.split()[0]}, load {load:.1f}"

@@ -1,0 +1,104 @@
+"""A push over many slides of which all but two are at their sites already. Linux; needs nginx.
+
+    .venv/bin/python benchmarks/scale.py [--slides 100000] [--sites 4]
+
+2,000 folders of 50 slides. The servers have them from the start, and the journal says that an earlier run sent them:
+both are written directly (that takes about two minutes), as if a first push had been done. Two slides are new, one in
+the first folder and one in the last. Requests are counted at the servers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from _lab import MB, TARGET, Desk, Site, age, cost, machine, table, workshop, write
+
+PER_FOLDER = 50
+BYTES = 64
+
+
+def lay_out(source: Path, slides: int) -> list[str]:
+    """Paths of the slides, 50 folders of 50 slides in each case."""
+    paths = []
+    for number in range(slides // PER_FOLDER):
+        folder = f"case{number // 50:04}/block{number % 50:02}"
+        (source / folder).mkdir(parents=True)
+        paths += [f"{folder}/slide{one:02}.svs" for one in range(PER_FOLDER)]
+    for path in paths:
+        (source / path).write_bytes(b"x" * BYTES)
+        age(source / path)
+    return paths
+
+
+async def remember(desk: Desk, sites: list[Site]) -> None:
+    """Write the journal of a push that has sent everything."""
+    from pmarep.journal import Journal, Place, signature
+    from pmarep.slides import Slide, find_slides
+
+    journal = Journal(desk.state)
+    try:
+        for slide in find_slides(desk.source):
+            assert isinstance(slide, Slide)
+            path = f"{TARGET}/{slide.path}"
+            await asyncio.gather(*(journal.sent(Place(site.url, path), signature(slide)) for site in sites))
+    finally:
+        journal.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slides", type=int, default=100_000)
+    parser.add_argument("--sites", type=int, default=4)
+    parser.add_argument("--profile", action="store_true", help="one push under cProfile instead")
+    parser.add_argument("--dir", type=Path, help="where the slides are made")
+    options = parser.parse_args()
+    print(machine())
+    with workshop(options.dir) as folder:
+        desk = Desk(folder)
+        start = time.perf_counter()
+        paths = lay_out(desk.source, options.slides)
+        holds = folder / "holds.txt"
+        below = TARGET.partition("/")[2]
+        holds.write_text("\n".join(f"{below}/{path}\t{BYTES}" for path in paths))
+        with ExitStack() as stack:
+            sites = [
+                stack.enter_context(Site(f"s{number}", "s3", folder, holds=holds)) for number in range(options.sites)
+            ]
+            desk.sites(sites)
+            asyncio.run(remember(desk, sites))
+            fresh = [str(Path(paths[0]).with_name("a.svs")), str(Path(paths[-1]).with_name("z.svs"))]
+            for path in fresh:
+                write(desk.source / path, 1_000_000)
+            print(f"prepared in {time.perf_counter() - start:.0f} s")
+            if options.profile:
+                desk.profile()
+                return
+            run = desk.push()
+            assert all(site["sent"] == 2 and site["skipped"] == len(paths) for site in run.sites.values())
+    folders = len({path.rpartition("/")[0] for path in paths})
+    print(f"== {len(paths):,} slides in {folders:,} folders at {options.sites} sites, 2 slides are new")
+    rows = []
+    for site in sites:
+        requests = site.report["requests"]
+        listings = [requests.get(f"GET api/json/{name}", 0) for name in ("GetFiles", "GetDirectories", "GetFilenames")]
+        first = site.report["first_put"] - run.started
+        starts = [at for at, e in run.events if e["event"] == "slide_started" and e["site"] == site.name]
+        rows.append(
+            [site.name, sum(requests.values()), *listings, f"{first:.1f} s", f"{max(starts):.1f} s",
+             f"{run.done_at(site.name):.1f} s"]
+        )  # fmt: skip
+    table(
+        ["site", "requests", "GetFiles", "GetDirectories", "GetFilenames", "first byte", "last slide begun", "done"],
+        rows,
+    )
+    print(f"{cost(run)}; servers: CPU {sum(site.report['cpu'] for site in sites):.1f} s in all")
+    output = sum(len(str(event)) for _, event in run.events)
+    print(f"{len(run.events):,} events, about {output / MB:.0f} MB of JSON lines")
+
+
+if __name__ == "__main__":
+    main()

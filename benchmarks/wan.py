@@ -1,0 +1,281 @@
+"""How full long-distance links get, over the kernel's own TCP (cubic). Needs root, Linux, ip, gcc and nginx.
+
+    sudo .venv/bin/python benchmarks/wan.py [SCENARIO|all] [--size 0.1] [--timeline]
+
+s3          1 GB per site (2 x 300 MB, 8 x 40 MB, a MIRAX slide of 80 MB) to Tokyo and São Paulo at once
+filesystem  24 slides of 40 MB and the MIRAX slide, the same links
+large       one file of 200 MB to file-system root-directories: one stream, by cubic and by bbr
+four        the files of s3 to four sites, 20 to 250 ms
+official    the files of s3 by the official client, one process per site, against pmarep in the same run
+uplink      250 MB to each of four sites through one line of 100 Mbit/s that they share
+small       one slide of 100 kB over 200 ms: how many round trips it takes
+
+Share: bytes of slides * 8 / seconds / link, from the start of the process until the site has everything, verified. Of a
+full link, headers of TCP and IP take 3.5 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from _lab import MB, Desk, Run, Site, cost, machine, size_of, table, workshop, write, write_mirax
+from _links import Link, Links
+
+TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
+UPLINK = Link("uplink", 20, 100, 0)
+FOUR = [
+    Link("ghent", 20, 300, 0),
+    Link("boston", 80, 200, 0.01),
+    Link("tokyo", 180, 100, 0.02),
+    Link("sydney", 250, 50, 0.1),
+]
+
+
+def gigabyte(folder: Path, scale: float) -> None:
+    for number, size in enumerate([300] * 2 + [40] * 8):
+        write(folder / f"slide{number:02}.svs", int(size * MB * scale))
+    write_mirax(folder / "mirax.mrxs", int(80 * MB * scale))
+
+
+def quarter(folder: Path, scale: float) -> None:
+    gigabyte(folder, scale / 4)
+
+
+def many(folder: Path, scale: float) -> None:
+    for number in range(24):
+        write(folder / f"slide{number:02}.svs", int(40 * MB * scale))
+    write_mirax(folder / "mirax.mrxs", int(80 * MB * scale))
+
+
+def large(folder: Path, scale: float) -> None:
+    write(folder / "slide.svs", int(200 * MB * scale))
+
+
+@dataclass
+class Wire:
+    """Bytes that reached each site's device, second by second: what the link did, whatever a client believes."""
+
+    sites: Sequence[Site]
+    links: Links
+    samples: list[list[int]] = field(default_factory=list)
+
+    def __enter__(self) -> Wire:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        start = time.monotonic()
+        while not self._stop.wait(max(0.0, start + len(self.samples) - time.monotonic())):
+            self.samples.append([self._received(site) for site in self.sites])
+
+    def _received(self, site: Site) -> int:
+        device = self.links.device(site.name) + ":"
+        lines = Path(f"/proc/{site.pid}/net/dev").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.split()[0] == device))
+
+    def tell(self, run: Run | None) -> None:
+        """Mbit/s of each second, and the client's requests in flight then."""
+        at: dict[tuple[str, int], int] = {}
+        for when, event in run.events if run else ():
+            if event["event"] == "progress":
+                at[event["site"], round(when)] = event["connections"]
+        rows = []
+        for second, (before, now) in enumerate(pairwise(self.samples), 1):
+            rates = [(b - a) * 8 / MB for a, b in zip(before, now, strict=True)]
+            flying = [at.get((site.name, second), "") for site in self.sites]
+            rows.append([second, *(f"{r:.0f} [{f}]" for r, f in zip(rates, flying, strict=True))])
+        table(["second", *(site.name for site in self.sites)], rows)
+
+
+class Lab:
+    """Links with a server at the end of each, and a desk to push from; new servers for each run."""
+
+    def __init__(self, folder: Path, links: Links, options: argparse.Namespace) -> None:
+        self._folder = folder
+        self._links = links
+        self._timeline: bool = options.timeline
+        self._keys = {} if options.connections is None else {"connections": options.connections}
+        self._runs = 0
+        self.desk = Desk(folder, links.client)
+
+    def shared(self) -> None:
+        """Tell how full the shared line gets, and how it is shared while all sites still have something to send."""
+        line = self._links.uplink
+        assert line is not None
+        with self._servers("s3") as sites:
+            self.desk.sites(sites, **self._keys)
+            with Wire(sites, self._links) as wire:
+                run = self.desk.push()
+                done = {name: run.done_at(name) for name in run.sites}
+        size = size_of(self.desk.source)
+        share = size * 8 * len(sites) / max(done.values()) / (line.rate * MB)
+        print(f"== uplink: {size / MB:.0f} MB to each of {len(sites)} sites through {line}; {share:.0%} full")
+        until = min(len(wire.samples) - 1, int(min(done.values())))
+        moved = [now - before for before, now in zip(wire.samples[0], wire.samples[until], strict=True)]
+        rows = [
+            [site.name, str(self._links.links[site.name]), f"{bytes_ / sum(moved):.0%}", f"{done[site.name]:.1f} s"]
+            for site, bytes_ in zip(sites, moved, strict=True)
+        ]
+        table(["site", "link", f"part of the first {until} s", "done"], rows)
+        print(f"{cost(run)}\n", flush=True)
+        if self._timeline:
+            wire.tell(run)
+
+    def round_trips(self, kind: str) -> None:
+        """Tell what a push costs in round trips, from its first word to the site and for its slide alone."""
+        (link,) = self._links.links.values()
+        with self._servers(kind) as sites:
+            self.desk.sites(sites, **self._keys)
+            run = self.desk.push()
+            assert run.sites
+        begun = next(at for at, e in run.events if e["event"] == "site_state")
+        slide = next(e for _, e in run.events if e["event"] == "slide_finished")
+        whole = [begun, run.first("slide_started", link.site), run.done_at(link.site), run.seconds]
+        steps = [(b - a) * 1000 / link.rtt for a, b in pairwise(whole)]
+        print(f"== one small slide on {kind} over {link.rtt:g} ms")
+        rows = [
+            ["log in and look, until it is begun", f"{steps[0]:.1f}"],
+            ["announce, send, verify", f"{slide['seconds'] * 1000 / link.rtt:.1f}"],
+            ["log out and end", f"{steps[2]:.1f}"],
+        ]
+        table(["", "round trips"], rows)
+        print(f"requests: {sites[0].report['requests']}, PUTs: {sites[0].report['puts']}; {cost(run)}\n")
+
+    def run(self, title: str, kind: str, *, official: bool = False, **keys: object) -> dict[str, float]:
+        """Send everything to all sites, and tell; the share of each link."""
+        one: Run | None = None
+        with self._servers(kind) as sites:
+            self.desk.sites(sites, **self._keys, **keys)
+            with Wire(sites, self._links) as wire:
+                if official:
+                    seconds = {name: run.seconds for name, run in self.desk.official(sites).items()}
+                else:
+                    one = self.desk.push()
+                    assert one.sites
+                    seconds = {site.name: one.done_at(site.name) for site in sites}
+        size = size_of(self.desk.source)
+        for site in sites:
+            if site.report["bytes"] != size:
+                raise SystemExit(f"{site.name} has {site.report['bytes']} bytes of {size}")
+        shares = {name: size * 8 / seconds[name] / (self._links.links[name].rate * MB) for name in seconds}
+        print(f"== {title}: {size / MB:.0f} MB per site, {kind}")
+        rows = [
+            [name, str(self._links.links[name]), f"{s:.1f} s", f"{shares[name]:.0%}", self._connections(name, sites)]
+            for name, s in seconds.items()
+        ]
+        table(["site", "link", "time", "share", "storage"], rows)
+        if one is not None:
+            print(cost(one))
+        if self._timeline:
+            wire.tell(one)
+        print(flush=True)
+        return shares
+
+    @contextmanager
+    def _servers(self, kind: str) -> Iterator[list[Site]]:
+        """One at the end of each link, that has nothing yet."""
+        self._runs += 1
+        folder = self._folder / f"run{self._runs}"
+        self.desk.forget()
+        with ExitStack() as stack:
+            yield [
+                stack.enter_context(
+                    Site(name, kind, folder, host=self._links.address(name), namespace=self._links.namespace(name))
+                )
+                for name in self._links.links
+            ]
+
+    def _connections(self, name: str, sites: Sequence[Site]) -> str:
+        report = next(site.report for site in sites if site.name == name)
+        return f"{report['puts']} PUTs on {report['connections']}" if report["puts"] else ""
+
+
+def knows_congestion() -> bool:
+    from pmarep.sites.models import Site as Model
+
+    return "congestion" in getattr(Model, "__dataclass_fields__", getattr(Model, "model_fields", {}))
+
+
+def s3(lab: Lab, _links: Links) -> None:
+    lab.run("s3", "s3")
+
+
+def four(lab: Lab, _links: Links) -> None:
+    lab.run("four", "s3")
+
+
+def filesystem(lab: Lab, _links: Links) -> None:
+    lab.run("filesystem", "filesystem")
+
+
+def one_large(lab: Lab, links: Links) -> None:
+    lab.run("large, cubic", "filesystem")
+    if knows_congestion():
+        lab.run("large, bbr", "filesystem", congestion="bbr")
+    else:
+        links.use("bbr")
+        lab.run("large, bbr for the whole client machine (pmarep has no key `congestion` yet)", "filesystem")
+
+
+def official(lab: Lab, _links: Links) -> None:
+    ours = lab.run("pmarep", "s3")
+    theirs = lab.run("official client", "s3", official=True)
+    table(["site", "pmarep / official"], [[name, f"{ours[name] / theirs[name]:.1f}x"] for name in ours])
+
+
+def small(lab: Lab, _links: Links) -> None:
+    lab.round_trips("s3")
+    lab.round_trips("filesystem")
+
+
+def uplink(lab: Lab, _links: Links) -> None:
+    lab.shared()
+
+
+SCENARIOS: dict[str, tuple[Callable[[Lab, Links], None], Sequence[Link], Callable[[Path, float], None]]] = {
+    "s3": (s3, TWO, gigabyte),
+    "filesystem": (filesystem, TWO, many),
+    "large": (one_large, TWO, large),
+    "four": (four, FOUR, gigabyte),
+    "official": (official, TWO, gigabyte),
+    "uplink": (uplink, FOUR, quarter),
+    "small": (small, [Link("far", 200, 100, 0)], lambda folder, _: write(folder / "slide.svs", 100_000)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="?", default="s3", choices=[*SCENARIOS, "all"])
+    parser.add_argument(
+        "--size", type=float, default=1.0, help="factor on the size of every file; 0.1 for a quick look"
+    )
+    parser.add_argument("--timeline", action="store_true", help="rate of each second on the wire [requests in flight]")
+    parser.add_argument("--connections", type=int, help="a fixed number of requests per site, to compare with")
+    parser.add_argument("--congestion", default="cubic", help="of both ends: cubic, bbr, reno")
+    parser.add_argument("--dir", type=Path, help="where the slides are made")
+    options = parser.parse_args()
+    print(machine())
+    for name in SCENARIOS if options.scenario == "all" else [options.scenario]:
+        work, links, slides = SCENARIOS[name]
+        shared = UPLINK if name == "uplink" else None
+        with workshop(options.dir) as folder, Links(links, folder, options.congestion, shared) as running:
+            lab = Lab(folder, running, options)
+            slides(lab.desk.source, options.size)
+            work(lab, running)
+
+
+if __name__ == "__main__":
+    main()
