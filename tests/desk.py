@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pmarep.sandbox import Sandbox
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which a test gives up waiting; nothing takes nearly as long."""
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
@@ -103,10 +103,10 @@ class Running:
             assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"
 
     def wait_for_words(self, words: str) -> None:
-        """Until a line on stderr has these words."""
+        """Until a line has these words, on stdout or stderr."""
 
         def seen() -> bool:
-            return any(words in line for line in self._errors)
+            return any(words in line for line in [*self._lines, *self._errors])
 
         with self._changed:
             assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"
@@ -200,8 +200,12 @@ class Desk:
         return Result(result.code, result.stdout, "\n".join(errors)), int(peak)
 
     def start(self, *extra: str, patch: str = "") -> Running:
-        """The same, not waited for."""
+        """A push with `--json`, not waited for."""
         return Running(self.arguments("--json", *extra, patch=patch), self.environment)
+
+    def start_shown(self, *extra: str) -> Running:
+        """A push with the output that people see, not waited for."""
+        return Running(self.arguments(*extra), self.environment)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import StartSandbox
 from corpus import tree, write_mirax
-from desk import PATIENCE, Desk, Result, arrived, contents
+from desk import NO_PAUSES, PATIENCE, Desk, Result, arrived, contents
 
 from pmarep.sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
 
@@ -180,7 +180,7 @@ def test_no_secret_in_the_output(
     sandbox.faults.add(Answer.iis(503), path=FILE + "c.svs", times=1)
     sandbox.faults.add(Answer.aspnet(echo), path=FILE + "d.svs")
     sandbox.faults.add(Answer(302, "", headers={"Location": "http://h/?sessionID=SID"}), path="DeAuthenticate")
-    result = desk.run(*arguments)
+    result = desk.run(*arguments, patch=NO_PAUSES)
     assert result.code == 1
     assert len(sessions) >= 2
     assert "dead" in result.stdout

@@ -15,8 +15,7 @@ _SPECIAL = (
     (Why.INCOMPLETE, "name that file instead", "name the main file, or the folder that it lies in"),
     (
         Why.INCOMPLETE,
-        " belongs to ",
-        " belong to ",
+        " belong",  # belongs to x already, belong to x already
         "two slides claim the same files: remove the wrong one, or leave it out (--exclude)",
     ),
     (Why.INCOMPLETE, "has files of its own", "an index names another index: export it again"),

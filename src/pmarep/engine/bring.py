@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
 from ..journal import SENT, signature
-from ..pmacore import NotArrived, PmaCore, ServerError
+from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Sent
@@ -53,7 +53,7 @@ class Bringer:
         """
         fruitless, farthest, begun = 0, 0, False
         while True:
-            attempt, began = Sent(), self._shared.clock.monotonic()
+            attempt = Sent()
             try:
                 return await self._try(slide, attempt, begun)
             except PmarepError as error:
@@ -62,9 +62,8 @@ class Bringer:
                     raise
                 begun = True
                 away = await self._health.overcome(error, probe, slide.path)
-                of_the_slide = not away and (isinstance(error, ServerError) or self._health.worked_at > began)
                 come = attempt.resumed + attempt.bytes
-                fruitless += of_the_slide and come <= farthest
+                fruitless += not away and come <= farthest
                 farthest = max(farthest, come)
                 if fruitless >= FRUITLESS_ATTEMPTS:
                     raise
@@ -88,7 +87,7 @@ class Bringer:
         decision = await decide(slide, at, self._core, self._remote, shared.journal, shared.options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
-            self._plan(slide, at, decision)
+            self.plan(slide, at, decision)
         elif decision.sends:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
@@ -127,7 +126,8 @@ class Bringer:
             return f"{error}; the next push sends it again"
         return None
 
-    def _plan(self, slide: Slide, at: Destination, decision: Decision) -> None:
+    def plan(self, slide: Slide, at: Destination, decision: Decision) -> None:
+        """Say what a dry run would do."""
         self._shared.listener(
             SlidePlanned(
                 site=self._site.name,

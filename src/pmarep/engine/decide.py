@@ -84,10 +84,12 @@ async def decide(
         found = [f"the server cannot tell its files: {error}"]
     if found:
         return _about_other(options.existing, there, shortened(found))
-    if sent is not None and options.existing is Existing.OVERWRITE:
+    # What a run that was killed had announced may have arrived unnoticed: then that is what lies there.
+    before = here if entry is None else entry.signature
+    if before != here and options.existing is Existing.OVERWRITE:
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
     if sent is None and not options.dry_run:
-        await journal.sent(at.place, here)
+        await journal.sent(at.place, before)
     return Decision(Action.SKIP, "already there", same=True)
 
 

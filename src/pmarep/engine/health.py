@@ -68,7 +68,6 @@ class Health:
         self._away_since: float | None = None
         self._failing: set[str] = set()
         self._pause = FIRST_PAUSE
-        self.worked_at = -1.0  # of the clock: when the site last acknowledged slide bytes or a whole slide
 
     @property
     def paused(self) -> bool:
@@ -77,11 +76,11 @@ class Health:
     def answered(self) -> None:
         """The site has let us in: its url and everything else is right."""
         self._seen = True
+        self.tried()
 
     def worked(self) -> None:
         """The site has acknowledged slide bytes."""
         self._seen = True
-        self.worked_at = self._clock.monotonic()
         self._failing.clear()
         self._away_since = None
         self._pause = FIRST_PAUSE

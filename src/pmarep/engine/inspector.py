@@ -37,6 +37,10 @@ class Fingerprints:
         found = self._db.execute("SELECT site, value FROM print WHERE slide = ?", (slide,)).fetchone()
         return None if found[1] == value else self.inspectors[found[0]]
 
+    def replace(self, slide: str, site: str, value: str) -> None:
+        """The one remembered so far was that of a damaged slide."""
+        self._db.execute("UPDATE print SET site = ?, value = ? WHERE slide = ?", (site, value, slide))
+
 
 class Inspector:
     """Looks at the slides of one site.
@@ -84,6 +88,7 @@ class Inspector:
         try:
             await other.read_back(slide)
         except NotArrived as error:
+            self._fingerprints.replace(slide.path, self._site, value)
             await other._retract(slide, str(error))
 
     async def read_back(self, slide: Slide) -> None:

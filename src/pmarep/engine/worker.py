@@ -114,17 +114,17 @@ class SiteWorker:
             self._tally.seconds = self._shared.clock.monotonic() - self._started
 
     async def _connect(self) -> None:
-        while True:
-            try:
-                await self._core.login()
-                await self._remote.check_root(self.site.target)
-            except PmarepError as error:
-                if error.remedy is not Remedy.RETRY:
-                    raise
-                await self.health.overcome(error, self._core.login)
-            else:
-                self.health.answered()
-                return
+        async def once() -> None:
+            await self._core.login()
+            await self._remote.check_root(self.site.target)
+
+        try:
+            await once()
+        except PmarepError as error:
+            if error.remedy is not Remedy.RETRY or not self._shared.options.patience:
+                raise
+            await self.health.overcome(error, once)
+        self.health.answered()
 
     async def _send_all(self) -> None:
         shared = self._shared

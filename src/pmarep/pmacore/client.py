@@ -29,6 +29,8 @@ CALLER = "pmarep"
 # The first version whose `authenticate` takes a POST; older ones want the password in the URL (PMA.UI does the same).
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
 GOODBYE_SECONDS = 5.0
+RENEWALS = 2
+"""How often a call finds its session ended: a server that restarts may do it twice. More would go on for ever."""
 
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -180,16 +182,16 @@ class PmaCore:
         return await (once() if self._patience is None or request.body is not None else self._patience(once))
 
     async def _call(self, make: Callable[[str], Request]) -> Any:
-        """Ask within a session; where that has ended, once more in a new one."""
-        session = await self._current_session()
-        try:
-            return await self._ask(make(session))
-        except (Refused, ServerError):
-            if not await self._session_has_ended(session):
-                raise
-        self._forget(session)
-        session = await self._current_session()
-        return await self._ask(make(session))
+        """Ask within a session; where that has ended, again in a new one."""
+        for _ in range(RENEWALS):
+            session = await self._current_session()
+            try:
+                return await self._ask(make(session))
+            except (Refused, ServerError):
+                if not await self._session_has_ended(session):
+                    raise
+            self._forget(session)
+        return await self._ask(make(await self._current_session()))
 
     def _forget(self, session: str) -> None:
         log.info("%s: the session had ended, logging in again", self.url)

@@ -128,7 +128,8 @@ class _Target:
         try:
             raw = re.sub(rb"[\x80-\xff ]", lambda m: b"%%%02X" % m[0][0], path.encode())
             httpx.URL(origin)
-        except (UnicodeEncodeError, httpx.InvalidURL):
+            _ = urlsplit(origin).port  # raises for one above 65,535
+        except (ValueError, httpx.InvalidURL):
             raise ProtocolError("the server gave an upload URL that is none") from None
         return cls(scheme, origin, raw)
 

@@ -92,6 +92,14 @@ async def test_a_trial_that_proves_nothing_is_over_with_its_slide() -> None:
     await begins
 
 
+async def test_a_site_that_lets_us_in_needs_no_trial() -> None:
+    site = Site()
+    site.back_at = 5
+    await site.clock.run(site.overcome(Unreachable("a")))
+    site.health.answered()
+    await site.health.ready()
+
+
 async def test_a_site_that_stays_away_is_given_up() -> None:
     site = Site()
     site.health.worked()

@@ -1,0 +1,199 @@
+"""What goes away and comes back: a site, the source's NAS, the machine's own time."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from cloud import CloudSandbox, StartCloud
+from conftest import StartSandbox
+from corpus import tree
+from desk import NO_PAUSES, Desk, arrived, contents, transfers
+
+from pmarep.sandbox import Answer, Delay, Hold, Sandbox, SlowRead
+
+MIB = 1024 * 1024
+FILE = r"transfer/Upload/[0-9]+\?path="
+
+# stat() of slides fails as on a NAS that restarts, as long as a file of that name is there.
+NAS = """
+import errno, os
+real = os.stat
+def stat(path, *more, **keys):
+    if str(path).endswith(".svs") and os.path.lexists({flag!r}):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return real(path, *more, **keys)
+os.stat = stat
+"""
+
+# The machine sleeps for eight hours, two seconds after its start, and its clock goes on meanwhile.
+SLEEP = """
+import time
+from pmarep.uploaders import Clock
+begin = time.monotonic()
+def monotonic(self):
+    now = time.monotonic()
+    return now + (8 * 3600 if now > begin + 2 else 0)
+Clock.monotonic = monotonic
+"""
+
+YESTERDAY = """
+import datetime
+from pmarep.uploaders import Clock
+Clock.local = lambda self: datetime.datetime.now().astimezone() - datetime.timedelta(days=1)
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+def paused(site: str) -> dict[str, str]:
+    return {"event": "site_state", "site": site, "state": "paused"}
+
+
+@pytest.fixture
+def flag(tmp_path: Path) -> Path:
+    path = tmp_path / "away"
+    path.touch()
+    return path
+
+
+def test_a_nas_that_comes_back(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
+    tree(desk.source, "1.svs", "2.svs", content=os.urandom(1000))
+    desk.site("a", sandbox)
+    with desk.start("--patience", "5m", patch=NAS.format(flag=str(flag))) as running:
+        running.wait_for(lambda event: paused("a").items() <= event.items())
+        assert not transfers(sandbox)
+        flag.unlink()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    reason = next(event["reason"] for event in result.events if paused("a").items() <= event.items())
+    assert "Input/output error; trying again in " in reason
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_nas_that_stays_away(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
+    tree(desk.source, "1.svs", "2.svs")
+    desk.site("a", sandbox)
+    result = desk.run(patch=NAS.format(flag=str(flag)))
+    assert result.code == 1
+    (line,) = [line for line in result.stdout.splitlines() if "stopped" in line]
+    assert "Input/output error" in line
+    assert not transfers(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("slow", "path"), [(SlowRead(600_000), FILE), (Delay(0.5), "transfer/Upload$")], ids=["a file", "an announcement"]
+)
+def test_a_site_that_restarts_in_the_middle(desk: Desk, sandbox: Sandbox, slow: SlowRead | Delay, path: str) -> None:
+    for number in range(6):
+        tree(desk.source, f"{number}.svs", content=os.urandom(300_000))
+    desk.site("a", sandbox)
+    sandbox.faults.add(slow, path=path)
+    with desk.start("--patience", "5m", "--connections", "1", patch=NO_PAUSES) as running:
+        running.wait_for(lambda event: event["event"] == "slide_finished")
+        sandbox.stop()
+        running.wait_for(lambda event: paused("a").items() <= event.items())
+        sandbox.faults.clear()
+        sandbox.start()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    assert result.counts("a") == (6, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+    states = [event["state"] for event in result.events if event["event"] == "site_state"]
+    assert states[-2:] == ["running", "done"]
+    size = sum(len(content) for content in contents(desk.source).values())
+    assert result.summary["sites"]["a"]["bytes_sent"] == size
+    assert result.summary["sites"]["a"]["bytes_resumed"] == 0
+
+
+def test_people_see_why_nothing_moves(desk: Desk, start_sandbox: StartSandbox) -> None:
+    tree(desk.source, "1.svs")
+    there, away = start_sandbox("there"), start_sandbox("away")
+    hold = Hold()
+    there.faults.add(hold, path=FILE)
+    desk.site("there", there)
+    desk.site("away", away)
+    away.stop()
+    with desk.start_shown("--patience", "5m") as running:
+        running.wait_for_words("away: paused: ")
+        away.start()
+        running.wait_for_words("away: answers again")
+        hold.release()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if "away: paused" in line]
+    assert "refused the connection" in line
+    assert "trying again in" in line
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Answer.iis(507),
+        Answer.aspnet("There is not enough space on the disk."),
+        Answer.refusal("The quota of this root-directory has been exceeded"),
+    ],
+    ids=["507", "disk", "quota"],
+)
+@pytest.mark.parametrize("path", [FILE + "5.svs", "transfer/Upload$"], ids=["file", "announcement"])
+def test_a_full_site_stops_with_that_word(desk: Desk, start_sandbox: StartSandbox, fault: Answer, path: str) -> None:
+    for number in range(8):
+        tree(desk.source, f"{number}.svs", content=os.urandom(1000))
+    full, good = start_sandbox("full"), start_sandbox("good")
+    rule = full.faults.add(fault, method="POST", path=path)
+    desk.site("full", full)
+    desk.site("good", good)
+    result = desk.push("--connections", "1", "--patience", "10m")
+    assert result.code == 1
+    assert "has no room left" in result.summary["sites"]["full"]["error"]
+    assert rule.hits == 1
+    assert result.counts("good") == (8, 0, 0)
+    full.faults.clear()
+    assert desk.push().code == 0
+    assert arrived(full) == contents(desk.source)
+
+
+def test_retry_after_is_honoured(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "1.svs")
+    desk.site("a", sandbox)
+    rule = sandbox.faults.add(
+        Answer.iis(503, headers={"Retry-After": "2"}), method="POST", path="transfer/Upload$", times=1
+    )
+    started = time.monotonic()
+    assert desk.push(patch=NO_PAUSES).code == 0
+    assert time.monotonic() - started >= 2
+    assert rule.hits == 1
+
+
+def test_the_machine_sleeps(desk: Desk, sandbox: Sandbox) -> None:
+    """Its sites were not away for eight hours, and a run of eight hours is not over."""
+    tree(desk.source, "1.svs", content=os.urandom(600_000))
+    desk.site("a", sandbox)
+    sandbox.faults.add(SlowRead(150_000), path=FILE)
+    result = desk.push("--patience", "10m", patch=SLEEP)
+    assert result.code == 0, result.stdout
+    (note,) = [event["text"] for event in result.events if event["event"] == "notice"]
+    assert note == "this machine was asleep for 8h00m; going on"
+
+
+def test_a_clock_that_was_set_back(desk: Desk, cloud_sandbox: StartCloud) -> None:
+    """Upload URLs that look alive and are not: the storage says so, and the slide is announced again."""
+    cloud: CloudSandbox = cloud_sandbox(azure=False, s3_options={"part_size": MIB, "multipart_above": MIB})
+    desk.site("a", cloud.sandbox, target="Cloud/in")
+    tree(desk.source, "1.svs", content=os.urandom(3_000_000))
+    hold = Hold()
+    cloud.s3.faults.add(hold, method="PUT", path=r"\?partNumber=2")
+    with desk.start("--connections", "1") as running:
+        assert hold.reached.wait(30)
+        running.process.kill()
+    hold.release()
+    cloud.s3.faults.clear()
+    cloud.expire_urls()
+    result = desk.push(patch=YESTERDAY)
+    assert result.code == 0, result.stdout
+    assert cloud.s3.objects() == {"in/1.svs": (desk.source / "1.svs").read_bytes()}
