@@ -11,13 +11,18 @@ KIND := filesystem
 READY := $(VENV)/.ready
 AZURITE := .node/.ready
 
-.PHONY: demo test check clean
+.PHONY: demo test check soak clean
 
 demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 	@$(BIN)/pmarep demo --kind $(KIND)
 
 test: check $(AZURITE)
 	$(BIN)/python -m pytest -n 2
+
+# Kills pushes at random moments and compares every byte: CYCLES=20 for a short one, SEED=7 to repeat one.
+CYCLES := 200
+soak: $(READY) $(AZURITE)
+	$(BIN)/python benchmarks/soak.py --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
 
 check: $(READY)
 	$(BIN)/ruff check .

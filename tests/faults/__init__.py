@@ -1,0 +1,1 @@
+"""What happens to pushes when everything goes wrong on purpose, by seed."""

@@ -1,0 +1,326 @@
+"""Servers that are broken, or mean it: a clear word in one line, bounded memory, and no request that nobody allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from corpus import tree
+from desk import Desk, Result
+from wire import Wire
+
+from pmarep.pmacore import Connection, ProtocolError
+from pmarep.sites import Site
+from pmarep.uploaders.storage import Storage
+
+from . import inside
+from .hostile import Hostile, Raw, encoded, endless, redirect_to
+from .inside import Report
+
+MIB = 1024**2
+MEMORY = 250e6
+"""Bytes that a push of one tiny slide may have, whatever a server says; some 60 MB are Python and its libraries."""
+
+
+@pytest.fixture
+def evil(wire: Wire) -> Hostile:
+    return Hostile(wire)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, evil: Hostile) -> Desk:
+    """One slide of two megabytes for one site, `evil`."""
+    desk = Desk(tmp_path / "desk")
+    tree(desk.source, "x.svs", content=os.urandom(2 * MIB))
+    desk.site("evil", evil.url, timeout=2)
+    return desk
+
+
+Push = Callable[[], Awaitable[Report]]
+
+
+@pytest.fixture
+def push(desk: Desk, evil: Hostile) -> Push:
+    """The same without a process of its own."""
+    site = Site(name="evil", url=evil.url, username="seeder", target="Slides/in", timeout=2)
+    return lambda: inside.push(desk.source, [site], desk.state, "none")
+
+
+def said(result: Result) -> str:
+    """What the slide or the site failed with."""
+    assert result.code == 1, result.stdout
+    assert result.stderr == ""
+    failed = [event["error"] for event in result.events if event["event"] == "slide_finished"]
+    return bearable((failed or [result.summary["sites"]["evil"]["error"]])[0])
+
+
+def bearable(error: str) -> str:
+    """One printable line of a bearable length, without secrets; no bug of ours."""
+    assert error
+    assert error.isprintable()
+    assert len(error) < 600
+    assert "internal error" not in error
+    assert "the-session" not in error
+    assert "X-Amz-Signature=" not in error
+    return error
+
+
+async def test_an_honest_answer_to_everything_arrives(push: Push, evil: Hostile) -> None:
+    """Otherwise the tests below would prove nothing."""
+    report = await push()
+    assert report.code == 0, report
+    assert evil.outside_the_contract() == []
+
+
+# Where the bytes are to go
+
+
+def to_s3(*urls: Any, **more: Any) -> dict[str, Any]:
+    return {"Id": 17, "UploadType": 1, "Urls": list(urls), **more}
+
+
+def parts(*ranges: tuple[int, int, int], url: str = "http://127.0.0.1:9/part?X-Amz-Signature=s") -> dict[str, Any]:
+    listed = [{"PartNumber": number, "Url": url, "RangeStart": start, "RangeEnd": end} for number, start, end in ranges]
+    return to_s3(None, MultipartFiles=[{"FilePath": "x.svs", "UploadId": "u", "Parts": listed}])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        to_s3("ftp://127.0.0.1/x?X-Amz-Signature=s"),
+        to_s3("file:///etc/passwd?X-Amz-Signature=s"),
+        to_s3("javascript:alert(1)"),
+        to_s3("//127.0.0.1/x"),
+        to_s3("http://user:password@127.0.0.1/x"),
+        to_s3("http://127.0.0.1:9/x\r\nX-Injected: 1"),
+        to_s3("http://127.0.0.1:99999/x"),
+        to_s3("http://[::1/x"),
+        to_s3("http:///x"),
+        to_s3("http://127.0.0.1:9 .example/x"),
+        to_s3(""),
+        to_s3(None),
+        to_s3(),
+        to_s3("http://127.0.0.1:9/1?X-Amz-Signature=s", "http://127.0.0.1:9/2?X-Amz-Signature=s"),
+        {"Id": 17, "UploadType": "Azure"},
+        {"Id": 17, "UploadType": 2, "Urls": []},
+        {"Id": 17, "UploadType": 7},
+        {"Id": None, "UploadType": 0},
+        {"UploadType": 0},
+        [17],
+        "17",
+        None,
+        parts(),
+        parts((1, 0, 2 * MIB)),
+        parts((1, 0, 2 * MIB - 2)),
+        parts((1, 0, MIB), (2, MIB, 2 * MIB - 1)),
+        parts((1, 1, 2 * MIB - 1)),
+        parts((1, -MIB, 2 * MIB - 1)),
+        parts((0, 0, 2 * MIB - 1)),
+        parts((1, 0, MIB - 1), (1, MIB, 2 * MIB - 1)),
+        parts((2, 0, MIB - 1), (1, MIB, 2 * MIB - 1)),
+        parts((1, 0, 10**30)),
+        parts((1, 0, 2 * MIB - 1), url="gopher://127.0.0.1/"),
+    ],
+)
+async def test_an_announcement_that_makes_no_sense(push: Push, evil: Hostile, answer: Any) -> None:
+    evil.says["transfer/Upload"] = answer
+    bearable((await push()).error("evil"))
+    assert evil.outside_the_contract() == []
+    assert not any(one.method == "PUT" for one in evil.asked)
+
+
+def test_an_announcement_of_a_million_parts(desk: Desk, evil: Hostile) -> None:
+    evil.says["transfer/Upload"] = parts(*((number + 1, number, number) for number in range(100_000)))
+    result, peak = desk.push_measured()
+    said(result)
+    assert peak < MEMORY
+    assert evil.outside_the_contract() == []
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        "../api/json/DeleteSlide",
+        "17/../../admin/json/Format",
+        "17?path=other.svs&x=",
+        "http://127.0.0.1:9/",
+        "\ud800",
+        "17#",
+        "17\r\nX-Injected: 1",
+        "",
+        "ä b",
+        "17" * 10_000,
+    ],
+)
+async def test_an_id_that_leads_elsewhere(push: Push, evil: Hostile, upload: str) -> None:
+    """An Id is a number or a word; whatever else it is goes into no URL, or percent-encoded as one part of a path."""
+    evil.says["transfer/Upload"] = {"Id": upload, "UploadType": 0}
+    report = await push()
+    asked = [one.target for one in evil.asked if one.path.startswith("transfer/Upload/")]
+    assert all(one.partition("?")[0].count("/") == 3 for one in asked), asked
+    assert not any("path=other.svs" in one for one in asked), asked
+    assert [one for one in evil.outside_the_contract() if not one.split(" ")[1].startswith("transfer/Upload/")] == []
+    if report.code != 0:
+        bearable(report.error("evil"))
+
+
+async def test_ids_that_change(push: Push, evil: Hostile) -> None:
+    """Each answer names another upload; what was sent goes to the announced one, and its state is asked of that."""
+    evil.says["upload status"] = lambda _: {"Id": 99, "Files": [{"Path": "x.svs", "Complete": True}]}
+    evil.says["post file"] = lambda _: {"Id": 98}
+    assert (await push()).code == 0
+    assert {path for path in evil.paths() if "Upload/" in path} == {"transfer/Upload/17"}
+
+
+_LOOPBACK = [
+    "http://127.0.0.1:9/x",
+    "https://127.0.0.1/x",
+    "http://localhost:54001/x",
+    "http://LOCALHOST./x",
+    "http://[::1]:9/x",
+    "http://[::ffff:127.0.0.1]/x",
+    "http://127.1/x",
+    "http://2130706433/x",
+    "http://0x7f.1/x",
+    "http://0.0.0.0/x",
+    "http://127.8.9.10/x",
+]
+
+
+@pytest.mark.parametrize("url", _LOOPBACK)
+async def test_a_server_elsewhere_that_points_at_our_own_machine(url: str) -> None:
+    """PMA.start and others listen there, and trust whoever comes from the same machine."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, headers={"ETag": "e"})
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    storage = Storage(Connection("http://pma.hospital.example/", "seeder"), allow_http=True, http=http)
+    try:
+        with pytest.raises(ProtocolError) as error:
+            await storage.put(f"{url}?X-Amz-Signature=s", b"x", 1, {})
+        assert "X-Amz-Signature" not in str(error.value)
+    finally:
+        await storage.close()
+    assert asked == []
+
+
+@pytest.mark.parametrize("core", ["http://127.0.0.1:8001/", "http://localhost/core/", "http://[::1]/"])
+async def test_a_server_on_our_own_machine_may_point_there(core: str) -> None:
+    """As the sandbox does."""
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"ETag": "e"})))
+    storage = Storage(Connection(core, "seeder"), allow_http=True, http=http)
+    try:
+        assert (await storage.put("http://127.0.0.1:9/x?X-Amz-Signature=s", b"x", 1, {}))["etag"] == "e"
+    finally:
+        await storage.close()
+
+
+# Redirects
+
+
+@pytest.mark.parametrize(
+    "call", ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "transfer/Upload", "post file"]
+)
+@pytest.mark.parametrize("status", [301, 303, 307])
+async def test_redirects_are_not_followed(push: Push, evil: Hostile, wire: Wire, call: str, status: int) -> None:
+    """But for one look at whether a PMA.core is there, which takes no session along."""
+    elsewhere = Hostile(wire)
+    evil.says[call] = redirect_to(f"{elsewhere.url}api/json/{call}?sessionID=the-session", status)
+    assert "redirect" in bearable((await push()).error("evil"))
+    assert {(one.method, one.target) for one in elsewhere.asked} <= {("GET", "/api/json/GetVersionInfo")}
+    assert evil.outside_the_contract() == []
+
+
+async def test_a_storage_that_redirects(push: Push, evil: Hostile, wire: Wire) -> None:
+    elsewhere, storage = Hostile(wire), Hostile(wire)
+    evil.says["transfer/Upload"] = to_s3(f"{storage.url}x.svs?X-Amz-Signature=s")
+    storage.says["post file"] = redirect_to(f"{elsewhere.url}y.svs", 307)
+    assert "redirect" in bearable((await push()).error("evil"))
+    assert elsewhere.asked == []
+    assert [one.method for one in storage.asked] == ["PUT"]
+
+
+# Answers without end
+
+
+def bomb(size: int) -> bytes:
+    """Gzip of so many zeros."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = [packer.compress(bytes(MIB)) for _ in range(size // MIB)]
+    return b"".join([*packed, packer.flush()])
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+_FLOODS = {
+    "endless": lambda: endless(_HEAD + b"\r\n", b" " * MIB),
+    "endless chunks": lambda: endless(
+        _HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"100000\r\n" + bytes(MIB) + b"\r\n"
+    ),
+    "endless error page": lambda: endless(b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * MIB),
+    "gzip bomb": lambda: encoded("gzip", bomb(300 * MIB)),
+    "gzip bomb in gzip": lambda: encoded("gzip, gzip", gzip.compress(bomb(300 * MIB))),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
+@pytest.mark.parametrize("flood", _FLOODS)
+def test_answers_without_end_take_bounded_memory(desk: Desk, evil: Hostile, flood: str) -> None:
+    answer = _FLOODS[flood]()
+    evil.says["GetFiles"] = answer
+    result, peak = desk.push_measured()
+    said(result)
+    assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
+    assert evil.outside_the_contract() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
+@pytest.mark.parametrize("flood", ["endless", "gzip bomb in gzip"])
+def test_a_storage_without_end_takes_bounded_memory(desk: Desk, evil: Hostile, wire: Wire, flood: str) -> None:
+    storage = Hostile(wire)
+    storage.says["post file"] = _FLOODS[flood]()
+    evil.says["transfer/Upload"] = to_s3(f"{storage.url}x.svs?X-Amz-Signature=s")
+    result, peak = desk.push_measured()
+    said(result)
+    assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
+
+
+@pytest.mark.parametrize("piece", [b"[", b'{"a":', b"1", b'"'])
+async def test_a_million_brackets(push: Push, evil: Hostile, piece: bytes) -> None:
+    """What makes parsers recurse, or multiply."""
+    body = piece * (1_000_000 // len(piece))
+    evil.says["GetFiles"] = Raw.of(_HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body)
+    bearable((await push()).error("evil"))
+
+
+# Failures without end
+
+
+@pytest.mark.parametrize("call", ["GetFiles", "post file"])
+@pytest.mark.parametrize("how", ["hangs up", "endless headers"])
+async def test_a_call_that_always_breaks_comes_to_an_end(push: Push, evil: Hostile, call: str, how: str) -> None:
+    """All else works, so the site looks well. Time flies here: what lasts seconds would be hours."""
+    evil.says[call] = Raw.of(b"") if how == "hangs up" else endless(_HEAD, b"X-Many: y\r\n" * 10_000)
+    async with asyncio.timeout(5):
+        bearable((await push()).error("evil"))
+    assert len(evil.asked) < 200
+
+
+# Words
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_words_that_would_spoil_a_terminal(push: Push, evil: Hostile, status: int) -> None:
+    words = "\\u001b[2J\\u001b]0;owned\\u0007\\r\\nsent everything\\u202e" + "x" * 100_000
+    body = f'{{"Code": 1, "Message": "{words} ?sessionID=the-session"}}'.encode()
+    evil.says["transfer/Upload"] = Raw.of(b"HTTP/1.1 %d Oh\r\nContent-Length: %d\r\n\r\n" % (status, len(body)), body)
+    bearable((await push()).error("evil"))

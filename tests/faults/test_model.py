@@ -1,0 +1,307 @@
+"""Any sequence of pushes, kills and mishaps: reports tell the truth at each step, and one calm push mends everything.
+
+PMAREP_MODEL_EXAMPLES=500 pytest tests/faults/test_model.py      # hours of bad luck; otherwise a fixed, short night
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import hypothesis
+import pytest
+from cloud import CloudSandbox, StartCloud
+from conftest import PASSWORD, SMALLEST_PART, USER, StartSandbox
+from corpus import write_mirax
+from desk import arrived, contents
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from sandbox_client import Client
+
+from pmarep.engine import Existing, Options, replicate
+from pmarep.events import Event, SlideFinished, SlideStatus
+from pmarep.sandbox import Hold, Sandbox
+from pmarep.sandbox.faults import Faults
+from pmarep.sites import Site
+
+from .inside import Hasty, Passwords, Report, push
+
+EXAMPLES = int(os.environ.get("PMAREP_MODEL_EXAMPLES", "0"))
+LAST = 12
+"""Requests with something to lose, at most, that pass before a kill."""
+
+numbers = itertools.count(1)
+
+
+class Place:
+    """One site of the model, for any number of sequences: each has a target folder of its own."""
+
+    def __init__(self, name: str, sandbox: Sandbox, root: str, cloud: CloudSandbox | None = None) -> None:
+        self.name = name
+        self.sandbox = sandbox
+        self.root = root
+        self.cloud = cloud
+
+    def site(self, folder: str) -> Site:
+        return Site(name=self.name, url=self.sandbox.url, username=USER, target=f"{self.root}/{folder}")
+
+    def has(self, folder: str) -> dict[str, bytes]:
+        """What lies in its target folder."""
+        if self.cloud is None:
+            return arrived(self.sandbox, f"{self.root}/{folder}")
+        side = self.cloud.side(self.root)
+        mine = [name for name in side.names() if name.startswith(folder + "/")]
+        return {name.removeprefix(folder + "/"): b"".join(side.chunks(name)) for name in mine}
+
+    @property
+    def faults(self) -> Faults:
+        """Those of what takes the bytes."""
+        return self.sandbox.faults if self.cloud is None else self.cloud.side(self.root).faults
+
+    def wait_idle(self) -> bool:
+        return self.sandbox.wait_idle() and (self.cloud is None or self.cloud.side(self.root).wait_idle())
+
+
+class Replication(RuleBasedStateMachine):
+    """A night: one source folder, one state folder, some sites."""
+
+    def __init__(self, folder: Path, places: list[Place], size: int = 900) -> None:
+        """`size`: bytes of the slides at the beginning."""
+        super().__init__()
+        self.name = f"run{next(numbers)}"
+        self.source = folder / self.name / "cases"
+        self.state = folder / self.name / "state"
+        self.places = places
+        self.ticks = itertools.count(1)
+        self.source.mkdir(parents=True)
+        for number in range(3):
+            self.write(self.source / f"{number}.svs", size)
+        write_mirax(self.source / "m.mrxs", data_files=2, data_size=700)
+        self.sites = [place.site(self.name) for place in places]
+
+    # What happens
+
+    @rule(existing=st.sampled_from([Existing.FAIL, Existing.OVERWRITE]), connections=st.integers(1, 3))
+    def push(self, existing: Existing, connections: int) -> None:
+        self.check(self.pushed(existing, connections).events, existing)
+
+    @rule(
+        at=st.integers(0, 9),
+        after=st.integers(0, LAST),
+        handled=st.booleans(),
+        existing=st.sampled_from([Existing.FAIL, Existing.OVERWRITE]),
+        fresh=st.booleans(),
+    )
+    def kill(self, at: int, after: int, handled: bool, existing: Existing, fresh: bool) -> None:
+        """`kill -9` while a server has a request; `handled`: it does what was asked, and nobody learns of it."""
+        place = self.places[at % len(self.places)]
+        options = Options(
+            sources=(self.source,), existing=existing, fresh=fresh, connections=2, patience=0.0, settle=0.0
+        )
+        self.check(asyncio.run(self.killed(place, after, handled, options)), existing)
+
+    @rule(which=st.integers(0, 9), larger=st.integers(0, 2))
+    def change(self, which: int, larger: int) -> None:
+        """A file of the source is written again, perhaps with as many bytes as before."""
+        files = sorted(path for path in self.source.rglob("*") if path.suffix in (".svs", ".dat"))
+        file = files[which % len(files)]
+        self.write(file, file.stat().st_size + larger)
+
+    @rule()
+    def new_slide(self) -> None:
+        self.write(self.source / f"new{next(self.ticks)}.svs", 500)
+
+    @rule(at=st.integers(0, 9), which=st.integers(0, 9))
+    def delete(self, at: int, which: int) -> None:
+        """Somebody deletes a slide at a site."""
+        place = self.places[at % len(self.places)]
+        with Client(place.sandbox) as client:
+            slides = client.get("GetFiles", path=f"{place.root}/{self.name}")
+            if isinstance(slides, list) and slides:
+                client.post("DeleteSlide", path=slides[which % len(slides)])
+
+    @rule(at=st.integers(0, 9), forget=st.booleans())
+    def restart(self, at: int, forget: bool) -> None:
+        """Sessions end; `forget`: announced uploads are gone as well."""
+        self.places[at % len(self.places)].sandbox.restart(forget_uploads=forget)
+
+    @rule(at=st.integers(0, 9))
+    def forget_uploads(self, at: int) -> None:
+        self.places[at % len(self.places)].sandbox.forget_uploads()
+
+    @precondition(lambda self: any(place.cloud for place in self.places))
+    @rule()
+    def expire_urls(self) -> None:
+        for place in self.places:
+            if place.cloud is not None:
+                place.cloud.expire_urls()
+
+    # What has to hold
+
+    def check(self, events: list[Event], existing: Existing) -> None:
+        """Whatever is said to be at a site is there, byte for byte.
+
+        But for what is documented: without `--existing overwrite`, files of the same names and sizes count as the same.
+        """
+        here = contents(self.source)
+        for place in self.places:
+            there = place.has(self.name)
+            for event in events:
+                if isinstance(event, SlideFinished) and event.site == place.name:
+                    if event.status in (SlideStatus.SENT, SlideStatus.SKIPPED):
+                        for file in self.files_of(event.slide):
+                            if event.status is SlideStatus.SKIPPED and existing is Existing.FAIL:
+                                assert len(there.get(file, b"")) == len(here[file])
+                                continue
+                            assert there.get(file) == here[file], f"{event.slide} was said to be {event.status.value}"
+                    else:
+                        assert event.error
+
+    def teardown(self) -> None:
+        report = self.pushed(Existing.OVERWRITE, 3)
+        self.check(report.events, Existing.OVERWRITE)
+        assert report.code == 0, [report.error(place.name) for place in self.places]
+        for place in self.places:
+            assert place.has(self.name) == contents(self.source)
+            assert len(report.finished(place.name)) == len(list(self.source.glob("*.svs"))) + 1
+
+    # How
+
+    def files_of(self, slide: str) -> list[str]:
+        stem = slide.rpartition(".")[0]
+        return [name for name in contents(self.source) if name == slide or name.startswith(f"{stem}/")]
+
+    def write(self, file: Path, size: int) -> None:
+        """Every write has another time, however coarse the disk's clock is."""
+        tick = next(self.ticks)
+        file.write_bytes(b"%06d" % tick + os.urandom(size - 6))
+        os.utime(file, (1_700_000_000 + tick, 1_700_000_000 + tick))
+
+    def pushed(self, existing: Existing, connections: int) -> Report:
+        work = push(self.source, self.sites, self.state, PASSWORD, existing=existing, connections=connections)
+        return asyncio.run(work)
+
+    async def killed(self, place: Place, after: int, handled: bool, options: Options) -> list[Event]:
+        """The run stands still while the server works; what it would do at its end is undone, so that the journal stays
+        as it was at that moment. Without a kill if there are not so many requests."""
+        events: list[Event] = []
+        hold = Hold()
+        chosen = place.faults.add(hold, method="PUT" if place.cloud else "POST", after=after, times=1)
+        run = asyncio.create_task(
+            replicate(
+                options,
+                self.sites,
+                passwords=Passwords(PASSWORD),
+                state_dir=self.state,
+                listener=events.append,
+                clock=Hasty(),
+            )
+        )
+        while not run.done() and not hold.reached.is_set():
+            await asyncio.sleep(0.001)
+        if not run.done() and handled:
+            await asyncio.sleep(0.005)  # the bodies of the requests go out
+            hold.release()
+            # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
+            # have gone out.
+            waiting = threading.Thread(target=place.wait_idle, daemon=True)
+            waiting.start()
+            waiting.join(0.5)
+        said = list(events)
+        journal = journal_of(self.state)
+        place.faults.remove(chosen)
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
+            return events
+        hold.release()
+        for other in self.places:
+            assert await asyncio.to_thread(other.wait_idle)
+        put_back(self.state, journal)
+        return said
+
+
+def journal_of(state: Path) -> bytes:
+    """All that is committed, as one file."""
+    if not (state / "journal.sqlite").exists():
+        return b""
+    with closing(sqlite3.connect(state / "journal.sqlite", timeout=30)) as journal:
+        return journal.serialize()
+
+
+def put_back(state: Path, journal: bytes) -> None:
+    for leftover in state.glob("journal.sqlite*"):
+        leftover.unlink()
+    if journal:
+        (state / "journal.sqlite").write_bytes(journal)
+
+
+def profile(examples: int) -> hypothesis.settings:
+    return hypothesis.settings(
+        max_examples=EXAMPLES or examples,
+        stateful_step_count=12,
+        deadline=None,
+        derandomize=not EXAMPLES,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        report_multiple_bugs=False,
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],  # explaining traces every line, and is slow
+    )
+
+
+def night_after_night(begin: Callable[[], Replication], examples: int) -> None:
+    run_state_machine_as_test(begin, settings=profile(examples))  # type: ignore[arg-type]  # any factory will do
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that can be had: the journal of a push waits for the disk, and this is about hundreds of them."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def two_file_systems(start_sandbox: StartSandbox) -> list[Place]:
+    return [Place(name, start_sandbox(name), "Slides") for name in ("a", "b")]
+
+
+@pytest.fixture(params=["Cloud", "Blobs"], ids=["s3", "azure"])
+def a_cloud(request: pytest.FixtureRequest, cloud_sandbox: StartCloud) -> list[Place]:
+    s3_options = {"part_size": SMALLEST_PART}
+    cloud = cloud_sandbox("c", azure=request.param == "Blobs", s3_options=s3_options)
+    return [Place("c", cloud.sandbox, request.param, cloud)]
+
+
+@pytest.mark.slow
+def test_any_night_at_file_systems(folder: Path, two_file_systems: list[Place]) -> None:
+    night_after_night(lambda: Replication(folder, two_file_systems), 12)
+
+
+@pytest.mark.slow
+def test_any_night_in_a_cloud(folder: Path, a_cloud: list[Place]) -> None:
+    night_after_night(lambda: Replication(folder, a_cloud, 2 * SMALLEST_PART + 9), 3)
+
+
+# Sequences that were found, and are kept
+
+
+def test_what_arrived_unnoticed_and_changed_since(folder: Path, two_file_systems: list[Place]) -> None:
+    """The answer that says "it is there" comes too late; then the slide changes, and keeps its size."""
+    for after in range(6):
+        night = Replication(folder, two_file_systems[:1])
+        night.kill(0, after, True, Existing.OVERWRITE, False)
+        for file in night.source.rglob("*.svs"):
+            night.write(file, file.stat().st_size)
+        night.teardown()

@@ -1,0 +1,34 @@
+"""A short soak; `make soak` is the long one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from . import storms
+
+SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+CYCLES = 15
+
+
+@pytest.mark.slow
+def test_fifteen_cycles(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    command = [
+        sys.executable,
+        str(SOAK),
+        "--cycles",
+        str(CYCLES),
+        "--seed",
+        str(storms.seed(15)),
+        "--dir",
+        str(tmp_path),
+    ]
+    soak = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert soak.returncode == 0, soak.stdout + soak.stderr
+    figure = soak.stdout.strip().rpartition("\n")[2]
+    record_property("figure", f"soak: {figure}")
+    assert "byte-identical" in figure
