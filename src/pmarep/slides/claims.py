@@ -69,8 +69,8 @@ class Owners:
                 owners.here[top] = main
         return owners
 
-    def claim(self, path: str, main: str) -> str:
-        """Gives a file to a slide, if nobody has it yet; returns who has it."""
+    def claim(self, path: str, main: str, *, takes_rest: bool = False) -> str:
+        """Gives a file to a slide, if nobody has it yet; returns who has it. `takes_rest`: the slide can do without."""
         top, slash, rest = path.partition("/")
         if not slash:
             return self.here.setdefault(top, main)
@@ -79,7 +79,7 @@ class Owners:
             below = self._claim_folder(top, main)
         if below.slide == main:
             return below.files.setdefault(rest, main)
-        if below.twin:  # the file stays here with a slide that is not sent
+        if below.twin and not takes_rest:  # the file stays here with a slide that is not sent
             below.files.setdefault(rest, main)
         return below.slide
 
@@ -104,7 +104,7 @@ class Owners:
         kept: list[Part] = []
         lost: dict[str, list[str]] = {}
         for part in parts.files:
-            owner = self.claim(part.local, main)
+            owner = self.claim(part.local, main, takes_rest=takes_rest)
             if owner == main:
                 kept.append(part)
             else:

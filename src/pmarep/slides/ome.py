@@ -20,7 +20,7 @@ from pathlib import Path
 from . import tiff
 from .listing import Folder, os_words
 from .model import Why
-from .names import few, in_order, printable
+from .names import few, in_order, loose_key, printable
 from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
 from .parts import Groups, Parts, is_plain
 
@@ -99,6 +99,8 @@ def _take(parts: Parts, folder: Folder, here: dict[str, str], main: str) -> None
     broken: list[str] = []
     for local, name in here.items():
         if local == main:
+            if loose_key(local) == loose_key(name):  # in another case, and not renamed
+                parts.main_as = name
             continue
         entry = folder.files[local]
         parts.take(name, local, entry)

@@ -30,13 +30,15 @@ class Parts:
 
     With `problems` the slide is not sent, and yet it keeps its files: three of four channels are no slides themselves.
     `why` says of what kind the problems are. `told` are files and folders (paths on disk from the main's folder) that
-    the problems speak of, so that the walk does not report them again.
+    the problems speak of, so that the walk does not report them again. `main_as`: the name under which readers of the
+    slide will look for the main file, where the disk has it in another case.
     """
 
     files: list[Part] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     why: Why = Why.INCOMPLETE
     told: list[str] = field(default_factory=list)
+    main_as: str = ""
 
     @classmethod
     def wrong(cls, problem: str) -> Parts:

@@ -42,7 +42,8 @@ class Verdict:
         if problem:
             return LeftOut(printable(path), Why.BAD_NAME, problem)
         try:
-            files: tuple[SlideFile, ...] = (_slide_file(name, name, place.folder.files[name]),)
+            main_as = (parts and parts.main_as) or name
+            files: tuple[SlideFile, ...] = (_slide_file(main_as, name, place.folder.files[name]),)
             main = files[0]
             if parts:
                 files = (*[_slide_file(part.path, part.local, part.entry) for part in parts.files], main)

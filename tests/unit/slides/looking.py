@@ -71,7 +71,9 @@ def look(
     assert len(paths) == len(set(paths)), "a file belongs to two slides"
     for slide in found.things:
         if isinstance(slide, Slide):
-            assert slide.files[-1].path == slide.path.rpartition("/")[2], "the main file is not the last"
+            assert (slide.main.local_name or slide.main.path) == slide.path.rpartition("/")[2], (
+                "the main file is not the last"
+            )
             for file in slide.files:
                 assert slide.local(file).stat().st_size == file.size
                 assert slide.local(file).stat().st_mtime_ns == file.mtime_ns

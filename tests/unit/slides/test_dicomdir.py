@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from pmarep.slides import dicomdir
+from pmarep.slides import Slide, dicomdir, find_slides
 from pmarep.slides.listing import Folder
 from pmarep.slides.model import Why
 from pmarep.slides.parts import Parts
@@ -81,6 +81,14 @@ def test_names_in_another_case_are_sent_as_the_directory_has_them(tmp_path: Path
     assert parts.problems == []
     assert paths(parts) == listed
     assert {part.local for part in parts.files} == {path.lower() for path in listed}
+
+
+def test_the_directory_itself_in_another_case(tmp_path: Path) -> None:
+    write_dicomdir(tmp_path)
+    (tmp_path / "DICOMDIR").rename(tmp_path / "dicomdir")
+    (slide,) = find_slides(tmp_path)
+    assert isinstance(slide, Slide)
+    assert (slide.main.path, slide.main.local_name) == ("DICOMDIR", "dicomdir")
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value")

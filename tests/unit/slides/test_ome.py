@@ -140,6 +140,15 @@ def test_names_in_another_case_are_sent_as_the_index_has_them(tmp_path: Path) ->
     }
 
 
+def test_the_main_file_too(tmp_path: Path) -> None:
+    """The others name it."""
+    first, *_ = write_ome(tmp_path / "a.ome.tif")
+    first.rename(tmp_path / "A_C0.OME.TIF")
+    (slide,) = find_slides(tmp_path)
+    assert isinstance(slide, Slide)
+    assert (slide.path, slide.main.path, slide.main.local_name) == ("A_C0.OME.TIF", "a_C0.ome.tif", "A_C0.OME.TIF")
+
+
 def test_names_in_the_wild(tmp_path: Path) -> None:
     for number, name in enumerate(wild_names()):
         # XML attributes have no spaces at their ends
