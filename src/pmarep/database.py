@@ -1,17 +1,27 @@
-"""The journal's file: its tables, how it is opened, and what becomes of a damaged one."""
+"""The journal's file: its tables, how it is opened and worked with, and what becomes of a damaged one."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from .errors import UsageError
 from .private import make_private
 
 VERSION = 1
+GROUP = 500
+"""So many writes at most are committed together."""
+
+T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE slide (
@@ -71,6 +81,98 @@ def open_database(file: Path, *, mend: bool) -> tuple[sqlite3.Connection, Path |
         return _connect(file), aside
     except (OSError, sqlite3.Error) as error:
         raise UsageError(f"cannot use the journal {file} ({error}); name another folder with --state-dir") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[], Any]
+    writes: bool
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+_Outcome = tuple[_Job, Any, BaseException | None]
+
+
+class DatabaseThread:
+    """Runs work on one connection, one call after the other, in a thread of its own.
+
+    Writes that wait at the same time are committed together; each caller hears of it after that commit.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._jobs: deque[_Job] = deque()
+        self._called = False  # a call to _work_off is on its way to the thread
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    def close(self) -> None:
+        """After all that is waiting, also for callers that do not wait any more."""
+        self._thread.shutdown(wait=True)
+
+    async def read(self, work: Callable[[], T]) -> T:
+        """Its result, in order with the writes that were called before and after."""
+        return await self._do(work, writes=False)
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Its result, once it is committed. `work` begins and ends no transaction; it may be run again."""
+        return await self._do(work, writes=True)
+
+    async def _do(self, work: Callable[[], T], *, writes: bool) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.append(_Job(work, writes, future, loop))
+        if not self._called:
+            self._called = True
+            self._thread.submit(self._work_off)
+        # Shielded: a row that describes what the server has acknowledged is written even if the run is being stopped.
+        return await asyncio.shield(future)
+
+    def _work_off(self) -> None:
+        self._called = False  # before looking: what is appended from now on calls again
+        while self._jobs:
+            group = [self._jobs.popleft()]
+            while group[0].writes and len(group) < GROUP and self._jobs and self._jobs[0].writes:
+                group.append(self._jobs.popleft())
+            _tell(self._run(group))
+
+    def _run(self, group: Sequence[_Job]) -> list[_Outcome]:
+        try:
+            if not group[0].writes:
+                return [(job, job.work(), None) for job in group]
+            with self._transaction():
+                results = [job.work() for job in group]
+            return list(zip(group, results, [None] * len(group), strict=True))
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, sqlite3.OperationalError):  # locked, full: so it is for all
+                return [(job, None, error) for job in group]
+        return [outcome for job in group for outcome in self._run([job])]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite ends it itself where the disk is full
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    def settle(mine: list[_Outcome]) -> None:
+        for job, result, error in mine:
+            if job.future.done():
+                continue
+            if error is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(error)
+
+    for loop in {outcome[0].loop for outcome in outcomes}:
+        with suppress(RuntimeError):  # it is closed: nobody waits
+            loop.call_soon_threadsafe(settle, [outcome for outcome in outcomes if outcome[0].loop is loop])
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -6,24 +6,27 @@ a `kill -9` the next run knows which files of which upload a server has acknowle
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from .database import damage_mark, is_damage, open_database
+from .database import DatabaseThread, damage_mark, is_damage, open_database
 from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
 T = TypeVar("T")
 SENDING, BROKEN, SENT = "sending", "broken", "sent"
+
+SIGNED_FILES = 10_000
+"""Signatures of slides of so many files are kept for other sites: as many as the catalogue keeps slides of."""
+MOST_PATHS = 500
+"""In one question: SQLite takes 32,766 values (SQLITE_MAX_VARIABLE_NUMBER), before 3.32 it took 999."""
 
 _FORGET_PARTS = "DELETE FROM part WHERE server = ? AND path = ? AND file = ?"
 
@@ -59,6 +62,13 @@ class Entry:
     parts: dict[str, dict[int, str]]
 
 
+class Known(NamedTuple):
+    """What the journal knows of a slide at a place, in short. `signature` is of the files that are (being) sent."""
+
+    state: str
+    signature: str
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """`started` in seconds since the epoch; `summary` is None for a run that was killed or still goes on."""
@@ -75,35 +85,36 @@ def signature(slide: Slide) -> str:
 
 
 class Journal:
-    """Calls run one after the other in a thread of their own. Raises UsageError when the file cannot be used.
+    """Calls run one after the other in a thread of their own; when one that writes returns, its row is committed.
+
+    Raises UsageError when the file cannot be used.
 
     `mend`: a damaged file is put aside (`put_aside` says where to) and a new one begun, instead of an error.
     """
 
     def __init__(self, folder: Path, *, mend: bool = False) -> None:
         self.file = folder / "journal.sqlite"
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._db, self.put_aside = open_database(self.file, mend=mend)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Any:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:  # SQLite ends it itself where the disk is full
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        self._thread = DatabaseThread(self._db)
+        self._signatures: dict[int, tuple[Slide, str]] = {}  # by id(slide): it is nobody else's while it is in here
+        self._signed_files = 0
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
+        self._thread.close()
         self._db.close()
 
-    async def _do(self, work: Callable[[], T]) -> T:
-        # Shielded: a row that describes what the server has acknowledged is written even if the run is being stopped.
+    async def _read(self, work: Callable[[], T]) -> T:
+        with self._understood():
+            return await self._thread.read(work)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        with self._understood():
+            return await self._thread.write(work)
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
         try:
-            return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
+            yield
         except sqlite3.Error as error:
             if is_damage(error):
                 self._mark_damaged()
@@ -117,6 +128,34 @@ class Journal:
             damage_mark(self.file).touch()
 
     # Slides
+
+    def signature(self, slide: Slide) -> str:
+        """As the function: computed once for all sites that come to the slide at about the same time."""
+        known = self._signatures.get(id(slide))
+        if known is None:
+            known = self._signatures[id(slide)] = slide, signature(slide)
+            self._signed_files += len(slide.files)
+            while self._signed_files > SIGNED_FILES and len(self._signatures) > 1:
+                oldest, _ = self._signatures.pop(next(iter(self._signatures)))
+                self._signed_files -= len(oldest.files)
+        return known[1]
+
+    async def known(self, server: str, paths: Sequence[str]) -> dict[str, Known]:
+        """Of slides at one server, by their paths; without those of which nothing is known."""
+
+        def work() -> dict[str, Known]:
+            found = {}
+            for start in range(0, len(paths), MOST_PATHS):
+                some = paths[start : start + MOST_PATHS]
+                marks = ", ".join("?" * len(some))
+                rows = self._db.execute(
+                    f"SELECT path, state, signature FROM slide WHERE server = ? AND path IN ({marks})",  # noqa: S608
+                    (server, *some),
+                )
+                found.update({path: Known(state, signature) for path, state, signature in rows})
+            return found
+
+        return await self._read(work)
 
     async def entry(self, place: Place) -> Entry | None:
         def work() -> Entry | None:
@@ -136,7 +175,7 @@ class Journal:
                 parts.setdefault(file, {})[number] = tag
             return Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts)
 
-        return await self._do(work)
+        return await self._read(work)
 
     async def sending(
         self, place: Place, signature: str, upload_id: int | str, upload: str, *, replaces: bool = False
@@ -152,11 +191,10 @@ class Journal:
         """The server has acknowledged one whole file."""
 
         def work() -> None:
-            with self._transaction():
-                self._db.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?)", (place.server, place.path, file))
-                self._db.execute(_FORGET_PARTS, (place.server, place.path, file))
+            self._db.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?)", (place.server, place.path, file))
+            self._db.execute(_FORGET_PARTS, (place.server, place.path, file))
 
-        await self._do(work)
+        await self._write(work)
 
     async def part_sent(self, place: Place, file: str, number: int, tag: str) -> None:
         """The storage has acknowledged one part of a file."""
@@ -165,23 +203,22 @@ class Journal:
             row = (place.server, place.path, file, number, tag)
             self._db.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", row)
 
-        await self._do(work)
+        await self._write(work)
 
     async def forget_parts(self, place: Place, file: str) -> None:
-        await self._do(lambda: self._db.execute(_FORGET_PARTS, (place.server, place.path, file)) and None)
+        await self._write(lambda: self._db.execute(_FORGET_PARTS, (place.server, place.path, file)) and None)
 
     async def announced_again(self, place: Place, upload_id: int | str, upload: str) -> None:
         """A new announcement of the same upload, for which the parts sent before are still good."""
 
         def work() -> None:
-            with self._transaction():
-                self._free_id(place.server, str(upload_id))
-                self._db.execute(
-                    "UPDATE slide SET upload_id = ?, upload = ? WHERE server = ? AND path = ?",
-                    (str(upload_id), upload, place.server, place.path),
-                )
+            self._free_id(place.server, str(upload_id))
+            self._db.execute(
+                "UPDATE slide SET upload_id = ?, upload = ? WHERE server = ? AND path = ?",
+                (str(upload_id), upload, place.server, place.path),
+            )
 
-        await self._do(work)
+        await self._write(work)
 
     async def broken(self, place: Place, signature: str) -> None:
         """All was sent, but the slide is not there as it should be: the next run sends it again, whole."""
@@ -192,7 +229,7 @@ class Journal:
         await self._put(place, SENT, signature)
 
     def _free_id(self, server: str, upload_id: str) -> None:
-        """Inside a transaction."""
+        """Part of a write."""
         for (path,) in self._db.execute(
             "SELECT path FROM slide WHERE server = ? AND upload_id = ?", (server, upload_id)
         ).fetchall():
@@ -212,20 +249,19 @@ class Journal:
         replaces: bool = False,
     ) -> None:
         def work() -> None:
-            with self._transaction():
-                if upload_id is not None:
-                    self._free_id(place.server, upload_id)
-                self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
-                self._db.execute(
-                    "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (place.server, place.path, state, signature, upload_id, replaces, upload, time.time()),
-                )
+            if upload_id is not None:
+                self._free_id(place.server, upload_id)
+            self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
+            self._db.execute(
+                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time()),
+            )
 
-        await self._do(work)
+        await self._write(work)
 
     async def unfinished(self) -> list[Place]:
         """Slides of which something may be at a server, but not all."""
-        rows = await self._do(
+        rows = await self._read(
             lambda: self._db.execute(
                 "SELECT server, path FROM slide WHERE state <> ? ORDER BY server, path", (SENT,)
             ).fetchall()
@@ -242,16 +278,16 @@ class Journal:
             self._db.execute("DELETE FROM run WHERE id <= ?", ((cursor.lastrowid or 0) - 1000,))
             return cursor.lastrowid or 0
 
-        return await self._do(work)
+        return await self._write(work)
 
     async def run_finished(self, run: int, summary: dict[str, Any]) -> None:
-        await self._do(
+        await self._write(
             lambda: self._db.execute("UPDATE run SET summary = ? WHERE id = ?", (json.dumps(summary), run)) and None
         )
 
     async def runs(self, count: int) -> list[Run]:
         """The last runs, newest first."""
-        rows = await self._do(
+        rows = await self._read(
             lambda: self._db.execute(
                 "SELECT started, sources, summary FROM run ORDER BY id DESC LIMIT ?", (count,)
             ).fetchall()

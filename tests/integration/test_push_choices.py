@@ -222,6 +222,26 @@ def test_max_duration_begins_no_slide_after_it(desk: Desk, sandbox: Sandbox) -> 
     assert desk.push("--max-duration", "6h").counts("a") == (2, 0, 0)
 
 
+def test_a_second_run_asks_once_for_each_folder(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, *(f"case{number // 8}/{number}.svs" for number in range(24)))
+    assert desk.push().counts("a") == (24, 0, 0)
+    tree(desk.source, "case1/new.svs")
+    sandbox.clear_requests()
+    result = desk.push()
+    assert result.counts("a") == (1, 24, 0)
+    assert len(result.finished("a")) == 25
+    listed = [r.path for r in sandbox.requests if "GetFiles?" in r.path]
+    assert len(listed) == len(set(listed)) <= 4  # and the target itself
+    assert not any("GetFilenames" in r.path for r in sandbox.requests if "new.svs" not in r.path)
+
+
+def test_max_duration_ends_with_many_slides_left(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, *(f"{number}.svs" for number in range(300)))
+    result = desk.push("--max-duration", "0")
+    assert result.counts("a") == (0, 0, 300)
+    assert not transfers(sandbox)
+
+
 def test_bytes_are_counted(desk: Desk, sandbox: Sandbox) -> None:
     tree(desk.source, "a.svs", content=os.urandom(70_000))
     result = desk.push()

@@ -64,14 +64,14 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox
 
 HUNG_READ = """
 import sys, threading
-import pmarep.source
-real = pmarep.source._read
-def read(handle, path, want):
-    if "hung" in path.name:
+import pmarep.source.reader
+real = pmarep.source.reader.read_at
+def read(handle, version, start, length):
+    if "hung" in version.path:
         print("HANGS", file=sys.stderr, flush=True)
         threading.Event().wait()
-    return real(handle, path, want)
-pmarep.source._read = read
+    return real(handle, version, start, length)
+pmarep.source.reader.read_at = read
 """
 
 

@@ -92,7 +92,10 @@ def test_everything_of_it_is_sent_again_where_the_server_forgot_the_upload(
         sandbox.restart(forget_uploads=True)
     else:
         # An unhandled exception of ASP.NET, for an upload that it does not find.
-        sandbox.faults.add(Answer.aspnet("Sequence contains no elements"), method="GET", path=r"transfer/Upload/2$")
+        with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+            (upload,) = journal.execute("SELECT upload_id FROM slide WHERE state = 'sending'").fetchone()
+        answer = Answer.aspnet("Sequence contains no elements")
+        sandbox.faults.add(answer, method="GET", path=rf"transfer/Upload/{upload}$")
     sandbox.clear_requests()
     result = desk.push()
     assert result.code == 0, result.stdout

@@ -46,7 +46,8 @@ def test_add_and_list_in_a_script(shell: Shell) -> None:
         {
             "name": "tokyo", "server": None, "url": "https://tokyo.example/", "username": "me", "target": "Slides/ä b",
             "connections": 8, "bwlimit": "20M", "ca_bundle": None, "client_cert": None, "proxy": None,
-            "verify_tls": True, "connect_timeout": None, "timeout": None, "allow_http_uploads": False,
+            "verify_tls": True, "connect_timeout": None, "timeout": None, "congestion": None,
+            "allow_http_uploads": False,
             "groups": ["asia"],
         }
     ]  # fmt: skip

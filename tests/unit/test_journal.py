@@ -6,15 +6,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pmarep.errors import UsageError
-from pmarep.journal import SENDING, SENT, Journal, JournalError, Place, signature
+from pmarep.journal import SENDING, SENT, SIGNED_FILES, Journal, JournalError, Place, signature
 from pmarep.slides import Slide, SlideFile
 
 HERE = Place("https://tokyo.example/", "Slides/in/Größe 🔬.mrxs")
@@ -150,6 +151,39 @@ def test_kill_9_right_after_a_row(tmp_path: Path) -> None:
     assert asyncio.run(look()) == {"a"}
 
 
+def test_kill_9_right_after_rows_that_were_written_together(tmp_path: Path) -> None:
+    """Each call returns after the commit that its row is part of, and not before: none that returned is lost."""
+    code = (
+        "import asyncio, os, sys; from pathlib import Path\n"
+        "from pmarep.journal import Journal, Place\n"
+        "async def main():\n"
+        "    journal = Journal(Path(sys.argv[1]))\n"
+        "    await journal.sending(Place('s', 'p'), 'sig', 1, '{}')\n"
+        "    async def one(number):\n"
+        "        await journal.file_sent(Place('s', 'p'), str(number))\n"
+        "        os.write(1, f'{number}\\n'.encode())\n"
+        "        if number == 700:\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "    await asyncio.gather(*(one(number) for number in range(2000)))\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "state")], check=False, stdout=subprocess.PIPE, text=True
+    )
+    assert done.returncode == -9
+    returned = set(done.stdout.split())
+    assert len(returned) >= 700
+
+    async def look() -> frozenset[str]:
+        journal = Journal(tmp_path / "state")
+        entry = await journal.entry(Place("s", "p"))
+        journal.close()
+        assert entry is not None
+        return entry.files
+
+    assert returned <= asyncio.run(look())
+
+
 async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journal) -> None:
     """The server has acknowledged the file: the run that is being stopped must not lose that."""
     await journal.sending(HERE, "sig", 1, "{}")
@@ -174,6 +208,75 @@ async def test_many_at_once(journal: Journal) -> None:
     await asyncio.gather(*(journal.file_sent(place, "a") for place in places))
     await asyncio.gather(*(journal.sent(place, "sig") for place in places[::2]))
     assert len(await journal.unfinished()) == 50
+
+
+async def commits(journal: Journal, *work: Coroutine[Any, Any, Any]) -> tuple[int, list[Any]]:
+    """How often something was committed while these wrote together, and their results."""
+    statements: list[str] = []
+    with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # the first write waits here, and the others behind it
+        journal._db.set_trace_callback(statements.append)
+        together = asyncio.gather(*work, return_exceptions=True)
+        await asyncio.sleep(0)
+        other.execute("ROLLBACK")
+    results = await together
+    journal._db.set_trace_callback(None)
+    return statements.count("COMMIT"), results
+
+
+async def test_writes_that_wait_together_are_committed_together(journal: Journal) -> None:
+    await journal.sending(HERE, "sig", 1, "{}")
+    count, results = await commits(journal, *(journal.file_sent(HERE, str(number)) for number in range(300)))
+    assert results == [None] * 300
+    assert 1 <= count <= 2
+    entry = await journal.entry(HERE)
+    assert entry is not None
+    assert len(entry.files) == 300
+
+
+async def test_one_that_fails_harms_no_other(journal: Journal) -> None:
+    """A file of a slide that nobody knows: the table refuses it."""
+    await journal.sending(HERE, "sig", 1, "{}")
+    work = [journal.file_sent(THERE if number == 7 else HERE, str(number)) for number in range(20)]
+    _, results = await commits(journal, *work)
+    assert [number for number, result in enumerate(results) if result is not None] == [7]
+    assert isinstance(results[7], JournalError)
+    entry = await journal.entry(HERE)
+    assert entry is not None
+    assert len(entry.files) == 19
+
+
+async def test_a_reader_sees_what_was_written_before(journal: Journal) -> None:
+    _, results = await commits(
+        journal,
+        journal.sending(HERE, "sig", 1, "{}"),
+        journal.file_sent(HERE, "a"),
+        journal.entry(HERE),
+        journal.sent(HERE, "sig"),
+        journal.known(HERE.server, [HERE.path]),
+    )
+    assert results[2].files == {"a"}
+    assert results[4] == {HERE.path: (SENT, "sig")}
+
+
+async def test_a_reader_needs_no_lock(journal: Journal) -> None:
+    """A dry run looks while another run writes."""
+    await journal.sent(HERE, "sig")
+    with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
+        assert await journal.entry(HERE) is not None
+
+
+async def test_many_slides_in_one_question(journal: Journal) -> None:
+    paths = [f"Slides/in/{number} 'ä'.svs" for number in range(1200)]
+    for path in paths[::3]:
+        await journal.sent(Place("s", path), f"sig {path}")
+    await journal.sending(Place("s", paths[1]), "other", 1, "{}")
+    await journal.sent(Place("elsewhere", paths[2]), "other")
+    expected = {path: (SENT, f"sig {path}") for path in paths[::3]} | {paths[1]: (SENDING, "other")}
+    assert await journal.known("s", paths) == expected
+    assert await journal.known("s", []) == {}
 
 
 async def test_only_the_last_thousand_runs_are_kept(journal: Journal) -> None:
@@ -271,3 +374,28 @@ def test_the_signature_changes_with_every_file() -> None:
     assert len(others) == 4
     assert whole not in others
     assert whole == signature(slide(one, two)) == signature(replace(slide(one, two), folder=Path("/moved")))
+
+
+def test_a_signature_is_computed_once_for_all_sites(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[Slide] = []
+
+    def counting(one: Slide) -> str:
+        computed.append(one)
+        return signature(one)
+
+    monkeypatch.setattr("pmarep.journal.signature", counting)
+    files = tuple(SlideFile(f"x/{number}.dat", 1, 1) for number in range(SIGNED_FILES // 10))
+    slides = [slide(*files, SlideFile("a.svs", size, 1)) for size in range(30)]
+    for one in slides:
+        assert {journal.signature(one) for _ in range(4)} == {signature(one)}
+    assert computed == slides
+    assert len(journal._signatures) < 10  # and not kept for ever
+    assert journal.signature(slides[0]) == signature(slides[0])
+
+
+def test_an_equal_slide_that_changed_has_a_signature_of_its_own(journal: Journal) -> None:
+    """Ids of things that are gone are given out again."""
+    found = set()
+    for size in range(500):
+        found.add(journal.signature(slide(SlideFile("a.svs", size, 1))))
+    assert len(found) == 500

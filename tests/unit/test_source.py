@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from pmarep.errors import SourceError
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import CHUNK, Source
+from pmarep.source import CHUNK, Reader, Source
 
 
 @pytest.fixture
 async def source() -> AsyncIterator[Source]:
-    source = Source("test", 2)
+    reader = Reader()
+    source = Source(reader)
     yield source
     source.close()
+    reader.close()
 
 
 def slide_of(path: Path) -> tuple[Slide, SlideFile]:
@@ -51,11 +53,12 @@ async def test_a_whole_file(source: Source, tmp_path: Path, size: int) -> None:
 async def test_any_range(tmp_path: Path, one: int, other: int) -> None:
     start, end = sorted((one, other))
     content = bytes(range(251)) * (3 * CHUNK // 251 + 1)
-    source = Source("test", 1)
+    reader = Reader()
+    source = Source(reader)
     try:
         assert b"".join(await read(source, written(tmp_path, content), start, end - start)) == content[start:end]
     finally:
-        source.close()
+        reader.close()
 
 
 def grow(path: Path) -> None:

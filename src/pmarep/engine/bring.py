@@ -87,7 +87,7 @@ class Bringer:
         decision = await decide(slide, at, self._core, self._remote, shared.journal, shared.options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
-            self.plan(slide, at, decision)
+            shared.listener(planned(slide, at, decision))
         elif decision.sends:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
@@ -126,15 +126,14 @@ class Bringer:
             return f"{error}; the next push sends it again"
         return None
 
-    def plan(self, slide: Slide, at: Destination, decision: Decision) -> None:
-        """Say what a dry run would do."""
-        self._shared.listener(
-            SlidePlanned(
-                site=self._site.name,
-                slide=slide.path,
-                action=decision.action.value,
-                reason=decision.reason,
-                to=at.path,
-                bytes=slide.size if decision.sends else 0,
-            )
-        )
+
+def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:
+    """What a dry run says."""
+    return SlidePlanned(
+        site=at.site.name,
+        slide=slide.path,
+        action=decision.action.value,
+        reason=decision.reason,
+        to=at.path,
+        bytes=slide.size if decision.sends else 0,
+    )

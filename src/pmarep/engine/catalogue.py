@@ -76,9 +76,10 @@ class Catalogue:
             if self.complete.is_set():
                 return None
             await self._grown.wait()
-        return self._read(index)
+        return self.found(index)
 
-    def _read(self, index: int) -> Slide:
+    def found(self, index: int) -> Slide:
+        """The slide with this number, one of the `admitted` ones."""
         slide = self._recent.get(index)
         if slide is not None:
             self._recent.move_to_end(index)
@@ -102,3 +103,12 @@ class Cursor:
         """The next slide, None at the end; several takers never get the same one."""
         index, self._next = self._next, self._next + 1
         return await self._catalogue.at(index)
+
+    def take_ready(self, slides: int, files: int) -> list[Slide]:
+        """What comes next and is there already: so many slides at most, and of them about so many files."""
+        taken: list[Slide] = []
+        while len(taken) < slides and files > 0 and self._next < self._catalogue.admitted:
+            taken.append(self._catalogue.found(self._next))
+            files -= len(taken[-1].files)
+            self._next += 1
+        return taken

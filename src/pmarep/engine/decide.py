@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..journal import BROKEN, SENT, Entry, Journal, Place, signature
+from ..journal import BROKEN, SENT, Entry, Journal, Known, Place
 from ..pmacore import PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
@@ -52,9 +52,27 @@ class Decision:
         return self.action in (Action.SEND, Action.RESUME, Action.REPLACE)
 
 
+_NEW = Decision(Action.SEND, "not there")
+_KNOWN = Decision(Action.SKIP, "sent by an earlier run", same=True)
+
+
 def destination(site: Site, to: str, slide: Slide) -> Destination:
-    folder = "/".join(part for part in (site.target, to, slide.path.rpartition("/")[0]) if part)
+    folder = "/".join([part for part in (site.target, to, slide.path.rpartition("/")[0]) if part])
     return Destination(site, folder, f"{folder}/{slide.main.path}")
+
+
+def foreseen(known: Known | None, here: str, there: str | None) -> Decision | None:
+    """What is to be done where that can be said without asking further; None where it cannot.
+
+    `known` is from the journal; `here` is the slide's signature, `there` its path in the site's listing.
+    """
+    if known is not None and known.state != SENT:
+        return None
+    if there is None:
+        return _NEW
+    if known is not None and known.signature == here:
+        return _KNOWN
+    return None
 
 
 async def decide(
@@ -62,7 +80,7 @@ async def decide(
 ) -> Decision:
     """Raises PmaCoreError."""
     entry = await journal.entry(at.place)
-    here = signature(slide)
+    here = journal.signature(slide)
     there = await remote.slide_in(at.folder, at.path)
     if entry is not None and _left_unfinished(entry, there):
         # Ours, so never a conflict, whatever is at the site by now.
@@ -73,11 +91,10 @@ async def decide(
         if entry.signature != here:
             return Decision(Action.SEND, "partly sent before, but changed since", over=there)
         return Decision(Action.RESUME, "partly sent before", entry, over=there)
-    if there is None:
-        return Decision(Action.SEND, "not there")
-    sent = entry if entry is not None and entry.state == SENT else None
-    if sent is not None and sent.signature == here:
-        return Decision(Action.SKIP, "sent by an earlier run", same=True)
+    sent = Known(SENT, entry.signature) if entry is not None and entry.state == SENT else None
+    if (decision := foreseen(sent, here, there)) is not None:
+        return decision
+    assert there is not None  # noqa: S101  (for mypy)
     try:
         found = await differences(core, there, slide)
     except Refused as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict
+from collections.abc import Iterable, Sized
+from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from ..pmacore import PmaCore, Refused, TargetMissing
 from ..sites.network import no_root_directory
@@ -15,16 +18,79 @@ LISTING_SECONDS = 60.0
 """How long a listing is believed: in a long night, others may put slides where ours are to come."""
 
 
+KEPT_NAMES = 10_000
+"""Names in the listings of one site that stay in memory, about 3 MB: slides come folder by folder, few are enough."""
+KEPT_LISTINGS = 8
+"""So many stay however large they are: slides of one folder are at several stages at once."""
+KEPT_FOLDERS = 1000
+"""Folders of one site of which the sub-folders stay in memory, the ones above all those in use among them."""
+
+
+class Listing:
+    """The slides of one folder of a site, by their names. PMA.core runs on Windows: `X.svs` is also `x.svs`."""
+
+    __slots__ = ("_exactly", "_paths", "at")
+
+    def __init__(self, at: float, paths: Iterable[str]) -> None:
+        self.at = at  # of clock.monotonic()
+        self._paths: dict[str, str] = {}  # by windows_key()
+        self._exactly: set[str] = set()  # where a bucket has names that Windows takes for one: all that have others
+        for path in paths:
+            other = self._paths.setdefault(windows_key(path), path)
+            if other != path:
+                self._exactly |= {path, other}
+
+    def __len__(self) -> int:
+        return len(self._paths) + len(self._exactly)
+
+    def find(self, path: str) -> str | None:
+        """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
+        return path if path in self._exactly else self._paths.get(windows_key(path))
+
+
+S = TypeVar("S", bound=Sized)
+
+
+class _Latest(Generic[S]):
+    """What was found in the folders that were used last: of so many with so many names together, at least `least`."""
+
+    def __init__(self, least: int, names: int) -> None:
+        self._least = least
+        self._most_names = names
+        self._found: OrderedDict[str, tuple[S, int]] = OrderedDict()
+        self._names = 0
+
+    def get(self, folder: str) -> S | None:
+        if folder not in self._found:
+            return None
+        self._found.move_to_end(folder)
+        return self._found[folder][0]
+
+    def put(self, folder: str, found: S) -> None:
+        self.drop(folder)
+        weight = len(found) + 1  # many empty ones take room too
+        self._found[folder] = found, weight
+        self._names += weight
+        while self._names > self._most_names and len(self._found) > self._least:
+            self.drop(next(iter(self._found)))
+
+    def drop(self, folder: str) -> None:
+        if folder in self._found:
+            self._names -= self._found.pop(folder)[1]
+
+
 class Remote:
-    """Listings of one site. PMA.core runs on Windows, so names are compared without regard to case."""
+    """Listings of one site."""
 
     def __init__(self, core: PmaCore, clock: Clock) -> None:
         self._core = core
         self._clock = clock
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._folders: dict[str, set[str]] = {}  # folder -> keys of its sub-folders
-        # folder -> when it was listed, and key -> virtual path
-        self._slides: dict[str, tuple[float, dict[str, str]]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that somebody is at
+        self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0)  # keys of their sub-folders
+        self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES)
+
+    def _lock(self, what: str) -> asyncio.Lock:
+        return self._locks.setdefault(what, asyncio.Lock())
 
     async def check_root(self, target: str) -> None:
         """Raises TargetMissing with the nearest names."""
@@ -40,11 +106,14 @@ class Remote:
         return await self.exists(parent) and windows_key(name) in await self._children(parent)
 
     async def _children(self, folder: str) -> set[str]:
-        async with self._locks["in " + folder]:
-            if folder not in self._folders:
+        if (known := self._folders.get(folder)) is not None:
+            return known
+        async with self._lock("in " + folder):
+            if (known := self._folders.get(folder)) is None:
                 found = await self._core.directories(folder)
-                self._folders[folder] = {windows_key(path.rpartition("/")[2]) for path in found}
-            return self._folders[folder]
+                known = {windows_key(path.rpartition("/")[2]) for path in found}
+                self._folders.put(folder, known)
+            return known
 
     async def make(self, folder: str) -> None:
         """Make a folder and those above it, where they are missing."""
@@ -52,29 +121,38 @@ class Remote:
             return
         parent, _, name = folder.rpartition("/")
         await self.make(parent)
-        async with self._locks["make " + folder]:
+        async with self._lock("make " + folder):
             if await self.exists(folder):
                 return
             try:
                 await self._core.create_directory(folder)
             except Refused:
                 # Somebody else may have made it meanwhile.
-                self._folders.pop(parent, None)
+                self._folders.drop(parent)
                 if not await self.exists(folder):
                     raise
             (await self._children(parent)).add(windows_key(name))
-            self._folders.setdefault(folder, set())
+            if self._folders.get(folder) is None:
+                self._folders.put(folder, set())
 
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
-        async with self._locks["slides " + folder]:
-            now = self._clock.monotonic()
-            if folder not in self._slides or now - self._slides[folder][0] > LISTING_SECONDS:
-                found = await self._core.slides(folder) if await self.exists(folder) else []
-                keys = {windows_key(item): item for item in found} | {item: item for item in found}
-                self._slides[folder] = now, keys
-        listing = self._slides[folder][1]
-        return listing.get(path) or listing.get(windows_key(path))
+        return (await self.listing(folder)).find(path)
+
+    async def listing(self, folder: str) -> Listing:
+        """The slides in a folder, not longer ago than LISTING_SECONDS; none where there is no such folder."""
+        if (known := self._believed(folder)) is not None:
+            return known
+        async with self._lock("slides " + folder):
+            if (known := self._believed(folder)) is None:
+                now = self._clock.monotonic()
+                known = Listing(now, await self._core.slides(folder) if await self.exists(folder) else [])
+                self._slides.put(folder, known)
+            return known
+
+    def _believed(self, folder: str) -> Listing | None:
+        known = self._slides.get(folder)
+        return None if known is None or self._clock.monotonic() - known.at > LISTING_SECONDS else known
 
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:

@@ -26,9 +26,10 @@ from ..locks import hold
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
+from ..source import Reader
 from ..timetable import Timetable
 from ..units import format_duration
-from ..uploaders import Clock, Digests, Link, Pacer
+from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .gather import Ears, Gathering
@@ -36,12 +37,12 @@ from .inspector import Fingerprints
 from .options import Options
 from .sessions import Passwords, Sessions
 from .shared import Shared
-from .worker import AUTO_CONNECTIONS, SiteWorker
+from .worker import SiteWorker
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
-SCAN_SECONDS = 1.0  # how long the start waits for the walk, so that most runs know their totals from the beginning
+SCAN_SECONDS = 0.5  # how long the start waits for the walk, so that most runs know their totals from the beginning
 ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those whose clock goes on meanwhile
 INTERRUPTED = 130
 
@@ -87,8 +88,10 @@ class _Run:
         self.clock = clock
         self.catalogue = Catalogue()
         self.gathering = Gathering(options, self.catalogue, clock, Ears(self._left_out, self._waiting))
-        self.digests = Digests()
+        self.reader = Reader()
+        self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
+        self.line = Line()
         self.audit = None if options.audit is None or options.dry_run else Audit(options.audit, Auditor.here())
         self.problems = 0
         self.workers: list[SiteWorker] = []
@@ -102,6 +105,7 @@ class _Run:
         self.gathering.close()
         self.catalogue.close()
         self.digests.close()
+        self.reader.close()
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run
@@ -163,6 +167,7 @@ class _Run:
             self.options,
             self.catalogue,
             journal,
+            self.reader,
             self.digests,
             self.fingerprints,
             self.listener,
@@ -184,11 +189,11 @@ class _Run:
 
     def _worker(self, site: Site, overall: Sequence[Pacer], shared: Shared) -> SiteWorker:
         wanted = self.options.connections or (None if site.connections == "auto" else site.connections)
-        connections = wanted or AUTO_CONNECTIONS
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
-        link = Link(connections, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
-        return SiteWorker(site, self.sessions.core(site), link, connections, shared)
+        found = Controller(self.line, self.line.most(len(self.sites)))
+        link = Link(wanted or found, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
+        return SiteWorker(site, self.sessions.core(site), link, wanted, shared)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
         """Until all sites are done, or `stopped` is: then True."""

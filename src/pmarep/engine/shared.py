@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..events import Listener
 from ..journal import Journal
+from ..source import Reader
 from ..uploaders import Clock, Digests
 from .audit import Audit
 from .catalogue import Catalogue
@@ -21,6 +22,7 @@ class Shared:
     options: Options
     catalogue: Catalogue
     journal: Journal
+    reader: Reader
     digests: Digests
     fingerprints: Fingerprints
     listener: Listener

@@ -55,7 +55,10 @@ class _Upload:
 
 @dataclass(frozen=True, slots=True)
 class Shipper:
-    """Sends slides to one site. `restarted` is told how many bytes of a slide have to be sent again, and why."""
+    """Sends slides to one site.
+
+    `restarted` is told how many bytes of a slide have to be sent again, and why; `announced` that its bytes come now.
+    """
 
     means: Means
     remote: Remote
@@ -63,6 +66,7 @@ class Shipper:
     verify: Verify
     clock: Clock
     restarted: Callable[[Slide, int, str], None]
+    announced: Callable[[Slide], None] = lambda _: None
 
     async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent, *, again: bool = False) -> None:
         """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns.
@@ -187,6 +191,7 @@ class Shipper:
         uploader = uploader_for(shipment)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += slide.size - sum(file.size for file in left)
+        self.announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
         if sent.leaves == UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
             sent.leaves = MIXED

@@ -27,19 +27,21 @@ from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
 from ..uploaders import Link, Means, Sent, Storage, together
-from .bring import Bringer
+from .ahead import Ahead
+from .bring import Bringer, planned
 from .catalogue import Cursor
-from .decide import destination
+from .decide import Decision, Destination, destination
 from .health import Health
 from .inspector import Inspector
+from .lanes import Lanes, Turn
 from .remote import Remote
 from .shared import Shared
 from .shipping import SENT_AGAIN, UNHARMED, Shipper
+from .sieve import Sieve
 
 log = logging.getLogger(__name__)
 
-AUTO_CONNECTIONS = 8
-"""Requests with slide bytes at once, until the number finds itself: enough for 8 slides to share a line."""
+QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
 
 
 @dataclass(slots=True)
@@ -61,14 +63,15 @@ class Tally:
 class SiteWorker:
     """`run` returns when every slide is at the site or the site is given up; it raises nothing."""
 
-    def __init__(self, site: Site, core: PmaCore, link: Link, connections: int, shared: Shared) -> None:
+    def __init__(self, site: Site, core: PmaCore, link: Link, connections: int | None, shared: Shared) -> None:
         self.site = site
         self.link = link
         self._core = core
         self._remote = Remote(core, shared.clock)
         self._shared = shared
-        self._lanes = connections
+        self._lanes = Lanes(link, connections)
         self._cursor = Cursor(shared.catalogue)
+        self._turns: dict[str, Turn] = {}  # of slides that are being prepared
         self._tally = Tally()
         self._started = shared.clock.monotonic()
         self.health = Health(
@@ -79,6 +82,8 @@ class SiteWorker:
             lambda: shared.others_work(self.site.name),
         )
         link.heard = self.health.worked
+        self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
+        self._ahead = Ahead(self._sieve.take)
         self._running = False
 
     @property
@@ -116,7 +121,7 @@ class SiteWorker:
     async def _connect(self) -> None:
         async def once() -> None:
             await self._core.login()
-            await self._remote.check_root(self.site.target)
+            await self._look_around()
 
         try:
             await once()
@@ -125,10 +130,28 @@ class SiteWorker:
                 raise
             await self.health.overcome(error, once)
         self.health.answered()
+        if self.link.controller is not None and self._core.round_trip is not None:
+            self.link.controller.start(self._core.round_trip)
+
+    async def _look_around(self) -> None:
+        """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""
+        options = self._shared.options
+        folder = "/".join(part for part in (self.site.target, options.to) if part)
+        ahead = asyncio.create_task(self._look_ahead(folder))
+        try:
+            await self._remote.check_root(self.site.target)
+            await ahead
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _look_ahead(self, folder: str) -> None:
+        with suppress(PmarepError):  # whoever needs it asks again, and hears what is wrong
+            await self._remote.listing(folder)
 
     async def _send_all(self) -> None:
         shared = self._shared
-        source = Source(self.site.name, self._lanes + 1)
+        source = Source(shared.reader)
         storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
         inspector = Inspector(
             self.site.name,
@@ -141,7 +164,15 @@ class SiteWorker:
         )
         try:
             means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
-            shipper = Shipper(means, self._remote, inspector, shared.options.verify, shared.clock, self._say_restarted)
+            shipper = Shipper(
+                means,
+                self._remote,
+                inspector,
+                shared.options.verify,
+                shared.clock,
+                self._say_restarted,
+                self._announced,
+            )
             await self._run_lanes(Bringer(self.site, shared, self.health, self._remote, inspector, shipper))
         finally:
             source.close()
@@ -149,17 +180,67 @@ class SiteWorker:
 
     async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""
-        await together(self._lane(bringer) for _ in range(self._lanes))
+        work = (
+            together(self._lane(bringer) for _ in range(self._lanes.number)),
+            together([self._sieve.run(), self._ahead.run()]),
+        )
+        tasks = lanes, feeding = [asyncio.create_task(one) for one in work]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done() and feeding.exception() is None:
+                await asyncio.wait({lanes})
+        finally:  # lanes that have ended, at --max-duration, want no more
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
+
+    async def _settled(self, slide: Slide, at: Destination, decision: Decision) -> None:
+        """The sieve has found that nothing has to be done about this one, or by a dry run not more than to say so."""
+        if self._shared.options.dry_run:
+            self._shared.listener(planned(slide, at, decision))
+        status = SlideStatus.SENT if decision.sends else SlideStatus.SKIPPED
+        log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
+        await self._ended(slide, status, Sent(), self._shared.clock.monotonic(), None)
 
     async def _lane(self, bringer: Bringer) -> None:
-        while (slide := await self._cursor.take()) is not None:
-            deadline = self._shared.deadline
-            if deadline is not None and self._shared.clock.monotonic() > deadline:
-                self._tally.error = "stopped at --max-duration; the next run sends the rest"
-                return
+        while await self._next(bringer):
+            pass
+
+    async def _next(self, bringer: Bringer) -> bool:
+        """One slide, in its turn; whether there was one."""
+        turn, slide = await self._lanes.turn(), None
+        try:
+            slide = await self._ahead.take()
+            if slide is None or self._too_late():
+                return False
+            self._turns[slide.path] = turn
             await self.health.ready()
             await self._one(slide, bringer)
             self.health.tried()
+            return True
+        finally:
+            if slide is not None:
+                self._turns.pop(slide.path, None)
+            self._over(turn)
+
+    def _too_late(self) -> bool:
+        deadline = self._shared.deadline
+        if deadline is None or self._shared.clock.monotonic() <= deadline:
+            return False
+        self._tally.error = "stopped at --max-duration; the next run sends the rest"
+        return True
+
+    def _announced(self, slide: Slide) -> None:
+        """Its requests with bytes come now."""
+        if (turn := self._turns.pop(slide.path, None)) is not None:
+            asyncio.get_running_loop().call_later(QUEUEING, self._over, turn)
+
+    def _over(self, turn: Turn) -> None:
+        turn.over()
+        self.link.ending(self._ahead.at_the_end and self._lanes.preparing == 0)
 
     async def _one(self, slide: Slide, bringer: Bringer) -> None:
         """Raises only what concerns the whole site."""
@@ -176,11 +257,14 @@ class SiteWorker:
             self._tally.bytes_resumed += sent.resumed
         # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
         if ends is None or sent.leaves not in ("", UNHARMED):
-            self._count(slide, status)
-            self._finished(slide, status, sent, started, error)
-            await self._record(slide, status, sent, started, error)
+            await self._ended(slide, status, sent, started, error)
         if ends is not None:
             raise ends
+
+    async def _ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
+        self._count(slide, status)
+        self._finished(slide, status, sent, started, error)
+        await self._record(slide, status, sent, started, error)
 
     async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         """For the audit. What was not sent or looked at now has no hash: nobody has read it."""

@@ -22,6 +22,7 @@ from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, Se
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
 from .redact import guard_logging, one_line
+from .sockets import Client
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,11 @@ class PmaCore:
         if self._client is None:
             self._client = self._connection.http()
         return self._client
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds that a connection takes to stand; None before there is one."""
+        return self._client.round_trip if isinstance(self._client, Client) else None
 
     async def __aenter__(self) -> Self:
         return self

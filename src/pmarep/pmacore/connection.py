@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from ..errors import ConfigError
+from .sockets import Client
 
 CONNECT_TIMEOUT = 15.0
 TIMEOUT = 60.0
@@ -27,7 +28,8 @@ class Connection:
     `url` is the base URL with one trailing slash and perhaps a path (`https://host/core/`). `ca_bundle` is a PEM file
     that is trusted instead of the system's store. `client_cert` is a PEM file with certificate and key, or one of each;
     only PMA.core gets to see it. `proxy` is a URL, `none`, or None for what the environment says. `connect_timeout` and
-    `timeout` (of silence within a request) are in seconds.
+    `timeout` (of silence within a request) are in seconds. `congestion` is the name of what TCP is to do about losses,
+    None for what the machine does.
     """
 
     url: str
@@ -38,6 +40,7 @@ class Connection:
     verify_tls: bool = True
     connect_timeout: float = CONNECT_TIMEOUT
     timeout: float = TIMEOUT
+    congestion: str | None = None
 
     def ssl_context(self) -> ssl.SSLContext:
         """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
@@ -88,7 +91,7 @@ class Connection:
         return self._client(verify, {"Accept": "application/json"})
 
     def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str]) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+        client = Client(
             verify=verify,
             follow_redirects=False,
             headers={"User-Agent": "pmarep", "Accept-Encoding": "identity", **headers},
@@ -97,6 +100,8 @@ class Connection:
             proxy=None if self.proxy in (None, DIRECT) else self.proxy,
             trust_env=self.proxy is None,
         )
+        client.congestion = self.congestion
+        return client
 
     def proxy_to(self, url: str) -> str | None:
         """The proxy on the way to `url`, without a password, for error messages: httpx finds it by itself."""

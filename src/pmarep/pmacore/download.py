@@ -31,7 +31,7 @@ async def download(
     url, client = request.url(connection.url), core
     for _ in range(_REDIRECTS):
         try:
-            async with client.stream("GET", url, extensions={"trace": tuned(client.timeout)}) as response:
+            async with client.stream("GET", url, extensions={"trace": tuned(client)}) as response:
                 if not response.is_redirect:
                     if not response.is_success:
                         raise await _refusal(response, request, connection, secrets, from_core=client is core)

@@ -82,7 +82,7 @@ class Request:
 async def ask(client: httpx.AsyncClient, connection: Connection, request: Request, secrets: Iterable[str] = ()) -> Any:
     """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message."""
     base = connection.url
-    options: dict[str, Any] = {"extensions": {"trace": tuned(client.timeout)}}
+    options: dict[str, Any] = {"extensions": {"trace": tuned(client)}}
     if request.json is not None:
         options["json"] = request.json
     if request.body is not None:

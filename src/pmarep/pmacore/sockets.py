@@ -1,37 +1,66 @@
-"""What the kernel is asked to do with each new connection: notice a dead one, and not wait before it sends."""
+"""What the kernel is asked to do with each connection: notice a dead one, not wait before it sends, and not hoard."""
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
+
+log = logging.getLogger(__name__)
 
 Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 _IDLE, _BETWEEN, _PROBES = 30, 10, 3  # seconds, seconds, number: a silent peer is known to be dead after a minute
 
+UNSENT = 128 * 1024
+"""Bytes that the kernel takes ahead of what it may send: what it has taken is then about what has gone."""
 
-def tuned(timeout: httpx.Timeout) -> Trace:
+LARGEST_BUFFER = 4 * 1024**2
+"""Bytes to send that a single bbr stream needs on long ways: two round trips of 180 ms at 90 Mbit/s, say."""
+
+
+class Client(httpx.AsyncClient):
+    """Knows what its connections are to be like, and has measured them.
+
+    `congestion`: what TCP is to do about losses, None for what the machine does. `round_trip`: the shortest time, in
+    seconds, that a connection took to stand; None before there is one.
+    """
+
+    congestion: str | None = None
+    round_trip: float | None = None
+
+
+def tuned(client: httpx.AsyncClient) -> Trace:
     """For a request's `trace` extension, httpcore's public way to a connection's socket.
 
     Bytes that the kernel has taken and the other side does not acknowledge end the connection after the time-out of
     writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow server.
     """
-    limit = timeout.write
+    limit, began = client.timeout.write, 0.0
+    congestion = client.congestion if isinstance(client, Client) else None
 
     async def on_event(name: str, info: Mapping[str, Any]) -> None:
+        nonlocal began
+        if name.endswith("connect_tcp.started"):
+            began = time.monotonic()
         if name.endswith("connect_tcp.complete"):
+            if isinstance(client, Client):
+                client.round_trip = min(time.monotonic() - began, client.round_trip or float("inf"))
             found = info["return_value"].get_extra_info("socket")
             if found is not None:
-                tune(found, limit)
+                tune(found, limit, congestion)
 
     return on_event
 
 
-def tune(connection: socket.socket, limit: float | None) -> None:
+def tune(connection: socket.socket, limit: float | None, congestion: str | None = None) -> None:
     """`limit` in seconds. What a platform does not have is left out; none of it is needed."""
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
@@ -39,6 +68,7 @@ def tune(connection: socket.socket, limit: float | None) -> None:
         (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _IDLE),
         (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _BETWEEN),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", _PROBES),
+        (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", UNSENT),  # Linux and macOS
     ]
     if limit:
         options.append((socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", int(limit * 1000)))  # Linux: RFC 5482
@@ -46,3 +76,37 @@ def tune(connection: socket.socket, limit: float | None) -> None:
         if hasattr(socket, name):
             with suppress(OSError):
                 connection.setsockopt(level, getattr(socket, name), value)
+    if congestion is not None:
+        _use(connection, congestion)
+
+
+def _use(connection: socket.socket, congestion: str) -> None:
+    option = getattr(socket, "TCP_CONGESTION", None)  # Linux
+    try:
+        if option is None:
+            raise OSError(f"not on {sys.platform}")
+        connection.setsockopt(socket.IPPROTO_TCP, option, congestion.encode())
+    except OSError as error:
+        _say_once(congestion, error.strerror or str(error))
+        return
+    if congestion == "bbr" and _longest_buffer() >= LARGEST_BUFFER:
+        # The kernel's own growth ends at tcp_wmem, too early for a single stream; a size that net.core.wmem_max would
+        # cut down to less is worse than none.
+        with suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_BUFFER)
+
+
+def _longest_buffer() -> int:
+    try:
+        return int(Path("/proc/sys/net/core/wmem_max").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+_said: set[str] = set()
+
+
+def _say_once(congestion: str, why: str) -> None:
+    if congestion not in _said:
+        _said.add(congestion)
+        log.info("congestion = %s is not possible on this machine (%s); connections are as usual", congestion, why)

@@ -153,6 +153,14 @@ def seconds(key: str, value: object) -> float:
     raise ValueError(f"{key} has to be a number of seconds, more than 0 and up to {MAX_SECONDS}")
 
 
+def congestion(value: object) -> str:
+    """The name of one of the kernel's algorithms; which of them a machine has is its own."""
+    text = _text("congestion", value).strip().lower()
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", text):  # Linux: TCP_CA_NAME_MAX
+        return text
+    raise ValueError('congestion has to be the name of a TCP algorithm of this machine, such as "bbr" or "cubic"')
+
+
 def password_command(value: object) -> tuple[str, ...] | str:
     if isinstance(value, str):
         if value.strip():

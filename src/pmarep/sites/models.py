@@ -41,6 +41,7 @@ VerifyTls = Annotated[bool, BeforeValidator(fields.verify_tls)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
+Congestion = Annotated[str, BeforeValidator(fields.congestion)]
 Enumerate = Annotated[Literal["auto", "never"], BeforeValidator(fields.enumerate_slides)]
 ServerName = Annotated[str, BeforeValidator(fields.server)]
 
@@ -65,6 +66,7 @@ class Table(BaseModel):
     verify_tls: VerifyTls | None = None
     connect_timeout: Seconds | None = None
     timeout: Seconds | None = None
+    congestion: Congestion | None = None
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
 

@@ -12,7 +12,17 @@ from .names import did_you_mean, quoted
 SHOWN_NAMES = 12
 
 # Of a Connection; the keys of the book have the same names.
-_KEYS = ("url", "username", "ca_bundle", "client_cert", "proxy", "verify_tls", "connect_timeout", "timeout")
+_KEYS = (
+    "url",
+    "username",
+    "ca_bundle",
+    "client_cert",
+    "proxy",
+    "verify_tls",
+    "connect_timeout",
+    "timeout",
+    "congestion",
+)
 
 
 def connection_of(site: Site) -> Connection:

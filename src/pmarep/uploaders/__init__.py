@@ -7,9 +7,11 @@ from collections.abc import Callable
 from ..pmacore import StorageKind
 from .azure import AzureUploader
 from .base import Means, Sent, Shipment, Uploader, together
+from .controller import Controller, Line
 from .digests import Digests
 from .filesystem import FileSystemUploader
-from .link import Clock, Delivery, Link, Pacer
+from .link import Delivery, Link
+from .pacer import Clock, Pacer
 from .s3 import S3Uploader
 from .storage import Storage, still_live
 
@@ -29,8 +31,10 @@ def uploader_for(shipment: Shipment) -> Uploader:
 
 __all__ = [
     "Clock",
+    "Controller",
     "Delivery",
     "Digests",
+    "Line",
     "Link",
     "Means",
     "Pacer",

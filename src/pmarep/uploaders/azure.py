@@ -95,10 +95,11 @@ class AzureUploader:
         s, means = self._shipment, self._shipment.means
 
         async def put(delivery: Delivery) -> None:
-            digest = await means.digests.md5(s.slide, file, start, length)
-            content: AsyncIterator[bytes] = delivery.carry(means.source.read(s.slide, file, start, length))
-            md5 = {"Content-MD5": base64.b64encode(digest).decode()}
-            await means.storage.put(url, content, length, headers | md5)
+            async with means.digests.ahead(s.slide, file, start, length) as found:
+                digest = found or await means.digests.md5(s.slide, file, start, length)
+                content: AsyncIterator[bytes] = delivery.carry(means.source.read(s.slide, file, start, length))
+                md5 = {"Content-MD5": base64.b64encode(digest).decode()}
+                await means.storage.put(url, content, length, headers | md5)
 
         await s.deliver(put, file, start, length)
         s.sent.bytes += length

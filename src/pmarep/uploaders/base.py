@@ -47,6 +47,7 @@ class Means:
     source: Source
     digests: Digests
     journal: Journal
+    etags_are_md5: set[str] = field(default_factory=set)  # hosts of S3 that have shown it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Shipment:
                 await self.means.digests.check_again(self.slide, file, start, length)
                 raise
 
-        return await self.means.link.deliver(guarded)
+        return await self.means.link.deliver(guarded, length)
 
 
 class Uploader(Protocol):

@@ -7,66 +7,183 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import asynccontextmanager
+from typing import Any
 
 from ..errors import SourceError
 from ..slides.model import Slide, SlideFile
-from ..source import read_range
+from ..source import Reader, Version
+from ..source.turns import Turns
 
 KEEP = 65_536
 """How many digests are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
 
-_Key = tuple[str, Path, int, int, int, int]
+STREAMS = 4096
+"""How many parts that are hashed as they go are kept in mind."""
+
+SMALL = 8 * 1024**2
+"""Bytes of a file that is hashed from what memory still has of it."""
+
+_Key = tuple[str, Version, int, int]
 
 
 class Digests:
-    """Shared by all sites of a run; what is computed is bounded by its threads, what is kept by `KEEP`."""
+    """Shared by all sites of a run; what is computed at a time is bounded, and so is what is kept, by `KEEP`."""
 
-    def __init__(self, threads: int = 2) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="digest")
+    def __init__(self, reader: Reader, at_once: int | None = None) -> None:
+        self._reader = reader
+        at_once = at_once or min(max(os.cpu_count() or 1, 2), 4)
+        self._turns = Turns(at_once, reader.slow)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="digest")  # no reading here: nothing hangs
         self._known: OrderedDict[_Key, asyncio.Future[bytes]] = OrderedDict()
+        self._streams: OrderedDict[_Key, _Stream] = OrderedDict()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
         """16 bytes. Raises SourceError if the file is not what it was when the slide was found."""
-        return await self._once("md5", slide, file, start, length)
+        return await self._once(("md5", Version.of(slide, file), start, length), self._reader.range)
 
     async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
         """32 bytes, of the whole file. Raises SourceError likewise."""
-        return await self._once("sha256", slide, file, 0, file.size)
+        read = self._reader.sweep if file.size <= SMALL else self._reader.range
+        return await self._once(("sha256", Version.of(slide, file), 0, file.size), read)
 
-    async def _once(self, kind: str, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
-        key = (kind, slide.local(file), file.size, file.mtime_ns, start, length)
-        future = self._known.get(key)
-        if future is None or (future.done() and (future.cancelled() or future.exception())):
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, _digest, kind, key[1], file, start, length)
-            self._known[key] = future
-            while len(self._known) > KEEP:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        # Shielded: a site that is given up must not take the digest away from the others.
-        return await asyncio.shield(future)
+    @asynccontextmanager
+    async def ahead(self, slide: Slide, file: SlideFile, start: int, length: int) -> AsyncIterator[bytes | None]:
+        """The MD5 of a range that is to be sent inside. Its bytes are kept in memory, so that they are read once.
+
+        None where there is no room to keep them, and where another site has begun to send this range without knowing
+        its digest: then choose `md5`, which reads it twice, or `stream`. Raises SourceError.
+        """
+        key = ("md5", Version.of(slide, file), start, length)
+        pinned = False
+        if self._computed(key) is None:
+            pinned = key not in self._streams and self._reader.pin(*key[1:])
+            if not pinned:
+                yield None
+                return
+        try:
+            yield await self._once(key, self._reader.sweep)
+        finally:
+            if pinned:
+                self._reader.unpin(*key[1:])
+
+    def stream(self, slide: Slide, file: SlideFile, start: int, length: int) -> _Stream:
+        """The MD5 of a range while it is sent, of all sites together."""
+        key = ("md5", Version.of(slide, file), start, length)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(self._threads, length, lambda digest: self._found(key, digest))
+            if len(self._streams) > STREAMS:
+                self._streams.popitem(last=False)
+        return stream
 
     async def check_again(self, slide: Slide, file: SlideFile, start: int, length: int) -> None:
         """After a storage refused a part: is it the source that changed, unseen by size and mtime?
 
         Raises SourceError if so; otherwise the damage was on the way, and sending again may help.
         """
-        before = await self.md5(slide, file, start, length)
-        now = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _digest, "md5", slide.local(file), file, start, length
-        )
-        if now != before:
-            raise SourceError(f"{slide.local(file)} changed while being sent; it is left for the next run")
+        key = ("md5", Version.of(slide, file), start, length)
+        before = await self._once(key, self._reader.range)
+        if await self._compute(key, self._reader.range) != before:
+            raise SourceError(f"{key[1].path} changed while being sent; it is left for the next run")
+
+    def _computed(self, key: _Key) -> asyncio.Future[bytes] | None:
+        """Known, or about to be."""
+        future = self._known.get(key)
+        if future is None or (future.done() and (future.cancelled() or future.exception())):
+            return None
+        return future
+
+    def _found(self, key: _Key, digest: bytes) -> None:
+        self._streams.pop(key, None)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(digest)
+        self._keep(key, future)
+
+    def _keep(self, key: _Key, future: asyncio.Future[bytes]) -> None:
+        self._known[key] = future
+        if len(self._known) > KEEP:
+            self._known.popitem(last=False)
+
+    async def _once(self, key: _Key, read: _Read) -> bytes:
+        future = self._computed(key)
+        if future is None:
+            future = asyncio.create_task(self._compute(key, read))
+            future.add_done_callback(_heard)
+            self._keep(key, future)
+        self._known.move_to_end(key)
+        # Shielded: a site that is given up must not take the digest away from the others.
+        return await asyncio.shield(future)
+
+    async def _compute(self, key: _Key, read: _Read) -> bytes:
+        kind, version, start, length = key
+        digest = hashlib.new(kind, usedforsecurity=False)
+
+        def begin() -> asyncio.Task[None]:
+            return asyncio.create_task(read(version, start, length, digest.update))
+
+        await self._turns.take(begin)
+        return digest.digest()
 
 
-def _digest(kind: str, path: Path, file: SlideFile, start: int, length: int) -> bytes:
-    digest = hashlib.new(kind, usedforsecurity=False)
-    for chunk in read_range(path, file, start, length):
-        digest.update(chunk)
-    return digest.digest()
+_Read = Callable[[Version, int, int, Callable[[bytes], None]], Coroutine[Any, Any, None]]
+
+
+class _Stream:
+    """One part's MD5. Each chunk is hashed when the first site has it, whichever that is."""
+
+    def __init__(self, threads: ThreadPoolExecutor, length: int, found: Callable[[bytes], None]) -> None:
+        self._threads = threads
+        self._found = found
+        self._left = length
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._next = 0  # the first chunk that is not hashed yet, nor being hashed
+        self._busy: asyncio.Future[None] | None = None
+
+    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Pass the chunks of the whole part on, from its first. Each is hashed while it is sent."""
+        number = 0
+        async for chunk in chunks:
+            await self._hash(number, chunk)
+            yield chunk
+            number += 1
+        await self._rest()
+
+    async def digest(self) -> bytes:
+        """When a site has sent the whole part."""
+        await self._rest()
+        return self._md5.digest()
+
+    async def _hash(self, number: int, chunk: bytes) -> None:
+        """Begin with a chunk, unless another site has; wait only for the chunk before it."""
+        while self._next <= number:
+            if self._busy is None:
+                self._next += 1
+                self._left -= len(chunk)
+                loop = asyncio.get_running_loop()
+                self._busy = loop.run_in_executor(self._threads, self._md5.update, chunk)
+                self._busy.add_done_callback(self._hashed)
+            else:
+                await asyncio.wait({self._busy})
+
+    def _hashed(self, _done: asyncio.Future[None]) -> None:
+        self._busy = None
+        if self._left == 0:
+            self._found(self._md5.digest())
+
+    async def _rest(self) -> None:
+        while self._busy is not None:
+            await asyncio.wait({self._busy})
+
+
+def _heard(future: asyncio.Future[bytes]) -> None:
+    """An error that nobody waits for any more is no news."""
+    if not future.cancelled():
+        future.exception()

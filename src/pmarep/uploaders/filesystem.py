@@ -39,7 +39,7 @@ class FileSystemUploader:
             body = Body(content, length, f"multipart/form-data; boundary={boundary}")
             await means.core.post_file(s.announcement.id, file.path, body)
 
-        await means.link.deliver(post)
+        await means.link.deliver(post, file.size)
         s.sent.bytes += file.size
 
 

@@ -2,77 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import TypeVar
 
+from ..errors import PmarepError, Remedy
 from ..retry import Retry
-from ..timetable import Timetable
+from .controller import Controller
+from .finish import LAST, Finish
+from .pacer import Clock, Pacer
+from .slots import Slots
 
 T = TypeVar("T")
 RATE_SECONDS = 5.0
 
-SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 1024 * 1024  # bytes given to a socket at once
-SLOW_PIECE = 1.0  # seconds that one takes, after which the next are smaller
-
-
-class Clock:
-    """Time as an argument, so that tests need not wait."""
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def local(self) -> datetime:
-        return datetime.now().astimezone()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class Pacer:
-    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests of a site."""
-
-    BURST_SECONDS = 0.1
-    PIECES_PER_SECOND = 8
-
-    def __init__(self, timetable: Timetable, clock: Clock) -> None:
-        self._timetable = timetable
-        self._clock = clock
-        self._free_at = clock.monotonic()
-
-    @property
-    def limit(self) -> int | None:
-        return self._timetable.limit_at(self._clock.local().time())
-
-    def cut(self, chunk: bytes) -> list[bytes]:
-        """Pieces small enough for an even flow."""
-        limit = self.limit
-        if limit is None:
-            return [chunk]
-        size = max(1, limit // self.PIECES_PER_SECOND)
-        return [chunk[start : start + size] for start in range(0, len(chunk), size)]
-
-    async def wait(self, count: int) -> None:
-        """Until `count` bytes may go."""
-        limit = self.limit
-        if limit is None:
-            return
-        now = self._clock.monotonic()
-        self._free_at = max(self._free_at, now - self.BURST_SECONDS) + count / limit
-        if self._free_at > now:
-            await self._clock.sleep(self._free_at - now)
+SMALLEST_PIECE, FIRST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024, 1024 * 1024  # bytes given to a socket at once
+SLOW_PIECE, FAST_PIECE = 0.5, 0.02
+"""Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
+memory, and on a long way there are many sockets."""
 
 
 class Delivery:
     """The bytes of one request. They count as under way until the site has acknowledged the request."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, size: int) -> None:
         self._link = link
+        self._size = size
         self._bytes = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that are not sent yet."""
+        return self._size - self._bytes
 
     async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Pass source bytes on at the pace of the link, and count them.
@@ -80,21 +42,25 @@ class Delivery:
         The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
         moves, and never where it only takes long.
         """
-        clock, size = self._link.clock, LARGEST_PIECE
+        clock, size, took = self._link.clock, FIRST_PIECE, 0.0
+        await self._link.finish.turn(self)
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
-                async for piece in self._link.paced(chunk[start : start + size]):
+                await self._link.finish.turn(self)
+                async for piece, held_back in self._link.paced(chunk[start : start + size]):
                     began = clock.monotonic()
                     yield piece
                     took = clock.monotonic() - began
                     self._bytes += len(piece)
-                    self._link.note_moved(len(piece))
+                    self._link.note_moved(len(piece), held_back)
                 start += size
                 if took > SLOW_PIECE:
-                    size = max(size // 4, SMALLEST_PIECE)
-                elif took < SLOW_PIECE / 20:
+                    size = max(size // 2, SMALLEST_PIECE)
+                elif took < FAST_PIECE:
                     size = min(size * 2, LARGEST_PIECE)
+            del chunk  # while it waits, it holds nothing in memory
+            await self._link.finish.turn(self)
 
     def settle(self, arrived: bool) -> None:
         self._link.settle(self._bytes, arrived)
@@ -102,56 +68,105 @@ class Delivery:
 
 
 class Link:
-    """All requests with slide bytes to one site go through here."""
+    """All requests with slide bytes to one site go through here. `connections`: a number, or who finds it."""
 
-    def __init__(self, connections: int, pacers: Sequence[Pacer], retry: Retry, clock: Clock) -> None:
-        self._slots = asyncio.Semaphore(connections)
+    def __init__(self, connections: int | Controller, pacers: Sequence[Pacer], retry: Retry, clock: Clock) -> None:
+        self.controller = None if isinstance(connections, int) else connections
+        self._fixed = connections if isinstance(connections, int) else 0
+        self._slots = Slots(self._most)
         self._pacers = pacers
         self._retry = retry
         self.clock = clock
         self._moved: deque[tuple[float, int]] = deque()
+        self._flying: set[Delivery] = set()
+        self.finish = Finish(clock, self._running, lambda: self._flying)
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
         self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
+        self.relieved: Callable[[], None] = lambda: None  # called whenever a request has got its slot
 
-    async def deliver(self, send: Callable[[Delivery], Awaitable[T]]) -> T:
-        """Run one request in a slot of its own; transient failures are tried again. Raises PmaCoreError."""
-        return await self._retry(lambda: self._deliver_once(send))
+    @property
+    def limit(self) -> int:
+        """How many requests there may be now, the end apart."""
+        return self._fixed if self.controller is None else self.controller.limit
 
-    async def _deliver_once(self, send: Callable[[Delivery], Awaitable[T]]) -> T:
-        async with self._slot():
-            delivery = Delivery(self)
+    @property
+    def waiting(self) -> int:
+        """Requests without a slot."""
+        return self._slots.waiting
+
+    def _most(self) -> int:
+        if not self.finish.on:
+            return self.limit
+        last = LAST * self.limit
+        return last if self._slots.held + self._slots.waiting <= last else self.limit
+
+    def _running(self) -> int:
+        """How many of the last ones go at a time: on fewer streams each is quicker, and the line is still full."""
+        return max(2, self.limit * 2 // 3)
+
+    def ending(self, so: bool) -> None:
+        """Whether nothing more comes than the requests that are here."""
+        limited = any(pacer.limit is not None for pacer in self._pacers)
+        self.finish.on = so and self.controller is not None and self.controller.far and not limited
+        self._slots.serve()
+
+    async def deliver(self, send: Callable[[Delivery], Awaitable[T]], size: int = 0) -> T:
+        """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
+
+        Raises PmaCoreError.
+        """
+        return await self._retry(lambda: self._deliver_once(send, size))
+
+    async def _deliver_once(self, send: Callable[[Delivery], Awaitable[T]], size: int) -> T:
+        async with self._slot(size):
+            delivery = Delivery(self, size)
+            self._flying.add(delivery)
             arrived = False
             try:
                 result = await send(delivery)
                 arrived = True
                 return result
+            except PmarepError as error:
+                if self.controller is not None and error.remedy is Remedy.RETRY:
+                    self.controller.failed(self.clock.monotonic())
+                raise
             finally:
+                self._flying.discard(delivery)
                 delivery.settle(arrived)
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        async with self._slots:
+    async def _slot(self, size: int) -> AsyncIterator[None]:
+        async with self._slots.one(size):
             self.connections += 1
+            self.relieved()
             try:
                 yield
             finally:
                 self.connections -= 1
 
-    async def paced(self, chunk: bytes) -> AsyncIterator[bytes]:
-        """The chunk, in the pieces and at the time that every bandwidth limit allows."""
+    async def paced(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
+        """The chunk, in the pieces and at the time that every bandwidth limit allows; whether each had to wait."""
         pieces = [chunk]
         for pacer in self._pacers:
             pieces = [part for piece in pieces for part in pacer.cut(piece)]
         for piece in pieces:
+            waited = False
             for pacer in self._pacers:
-                await pacer.wait(len(piece))
-            yield piece
+                waited |= await pacer.wait(len(piece))
+            yield piece, waited
 
-    def note_moved(self, count: int) -> None:
+    def note_moved(self, count: int, held_back: bool = False) -> None:
+        now = self.clock.monotonic()
         self.under_way += count
-        self._moved.append((self.clock.monotonic(), count))
+        self._moved.append((now, count))
+        if self.controller is not None:
+            before = self.controller.limit
+            full = self._slots.held >= self.limit and not self.finish.on
+            self.controller.sent(now, count, full=full, held_back=held_back)
+            if self.controller.limit > before:
+                self._slots.serve()
 
     def settle(self, count: int, arrived: bool) -> None:
         self.under_way -= count

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from ..pmacore import (
     AnnounceAgain,
@@ -87,21 +88,44 @@ class S3Uploader:
         s, means = self._shipment, self._shipment.means
 
         async def put(delivery: Delivery) -> str:
-            digest = await means.digests.md5(s.slide, file, start, length)
-            # Signature 4 lets unsigned headers pass; with Signature 2, Content-MD5 would be part of what is signed.
-            signed4 = "X-Amz-Signature=" in url
-            headers = {"Content-MD5": base64.b64encode(digest).decode()} if signed4 else {}
-            content = delivery.carry(means.source.read(s.slide, file, start, length))
-            answer = await means.storage.put(url, content, length, headers)
-            tag: str = answer.get("etag", "").strip().strip('"')
-            if _is_md5(tag, answer) and tag.lower() != digest.hex():
-                raise Damaged(f"a part of {file.path} was damaged on the way (its ETag is another MD5)")
-            if not tag:
-                raise ProtocolError("the storage acknowledged a part without an ETag")
-            return tag
+            async with means.digests.ahead(s.slide, file, start, length) as digest:
+                if digest is None and not self._may_check_afterwards(url):
+                    digest = await means.digests.md5(s.slide, file, start, length)
+                chunks = means.source.read(s.slide, file, start, length)
+                if digest is not None:
+                    answer = await means.storage.put(url, delivery.carry(chunks), length, _content_md5(url, digest))
+                    return self._tag(file, url, answer, digest)
+                stream = means.digests.stream(s.slide, file, start, length)
+                answer = await means.storage.put(url, delivery.carry(stream.through(chunks)), length, {})
+                return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
         tag = await s.deliver(put, file, start, length)
         s.sent.bytes += length
+        return tag
+
+    def _may_check_afterwards(self, url: str) -> bool:
+        """Whether a part may go without its MD5: only its ETag shows then if it has arrived unharmed.
+
+        A part is in nobody's way until it is put together with the others. A whole file would lie there, damaged, in
+        place of what was there before.
+        """
+        return not _signed4(url) or ("partNumber=" in url and _host(url) in self._shipment.means.etags_are_md5)
+
+    def _tag(
+        self, file: SlideFile, url: str, answer: Mapping[str, str], digest: bytes, afterwards: bool = False
+    ) -> str:
+        """The ETag. Raises Damaged if it is not the digest, or if it says nothing and nothing else has."""
+        tag = answer.get("etag", "").strip().strip('"')
+        hosts = self._shipment.means.etags_are_md5
+        if _is_md5(tag, answer):
+            if tag.lower() != digest.hex():
+                raise Damaged(f"a part of {file.path} was damaged on the way (its ETag is another MD5)")
+            hosts.add(_host(url))
+        elif afterwards:
+            hosts.discard(_host(url))
+            raise Damaged(f"whether a part of {file.path} arrived unharmed is not known (its ETag is no MD5 any more)")
+        if not tag:
+            raise ProtocolError("the storage acknowledged a part without an ETag")
         return tag
 
 
@@ -109,6 +133,19 @@ def _relative(shipment: Shipment, listed: MultipartFile) -> str:
     """`FilePath` is relative to the announced folder; older servers may give the whole virtual path."""
     path = listed.path.replace("\\", "/").lstrip("/")
     return path.removeprefix(shipment.folder + "/")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.lower()
+
+
+def _signed4(url: str) -> bool:
+    return "X-Amz-Signature=" in url
+
+
+def _content_md5(url: str, digest: bytes) -> dict[str, str]:
+    # Signature 4 lets unsigned headers pass; with Signature 2, Content-MD5 would be part of what is signed.
+    return {"Content-MD5": base64.b64encode(digest).decode()} if _signed4(url) else {}
 
 
 def _is_md5(tag: str, answer: Mapping[str, str]) -> bool:

@@ -62,7 +62,7 @@ class Storage:
             content=content,
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(self._http.timeout, length),
-            extensions={"trace": tuned(self._http.timeout)},
+            extensions={"trace": tuned(self._http)},
         )
         request.url = _AsGiven(target.origin, target.path)
         try:

@@ -15,7 +15,7 @@ from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.retry import Retry
 from pmarep.sandbox.multipart import FilePart
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Source
+from pmarep.source import Reader, Source
 from pmarep.uploaders import Clock, Link, Means, Sent, Shipment, uploader_for
 from pmarep.uploaders.filesystem import form_frame
 
@@ -34,7 +34,7 @@ def shipment(folder: Path, server: Any) -> Shipment:
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     clock = Clock()
     unused = cast(Any, None)
-    means = Means(core, unused, Link(4, [], Retry(attempts=1), clock), Source("x", 2), unused, unused)
+    means = Means(core, unused, Link(4, [], Retry(attempts=1), clock), Source(Reader()), unused, unused)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     return Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent())
 

@@ -12,7 +12,7 @@ from clock import FakeClock
 from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
-from pmarep.uploaders import Clock, Delivery, Link, Pacer
+from pmarep.uploaders import Clock, Controller, Delivery, Link, Pacer
 
 MIB = 1024 * 1024
 
@@ -182,3 +182,78 @@ async def test_the_rate_is_that_of_the_last_seconds() -> None:
     assert road.rate() == pytest.approx(2 * MIB, rel=0.1)
     await clock.run(asyncio.ensure_future(clock.sleep(60)))
     assert road.rate() == 0
+
+
+# The number that finds itself
+
+
+def found(clock: Clock, *limits: str, round_trip: float = 0.18) -> tuple[Link, Controller]:
+    controller = Controller()
+    controller.start(round_trip)
+    pacers = [Pacer(Timetable.parse(limit), clock) for limit in limits]
+    return Link(controller, pacers, Retry(sleep=clock.sleep), clock), controller
+
+
+async def flies(road: Link, count: int, seconds: float = 30.0, pieces: int = 300) -> int:
+    """The most requests at once, of so many whose pieces take that long together."""
+    most = 0
+    clock = road.clock
+    assert isinstance(clock, FakeClock)
+
+    async def send(delivery: Delivery) -> None:
+        nonlocal most
+        async for _ in delivery.carry(chunks(pieces, 1000)):
+            most = max(most, road.connections)
+            await clock.sleep(seconds / pieces)
+
+    work = asyncio.gather(*(road.deliver(send, MIB) for _ in range(count)))
+    await clock.run(asyncio.ensure_future(_nothing(work)))
+    return most
+
+
+async def test_it_grows_while_that_brings_more() -> None:
+    road, _ = found(FakeClock())
+    assert await flies(road, 100) == 32
+
+
+async def test_it_does_not_grow_against_a_bandwidth_limit() -> None:
+    road, _ = found(FakeClock(), "40K", round_trip=0.02)
+    assert await flies(road, 20) == 8
+
+
+async def test_errors_make_it_smaller() -> None:
+    clock = FakeClock()
+    road, controller = found(clock)
+
+    async def send(delivery: Delivery) -> None:
+        raise ServerError("SlowDown")
+
+    with pytest.raises(ServerError):
+        await clock.run(asyncio.ensure_future(road.deliver(send)))
+    assert controller.limit < 22
+
+
+async def test_a_refusal_is_not_about_the_number() -> None:
+    road, controller = found(FakeClock())
+
+    async def send(delivery: Delivery) -> None:
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        await road.deliver(send)
+    assert controller.limit == 22
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "limits", "requests", "most"),
+    [
+        (0.18, [], 40, 40),  # all that are left
+        (0.18, [], 60, 44),  # when there are no more than twice as many as usual
+        (0.001, [], 12, 8),  # on a short way the end is short anyway
+        (0.18, ["100M"], 40, 22),  # nothing to win below a limit
+    ],
+)
+async def test_the_last_requests_go_together(round_trip: float, limits: list[str], requests: int, most: int) -> None:
+    road, _ = found(FakeClock(), *limits, round_trip=round_trip)
+    road.ending(True)
+    assert await flies(road, requests, seconds=1.0, pieces=10) == most

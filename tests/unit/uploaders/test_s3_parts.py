@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +27,7 @@ from pmarep.pmacore import (
 )
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Source
+from pmarep.source import Reader, Source
 from pmarep.uploaders import Clock, Digests, Link, Means, Sent, Shipment, Storage
 from pmarep.uploaders.s3 import S3Uploader
 
@@ -61,7 +63,8 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
     (tmp_path / "x.svs").write_bytes(CONTENT)
     file = SlideFile("x.svs", len(CONTENT), (tmp_path / "x.svs").stat().st_mtime_ns)
     slide = Slide("x.svs", "Aperio SVS", tmp_path, (file,))
-    journal, source, digests = Journal(tmp_path / "state"), Source("x", 2), Digests()
+    reader = Reader()
+    journal, source, digests = Journal(tmp_path / "state"), Source(reader), Digests(reader)
     place = Place("http://pma.example/", "Slides/in/x.svs")
 
     def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> Shipment:
@@ -82,6 +85,7 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
     yield make
     source.close()
     digests.close()
+    reader.close()
     journal.close()
 
 
@@ -153,6 +157,75 @@ async def test_content_md5_goes_only_where_the_signature_lets_it(ship: Ship, url
     halves = {"1": CONTENT[:HALF], "2": CONTENT[HALF:]}
     md5 = {number: base64.b64encode(hashlib.md5(half).digest()).decode() for number, half in halves.items()}
     assert seen == (md5 if goes_along else {"1": None, "2": None})
+
+
+def without_room(shipment: Shipment, *, attempts: int = 1) -> Shipment:
+    """Parts that are too large to be kept from their digest until they are sent; one after the other."""
+    reader = Reader(bound=HALF // 2)
+    link = Link(1, [], Retry(attempts=attempts, sleep=lambda _seconds: asyncio.sleep(0)), Clock())
+    return replace(shipment, means=replace(shipment.means, link=link, source=Source(reader), digests=Digests(reader)))
+
+
+def noting(bucket: Bucket) -> tuple[Bucket, list[bool]]:
+    """The bucket, and whether each request came with an MD5."""
+    seen: list[bool] = []
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        seen.append("content-md5" in request.headers)
+        return bucket(request)
+
+    return noted, seen
+
+
+async def test_a_large_part_is_checked_afterwards_where_etags_have_proved_to_be_md5s(ship: Ship) -> None:
+    bucket, seen = noting(answering(None))
+    shipment = without_room(ship(bucket))
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert seen == [True, False]
+
+
+async def test_damage_of_a_large_part_is_found_afterwards(ship: Ship) -> None:
+    answers = [None, NOT_THE_MD5, None]
+    bucket, seen = noting(lambda request: answering(answers[len(seen) - 1])(request))
+    core = FakeCore()
+    shipment = without_room(ship(bucket, core), attempts=2)
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert len(seen) == 3
+    assert shipment.sent.bytes == len(CONTENT)
+    assert core.completed[0][2] == [
+        (1, hashlib.md5(CONTENT[:HALF]).hexdigest()),
+        (2, hashlib.md5(CONTENT[HALF:]).hexdigest()),
+    ]
+
+
+@pytest.mark.parametrize(("tag", "headers"), [(NOT_THE_MD5, KMS), ("not-an-md5-at-all", {})])
+async def test_a_large_part_goes_with_its_md5_where_etags_are_something_else(
+    ship: Ship, tag: str, headers: dict[str, str]
+) -> None:
+    bucket, seen = noting(answering(tag, **headers))
+    shipment = without_room(ship(bucket))
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert seen == [True, True]
+
+
+async def test_a_bucket_whose_etags_are_no_md5s_any_more(ship: Ship) -> None:
+    """A key was given to it in the middle of the run: what went without an MD5 goes again, with one."""
+    bucket, seen = noting(
+        lambda request: (answering(None) if len(seen) == 1 else answering(NOT_THE_MD5, **KMS))(request)
+    )
+    shipment = without_room(ship(bucket), attempts=2)
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert seen == [True, False, True]
+    assert shipment.means.etags_are_md5 == set()
+
+
+async def test_a_whole_file_always_goes_with_its_md5(ship: Ship) -> None:
+    """It would replace, damaged, what was there before."""
+    bucket, seen = noting(answering(None))
+    shipment = without_room(ship(bucket, url=V4.replace("&partNumber={}", ""), parts=False))
+    shipment.means.etags_are_md5.add("s3.example")
+    await S3Uploader(shipment).send(shipment.slide.main)
+    assert seen == [True]
 
 
 @pytest.mark.parametrize("error", [Refused("no"), ServerError("HTTP status 500"), TransferBroken("silent")])

@@ -1,0 +1,141 @@
+"""Between the catalogue and a site's lanes: what is at the site already is settled here, many slides at a time.
+
+A nightly run finds a hundred thousand slides of which two are new. The journal and the listings of the site know that,
+and what they know costs no lane and no question per slide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from ..errors import PmarepError
+from ..journal import Known
+from ..sites import Site
+from ..slides import Slide
+from ..uploaders import together
+from .catalogue import Cursor
+from .decide import Decision, Destination, destination, foreseen
+from .health import Health
+from .options import Options, Verify
+from .remote import Listing, Remote
+from .shared import Shared
+
+log = logging.getLogger(__name__)
+
+CHUNK_SLIDES = 100  # that are looked up at once ...
+CHUNK_FILES = 1000  # ... or fewer, where they have many files
+CHUNKS = 8  # that are looked up at the same time ...
+LISTINGS = 8  # ... with so many listings under way: on a long path, each takes a round trip
+READY = 16
+"""So many slides wait for lanes at most; the chunks that have more of them wait too."""
+
+Settle = Callable[[Slide, Destination, Decision], Awaitable[None]]
+
+
+class Sieve:
+    """Of one site. While `run` goes on, `take` gives the slides that something may have to be done about.
+
+    `settle` hears of the others. Whatever goes wrong here, slides are passed on instead: the lanes find the same error
+    where they know what to do about it.
+    """
+
+    def __init__(
+        self, site: Site, shared: Shared, health: Health, remote: Remote, cursor: Cursor, settle: Settle
+    ) -> None:
+        self._site = site
+        self._shared = shared
+        self._health = health
+        self._remote = remote
+        self._cursor = cursor
+        self._settle = settle
+        self._settles = _settles(shared.options)
+        self._reading = asyncio.Lock()
+        self._asking = asyncio.Semaphore(LISTINGS)
+        self._passed: asyncio.Queue[Slide | None] = asyncio.Queue(READY)
+        self._error: Exception | None = None
+
+    async def take(self) -> Slide | None:
+        """The next slide, None at the end; several takers never get the same one. Raises what `run` ended with."""
+        slide = await self._passed.get()
+        if slide is None:
+            self._passed.put_nowait(None)  # for the other takers
+            if self._error is not None:
+                raise self._error
+        return slide
+
+    async def run(self) -> None:
+        """Until everything is settled or taken; raises nothing."""
+        try:
+            await together(self._sift() for _ in range(CHUNKS if self._settles else 1))
+        except Exception as error:
+            self._error = error
+        await self._passed.put(None)
+
+    async def _sift(self) -> None:
+        while chunk := await self._chunk():
+            await self._health.ready()
+            async for slide in self._left_of(chunk):
+                await self._passed.put(slide)
+
+    async def _chunk(self) -> list[Slide]:
+        """What comes next in the catalogue and is there already; empty at its end."""
+        async with self._reading:
+            first = await self._cursor.take()
+            if first is None:
+                return []
+            return [first, *self._cursor.take_ready(CHUNK_SLIDES - 1, CHUNK_FILES - len(first.files))]
+
+    async def _left_of(self, chunk: Sequence[Slide]) -> AsyncIterator[Slide]:
+        """The slides that are not settled; first those that nobody has to be asked about."""
+        shared = self._shared
+        if not self._settles or (shared.deadline is not None and shared.clock.monotonic() > shared.deadline):
+            for slide in chunk:
+                yield slide
+            return
+        left = [(slide, destination(self._site, shared.options.to, slide)) for slide in chunk]
+        known: dict[str, Known] = {}
+        listings: dict[str, Listing] = {}
+        try:
+            known = await shared.journal.known(self._site.url, [at.path for _, at in left])
+            if not shared.options.dry_run:
+                for slide, at in left:
+                    if at.path not in known:
+                        yield slide
+                left = [one for one in left if one[1].path in known]
+            listings = await self._listings({at.folder for _, at in left})
+        except PmarepError as error:
+            log.debug("%s: nothing is foreseen: %s", self._site.name, error)
+        for slide, at in left:
+            decision = self._foreseen(slide, known.get(at.path), listings.get(at.folder), at.path)
+            if decision is None:
+                yield slide
+            else:
+                await self._settle(slide, at, decision)
+
+    async def _listings(self, folders: set[str]) -> dict[str, Listing]:
+        found: dict[str, Listing] = {}
+
+        async def one(folder: str) -> None:
+            async with self._asking:
+                found[folder] = await self._remote.listing(folder)
+
+        await together(one(folder) for folder in folders)
+        return found
+
+    def _foreseen(self, slide: Slide, known: Known | None, listing: Listing | None, path: str) -> Decision | None:
+        """What needs no lane: to leave a slide alone, and in a dry run whatever is certain."""
+        if listing is None:
+            return None
+        decision = foreseen(known, self._shared.journal.signature(slide), listing.find(path))
+        if decision is None or (decision.sends and not self._shared.options.dry_run):
+            return None
+        return decision
+
+
+def _settles(options: Options) -> bool:
+    """Whether a slide that is known to be at the site needs nothing more."""
+    if options.verify_only:
+        return False
+    return options.dry_run or options.verify not in (Verify.FINGERPRINT, Verify.DEEP)

@@ -1,0 +1,126 @@
+"""A version of a file, and reading it: never two versions as one. Everything here blocks, so it runs in threads."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from ..errors import SourceAway, SourceError
+from ..slides.busy import busy_file
+from ..slides.model import Slide, SlideFile
+
+CHUNK = 1024 * 1024
+"""Bytes of one read: the size at which one connection is fastest (64 KiB costs half the rate)."""
+
+
+class Version(NamedTuple):
+    """A file as it was when its slide was found. `size` in bytes, `mtime_ns` in nanoseconds since the epoch."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, slide: Slide, file: SlideFile) -> Self:
+        return cls(str(slide.local(file)), file.size, file.mtime_ns)
+
+
+def read_range(version: Version, start: int, length: int) -> Generator[bytes, None, None]:
+    """Chunks of `length` bytes from `start`. Raises SourceError, also instead of the last chunk."""
+    handle = open_version(version)
+    try:
+        while length > CHUNK:
+            yield read_at(handle, version, start, CHUNK)
+            start, length = start + CHUNK, length - CHUNK
+        last = read_at(handle, version, start, length)
+        check_version(version)
+        if last:
+            yield last
+    finally:
+        handle.close()
+
+
+def open_version(version: Version) -> BinaryIO:
+    """Raises SourceError if the file is another one by now."""
+    path = Path(version.path)
+    try:
+        handle = path.open("rb", buffering=0)
+    except OSError as error:
+        raise _failed(version, error) from None
+    try:
+        _compare(os.fstat(handle.fileno()), version)
+    except OSError as error:
+        handle.close()
+        raise _failed(version, error) from None
+    except SourceError:
+        handle.close()
+        raise
+    return handle
+
+
+def read_at(handle: BinaryIO, version: Version, start: int, length: int) -> bytes:
+    """So many bytes, however often the system has to be asked. Raises SourceError."""
+    try:
+        handle.seek(start)
+        found = handle.read(length)
+        while len(found) < length:
+            more = handle.read(length - len(found))
+            if not more:
+                raise SourceError(f"{version.path} became shorter while being sent; it is left for the next run")
+            found += more
+    except OSError as error:
+        raise _failed(version, error) from None
+    return found
+
+
+def check_version(version: Version) -> None:
+    """Raises SourceError if there is another file by now, or none."""
+    try:
+        _compare(Path(version.path).stat(), version)
+    except OSError as error:
+        raise _failed(version, error) from None
+
+
+def check_slide(slide: Slide) -> None:
+    """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
+    for file in slide.files:
+        check_version(Version.of(slide, file))
+    held = busy_file(slide)
+    if held is not None:
+        path, how = held
+        raise SourceError(f"{path} is {how}; it is left for the next run")
+
+
+# Linux's and macOS's codes, by name since platforms lack some; and Windows' for network drives: the path or the device
+# is gone, the name or the connection no longer there, the time-out of SMB.
+_AWAY = {
+    getattr(errno, name)
+    for name in (
+        "EIO",
+        "ESTALE",
+        "ETIMEDOUT",
+        "ENOTCONN",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENODEV",
+    )
+    if hasattr(errno, name)
+}
+_AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
+
+
+def _failed(version: Version, error: OSError) -> SourceError:
+    """A NAS that restarts comes back; other errors stay."""
+    words = f"cannot read {version.path}: {error.strerror or type(error).__name__}"
+    away = error.errno in _AWAY or getattr(error, "winerror", None) in _AWAY_WINDOWS
+    return SourceAway(words) if away else SourceError(words)
+
+
+def _compare(found: os.stat_result, version: Version) -> None:
+    if (found.st_size, found.st_mtime_ns) != (version.size, version.mtime_ns):
+        raise SourceError(f"{version.path} changed while being sent; it is left for the next run")

@@ -1,0 +1,237 @@
+"""Reads chunks for all sites of a run: each once, whoever asks first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, TypeVar
+
+from ..slides.model import Slide
+from .cache import Chunks, Key
+from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
+from .turns import Turns
+
+BOUND = 64 * 1024**2
+"""Bytes of chunks that wait in memory: eight parts of 8 MiB."""
+
+AT_ONCE = 3
+"""Reads at a time: a network drive needs some to be quick, a disk suffers from many, and each thread's share of the
+heap costs memory (8: 25 MB more at the peak)."""
+
+SLOW = 5.0
+"""Seconds after which a read counts as hanging: others no longer wait for its turn to end, nor for what it brings."""
+
+IDLE = 2
+"""Open handles of a file that wait for the next read."""
+
+_MANY = 512  # threads; so many come to be only if nearly all of them hang
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Handles:
+    """Of a file that somebody is reading: opening one again for each chunk takes a network drive some round trips."""
+
+    users: int = 0
+    idle: list[BinaryIO] = field(default_factory=list)
+
+
+class Reader:
+    """Shared by all sites of a run. Nothing here waits for a site.
+
+    A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
+    """
+
+    def __init__(self, bound: int = BOUND, slow: float = SLOW) -> None:
+        self.chunks = Chunks(bound)
+        self.slow = slow
+        self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
+        self._turns = Turns(AT_ONCE, slow)
+        self._flights: dict[Key, asyncio.Future[bytes]] = {}
+        self._tasks: set[asyncio.Task[bytes]] = set()
+        self._handles: dict[Version, _Handles] = {}
+
+    def close(self) -> None:
+        """Does not wait for a read that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def pin(self, version: Version, start: int, length: int) -> bool:
+        """Whether a range will stay in memory, once `sweep` has read it, until a site has sent it."""
+        return self.chunks.pin(chunks_of(version, start, length))
+
+    def unpin(self, version: Version, start: int, length: int) -> None:
+        self.chunks.unpin(key for key, _ in chunks_of(version, start, length))
+
+    async def check_slide(self, slide: Slide) -> None:
+        """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
+        await self._do(lambda: check_slide(slide))
+
+    async def check(self, version: Version) -> None:
+        """Raises SourceError if the file is another one by now."""
+        await self._do(lambda: check_version(version))
+
+    async def chunk(self, version: Version, index: int) -> bytes:
+        """One chunk, from memory where it is there. Raises SourceError."""
+        key = (version, index)
+        found = self.chunks.get(key)
+        if found is not None:
+            return found
+        # Shielded: a site that is given up must not take the read away from the others.
+        return await asyncio.shield(self._flights.get(key) or self._start(key))
+
+    def read_ahead(self, version: Version, index: int) -> None:
+        """Begin to read a chunk that will be wanted next, if there is plenty of room; `unpin` it in the end."""
+        key = (version, index)
+        size = min(CHUNK, version.size - index * CHUNK)
+        known = key in self._flights or self.chunks.get(key) is not None
+        if not known and self.chunks.held + size <= self.chunks.bound // 2 and self.chunks.pin([(key, size)]):
+            self._start(key)
+
+    async def sweep(self, version: Version, start: int, length: int, use: Callable[[bytes], None]) -> None:
+        """Give a range to `use`, chunk by chunk, in a thread; what it reads is kept where sites want it.
+
+        Only for ranges that fit into memory. Raises SourceError, also if the file is another one at the end.
+        """
+        keys = [key for key, _ in chunks_of(version, start, length)]
+        while others := [self._flights[key] for key in keys if key in self._flights]:
+            await asyncio.wait(others, timeout=self.slow)
+        there = {key: self.chunks.get(key) for key in keys}
+        loop = asyncio.get_running_loop()
+        mine: dict[Key, asyncio.Future[bytes]] = {
+            key: loop.create_future() for key, found in there.items() if found is None
+        }
+        for key, future in mine.items():
+            self._fly(key, future)
+
+        def landed(key: Key, data: bytes) -> None:
+            self.chunks.put(key, data)
+            self._land(key, mine[key])
+            if not mine[key].done():
+                mine[key].set_result(data)
+
+        def work(handle: BinaryIO) -> None:
+            for (key, size), (low, high) in zip(chunks_of(version, start, length), _cuts(start, length), strict=True):
+                data = there[key]
+                if data is None:
+                    data = read_at(handle, version, key[1] * CHUNK, size)
+                    loop.call_soon_threadsafe(landed, key, data)
+                use(data if high - low == size else data[low:high])
+            check_version(version)
+
+        try:
+            with self.lease(version):
+                await self._with_handle(version, work, lambda: self._forget(mine))
+        except BaseException as error:
+            for future in mine.values():
+                if not future.done():
+                    future.set_exception(error) if isinstance(error, Exception) else future.cancel()
+            raise
+        finally:
+            self._forget(mine)
+
+    async def range(self, version: Version, start: int, length: int, use: Callable[[bytes], None]) -> None:
+        """Like `sweep`, for ranges of any length: read for nobody else."""
+
+        def work() -> None:
+            for chunk in read_range(version, start, length):
+                use(chunk)
+
+        await self._do(work)
+
+    @contextmanager
+    def lease(self, version: Version) -> Iterator[None]:
+        """While inside, open handles of the file are kept for the next read."""
+        handles = self._handles.setdefault(version, _Handles())
+        handles.users += 1
+        try:
+            yield
+        finally:
+            handles.users -= 1
+            if handles.users == 0:
+                del self._handles[version]
+                for handle in handles.idle:
+                    handle.close()
+
+    def _start(self, key: Key) -> asyncio.Future[bytes]:
+        task = asyncio.create_task(self._read(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._fly(key, task)
+        return task
+
+    def _fly(self, key: Key, future: asyncio.Future[bytes]) -> None:
+        future.add_done_callback(_heard)
+        self._flights[key] = future
+
+    def _land(self, key: Key, future: asyncio.Future[bytes]) -> None:
+        if self._flights.get(key) is future:
+            del self._flights[key]
+
+    def _forget(self, flights: dict[Key, asyncio.Future[bytes]]) -> None:
+        for key, future in flights.items():
+            self._land(key, future)
+
+    async def _read(self, key: Key) -> bytes:
+        version, index = key
+        task = self._flights[key]
+        start = index * CHUNK
+
+        def work(handle: BinaryIO) -> bytes:
+            return read_at(handle, version, start, min(CHUNK, version.size - start))
+
+        try:
+            data = await self._with_handle(version, work, lambda: self._land(key, task))
+            self.chunks.put(key, data)
+            return data
+        finally:
+            self._land(key, task)
+
+    async def _with_handle(self, version: Version, work: Callable[[BinaryIO], T], slow: Callable[[], None]) -> T:
+        def open_and_work() -> tuple[BinaryIO, T]:
+            used = handle or open_version(version)
+            try:
+                return used, work(used)
+            except BaseException:
+                used.close()
+                raise
+
+        handles = self._handles.get(version)
+        handle = handles.idle.pop() if handles is not None and handles.idle else None
+        used, result = await self._do(open_and_work, slow)
+        handles = self._handles.get(version)
+        if handles is not None and len(handles.idle) < IDLE:
+            handles.idle.append(used)
+        else:
+            used.close()
+        return result
+
+    async def _do(self, work: Callable[[], T], slow: Callable[[], None] | None = None) -> T:
+        """In a thread, a few at a time. One that hangs gives its turn to the next."""
+        loop = asyncio.get_running_loop()
+        return await self._turns.take(lambda: loop.run_in_executor(self._threads, work), slow)
+
+
+def chunks_of(version: Version, start: int, length: int) -> list[tuple[Key, int]]:
+    """The chunks that a range touches, with their own sizes in bytes."""
+    indices = range(start // CHUNK, -(-(start + length) // CHUNK)) if length else range(0)
+    return [((version, index), min(CHUNK, version.size - index * CHUNK)) for index in indices]
+
+
+def _cuts(start: int, length: int) -> Iterator[tuple[int, int]]:
+    """What belongs to a range, from and to, of each of its chunks."""
+    end = start + length
+    while start < end:
+        low = start % CHUNK
+        high = min(low + end - start, CHUNK)
+        yield low, high
+        start += high - low
+
+
+def _heard(future: asyncio.Future[bytes]) -> None:
+    """An error that nobody waits for any more is no news."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,210 @@
+"""How many requests to a site go at once, found by trying: more while more arrives, fewer when it makes no difference.
+
+What one stream carries over a long way is limited by losses and by its window, so several fill a line that one does not
+(the reason for aria2's and Globus' parallel streams). How many is found like a rate in BBR or in the gradient limits of
+Netflix' concurrency-limits: measure for a while, change a little, keep what helped. Errors halve the number, as in TCP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+FEWEST, MOST = 2, 32
+FEWEST_UNFORCED = 4  # without errors there is nothing to win below
+USUAL = 8
+SECONDS_PER_STREAM = 0.008
+"""Round trip for each request of the start: a way of 180 ms begins with 22. TCP gives a stream that has twice the way
+half the rate, so this is also what makes sites that share a line about equal from the beginning."""
+
+EPOCH, SETTLING = 2.0, 1.0  # seconds of a measurement, and after each change before one
+ROUND_TRIPS = 10  # at least, of both: slow start alone takes some
+NEAR = 0.01
+"""Seconds: on a shorter round trip nothing is doubled to find out."""
+
+CLEARLY, SLIGHTLY, SAME = 1.15, 1.05, 0.97
+"""Rates compared with those before: worth doubling again; worth having more; not worse."""
+
+PROBE_EVERY = 4  # measurements
+FULL = 0.8  # part of the pieces of a measurement that went while no slot was free
+HELD_BACK = 0.3  # part of them that waited for a bandwidth limit, from which on more requests make no sense
+
+
+class _Phase(Enum):
+    WARMING = auto()
+    STEADY = auto()
+    UP = auto()
+    DOWN = auto()
+
+
+class Line:
+    """The sites of a run may share their way out, so their controllers look at each other's rates."""
+
+    def __init__(self) -> None:
+        self.controllers: list[Controller] = []
+
+    def most(self, sites: int, budget: int = 96) -> int:
+        """For each of so many sites: every request takes memory."""
+        return max(FEWEST_UNFORCED, min(MOST, budget // max(1, sites)))
+
+
+class Controller:
+    """Of one site. All times are those of one monotonic clock, in seconds; rates in bytes per second.
+
+    `limit` is how many requests there may be now. Where other sites send too and the sum stays as it is, what this one
+    wins is taken from them: then it grows only as long as it has less than its equal part, and gives back what is more.
+    """
+
+    def __init__(self, line: Line | None = None, most: int = MOST) -> None:
+        self._line = line or Line()
+        self._line.controllers.append(self)
+        self._most = most
+        self.limit = min(USUAL, most)
+        self.far = False  # whether the way is a long one
+        self.moved = 0  # bytes, since the beginning
+        self.moved_at = float("-inf")
+        self._phase = _Phase.STEADY
+        self._wait = self._epoch = EPOCH
+        self._settling = SETTLING
+        self._base: tuple[float, float] | None = None  # rates of this site and of all others, as they were so far
+        self._before = self.limit  # what it was before a trial
+        self._since_probe = 0
+        self._next_probe = _Phase.UP
+        self._calm_until = float("-inf")
+        self._begin = float("-inf")  # of the measurement
+        self._open(float("-inf"))
+
+    def start(self, round_trip: float) -> None:
+        """Begin as suits a way of so many seconds there and back."""
+        self.limit = min(self._most, max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)))
+        self._before = self.limit
+        self.far = round_trip >= NEAR
+        self._phase = _Phase.WARMING if self.far else _Phase.STEADY
+        self._epoch = max(EPOCH, ROUND_TRIPS * round_trip)
+        self._settling = max(SETTLING, ROUND_TRIPS * round_trip)
+
+    def sent(self, now: float, count: int, *, full: bool, held_back: bool) -> None:
+        """The network has taken `count` bytes. `full`: no slot is free; `held_back`: they waited for a limit."""
+        self.moved += count
+        if self._begin == float("-inf") or now - self.moved_at > self._epoch:
+            self._open(now + self._settling)
+        self.moved_at = now
+        if now < self._begin:
+            return
+        if self._pieces == 0:
+            self._open(now)
+        self._pieces += 1
+        self._full += full
+        self._held_back += held_back
+        if now - self._begin >= self._epoch:
+            self._close(now)
+
+    def failed(self, now: float) -> None:
+        """A request has failed in a way that may be because of too many of them."""
+        if now < self._calm_until:  # the others that were on their way meanwhile fail for the same reason
+            return
+        self._calm_until = now + self._epoch
+        self._base = None
+        self._phase = _Phase.STEADY
+        self._since_probe = -PROBE_EVERY
+        self._set(max(FEWEST, self.limit // 2), now)
+
+    def _set(self, limit: int, now: float) -> None:
+        self.limit = limit
+        self._open(now + self._settling)
+
+    def _open(self, at: float) -> None:
+        self._begin = at
+        self._pieces = self._full = self._held_back = 0
+        self._moved_before = self.moved
+        self._others_before = self._others_moved()
+
+    def _others(self) -> Sequence[Controller]:
+        return [other for other in self._line.controllers if other is not self]
+
+    def _others_moved(self) -> int:
+        return sum(other.moved for other in self._others())
+
+    def _close(self, now: float) -> None:
+        seconds = now - self._begin
+        rate = (self.moved - self._moved_before) / seconds
+        others = (self._others_moved() - self._others_before) / seconds
+        full, held_back = self._full / self._pieces, self._held_back / self._pieces
+        self._open(now)
+        if full < FULL or held_back > HELD_BACK or seconds > 2 * self._epoch:
+            self._give_up_trial(now)
+        else:
+            self._judge(rate, others, now)
+
+    def _give_up_trial(self, now: float) -> None:
+        """The measurement says nothing."""
+        if self._phase in (_Phase.UP, _Phase.DOWN):
+            self._phase = _Phase.STEADY
+            self._set(self._before, now)
+
+    def _judge(self, rate: float, others: float, now: float) -> None:
+        if self._phase is _Phase.WARMING:
+            self._warm(rate, others, now)
+        elif self._phase is _Phase.STEADY:
+            self._go_on(rate, others, now)
+        else:
+            self._weigh(rate, others, now)
+
+    def _warm(self, rate: float, others: float, now: float) -> None:
+        if self._base is not None and not self._gained(rate, others, CLEARLY):
+            self._phase = _Phase.STEADY
+            if not self._gained(rate, others, SLIGHTLY):
+                self._set(self._before, now)
+                return
+        self._base = rate, others
+        self._before = self.limit
+        if self._phase is _Phase.WARMING and self.limit < self._most:
+            self._set(min(self._most, 2 * self.limit), now)
+        else:
+            self._phase = _Phase.STEADY
+
+    def _go_on(self, rate: float, others: float, now: float) -> None:
+        old = self._base or (rate, others)
+        self._base = (old[0] + rate) / 2, (old[1] + others) / 2
+        self._since_probe += 1
+        if self._since_probe < PROBE_EVERY:
+            return
+        self._since_probe = 0
+        self._before = self.limit
+        up = min(self._most, self.limit + max(1, self.limit // 4))
+        down = max(min(FEWEST_UNFORCED, self.limit), self.limit - max(1, self.limit // 8))
+        self._phase = self._next_probe
+        self._next_probe = _Phase.DOWN if self._phase is _Phase.UP else _Phase.UP
+        to = up if self._phase is _Phase.UP else down
+        if to == self.limit:
+            self._phase = _Phase.STEADY
+        else:
+            self._set(to, now)
+
+    def _weigh(self, rate: float, others: float, now: float) -> None:
+        up = self._phase is _Phase.UP
+        self._phase = _Phase.STEADY
+        if self._gained(rate, others, SLIGHTLY) if up else self._lost_nothing(rate, others):
+            self._base = rate, others
+            if up:
+                self._next_probe, self._since_probe = _Phase.UP, PROBE_EVERY - 1  # it may pay again
+        else:
+            self._set(self._before, now)
+
+    def _gained(self, rate: float, others: float, much: float) -> bool:
+        before, others_before = self._base or (0.0, 0.0)
+        gain, taken = rate - before, others_before - others
+        if rate < before * much:
+            return False
+        return taken < gain / 2 or rate < self._equal_part(rate, others)
+
+    def _lost_nothing(self, rate: float, others: float) -> bool:
+        before, others_before = self._base or (0.0, 0.0)
+        if rate >= before * SAME:
+            return True
+        shared = rate + others >= (before + others_before) * SAME
+        return shared and rate > self._equal_part(rate, others)
+
+    def _equal_part(self, rate: float, others: float) -> float:
+        busy = sum(other.moved_at >= self.moved_at - self._epoch for other in self._others())
+        return (rate + others) / (1 + busy)

@@ -1,0 +1,58 @@
+"""Bandwidth limits, to the byte and to the hour."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+
+from ..timetable import Timetable
+
+
+class Clock:
+    """Time as an argument, so that tests need not wait."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def local(self) -> datetime:
+        return datetime.now().astimezone()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Pacer:
+    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests of a site."""
+
+    BURST_SECONDS = 0.1
+    PIECES_PER_SECOND = 8
+
+    def __init__(self, timetable: Timetable, clock: Clock) -> None:
+        self._timetable = timetable
+        self._clock = clock
+        self._free_at = clock.monotonic()
+
+    @property
+    def limit(self) -> int | None:
+        return self._timetable.limit_at(self._clock.local().time())
+
+    def cut(self, chunk: bytes) -> list[bytes]:
+        """Pieces small enough for an even flow."""
+        limit = self.limit
+        if limit is None:
+            return [chunk]
+        size = max(1, limit // self.PIECES_PER_SECOND)
+        return [chunk[start : start + size] for start in range(0, len(chunk), size)]
+
+    async def wait(self, count: int) -> bool:
+        """Until `count` bytes may go; whether that took time."""
+        limit = self.limit
+        if limit is None:
+            return False
+        now = self._clock.monotonic()
+        self._free_at = max(self._free_at, now - self.BURST_SECONDS) + count / limit
+        if self._free_at <= now:
+            return False
+        await self._clock.sleep(self._free_at - now)
+        return True

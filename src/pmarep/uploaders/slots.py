@@ -1,0 +1,93 @@
+"""Which request to a site goes next: what keeps the line full first, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+SMALL = 256 * 1024
+"""Bytes of a request that is over after a round trip: it goes ahead of larger ones, which hardly notice."""
+
+SMALL_SHARE = 4  # a fourth of the slots is for small ones while larger ones wait too, and at least one
+SMALL_IN_A_ROW = 3
+OLDEST_EVERY = 4
+"""Every so often it is the turn of the one that has waited longest, so that nothing starves."""
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    rank: tuple[int, int]  # minus its bytes, then its turn
+    size: int = field(compare=False)
+    ready: asyncio.Future[None] = field(compare=False)
+
+
+class Slots:
+    """So many requests at once as `limit` says, which may change at any time."""
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._turn = 0
+        self._small: dict[int, _Waiter] = {}  # by turn, so the oldest first
+        self._large: dict[int, _Waiter] = {}
+        self._by_size: list[_Waiter] = []  # a heap of the large ones, and some that wait no more
+        self._small_held = self._small_in_a_row = self._large_begun = 0
+        self.held = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._small) + len(self._large)
+
+    @asynccontextmanager
+    async def one(self, size: int) -> AsyncIterator[None]:
+        """A slot for a request of so many bytes."""
+        self._turn += 1
+        turn = self._turn
+        waiter = _Waiter((-size, turn), size, asyncio.get_running_loop().create_future())
+        queue = self._small if size <= SMALL else self._large
+        queue[turn] = waiter
+        if size > SMALL:
+            heapq.heappush(self._by_size, waiter)
+        self.serve()
+        try:
+            await waiter.ready
+        except asyncio.CancelledError:
+            if waiter.ready.done() and not waiter.ready.cancelled():
+                self._release(size)
+            else:
+                queue.pop(turn, None)
+            raise
+        try:
+            yield
+        finally:
+            self._release(size)
+
+    def _release(self, size: int) -> None:
+        self.held -= 1
+        self._small_held -= size <= SMALL
+        self.serve()
+
+    def serve(self) -> None:
+        """Give out the slots that are free; to be called also when the limit has grown."""
+        limit = max(1, self._limit())
+        while self.held < limit and self.waiting:
+            waiter = self._next(limit)
+            self.held += 1
+            waiter.ready.set_result(None)
+
+    def _next(self, limit: int) -> _Waiter:
+        few = self._small_held < max(1, limit // SMALL_SHARE) and self._small_in_a_row < SMALL_IN_A_ROW
+        if self._small and (few or not self._large):
+            self._small_in_a_row += 1
+            self._small_held += 1
+            return self._small.pop(next(iter(self._small)))
+        self._small_in_a_row = 0
+        self._large_begun += 1
+        if self._large_begun % OLDEST_EVERY == 0:
+            return self._large.pop(next(iter(self._large)))
+        while True:
+            waiter = heapq.heappop(self._by_size)
+            if self._large.pop(waiter.rank[1], None) is not None:
+                return waiter

@@ -1,0 +1,112 @@
+"""In which order a site takes its slides, and when it begins the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from clock import FakeClock
+
+from pmarep.engine.ahead import OLDEST_EVERY, WINDOW, Ahead
+from pmarep.engine.lanes import PREPARING, Lanes
+from pmarep.retry import Retry
+from pmarep.slides import Slide, SlideFile
+from pmarep.uploaders import Controller, Delivery, Link
+
+MIB = 1024 * 1024
+
+
+def make(number: int, size: int = 10) -> Slide:
+    return Slide(f"{number}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{number}.svs", size, 5),))
+
+
+async def taken(slides: list[Slide]) -> list[Slide]:
+    coming = iter(slides)
+
+    async def source() -> Slide | None:
+        return next(coming, None)
+
+    ahead = Ahead(source)
+    run = asyncio.create_task(ahead.run())
+    await asyncio.sleep(0)
+    found: list[Slide] = []
+    while (slide := await ahead.take()) is not None:
+        assert not ahead.at_the_end or len(found) == len(slides) - 1
+        found.append(slide)
+    await run
+    assert ahead.at_the_end
+    return found
+
+
+async def test_the_largest_slide_is_first_and_every_fourth_the_oldest() -> None:
+    slides = [make(number, size) for number, size in enumerate([1, 5, 3, 9, 7, 8, 2, 4])]
+    sizes = [slide.size for slide in await taken(slides)]
+    assert sizes == [9, 8, 7, 1, 5, 4, 3, 2]
+
+
+async def test_equal_slides_keep_their_order() -> None:
+    slides = [make(number) for number in range(3 * WINDOW)]
+    assert await taken(slides) == slides
+
+
+async def test_none_is_lost_and_none_waits_for_ever() -> None:
+    """A small one among thousands that are larger."""
+    slides = [make(0, 1), *(make(number, 100 + number) for number in range(1, 3000))]
+    found = await taken(slides)
+    assert sorted(slide.path for slide in found) == sorted(slide.path for slide in slides)
+    for place, slide in enumerate(found):
+        assert place <= int(slide.path.removesuffix(".svs")) * OLDEST_EVERY + OLDEST_EVERY * WINDOW
+
+
+async def test_takers_wait_while_there_may_be_more() -> None:
+    queue: asyncio.Queue[Slide | None] = asyncio.Queue()
+    ahead = Ahead(queue.get)
+    run = asyncio.create_task(ahead.run())
+    takers = [asyncio.create_task(ahead.take()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    assert not any(taker.done() for taker in takers)
+    queue.put_nowait(make(1))
+    queue.put_nowait(None)
+    found = await asyncio.gather(*takers)
+    assert [slide.path for slide in found if slide is not None] == ["1.svs"]
+    await run
+
+
+def link(connections: int | Controller) -> Link:
+    clock = FakeClock()
+    return Link(connections, [], Retry(sleep=clock.sleep), clock)
+
+
+@pytest.mark.parametrize(("connections", "at_once"), [(None, PREPARING), (1, 1), (20, 20)])
+async def test_only_some_slides_are_prepared_at_once(connections: int | None, at_once: int) -> None:
+    lanes = Lanes(link(connections or Controller()), connections)
+    turns = [asyncio.create_task(lanes.turn()) for _ in range(lanes.number + 1)]
+    await asyncio.sleep(0.01)
+    assert sum(turn.done() for turn in turns) == at_once
+    next(turn for turn in turns if turn.done()).result().over()
+    await asyncio.sleep(0.01)
+    assert sum(turn.done() for turn in turns) == at_once + 1
+    for turn in turns:
+        turn.cancel()
+
+
+async def test_no_slide_is_begun_while_requests_wait() -> None:
+    """What is announced long before its bytes can go has URLs that expire."""
+    road = link(Controller())
+    lanes = Lanes(road, None)
+    go = asyncio.Event()
+
+    async def send(delivery: Delivery) -> None:
+        await go.wait()
+
+    work = [asyncio.create_task(road.deliver(send, 8 * MIB)) for _ in range(3 * road.limit)]
+    await asyncio.sleep(0)
+    assert road.waiting == 2 * road.limit
+    turn = asyncio.create_task(lanes.turn())
+    await asyncio.sleep(0.01)
+    assert not turn.done()
+    go.set()
+    await asyncio.gather(*work)
+    (await turn).over()
+    assert lanes.preparing == 0

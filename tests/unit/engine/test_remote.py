@@ -1,0 +1,93 @@
+"""Listings of a site: which are kept, and what is found in them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+from typing import cast
+
+from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, Listing, Remote
+from pmarep.pmacore import PmaCore, Refused
+from pmarep.uploaders import Clock
+
+
+class FakeCore:
+    """A root-directory `R` with so many folders of so many slides each."""
+
+    def __init__(self, folders: int, slides: int) -> None:
+        self.names = [f"R/f{number}" for number in range(folders)]
+        self._slides = slides
+        self.asked: Counter[str] = Counter()
+
+    async def directories(self, path: str) -> list[str]:
+        self.asked["in " + path] += 1
+        await asyncio.sleep(0)
+        return list(self.names) if path == "R" else []
+
+    async def slides(self, path: str) -> list[str]:
+        self.asked[path] += 1
+        await asyncio.sleep(0)
+        return [f"{path}/{number}.svs" for number in range(self._slides)]
+
+    async def create_directory(self, path: str) -> None:
+        self.asked["make " + path] += 1
+        if path in self.names:
+            raise Refused("it exists")
+        self.names.append(path)
+
+
+def remote_of(core: FakeCore) -> Remote:
+    return Remote(cast(PmaCore, core), Clock())
+
+
+async def test_few_listings_are_kept() -> None:
+    core = FakeCore(folders=60, slides=999)
+    remote = remote_of(core)
+    for _ in range(2):
+        for folder in core.names:
+            for _ in range(2):
+                assert await remote.slide_in(folder, f"{folder}/7.SVS") == f"{folder}/7.svs"
+            assert remote._slides._names <= KEPT_NAMES
+    assert {core.asked[folder] for folder in core.names} == {2}
+    assert core.asked["in R"] == 1
+    gc.collect()
+    assert not remote._locks  # they are no list of all folders either
+
+
+async def test_large_listings_do_not_drive_each_other_out() -> None:
+    core = FakeCore(folders=KEPT_LISTINGS, slides=KEPT_NAMES)
+    remote = remote_of(core)
+    for _ in range(3):
+        for folder in core.names:
+            await remote.listing(folder)
+    assert {core.asked[folder] for folder in core.names} == {1}
+
+
+async def test_a_folder_of_very_many_folders_is_listed_once() -> None:
+    core = FakeCore(folders=3 * KEPT_FOLDERS, slides=0)
+    remote = remote_of(core)
+    for folder in list(core.names):
+        await remote.listing(folder)
+        await remote.make(folder + "/new")
+    assert core.asked["in R"] == 1
+    assert len(remote._folders._found) == KEPT_FOLDERS
+
+
+async def test_a_folder_that_is_wanted_at_once_is_asked_for_once() -> None:
+    core = FakeCore(folders=1, slides=3)
+    remote = remote_of(core)
+    await asyncio.gather(*(remote.slide_in("R/f0", "R/f0/1.svs") for _ in range(20)))
+    await asyncio.gather(*(remote.make("R/g/h") for _ in range(20)))
+    assert core.asked == {"in R": 1, "R/f0": 1, "make R/g": 1, "make R/g/h": 1}
+
+
+def test_windows_takes_names_for_the_same() -> None:
+    listing = Listing(0.0, ["R/Größe.svs", "R/x.svs", "R/X.svs", "R/y.svs"])
+    assert listing.find("R/GRÖSSE.svs") is None  # as on NTFS
+    assert listing.find("r/gröẞE.SVS".replace("ẞ", "ß")) == "R/Größe.svs"
+    assert listing.find("R/x.svs") == "R/x.svs"  # a bucket can have both
+    assert listing.find("R/X.svs") == "R/X.svs"
+    assert listing.find("R/X.SVS") in ("R/x.svs", "R/X.svs")
+    assert listing.find("R/Y.svs") == "R/y.svs"
+    assert listing.find("R/z.svs") is None

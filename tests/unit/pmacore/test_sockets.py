@@ -1,0 +1,91 @@
+"""What the kernel is asked to do with connections, on real sockets."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmarep.pmacore import sockets
+from pmarep.pmacore.connection import Connection
+from pmarep.pmacore.sockets import UNSENT, Client, tune
+
+ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
+on_linux = pytest.mark.skipif(not ALLOWED.exists(), reason="only Linux has a choice")
+
+
+@pytest.fixture
+def connected() -> Iterator[socket.socket]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as near,
+        server.accept()[0],
+    ):
+        yield near
+
+
+@on_linux
+def test_what_every_connection_gets(connected: socket.socket) -> None:
+    tune(connected, 60)
+    for name, value in (("TCP_NODELAY", 1), ("TCP_NOTSENT_LOWAT", UNSENT), ("TCP_USER_TIMEOUT", 60_000)):
+        assert connected.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
+
+
+@on_linux
+def test_another_congestion_control(connected: socket.socket) -> None:
+    other = ALLOWED.read_text().split()[0]
+    tune(connected, None, other)
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode() == other
+
+
+def test_one_that_the_machine_does_not_have_is_said_once(
+    connected: socket.socket, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "_said", set())
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        tune(connected, None, "nosuch")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("congestion = nosuch is not possible on this machine (")
+
+
+@on_linux
+async def test_a_client_tunes_its_connections_and_knows_how_far_it_is(wire_server: str) -> None:
+    other = ALLOWED.read_text().split()[0]
+    async with Connection(wire_server, "me", congestion=other).http() as client:
+        assert isinstance(client, Client)
+        assert client.round_trip is None
+        seen: list[bytes] = []
+        trace = sockets.tuned(client)
+
+        async def look(name: str, info: dict[str, object]) -> None:
+            await trace(name, info)
+            if name.endswith("connect_tcp.complete"):
+                stream = info["return_value"]
+                found = stream.get_extra_info("socket")  # type: ignore[attr-defined]
+                seen.append(found.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0"))
+
+        with pytest.raises(httpx.HTTPError):
+            await client.get(wire_server, extensions={"trace": look})
+        assert seen == [other.encode()]
+        assert client.round_trip is not None
+        assert 0 < client.round_trip < 5
+
+
+@pytest.fixture
+def wire_server() -> Iterator[str]:
+    """Takes connections and hangs up: that one stands is enough."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        thread.join(10)

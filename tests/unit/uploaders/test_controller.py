@@ -1,0 +1,169 @@
+"""The number of requests at once, found on lines that exist in this file only."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pmarep.uploaders import Controller, Line
+from pmarep.uploaders.controller import FEWEST, FEWEST_UNFORCED, MOST, USUAL
+
+STEP = 0.1  # seconds
+MB = 1e6
+
+Rates = Callable[[Sequence[int]], Sequence[float]]
+"""From the requests of each site to the bytes per second of each."""
+
+
+def run(
+    controllers: Sequence[Controller],
+    rates: Rates,
+    seconds: float = 300,
+    *,
+    noise: float = 0.0,
+    full: bool = True,
+    held_back: bool = False,
+    begin: float = 1000.0,
+) -> list[list[int]]:
+    """The limits of each controller over time."""
+    chance = random.Random(7)
+    limits: list[list[int]] = [[] for _ in controllers]
+    for step in range(int(seconds / STEP)):
+        now = begin + step * STEP
+        moved = rates([controller.limit for controller in controllers])
+        for controller, rate, seen in zip(controllers, moved, limits, strict=True):
+            count = int(rate * STEP * chance.uniform(1 - noise, 1 + noise))
+            controller.sent(now, count, full=full, held_back=held_back)
+            seen.append(controller.limit)
+    return limits
+
+
+def one(round_trip: float = 0.18) -> Controller:
+    controller = Controller()
+    controller.start(round_trip)
+    return controller
+
+
+def saturating(streams: int, per_stream: float = MB) -> Rates:
+    return lambda limits: [min(limits[0], streams) * per_stream]
+
+
+def late(values: Sequence[int]) -> Sequence[int]:
+    return values[len(values) // 2 :]
+
+
+@pytest.mark.parametrize(("round_trip", "requests"), [(0.0005, 8), (0.02, 8), (0.08, 10), (0.18, 22), (0.25, 24)])
+def test_a_longer_way_begins_with_more(round_trip: float, requests: int) -> None:
+    assert one(round_trip).limit == requests
+
+
+@pytest.mark.parametrize("streams", [6, 12, 20, 28])
+@pytest.mark.parametrize("round_trip", [0.001, 0.08, 0.18])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_a_line_is_filled_and_not_flooded(streams: int, round_trip: float, noise: float) -> None:
+    (limits,) = run([one(round_trip)], saturating(streams), 600, noise=noise)
+    settled = late(limits)
+    assert sum(min(limit, streams) for limit in settled) / len(settled) >= 0.93 * streams
+    assert sum(settled) / len(settled) <= streams + 5
+
+
+def test_a_long_line_is_full_soon() -> None:
+    (limits,) = run([one(0.18)], saturating(30), 12)
+    assert limits[-1] >= 30
+
+
+def test_never_more_than_the_most() -> None:
+    (limits,) = run([one()], saturating(10_000))
+    assert max(limits) == MOST
+    assert late(limits)[-1] >= MOST - MOST // 8
+
+
+@pytest.mark.parametrize(("full", "held_back"), [(False, False), (True, True)])
+def test_what_is_not_limited_by_its_number_keeps_it(full: bool, held_back: bool) -> None:
+    """Too little to do, or a bandwidth limit: the rate says nothing about the number."""
+    controller = one(0.02)
+    (limits,) = run([controller], saturating(100), full=full, held_back=held_back)
+    assert set(limits) == {USUAL}
+
+
+def test_errors_halve_it_and_never_below_two() -> None:
+    controller = one()
+    seen = [controller.limit]
+    for step in range(10):
+        controller.failed(1000 + 10 * step)
+        seen.append(controller.limit)
+    assert seen[:3] == [22, 11, 5]
+    assert seen[-1] == FEWEST
+
+
+def test_errors_that_come_together_count_once() -> None:
+    controller = one()
+    for step in range(20):
+        controller.failed(1000 + step * 0.05)
+    assert controller.limit == 11
+
+
+def test_a_line_that_breaks_under_too_many() -> None:
+    """Above ten requests, one of them fails now and then: it goes on with fewer, and comes back when that is over."""
+    controller = one()
+    for second in range(300):
+        run([controller], saturating(24), 1, begin=1000.0 + second)
+        if controller.limit > 10 and second % 5 == 0:
+            controller.failed(1001.0 + second)
+    assert controller.limit <= 14
+    (limits,) = run([controller], saturating(24), 300, begin=1400.0)
+    assert limits[-1] >= 20
+
+
+def test_a_pause_is_no_measurement() -> None:
+    controller = one()
+    run([controller], saturating(20), 60)
+    before = controller.limit
+    run([controller], saturating(20), 3, begin=9000.0)
+    assert abs(controller.limit - before) <= before // 4
+
+
+def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB) -> Rates:
+    """One line for all: parts as TCP gives them, by requests over round trip; alone, a stream is held by its window."""
+
+    def rates(limits: Sequence[int]) -> Sequence[float]:
+        wanted = [limit * per_window / way for limit, way in zip(limits, ways, strict=True)]
+        much = sum(wanted)
+        return [one * min(1.0, capacity / much) for one in wanted]
+
+    return rates
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_two_sites_on_one_line_share_it(noise: float) -> None:
+    line, ways = Line(), (0.04, 0.27)
+    controllers = [Controller(line) for _ in ways]
+    for controller, way in zip(controllers, ways, strict=True):
+        controller.start(way)
+    rates = shared(12 * MB, ways)
+    limits = run(controllers, rates, 1200, noise=noise)
+    parts, sums = [], []
+    for now in zip(*map(late, limits), strict=True):
+        got = rates(now)
+        sums.append(sum(got))
+        parts.append(got[1] / sum(got))
+    assert sum(sums) / len(sums) >= 0.95 * 12 * MB
+    assert 0.3 <= sum(parts) / len(parts) <= 0.7
+
+
+def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
+    """Two equal sites on a full line: nobody has anything to win, and both stay about as they are."""
+    line, ways = Line(), (0.1, 0.1)
+    controllers = [Controller(line) for _ in ways]
+    for controller in controllers:
+        controller.start(0.1)
+    limits = run(controllers, shared(5 * MB, ways), 1200)
+    assert max(max(late(one)) for one in limits) <= 24
+    assert min(min(late(one)) for one in limits) >= FEWEST_UNFORCED
+
+
+@pytest.mark.parametrize(("sites", "each"), [(1, 32), (3, 32), (4, 24), (8, 12), (100, 4)])
+def test_many_sites_have_fewer_each(sites: int, each: int) -> None:
+    assert Line().most(sites) == each

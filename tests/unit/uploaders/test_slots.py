@@ -1,0 +1,159 @@
+"""Who gets a slot next, and who is held at the end so that the last ones end together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from clock import FakeClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmarep.uploaders.finish import HELD, Finish
+from pmarep.uploaders.slots import OLDEST_EVERY, SMALL, SMALL_SHARE, Slots
+
+MIB = 1024 * 1024
+
+
+async def order(slots: Slots, sizes: list[int]) -> list[int]:
+    """The numbers of requests in the order in which they begin; all ask at once, each ends when the next may begin."""
+    begun: list[int] = []
+
+    async def one(number: int, size: int) -> None:
+        async with slots.one(size):
+            begun.append(number)
+            await asyncio.sleep(0)
+
+    async with slots.one(8 * MIB):
+        work = [asyncio.create_task(one(number, size)) for number, size in enumerate(sizes)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.gather(*work)
+    assert (slots.held, slots.waiting) == (0, 0)
+    return begun
+
+
+async def test_the_largest_goes_first_and_every_fourth_time_the_oldest() -> None:
+    sizes = [MIB * n for n in (1, 2, 3, 4, 5, 6, 7, 8)]
+    # The slot that they all wait for was the first of four.
+    assert await order(Slots(lambda: 1), sizes) == [7, 6, 0, 5, 4, 3, 1, 2]
+
+
+async def test_equal_ones_go_as_they_came() -> None:
+    assert await order(Slots(lambda: 1), [8 * MIB] * 20) == list(range(20))
+
+
+async def test_small_ones_do_not_wait_for_large_ones() -> None:
+    assert (await order(Slots(lambda: 1), [8 * MIB] * 50 + [100]))[0] == 50
+
+
+@given(st.lists(st.integers(0, 8 * MIB), max_size=60), st.integers(1, 8))
+def test_everybody_gets_a_slot_and_nobody_starves(sizes: list[int], limit: int) -> None:
+    begun = asyncio.run(order(Slots(lambda: limit), sizes))
+    assert sorted(begun) == list(range(len(sizes)))
+    large = [number for number, size in enumerate(sizes) if size > SMALL]
+    for nth, number in enumerate(large):
+        place = [one for one in begun if sizes[one] > SMALL].index(number)
+        assert place <= OLDEST_EVERY * (nth + 1)
+
+
+async def test_small_ones_leave_most_slots_to_large_ones() -> None:
+    """A thousand files of a slide beside the parts of another one."""
+    slots, most, flying = Slots(lambda: 8), 0, 0
+
+    async def one(size: int) -> None:
+        nonlocal most, flying
+        async with slots.one(size):
+            if size == 1:
+                flying += 1
+                most = max(most, flying)
+            await asyncio.sleep(0)
+            flying -= size == 1
+
+    await asyncio.gather(*(one(8 * MIB) for _ in range(2000)), *(one(1) for _ in range(300)))
+    assert most == 8 // SMALL_SHARE
+
+
+async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
+    slots = Slots(lambda: 1)
+
+    async def one() -> None:
+        async with slots.one(MIB):
+            pass
+
+    async with slots.one(MIB):
+        waiting = [asyncio.create_task(one()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+    waiting[0].cancel()  # has just been given the slot
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert [task.cancelled() for task in waiting] == [True, True, False]
+    assert (slots.held, slots.waiting) == (0, 0)
+
+
+async def test_a_limit_that_grows_lets_more_in() -> None:
+    limit = 1
+    slots = Slots(lambda: limit)
+    inside = asyncio.Event()
+
+    async def one() -> None:
+        async with slots.one(MIB):
+            await inside.wait()
+
+    work = [asyncio.create_task(one()) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert slots.held == 1
+    limit = 4
+    slots.serve()
+    assert slots.held == 4
+    inside.set()
+    await asyncio.gather(*work)
+
+
+# The end
+
+
+@dataclass(eq=False)
+class Stream:
+    """A request of which so many bytes are still to be sent."""
+
+    left: int
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_those_that_are_behind_go_first(on: bool) -> None:
+    clock = FakeClock()
+    streams = [Stream(left * MIB) for left in (1, 8, 3, 7, 2, 6)]
+    finish = Finish(clock, lambda: 3, lambda: streams)
+    finish.on = on
+    turns = [asyncio.ensure_future(finish.turn(stream)) for stream in streams]
+    await asyncio.sleep(0.01)
+    gone = [stream.left // MIB for stream, turn in zip(streams, turns, strict=True) if turn.done()]
+    assert gone == ([8, 7, 6] if on else [1, 8, 3, 7, 2, 6])
+    streams[3].left = 2 * MIB  # now it is ahead of the one that had 3 MiB left, which goes next
+    for _ in range(3):
+        await clock.run(asyncio.ensure_future(clock.sleep(0.11)))
+    gone = [stream.left // MIB for stream, turn in zip(streams, turns, strict=True) if turn.done()]
+    assert gone == ([8, 3, 2, 6] if on else [1, 8, 3, 2, 2, 6])
+    finish.on = False
+    await clock.run(asyncio.gather(*turns))
+
+
+async def test_a_little_ahead_is_not_ahead() -> None:
+    clock = FakeClock()
+    ahead, behind = Stream(8 * MIB - 100_000), Stream(8 * MIB)
+    finish = Finish(clock, lambda: 1, lambda: [ahead, behind])
+    finish.on = True
+    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == 0
+
+
+async def test_nobody_is_held_for_long() -> None:
+    clock = FakeClock()
+    ahead, behind = Stream(MIB), Stream(8 * MIB)
+    finish = Finish(clock, lambda: 1, lambda: [ahead, behind])
+    finish.on = True
+    assert await clock.run(asyncio.ensure_future(finish.turn(behind))) == 0
+    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
+    ahead.left = 0  # all is sent: the answer is waited for
+    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
