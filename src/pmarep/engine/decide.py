@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..journal import BROKEN, SENT, Entry, Journal, Place, signature
+from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, Entry, Journal, Place, signature
 from ..pmacore import PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
@@ -38,7 +38,7 @@ class Destination:
 class Decision:
     """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced.
 
-    `same`: as far as is known, the slide at the site is this one.
+    `same`: as far as is known, the slide at the site is this one. `doubtful`: it has to be read back to know.
     """
 
     action: Action
@@ -46,6 +46,7 @@ class Decision:
     entry: Entry | None = None
     over: str | None = None
     same: bool = False
+    doubtful: bool = False
 
     @property
     def sends(self) -> bool:
@@ -75,22 +76,36 @@ async def decide(
         return Decision(Action.RESUME, "partly sent before", entry, over=there)
     if there is None:
         return Decision(Action.SEND, "not there")
-    sent = entry if entry is not None and entry.state == SENT else None
-    if sent is not None and sent.signature == here:
-        return Decision(Action.SKIP, "sent by an earlier run", same=True)
+    if entry is not None and entry.signature == here:
+        if entry.state == SENT:
+            return Decision(Action.SKIP, "sent by an earlier run", same=True)
+        if entry.state == SEEN:
+            return Decision(Action.SKIP, "already there", same=True)
+        if entry.state == DIFFERS:
+            return _about_other(options.existing, there, "its content is another, found by reading it back")
     try:
         found = await differences(core, there, slide)
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
     if found:
         return _about_other(options.existing, there, shortened(found))
-    # What a run that was killed had announced may have arrived unnoticed: then that is what lies there.
-    before = here if entry is None else entry.signature
-    if before != here and options.existing is Existing.OVERWRITE:
+    if entry is not None and entry.signature != here and options.existing is Existing.OVERWRITE:
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
-    if sent is None and not options.dry_run:
-        await journal.sent(at.place, before)
-    return Decision(Action.SKIP, "already there", same=True)
+    # What a run that was killed had announced may have arrived unnoticed, whole or torn.
+    doubtful = entry is not None and entry.state == SENDING
+    if entry is None and not options.dry_run:
+        await journal.seen(at.place, here)
+    return Decision(Action.SKIP, "already there", same=True, doubtful=doubtful)
+
+
+async def remember_wrong(journal: Journal, place: Place, slide: Slide, error: str) -> str:
+    """What was found wrong with a slide at a site, and what helps. Only what we have sent is sent again unasked."""
+    entry, here = await journal.entry(place), signature(slide)
+    if entry is not None and entry.state == SENT and entry.signature == here:
+        await journal.broken(place, here)
+        return f"{error}; the next push sends it again"
+    await journal.differs(place, here)
+    return f"{error}; pmarep push --existing overwrite replaces it"
 
 
 def _left_unfinished(entry: Entry, there: str | None) -> bool:
@@ -98,7 +113,7 @@ def _left_unfinished(entry: Entry, there: str | None) -> bool:
 
     Where it was killed before anything had arrived, and now a slide is there, then that is somebody else's.
     """
-    if entry.state == SENT:
+    if entry.state in (SENT, SEEN, DIFFERS):
         return False
     return there is None or entry.replaces or entry.state == BROKEN or bool(entry.files or entry.parts)
 

@@ -62,7 +62,7 @@ async def replicate(
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
     clock = clock or Clock()
-    run = _Run(options, sites, Sessions(passwords, Retry(sleep=clock.sleep)), listener, clock)
+    run = _Run(options, sites, Sessions(passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):

@@ -20,7 +20,6 @@ from ..events import (
     SlideStatus,
     State,
 )
-from ..journal import signature
 from ..pmacore import PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
@@ -29,12 +28,12 @@ from ..source import Source
 from ..uploaders import Link, Means, Sent, Storage, together
 from .bring import Bringer
 from .catalogue import Cursor
-from .decide import destination
+from .decide import destination, remember_wrong
 from .health import Health
 from .inspector import Inspector
 from .remote import Remote
 from .shared import Shared
-from .shipping import SENT_AGAIN, UNHARMED, Shipper
+from .shipping import UNHARMED, Shipper
 
 log = logging.getLogger(__name__)
 
@@ -79,19 +78,18 @@ class SiteWorker:
             lambda: shared.others_work(self.site.name),
         )
         link.heard = self.health.worked
-        self._running = False
+        self._in_hand = 0  # slides
 
     @property
     def works(self) -> bool:
-        """Whether this site is sending, and neither paused nor done."""
-        return self._running and not self.health.paused
+        """Whether this site has a slide in hand, and is neither paused nor done."""
+        return self._in_hand > 0 and self.health.well
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
         try:
             await self._connect()
             self._say(State.RUNNING)
-            self._running = True
             await self._send_all()
         except PmarepError as error:
             self._tally.error = str(error)
@@ -108,7 +106,6 @@ class SiteWorker:
             if self._tally.error is None:
                 self._say(State.DONE)
         finally:
-            self._running = False
             if self._tally.error is not None:
                 self._say(State.STOPPED, self._tally.error)
             self._tally.seconds = self._shared.clock.monotonic() - self._started
@@ -153,12 +150,16 @@ class SiteWorker:
 
     async def _lane(self, bringer: Bringer) -> None:
         while (slide := await self._cursor.take()) is not None:
+            await self.health.ready()
             deadline = self._shared.deadline
             if deadline is not None and self._shared.clock.monotonic() > deadline:
                 self._tally.error = "stopped at --max-duration; the next run sends the rest"
                 return
-            await self.health.ready()
-            await self._one(slide, bringer)
+            self._in_hand += 1
+            try:
+                await self._one(slide, bringer)
+            finally:
+                self._in_hand -= 1
             self.health.tried()
 
     async def _one(self, slide: Slide, bringer: Bringer) -> None:
@@ -242,12 +243,12 @@ class SiteWorker:
             self._tally.failed += 1
 
     async def _retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which arrived here is damaged."""
+        """Another site has found out that a slide which this run has said to be here is damaged."""
         at = destination(self.site, self._shared.options.to, slide)
-        await self._shared.journal.broken(at.place, signature(slide))
+        text = await remember_wrong(self._shared.journal, at.place, slide, error)
         self._tally.retracted += 1
-        text = f"{error}; {SENT_AGAIN}"
         self._shared.listener(SlideRetracted(site=self.site.name, slide=slide.path, error=text))
+        await self._record(slide, SlideStatus.FAILED, Sent(), self._shared.clock.monotonic(), text)
 
     def _say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
         self._shared.listener(SlideRestarted(site=self.site.name, slide=slide.path, bytes=lost, reason=reason))
