@@ -253,6 +253,24 @@ def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
         assert stat.S_IMODE(audit.stat().st_mode) == 0o600
 
 
+def test_what_arrived_is_on_record_although_the_run_is_stopped(
+    desk: Desk, three: list[Sandbox], tmp_path: Path
+) -> None:
+    """And half a line, left by a full disk, swallows none."""
+    tree(desk.source, "x.svs")
+    audit = tmp_path / "audit.jsonl"
+    audit.write_bytes(b'{"time": "2026')
+    slow = "import asyncio\nfrom pmarep.uploaders import Digests\nDigests.sha256 = lambda *_: asyncio.sleep(3600, b'')"
+    with desk.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
+        running.wait_for(lambda event: event["event"] == "slide_finished")
+        running.interrupt()
+        assert running.result().code == 130
+    half, line, end = audit.read_text().split("\n")
+    assert (half, end) == ('{"time": "2026', "")
+    found = json.loads(line)
+    assert (found["slide"], found["status"], found["note"]) == ("x.svs", "sent", "no SHA-256: the run was stopped")
+
+
 def test_an_audit_file_that_cannot_be_written(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
     tree(desk.source, "x.svs")
     result = desk.run("--audit", str(tmp_path / "nowhere" / "audit.jsonl"))

@@ -62,7 +62,10 @@ class Audit:
         self._file.close()
 
     async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
-        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError."""
+        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError.
+
+        A run that is being stopped writes it all the same: what has happened is on record.
+        """
         who = self._auditor
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -74,14 +77,19 @@ class Audit:
         }
         # ASCII: a slide's name can hold what is no text, and a line break in one must not look like a line's end.
         data = json.dumps(line).encode() + b"\n"
+        writing = asyncio.ensure_future(asyncio.to_thread(self._append, data, on_disk))
         try:
-            await asyncio.to_thread(self._append, data, on_disk)
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await writing
+                raise
         except OSError as error:
             raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
 
     def _append(self, data: bytes, on_disk: bool) -> None:
         data, self._begin = self._begin + data, b""
-        # O_APPEND and one write: lines of several runs never mix (POSIX; Windows' FILE_APPEND_DATA).
+        # O_APPEND and one write: on POSIX, lines of several runs never mix.
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if on_disk:

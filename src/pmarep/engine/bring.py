@@ -85,7 +85,8 @@ class Bringer:
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
             return await self._examine(slide, at)
-        options = replace(shared.options, fresh=shared.options.fresh and not begun)
+        # What this run itself has begun is no earlier upload to be forgotten.
+        options = replace(shared.options, fresh=False) if begun else shared.options
         decision = await decide(slide, at, self._core, self._remote, shared.journal, options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:

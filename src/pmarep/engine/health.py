@@ -65,6 +65,7 @@ class Health:
         self._others_work = others_work
         self._mood = _Mood.WELL
         self._changed = asyncio.Event()
+        self._was_away = False  # at the last failure that was looked into
         self._seen = False
         self._away_since: float | None = None
         self._failing: set[str] = set()
@@ -110,21 +111,21 @@ class Health:
 
         True where the site was away, so that the failure is not the slide's. Raises GivenUp.
         """
-        if self._mood is _Mood.AWAY:  # another lane is waiting for it already
+        self._failing.add(slide)
+        if self._mood is _Mood.AWAY:  # another lane is looking already
             await self.ready()
-            return True
+            return self._was_away
         self._mood = _Mood.AWAY  # while it is probed, nobody begins a slide
-        failure: PmarepError | None = None
         try:
             failure = await self._ask(probe)
-            self._failing.add(slide)
-            if failure is None and not isinstance(error, Unreachable):
+            self._was_away = failure is not None or isinstance(error, Unreachable)
+            if self._was_away:
+                await self._outlast(failure or error, probe)
+                self._mood = _Mood.TRIAL
+            else:
                 await self._slow_down(error)
                 self._mood = _Mood.WELL
-                return False
-            await self._outlast(failure or error, probe)
-            self._mood = _Mood.TRIAL
-            return True
+            return self._was_away
         finally:
             if self._mood is _Mood.AWAY:  # given up or cancelled
                 self._mood = _Mood.WELL

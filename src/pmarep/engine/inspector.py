@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, TransferBroken
 from ..slides import Slide, SlideFile
@@ -67,6 +67,7 @@ class Inspector:
         self._fingerprints = fingerprints
         self._where = where
         self._retract = retract
+        self._comparing: set[str] = set()  # slides
         fingerprints.inspectors[site] = self
 
     async def inspect(self, slide: Slide, level: Verify, *, just_sent: bool = True) -> None:
@@ -87,12 +88,21 @@ class Inspector:
             return
         names = ", ".join(other._site for other in others)
         log.info("%s: %s has another fingerprint than at %s; reading all back", self._site, slide.path, names)
+        self._comparing.add(slide.path)
+        try:
+            await self._settle(slide, others)
+        finally:
+            self._comparing.discard(slide.path)
+
+    async def _settle(self, slide: Slide, others: Sequence[Inspector]) -> None:
         try:
             await self.read_back(slide)
         except NotArrived:
             self._fingerprints.forget(slide.path, self._site)
             raise
         for other in others:
+            if slide.path in other._comparing:  # it reads its own back, and has not said yet that the slide arrived
+                continue
             if not self._fingerprints.forget(slide.path, other._site):
                 continue
             try:

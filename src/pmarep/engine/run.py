@@ -102,6 +102,9 @@ class _Run:
         self.gathering.close()
         self.catalogue.close()
         self.digests.close()
+        self.fingerprints.close()
+        if self.audit is not None:
+            self.audit.close()
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,11 +187,16 @@ class SiteWorker:
         shared = self._shared
         if shared.audit is None:
             return
-        read = status in (SlideStatus.SENT, SlideStatus.VERIFIED)
         hashes: list[str | None] = [None] * len(slide.files)
-        if read:
-            with suppress(SourceError):  # changed after it was sent
+        note: str | None = None
+        stopped: asyncio.CancelledError | None = None
+        if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
+            try:
                 hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
+            except SourceError as problem:
+                note = f"no SHA-256: {problem}"
+            except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
+                note, stopped = "no SHA-256: the run was stopped", cancelled
         files = [
             {"path": file.path, "bytes": file.size, "sha256": found}
             for file, found in zip(slide.files, hashes, strict=True)
@@ -207,6 +211,7 @@ class SiteWorker:
                 "source": str(slide.folder),
                 "status": status.value,
                 "error": error,
+                "note": note,
                 "verify": shared.options.verify.value,
                 "bytes_sent": sent.bytes,
                 "bytes_resumed": sent.resumed,
@@ -215,6 +220,8 @@ class SiteWorker:
             },
             on_disk=status is not SlideStatus.SKIPPED,
         )
+        if stopped is not None:
+            raise stopped
 
     def _finished(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         if not self._shared.options.dry_run:

@@ -16,6 +16,7 @@ import errno
 import os
 import struct
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from .model import Slide
@@ -124,6 +125,7 @@ else:
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return ""
 
+        @lru_cache(maxsize=64)
         def _is_local(device: int) -> bool:
             """NFS and SMB refuse leases with the same error where nobody has the file open."""
             wanted = f"{os.major(device)}:{os.minor(device)}"

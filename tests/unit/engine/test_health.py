@@ -159,6 +159,19 @@ async def test_slides_that_fail_at_a_site_that_answers_are_the_slides_fault_afte
     assert site.clock.now == before
 
 
+async def test_a_lane_that_waits_for_another_learns_what_it_was() -> None:
+    """Slides that fail at a site that answers count, however many fail at once: else they would be tried for ever."""
+    for back_at, was_away in ((0.0, False), (20.0, True)):
+        site = Site()
+        site.health.answered()
+        site.back_at = back_at
+        busy = ServerError("busy", retry_after=5)
+        failed = [site.overcome(busy, str(number)) for number in range(3)]
+        await site.clock.run(failed[0])
+        site.health.tried()
+        assert [await one for one in failed] == [was_away] * 3
+
+
 async def test_retry_after_is_waited_for() -> None:
     site = Site()
     site.back_at = 0
