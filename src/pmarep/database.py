@@ -28,6 +28,7 @@ CREATE TABLE slide (
     server TEXT NOT NULL,      -- base URL
     path TEXT NOT NULL,        -- virtual path of the main file
     state TEXT NOT NULL,       -- sending | broken (sent, but not there as it should be) | sent
+                               -- | seen (there, not from us) | differs (there, not from us, other bytes)
     signature TEXT NOT NULL,   -- of the files that are (being) sent
     upload_id TEXT,            -- the server's id of an unfinished upload
     replaces INTEGER NOT NULL, -- 1: another slide is at the site and may be overwritten

@@ -21,7 +21,7 @@ from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
 T = TypeVar("T")
-SENDING, BROKEN, SENT = "sending", "broken", "sent"
+SENDING, BROKEN, SENT, SEEN, DIFFERS = "sending", "broken", "sent", "seen", "differs"
 
 SIGNED_FILES = 10_000
 """Signatures of slides of so many files are kept for other sites: as many as the catalogue keeps slides of."""
@@ -228,6 +228,14 @@ class Journal:
         """The slide is at the site, whole and verified."""
         await self._put(place, SENT, signature)
 
+    async def seen(self, place: Place, signature: str) -> None:
+        """A slide with these files and sizes is at the site, and not from us as far as is known."""
+        await self._put(place, SEEN, signature)
+
+    async def differs(self, place: Place, signature: str) -> None:
+        """A slide that is not known to be ours has these files and sizes, and other bytes."""
+        await self._put(place, DIFFERS, signature)
+
     def _free_id(self, server: str, upload_id: str) -> None:
         """Part of a write."""
         for (path,) in self._db.execute(
@@ -263,7 +271,7 @@ class Journal:
         """Slides of which something may be at a server, but not all."""
         rows = await self._read(
             lambda: self._db.execute(
-                "SELECT server, path FROM slide WHERE state <> ? ORDER BY server, path", (SENT,)
+                "SELECT server, path FROM slide WHERE state IN (?, ?) ORDER BY server, path", (SENDING, BROKEN)
             ).fetchall()
         )
         return [Place(*row) for row in rows]

@@ -208,6 +208,19 @@ def test_an_interrupt_while_it_waits(tmp_path: Path, sandbox: Sandbox) -> None:
     assert result.stderr == ""
 
 
+def test_a_site_that_stays_away_and_a_slide_that_is_never_finished(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The site may be away while others work, and the slide may change until nobody works: nobody waits for both."""
+    desk = Desk(tmp_path / "desk")
+    desk.site("there", sandbox)
+    desk.site("away", "http://127.0.0.1:9/")
+    tree(desk.source, "still.svs", "moving.svs")
+    with writing(desk.source / "moving.svs"):
+        result = desk.push("--settle", "1", "--patience", "10s")
+    assert result.code == 1
+    assert result.counts("there") == (1, 0, 0)
+    assert "refused the connection" in result.summary["sites"]["away"]["error"]
+
+
 def test_nobody_waits_for_slides_that_no_site_will_take(tmp_path: Path, sandbox: Sandbox) -> None:
     desk = Desk(tmp_path / "desk")
     desk.site("a", sandbox, target="Gone/in")

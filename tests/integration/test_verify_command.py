@@ -16,7 +16,7 @@ from conftest import StartSandbox
 from corpus import tree, wild_names, write_mirax, write_svs
 from desk import Desk, Result, arrived, contents, transfers
 
-from pmarep.sandbox import Answer, Sandbox
+from pmarep.sandbox import Answer, Hold, Sandbox
 
 
 @pytest.fixture
@@ -106,8 +106,87 @@ def test_a_foreign_slide_is_not_marked(desk: Desk, three: list[Sandbox]) -> None
     assert result.code == 1
     assert "--existing overwrite" in result.finished("a")["x.svs"]["error"]
     three[0].clear_requests()
-    assert desk.push("--sites", "a").counts("a") == (0, 1, 0)
+    assert desk.push("--sites", "a").counts("a") == (0, 0, 1)
     assert not transfers(three[0])
+    assert desk.push("--sites", "a", "--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(three[0]) == contents(desk.source)
+
+
+@pytest.mark.parametrize("level", ["fingerprint", "deep"])
+def test_a_foreign_slide_that_push_took_for_ours(desk: Desk, three: list[Sandbox], level: str) -> None:
+    """Same name, same size: push skips it, verify finds it out, and no push overwrites it unasked."""
+    content = os.urandom(50_000)
+    tree(desk.source, "x.svs", content=content)
+    (three[1].data / "Slides/in").mkdir()
+    (three[1].data / "Slides/in/x.svs").write_bytes(content[::-1])
+    assert desk.push().counts("b") == (0, 1, 0)
+    result = desk.verify("--level", level)
+    assert result.code == 1
+    assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 0]
+    assert "--existing overwrite" in result.stdout
+    assert desk.push("--verify", level).code == 1
+    assert arrived(three[1]) == {"x.svs": content[::-1]}
+    assert desk.push("--existing", "overwrite").code == 0
+    assert arrived(three[1]) == contents(desk.source)
+
+
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [
+        (Answer.refusal("Too many downloads"), "transfer/Download"),
+        (Answer(200, "<html>Sign in</html>", "text/html"), "transfer/Download"),
+        (Answer(403), "GetImageInfo"),
+        (Answer.refusal("Busy"), "GetImageInfo"),
+    ],
+    ids=["refusal", "sign-in page", "403", "not now"],
+)
+def test_a_refusal_is_no_damage(desk: Desk, three: list[Sandbox], fault: Answer, path: str) -> None:
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    assert desk.push("--sites", "a").code == 0
+    rule = three[0].faults.add(fault, path=path)
+    assert desk.verify("--sites", "a", "--level", "deep").code == 1
+    three[0].faults.remove(rule)
+    assert desk.push("--sites", "a").counts("a") == (0, 1, 0)
+
+
+def test_all_sites_that_agree_with_a_damaged_one_are_found(desk: Desk, three: list[Sandbox]) -> None:
+    tree(desk.source, "x.svs", content=b"old" * 20_000)
+    assert desk.push("--sites", "b,c").code == 0
+    tree(desk.source, "x.svs", content=b"new" * 20_000)
+    result = desk.push("--verify", "fingerprint")
+    assert result.code == 1
+    assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 1]
+
+
+def test_trouble_of_another_site_is_not_ours(desk: Desk, three: list[Sandbox]) -> None:
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    assert desk.push("--sites", "a,b").code == 0
+    three[1].faults.add(Answer(200, '"another algorithm"'), path="GetFingerprint")
+    three[1].faults.add(Answer.iis(507), path="transfer/Download")
+    result = desk.verify("--sites", "a,b", "--level", "fingerprint", "--connections", "1")
+    assert result.summary["sites"]["a"] | {"seconds": 0} == result.summary["sites"]["a"] | {"seconds": 0, "error": None}
+    assert result.finished("a")["x.svs"]["status"] == "verified"
+
+
+def test_what_a_killed_run_left_torn_is_not_taken_for_whole(desk: Desk, sandbox: Sandbox) -> None:
+    """A server that gives a file its length before it has its bytes."""
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    desk.site("a", sandbox)
+    hold = Hold()
+    sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=")
+    with desk.start() as running:
+        assert hold.reached.wait(30)
+        running.kill()
+    sandbox.stop()
+    (sandbox.data / "Slides/in").mkdir(exist_ok=True)
+    (sandbox.data / "Slides/in/x.svs").write_bytes(bytes(50_000))
+    (sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
+    sandbox.start()
+    result = desk.push()
+    assert result.counts("a") == (0, 0, 1)
+    assert "--existing overwrite" in result.finished("a")["x.svs"]["error"]
+    assert desk.push("--existing", "overwrite").code == 0
+    assert arrived(sandbox) == contents(desk.source)
 
 
 def test_push_deep_finds_damage_on_the_servers_disk(
@@ -172,6 +251,24 @@ def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
     assert by["a", "m.mrxs", "skipped"]["files"][0]["sha256"] is None
     if sys.platform != "win32":
         assert stat.S_IMODE(audit.stat().st_mode) == 0o600
+
+
+def test_what_arrived_is_on_record_although_the_run_is_stopped(
+    desk: Desk, three: list[Sandbox], tmp_path: Path
+) -> None:
+    """And half a line, left by a full disk, swallows none."""
+    tree(desk.source, "x.svs")
+    audit = tmp_path / "audit.jsonl"
+    audit.write_bytes(b'{"time": "2026')
+    slow = "import asyncio\nfrom pmarep.uploaders import Digests\nDigests.sha256 = lambda *_: asyncio.sleep(3600, b'')"
+    with desk.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
+        running.wait_for(lambda event: event["event"] == "slide_finished")
+        running.interrupt()
+        assert running.result().code == 130
+    half, line, end = audit.read_text().split("\n")
+    assert (half, end) == ('{"time": "2026', "")
+    found = json.loads(line)
+    assert (found["slide"], found["status"], found["note"]) == ("x.svs", "sent", "no SHA-256: the run was stopped")
 
 
 def test_an_audit_file_that_cannot_be_written(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def push(
         str | None,
         typer.Option(
             metavar="T",
-            help="Send a slide once its files stand still for T; 0: at once. [default: 10s if younger than a minute]",
+            help="Send a slide once its files stand still for T (10s for those younger than a minute); 0: at once.",
         ),
     ] = None,
     audit: AuditOption = None,

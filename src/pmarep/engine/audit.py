@@ -55,13 +55,17 @@ class Audit:
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as error:
             raise UsageError(f"cannot write the audit file {path}: {error.strerror}") from None
+        self._begin = b"\n" if _ends_within_a_line(path) else b""
         self._file: BinaryIO = open(handle, "ab", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
 
     def close(self) -> None:
         self._file.close()
 
     async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
-        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError."""
+        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError.
+
+        A run that is being stopped writes it all the same: what has happened is on record.
+        """
         who = self._auditor
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -73,14 +77,32 @@ class Audit:
         }
         # ASCII: a slide's name can hold what is no text, and a line break in one must not look like a line's end.
         data = json.dumps(line).encode() + b"\n"
+        writing = asyncio.ensure_future(asyncio.to_thread(self._append, data, on_disk))
         try:
-            await asyncio.to_thread(self._append, data, on_disk)
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await writing
+                raise
         except OSError as error:
             raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
 
     def _append(self, data: bytes, on_disk: bool) -> None:
-        # O_APPEND and one write: lines of several runs never mix (POSIX; Windows' FILE_APPEND_DATA).
+        data, self._begin = self._begin + data, b""
+        # O_APPEND and one write: on POSIX, lines of several runs never mix.
         if self._file.write(data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if on_disk:
             os.fsync(self._file.fileno())
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    """A full disk or a crash has left half a line behind: it must not swallow the next one."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # no plain file
+        return False

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
-from ..journal import SENT, signature
 from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Sent
-from .decide import Action, Decision, Destination, decide, destination
+from .decide import Action, Decision, Destination, decide, destination, remember_wrong
 from .health import Health, Probe
 from .inspector import Inspector
 from .options import Verify
@@ -84,7 +84,9 @@ class Bringer:
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
             return await self._examine(slide, at)
-        decision = await decide(slide, at, self._core, self._remote, shared.journal, shared.options)
+        # What this run itself has begun is no earlier upload to be forgotten.
+        options = replace(shared.options, fresh=False) if begun else shared.options
+        decision = await decide(slide, at, self._core, self._remote, shared.journal, options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
             shared.listener(planned(slide, at, decision))
@@ -97,11 +99,16 @@ class Bringer:
         if decision.action is not Action.SKIP:
             return SlideStatus.FAILED, decision.reason
         if decision.same and not shared.options.dry_run:
-            return await self._skipped(slide, at)
+            return await self._skipped(slide, at, doubtful=decision.doubtful)
         return SlideStatus.SKIPPED, None
 
-    async def _skipped(self, slide: Slide, at: Destination) -> Outcome:
+    async def _skipped(self, slide: Slide, at: Destination, *, doubtful: bool) -> Outcome:
         """Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now."""
+        if doubtful:
+            error = await self._found_wrong(slide, at, self._inspector.read_back(slide))
+            if error is not None:
+                return SlideStatus.FAILED, error
+            await self._shared.journal.sent(at.place, self._shared.journal.signature(slide))
         if self._shared.options.verify not in (Verify.FINGERPRINT, Verify.DEEP):
             return SlideStatus.SKIPPED, None
         error = await self._found_wrong(slide, at, self._inspector.compare(slide))
@@ -119,11 +126,7 @@ class Bringer:
         try:
             await look
         except NotArrived as error:
-            entry = await self._shared.journal.entry(at.place)
-            if entry is None or entry.state != SENT or entry.signature != signature(slide):
-                return f"{error}; pmarep push --existing overwrite replaces it"
-            await self._shared.journal.broken(at.place, signature(slide))
-            return f"{error}; the next push sends it again"
+            return await remember_wrong(self._shared.journal, at.place, slide, str(error))
         return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..journal import BROKEN, SENT, Entry, Journal, Known, Place
+from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, Entry, Journal, Known, Place
 from ..pmacore import PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
@@ -38,7 +38,7 @@ class Destination:
 class Decision:
     """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced.
 
-    `same`: as far as is known, the slide at the site is this one.
+    `same`: as far as is known, the slide at the site is this one. `doubtful`: it has to be read back to know.
     """
 
     action: Action
@@ -46,6 +46,7 @@ class Decision:
     entry: Entry | None = None
     over: str | None = None
     same: bool = False
+    doubtful: bool = False
 
     @property
     def sends(self) -> bool:
@@ -53,7 +54,11 @@ class Decision:
 
 
 _NEW = Decision(Action.SEND, "not there")
-_KNOWN = Decision(Action.SKIP, "sent by an earlier run", same=True)
+_KNOWN = {
+    SENT: Decision(Action.SKIP, "sent by an earlier run", same=True),
+    SEEN: Decision(Action.SKIP, "already there", same=True),
+}
+_AT_REST = (SENT, SEEN, DIFFERS)  # nothing of ours is unfinished there
 
 
 def destination(site: Site, to: str, slide: Slide) -> Destination:
@@ -66,12 +71,12 @@ def foreseen(known: Known | None, here: str, there: str | None) -> Decision | No
 
     `known` is from the journal; `here` is the slide's signature, `there` its path in the site's listing.
     """
-    if known is not None and known.state != SENT:
+    if known is not None and known.state not in _AT_REST:
         return None
     if there is None:
         return _NEW
     if known is not None and known.signature == here:
-        return _KNOWN
+        return _KNOWN.get(known.state)
     return None
 
 
@@ -91,23 +96,35 @@ async def decide(
         if entry.signature != here:
             return Decision(Action.SEND, "partly sent before, but changed since", over=there)
         return Decision(Action.RESUME, "partly sent before", entry, over=there)
-    sent = Known(SENT, entry.signature) if entry is not None and entry.state == SENT else None
-    if (decision := foreseen(sent, here, there)) is not None:
+    known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
+    if (decision := foreseen(known, here, there)) is not None:
         return decision
     assert there is not None  # noqa: S101  (for mypy)
+    if known is not None and known.state == DIFFERS and known.signature == here:
+        return _about_other(options.existing, there, "its content is another, found by reading it back")
     try:
         found = await differences(core, there, slide)
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
     if found:
         return _about_other(options.existing, there, shortened(found))
-    # What a run that was killed had announced may have arrived unnoticed: then that is what lies there.
-    before = here if entry is None else entry.signature
-    if before != here and options.existing is Existing.OVERWRITE:
+    if entry is not None and entry.signature != here and options.existing is Existing.OVERWRITE:
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
-    if sent is None and not options.dry_run:
-        await journal.sent(at.place, before)
-    return Decision(Action.SKIP, "already there", same=True)
+    # What a run that was killed had announced may have arrived unnoticed, whole or torn.
+    doubtful = entry is not None and entry.state == SENDING
+    if entry is None and not options.dry_run:
+        await journal.seen(at.place, here)
+    return Decision(Action.SKIP, "already there", same=True, doubtful=doubtful)
+
+
+async def remember_wrong(journal: Journal, place: Place, slide: Slide, error: str) -> str:
+    """What was found wrong with a slide at a site, and what helps. Only what we have sent is sent again unasked."""
+    entry, here = await journal.entry(place), journal.signature(slide)
+    if entry is not None and entry.state == SENT and entry.signature == here:
+        await journal.broken(place, here)
+        return f"{error}; the next push sends it again"
+    await journal.differs(place, here)
+    return f"{error}; pmarep push --existing overwrite replaces it"
 
 
 def _left_unfinished(entry: Entry, there: str | None) -> bool:
@@ -115,7 +132,7 @@ def _left_unfinished(entry: Entry, there: str | None) -> bool:
 
     Where it was killed before anything had arrived, and now a slide is there, then that is somebody else's.
     """
-    if entry.state == SENT:
+    if entry.state in _AT_REST:
         return False
     return there is None or entry.replaces or entry.state == BROKEN or bool(entry.files or entry.parts)
 

@@ -108,6 +108,8 @@ class Gathering:
         self._young.close()
         for finder in self._finders:
             finder.close()
+        if self._clashes is not None:
+            self._clashes.close()
 
     async def walk(self) -> None:
         """All sources, in a thread. What is young is kept for `settle`."""

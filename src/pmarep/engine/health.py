@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from ..errors import PmarepError, Remedy
 from ..events import State
+from ..pmacore import Unreachable
 from ..retry import asked_to_wait
 from ..units import format_duration
 from ..uploaders import Clock
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between probes
 STREAK = 4
-"""So many slides fail, and nothing works in between, at a site that answers all the same: then it is not the slides."""
+"""So many slides fail, and nothing works in between, at a site that answers all the same: then it is left some time."""
 UNSEEN = 10
 """A site that has not answered once in this run gets this part of the patience: more often its url is wrong."""
 
@@ -64,14 +65,15 @@ class Health:
         self._others_work = others_work
         self._mood = _Mood.WELL
         self._changed = asyncio.Event()
+        self._was_away = False  # at the last failure that was looked into
         self._seen = False
         self._away_since: float | None = None
         self._failing: set[str] = set()
         self._pause = FIRST_PAUSE
 
     @property
-    def paused(self) -> bool:
-        return self._mood is _Mood.AWAY
+    def well(self) -> bool:
+        return self._mood is _Mood.WELL
 
     def answered(self) -> None:
         """The site has let us in: its url and everything else is right."""
@@ -109,34 +111,52 @@ class Health:
 
         True where the site was away, so that the failure is not the slide's. Raises GivenUp.
         """
-        if self._mood is _Mood.AWAY:  # another lane is waiting for it already
+        self._failing.add(slide)
+        if self._mood is _Mood.AWAY:  # another lane is looking already
             await self.ready()
-            return True
+            return self._was_away
         self._mood = _Mood.AWAY  # while it is probed, nobody begins a slide
-        failure: PmarepError | None = None
         try:
             failure = await self._ask(probe)
-            self._failing.add(slide)
-            if failure is None and len(self._failing) < STREAK and not asked_to_wait(error):
+            self._was_away = failure is not None or isinstance(error, Unreachable)
+            if self._was_away:
+                await self._outlast(failure or error, probe)
+                self._mood = _Mood.TRIAL
+            else:
+                await self._slow_down(error)
                 self._mood = _Mood.WELL
-                return False
-            await self._outlast(failure or error, probe)
-            self._mood = _Mood.TRIAL
-            return True
+            return self._was_away
         finally:
             if self._mood is _Mood.AWAY:  # given up or cancelled
                 self._mood = _Mood.WELL
             self._wake()
+
+    async def _slow_down(self, error: PmarepError) -> None:
+        """The site answers, and yet slides fail: a pause, if it asks for one or nothing else works either."""
+        pause = asked_to_wait(error)
+        if len(self._failing) >= STREAK:
+            pause = max(pause, self._next_pause())
+        if pause and self._patience:
+            await self._wait(error, pause)
+            self._say(State.RUNNING, None)
+
+    def _next_pause(self) -> float:
+        pause = random.uniform(0.5, 1) * self._pause  # noqa: S311
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return pause
+
+    async def _wait(self, error: PmarepError, pause: float) -> None:
+        if self._deadline is not None:
+            pause = min(pause, max(self._deadline - self._clock.monotonic(), 0.0))
+        self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}")
+        await self._clock.sleep(pause)
 
     async def _outlast(self, error: PmarepError, probe: Probe) -> None:
         while True:
             if self._away_since is None:
                 self._away_since = self._clock.monotonic()
             self._give_up_perhaps(error, self._clock.monotonic() - self._away_since)
-            pause = max(random.uniform(0.5, 1) * self._pause, asked_to_wait(error))  # noqa: S311
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}")
-            await self._clock.sleep(pause)
+            await self._wait(error, max(self._next_pause(), asked_to_wait(error)))
             failure = await self._ask(probe)
             if failure is None:
                 break

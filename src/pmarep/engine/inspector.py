@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
-from ..pmacore import NotArrived, PmaCore
+from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, TransferBroken
 from ..slides import Slide, SlideFile
 from ..uploaders import Clock, Digests
 from .options import Verify
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Fingerprints:
-    """The first fingerprint that each slide got in this run, and at which site. In a temporary file if there are many.
+    """The fingerprint of each slide at each site of this run. In a temporary file if there are many.
 
     How a server computes fingerprints is its own (protocol.md), so two that differ prove nothing yet: both slides are
     read back then, and the bytes decide.
@@ -26,20 +26,22 @@ class Fingerprints:
     def __init__(self) -> None:
         self.inspectors: dict[str, Inspector] = {}  # by the names of sites
         self._db = sqlite3.connect("", isolation_level=None)
-        self._db.execute("CREATE TABLE print (slide TEXT PRIMARY KEY, site TEXT, value TEXT) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE print (slide TEXT, site TEXT, value TEXT, PRIMARY KEY (slide, site)) WITHOUT ROWID"
+        )
 
     def close(self) -> None:
         self._db.close()
 
-    def other(self, slide: str, site: str, value: str) -> Inspector | None:
-        """Of a site that has another fingerprint of this slide. The first one is remembered."""
-        self._db.execute("INSERT OR IGNORE INTO print VALUES (?, ?, ?)", (slide, site, value))
-        found = self._db.execute("SELECT site, value FROM print WHERE slide = ?", (slide,)).fetchone()
-        return None if found[1] == value else self.inspectors[found[0]]
+    def others(self, slide: str, site: str, value: str) -> list[Inspector]:
+        """Of sites that have another fingerprint of this slide. This one is remembered."""
+        self._db.execute("INSERT OR REPLACE INTO print VALUES (?, ?, ?)", (slide, site, value))
+        rows = self._db.execute("SELECT site FROM print WHERE slide = ? AND value <> ?", (slide, value))
+        return [self.inspectors[name] for (name,) in rows.fetchall()]
 
-    def replace(self, slide: str, site: str, value: str) -> None:
-        """The one remembered so far was that of a damaged slide."""
-        self._db.execute("UPDATE print SET site = ?, value = ? WHERE slide = ?", (site, value, slide))
+    def forget(self, slide: str, site: str) -> bool:
+        """Whoever looks at the slide itself forgets its fingerprint first; False if somebody else is looking at it."""
+        return self._db.execute("DELETE FROM print WHERE slide = ? AND site = ?", (slide, site)).rowcount == 1
 
 
 class Inspector:
@@ -65,6 +67,7 @@ class Inspector:
         self._fingerprints = fingerprints
         self._where = where
         self._retract = retract
+        self._comparing: set[str] = set()  # slides
         fingerprints.inspectors[site] = self
 
     async def inspect(self, slide: Slide, level: Verify, *, just_sent: bool = True) -> None:
@@ -80,16 +83,34 @@ class Inspector:
     async def compare(self, slide: Slide) -> None:
         """The fingerprint with those of the other sites of this run that have the slide."""
         value = await self._core.fingerprint(self._where(slide))
-        other = self._fingerprints.other(slide.path, self._site, value)
-        if other is None:
+        others = self._fingerprints.others(slide.path, self._site, value)
+        if not others:
             return
-        log.info("%s and %s have different fingerprints of %s; reading both back", self._site, other._site, slide.path)
-        await self.read_back(slide)
+        names = ", ".join(other._site for other in others)
+        log.info("%s: %s has another fingerprint than at %s; reading all back", self._site, slide.path, names)
+        self._comparing.add(slide.path)
         try:
-            await other.read_back(slide)
-        except NotArrived as error:
-            self._fingerprints.replace(slide.path, self._site, value)
-            await other._retract(slide, str(error))
+            await self._settle(slide, others)
+        finally:
+            self._comparing.discard(slide.path)
+
+    async def _settle(self, slide: Slide, others: Sequence[Inspector]) -> None:
+        try:
+            await self.read_back(slide)
+        except NotArrived:
+            self._fingerprints.forget(slide.path, self._site)
+            raise
+        for other in others:
+            if slide.path in other._comparing:  # it reads its own back, and has not said yet that the slide arrived
+                continue
+            if not self._fingerprints.forget(slide.path, other._site):
+                continue
+            try:
+                await other.read_back(slide)
+            except NotArrived as error:
+                await other._retract(slide, str(error))
+            except PmaCoreError as error:  # that site's trouble is not ours
+                log.info("%s: could not read %s back: %s", other._site, slide.path, error)
 
     async def read_back(self, slide: Slide) -> None:
         """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
@@ -100,10 +121,12 @@ class Inspector:
 
     async def _sha256(self, slide: Slide, file: SlideFile) -> bytes:
         digest, left = hashlib.sha256(), file.size
-        async with self._core.download(self._where(slide), file.path) as chunks:
+        async with self._core.download(self._where(slide), file.path, file.size) as chunks:
             async for chunk in chunks:
                 left -= len(chunk)
-                if left < 0:  # longer than the file, perhaps endless
-                    return b""
+                if left < 0:
+                    raise ProtocolError(f"reading {file.path} back gave more bytes than the server says it has")
                 digest.update(chunk)
+        if left:
+            raise TransferBroken(f"reading {file.path} back ended {left} bytes too early")
         return digest.digest()

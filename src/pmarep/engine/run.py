@@ -63,7 +63,7 @@ async def replicate(
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
     clock = clock or Clock()
-    run = _Run(options, sites, Sessions(passwords, Retry(sleep=clock.sleep)), listener, clock)
+    run = _Run(options, sites, Sessions(passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
@@ -106,6 +106,9 @@ class _Run:
         self.catalogue.close()
         self.digests.close()
         self.reader.close()
+        self.fingerprints.close()
+        if self.audit is not None:
+            self.audit.close()
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ..pmacore import Connection, PmaCore
@@ -22,9 +22,9 @@ class Passwords(Protocol):
 class Sessions:
     """Hands out a PmaCore per site; equal connections get the same one."""
 
-    def __init__(self, passwords: Passwords, retry: Retry) -> None:
+    def __init__(self, passwords: Passwords, new_retry: Callable[[], Retry]) -> None:
         self._passwords = passwords
-        self._retry = retry
+        self._new_retry = new_retry
         self._cores: dict[Connection, PmaCore] = {}
 
     async def check_passwords(self, sites: Iterable[Site]) -> None:
@@ -38,7 +38,7 @@ class Sessions:
 
         connection = connection_of(site)
         if connection not in self._cores:
-            self._cores[connection] = PmaCore(connection, password, patience=self._retry)
+            self._cores[connection] = PmaCore(connection, password, patience=self._new_retry())
         return self._cores[connection]
 
     async def close(self) -> None:

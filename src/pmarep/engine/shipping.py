@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from ..errors import Remedy
-from ..journal import Entry, signature
+from ..journal import Entry
 from ..pmacore import (
     Announcement,
     FileToSend,
@@ -92,9 +92,9 @@ class Shipper:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
             await self.inspector.inspect(slide, self.verify)
         except NotArrived as error:
-            await self.means.journal.broken(at.place, signature(slide))
+            await self.means.journal.broken(at.place, self.means.journal.signature(slide))
             raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None
-        await self.means.journal.sent(at.place, signature(slide))
+        await self.means.journal.sent(at.place, self.means.journal.signature(slide))
 
     def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, error: PmaCoreError) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.
@@ -142,7 +142,7 @@ class Shipper:
         announcement = await self._announce(slide, at, decision.over, sent)
         await self.means.journal.sending(
             at.place,
-            signature(slide),
+            self.means.journal.signature(slide),
             announcement.id,
             announcement.model_dump_json(by_alias=True),
             replaces=decision.over is not None,

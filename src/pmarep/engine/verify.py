@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pmacore import NotArrived, PmaCore, Refused, UploadStatus
+from ..pmacore import NotArrived, PermissionDenied, PmaCore, Refused, StorageFull, UploadStatus
 from ..slides import Slide
 from ..uploaders import Clock
 from .remote import differences, shortened
@@ -22,20 +22,24 @@ def check_status(status: UploadStatus, slide: Slide) -> None:
 
 async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *, wait: bool = True) -> None:
     """The server can read the slide, perhaps after a while, and has its files with their sizes. Raises NotArrived."""
-    await _wait_until_readable(core, path, clock, PATIENCE if wait else 0.0)
+    await _wait_until_readable(core, path, clock, just_sent=wait)
     # Files that are only there do no harm: leftovers of an older slide of this name.
     wrong = [text for text in await differences(core, path, slide) if not text.endswith("is only there")]
     if wrong:
         raise NotArrived(shortened(wrong))
 
 
-async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, patience: float) -> None:
-    end, pause = clock.monotonic() + patience, 0.1
+async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, *, just_sent: bool) -> None:
+    end, pause = clock.monotonic() + PATIENCE, 0.1
     while True:
         try:
             await core.image_info(path)
             return
+        except (PermissionDenied, StorageFull):
+            raise  # says nothing about the slide
         except Refused as error:
+            if not just_sent:  # no reason to send it again
+                raise
             if clock.monotonic() + pause > end:
                 raise NotArrived(
                     f"the server cannot read the slide ({error})", "does it open where it came from?"

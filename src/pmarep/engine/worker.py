@@ -20,7 +20,6 @@ from ..events import (
     SlideStatus,
     State,
 )
-from ..journal import signature
 from ..pmacore import PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
@@ -30,13 +29,13 @@ from ..uploaders import Link, Means, Sent, Storage, together
 from .ahead import Ahead
 from .bring import Bringer, planned
 from .catalogue import Cursor
-from .decide import Decision, Destination, destination
+from .decide import Decision, Destination, destination, remember_wrong
 from .health import Health
 from .inspector import Inspector
 from .lanes import Lanes, Turn
 from .remote import Remote
 from .shared import Shared
-from .shipping import SENT_AGAIN, UNHARMED, Shipper
+from .shipping import UNHARMED, Shipper
 from .sieve import Sieve
 
 log = logging.getLogger(__name__)
@@ -84,19 +83,18 @@ class SiteWorker:
         link.heard = self.health.worked
         self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
         self._ahead = Ahead(self._sieve.take)
-        self._running = False
+        self._in_hand = 0  # slides
 
     @property
     def works(self) -> bool:
-        """Whether this site is sending, and neither paused nor done."""
-        return self._running and not self.health.paused
+        """Whether this site has a slide in hand, and is neither paused nor done."""
+        return self._in_hand > 0 and self.health.well
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
         try:
             await self._connect()
             self._say(State.RUNNING)
-            self._running = True
             await self._send_all()
         except PmarepError as error:
             self._tally.error = str(error)
@@ -113,7 +111,6 @@ class SiteWorker:
             if self._tally.error is None:
                 self._say(State.DONE)
         finally:
-            self._running = False
             if self._tally.error is not None:
                 self._say(State.STOPPED, self._tally.error)
             self._tally.seconds = self._shared.clock.monotonic() - self._started
@@ -214,11 +211,17 @@ class SiteWorker:
         turn, slide = await self._lanes.turn(), None
         try:
             slide = await self._ahead.take()
-            if slide is None or self._too_late():
+            if slide is None:
+                return False
+            await self.health.ready()
+            if self._too_late():
                 return False
             self._turns[slide.path] = turn
-            await self.health.ready()
-            await self._one(slide, bringer)
+            self._in_hand += 1
+            try:
+                await self._one(slide, bringer)
+            finally:
+                self._in_hand -= 1
             self.health.tried()
             return True
         finally:
@@ -271,11 +274,16 @@ class SiteWorker:
         shared = self._shared
         if shared.audit is None:
             return
-        read = status in (SlideStatus.SENT, SlideStatus.VERIFIED)
         hashes: list[str | None] = [None] * len(slide.files)
-        if read:
-            with suppress(SourceError):  # changed after it was sent
+        note: str | None = None
+        stopped: asyncio.CancelledError | None = None
+        if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
+            try:
                 hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
+            except SourceError as problem:
+                note = f"no SHA-256: {problem}"
+            except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
+                note, stopped = "no SHA-256: the run was stopped", cancelled
         files = [
             {"path": file.path, "bytes": file.size, "sha256": found}
             for file, found in zip(slide.files, hashes, strict=True)
@@ -290,6 +298,7 @@ class SiteWorker:
                 "source": str(slide.folder),
                 "status": status.value,
                 "error": error,
+                "note": note,
                 "verify": shared.options.verify.value,
                 "bytes_sent": sent.bytes,
                 "bytes_resumed": sent.resumed,
@@ -298,6 +307,8 @@ class SiteWorker:
             },
             on_disk=status is not SlideStatus.SKIPPED,
         )
+        if stopped is not None:
+            raise stopped
 
     def _finished(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         if not self._shared.options.dry_run:
@@ -326,12 +337,12 @@ class SiteWorker:
             self._tally.failed += 1
 
     async def _retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which arrived here is damaged."""
+        """Another site has found out that a slide which this run has said to be here is damaged."""
         at = destination(self.site, self._shared.options.to, slide)
-        await self._shared.journal.broken(at.place, signature(slide))
+        text = await remember_wrong(self._shared.journal, at.place, slide, error)
         self._tally.retracted += 1
-        text = f"{error}; {SENT_AGAIN}"
         self._shared.listener(SlideRetracted(site=self.site.name, slide=slide.path, error=text))
+        await self._record(slide, SlideStatus.FAILED, Sent(), self._shared.clock.monotonic(), text)
 
     def _say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
         self._shared.listener(SlideRestarted(site=self.site.name, slide=slide.path, bytes=lost, reason=reason))

@@ -265,8 +265,11 @@ class PmaCore:
     # Download
 
     @asynccontextmanager
-    async def download(self, slide: str, file: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes of one file of a slide, as they come: its virtual path, and the file's from the slide's folder."""
+    async def download(self, slide: str, file: str, size: int | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of one file of a slide, as they come: its virtual path, and the file's from the slide's folder.
+
+        `size` is how many it has to be, if that is known.
+        """
         if self._storage is None:
             self._storage = self._connection.storage_http()
         begun = False
@@ -275,7 +278,9 @@ class PmaCore:
             query = {"sessionId": session, "image": slide, "path": file}
             request = Request("GET", "transfer/Download", query, any_answer=True)
             try:
-                async with download(self._http, self._storage, self._connection, request, self._secrets) as chunks:
+                async with download(
+                    self._http, self._storage, self._connection, request, self._secrets, size
+                ) as chunks:
                     begun = True
                     yield chunks
                 return

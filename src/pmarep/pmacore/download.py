@@ -21,9 +21,16 @@ _REDIRECTS = 5
 
 @asynccontextmanager
 async def download(
-    core: httpx.AsyncClient, storage: httpx.AsyncClient, connection: Connection, request: Request, secrets: list[str]
+    core: httpx.AsyncClient,
+    storage: httpx.AsyncClient,
+    connection: Connection,
+    request: Request,
+    secrets: list[str],
+    size: int | None = None,
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The chunks of one file. Raises PmaCoreError.
+    """The chunks of one file, of `size` bytes if that is known. Raises PmaCoreError.
+
+    A refusal may come with status 200: what has another length than the file is not the file.
 
     `storage` is the client for the hosts that a redirect leads to: the session stands in the query of the first URL
     and goes nowhere else. Where PMA.core is spoken to over TLS, so is the storage.
@@ -33,7 +40,7 @@ async def download(
         try:
             async with client.stream("GET", url, extensions={"trace": tuned(client)}) as response:
                 if not response.is_redirect:
-                    if not response.is_success:
+                    if not response.is_success or _is_something_else(response, size):
                         raise await _refusal(response, request, connection, secrets, from_core=client is core)
                     yield _chunks(response, connection)
                     return
@@ -41,6 +48,17 @@ async def download(
         except FAILURES as error:
             raise from_transport(error, _origin(url), connection.proxy_to(_origin(url))) from None
     raise ProtocolError(f"{connection.url} redirects a download in circles")
+
+
+def _is_something_else(response: httpx.Response, size: int | None) -> bool:
+    headers = response.headers
+    length = headers.get("content-length", "")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        return True
+    if size is not None and length.isdecimal():
+        return int(length) != size
+    kind: str = headers.get("content-type", "").lower()
+    return kind.startswith(("text/html", "application/json"))
 
 
 async def _chunks(response: httpx.Response, connection: Connection) -> AsyncIterator[bytes]:

@@ -214,13 +214,17 @@ def retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
     if text.isdecimal():
         return min(float(text), LONGEST_WAIT)
+    until = moment(text)
+    return None if until is None else min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def moment(text: str) -> datetime | None:
+    """What a header says as a date, None if it is none."""
     try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
+        found = parsedate_to_datetime(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    if until.tzinfo is None:
-        return None
-    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:

@@ -16,10 +16,12 @@ import errno
 import os
 import struct
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from .model import Slide
 
+_REMOTE = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "afs", "gfs", "ocfs", "lustre", "glusterfs", "ncp", "virtiofs")
 OPEN = "open for writing in another program"
 LOCKED = "locked by another program"
 
@@ -119,9 +121,23 @@ else:
                 fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
                 fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             except OSError as error:
-                return OPEN if error.errno == errno.EAGAIN else ""
+                return OPEN if error.errno == errno.EAGAIN and _is_local(os.fstat(handle).st_dev) else ""
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return ""
+
+        @lru_cache(maxsize=64)
+        def _is_local(device: int) -> bool:
+            """NFS and SMB refuse leases with the same error where nobody has the file open."""
+            wanted = f"{os.major(device)}:{os.minor(device)}"
+            try:
+                mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+            except OSError:
+                return False
+            for line in mounts:  # `36 35 98:0 /root /mount options - ext4 ...` (proc(5))
+                words, _, kind = line.partition(" - ")
+                if words.split()[2:3] == [wanted]:
+                    return not kind.startswith(_REMOTE)
+            return True  # a subvolume: of a disk
 
     else:
 

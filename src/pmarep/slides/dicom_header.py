@@ -28,12 +28,12 @@ _STEPS = 1_000_000  # frames walked over in search of that end; the largest slid
 
 _UNDEFINED = 0xFFFFFFFF
 _META_SOP_CLASS, _META_SYNTAX = 0x00020002, 0x00020010
-_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _MODALITY = 0x00080008, 0x00080016, 0x00080018, 0x00080060
+_IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
 _SERIES, _INSTANCE_NUMBER = 0x0020000E, 0x00200013
 _CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
 _FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00480006, 0x00480007
 _WANTED = (
-    *(_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE, _MODALITY, _SERIES, _INSTANCE_NUMBER),
+    *(_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _SERIES, _INSTANCE_NUMBER),
     *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS),
 )
 _LAST = _MATRIX_ROWS
@@ -69,7 +69,6 @@ class Header:
     """
 
     series: str
-    instance: str = ""
     flavor: str = ""
     pixels: int = 0
     number: int = 0
@@ -141,7 +140,6 @@ def _header(file: _Bounded) -> Header:
         raise HeaderError(extent.cut_or("its header has no SeriesInstanceUID"))
     return Header(
         series=series,
-        instance=_text(data, _SOP_INSTANCE),
         flavor=(_text(data, _IMAGE_TYPE).split("\\") + [""] * 3)[2].strip(),
         pixels=pixels,
         number=_number(data, _INSTANCE_NUMBER),

@@ -42,7 +42,7 @@ def collect(folder: Folder, main: str) -> Parts:
             return Parts().unreadable("it", error)
         except _NoDirectoryError as error:
             return Parts.wrong(str(error))
-        parts = Parts(main_as="DICOMDIR")
+        parts = Parts(main_as=NAME)
         if WHOLE_SLIDE in listed.values() or "" in listed.values():
             take_below(parts, folder, listed)
             parts.files = [part for part in parts.files if part.local != main]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import afi, cws, dicom, dicomdir, magic, menarini, mirax, ndpis, ome, vms, vsi
+from . import afi, cws, dicom, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi
 from .listing import Folder
 from .parts import Groups, Parts
 
@@ -150,7 +150,7 @@ FORMATS: tuple[Format, ...] = (
         group=ome.group,
         belongs="the other .ome.tif files that its text names, beside it",
     ),
-    Format("TIFF", ("tif", "tiff", "btf", "tf2", "tf8"), recognise=magic.no_tiff, plain=True),
+    Format("TIFF", ("tif", "tiff", "btf", "tf2", "tf8"), recognise=tiff.recognise, plain=True),
     Format("JPEG", ("jpeg", "jpg"), plain=True),
     Format("JPEG 2000", ("jp2",), plain=True),
     Format("JPEG XR", ("jxr",), plain=True),

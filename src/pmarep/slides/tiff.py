@@ -41,6 +41,15 @@ _KINDS = {
 }
 
 
+def recognise(path: str) -> str | None:
+    """Why a file is no TIFF, by its first bytes.
+
+    More is not asked: PMA.core shows plain TIFFs too, and which flavour (Aperio, Philips, ...) it is, is for readers.
+    """
+    with Path(path).open("rb", buffering=0) as file:
+        return None if file.read(4) in _KINDS else NO_TIFF
+
+
 def description(path: str, limit: int) -> bytes:
     """The ImageDescription of the first picture, b"" if it has none. Raises OSError, NoTiffError, TiffError.
 

@@ -74,6 +74,9 @@ class Slots:
         limit = max(1, self._limit())
         while self.held < limit and self.waiting:
             waiter = self._next(limit)
+            if waiter.ready.cancelled():  # its task has yet to hear of it
+                self._small_held -= waiter.size <= SMALL
+                continue
             self.held += 1
             waiter.ready.set_result(None)
 

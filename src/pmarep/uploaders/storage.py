@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,7 +27,7 @@ from ..pmacore import (
     ServerError,
     StorageFull,
 )
-from ..pmacore.http import patient, read_answer, retry_after, says_full
+from ..pmacore.http import moment, patient, read_answer, retry_after, says_full
 from ..pmacore.places import leads_home
 from ..pmacore.redact import one_line
 from ..pmacore.sockets import tuned
@@ -168,10 +167,7 @@ def _tag(answer: str, name: str) -> str:
 def _has_expired(response: httpx.Response, answer: str, url: str) -> bool:
     if "expired" in answer.lower() or "not valid in the specified time frame" in answer.lower():
         return True
-    try:
-        now = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        now = datetime.now(UTC)
+    now = moment(response.headers.get("date", "")) or datetime.now(UTC)
     end = expiry(url)
     return end is not None and now >= end
 

@@ -45,7 +45,7 @@ async def test_a_site_that_answers_is_not_paused() -> None:
     site.back_at = 0
     assert await site.overcome(ServerError("busy")) is False
     assert site.said == []
-    assert not site.health.paused
+    assert site.health.well
 
 
 async def test_away_and_back() -> None:
@@ -107,7 +107,7 @@ async def test_a_site_that_stays_away_is_given_up() -> None:
     with pytest.raises(GivenUp, match=r"no; given up after 1\d+m\d\ds, the next run sends the rest"):
         await site.clock.run(failed)
     assert PATIENCE <= site.clock.now <= PATIENCE + LONGEST_PAUSE
-    assert not site.health.paused  # lanes that wait must come to their end too
+    assert site.health.well  # lanes that wait must come to their end too
 
 
 async def test_a_site_never_seen_is_given_up_sooner() -> None:
@@ -127,33 +127,49 @@ async def test_not_while_others_work() -> None:
     assert failed.result() is True
 
 
-async def test_patience_counts_from_when_it_last_worked() -> None:
-    """A server that lets itself be probed but takes no slide is given up too."""
+async def test_a_storage_that_cannot_be_reached_is_away_although_the_server_answers() -> None:
     site = Site()
     site.health.answered()
     site.back_at = 0  # probes are answered
 
     async def try_for_ever() -> None:
         for number in itertools.count():
-            await site.health.overcome(ServerError("the storage failed"), site.probe, f"{number}.svs")
+            await site.health.overcome(Unreachable("no storage"), site.probe, f"{number}.svs")
 
-    with pytest.raises(GivenUp, match="the storage failed"):
+    with pytest.raises(GivenUp, match="no storage"):
         await site.clock.run(asyncio.ensure_future(try_for_ever()))
     assert PATIENCE <= site.clock.now <= PATIENCE + 2 * LONGEST_PAUSE
 
 
-async def test_several_slides_are_the_sites_fault_and_one_is_not() -> None:
+async def test_slides_that_fail_at_a_site_that_answers_are_the_slides_fault_after_a_while() -> None:
     site = Site()
     site.back_at = 0
-    assert not any([await site.overcome(ServerError("busy"), "0") for _ in range(STREAK)])
-    results = []
-    for number in range(STREAK):
+    for number in range(STREAK - 1):
+        assert await site.overcome(ServerError("busy"), str(number)) is False
+    assert site.clock.now == 0
+    for number in range(STREAK, STREAK + 10):  # it is left alone for longer and longer
+        before = site.clock.now
         failed = site.overcome(ServerError("busy"), str(number))
         await site.clock.run(failed)
-        results.append(failed.result())
-    assert results == [False] * (STREAK - 1) + [True]
+        assert failed.result() is False
+        assert site.clock.now > before
     site.health.worked()
+    before = site.clock.now
     assert await site.overcome(ServerError("busy")) is False
+    assert site.clock.now == before
+
+
+async def test_a_lane_that_waits_for_another_learns_what_it_was() -> None:
+    """Slides that fail at a site that answers count, however many fail at once: else they would be tried for ever."""
+    for back_at, was_away in ((0.0, False), (20.0, True)):
+        site = Site()
+        site.health.answered()
+        site.back_at = back_at
+        busy = ServerError("busy", retry_after=5)
+        failed = [site.overcome(busy, str(number)) for number in range(3)]
+        await site.clock.run(failed[0])
+        site.health.tried()
+        assert [await one for one in failed] == [was_away] * 3
 
 
 async def test_retry_after_is_waited_for() -> None:
@@ -161,7 +177,13 @@ async def test_retry_after_is_waited_for() -> None:
     site.back_at = 0
     failed = site.overcome(ServerError("busy", retry_after=300))
     assert await site.clock.run(failed) == pytest.approx(300)
-    assert failed.result() is True
+    assert failed.result() is False
+
+
+async def test_no_pause_goes_beyond_max_duration() -> None:
+    site = Site(deadline=30)
+    site.back_at = 0
+    assert await site.clock.run(site.overcome(ServerError("busy", retry_after=600))) == pytest.approx(30)
 
 
 @pytest.mark.parametrize("others", [True, False])
@@ -187,7 +209,7 @@ async def test_what_waiting_cannot_mend_comes_out() -> None:
     site.failure = CredentialsRefused("the password was changed")
     with pytest.raises(CredentialsRefused):
         await site.overcome(Unreachable("refused"))
-    assert not site.health.paused
+    assert site.health.well
 
 
 async def test_sleep_of_the_machine_is_nobodys_absence() -> None:

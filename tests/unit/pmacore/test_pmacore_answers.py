@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -155,6 +157,28 @@ async def test_answers_to_a_listing(answer: httpx.Response, kind: type[PmaCoreEr
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("7", 7, 7),
+        (" 7 ", 7, 7),
+        ("99999999999", 900, 900),
+        (format_datetime(datetime.now(UTC) + timedelta(seconds=100)), 80, 100),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 0),
+        ("Sun, 06 Nov 99999999 08:49:37 GMT", None, None),
+        ("Sun, 06 Nov 1994 08:49:37 +9999999999", None, None),
+        ("soon", None, None),
+        ("", None, None),
+    ],
+)
+async def test_retry_after(header: str, least: float | None, most: float | None) -> None:
+    async with Script(GetFiles=httpx.Response(503, headers={"Retry-After": header})).core() as core:
+        with pytest.raises(ServerError) as caught:
+            await core.slides("Slides")
+    asked = caught.value.retry_after
+    assert asked is None if least is None or most is None else asked is not None and least <= asked <= most
 
 
 @pytest.mark.parametrize(

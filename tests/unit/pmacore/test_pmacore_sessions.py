@@ -14,7 +14,7 @@ from fake_server import SESSION, Script, aspnet, html, refusal
 from pmarep.errors import Remedy
 from pmarep.pmacore import PmaCoreError, ProxyRefused, Refused, ServerError, TlsError, TransferBroken, Unreachable
 from pmarep.pmacore.client import RENEWALS
-from pmarep.retry import Retry
+from pmarep.retry import LONGEST, Retry
 
 
 async def test_no_session_before_it_is_needed_and_none_left() -> None:
@@ -160,6 +160,41 @@ async def test_retry_pauses_grow_and_end() -> None:
     assert calls == 9
     assert len(pauses) == 8
     assert all(0 <= pause <= min(0.5 * 2**number, 15) for number, pause in enumerate(pauses))
+
+
+async def test_retries_are_a_part_of_all_requests_only() -> None:
+    """A server that fails all requests gets hardly more of them for it."""
+    calls = 0
+
+    async def nothing(_: float) -> None:
+        pass
+
+    async def fails() -> None:
+        nonlocal calls
+        calls += 1
+        raise ServerError("busy")
+
+    retry = Retry(sleep=nothing)
+    for _ in range(200):
+        with pytest.raises(ServerError):
+            await retry(fails)
+    assert 200 + Retry.RESERVE <= calls <= 200 * (1 + Retry.SHARE) + Retry.RESERVE + 1
+
+
+@pytest.mark.parametrize(("asked", "attempts"), [(30.0, 5), (LONGEST + 1, 1)])
+async def test_retry_waits_as_long_as_the_server_asks(asked: float, attempts: int) -> None:
+    """What is too long for one request is for the whole site to wait."""
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def fails() -> None:
+        raise ServerError("busy", retry_after=asked)
+
+    with pytest.raises(ServerError):
+        await Retry(sleep=note)(fails)
+    assert pauses == [asked] * (attempts - 1)
 
 
 async def test_retry_lets_other_errors_through() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pmarep.pmacore import sockets
 from pmarep.pmacore.connection import Connection
+from pmarep.pmacore.http import patient
 from pmarep.pmacore.sockets import UNSENT, Client, tune
 
 ALLOWED = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
@@ -89,3 +90,11 @@ def wire_server() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
         thread.join(10)
+
+
+def test_a_server_has_time_to_store_what_it_was_sent() -> None:
+    usual = httpx.Timeout(60, connect=15)
+    small, large = patient(usual, 0), patient(usual, 4 * 1024**3)
+    assert (small.read, small.write, small.connect, small.pool) == (60, 60, 15, None)
+    assert large.read == 60 + 512
+    assert large.write == 60

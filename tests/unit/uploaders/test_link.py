@@ -13,6 +13,7 @@ from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
 from pmarep.uploaders import Clock, Controller, Delivery, Link, Pacer
+from pmarep.uploaders.link import LARGEST_PIECE, SMALLEST_PIECE
 
 MIB = 1024 * 1024
 
@@ -158,6 +159,24 @@ async def test_attempts_end() -> None:
     with pytest.raises(ServerError):
         await clock.run(asyncio.ensure_future(road.deliver(send)))
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize(("seconds", "largest"), [(0.0, LARGEST_PIECE), (3.0, SMALLEST_PIECE)])
+async def test_pieces_are_small_where_the_line_is_slow(seconds: float, largest: int) -> None:
+    """A socket's time-out is for one piece: on a slow line it would strike although all goes well."""
+    clock = FakeClock()
+    road = link(clock)
+    sizes: list[int] = []
+
+    async def send(delivery: Delivery) -> None:
+        async for piece in delivery.carry(chunks(4)):
+            sizes.append(len(piece))
+            if seconds:
+                await clock.sleep(seconds)
+
+    await clock.run(asyncio.ensure_future(road.deliver(send)))
+    assert sum(sizes) == 4 * MIB == road.acknowledged
+    assert sizes[-1] == largest
 
 
 async def test_no_more_requests_than_connections() -> None:

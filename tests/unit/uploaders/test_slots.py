@@ -157,3 +157,21 @@ async def test_nobody_is_held_for_long() -> None:
     assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
     ahead.left = 0  # all is sent: the answer is waited for
     assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
+
+
+async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
+    """Its task has been cancelled and has not run since."""
+    slots = Slots(lambda: 1)
+    async with slots.one(MIB):
+        waiting = [asyncio.create_task(hold(slots, size)) for size in (5 * MIB, 1, 4 * MIB)]
+        await asyncio.sleep(0)
+        for task in waiting[:2]:
+            task.cancel()
+    await waiting[2]
+    assert [task.cancelled() for task in waiting] == [True, True, False]
+    assert (slots.held, slots.waiting) == (0, 0)
+
+
+async def hold(slots: Slots, size: int) -> None:
+    async with slots.one(size):
+        pass

@@ -1,0 +1,88 @@
+"""Who says what of a slide whose fingerprints differ."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+from clock import FakeClock
+
+from pmarep.engine.inspector import Fingerprints, Inspector
+from pmarep.pmacore import NotArrived, PmaCore
+from pmarep.slides import Slide, SlideFile
+from pmarep.uploaders import Digests
+
+CONTENT = b"tissue" * 100
+SLIDE = Slide("x.svs", "SVS", Path(), (SlideFile("x.svs", len(CONTENT), 0),))
+
+
+class Core:
+    """A server with one slide, whose downloads wait for `go`."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+
+    async def fingerprint(self, path: str) -> str:
+        return hashlib.md5(self.content).hexdigest()
+
+    @asynccontextmanager
+    async def download(self, path: str, file: str, size: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.set()
+        await self.go.wait()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield self.content
+
+        yield chunks()
+
+
+class Here:
+    async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
+        return hashlib.sha256(CONTENT).digest()
+
+
+class Case:
+    def __init__(self) -> None:
+        self.prints = Fingerprints()
+        self.retracted: list[str] = []
+        self.good, self.bad, self.late = Core(CONTENT), Core(CONTENT[::-1]), Core(CONTENT)
+        cores = {"good": self.good, "bad": self.bad, "late": self.late}
+        self.at = {name: self._inspector(name, core) for name, core in cores.items()}
+
+    def _inspector(self, name: str, core: Core) -> Inspector:
+        async def retract(slide: Slide, error: str) -> None:
+            self.retracted.append(name)
+
+        real, digests = cast("PmaCore", core), cast("Digests", Here())
+        return Inspector(name, real, digests, FakeClock(), self.prints, lambda slide: slide.path, retract)
+
+
+async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> None:
+    """No other site retracts what it has not said: the slide would count as failed twice."""
+    case = Case()
+    await case.at["good"].compare(SLIDE)
+    case.bad.go.clear()
+    own = asyncio.create_task(case.at["bad"].compare(SLIDE))
+    await case.bad.asked.wait()
+    late = asyncio.create_task(case.at["late"].compare(SLIDE))
+    await asyncio.wait({late}, timeout=0.1)
+    case.bad.go.set()
+    await late
+    with pytest.raises(NotArrived):
+        await own
+    assert case.retracted == []
+
+
+async def test_what_a_site_has_said_is_taken_back() -> None:
+    case = Case()
+    await case.at["bad"].compare(SLIDE)
+    await case.at["good"].compare(SLIDE)
+    await case.at["late"].compare(SLIDE)
+    assert case.retracted == ["bad"]
