@@ -69,6 +69,8 @@ class Bringer:
                     raise
                 log.info("%s: %s: again after: %s", self._site.name, slide.path, error)
             finally:
+                if attempt.anew:
+                    self._shipper.means.link.forget(sent.bytes)
                 sent.add(attempt)
 
     def _probe(self, error: PmarepError, slide: Slide) -> Probe | None:

@@ -12,21 +12,34 @@ from ..uploaders import Link
 PREPARING = 8
 """Slides that are looked at and announced at once: each is some requests to PMA.core."""
 
-MOST = 64
-"""Slides at once, most of which are being verified: on long ways that takes longer than sending a small one."""
+PER_REQUEST, MOST = 2, 64
+"""Slides at once, for each request with bytes that there may be, and at most: most of them are being verified. On long
+ways that takes longer than sending a small one; a near server is left in peace."""
 
 
 class Turn:
-    """A slide that is being prepared, until its requests with bytes are there or it needs none."""
+    """A slide in hand; and being prepared until its requests with bytes are there, or it needs none."""
 
     def __init__(self, lanes: Lanes) -> None:
-        self._lanes: Lanes | None = lanes
+        self._lanes = lanes
+        self._prepared = self._ended = False
+        lanes.preparing += 1
+        lanes.in_hand += 1
 
     def over(self) -> None:
-        lanes, self._lanes = self._lanes, None
-        if lanes is not None:
-            lanes.preparing -= 1
-            lanes.look()
+        """It is prepared."""
+        if not self._prepared:
+            self._prepared = True
+            self._lanes.preparing -= 1
+            self._lanes.look()
+
+    def end(self) -> None:
+        """It is where it should be, or has failed."""
+        self.over()
+        if not self._ended:
+            self._ended = True
+            self._lanes.in_hand -= 1
+            self._lanes.look()
 
 
 class Lanes:
@@ -35,17 +48,23 @@ class Lanes:
     def __init__(self, link: Link, connections: int | None) -> None:
         self._link = link
         self._changed = asyncio.Event()
+        self._fixed = connections
         self.number = connections or MOST
-        self._most = min(self.number, PREPARING) if connections is None else connections
         self.preparing = 0
+        self.in_hand = 0  # slides
         link.relieved = self.look
 
     async def turn(self) -> Turn:
         """As soon as the line may run out of work."""
-        while self.preparing >= self._most or self._link.waiting >= self._link.limit:
+        while not self._may_begin():
             await self._changed.wait()
-        self.preparing += 1
         return Turn(self)
+
+    def _may_begin(self) -> bool:
+        link, fixed = self._link, self._fixed
+        if self.in_hand >= (fixed or max(PREPARING, PER_REQUEST * link.limit)):
+            return False
+        return self.preparing < (fixed or PREPARING) and link.waiting < link.limit
 
     def look(self) -> None:
         """Something has changed."""

@@ -225,11 +225,11 @@ class _Run:
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
                     worker.health.slept(now - before)
-                self.listener(worker.progress())
+                self.listener(worker.account.progress())
             before = now
 
     def _summary(self, interrupted: bool) -> Summary:
-        sites = {worker.site.name: worker.summary() for worker in self.workers}
+        sites = {worker.site.name: worker.account.summary() for worker in self.workers}
         error = self.why_aborted or self.gathering.error
         if interrupted:
             error = "interrupted; what was sent is kept for the next run"

@@ -77,6 +77,7 @@ class Shipper:
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         if upload is None:
+            sent.anew = True
             upload = await self._begin(slide, at, decision, sent)
         for left in range(ANNOUNCEMENTS - 1, -1, -1):
             try:

@@ -6,30 +6,21 @@ import asyncio
 import logging
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PmarepError, Remedy, SourceError
-from ..events import (
-    Progress,
-    SiteState,
-    SiteSummary,
-    SlideFinished,
-    SlideRestarted,
-    SlideRetracted,
-    SlideStatus,
-    State,
-)
+from ..errors import PmarepError, Remedy
+from ..events import SiteState, SlideStatus, State
 from ..pmacore import PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
 from ..uploaders import Link, Means, Sent, Storage, together
+from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
 from .catalogue import Cursor
-from .decide import Decision, Destination, destination, remember_wrong
+from .decide import Decision, Destination, destination
 from .health import Health
 from .inspector import Inspector
 from .lanes import Lanes, Turn
@@ -41,22 +32,6 @@ from .sieve import Sieve
 log = logging.getLogger(__name__)
 
 QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of one site; bytes as in `SiteSummary`."""
-
-    sent: int = 0
-    skipped: int = 0
-    failed: int = 0
-    verified: int = 0
-    retracted: int = 0  # counted as arrived before
-    bytes_sent: int = 0
-    bytes_resumed: int = 0
-    bytes_skipped: int = 0
-    seconds: float = 0.0
-    error: str | None = None
 
 
 class SiteWorker:
@@ -71,8 +46,7 @@ class SiteWorker:
         self._lanes = Lanes(link, connections)
         self._cursor = Cursor(shared.catalogue)
         self._turns: dict[str, Turn] = {}  # of slides that are being prepared
-        self._tally = Tally()
-        self._started = shared.clock.monotonic()
+        self.account = Account(site, link, shared)
         self.health = Health(
             shared.clock,
             shared.options.patience,
@@ -97,7 +71,7 @@ class SiteWorker:
             self._say(State.RUNNING)
             await self._send_all()
         except PmarepError as error:
-            self._tally.error = str(error)
+            self.account.error = str(error)
             if error.remedy is Remedy.STOP_RUN:
                 self._shared.stop_run(str(error))
         except asyncio.CancelledError:
@@ -106,14 +80,14 @@ class SiteWorker:
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
             log.debug("%s: internal error in %s", self.site.name, _where(error))
             # Only its name: what some errors quote could be a secret.
-            self._tally.error = f"internal error ({type(error).__name__}); please report it, with the output of -vv"
+            self.account.error = f"internal error ({type(error).__name__}); please report it, with the output of -vv"
         else:
-            if self._tally.error is None:
+            if self.account.error is None:
                 self._say(State.DONE)
         finally:
-            if self._tally.error is not None:
-                self._say(State.STOPPED, self._tally.error)
-            self._tally.seconds = self._shared.clock.monotonic() - self._started
+            if self.account.error is not None:
+                self._say(State.STOPPED, self.account.error)
+            self.account.close()
 
     async def _connect(self) -> None:
         async def once() -> None:
@@ -157,7 +131,7 @@ class SiteWorker:
             shared.clock,
             shared.fingerprints,
             lambda slide: destination(self.site, shared.options.to, slide).path,
-            self._retract,
+            self.account.retract,
         )
         try:
             means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
@@ -167,7 +141,7 @@ class SiteWorker:
                 inspector,
                 shared.options.verify,
                 shared.clock,
-                self._say_restarted,
+                self.account.restarted,
                 self._announced,
             )
             await self._run_lanes(Bringer(self.site, shared, self.health, self._remote, inspector, shipper))
@@ -200,7 +174,7 @@ class SiteWorker:
             self._shared.listener(planned(slide, at, decision))
         status = SlideStatus.SENT if decision.sends else SlideStatus.SKIPPED
         log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
-        await self._ended(slide, status, Sent(), self._shared.clock.monotonic(), None)
+        await self.account.ended(slide, status, Sent(), self._shared.clock.monotonic(), None)
 
     async def _lane(self, bringer: Bringer) -> None:
         while await self._next(bringer):
@@ -227,13 +201,14 @@ class SiteWorker:
         finally:
             if slide is not None:
                 self._turns.pop(slide.path, None)
+            turn.end()
             self._over(turn)
 
     def _too_late(self) -> bool:
         deadline = self._shared.deadline
         if deadline is None or self._shared.clock.monotonic() <= deadline:
             return False
-        self._tally.error = "stopped at --max-duration; the next run sends the rest"
+        self.account.error = "stopped at --max-duration; the next run sends the rest"
         return True
 
     def _announced(self, slide: Slide) -> None:
@@ -256,124 +231,15 @@ class SiteWorker:
             error = f"{problem}; {sent.leaves}" if sent.leaves else str(problem)
             ends = problem if problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN) else None
         finally:
-            self._tally.bytes_sent += sent.bytes
-            self._tally.bytes_resumed += sent.resumed
+            self.account.moved(sent)
         # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
         if ends is None or sent.leaves not in ("", UNHARMED):
-            await self._ended(slide, status, sent, started, error)
+            await self.account.ended(slide, status, sent, started, error)
         if ends is not None:
             raise ends
 
-    async def _ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
-        self._count(slide, status)
-        self._finished(slide, status, sent, started, error)
-        await self._record(slide, status, sent, started, error)
-
-    async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
-        """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
-        shared = self._shared
-        if shared.audit is None:
-            return
-        hashes: list[str | None] = [None] * len(slide.files)
-        note: str | None = None
-        stopped: asyncio.CancelledError | None = None
-        if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
-            try:
-                hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
-            except SourceError as problem:
-                note = f"no SHA-256: {problem}"
-            except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
-                note, stopped = "no SHA-256: the run was stopped", cancelled
-        files = [
-            {"path": file.path, "bytes": file.size, "sha256": found}
-            for file, found in zip(slide.files, hashes, strict=True)
-        ]
-        at = destination(self.site, shared.options.to, slide)
-        await shared.audit.record(
-            {
-                "site": self.site.name,
-                "url": self.site.url,
-                "slide": slide.path,
-                "to": at.path,
-                "source": str(slide.folder),
-                "status": status.value,
-                "error": error,
-                "note": note,
-                "verify": shared.options.verify.value,
-                "bytes_sent": sent.bytes,
-                "bytes_resumed": sent.resumed,
-                "seconds": round(shared.clock.monotonic() - started, 3),
-                "files": files,
-            },
-            on_disk=status is not SlideStatus.SKIPPED,
-        )
-        if stopped is not None:
-            raise stopped
-
-    def _finished(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
-        if not self._shared.options.dry_run:
-            self._shared.listener(
-                SlideFinished(
-                    site=self.site.name,
-                    slide=slide.path,
-                    status=status,
-                    bytes=sent.bytes,
-                    resumed_bytes=sent.resumed,
-                    seconds=round(self._shared.clock.monotonic() - started, 3),
-                    error=error,
-                )
-            )
-
-    def _count(self, slide: Slide, status: SlideStatus) -> None:
-        if status is SlideStatus.SENT:
-            self._tally.sent += 1
-        elif status is SlideStatus.SKIPPED:
-            self._tally.skipped += 1
-            self._tally.bytes_skipped += slide.size
-        elif status is SlideStatus.VERIFIED:
-            self._tally.verified += 1
-            self._tally.bytes_skipped += slide.size
-        else:
-            self._tally.failed += 1
-
-    async def _retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which this run has said to be here is damaged."""
-        at = destination(self.site, self._shared.options.to, slide)
-        text = await remember_wrong(self._shared.journal, at.place, slide, error)
-        self._tally.retracted += 1
-        self._shared.listener(SlideRetracted(site=self.site.name, slide=slide.path, error=text))
-        await self._record(slide, SlideStatus.FAILED, Sent(), self._shared.clock.monotonic(), text)
-
-    def _say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
-        self._shared.listener(SlideRestarted(site=self.site.name, slide=slide.path, bytes=lost, reason=reason))
-
     def _say(self, state: State, reason: str | None = None) -> None:
         self._shared.listener(SiteState(site=self.site.name, state=state, reason=reason))
-
-    def progress(self) -> Progress:
-        done = self.link.acknowledged + self.link.under_way + self._tally.bytes_resumed
-        total = self._shared.catalogue.bytes - self._tally.bytes_skipped
-        return Progress(
-            site=self.site.name,
-            bytes_done=min(done, total),
-            bytes_total=total,
-            rate=round(self.link.rate(), 1),
-            connections=self.link.connections,
-        )
-
-    def summary(self) -> SiteSummary:
-        """Whatever is not known to be at the site counts as failed: slides that were never tried too."""
-        tally = self._tally
-        return SiteSummary(
-            sent=tally.sent,
-            skipped=tally.skipped,
-            verified=tally.verified,
-            failed=len(self._shared.catalogue) - tally.sent - tally.skipped - tally.verified + tally.retracted,
-            bytes_sent=tally.bytes_sent,
-            bytes_resumed=tally.bytes_resumed,
-            seconds=round(tally.seconds or self._shared.clock.monotonic() - self._started, 3),
-            error=tally.error,
-        )
 
 
 def _where(error: BaseException) -> str:

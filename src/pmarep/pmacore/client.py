@@ -18,7 +18,7 @@ import httpx
 from .connection import Connection
 from .diagnose import VERSION, diagnosed
 from .download import download
-from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError
+from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError, SessionLost
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
 from .redact import guard_logging, one_line
@@ -30,8 +30,8 @@ CALLER = "pmarep"
 # The first version whose `authenticate` takes a POST; older ones want the password in the URL (PMA.UI does the same).
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
 GOODBYE_SECONDS = 5.0
-RENEWALS = 2
-"""How often a call finds its session ended: a server that restarts may do it twice. More would go on for ever."""
+SESSIONS = 3
+"""How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
 
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -169,14 +169,14 @@ class PmaCore:
         if secret not in self._secrets:
             self._secrets.append(secret)
 
-    async def _session_has_ended(self, session: str) -> bool:
-        """No client shows how a PMA.core says so, so any refusal makes us ask."""
+    async def _session_has_ended(self, session: str, *, if_unsure: bool) -> bool:
+        """No client shows how a PMA.core says so, so any refusal makes us ask. A refusal to answer that is no proof."""
         if self._session != session:
             return True  # somebody else noticed already
         try:
             return await self._ask(Request("GET", "api/json/Ping", {"sessionID": session})) is False
         except Refused:
-            return True
+            return if_unsure
         except PmaCoreError:
             return False
 
@@ -189,15 +189,17 @@ class PmaCore:
 
     async def _call(self, make: Callable[[str], Request]) -> Any:
         """Ask within a session; where that has ended, again in a new one."""
-        for _ in range(RENEWALS):
+        for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
             try:
                 return await self._ask(make(session))
             except (Refused, ServerError):
-                if not await self._session_has_ended(session):
+                if not await self._session_has_ended(session, if_unsure=left > 0):
                     raise
             self._forget(session)
-        return await self._ask(make(await self._current_session()))
+        raise SessionLost(
+            f"{self.url} ends each session at once", "is the same user logged in from another place meanwhile?"
+        )
 
     def _forget(self, session: str) -> None:
         log.info("%s: the session had ended, logging in again", self.url)
@@ -285,7 +287,7 @@ class PmaCore:
                     yield chunks
                 return
             except (Refused, ServerError):
-                if begun or last or not await self._session_has_ended(session):
+                if begun or last or not await self._session_has_ended(session, if_unsure=True):
                     raise
                 self._forget(session)
 

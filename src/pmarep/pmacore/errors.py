@@ -76,6 +76,12 @@ class CredentialsRefused(PmaCoreError):
     remedy = Remedy.STOP_SITE
 
 
+class SessionLost(PmaCoreError):
+    """The server has ended one session after the other."""
+
+    remedy = Remedy.RETRY
+
+
 class Refused(PmaCoreError):
     """The server understood and said no."""
 

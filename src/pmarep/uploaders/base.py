@@ -23,15 +23,19 @@ T = TypeVar("T")
 class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `leaves`: where another slide is being replaced, what the site has of it if nothing more arrives.
+    `leaves`: where another slide is being replaced, what the site has of it if nothing more arrives. `anew`: nothing
+    that was sent before is of use any more.
     """
 
     bytes: int = 0
     resumed: int = 0
     leaves: str = ""
+    anew: bool = False
 
     def add(self, again: Sent) -> None:
         """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
+        if again.anew:
+            self.bytes = self.resumed = 0
         self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
         self.bytes += again.bytes
         self.leaves = again.leaves or self.leaves

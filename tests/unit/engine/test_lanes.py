@@ -9,7 +9,7 @@ import pytest
 from clock import FakeClock
 
 from pmarep.engine.ahead import OLDEST_EVERY, WINDOW, Ahead
-from pmarep.engine.lanes import PREPARING, Lanes
+from pmarep.engine.lanes import PER_REQUEST, PREPARING, Lanes
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Controller, Delivery, Link
@@ -84,11 +84,29 @@ async def test_only_some_slides_are_prepared_at_once(connections: int | None, at
     turns = [asyncio.create_task(lanes.turn()) for _ in range(lanes.number + 1)]
     await asyncio.sleep(0.01)
     assert sum(turn.done() for turn in turns) == at_once
-    next(turn for turn in turns if turn.done()).result().over()
+    next(turn for turn in turns if turn.done()).result().end()
     await asyncio.sleep(0.01)
     assert sum(turn.done() for turn in turns) == at_once + 1
     for turn in turns:
         turn.cancel()
+
+
+async def test_a_near_server_is_not_asked_about_all_slides_at_once() -> None:
+    """What is prepared makes room for the next, but only some are sent and verified at a time."""
+    road = link(Controller())
+    lanes = Lanes(road, None)
+    turns = []
+    for _ in range(PER_REQUEST * road.limit):
+        turns.append(await lanes.turn())
+        turns[-1].over()
+    waiting = asyncio.create_task(lanes.turn())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    turns[0].end()
+    (await waiting).end()
+    for turn in turns:
+        turn.end()
+    assert (lanes.preparing, lanes.in_hand) == (0, 0)
 
 
 async def test_no_slide_is_begun_while_requests_wait() -> None:

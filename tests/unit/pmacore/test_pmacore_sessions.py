@@ -13,7 +13,8 @@ from fake_server import SESSION, Script, aspnet, html, refusal
 
 from pmarep.errors import Remedy
 from pmarep.pmacore import PmaCoreError, ProxyRefused, Refused, ServerError, TlsError, TransferBroken, Unreachable
-from pmarep.pmacore.client import RENEWALS
+from pmarep.pmacore.client import SESSIONS
+from pmarep.pmacore.errors import SessionLost
 from pmarep.retry import LONGEST, Retry
 
 
@@ -58,8 +59,17 @@ async def test_not_repeated_for_ever() -> None:
     async with script.core() as core:
         with pytest.raises(Refused):
             await core.slides("Slides")
-    assert len(script.asked("GetFiles")) == RENEWALS + 1
-    assert len(script.asked("authenticate")) == RENEWALS + 1
+    assert len(script.asked("GetFiles")) == SESSIONS
+    assert len(script.asked("authenticate")) == SESSIONS
+
+
+async def test_a_server_that_ends_each_session_may_be_well_again_later() -> None:
+    script = Script(GetFiles=refusal("Invalid session"), Ping=False)
+    async with script.core() as core:
+        with pytest.raises(SessionLost, match="ends each session at once; is the same user") as caught:
+            await core.slides("Slides")
+    assert caught.value.remedy is Remedy.RETRY
+    assert len(script.asked("GetFiles")) == SESSIONS
 
 
 @pytest.mark.parametrize("ping", [html(503), httpx.ReadError("gone"), html(200)])

@@ -1,0 +1,140 @@
+"""What became of each slide at one site: counted, said, and put on record."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import SourceError
+from ..events import Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
+from ..sites import Site
+from ..slides import Slide
+from ..uploaders import Link, Sent
+from .decide import destination, remember_wrong
+from .shared import Shared
+
+
+class Account:
+    """Of one site. `error` is why it ended before all its slides were there."""
+
+    def __init__(self, site: Site, link: Link, shared: Shared) -> None:
+        self._site = site
+        self._link = link
+        self._shared = shared
+        self._slides = dict.fromkeys(SlideStatus, 0)
+        self._retracted = 0  # slides that were counted as arrived before
+        self._sent = Sent()  # of all slides together
+        self._bytes_skipped = 0
+        self._started = shared.clock.monotonic()
+        self._seconds: float | None = None
+        self.error: str | None = None
+
+    def close(self) -> None:
+        """The site has ended."""
+        self._seconds = self._shared.clock.monotonic() - self._started
+
+    def moved(self, sent: Sent) -> None:
+        """A slide's bytes, whatever became of it."""
+        self._sent.bytes += sent.bytes
+        self._sent.resumed += sent.resumed
+
+    async def ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
+        """The one word about a slide in this run. `started`: the clock's time."""
+        self._slides[status] += 1
+        if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
+            self._bytes_skipped += slide.size
+        if self._shared.options.dry_run:
+            return
+        seconds = round(self._shared.clock.monotonic() - started, 3)
+        self._shared.listener(
+            SlideFinished(
+                site=self._site.name,
+                slide=slide.path,
+                status=status,
+                bytes=sent.bytes,
+                resumed_bytes=sent.resumed,
+                seconds=seconds,
+                error=error,
+            )
+        )
+        await self._record(slide, status, sent, seconds, error)
+
+    async def retract(self, slide: Slide, error: str) -> None:
+        """Another site has found out that a slide which this run has said to be here is damaged."""
+        at = destination(self._site, self._shared.options.to, slide)
+        text = await remember_wrong(self._shared.journal, at.place, slide, error)
+        self._retracted += 1
+        self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
+        await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)
+
+    def restarted(self, slide: Slide, lost: int, reason: str) -> None:
+        self._shared.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))
+
+    async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, seconds: float, error: str | None) -> None:
+        """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
+        shared = self._shared
+        if shared.audit is None:
+            return
+        hashes: list[str | None] = [None] * len(slide.files)
+        note: str | None = None
+        stopped: asyncio.CancelledError | None = None
+        if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
+            try:
+                hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
+            except SourceError as problem:
+                note = f"no SHA-256: {problem}"
+            except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
+                note, stopped = "no SHA-256: the run was stopped", cancelled
+        files = [
+            {"path": file.path, "bytes": file.size, "sha256": found}
+            for file, found in zip(slide.files, hashes, strict=True)
+        ]
+        await shared.audit.record(
+            {
+                "site": self._site.name,
+                "url": self._site.url,
+                "slide": slide.path,
+                "to": destination(self._site, shared.options.to, slide).path,
+                "source": str(slide.folder),
+                "status": status.value,
+                "error": error,
+                "note": note,
+                "verify": shared.options.verify.value,
+                "bytes_sent": sent.bytes,
+                "bytes_resumed": sent.resumed,
+                "seconds": seconds,
+                "files": files,
+            },
+            on_disk=status is not SlideStatus.SKIPPED,
+        )
+        if stopped is not None:
+            raise stopped
+
+    def progress(self) -> Progress:
+        done = self._link.acknowledged + self._link.under_way + self._sent.resumed
+        total = self._shared.catalogue.bytes - self._bytes_skipped
+        return Progress(
+            site=self._site.name,
+            bytes_done=min(done, total),
+            bytes_total=total,
+            rate=round(self._link.rate(), 1),
+            connections=self._link.connections,
+        )
+
+    def summary(self) -> SiteSummary:
+        """Whatever is not known to be at the site counts as failed: slides that were never tried too."""
+        sent, skipped, verified = (
+            self._slides[status] for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED)
+        )
+        seconds = self._seconds
+        if seconds is None:
+            seconds = self._shared.clock.monotonic() - self._started
+        return SiteSummary(
+            sent=sent,
+            skipped=skipped,
+            verified=verified,
+            failed=len(self._shared.catalogue) - sent - skipped - verified + self._retracted,
+            bytes_sent=self._sent.bytes,
+            bytes_resumed=self._sent.resumed,
+            seconds=round(seconds, 3),
+            error=self.error,
+        )
