@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PmarepError, Remedy, SourceError
@@ -28,32 +27,18 @@ from ..uploaders import Link, Means, Sent, Storage, together
 from .bring import Bringer
 from .catalogue import Cursor
 from .decide import destination, remember_wrong
+from .errands import Errand, Errands
 from .health import Health
 from .inspector import Inspector
 from .remote import Remote
 from .shared import Shared
 from .shipping import UNHARMED, Shipper
+from .tally import Tally
 
 log = logging.getLogger(__name__)
 
 AUTO_CONNECTIONS = 8
 """Requests with slide bytes at once, until the number finds itself: enough for 8 slides to share a line."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of one site; bytes as in `SiteSummary`."""
-
-    sent: int = 0
-    skipped: int = 0
-    failed: int = 0
-    verified: int = 0
-    retracted: int = 0  # counted as arrived before
-    bytes_sent: int = 0
-    bytes_resumed: int = 0
-    bytes_skipped: int = 0
-    seconds: float = 0.0
-    error: str | None = None
 
 
 class SiteWorker:
@@ -66,7 +51,7 @@ class SiteWorker:
         self._remote = Remote(core, shared.clock)
         self._shared = shared
         self._lanes = connections
-        self._cursor = Cursor(shared.catalogue)
+        self._errands = Errands(Cursor(shared.catalogue).take, shared.clock)
         self._tally = Tally()
         self._started = shared.clock.monotonic()
         self.health = Health(
@@ -74,7 +59,7 @@ class SiteWorker:
             shared.options.patience,
             shared.deadline,
             self._say,
-            lambda: shared.others_work(self.site.name),
+            lambda: link.connections > 0 or shared.others_work(site.name),
         )
         link.heard = self.health.worked
         self._in_hand = 0  # slides
@@ -145,42 +130,66 @@ class SiteWorker:
 
     async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""
-        await together(self._lane(bringer) for _ in range(self._lanes))
+        try:
+            await together(self._lane(bringer) for _ in range(self._lanes))
+        except PmarepError:
+            # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
+            for errand in self._errands.give_up():
+                if _harmed(errand.sent):
+                    await self._ended(errand, SlideStatus.FAILED, errand.error)
+            raise
+        finally:
+            await self._errands.close()
 
     async def _lane(self, bringer: Bringer) -> None:
-        while (slide := await self._cursor.take()) is not None:
+        while (errand := await self._errands.take(new_first=self.health.on_trial)) is not None:
             await self.health.ready()
             deadline = self._shared.deadline
             if deadline is not None and self._shared.clock.monotonic() > deadline:
                 self._tally.error = "stopped at --max-duration; the next run sends the rest"
+                self.health.tried()
+                for one in (errand, *self._errands.give_up()):
+                    if one.error is not None:
+                        await self._ended(one, SlideStatus.FAILED, one.error)
                 return
             self._in_hand += 1
             try:
-                await self._one(slide, bringer)
+                await self._one(errand, bringer)
             finally:
                 self._in_hand -= 1
-            self.health.tried()
 
-    async def _one(self, slide: Slide, bringer: Bringer) -> None:
-        """Raises only what concerns the whole site."""
-        started = self._shared.clock.monotonic()
-        sent = Sent()
-        status, error, ends = SlideStatus.FAILED, None, None
+    async def _one(self, errand: Errand, bringer: Bringer) -> None:
+        """One attempt. Raises only what concerns the whole site."""
+        sent = errand.sent
+        bytes_before, resumed_before = sent.bytes, sent.resumed
         try:
-            status, error = await bringer.bring(slide, sent)
+            outcome = await bringer.bring(errand)
         except PmarepError as problem:
-            error = f"{problem}; {sent.leaves}" if sent.leaves else str(problem)
-            ends = problem if problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN) else None
+            ends = problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
+            if not ends or _harmed(sent):
+                await self._ended(errand, SlideStatus.FAILED, str(problem))
+            if ends:
+                raise
+        else:
+            if outcome is None:
+                self._errands.put_back(errand)
+                return
+            await self._ended(errand, *outcome)
+            if outcome[0] is SlideStatus.SKIPPED:
+                self.health.looked()
+            elif outcome[0] is not SlideStatus.FAILED:
+                self.health.arrived(errand.slide.path)
         finally:
-            self._tally.bytes_sent += sent.bytes
-            self._tally.bytes_resumed += sent.resumed
-        # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
-        if ends is None or sent.leaves not in ("", UNHARMED):
-            self._count(slide, status)
-            self._finished(slide, status, sent, started, error)
-            await self._record(slide, status, sent, started, error)
-        if ends is not None:
-            raise ends
+            self._tally.bytes_sent += sent.bytes - bytes_before
+            self._tally.bytes_resumed += sent.resumed - resumed_before
+        self.health.tried()
+
+    async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
+        if error is not None and errand.sent.leaves and status is SlideStatus.FAILED:
+            error = f"{error}; {errand.sent.leaves}"
+        self._tally.count(errand.slide, status)
+        self._finished(errand.slide, status, errand.sent, errand.started, error)
+        await self._record(errand.slide, status, errand.sent, errand.started, error)
 
     async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
@@ -237,18 +246,6 @@ class SiteWorker:
                 )
             )
 
-    def _count(self, slide: Slide, status: SlideStatus) -> None:
-        if status is SlideStatus.SENT:
-            self._tally.sent += 1
-        elif status is SlideStatus.SKIPPED:
-            self._tally.skipped += 1
-            self._tally.bytes_skipped += slide.size
-        elif status is SlideStatus.VERIFIED:
-            self._tally.verified += 1
-            self._tally.bytes_skipped += slide.size
-        else:
-            self._tally.failed += 1
-
     async def _retract(self, slide: Slide, error: str) -> None:
         """Another site has found out that a slide which this run has said to be here is damaged."""
         at = destination(self.site, self._shared.options.to, slide)
@@ -275,18 +272,13 @@ class SiteWorker:
         )
 
     def summary(self) -> SiteSummary:
-        """Whatever is not known to be at the site counts as failed: slides that were never tried too."""
-        tally = self._tally
-        return SiteSummary(
-            sent=tally.sent,
-            skipped=tally.skipped,
-            verified=tally.verified,
-            failed=len(self._shared.catalogue) - tally.sent - tally.skipped - tally.verified + tally.retracted,
-            bytes_sent=tally.bytes_sent,
-            bytes_resumed=tally.bytes_resumed,
-            seconds=round(tally.seconds or self._shared.clock.monotonic() - self._started, 3),
-            error=tally.error,
-        )
+        seconds = self._tally.seconds or self._shared.clock.monotonic() - self._started
+        return self._tally.summary(len(self._shared.catalogue), seconds)
+
+
+def _harmed(sent: Sent) -> bool:
+    """Whether a slide that was to be replaced is no longer what it was."""
+    return sent.leaves not in ("", UNHARMED)
 
 
 def _where(error: BaseException) -> str:
