@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from . import hanging
 from .errors import SourceAway, SourceError
+from .hanging import Looks, Pulse, in_time
 from .slides.busy import busy_file
 from .slides.model import Slide, SlideFile
 
@@ -26,17 +28,18 @@ class Source:
 
     def __init__(self, name: str, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"read-{name}")
+        self._looks = Looks()
 
     def close(self) -> None:
         """Does not wait for a read that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    def _begin(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def check(self, slide: Slide) -> None:
         """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
-        await self._do(lambda: _check_all(slide))
+        await self._looks.look(slide.folder, lambda pulse: self._begin(lambda: _check_all(slide, pulse)))
 
     async def read(
         self, slide: Slide, file: SlideFile, start: int = 0, length: int | None = None
@@ -46,9 +49,13 @@ class Source:
         The last chunk comes only after another look at the file: if that has changed, SourceError comes instead, so
         that the request which carries the bytes stays incomplete and the server throws it away.
         """
-        chunks = read_range(slide.local(file), file, start, file.size - start if length is None else length)
+        path = slide.local(file)
+        chunks = read_range(path, file, start, file.size - start if length is None else length)
         try:
-            while (chunk := await self._do(lambda: next(chunks, None))) is not None:
+            while True:
+                chunk = await in_time(self._begin(lambda: next(chunks, None)), str(path), hanging.READ_SECONDS)
+                if chunk is None:
+                    return
                 yield chunk
         finally:
             with suppress(ValueError):  # a read that hangs has it still; it closes the file when it comes back
@@ -113,9 +120,10 @@ def _check(path: Path, file: SlideFile) -> None:
         raise _failed(path, error) from None
 
 
-def _check_all(slide: Slide) -> None:
+def _check_all(slide: Slide, pulse: Pulse) -> None:
     for file in slide.files:
         _check(slide.local(file), file)
+        pulse.beat()
     held = busy_file(slide)
     if held is not None:
         path, how = held

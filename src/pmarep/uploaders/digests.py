@@ -9,9 +9,12 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+from .. import hanging
 from ..errors import SourceError
+from ..hanging import Pulse, in_time
 from ..slides.model import Slide, SlideFile
 from ..source import read_range
 
@@ -21,12 +24,20 @@ KEEP = 65_536
 _Key = tuple[str, Path, int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    path: Path
+    future: asyncio.Future[bytes]
+    pulse: Pulse
+
+
 class Digests:
     """Shared by all sites of a run; what is computed is bounded by its threads, what is kept by `KEEP`."""
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="digest")
-        self._known: OrderedDict[_Key, asyncio.Future[bytes]] = OrderedDict()
+        self._known: OrderedDict[_Key, _Job] = OrderedDict()
+        self._any = Pulse()  # of all jobs together: those that wait for their turn do not hang as long as others move
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -41,16 +52,34 @@ class Digests:
 
     async def _once(self, kind: str, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
         key = (kind, slide.local(file), file.size, file.mtime_ns, start, length)
-        future = self._known.get(key)
-        if future is None or (future.done() and (future.cancelled() or future.exception())):
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, _digest, kind, key[1], file, start, length)
-            self._known[key] = future
+        job = self._known.get(key)
+        if job is None or (job.future.done() and (job.future.cancelled() or job.future.exception())):
+            job = self._known[key] = self._begin(kind, key[1], file, start, length)
             while len(self._known) > KEEP:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
+        return await self._end(job)
+
+    def _begin(self, kind: str, path: Path, file: SlideFile, start: int, length: int) -> _Job:
+        pulse = Pulse()
+
+        def work() -> bytes:
+            digest = hashlib.new(kind, usedforsecurity=False)
+            pulse.beat()
+            for chunk in read_range(path, file, start, length):
+                digest.update(chunk)
+                pulse.beat()
+                self._any.beat()
+            return digest.digest()
+
+        return _Job(path, asyncio.get_running_loop().run_in_executor(self._threads, work), pulse)
+
+    async def _end(self, job: _Job) -> bytes:
         # Shielded: a site that is given up must not take the digest away from the others.
-        return await asyncio.shield(future)
+        future = asyncio.shield(job.future)
+        return await in_time(
+            future, str(job.path), hanging.READ_SECONDS, lambda: job.pulse.beats or (0, self._any.beats)
+        )
 
     async def check_again(self, slide: Slide, file: SlideFile, start: int, length: int) -> None:
         """After a storage refused a part: is it the source that changed, unseen by size and mtime?
@@ -58,15 +87,5 @@ class Digests:
         Raises SourceError if so; otherwise the damage was on the way, and sending again may help.
         """
         before = await self.md5(slide, file, start, length)
-        now = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _digest, "md5", slide.local(file), file, start, length
-        )
-        if now != before:
+        if await self._end(self._begin("md5", slide.local(file), file, start, length)) != before:
             raise SourceError(f"{slide.local(file)} changed while being sent; it is left for the next run")
-
-
-def _digest(kind: str, path: Path, file: SlideFile, start: int, length: int) -> bytes:
-    digest = hashlib.new(kind, usedforsecurity=False)
-    for chunk in read_range(path, file, start, length):
-        digest.update(chunk)
-    return digest.digest()
