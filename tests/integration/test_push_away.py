@@ -28,6 +28,28 @@ def stat(path, *more, **keys):
 os.stat = stat
 """
 
+# Every look at a slide, or every read of one, hangs as on a hard mount, as long as a file of that name is there.
+HARD_NAS = """
+import os, time
+import pmarep.hanging, pmarep.source.reader
+pmarep.hanging.LOOK_SECONDS = pmarep.hanging.READ_SECONDS = pmarep.source.reader.SLOW = 0.3
+def hang(path):
+    while str(path).endswith(".svs") and os.path.lexists({flag!r}):
+        time.sleep(0.02)
+if {looks!r}:
+    real_stat = os.stat
+    def stat(path, *more, **keys):
+        hang(path)
+        return real_stat(path, *more, **keys)
+    os.stat = stat
+else:
+    real_read = pmarep.source.reader.read_at
+    def read(handle, version, start, length):
+        hang(version.path)
+        return real_read(handle, version, start, length)
+    pmarep.source.reader.read_at = read
+"""
+
 # The machine sleeps for eight hours, two seconds after its start, and its clock goes on meanwhile.
 SLEEP = """
 import time
@@ -84,6 +106,39 @@ def test_a_nas_that_stays_away(desk: Desk, sandbox: Sandbox, flag: Path) -> None
     (line,) = [line for line in result.stdout.splitlines() if "stopped" in line]
     assert "Input/output error" in line
     assert not transfers(sandbox)
+
+
+LOOKS = pytest.mark.parametrize("looks", [True, False], ids=["looks hang", "reads hang"])
+
+
+@LOOKS
+def test_a_hard_mounted_nas_that_comes_back(desk: Desk, sandbox: Sandbox, flag: Path, looks: bool) -> None:
+    tree(desk.source, "1.svs", "2.svs", "3.svs", content=os.urandom(1000))
+    desk.site("a", sandbox)
+    with desk.start("--patience", "5m", patch=HARD_NAS.format(flag=str(flag), looks=looks)) as running:
+        running.wait_for(lambda event: paused("a").items() <= event.items())
+        flag.unlink()
+        result = running.result()
+    assert result.code == 0, result.stdout
+    reason = next(event["reason"] for event in result.events if paused("a").items() <= event.items())
+    assert "does not answer" in reason
+    assert arrived(sandbox) == contents(desk.source)
+
+
+@LOOKS
+@pytest.mark.parametrize("ends", [("--patience", "2s"), ("--patience", "1h", "--max-duration", "2s")])
+def test_a_hard_mounted_nas_that_stays_away(
+    desk: Desk, sandbox: Sandbox, flag: Path, looks: bool, ends: tuple[str, ...]
+) -> None:
+    """The run and its process end, although threads still hang."""
+    tree(desk.source, "1.svs", "2.svs", "3.svs")
+    desk.site("a", sandbox)
+    result = desk.push(*ends, patch=HARD_NAS.format(flag=str(flag), looks=looks))
+    assert result.code == 1
+    assert result.counts("a") == (0, 0, 3)
+    said = [event.get("error") or "" for event in result.events] + [result.summary["sites"]["a"]["error"] or ""]
+    assert any("its disk or network drive does not answer" in error for error in said)
+    assert sandbox.open_sessions == 0
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,10 @@ class Account:
         """The site has ended."""
         self._seconds = self._shared.clock.monotonic() - self._started
 
-    def moved(self, sent: Sent) -> None:
-        """A slide's bytes, whatever became of it."""
-        self._sent.bytes += sent.bytes
-        self._sent.resumed += sent.resumed
+    def moved(self, sent: int, resumed: int) -> None:
+        """Bytes of a slide, whatever became of it: more, or fewer where some are of no use any more."""
+        self._sent.bytes += sent
+        self._sent.resumed += resumed
 
     async def ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         """The one word about a slide in this run. `started`: the clock's time."""

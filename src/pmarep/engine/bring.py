@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from ..errors import PmarepError, Remedy
@@ -13,6 +13,7 @@ from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Sent
 from .decide import Action, Decision, Destination, decide, destination, remember_wrong
+from .errands import Errand
 from .health import Health, Probe
 from .inspector import Inspector
 from .options import Verify
@@ -22,18 +23,22 @@ from .shipping import Shipper
 
 log = logging.getLogger(__name__)
 
-FRUITLESS_ATTEMPTS = 3
-"""So often a slide is tried in one run at a site that is well, each time with retries; then it waits for the next."""
-
 Outcome = tuple[SlideStatus, str | None]
 """How a slide ended at a site, and where it failed why."""
 
 
 class Bringer:
-    """For all slides of one site."""
+    """For all slides of one site. `waits` hears of a slide that waits for the site to be well again."""
 
     def __init__(
-        self, site: Site, shared: Shared, health: Health, remote: Remote, inspector: Inspector, shipper: Shipper
+        self,
+        site: Site,
+        shared: Shared,
+        health: Health,
+        remote: Remote,
+        inspector: Inspector,
+        shipper: Shipper,
+        waits: Callable[[Slide], None],
     ) -> None:
         self._site = site
         self._shared = shared
@@ -41,37 +46,38 @@ class Bringer:
         self._remote = remote
         self._inspector = inspector
         self._shipper = shipper
+        self._waits = waits
 
     @property
     def _core(self) -> PmaCore:
         return self._shipper.means.core
 
-    async def bring(self, slide: Slide, sent: Sent) -> Outcome:
-        """Until it is at the site, fails for good, or has failed often enough although the site is well.
+    async def bring(self, errand: Errand) -> Outcome | None:
+        """One attempt. None: it failed and is to be tried again, for another lane or this one to do when it is due.
 
-        Raises PmarepError.
+        Raises PmarepError when it fails for good, or has failed often and long enough although the site is well.
         """
-        fruitless, farthest, begun = 0, 0, False
-        while True:
-            attempt = Sent()
-            try:
-                return await self._try(slide, attempt, begun)
-            except PmarepError as error:
-                probe = self._probe(error, slide)
-                if probe is None:
-                    raise
-                begun = True
-                away = await self._health.overcome(error, probe, slide.path)
-                come = attempt.resumed + attempt.bytes
-                fruitless += not away and come <= farthest
-                farthest = max(farthest, come)
-                if fruitless >= FRUITLESS_ATTEMPTS:
-                    raise
-                log.info("%s: %s: again after: %s", self._site.name, slide.path, error)
-            finally:
-                if attempt.anew:
-                    self._shipper.means.link.forget(sent.bytes)
-                sent.add(attempt)
+        attempt, slide = Sent(), errand.slide
+        try:
+            return await self._try(errand, attempt)
+        except PmarepError as error:
+            probe = self._probe(error, slide)
+            if probe is None:
+                raise
+            errand.begun, errand.error = True, str(error)
+            self._waits(slide)
+            away = await self._health.overcome(error, probe, slide.path, sending=errand.sending)
+            now, deadline = self._shared.clock.monotonic(), self._shared.deadline
+            come = attempt.resumed + attempt.bytes
+            again = errand.failed(come, now, away=away, patience=self._shared.options.patience)
+            if not again or (deadline is not None and errand.due >= deadline):
+                raise
+            log.info("%s: %s: again in %.0f s after: %s", self._site.name, slide.path, errand.due - now, error)
+            return None
+        finally:
+            if attempt.anew:
+                self._shipper.means.link.forget(errand.sent.bytes)
+            errand.sent.add(attempt)
 
     def _probe(self, error: PmarepError, slide: Slide) -> Probe | None:
         """How to find out whether another try makes sense; None if it never does."""
@@ -81,8 +87,9 @@ class Bringer:
             return lambda: self._shipper.means.source.check(slide)
         return None
 
-    async def _try(self, slide: Slide, sent: Sent, begun: bool) -> Outcome:
-        shared = self._shared
+    async def _try(self, errand: Errand, sent: Sent) -> Outcome:
+        shared, slide, begun = self._shared, errand.slide, errand.begun
+        errand.sending = False
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
             return await self._examine(slide, at)
@@ -95,6 +102,7 @@ class Bringer:
         elif decision.sends:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
+            errand.sending = True
             await self._shipper.ship(slide, at, decision, sent, again=begun)
         if decision.sends:
             return SlideStatus.SENT, None

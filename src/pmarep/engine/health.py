@@ -22,8 +22,9 @@ from ..uploaders import Clock
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between probes
-STREAK = 4
-"""So many slides fail, and nothing works in between, at a site that answers all the same: then it is left some time."""
+SEVERAL = 2
+"""So many slides fail, and nothing works in between: then it is the site, although its PMA.core answers; perhaps
+its storage is down."""
 UNSEEN = 10
 """A site that has not answered once in this run gets this part of the patience: more often its url is wrong."""
 
@@ -45,9 +46,9 @@ class _Mood(Enum):
 class Health:
     """Of one site; all its lanes share it.
 
-    `patience`: seconds that a site may stay away before it is given up, counted from the first failure after something
-    worked; as long as `others_work`, it is not given up at all. 0: it is given up at once. `deadline`: the clock's time
-    after which nothing is waited for. `say` makes a state visible.
+    `patience`: seconds that a site may stay away before it is given up, counted from when it was found to be away;
+    as long as `others_work`, it is not given up at all. 0: it is given up at once. `deadline`: the clock's time after
+    which nothing is waited for. `say` makes a state visible.
     """
 
     def __init__(
@@ -68,12 +69,19 @@ class Health:
         self._was_away = False  # at the last failure that was looked into
         self._seen = False
         self._away_since: float | None = None
-        self._failing: set[str] = set()
+        self._failing: dict[str, bool] = {}  # slides, since something worked; whether they were being sent
+        self._doubtful: dict[str, bool] = {}  # slides that have failed; whether another has arrived since
+        self._perhaps_refused = True  # whether all of these failures may have been about the slides
         self._pause = FIRST_PAUSE
+        self._tried_by_one = False
 
     @property
     def well(self) -> bool:
         return self._mood is _Mood.WELL
+
+    @property
+    def on_trial(self) -> bool:
+        return self._mood is _Mood.TRIAL
 
     def answered(self) -> None:
         """The site has let us in: its url and everything else is right."""
@@ -84,11 +92,21 @@ class Health:
         """The site has acknowledged slide bytes."""
         self._seen = True
         self._failing.clear()
+        self._perhaps_refused = True
         self._away_since = None
         self._pause = FIRST_PAUSE
-        if self._mood is _Mood.TRIAL:
-            self._mood = _Mood.WELL
-            self._wake()
+        self.tried()
+
+    def arrived(self, slide: str) -> None:
+        """A whole slide is at the site, and those that failed before are not: that may be their own fault."""
+        self.worked()
+        self._doubtful.pop(slide, None)
+        self._doubtful = dict.fromkeys(self._doubtful, True)
+
+    def looked(self) -> None:
+        """The site has said all that is to be known of a slide that need not be sent. Its storage was not asked."""
+        for slide in [slide for slide, sending in self._failing.items() if not sending]:
+            del self._failing[slide]
 
     def slept(self, seconds: float) -> None:
         """The machine was asleep: nobody was away for that long."""
@@ -96,34 +114,45 @@ class Health:
             self._away_since += seconds
 
     async def ready(self) -> None:
-        """Before each slide: wait while the site is paused or on trial."""
+        """Before each slide: wait while the site is paused, or another lane tries whether it works again."""
         while self._mood is not _Mood.WELL:
+            if self.on_trial and not self._tried_by_one:
+                self._tried_by_one = True
+                return
+            await self._changed.wait()
+
+    async def calm(self) -> None:
+        """Wait while the site is paused or on trial."""
+        while not self.well:
             await self._changed.wait()
 
     def tried(self) -> None:
         """A lane is through with a slide, whatever came of it: the trial does not wait for one that proved nothing."""
-        if self._mood is _Mood.TRIAL:
+        if self.on_trial:
             self._mood = _Mood.WELL
             self._wake()
 
-    async def overcome(self, error: PmarepError, probe: Probe, slide: str = "") -> bool:
-        """After a failure that retries did not help (with `slide`): wait until another try makes sense.
+    async def overcome(self, error: PmarepError, probe: Probe, slide: str = "", *, sending: bool = True) -> bool:
+        """After a failure that retries did not help (with `slide`, perhaps while it was being sent): wait until
+        another try makes sense.
 
         True where the site was away, so that the failure is not the slide's. Raises GivenUp.
         """
-        self._failing.add(slide)
+        self._failing[slide] = sending
+        self._doubtful.setdefault(slide, False)
+        self._perhaps_refused &= getattr(error, "may_be_refusal", False)
         if self._mood is _Mood.AWAY:  # another lane is looking already
-            await self.ready()
+            await self.calm()
             return self._was_away
         self._mood = _Mood.AWAY  # while it is probed, nobody begins a slide
         try:
             failure = await self._ask(probe)
-            self._was_away = failure is not None or isinstance(error, Unreachable)
+            self._was_away = failure is not None or isinstance(error, Unreachable) or self._is_to_blame()
             if self._was_away:
                 await self._outlast(failure or error, probe)
-                self._mood = _Mood.TRIAL
+                self._mood, self._tried_by_one = _Mood.TRIAL, False
             else:
-                await self._slow_down(error)
+                await self._leave_alone(error)
                 self._mood = _Mood.WELL
             return self._was_away
         finally:
@@ -131,11 +160,20 @@ class Health:
                 self._mood = _Mood.WELL
             self._wake()
 
-    async def _slow_down(self, error: PmarepError) -> None:
-        """The site answers, and yet slides fail: a pause, if it asks for one or nothing else works either."""
+    def _is_to_blame(self) -> bool:
+        """Whether slides that fail at a site that answers are hardly to blame themselves.
+
+        Where all that the site says may be refusals (ASP.NET has one number for both), it is believed to be ill no
+        longer than it may be away; then the slides fail one by one, and others get their turn.
+        """
+        witnesses = [slide for slide in self._failing if not self._doubtful[slide]]
+        if len(witnesses) < SEVERAL or self._patience == 0 or self._over():
+            return False
+        return not (self._perhaps_refused and self._away() >= self._patience)
+
+    async def _leave_alone(self, error: PmarepError) -> None:
+        """The site answers: a pause, if it asks for one."""
         pause = asked_to_wait(error)
-        if len(self._failing) >= STREAK:
-            pause = max(pause, self._next_pause())
         if pause and self._patience:
             await self._wait(error, pause)
             self._say(State.RUNNING, None)
@@ -155,7 +193,7 @@ class Health:
         while True:
             if self._away_since is None:
                 self._away_since = self._clock.monotonic()
-            self._give_up_perhaps(error, self._clock.monotonic() - self._away_since)
+            self._give_up_perhaps(error)
             await self._wait(error, max(self._next_pause(), asked_to_wait(error)))
             failure = await self._ask(probe)
             if failure is None:
@@ -164,13 +202,19 @@ class Health:
         if self._seen:
             self._say(State.RUNNING, None)
 
-    def _give_up_perhaps(self, error: PmarepError, away: float) -> None:
+    def _away(self) -> float:
+        """For how many seconds."""
+        return 0.0 if self._away_since is None else self._clock.monotonic() - self._away_since
+
+    def _over(self) -> bool:
+        return self._deadline is not None and self._clock.monotonic() >= self._deadline
+
+    def _give_up_perhaps(self, error: PmarepError) -> None:
         patience = self._patience if self._seen else self._patience / UNSEEN
-        over = self._deadline is not None and self._clock.monotonic() >= self._deadline
-        if patience == 0 or over:
+        if patience == 0 or self._over():
             raise GivenUp(str(error))
-        if away >= patience and not self._others_work():
-            raise GivenUp(f"{error}; given up after {format_duration(away)}, the next run sends the rest")
+        if self._away() >= patience and not self._others_work():
+            raise GivenUp(f"{error}; given up after {format_duration(self._away())}, the next run sends the rest")
 
     async def _ask(self, probe: Probe) -> PmarepError | None:
         """What a probe fails with, None if it is fine. Raises what no waiting can mend."""

@@ -75,7 +75,7 @@ class Sieve:
 
     async def _sift(self) -> None:
         while chunk := await self._chunk():
-            await self._health.ready()
+            await self._health.calm()
             async for slide in self._left_of(chunk):
                 await self._passed.put(slide)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .ahead import Ahead
 from .bring import Bringer, planned
 from .catalogue import Cursor
 from .decide import Decision, Destination, destination
+from .errands import Errand, Errands
 from .health import Health
 from .inspector import Inspector
 from .lanes import Lanes, Turn
@@ -45,18 +47,19 @@ class SiteWorker:
         self._shared = shared
         self._lanes = Lanes(link, connections)
         self._cursor = Cursor(shared.catalogue)
-        self._turns: dict[str, Turn] = {}  # of slides that are being prepared
+        self._turns: dict[str, Turn] = {}  # by the paths of slides in hand
         self.account = Account(site, link, shared)
         self.health = Health(
             shared.clock,
             shared.options.patience,
             shared.deadline,
             self._say,
-            lambda: shared.others_work(self.site.name),
+            lambda: link.connections > 0 or shared.others_work(site.name),
         )
         link.heard = self.health.worked
         self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
         self._ahead = Ahead(self._sieve.take)
+        self._errands = Errands(self._ahead.take, shared.clock)
         self._in_hand = 0  # slides
 
     @property
@@ -144,13 +147,25 @@ class SiteWorker:
                 self.account.restarted,
                 self._announced,
             )
-            await self._run_lanes(Bringer(self.site, shared, self.health, self._remote, inspector, shipper))
+            await self._run_lanes(
+                Bringer(self.site, shared, self.health, self._remote, inspector, shipper, self._waits)
+            )
         finally:
             source.close()
             await storage.close()
 
     async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""
+        try:
+            await self._feed_and_run_lanes(bringer)
+        except PmarepError:
+            # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
+            await self._give_up(lambda errand: _harmed(errand.sent))
+            raise
+        finally:
+            await self._errands.close()
+
+    async def _feed_and_run_lanes(self, bringer: Bringer) -> None:
         work = (
             together(self._lane(bringer) for _ in range(self._lanes.number)),
             together([self._sieve.run(), self._ahead.run()]),
@@ -182,25 +197,27 @@ class SiteWorker:
 
     async def _next(self, bringer: Bringer) -> bool:
         """One slide, in its turn; whether there was one."""
-        turn, slide = await self._lanes.turn(), None
+        turn, errand = await self._lanes.turn(), None
         try:
-            slide = await self._ahead.take()
-            if slide is None:
+            errand = await self._errands.take(new_first=self.health.on_trial)
+            if errand is None:
                 return False
             await self.health.ready()
             if self._too_late():
+                self.health.tried()
+                self._errands.put_back(errand)
+                await self._give_up(lambda errand: errand.error is not None)
                 return False
-            self._turns[slide.path] = turn
+            self._turns[errand.slide.path] = turn
             self._in_hand += 1
             try:
-                await self._one(slide, bringer)
+                await self._one(errand, bringer)
             finally:
                 self._in_hand -= 1
-            self.health.tried()
             return True
         finally:
-            if slide is not None:
-                self._turns.pop(slide.path, None)
+            if errand is not None:
+                self._turns.pop(errand.slide.path, None)
             turn.end()
             self._over(turn)
 
@@ -213,33 +230,58 @@ class SiteWorker:
 
     def _announced(self, slide: Slide) -> None:
         """Its requests with bytes come now."""
-        if (turn := self._turns.pop(slide.path, None)) is not None:
-            asyncio.get_running_loop().call_later(QUEUEING, self._over, turn)
+        asyncio.get_running_loop().call_later(QUEUEING, self._over, self._turns[slide.path])
+
+    def _waits(self, slide: Slide) -> None:
+        """Until the site is well again; others may try whether it is."""
+        self._turns[slide.path].end()
 
     def _over(self, turn: Turn) -> None:
         turn.over()
-        self.link.ending(self._ahead.at_the_end and self._lanes.preparing == 0)
+        self.link.ending(self._errands.at_the_end and self._lanes.preparing == 0)
 
-    async def _one(self, slide: Slide, bringer: Bringer) -> None:
-        """Raises only what concerns the whole site."""
-        started = self._shared.clock.monotonic()
-        sent = Sent()
-        status, error, ends = SlideStatus.FAILED, None, None
+    async def _one(self, errand: Errand, bringer: Bringer) -> None:
+        """One attempt. Raises only what concerns the whole site."""
+        before = errand.sent.bytes, errand.sent.resumed
         try:
-            status, error = await bringer.bring(slide, sent)
+            outcome = await bringer.bring(errand)
         except PmarepError as problem:
-            error = f"{problem}; {sent.leaves}" if sent.leaves else str(problem)
-            ends = problem if problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN) else None
+            ends = problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
+            if not ends or _harmed(errand.sent):
+                await self._ended(errand, SlideStatus.FAILED, str(problem))
+            if ends:
+                raise
+        else:
+            if outcome is None:
+                self._errands.put_back(errand)
+                return
+            await self._ended(errand, *outcome)
+            if outcome[0] is SlideStatus.SKIPPED:
+                self.health.looked()
+            elif outcome[0] is not SlideStatus.FAILED:
+                self.health.arrived(errand.slide.path)
         finally:
-            self.account.moved(sent)
-        # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
-        if ends is None or sent.leaves not in ("", UNHARMED):
-            await self.account.ended(slide, status, sent, started, error)
-        if ends is not None:
-            raise ends
+            self.account.moved(errand.sent.bytes - before[0], errand.sent.resumed - before[1])
+        self.health.tried()
+
+    async def _give_up(self, which: Callable[[Errand], bool]) -> None:
+        """Those that have failed and are not tried again; of some something is said."""
+        for errand in self._errands.give_up():
+            if which(errand):
+                await self._ended(errand, SlideStatus.FAILED, errand.error)
+
+    async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
+        if error is not None and errand.sent.leaves and status is SlideStatus.FAILED:
+            error = f"{error}; {errand.sent.leaves}"
+        await self.account.ended(errand.slide, status, errand.sent, errand.started, error)
 
     def _say(self, state: State, reason: str | None = None) -> None:
         self._shared.listener(SiteState(site=self.site.name, state=state, reason=reason))
+
+
+def _harmed(sent: Sent) -> bool:
+    """Whether a slide that was to be replaced is no longer what it was."""
+    return sent.leaves not in ("", UNHARMED)
 
 
 def _where(error: BaseException) -> str:

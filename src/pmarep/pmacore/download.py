@@ -11,6 +11,7 @@ import httpx
 from .connection import Connection
 from .errors import PmaCoreError, ProtocolError
 from .http import Request, refused
+from .limits import AnswerLimit, flowing
 from .places import leads_home
 from .sockets import tuned
 from .transport import FAILURES, from_transport
@@ -38,11 +39,12 @@ async def download(
     url, client = request.url(connection.url), core
     for _ in range(_REDIRECTS):
         try:
-            async with client.stream("GET", url, extensions={"trace": tuned(client)}) as response:
+            async with _asked(client, url) as response:
                 if not response.is_redirect:
                     if not response.is_success or _is_something_else(response, size):
-                        raise await _refusal(response, request, connection, secrets, from_core=client is core)
-                    yield _chunks(response, connection)
+                        async with AnswerLimit(_origin(url), client.timeout):
+                            raise await _refusal(response, request, connection, secrets, from_core=client is core)
+                    yield _chunks(response, connection, client.timeout.read)
                     return
                 url, client = _next(url, response.headers.get("location", ""), connection), storage
         except FAILURES as error:
@@ -61,9 +63,21 @@ def _is_something_else(response: httpx.Response, size: int | None) -> bool:
     return kind.startswith(("text/html", "application/json"))
 
 
-async def _chunks(response: httpx.Response, connection: Connection) -> AsyncIterator[bytes]:
+@asynccontextmanager
+async def _asked(client: httpx.AsyncClient, url: str) -> AsyncIterator[httpx.Response]:
+    """An answer whose head has come in time, the body of which is still to be read."""
+    request = client.build_request("GET", url, extensions={"trace": tuned(client)})
+    async with AnswerLimit(_origin(url), client.timeout):
+        response = await client.send(request, stream=True)
     try:
-        async for chunk in response.aiter_raw(_CHUNK):
+        yield response
+    finally:
+        await response.aclose()
+
+
+async def _chunks(response: httpx.Response, connection: Connection, silence: float | None) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in flowing(response, connection.url, silence, _CHUNK):
             yield chunk
     except FAILURES as error:
         raise from_transport(error, connection.url) from None

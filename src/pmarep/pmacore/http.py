@@ -27,6 +27,7 @@ from .errors import (
     StorageFull,
     TooLarge,
 )
+from .limits import AnswerLimit
 from .redact import one_line
 from .sockets import tuned
 from .transport import FAILURES, from_transport, proxy_refused
@@ -81,20 +82,19 @@ class Request:
 
 async def ask(client: httpx.AsyncClient, connection: Connection, request: Request, secrets: Iterable[str] = ()) -> Any:
     """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message."""
-    base = connection.url
+    base, body = connection.url, request.body
+    length = body.length if body is not None else SLOW_BYTES if request.slow else 0
+    limit = AnswerLimit(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None)
     options: dict[str, Any] = {"extensions": {"trace": tuned(client)}}
     if request.json is not None:
         options["json"] = request.json
-    if request.body is not None:
-        options["content"] = request.body.content()
-        options["headers"] = {
-            "Content-Length": str(request.body.length),
-            "Content-Type": request.body.content_type,
-        }
-    if request.slow or request.body is not None:
-        options["timeout"] = patient(client.timeout, request.body.length if request.body else SLOW_BYTES)
+    if body is not None:
+        options["content"] = limit.body(body.content())
+        options["headers"] = {"Content-Length": str(body.length), "Content-Type": body.content_type}
+    if length:
+        options["timeout"] = patient(client.timeout, length)
     try:
-        async with client.stream(request.method, request.url(base), **options) as response:
+        async with limit, client.stream(request.method, request.url(base), **options) as response:
             content = await read_answer(response, base, MAX_ANSWER)
     except FAILURES as error:
         certified = connection.client_cert is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from ..errors import SourceAway, SourceError
+from ..hanging import Pulse
 from ..slides.busy import busy_file
 from ..slides.model import Slide, SlideFile
 
@@ -84,10 +85,11 @@ def check_version(version: Version) -> None:
         raise _failed(version, error) from None
 
 
-def check_slide(slide: Slide) -> None:
+def check_slide(slide: Slide, pulse: Pulse) -> None:
     """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
     for file in slide.files:
         check_version(Version.of(slide, file))
+        pulse.beat()
     held = busy_file(slide)
     if held is not None:
         path, how = held

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
+from .. import hanging
+from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
 from .cache import Chunks, Key
 from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
@@ -46,14 +48,15 @@ class Reader:
     A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
     """
 
-    def __init__(self, bound: int = BOUND, slow: float = SLOW) -> None:
+    def __init__(self, bound: int = BOUND, slow: float | None = None) -> None:
         self.chunks = Chunks(bound)
-        self.slow = slow
+        self.slow = SLOW if slow is None else slow
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
-        self._turns = Turns(AT_ONCE, slow)
+        self._turns = Turns(AT_ONCE, self.slow)
         self._flights: dict[Key, asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[Version, _Handles] = {}
+        self._looks = Looks()
 
     def close(self) -> None:
         """Does not wait for a read that hangs."""
@@ -68,11 +71,16 @@ class Reader:
 
     async def check_slide(self, slide: Slide) -> None:
         """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
-        await self._do(lambda: check_slide(slide))
+
+        def begin(pulse: Pulse) -> asyncio.Future[None]:
+            # Not in its turn: one that hangs is known by its folder, so that few do.
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, pulse)
+
+        await self._looks.look(slide.folder, begin)
 
     async def check(self, version: Version) -> None:
         """Raises SourceError if the file is another one by now."""
-        await self._do(lambda: check_version(version))
+        await self._do(version, lambda: check_version(version))
 
     async def chunk(self, version: Version, index: int) -> bytes:
         """One chunk, from memory where it is there. Raises SourceError."""
@@ -107,6 +115,8 @@ class Reader:
         for key, future in mine.items():
             self._fly(key, future)
 
+        pulse = Pulse()
+
         def landed(key: Key, data: bytes) -> None:
             self.chunks.put(key, data)
             self._land(key, mine[key])
@@ -120,11 +130,12 @@ class Reader:
                     data = read_at(handle, version, key[1] * CHUNK, size)
                     loop.call_soon_threadsafe(landed, key, data)
                 use(data if high - low == size else data[low:high])
+                pulse.beat()
             check_version(version)
 
         try:
             with self.lease(version):
-                await self._with_handle(version, work, lambda: self._forget(mine))
+                await self._with_handle(version, work, lambda: self._forget(mine), pulse)
         except BaseException as error:
             for future in mine.values():
                 if not future.done():
@@ -136,11 +147,14 @@ class Reader:
     async def range(self, version: Version, start: int, length: int, use: Callable[[bytes], None]) -> None:
         """Like `sweep`, for ranges of any length: read for nobody else."""
 
+        pulse = Pulse()
+
         def work() -> None:
             for chunk in read_range(version, start, length):
                 use(chunk)
+                pulse.beat()
 
-        await self._do(work)
+        await self._do(version, work, pulse=pulse)
 
     @contextmanager
     def lease(self, version: Version) -> Iterator[None]:
@@ -190,7 +204,13 @@ class Reader:
         finally:
             self._land(key, task)
 
-    async def _with_handle(self, version: Version, work: Callable[[BinaryIO], T], slow: Callable[[], None]) -> T:
+    async def _with_handle(
+        self,
+        version: Version,
+        work: Callable[[BinaryIO], T],
+        slow: Callable[[], None],
+        pulse: Pulse | None = None,
+    ) -> T:
         def open_and_work() -> tuple[BinaryIO, T]:
             used = handle or open_version(version)
             try:
@@ -201,7 +221,7 @@ class Reader:
 
         handles = self._handles.get(version)
         handle = handles.idle.pop() if handles is not None and handles.idle else None
-        used, result = await self._do(open_and_work, slow)
+        used, result = await self._do(version, open_and_work, slow, pulse)
         handles = self._handles.get(version)
         if handles is not None and len(handles.idle) < IDLE:
             handles.idle.append(used)
@@ -209,10 +229,20 @@ class Reader:
             used.close()
         return result
 
-    async def _do(self, work: Callable[[], T], slow: Callable[[], None] | None = None) -> T:
-        """In a thread, a few at a time. One that hangs gives its turn to the next."""
+    async def _do(
+        self,
+        version: Version,
+        work: Callable[[], T],
+        slow: Callable[[], None] | None = None,
+        pulse: Pulse | None = None,
+    ) -> T:
+        """In a thread, a few at a time. One that hangs gives its turn to the next, and in the end is given up."""
         loop = asyncio.get_running_loop()
-        return await self._turns.take(lambda: loop.run_in_executor(self._threads, work), slow)
+
+        async def rest(future: asyncio.Future[T]) -> T:
+            return await in_time(future, version.path, hanging.READ_SECONDS, lambda: pulse and pulse.beats)
+
+        return await self._turns.take(lambda: loop.run_in_executor(self._threads, work), slow, rest)
 
 
 def chunks_of(version: Version, start: int, length: int) -> list[tuple[Key, int]]:

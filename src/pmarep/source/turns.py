@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,8 +16,16 @@ class Turns:
         self._free = asyncio.Semaphore(at_once)
         self._slow = slow
 
-    async def take(self, begin: Callable[[], asyncio.Future[T]], slow: Callable[[], None] | None = None) -> T:
-        """What `begin` brings. `slow` is called if it loses its turn. Being cancelled cancels it."""
+    async def take(
+        self,
+        begin: Callable[[], asyncio.Future[T]],
+        slow: Callable[[], None] | None = None,
+        rest: Callable[[asyncio.Future[T]], Awaitable[T]] | None = None,
+    ) -> T:
+        """What `begin` brings. `slow` is called if it loses its turn, and then `rest` waits for it.
+
+        Being cancelled cancels it.
+        """
         async with self._free:
             work = begin()
             try:
@@ -27,4 +35,4 @@ class Turns:
                 raise
         if not done and slow is not None:
             slow()
-        return await work
+        return await (work if done or rest is None else rest(work))

@@ -27,7 +27,8 @@ from ..pmacore import (
     ServerError,
     StorageFull,
 )
-from ..pmacore.http import moment, patient, read_answer, retry_after, says_full
+from ..pmacore.http import SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
+from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import leads_home
 from ..pmacore.redact import one_line
 from ..pmacore.sockets import tuned
@@ -55,21 +56,24 @@ class Storage:
     ) -> httpx.Headers:
         """One PUT with an exact `Content-Length`; the headers of its answer."""
         target = self._check(url)
+        streamed = not isinstance(content, bytes)
+        limit = AnswerLimit(target.origin, self._http.timeout, length / SLOWEST_STORAGE, sending=streamed)
         request = self._http.build_request(
             "PUT",
             target.origin,
-            content=content,
+            content=content if isinstance(content, bytes) else limit.body(content),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(self._http.timeout, length),
             extensions={"trace": tuned(self._http)},
         )
         request.url = _AsGiven(target.origin, target.path)
         try:
-            response = await self._http.send(request, stream=True)
-            try:
-                answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
-            finally:
-                await response.aclose()
+            async with limit:
+                response = await self._http.send(request, stream=True)
+                try:
+                    answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
+                finally:
+                    await response.aclose()
         except FAILURES as error:
             raise from_transport(error, target.origin, self._proxy_to(target.origin)) from None
         if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage

@@ -8,7 +8,7 @@ import itertools
 import pytest
 from clock import FakeClock
 
-from pmarep.engine.health import LONGEST_PAUSE, STREAK, UNSEEN, GivenUp, Health
+from pmarep.engine.health import LONGEST_PAUSE, UNSEEN, GivenUp, Health
 from pmarep.errors import PmarepError
 from pmarep.events import State
 from pmarep.pmacore import CredentialsRefused, ServerError, Unreachable
@@ -69,15 +69,15 @@ async def test_all_lanes_wait_and_one_tries_first() -> None:
     site.health.answered()
     site.back_at = 30
     first, second = site.overcome(Unreachable("a")), site.overcome(Unreachable("b"))
-    begins = asyncio.ensure_future(site.health.ready())
+    begins = [asyncio.ensure_future(site.health.ready()) for _ in range(2)]
     await site.clock.run(first)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert not second.done()  # on trial: only the first may
-    assert not begins.done()
+    assert not second.done()
+    assert [one.done() for one in begins] == [True, False]  # on trial: only one may begin
     site.health.worked()
     assert await second is True
-    await begins
+    await begins[1]
     assert len([state for state, _ in site.said if state is State.RUNNING]) == 1
 
 
@@ -85,6 +85,7 @@ async def test_a_trial_that_proves_nothing_is_over_with_its_slide() -> None:
     site = Site()
     site.back_at = 5
     await site.clock.run(site.overcome(Unreachable("a")))
+    await site.health.ready()
     begins = asyncio.ensure_future(site.health.ready())
     await asyncio.sleep(0)
     assert not begins.done()
@@ -141,22 +142,98 @@ async def test_a_storage_that_cannot_be_reached_is_away_although_the_server_answ
     assert PATIENCE <= site.clock.now <= PATIENCE + 2 * LONGEST_PAUSE
 
 
-async def test_slides_that_fail_at_a_site_that_answers_are_the_slides_fault_after_a_while() -> None:
+async def test_one_slide_that_fails_at_a_site_that_answers_is_the_slides_fault() -> None:
     site = Site()
+    site.health.answered()
     site.back_at = 0
-    for number in range(STREAK - 1):
-        assert await site.overcome(ServerError("busy"), str(number)) is False
+    for _ in range(5):
+        assert await site.overcome(ServerError("busy")) is False
     assert site.clock.now == 0
-    for number in range(STREAK, STREAK + 10):  # it is left alone for longer and longer
+    assert site.said == []
+
+
+async def test_several_slides_that_fail_are_the_sites_fault_until_something_works() -> None:
+    """Its storage is down: it gets growing pauses, which people see, and one lane tries after each."""
+    site = Site()
+    site.health.answered()
+    site.back_at = 0
+    assert await site.overcome(ServerError("storage"), "1") is False
+    pauses = []
+    for number in range(2, 9):
         before = site.clock.now
-        failed = site.overcome(ServerError("busy"), str(number))
+        failed = site.overcome(ServerError("storage"), str(number))
         await site.clock.run(failed)
-        assert failed.result() is False
-        assert site.clock.now > before
+        assert failed.result() is True
+        assert site.health.on_trial
+        pauses.append(site.clock.now - before)
+        await site.health.ready()  # one may try
+        other = asyncio.ensure_future(site.health.ready())
+        await asyncio.sleep(0)
+        assert not other.done()  # and no other
+        other.cancel()
+    assert pauses[-1] > 8 * pauses[0] > 0
+    assert [state for state, _ in site.said] == [State.PAUSED, State.RUNNING] * 7
     site.health.worked()
     before = site.clock.now
     assert await site.overcome(ServerError("busy")) is False
     assert site.clock.now == before
+
+
+async def fail_for_ever(site: Site, error: PmarepError) -> int:
+    """One slide after the other; which one is first found to be at fault itself, after the second."""
+    for number in itertools.count():
+        failed = asyncio.ensure_future(site.health.overcome(error, site.probe, str(number)))
+        if not await failed and number > 1:
+            return number
+    raise AssertionError
+
+
+async def test_a_storage_that_stays_down_is_given_up() -> None:
+    site = Site()
+    site.health.answered()
+    site.back_at = 0
+    with pytest.raises(GivenUp, match="storage; given up after "):
+        await site.clock.run(asyncio.ensure_future(fail_for_ever(site, ServerError("storage"))))
+    assert PATIENCE <= site.clock.now <= PATIENCE + 2 * LONGEST_PAUSE
+    assert len(site.probes) < 60
+
+
+async def test_what_may_be_refusals_is_blamed_on_the_slides_in_the_end() -> None:
+    """ASP.NET says 500 to what it does not want: a folder of such slides does not keep others from this site."""
+    site = Site()
+    site.health.answered()
+    site.back_at = 0
+    error = ServerError("no", may_be_refusal=True)
+    failing = asyncio.ensure_future(fail_for_ever(site, error))
+    assert PATIENCE <= await site.clock.run(failing) <= PATIENCE + LONGEST_PAUSE
+    assert failing.result() < 60
+    site.health.worked()  # the next ones are a new matter
+    assert await site.overcome(error, "a") is False
+    failed = site.overcome(error, "b")
+    await site.clock.run(failed)
+    assert failed.result() is True
+
+
+async def test_slides_that_need_not_be_sent_say_nothing_about_the_storage() -> None:
+    site = Site()
+    site.health.answered()
+    site.back_at = 0
+    for sending, away in ((True, True), (False, False)):
+        assert await site.health.overcome(ServerError("a"), site.probe, "a", sending=sending) is False
+        site.health.looked()
+        failed = asyncio.ensure_future(site.health.overcome(ServerError("b"), site.probe, "b", sending=sending))
+        await site.clock.run(failed)
+        assert failed.result() is away
+        site.health.worked()
+
+
+async def test_nobody_is_suspected_without_patience_or_after_max_duration() -> None:
+    for site in (Site(patience=0), Site(deadline=0)):
+        site.health.answered()
+        site.back_at = 0
+        for number in range(5):
+            assert await site.overcome(ServerError("busy"), str(number)) is False
+        assert site.said == []
 
 
 async def test_a_lane_that_waits_for_another_learns_what_it_was() -> None:
@@ -166,7 +243,7 @@ async def test_a_lane_that_waits_for_another_learns_what_it_was() -> None:
         site.health.answered()
         site.back_at = back_at
         busy = ServerError("busy", retry_after=5)
-        failed = [site.overcome(busy, str(number)) for number in range(3)]
+        failed = [site.overcome(busy) for _ in range(3)]  # parts of one slide, say
         await site.clock.run(failed[0])
         site.health.tried()
         assert [await one for one in failed] == [was_away] * 3

@@ -1,0 +1,167 @@
+"""How long a slide and a site are tried: storages that are down while their PMA.core answers, and slides that never go.
+
+The clock runs 250 times as fast as usual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud import KINDS, CloudSandbox, StartCloud
+from conftest import StartSandbox
+from corpus import tree
+from desk import arrived, contents
+
+from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
+from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Drop
+from pmarep.sites import Site
+
+from . import inside
+from .inside import Report, Swift
+
+PATIENCE = 600.0
+SLIDES = 12
+HANGS = 60.0  # seconds of real time after which a test fails
+BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
+
+Push = Callable[..., Awaitable[Report]]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    for number in range(SLIDES):
+        tree(tmp_path / "cases", f"{number:02}.svs", content=bytes([number]) * 1000)
+    return tmp_path / "cases"
+
+
+@pytest.fixture
+def push(source: Path, tmp_path: Path) -> Push:
+    """`push(cloud, "Cloud")`: to a cloud sandbox's root-directory."""
+
+    async def push(cloud: CloudSandbox, root: str, **options: Any) -> Report:
+        settings = cloud.sandbox.settings
+        site = Site(name="tokyo", url=cloud.sandbox.url, username=settings.user, target=f"{root}/in", timeout=2)
+        return await inside.push(
+            source, [site], tmp_path / "state", settings.password, **{"patience": PATIENCE, "clock": Swift(), **options}
+        )
+
+    return push
+
+
+def pauses(report: Report) -> list[str]:
+    states = [event for event in report.events if isinstance(event, SiteState)]
+    return [event.reason or "" for event in states if event.state is State.PAUSED]
+
+
+def after_pauses(count: int, what: Callable[[], None]) -> Callable[[Event], None]:
+    """Hears events, and does something at the `count`th pause of a site."""
+    seen = 0
+
+    def hear(event: Event) -> None:
+        nonlocal seen
+        if isinstance(event, SiteState) and event.state is State.PAUSED:
+            seen += 1
+            if seen == count:
+                what()
+
+    return hear
+
+
+@pytest.mark.parametrize("connections", [1, 8])
+@pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
+async def test_a_storage_that_is_down_for_the_first_half(
+    cloud_sandbox: StartCloud, push: Push, source: Path, root: str, connections: int
+) -> None:
+    cloud = cloud_sandbox(azure=root == "Blobs")
+    side = cloud.side(root)
+    rule = side.faults.add(BUSY[root], method="PUT")
+    report = await push(cloud, root, connections=connections, hear=after_pauses(6, side.faults.clear))
+    assert report.code == 0, report
+    assert side.objects() == {f"in/{name}": content for name, content in contents(source).items()}
+    assert len(pauses(report)) >= 6
+    assert all("the storage failed (" in why and "; trying again in " in why for why in pauses(report))
+    # Eight lanes fail at once, then one at a time tries; each try is five requests at most.
+    assert rule.hits <= 5 * (connections + 6)
+
+
+async def test_a_storage_that_hangs_up_is_as_bad(cloud_sandbox: StartCloud, push: Push, source: Path) -> None:
+    cloud = cloud_sandbox(azure=False)
+    cloud.s3.faults.add(Drop(100), method="PUT")
+    report = await push(cloud, "Cloud", hear=after_pauses(4, cloud.s3.faults.clear))
+    assert report.code == 0, report
+    assert len(cloud.s3.objects()) == SLIDES
+
+
+async def test_a_storage_that_stays_down_is_given_up(cloud_sandbox: StartCloud, push: Push) -> None:
+    cloud = cloud_sandbox(azure=False)
+    rule = cloud.s3.faults.add(SLOW_DOWN, method="PUT")
+    report = await push(cloud, "Cloud")
+    assert report.code == 1
+    assert "the storage failed" in (report.summary.sites["tokyo"].error or "")
+    assert "; given up after 1" in (report.summary.sites["tokyo"].error or "")
+    assert report.finished("tokyo") == {}  # it is not the slides' fault
+    assert report.summary.seconds >= PATIENCE
+    assert rule.hits <= 5 * (8 + 25)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("poison", [("00",), ("00", "01"), ("00", "05", "11")])
+async def test_slides_that_never_go_hold_up_no_others(
+    cloud_sandbox: StartCloud, push: Push, connections: int, poison: tuple[str, ...]
+) -> None:
+    cloud = cloud_sandbox(azure=False)
+    rule = cloud.s3.faults.add(SLOW_DOWN, method="PUT", path=rf"/({'|'.join(poison)})\.svs")
+    bad = {f"{name}.svs" for name in poison}
+    report = await push(cloud, "Cloud", connections=connections)
+    assert report.code == 1
+    finished = [event for event in report.events if isinstance(event, SlideFinished)]
+    assert {event.slide for event in finished if event.status is SlideStatus.SENT} == set(cloud_names()) - bad
+    assert {event.slide for event in finished if event.status is SlideStatus.FAILED} == bad
+    assert all(event.seconds >= PATIENCE / 10 for event in finished if event.slide in bad)
+    assert report.summary.sites["tokyo"].error is None
+    assert len(pauses(report)) <= len(bad) * (len(bad) - 1)  # one slide alone pauses no site
+    assert rule.hits <= 5 * 30 * len(bad)
+
+
+async def test_a_folder_of_slides_that_the_server_does_not_want(
+    source: Path, tmp_path: Path, start_sandbox: StartSandbox
+) -> None:
+    """ASP.NET says 500 to what it dislikes, which may as well be its own trouble; the others arrive all the same."""
+    sandbox = start_sandbox()
+    sandbox.faults.add(Answer.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0")
+    site = Site(name="tokyo", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
+    report = await inside.push(
+        source, [site], tmp_path / "state", sandbox.settings.password, clock=Swift(), patience=PATIENCE, connections=1
+    )
+    assert set(arrived(sandbox)) == {"10.svs", "11.svs"}
+    assert report.summary.sites["tokyo"].error is None
+    assert {name for name, end in report.finished("tokyo").items() if end.status is SlideStatus.FAILED} == {
+        f"0{number}.svs" for number in range(10)
+    }
+
+
+async def test_max_duration_ends_all_waiting(cloud_sandbox: StartCloud, push: Push) -> None:
+    cloud = cloud_sandbox(azure=False)
+    cloud.s3.faults.add(SLOW_DOWN, method="PUT", path="/00")
+    waiting = push(cloud, "Cloud", connections=2, max_duration=60.0, patience=1e7)
+    report = await asyncio.wait_for(waiting, HANGS)
+    assert report.code == 1
+    assert report.finished("tokyo")["00.svs"].status is SlideStatus.FAILED
+    assert "the storage failed" in (report.finished("tokyo")["00.svs"].error or "")
+
+
+async def test_without_patience_nothing_is_waited_for(cloud_sandbox: StartCloud, push: Push) -> None:
+    cloud = cloud_sandbox(azure=False)
+    rule = cloud.s3.faults.add(SLOW_DOWN, method="PUT")
+    report = await push(cloud, "Cloud", patience=0.0)
+    assert pauses(report) == []
+    assert len(report.finished("tokyo")) == SLIDES
+    assert rule.hits <= SLIDES * 3 * 5
+
+
+def cloud_names() -> list[str]:
+    return [f"{number:02}.svs" for number in range(SLIDES)]
