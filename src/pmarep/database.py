@@ -14,10 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import ReadWriteLock, Timeout
+
 from .errors import UsageError
 from .private import make_private
 
 VERSION = 1
+PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
+IN_USE_SECONDS = 2.0  # that one may take which only looks
 GROUP = 500
 """So many writes at most are committed together."""
 
@@ -62,26 +66,59 @@ CREATE TABLE run (
 """
 
 
-def open_database(file: Path, *, mend: bool) -> tuple[sqlite3.Connection, Path | None]:
-    """A connection, and where a damaged file was put aside. Raises UsageError.
+class OpenDatabase:
+    """A connection, and where a damaged file was put aside (None where it was not). Raises UsageError.
 
     `mend`: put it aside instead of raising. What was known is not lost for good: the sites' listings tell which slides
     they have. Only the parts of unfinished uploads have to be sent again.
+
+    Runs to different targets use one file at the same time, and each holds a shared lock as long as it does: a file is
+    put aside, under a lock of its own, only while nobody writes to it.
     """
-    try:
-        make_private(file.parent)
-        aside = _put_aside(file) if mend and damage_mark(file).exists() else None
+
+    def __init__(self, file: Path, *, mend: bool) -> None:
+        self.put_aside: Path | None = None
         try:
-            return _connect(file), aside
-        except sqlite3.Error as error:
-            if not is_damage(error):
+            make_private(file.parent)
+            self._lock = ReadWriteLock(file.with_suffix(".lock"), is_singleton=False)
+            try:
+                self.connection = self._open(file, mend=mend)
+            except BaseException:
+                self._lock.close()
                 raise
+        except Timeout:
+            raise UsageError(f"the journal {file} is being put aside by another run; start again") from None
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"cannot use the journal {file} ({error}); name another folder with --state-dir") from None
+
+    def close(self) -> None:
+        self.connection.close()
+        self._lock.close()
+
+    def _open(self, file: Path, *, mend: bool) -> sqlite3.Connection:
+        self._lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
+        found = "a run has found it out"
+        if not mend or not damage_mark(file).exists():
+            try:
+                return _connect(file)
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                found = str(error)
             if not mend:
-                raise UsageError(f"the journal {file} is damaged ({error}); the next push puts it aside") from None
-        aside = _put_aside(file)
-        return _connect(file), aside
-    except (OSError, sqlite3.Error) as error:
-        raise UsageError(f"cannot use the journal {file} ({error}); name another folder with --state-dir") from None
+                raise UsageError(f"the journal {file} is damaged ({found}); the next push puts it aside")
+        self._lock.release()
+        try:
+            self._lock.acquire_write(timeout=IN_USE_SECONDS)
+        except Timeout:
+            raise UsageError(
+                f"the journal {file} is damaged ({found}), and another run uses it; start again when that has ended"
+            ) from None
+        if _is_damaged(file):  # not put aside by somebody else meanwhile
+            self.put_aside = _put_aside(file)
+        self._lock.release()
+        self._lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
+        return _connect(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +219,18 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
+def _is_damaged(file: Path) -> bool:
+    if damage_mark(file).exists():
+        return True
+    try:
+        _connect(file).close()
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return True
+    return False
+
+
 def damage_mark(file: Path) -> Path:
     """A file that says that a run has found damage in the middle; opening does not notice all of it."""
     return file.with_name(file.name + ".damaged")
@@ -216,7 +265,7 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _put_aside(file: Path) -> Path:
-    """Rename it with its companions (-wal, -shm). Raises OSError, on Windows also where another run has it open."""
+    """Rename it with its companions (-wal, -shm). Raises OSError."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = file.with_name(f"{file.stem}-damaged-{stamp}{file.suffix}")
     number = 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from .database import DatabaseThread, damage_mark, is_damage, open_database
+from .database import DatabaseThread, OpenDatabase, damage_mark, is_damage
 from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
@@ -94,14 +94,16 @@ class Journal:
 
     def __init__(self, folder: Path, *, mend: bool = False) -> None:
         self.file = folder / "journal.sqlite"
-        self._db, self.put_aside = open_database(self.file, mend=mend)
+        self._open = OpenDatabase(self.file, mend=mend)
+        self.put_aside = self._open.put_aside
+        self._db = self._open.connection
         self._thread = DatabaseThread(self._db)
         self._signatures: dict[int, tuple[Slide, str]] = {}  # by id(slide): it is nobody else's while it is in here
         self._signed_files = 0
 
     def close(self) -> None:
         self._thread.close()
-        self._db.close()
+        self._open.close()
 
     async def _read(self, work: Callable[[], T]) -> T:
         with self._understood():

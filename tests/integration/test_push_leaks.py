@@ -86,13 +86,18 @@ def search(desk: Desk, result: Result, *secrets: str, but_journal: bool = False)
                 assert spelling not in content, f"{name} has {spelling!r}"
 
 
+def audited(desk: Desk) -> tuple[str, str]:
+    """An audit file, which is searched too: it lies where everything else does."""
+    return "--audit", str(desk.state.parent / "audit.jsonl")
+
+
 OUTPUTS = [("--json", "-vv"), ("-vv",), ("-q",)]
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=["json", "plain", "quiet"])
 def test_when_all_goes_well(desk: Desk, guarded: Sandbox, output: tuple[str, ...]) -> None:
     desk.site("a", guarded)
-    result = desk.run(*output)
+    result = desk.run(*output, *audited(desk))
     assert result.code == 0, result.stdout
     search(desk, result, CANARY, SESSION)
 
@@ -127,7 +132,7 @@ PASSING = ("broken connections", "web page that quotes")
 def test_when_something_fails(desk: Desk, guarded: Sandbox, failure: str) -> None:
     desk.site("a", guarded)
     FAILURES[failure](guarded)
-    result = desk.push("-vv", patch=NO_PAUSES)
+    result = desk.push("-vv", *audited(desk), patch=NO_PAUSES)
     assert result.code == int(failure not in PASSING), result.stdout
     # Where nobody is let in, there is no session that could be known to be one.
     search(desk, result, CANARY, *([] if "login" in failure else [SESSION]))
@@ -135,7 +140,7 @@ def test_when_something_fails(desk: Desk, guarded: Sandbox, failure: str) -> Non
 
 def test_a_wrong_password(desk: Desk, sandbox: Sandbox) -> None:
     desk.site("a", sandbox, password=CANARY)
-    result = desk.run("-vv")
+    result = desk.run("-vv", *audited(desk))
     assert result.code == 1
     assert "does not let" in result.stdout + result.stderr
     search(desk, result, CANARY)
@@ -150,7 +155,7 @@ def test_a_bug_of_ours(desk: Desk, guarded: Sandbox) -> None:
         "    raise RuntimeError(f'{self._secrets} {self._session} {self.__dict__}')\n"
         "client.PmaCore.announce = broken"
     )
-    result = desk.push("-vv", patch=patch)
+    result = desk.push("-vv", *audited(desk), patch=patch)
     assert result.code == 1
     assert "internal error (RuntimeError)" in result.stdout
     search(desk, result, CANARY, SESSION)
@@ -166,7 +171,7 @@ def test_a_bug_where_nobody_expects_one(desk: Desk, guarded: Sandbox) -> None:
         "    raise RuntimeError('a bug of ours')\n"
         "run._Run._summary = broken"
     )
-    result = desk.push("-vv", patch=patch)
+    result = desk.push("-vv", *audited(desk), patch=patch)
     assert result.code != 0
     assert "a bug of ours" in result.stderr
     search(desk, result, CANARY, SESSION)
@@ -176,7 +181,7 @@ def test_a_kill_in_the_middle(desk: Desk, guarded: Sandbox) -> None:
     desk.site("a", guarded)
     hold = Hold()
     guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
-    with desk.start("-vv") as running:
+    with desk.start("-vv", *audited(desk)) as running:
         assert hold.reached.wait(30)
         running.kill()
         result = running.result()
@@ -207,7 +212,7 @@ def test_signed_urls_are_not_shown(desk: Desk, cloud: CloudSandbox, root: str, f
         words = "https://s.example/b/x?X-Amz-Credential=AKIAPMAREPTEST%2F1&X-Amz-Signature=5ec&sig=5ec&se=1&sp=cw"
         body = f"<Error><Code>Oh</Code><Message>{escape(words)}</Message></Error>"
         cloud.side(root).faults.add(Answer(400, body, "application/xml"), method="PUT")
-    result = desk.push("-vv")
+    result = desk.push("-vv", *audited(desk))
     assert result.code == int(failing), result.stdout
     # A slide that is finished needs no URLs any more; one that is not keeps them, for the next run.
     search(desk, result, *signatures(cloud, root), but_journal=failing)
@@ -219,13 +224,13 @@ def test_urls_of_finished_slides_leave_no_trace_in_the_journal(desk: Desk, cloud
     desk.site("tokyo", cloud.sandbox, target=f"{root}/in")
     hold = Hold()
     cloud.side(root).faults.add(hold, method="PUT", path=r"m\.mrxs", times=1)
-    with desk.start("-vv") as running:
+    with desk.start("-vv", *audited(desk)) as running:
         assert hold.reached.wait(30)
         running.kill()
         search(desk, running.result(), *signatures(cloud, root), but_journal=True)
     cloud.side(root).faults.clear()
     assert any(re.search(rb"[?&]sig=|X-Amz-Signature=", content) for _, content in left_behind(desk))
-    result = desk.push("-vv")
+    result = desk.push("-vv", *audited(desk))
     assert result.code == 0, result.stdout
     search(desk, result, *signatures(cloud, root))
 

@@ -253,6 +253,24 @@ def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
         assert stat.S_IMODE(audit.stat().st_mode) == 0o600
 
 
+def test_slides_that_nobody_came_to_are_on_record(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
+    """One line for each slide and site, also of a site that is away, or whose disk is full after the first slide."""
+    tree(desk.source, "1.svs", "2.svs", "3.svs")
+    three[0].stop()
+    three[1].faults.add(Answer.iis(507), path="transfer/Upload/[0-9]+.path=")
+    audit = tmp_path / "audit.jsonl"
+    result = desk.push("--audit", str(audit), "--patience", "0")
+    assert result.code == 1
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert sorted((line["site"], line["slide"], line["status"]) for line in lines) == sorted(
+        (site, f"{number}.svs", "sent" if site == "c" else "failed") for site in "abc" for number in (1, 2, 3)
+    )
+    for line in lines:
+        if line["site"] != "c":
+            assert line["error"] == result.summary["sites"][line["site"]]["error"]
+            assert line["note"] == "not finished"
+
+
 def test_what_arrived_is_on_record_although_the_run_is_stopped(
     desk: Desk, three: list[Sandbox], tmp_path: Path
 ) -> None:

@@ -289,7 +289,7 @@ async def test_only_the_last_thousand_runs_are_kept(journal: Journal) -> None:
 async def test_nobody_else_can_read_it(journal: Journal) -> None:
     await journal.sending(HERE, "sig", 1, "{}")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in journal.file.parent.iterdir()}
-    assert len(modes) == 3  # and its -wal and -shm
+    assert len(modes) == 4  # and its -wal, -shm and lock
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(journal.file.parent.stat().st_mode) == 0o700
 
@@ -334,6 +334,34 @@ async def test_damage_found_in_the_middle_is_mended_by_the_next_run(journal: Jou
     assert mended.put_aside is not None
     assert await mended.entry(HERE) is None
     mended.close()
+
+
+async def test_a_journal_that_another_run_uses_is_not_put_aside(journal: Journal) -> None:
+    """That run would go on writing to the file with the other name, and nobody would read it."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(journal.file.parent)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        journal._mark_damaged()
+        journal.close()
+        with pytest.raises(
+            UsageError, match=r"is damaged .*, and another run uses it; start again when that has ended"
+        ):
+            Journal(journal.file.parent, mend=True)
+        assert journal.file.exists()
+        other.kill()
+    mended = Journal(journal.file.parent, mend=True)
+    assert mended.put_aside is not None
+    mended.close()
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pmarep.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+print("open", flush=True)
+time.sleep(600)
+"""
 
 
 async def test_a_full_disk(journal: Journal) -> None:

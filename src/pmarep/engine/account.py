@@ -12,6 +12,8 @@ from ..uploaders import Link, Sent
 from .decide import destination, remember_wrong
 from .shared import Shared
 
+NOT_FINISHED = "not finished"
+
 
 class Account:
     """Of one site. `error` is why it ended before all its slides were there."""
@@ -26,6 +28,7 @@ class Account:
         self._bytes_skipped = 0
         self._started = shared.clock.monotonic()
         self._seconds: float | None = None
+        self._on_record: set[str] = set()  # slides, where there is an audit
         self.error: str | None = None
 
     def close(self) -> None:
@@ -69,13 +72,21 @@ class Account:
     def restarted(self, slide: Slide, lost: int, reason: str) -> None:
         self._shared.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))
 
-    async def _record(self, slide: Slide, status: SlideStatus, sent: Sent, seconds: float, error: str | None) -> None:
+    async def _record(
+        self,
+        slide: Slide,
+        status: SlideStatus,
+        sent: Sent,
+        seconds: float,
+        error: str | None,
+        note: str | None = None,
+    ) -> None:
         """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
         shared = self._shared
         if shared.audit is None:
             return
+        self._on_record.add(slide.path)
         hashes: list[str | None] = [None] * len(slide.files)
-        note: str | None = None
         stopped: asyncio.CancelledError | None = None
         if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
             try:
@@ -104,10 +115,19 @@ class Account:
                 "seconds": seconds,
                 "files": files,
             },
-            on_disk=status is not SlideStatus.SKIPPED,
+            on_disk=status is not SlideStatus.SKIPPED and note != NOT_FINISHED,
         )
         if stopped is not None:
             raise stopped
+
+    async def record_the_rest(self, why: str) -> None:
+        """For the audit: slides that nothing has been said about, since the site or the run ended before."""
+        if self._shared.audit is None:
+            return
+        for index in range(self._shared.catalogue.admitted):
+            slide = self._shared.catalogue.found(index)
+            if slide.path not in self._on_record:
+                await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, why, note=NOT_FINISHED)
 
     def progress(self) -> Progress:
         done = self._link.acknowledged + self._link.under_way + self._sent.resumed

@@ -8,11 +8,15 @@ import getpass
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from filelock import FileLock
 
 from ..errors import PmarepError, Remedy, UsageError
 from ..version import __version__
@@ -57,6 +61,10 @@ class Audit:
             raise UsageError(f"cannot write the audit file {path}: {error.strerror}") from None
         self._begin = b"\n" if _ends_within_a_line(path) else b""
         self._file: BinaryIO = open(handle, "ab", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
+        # Windows has no writes that append: there, whoever writes first looks for the end.
+        self._turn: AbstractContextManager[object] = (
+            FileLock(f"{path}.lock") if sys.platform == "win32" else nullcontext()
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -89,9 +97,10 @@ class Audit:
 
     def _append(self, data: bytes, on_disk: bool) -> None:
         data, self._begin = self._begin + data, b""
-        # O_APPEND and one write: on POSIX, lines of several runs never mix.
-        if self._file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with self._turn:
+            # O_APPEND and one write: on POSIX, lines of several runs never mix.
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if on_disk:
             os.fsync(self._file.fileno())
 

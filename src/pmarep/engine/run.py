@@ -30,7 +30,7 @@ from ..source import Reader
 from ..timetable import Timetable
 from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
-from .audit import Audit, Auditor
+from .audit import Audit, AuditError, Auditor
 from .catalogue import Catalogue
 from .gather import Ears, Gathering
 from .inspector import Fingerprints
@@ -139,7 +139,9 @@ class _Run:
                     settle.result()
         finally:
             await _cancel([walk, settle, stopped])
-        summary = self._summary(interrupted and self.why_aborted is None)
+        interrupted = interrupted and self.why_aborted is None
+        await self._record_the_rest(interrupted)
+        summary = self._summary(interrupted)
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs
                 await journal.run_finished(number, summary.to_dict())
@@ -227,6 +229,14 @@ class _Run:
                     worker.health.slept(now - before)
                 self.listener(worker.account.progress())
             before = now
+
+    async def _record_the_rest(self, interrupted: bool) -> None:
+        why = "the run was interrupted" if interrupted else self.why_aborted or "the run ended before"
+        try:
+            for worker in self.workers:
+                await worker.account.record_the_rest(worker.account.error or why)
+        except AuditError as error:
+            self.why_aborted = self.why_aborted or str(error)
 
     def _summary(self, interrupted: bool) -> Summary:
         sites = {worker.site.name: worker.account.summary() for worker in self.workers}
