@@ -16,7 +16,7 @@ class Remedy(Enum):
     Besides these, a session that has ended is renewed at once and the call repeated, without any error.
     """
 
-    RETRY = "the request is tried again after a pause; if that does not help, the site is paused and probed"
+    RETRY = "the request is tried again after a pause; if that does not help, the slide or the site waits"
     RETRY_SOURCE = "the site is paused until the file can be read again"
     ANNOUNCE = "the slide is announced again"
     GIVE_UP_SLIDE = "the slide fails at this site; the next run tries it again"

@@ -68,7 +68,7 @@ def test_everything_arrives_all_the_same(
     for number, (name, site) in enumerate(zip(SITES, sites, strict=True)):
         desk.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)
         let_it_storm(site, root, seed + 100 * number)
-    result = desk.push("--patience", "1m")
+    result = desk.push("--patience", "10m")
     assert result.code == 0, told(sites, result)
     for name, site in zip(SITES, sites, strict=True):
         assert result.counts(name) == (50, 0, 0)

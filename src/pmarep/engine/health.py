@@ -70,7 +70,8 @@ class Health:
         self._seen = False
         self._away_since: float | None = None
         self._failing: dict[str, bool] = {}  # slides, since something worked; whether they were being sent
-        self._doubtful: dict[str, bool] = {}  # slides that have failed; whether another has arrived since
+        self._arrivals = 0
+        self._failed_at: dict[str, int] = {}  # slides that have failed; how many had arrived when they first did
         self._perhaps_refused = True  # whether all of these failures may have been about the slides
         self._pause = FIRST_PAUSE
         self._tried_by_one = False
@@ -85,28 +86,32 @@ class Health:
 
     def answered(self) -> None:
         """The site has let us in: its url and everything else is right."""
-        self._seen = True
-        self.tried()
+        self.worked()
 
     def worked(self) -> None:
         """The site has acknowledged slide bytes."""
         self._seen = True
         self._failing.clear()
+        self._begin_anew()
+        self.tried()
+
+    def _begin_anew(self) -> None:
         self._perhaps_refused = True
         self._away_since = None
         self._pause = FIRST_PAUSE
-        self.tried()
 
     def arrived(self, slide: str) -> None:
         """A whole slide is at the site, and those that failed before are not: that may be their own fault."""
         self.worked()
-        self._doubtful.pop(slide, None)
-        self._doubtful = dict.fromkeys(self._doubtful, True)
+        self._arrivals += 1
+        self._failed_at.pop(slide, None)
 
     def looked(self) -> None:
         """The site has said all that is to be known of a slide that need not be sent. Its storage was not asked."""
         for slide in [slide for slide, sending in self._failing.items() if not sending]:
             del self._failing[slide]
+        if not self._failing:
+            self._begin_anew()
 
     def slept(self, seconds: float) -> None:
         """The machine was asleep: nobody was away for that long."""
@@ -139,7 +144,7 @@ class Health:
         True where the site was away, so that the failure is not the slide's. Raises GivenUp.
         """
         self._failing[slide] = sending
-        self._doubtful.setdefault(slide, False)
+        self._failed_at.setdefault(slide, self._arrivals)
         self._perhaps_refused &= getattr(error, "may_be_refusal", False)
         if self._mood is _Mood.AWAY:  # another lane is looking already
             await self.calm()
@@ -166,8 +171,8 @@ class Health:
         Where all that the site says may be refusals (ASP.NET has one number for both), it is believed to be ill no
         longer than it may be away; then the slides fail one by one, and others get their turn.
         """
-        witnesses = [slide for slide in self._failing if not self._doubtful[slide]]
-        if len(witnesses) < SEVERAL or self._patience == 0 or self._over():
+        witnesses = sum(self._failed_at[slide] == self._arrivals for slide in self._failing)
+        if witnesses < SEVERAL or self._patience == 0 or self._over():
             return False
         return not (self._perhaps_refused and self._away() >= self._patience)
 

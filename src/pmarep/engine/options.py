@@ -41,7 +41,8 @@ class Options:
     `verify_only`: nothing is sent; what is at the sites is looked at. `audit`: a file to append to, one line for each
     slide and site.
 
-    `patience`: how long a site may stay away, in seconds, before it gets nothing more in this run; 0: not at all.
+    `patience`: how long a site may stay away, in seconds, before it gets nothing more in this run; 0: not at all. A
+    slide that fails at a site that is well gets a tenth of that.
 
     `settle`: how long files have to stand still, in seconds, before they count as finished; None: 10 seconds where they
     are younger than a minute; 0: they always do.

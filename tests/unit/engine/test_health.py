@@ -227,6 +227,33 @@ async def test_slides_that_need_not_be_sent_say_nothing_about_the_storage() -> N
         site.health.worked()
 
 
+async def test_a_slide_that_failed_before_another_arrived_is_no_witness_against_the_site() -> None:
+    site = Site()
+    site.health.answered()
+    site.back_at = 0
+    for name in ("a", "b"):
+        assert await site.overcome(ServerError("poison"), name) is False
+        site.health.arrived("c")
+    for name in ("a", "b", "a"):
+        failed = site.overcome(ServerError("poison"), name)
+        await site.clock.run(failed)
+        assert failed.result() is False
+    assert site.said == []
+
+
+async def test_two_absences_of_a_site_that_needs_nothing_are_two() -> None:
+    """Nothing is sent in between, so no bytes are acknowledged: it is enough that it answers about slides."""
+    site = Site()
+    site.health.answered()
+    for begin in (0.0, PATIENCE):
+        site.clock.now = max(site.clock.now, begin)
+        site.back_at = site.clock.now + PATIENCE / 2
+        failed = asyncio.ensure_future(site.health.overcome(Unreachable("no"), site.probe, "a", sending=False))
+        await site.clock.run(failed)
+        assert failed.result() is True
+        site.health.looked()
+
+
 async def test_nobody_is_suspected_without_patience_or_after_max_duration() -> None:
     for site in (Site(patience=0), Site(deadline=0)):
         site.health.answered()
