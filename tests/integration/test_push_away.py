@@ -50,6 +50,19 @@ else:
     pmarep.source.reader.read_at = read
 """
 
+# One folder of the source cannot be listed: the drive lets us wait.
+HANGING_WALK = """
+import os, time
+real = os.scandir
+def scandir(path="."):
+    while os.fspath(path).rstrip("/").endswith("hangs"):
+        time.sleep(600)
+    return real(path)
+os.scandir = scandir
+import pmarep.engine.run
+pmarep.engine.run.WALK_SECONDS = 0.5
+"""
+
 # The machine sleeps for eight hours, two seconds after its start, and its clock goes on meanwhile.
 SLEEP = """
 import time
@@ -252,3 +265,12 @@ def test_a_clock_that_was_set_back(desk: Desk, cloud_sandbox: StartCloud) -> Non
     result = desk.push(patch=YESTERDAY)
     assert result.code == 0, result.stdout
     assert cloud.s3.objects() == {"in/1.svs": (desk.source / "1.svs").read_bytes()}
+
+
+def test_a_walk_that_hangs_ends_at_max_duration(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "1.svs", "hangs/2.svs")
+    desk.site("a", sandbox)
+    result = desk.push("--max-duration", "1s", patch=HANGING_WALK)
+    assert result.code == 1
+    assert "stopped at --max-duration, before every folder was looked through" in result.summary["error"]
+    assert arrived(sandbox) == {"1.svs": (desk.source / "1.svs").read_bytes()}

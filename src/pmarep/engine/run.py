@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 PROGRESS_SECONDS = 1.0
 SCAN_SECONDS = 0.5  # how long the start waits for the walk, so that most runs know their totals from the beginning
 ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those whose clock goes on meanwhile
+WALK_SECONDS = 10.0  # after --max-duration: a walk that takes longer is broken off
 INTERRUPTED = 130
 
 
@@ -123,6 +124,7 @@ class _Run:
         walk = asyncio.create_task(self.gathering.walk())
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
+        late = asyncio.create_task(self._end_the_walk_in_time(walk))
         try:
             await asyncio.wait({walk, stopped}, timeout=SCAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             self._say_start(scanning=not walk.done())
@@ -138,7 +140,7 @@ class _Run:
                 if settle.done():  # else it waits for slides that no site is left for
                     settle.result()
         finally:
-            await _cancel([walk, settle, stopped])
+            await _cancel([walk, settle, stopped, late])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
         summary = self._summary(interrupted)
@@ -152,6 +154,16 @@ class _Run:
         if item.why.is_problem:
             self.problems += 1
             self.listener(SourceProblem(path=item.path, why=item.why.value, detail=item.detail))
+
+    async def _end_the_walk_in_time(self, walk: asyncio.Task[None]) -> None:
+        """At --max-duration, also where a drive hangs; what is on its way then still arrives."""
+        if self.deadline is None:
+            return
+        end = self.deadline + WALK_SECONDS
+        while self.clock.monotonic() <= end or any(worker.busy for worker in self.workers):
+            await self.clock.sleep(PROGRESS_SECONDS)
+        if not walk.done():
+            self._stop_run("stopped at --max-duration, before every folder was looked through; the next run goes on")
 
     async def _settle(self, walk: asyncio.Task[None]) -> None:
         await asyncio.wait({walk})

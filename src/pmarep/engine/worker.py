@@ -63,9 +63,14 @@ class SiteWorker:
         self._in_hand = 0  # slides
 
     @property
+    def busy(self) -> bool:
+        """Whether this site has a slide in hand."""
+        return self._in_hand > 0
+
+    @property
     def works(self) -> bool:
         """Whether this site has a slide in hand, and is neither paused nor done."""
-        return self._in_hand > 0 and self.health.well
+        return self.busy and self.health.well
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
