@@ -277,3 +277,26 @@ def test_no_secret_of_the_storage_is_seen(desk: Desk, tokyo: CloudSandbox, root:
             assert b"X-Amz-Signature" not in path.read_bytes(), path
             assert b"sig=" not in path.read_bytes(), path
             assert path.stat().st_mode & 0o077 == 0
+
+
+# As at the end of a run over a long way, but for each request: it goes twice at once, and the first there counts.
+RACES = """
+from pmarep.uploaders import link
+real = link.Delivery.__init__
+def init(self, *more, slow=None, **keys):
+    real(self, *more, slow=slow, **keys)
+    if slow is not None:
+        slow.set_result(None)
+link.Delivery.__init__ = init
+"""
+
+
+@CLOUDS
+def test_what_is_sent_twice_at_once_arrives_once(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+    size = 3 * BLOCK[root] + 1000
+    tree(desk.source, *(f"{name}.svs" for name in wild_names()[:6]), content=os.urandom(size))
+    result = desk.push("--verify", "deep", patch=RACES)
+    assert result.code == 0, result.stdout
+    assert result.summary["sites"]["tokyo"]["bytes_sent"] == 6 * size
+    assert there(tokyo, root) == contents(desk.source)
+    assert desk.push("--verify", "deep").counts("tokyo") == (0, 6, 0)

@@ -111,6 +111,7 @@ class SiteWorker:
         self.health.answered()
         if self.link.controller is not None and self._core.round_trip is not None:
             self.link.controller.start(self._core.round_trip)
+            self.link.finish.round_trip = self._core.round_trip
 
     async def _look_around(self) -> None:
         """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""

@@ -13,7 +13,7 @@ from ..hanging import Pulse
 from ..slides.busy import busy_file
 from ..slides.model import Slide, SlideFile
 
-CHUNK = 1024 * 1024
+CHUNK = 256 * 1024
 """Bytes of one read: the size at which one connection is fastest (64 KiB costs half the rate)."""
 
 

@@ -16,8 +16,8 @@ from .cache import Chunks, Key
 from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
 from .turns import Turns
 
-BOUND = 64 * 1024**2
-"""Bytes of chunks that wait in memory: eight parts of 8 MiB."""
+BOUND = 40 * 1024**2
+"""Bytes of chunks that wait in memory: five parts of 8 MiB."""
 
 AT_ONCE = 3
 """Reads at a time: a network drive needs some to be quick, a disk suffers from many, and each thread's share of the

@@ -99,9 +99,9 @@ class AzureUploader:
                 digest = found or await means.digests.md5(s.slide, file, start, length)
                 content: AsyncIterator[bytes] = delivery.carry(means.source.read(s.slide, file, start, length))
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
-                await means.storage.put(url, content, length, headers | md5)
+                await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
 
-        await s.deliver(put, file, start, length)
+        await s.deliver(put, file, start, length, race=True)
         s.sent.bytes += length
 
 

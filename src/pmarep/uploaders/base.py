@@ -90,7 +90,15 @@ class Shipment:
         await self.means.journal.forget_parts(self.place, file.path)
         self.parts.pop(file.path, None)
 
-    async def deliver(self, put: Callable[[Delivery], Awaitable[T]], file: SlideFile, start: int, length: int) -> T:
+    async def deliver(
+        self,
+        put: Callable[[Delivery], Awaitable[T]],
+        file: SlideFile,
+        start: int,
+        length: int,
+        *,
+        race: bool = False,
+    ) -> T:
         """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
 
         async def guarded(delivery: Delivery) -> T:
@@ -100,7 +108,7 @@ class Shipment:
                 await self.means.digests.check_again(self.slide, file, start, length)
                 raise
 
-        return await self.means.link.deliver(guarded, length)
+        return await self.means.link.deliver(guarded, length, may_race=race)
 
 
 class Uploader(Protocol):

@@ -1,60 +1,85 @@
-"""The end of a site's work: the last requests end together, so that the line is full until then.
+"""The end of a site's work: requests that losses have made slow are sent once more, in what the line has left.
 
-Streams over a long way differ much in what they carry. Left alone, the quick ones end first, and the slow ones do
-not get what they leave: it takes TCP many round trips to find out that there is room.
+Streams over a long way differ much in what they carry, and it takes TCP many round trips to find out that there is
+room. A new one finds out at once (slow start). Measured, and not worth it: to hold back the streams that are ahead, to
+begin all last requests at once, and to break a slow one off instead of racing it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from .pacer import Clock
 
-LAST = 2
-"""So many times the usual requests may go at once, as soon as there are no more than these."""
-
 LOOK = 0.1  # seconds
-HELD = 8.0
-"""Seconds that a request is held at most before a piece of it goes: S3 and proxies end connections that stand still."""
+FULL_SECONDS = 5.0  # over which the rate of a full line is measured
+IDLE_SECONDS, IDLE = 0.7, 0.6
+"""A line that carried less than this part of that, for so long, has room."""
 
-SLACK = 16
-"""Part of what is left of it that a request may be ahead."""
-
-LITTLE = 64 * 1024  # bytes to be ahead do not matter
+RAMP = 10  # round trips that a new connection takes until it is quick
+CLEARLY = 1.3
+"""So many times longer the rest has to take than the whole over a new connection."""
 
 
 class Rest(Protocol):
-    """A request, and the bytes of it that are still to be sent."""
+    """A request that is under way. `size` and `left`, what is still to be sent, in bytes.
+
+    `pace`: bytes per second while it moved, None before that is known. `slow` is done when it is to be sent once more;
+    None where that makes no sense.
+    """
+
+    size: int
+    slow: asyncio.Future[None] | None
 
     @property
     def left(self) -> int: ...
 
+    @property
+    def pace(self) -> float | None: ...
+
 
 class Finish:
-    """Of one link. While `on`, of the requests in flight those `running` ones go that are behind, the others wait."""
+    """Of one link. `few`: fewer requests are the end. `rate`: bytes per second over the last so many seconds."""
 
-    def __init__(self, clock: Clock, running: Callable[[], int], flying: Callable[[], Iterable[Rest]]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        few: Callable[[], int],
+        flying: Callable[[], Collection[Rest]],
+        rate: Callable[[float], float],
+    ) -> None:
         self._clock = clock
-        self._running = running
+        self._few = few
         self._flying = flying
-        self._line = 0  # what the last one that may go has left
+        self._rate = rate
+        self._full = 0.0  # bytes per second: what the line has been seen to carry
         self._looked_at = float("-inf")
+        self.round_trip = 0.0  # seconds
         self.on = False
 
-    async def turn(self, rest: Rest) -> None:
-        """Before each piece."""
-        if not self.on or rest.left <= 0:
-            return
-        began = self._clock.monotonic()
-        while self.on and self._is_ahead(rest) and self._clock.monotonic() - began < HELD:
-            await self._clock.sleep(LOOK)
-
-    def _is_ahead(self, rest: Rest) -> bool:
+    def look(self) -> None:
+        """Whenever something has moved."""
         now = self._clock.monotonic()
-        if now - self._looked_at >= LOOK:
-            self._looked_at = now
-            left = sorted((one.left for one in self._flying()), reverse=True)
-            running = self._running()
-            self._line = left[running - 1] if len(left) > running else 0
-        return rest.left + max(LITTLE, self._line // SLACK) < self._line
+        if not self.on or now - self._looked_at < LOOK:
+            return
+        self._looked_at = now
+        self._full = max(self._full, self._rate(FULL_SECONDS))
+        rests = [one for one in self._flying() if one.left > 0]
+        if len(rests) < self._few() and self._rate(IDLE_SECONDS) < IDLE * self._full:
+            self._call_for_help(rests)
+
+    def _call_for_help(self, rests: Collection[Rest]) -> None:
+        """Of the slowest, as many as are there sooner when they go once more."""
+        alone = [one for one in rests if one.slow is not None and not one.slow.done()]
+        needs = sorted(
+            ((one.left / one.pace, one) for one in alone if one.pace), key=lambda need: need[0], reverse=True
+        )
+        seconds = RAMP * self.round_trip + sum(one.left for one in rests if one not in alone) / self._full
+        for alone_seconds, rest in sorted(needs, key=lambda need: need[0], reverse=True):
+            seconds += rest.size / self._full
+            if alone_seconds < seconds * CLEARLY:
+                break
+            if rest.slow is not None:
+                rest.slow.set_result(None)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import PmarepError, Remedy
 from ..retry import Retry
 from .controller import Controller
-from .finish import LAST, Finish
+from .finish import Finish
 from .pacer import Clock, Pacer
 from .slots import Slots
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+RESTARTS = 3
+"""So often a request that is slow at the end of all is sent anew."""
 RATE_SECONDS = 5.0
 
 SMALLEST_PIECE, FIRST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024, 1024 * 1024  # bytes given to a socket at once
@@ -23,18 +30,48 @@ SLOW_PIECE, FAST_PIECE = 0.5, 0.02
 memory, and on a long way there are many sockets."""
 
 
-class Delivery:
-    """The bytes of one request. They count as under way until the site has acknowledged the request."""
+PACE_SECONDS = 4.0
+"""What a request's pace is judged by: about the last seconds in which it moved ..."""
 
-    def __init__(self, link: Link, size: int) -> None:
+PACE_AFTER = 512 * 1024
+"""... and no earlier than after so many bytes: the first ones only fill buffers."""
+
+
+class Delivery:
+    """The bytes of one request. They count as under way until the site has acknowledged the request.
+
+    `slow`: see `Finish`. `anew`: it goes over another connection than those of before.
+    """
+
+    def __init__(self, link: Link, size: int, *, slow: asyncio.Future[None] | None = None, anew: bool = False) -> None:
         self._link = link
-        self._size = size
+        self.size = size
+        self.slow = slow
+        self.anew = anew
         self._bytes = 0
+        self._pace_bytes, self._pace_seconds = 0.0, 0.0
 
     @property
     def left(self) -> int:
         """Bytes that are not sent yet."""
-        return self._size - self._bytes
+        return self.size - self._bytes
+
+    @property
+    def pace(self) -> float | None:
+        """Bytes per second while it moved, lately; None as long as nobody knows."""
+        if self._bytes < PACE_AFTER or self._pace_seconds < 1:
+            return None
+        return self._pace_bytes / self._pace_seconds
+
+    def _moved(self, count: int, seconds: float) -> None:
+        self._bytes += count
+        if self._bytes < PACE_AFTER:
+            return
+        self._pace_bytes += count
+        self._pace_seconds += seconds
+        if self._pace_seconds > PACE_SECONDS:
+            self._pace_bytes /= 2
+            self._pace_seconds /= 2
 
     async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Pass source bytes on at the pace of the link, and count them.
@@ -43,16 +80,14 @@ class Delivery:
         moves, and never where it only takes long.
         """
         clock, size, took = self._link.clock, FIRST_PIECE, 0.0
-        await self._link.finish.turn(self)
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
-                await self._link.finish.turn(self)
                 async for piece, held_back in self._link.paced(chunk[start : start + size]):
                     began = clock.monotonic()
                     yield piece
                     took = clock.monotonic() - began
-                    self._bytes += len(piece)
+                    self._moved(len(piece), took)
                     self._link.note_moved(len(piece), held_back)
                 start += size
                 if took > SLOW_PIECE:
@@ -60,7 +95,6 @@ class Delivery:
                 elif took < FAST_PIECE:
                     size = min(size * 2, LARGEST_PIECE)
             del chunk  # while it waits, it holds nothing in memory
-            await self._link.finish.turn(self)
 
     def settle(self, arrived: bool) -> None:
         self._link.settle(self._bytes, arrived)
@@ -73,13 +107,13 @@ class Link:
     def __init__(self, connections: int | Controller, pacers: Sequence[Pacer], retry: Retry, clock: Clock) -> None:
         self.controller = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
-        self._slots = Slots(self._most)
+        self._slots = Slots(lambda: self.limit)
         self._pacers = pacers
         self._retry = retry
         self.clock = clock
         self._moved: deque[tuple[float, int]] = deque()
         self._flying: set[Delivery] = set()
-        self.finish = Finish(clock, self._running, lambda: self._flying)
+        self.finish = Finish(clock, self._few, lambda: self._flying, self.rate)
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
@@ -88,7 +122,7 @@ class Link:
 
     @property
     def limit(self) -> int:
-        """How many requests there may be now, the end apart."""
+        """How many requests there may be now."""
         return self._fixed if self.controller is None else self.controller.limit
 
     @property
@@ -96,45 +130,63 @@ class Link:
         """Requests without a slot."""
         return self._slots.waiting
 
-    def _most(self) -> int:
-        if not self.finish.on:
-            return self.limit
-        last = LAST * self.limit
-        return last if self._slots.held + self._slots.waiting <= last else self.limit
-
-    def _running(self) -> int:
-        """How many of the last ones go at a time: on fewer streams each is quicker, and the line is still full."""
+    def _few(self) -> int:
+        """Fewer requests than these fill no line."""
         return max(2, self.limit * 2 // 3)
 
     def ending(self, so: bool) -> None:
         """Whether nothing more comes than the requests that are here."""
         limited = any(pacer.limit is not None for pacer in self._pacers)
         self.finish.on = so and self.controller is not None and self.controller.far and not limited
-        self._slots.serve()
 
-    async def deliver(self, send: Callable[[Delivery], Awaitable[T]], size: int = 0) -> T:
+    async def deliver(self, send: Callable[[Delivery], Awaitable[T]], size: int = 0, *, may_race: bool = False) -> T:
         """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
 
-        Raises PmaCoreError.
+        `may_race`: the site takes it twice at the same time, and it makes no difference which comes first. Raises
+        PmaCoreError.
         """
-        return await self._retry(lambda: self._deliver_once(send, size))
 
-    async def _deliver_once(self, send: Callable[[Delivery], Awaitable[T]], size: int) -> T:
-        async with self._slot(size):
-            delivery = Delivery(self, size)
-            self._flying.add(delivery)
-            arrived = False
-            try:
-                result = await send(delivery)
-                arrived = True
-                return result
-            except PmarepError as error:
-                if self.controller is not None and error.remedy is Remedy.RETRY:
-                    self.controller.failed(self.clock.monotonic())
-                raise
-            finally:
-                self._flying.discard(delivery)
-                delivery.settle(arrived)
+        async def once() -> T:
+            async with self._slot(size):
+                return await self._race(send, size) if may_race else await self._carry_out(send, Delivery(self, size))
+
+        return await self._retry(once)
+
+    async def _race(self, send: Callable[[Delivery], Awaitable[T]], size: int) -> T:
+        """Where it is slow at the end of all, a second one goes over another connection; the first there counts."""
+        slow: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        runners = {asyncio.create_task(self._carry_out(send, Delivery(self, size, slow=slow)))}
+        try:
+            either: set[asyncio.Future[Any]] = {*runners, slow}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if slow.done():
+                log.debug("%d bytes are sent once more, over another connection", size)
+                runners.add(asyncio.create_task(self._carry_out(send, Delivery(self, size, anew=True))))
+            while True:
+                done, left = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
+                arrived = [runner for runner in done if runner.exception() is None]
+                if arrived or not left:
+                    return (arrived or list(done))[0].result()
+                runners = left
+        finally:
+            for runner in runners:
+                runner.cancel()
+            await asyncio.gather(*runners, return_exceptions=True)
+
+    async def _carry_out(self, send: Callable[[Delivery], Awaitable[T]], delivery: Delivery) -> T:
+        self._flying.add(delivery)
+        arrived = False
+        try:
+            result = await send(delivery)
+            arrived = True
+            return result
+        except PmarepError as error:
+            if self.controller is not None and error.remedy is Remedy.RETRY:
+                self.controller.failed(self.clock.monotonic())
+            raise
+        finally:
+            self._flying.discard(delivery)
+            delivery.settle(arrived)
 
     @asynccontextmanager
     async def _slot(self, size: int) -> AsyncIterator[None]:
@@ -161,6 +213,7 @@ class Link:
         now = self.clock.monotonic()
         self.under_way += count
         self._moved.append((now, count))
+        self.finish.look()
         if self.controller is not None:
             before = self.controller.limit
             full = self._slots.held >= self.limit and not self.finish.on
@@ -178,11 +231,12 @@ class Link:
         """Bytes that were acknowledged and are of no use any more."""
         self.acknowledged -= count
 
-    def rate(self) -> float:
-        """Bytes per second over the last seconds."""
+    def rate(self, seconds: float = RATE_SECONDS) -> float:
+        """Bytes per second over the last seconds, at most `RATE_SECONDS`."""
         now = self.clock.monotonic()
         while self._moved and self._moved[0][0] < now - RATE_SECONDS:
             self._moved.popleft()
         if not self._moved:
             return 0.0
-        return sum(count for _, count in self._moved) / max(now - self._moved[0][0], 0.5)
+        moved = [(at, count) for at, count in self._moved if at >= now - seconds]
+        return sum(count for _, count in moved) / max(now - moved[0][0], 0.5) if moved else 0.0

@@ -93,13 +93,17 @@ class S3Uploader:
                     digest = await means.digests.md5(s.slide, file, start, length)
                 chunks = means.source.read(s.slide, file, start, length)
                 if digest is not None:
-                    answer = await means.storage.put(url, delivery.carry(chunks), length, _content_md5(url, digest))
+                    answer = await means.storage.put(
+                        url, delivery.carry(chunks), length, _content_md5(url, digest), anew=delivery.anew
+                    )
                     return self._tag(file, url, answer, digest)
                 stream = means.digests.stream(s.slide, file, start, length)
-                answer = await means.storage.put(url, delivery.carry(stream.through(chunks)), length, {})
+                answer = await means.storage.put(
+                    url, delivery.carry(stream.through(chunks)), length, {}, anew=delivery.anew
+                )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await s.deliver(put, file, start, length)
+        tag = await s.deliver(put, file, start, length, race=True)
         s.sent.bytes += length
         return tag
 

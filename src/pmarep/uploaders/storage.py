@@ -45,31 +45,40 @@ class Storage:
         self._at_home = leads_home(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
-        self._http = http or connection.storage_http()
-        self._http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._connect = connection.storage_http
+        self._http = without_cookies(http or self._connect())
+        self._anew: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
         await self._http.aclose()
+        if self._anew is not None:
+            await self._anew.aclose()
 
     async def put(
-        self, url: str, content: AsyncIterator[bytes] | bytes, length: int, headers: Mapping[str, str]
+        self,
+        url: str,
+        content: AsyncIterator[bytes] | bytes,
+        length: int,
+        headers: Mapping[str, str],
+        *,
+        anew: bool = False,
     ) -> httpx.Headers:
-        """One PUT with an exact `Content-Length`; the headers of its answer."""
-        target = self._check(url)
+        """One PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before."""
+        target, http = self._check(url), self._another() if anew else self._http
         streamed = not isinstance(content, bytes)
-        limit = AnswerLimit(target.origin, self._http.timeout, length / SLOWEST_STORAGE, sending=streamed)
-        request = self._http.build_request(
+        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=streamed)
+        request = http.build_request(
             "PUT",
             target.origin,
             content=content if isinstance(content, bytes) else limit.body(content),
             headers={**headers, "Content-Length": str(length)},
-            timeout=patient(self._http.timeout, length),
-            extensions={"trace": tuned(self._http)},
+            timeout=patient(http.timeout, length),
+            extensions={"trace": tuned(http)},
         )
         request.url = _AsGiven(target.origin, target.path)
         try:
             async with limit:
-                response = await self._http.send(request, stream=True)
+                response = await http.send(request, stream=True)
                 try:
                     answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
                 finally:
@@ -85,6 +94,11 @@ class Storage:
             raise Intercepted(f"something between here and {target.origin} answers with a web page")
         return response.headers
 
+    def _another(self) -> httpx.AsyncClient:
+        if self._anew is None:
+            self._anew = without_cookies(self._connect())
+        return self._anew
+
     def _check(self, url: str) -> _Target:
         target = _Target.of(url)
         if self._only_https and target.scheme != "https":
@@ -95,6 +109,11 @@ class Storage:
         if leads_home(target.origin) and not self._at_home:
             raise ProtocolError(f"the server wants the slide sent to {target.origin}, which is this machine itself")
         return target
+
+
+def without_cookies(http: httpx.AsyncClient) -> httpx.AsyncClient:
+    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return http
 
 
 class _AsGiven(httpx.URL):

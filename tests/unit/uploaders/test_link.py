@@ -264,15 +264,13 @@ async def test_a_refusal_is_not_about_the_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "limits", "requests", "most"),
-    [
-        (0.18, [], 40, 40),  # all that are left
-        (0.18, [], 60, 44),  # when there are no more than twice as many as usual
-        (0.001, [], 12, 8),  # on a short way the end is short anyway
-        (0.18, ["100M"], 40, 22),  # nothing to win below a limit
-    ],
+    ("round_trip", "limits", "counts"),
+    [(0.18, [], True), (0.001, [], False), (0.18, ["100M"], False)],
+    ids=["long way", "short way", "nothing to win below a limit"],
 )
-async def test_the_last_requests_go_together(round_trip: float, limits: list[str], requests: int, most: int) -> None:
+async def test_where_the_end_is_hurried(round_trip: float, limits: list[str], counts: bool) -> None:
     road, _ = found(FakeClock(), *limits, round_trip=round_trip)
     road.ending(True)
-    assert await flies(road, requests, seconds=1.0, pieces=10) == most
+    assert road.finish.on is counts
+    road.ending(False)
+    assert not road.finish.on

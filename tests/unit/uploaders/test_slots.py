@@ -1,16 +1,12 @@
-"""Who gets a slot next, and who is held at the end so that the last ones end together."""
+"""Who gets a slot next."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
-import pytest
-from clock import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.uploaders.finish import HELD, Finish
 from pmarep.uploaders.slots import OLDEST_EVERY, SMALL, SMALL_SHARE, Slots
 
 MIB = 1024 * 1024
@@ -109,54 +105,6 @@ async def test_a_limit_that_grows_lets_more_in() -> None:
     assert slots.held == 4
     inside.set()
     await asyncio.gather(*work)
-
-
-# The end
-
-
-@dataclass(eq=False)
-class Stream:
-    """A request of which so many bytes are still to be sent."""
-
-    left: int
-
-
-@pytest.mark.parametrize("on", [True, False])
-async def test_those_that_are_behind_go_first(on: bool) -> None:
-    clock = FakeClock()
-    streams = [Stream(left * MIB) for left in (1, 8, 3, 7, 2, 6)]
-    finish = Finish(clock, lambda: 3, lambda: streams)
-    finish.on = on
-    turns = [asyncio.ensure_future(finish.turn(stream)) for stream in streams]
-    await asyncio.sleep(0.01)
-    gone = [stream.left // MIB for stream, turn in zip(streams, turns, strict=True) if turn.done()]
-    assert gone == ([8, 7, 6] if on else [1, 8, 3, 7, 2, 6])
-    streams[3].left = 2 * MIB  # now it is ahead of the one that had 3 MiB left, which goes next
-    for _ in range(3):
-        await clock.run(asyncio.ensure_future(clock.sleep(0.11)))
-    gone = [stream.left // MIB for stream, turn in zip(streams, turns, strict=True) if turn.done()]
-    assert gone == ([8, 3, 2, 6] if on else [1, 8, 3, 2, 2, 6])
-    finish.on = False
-    await clock.run(asyncio.gather(*turns))
-
-
-async def test_a_little_ahead_is_not_ahead() -> None:
-    clock = FakeClock()
-    ahead, behind = Stream(8 * MIB - 100_000), Stream(8 * MIB)
-    finish = Finish(clock, lambda: 1, lambda: [ahead, behind])
-    finish.on = True
-    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == 0
-
-
-async def test_nobody_is_held_for_long() -> None:
-    clock = FakeClock()
-    ahead, behind = Stream(MIB), Stream(8 * MIB)
-    finish = Finish(clock, lambda: 1, lambda: [ahead, behind])
-    finish.on = True
-    assert await clock.run(asyncio.ensure_future(finish.turn(behind))) == 0
-    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
-    ahead.left = 0  # all is sent: the answer is waited for
-    assert await clock.run(asyncio.ensure_future(finish.turn(ahead))) == pytest.approx(HELD, abs=0.2)
 
 
 async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:

@@ -1,0 +1,168 @@
+"""The end of a site's work: who is sent once more, and that it makes no difference which comes first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from clock import FakeClock
+
+from pmarep.pmacore import TransferBroken
+from pmarep.retry import Retry
+from pmarep.uploaders import Delivery, Link
+from pmarep.uploaders.finish import FULL_SECONDS, Finish
+
+MIB = 1024 * 1024
+
+
+class Stream:
+    """A request with 8 MiB in all."""
+
+    size = 8 * MIB
+
+    def __init__(self, left: float, pace: float | None, alone: bool = True) -> None:
+        self.left = int(left * MIB)
+        self.pace = pace and pace * MIB
+        self.slow: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if alone else None
+
+    @property
+    def helped(self) -> bool:
+        return self.slow is not None and self.slow.done()
+
+
+class Line:
+    """That has carried 16 MiB/s, and now carries `rate`. A round trip takes 0.1 s, so a new stream alone 1.5 s."""
+
+    def __init__(self, streams: list[Stream], rate: float, few: int = 10) -> None:
+        self.rate = 16.0
+        self.clock = FakeClock()
+        self.finish = Finish(self.clock, lambda: few, lambda: streams, self._rate)
+        self.finish.round_trip = 0.1
+        self.finish.on = True
+        self.now = rate
+
+    def _rate(self, seconds: float) -> float:
+        return (16.0 if seconds == FULL_SECONDS else self.now) * MIB
+
+    def look(self) -> None:
+        self.finish.look()
+        self.clock.now += 1
+
+
+async def test_the_slowest_are_sent_once_more_as_many_as_are_sooner_there() -> None:
+    streams = [Stream(4, pace) for pace in (8.0, 1.0, 0.5, 2.0)]  # 0.5, 4, 8 and 2 seconds
+    line = Line(streams, rate=4)
+    line.look()
+    # The slowest is there after 1.5 s, the next after 2, both clearly sooner; a third would need 2.5.
+    assert [stream.helped for stream in streams] == [False, True, True, False]
+    line.look()
+    assert [stream.helped for stream in streams] == [False, True, True, False]
+
+
+async def test_what_goes_once_more_already_needs_its_part_of_the_line() -> None:
+    streams = [Stream(2, 1.0), Stream(4, 0.5, alone=False), Stream(8, None, alone=False)]
+    line = Line(streams, rate=4)
+    line.look()
+    assert not streams[0].helped
+
+
+@pytest.mark.parametrize("case", ["full line", "many requests", "not the end", "nobody knows its pace"])
+async def test_otherwise_nobody_is(case: str) -> None:
+    streams = [Stream(4, None if case == "nobody knows its pace" else 0.5)]
+    line = Line(streams, rate=15 if case == "full line" else 4, few=1 if case == "many requests" else 10)
+    line.finish.on = case != "not the end"
+    line.look()
+    assert not streams[0].helped
+
+
+# Races
+
+
+class Race:
+    """Two requests that wait for their words: "arrive", "fail"; both are the same delivery."""
+
+    def __init__(self) -> None:
+        clock = FakeClock()
+        self.link = Link(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
+        self.words: list[asyncio.Future[str]] = []
+        self.deliveries: list[Delivery] = []
+        self.ended: list[str] = []
+
+    async def send(self, delivery: Delivery) -> str:
+        number = len(self.words)
+        self.words.append(asyncio.get_running_loop().create_future())
+        self.deliveries.append(delivery)
+        try:
+            word = await self.words[number]
+        except asyncio.CancelledError:
+            self.ended.append(f"{number} cancelled")
+            raise
+        if word == "fail":
+            raise TransferBroken(f"{number} failed")
+        return f"{number} arrived"
+
+    async def run(self, play: Callable[[Race], Awaitable[None]]) -> str:
+        work = asyncio.create_task(self.link.deliver(self.send, MIB, may_race=True))
+        await settled()
+        slow = self.deliveries[0].slow
+        assert slow is not None
+        slow.set_result(None)
+        await settled()
+        assert [delivery.anew for delivery in self.deliveries] == [False, True]
+        assert self.deliveries[1].slow is None  # no third
+        await play(self)
+        return await work
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("first", "other"), [(0, 1), (1, 0)])
+async def test_the_first_there_counts_and_the_other_is_broken_off(first: int, other: int) -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        race.words[first].set_result("arrive")
+
+    assert await race.run(play) == f"{first} arrived"
+    assert race.ended == [f"{other} cancelled"]
+    assert (race.link.connections, race.link.under_way) == (0, 0)
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_one_that_fails_leaves_it_to_the_other(together: bool) -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        race.words[0].set_result("fail")
+        if not together:
+            await settled()
+        race.words[1].set_result("arrive")
+
+    assert await race.run(play) == "1 arrived"
+
+
+async def test_both_may_fail() -> None:
+    async def play(race: Race) -> None:
+        for word in race.words:
+            word.set_result("fail")
+
+    with pytest.raises(TransferBroken):
+        await Race().run(play)
+
+
+async def test_being_cancelled_ends_both() -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        for task in asyncio.all_tasks():
+            if task.get_coro().__qualname__ == "Link.deliver":  # type: ignore[union-attr]
+                task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await race.run(play)
+    assert sorted(race.ended) == ["0 cancelled", "1 cancelled"]
+    assert race.link.connections == 0
