@@ -14,7 +14,8 @@ from ..slides.busy import busy_file
 from ..slides.model import Slide, SlideFile
 
 CHUNK = 256 * 1024
-"""Bytes of one read: the size at which one connection is fastest (64 KiB costs half the rate)."""
+"""Bytes of one read, which each of many streams holds in memory. 1 MiB was no quicker by more than a tenth, 64 KiB half
+as quick."""
 
 
 class Version(NamedTuple):
