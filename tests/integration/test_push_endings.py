@@ -12,7 +12,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import PATIENCE, Desk, arrived, contents, logins
 
-from pmarep.sandbox import Answer, Sandbox
+from pmarep.sandbox import Answer, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 
@@ -196,3 +196,20 @@ def test_a_wrong_password_is_tried_once_for_all_sites_of_a_server(desk: Desk, sa
     assert all("does not let seeder in" in site["error"] for site in result.summary["sites"].values())
     assert len(result.summary["sites"]) == 8
     assert logins(sandbox) == 1
+
+
+def test_what_an_interrupted_run_leaves_half_replaced_is_said(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "1.svs", "2.svs", content=b"new" * 100_000)
+    tree(sandbox.data / "Slides" / "in", "1.svs", content=b"old")
+    hold = Hold(after_bytes=100_000)
+    sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=1")
+    with desk.start("--existing", "overwrite") as running:
+        assert hold.reached.wait(30)
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert "may be partly the old and partly the new slide" in result.finished("a")["1.svs"]["error"]
+    sandbox.faults.clear()
+    assert sandbox.wait_idle()
+    assert desk.push().code == 0
+    assert arrived(sandbox) == contents(desk.source)

@@ -69,7 +69,8 @@ class Bringer:
             away = await self._health.overcome(error, probe, slide.path, sending=errand.sending)
             now, deadline = self._shared.clock.monotonic(), self._shared.deadline
             come = attempt.resumed + attempt.bytes
-            again = errand.failed(come, now, away=away, patience=self._shared.options.patience)
+            patience = self._shared.options.patience
+            again = errand.failed(come, now, away=away, patience=patience, sent=attempt.bytes)
             if not again or (deadline is not None and errand.due >= deadline):
                 raise
             log.info("%s: %s: again in %.0f s after: %s", self._site.name, slide.path, errand.due - now, error)

@@ -27,7 +27,7 @@ class Errand:
     """One slide on its way to one site, over all attempts of a run. Times are the clock's, in seconds.
 
     `sent`: of all attempts together. `due`: when it may be tried next. `sending`: whether the last attempt came so far
-    that something was to be sent. `error`: what it failed with last.
+    that something was to be sent. `error`: what it failed with last. `ended`: it is over in this run.
     """
 
     slide: Slide
@@ -37,15 +37,17 @@ class Errand:
     begun: bool = False
     sending: bool = False
     error: str | None = None
+    ended: bool = False
     _farthest: int = 0  # bytes
     _fruitless: int = 0  # attempts since it came so far
     _since: float | None = None
 
-    def failed(self, come: int, now: float, *, away: bool, patience: float) -> bool:
-        """An attempt that came so many bytes far. True if another makes sense, after `due`.
+    def failed(self, come: int, now: float, *, away: bool, patience: float, sent: int = 0) -> bool:
+        """An attempt that came so many bytes far, `sent` of them itself. True if another makes sense, after `due`.
 
-        `away`: it was the site's failure, so that it does not count.
+        `away`: it was the site's failure, so that it does not count; unless the site has taken bytes a second time.
         """
+        away = away and not (sent and come <= self._farthest)
         if away or come > self._farthest or self._since is None:
             self._since = now
         self._fruitless = 0 if come > self._farthest else self._fruitless + (not away)
@@ -55,7 +57,7 @@ class Errand:
             return False
         self.due = now
         if patience and not away:
-            longest = min(SECOND_PAUSE * 2.0 ** (self._fruitless - 2), LONGEST_PAUSE)
+            longest = min(SECOND_PAUSE * 2.0 ** min(self._fruitless - 2, 10), LONGEST_PAUSE)
             pause = random.uniform(0, longest)  # noqa: S311
             self.due += min(pause, left) if left > 0 else pause  # the last one when its time is over
         return True

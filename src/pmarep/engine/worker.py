@@ -164,9 +164,9 @@ class SiteWorker:
         """Several slides at a time. Raises what ends the site."""
         try:
             await self._feed_and_run_lanes(bringer)
-        except PmarepError:
+        except (PmarepError, asyncio.CancelledError) as end:
             # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
-            await self._give_up(lambda errand: _harmed(errand.sent))
+            await self._give_up(lambda errand: _harmed(errand.sent), str(end) or "interrupted")
             raise
         finally:
             await self._errands.close()
@@ -221,6 +221,10 @@ class SiteWorker:
             finally:
                 self._in_hand -= 1
             return True
+        except asyncio.CancelledError:  # the site is given up, or the run: what becomes of the slide is said there
+            if errand is not None and not errand.ended:
+                self._errands.put_back(errand)
+            raise
         finally:
             if errand is not None:
                 self._turns.pop(errand.slide.path, None)
@@ -270,13 +274,14 @@ class SiteWorker:
             self.account.moved(errand.sent.bytes - before[0], errand.sent.resumed - before[1])
         self.health.tried()
 
-    async def _give_up(self, which: Callable[[Errand], bool]) -> None:
-        """Those that have failed and are not tried again; of some something is said."""
+    async def _give_up(self, which: Callable[[Errand], bool], why: str = "") -> None:
+        """Those that are not tried again; of some something is said, and `why` where they have not failed yet."""
         for errand in self._errands.give_up():
             if which(errand):
-                await self._ended(errand, SlideStatus.FAILED, errand.error)
+                await self._ended(errand, SlideStatus.FAILED, errand.error or why)
 
     async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
+        errand.ended = True
         if error is not None and errand.sent.leaves and status is SlideStatus.FAILED:
             error = f"{error}; {errand.sent.leaves}"
         await self.account.ended(errand.slide, status, errand.sent, errand.started, error)

@@ -125,3 +125,19 @@ def test_who_comes_farther_begins_anew() -> None:
     for number in range(1, 100):
         assert errand.failed(number, number * 1000.0, away=False, patience=PATIENCE)
     assert [errand.failed(99, 200_000.0, away=False, patience=PATIENCE) for _ in range(3)] == [True, True, False]
+
+
+def test_a_site_that_took_the_bytes_again_was_not_away() -> None:
+    """Else each of its acknowledgements would begin the slide's time anew, and it would be sent for hours."""
+    errand, attempts = Errand(slide("a"), 0.0), 1
+    now = 0.0
+    while errand.failed(100, now, away=True, patience=PATIENCE, sent=100):
+        now, attempts = max(errand.due, now) + 10.0, attempts + 1
+    assert now <= PATIENCE / SLIDES_SHARE + 20.0 + 10.0 * FRUITLESS_ATTEMPTS
+    away = Errand(slide("b"), 0.0)
+    assert all(away.failed(100, second * 60.0, away=True, patience=PATIENCE) for second in range(100))
+
+
+def test_no_number_of_failures_is_too_large() -> None:
+    errand = Errand(slide("a"), 0.0)
+    assert all(errand.failed(0, 0.0, away=False, patience=1e9) for _ in range(2000))
