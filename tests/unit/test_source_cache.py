@@ -32,17 +32,6 @@ def test_a_chunk_stays_until_every_site_has_had_it() -> None:
     assert chunks.held == 0
 
 
-def test_a_site_can_ask_what_waits_for_it() -> None:
-    chunks = Chunks(100)
-    one, other = chunks.join(), chunks.join()
-    assert not chunks.waits(key(0), one)
-    assert chunks.pin([(key(0), SIZE)])
-    assert chunks.waits(key(0), one)
-    chunks.put(key(0), bytes(SIZE))
-    take(chunks, 0, one)
-    assert (chunks.waits(key(0), one), chunks.waits(key(0), other)) == (False, True)
-
-
 def test_a_site_that_leaves_is_waited_for_no_longer() -> None:
     chunks = Chunks(100)
     fast, slow = chunks.join(), chunks.join()

@@ -25,11 +25,6 @@ class Ahead:
         self._ended = False
         self._changed = asyncio.Event()
 
-    @property
-    def at_the_end(self) -> bool:
-        """Whether every slide has been taken."""
-        return self._ended and not self._window
-
     async def run(self) -> None:
         """Until there are no more. Raises what the source raises."""
         while (slide := await self._source()) is not None:

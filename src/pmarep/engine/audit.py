@@ -84,7 +84,7 @@ class Audit:
             **entry,
         }
         # ASCII: a slide's name can hold what is no text, and a line break in one must not look like a line's end.
-        data = json.dumps(line).encode() + b"\n"
+        data, self._begin = self._begin + json.dumps(line).encode() + b"\n", b""
         writing = asyncio.ensure_future(asyncio.to_thread(self._append, data, on_disk))
         try:
             try:
@@ -96,7 +96,6 @@ class Audit:
             raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
 
     def _append(self, data: bytes, on_disk: bool) -> None:
-        data, self._begin = self._begin + data, b""
         with self._turn:
             # O_APPEND and one write: on POSIX, lines of several runs never mix.
             if self._file.write(data) != len(data):

@@ -94,11 +94,6 @@ class Chunks:
             if not kept.left:
                 self._drop(key)
 
-    def waits(self, key: Key, site: int) -> bool:
-        """Whether a chunk is in memory for this site, or about to be."""
-        kept = self._kept.get(key)
-        return key in self._promised or (kept is not None and site in kept.left)
-
     def pin(self, wanted: Iterable[tuple[Key, int]]) -> bool:
         """Keep chunks, with their sizes in bytes, until they have been sent. False, and nothing done, without room."""
         new = [(key, size) for key, size in wanted if key not in self._promised]

@@ -20,10 +20,6 @@ class Source:
         """Nothing is kept for this site any more."""
         self._reader.chunks.leave(self._site)
 
-    def at_hand(self, slide: Slide, file: SlideFile, start: int) -> bool:
-        """Whether what begins here is in memory for this site: taken now, it need not be read again."""
-        return self._reader.chunks.waits((Version.of(slide, file), start // CHUNK), self._site)
-
     async def check(self, slide: Slide) -> None:
         """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
         await self._reader.check_slide(slide)

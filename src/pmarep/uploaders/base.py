@@ -96,8 +96,7 @@ class Shipment:
         file: SlideFile,
         start: int,
         length: int,
-        *,
-        race: bool = False,
+        race: Callable[[], bool],
     ) -> T:
         """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
 

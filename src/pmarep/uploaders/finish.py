@@ -73,9 +73,7 @@ class Finish:
     def _call_for_help(self, rests: Collection[Rest]) -> None:
         """Of the slowest, as many as are there sooner when they go once more."""
         alone = [one for one in rests if one.slow is not None and not one.slow.done()]
-        needs = sorted(
-            ((one.left / one.pace, one) for one in alone if one.pace), key=lambda need: need[0], reverse=True
-        )
+        needs = [(one.left / one.pace, one) for one in alone if one.pace]
         seconds = RAMP * self.round_trip + sum(one.left for one in rests if one not in alone) / self._full
         for alone_seconds, rest in sorted(needs, key=lambda need: need[0], reverse=True):
             seconds += rest.size / self._full

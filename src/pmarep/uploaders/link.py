@@ -20,11 +20,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RESTARTS = 3
-"""So often a request that is slow at the end of all is sent anew."""
 RATE_SECONDS = 5.0
 
-SMALLEST_PIECE, FIRST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024, 1024 * 1024  # bytes given to a socket at once
+SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02
 """Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
 memory, and on a long way there are many sockets."""
@@ -79,7 +77,7 @@ class Delivery:
         The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
         moves, and never where it only takes long.
         """
-        clock, size, took = self._link.clock, FIRST_PIECE, 0.0
+        clock, size, took = self._link.clock, LARGEST_PIECE, 0.0
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
@@ -139,16 +137,18 @@ class Link:
         limited = any(pacer.limit is not None for pacer in self._pacers)
         self.finish.on = so and self.controller is not None and self.controller.far and not limited
 
-    async def deliver(self, send: Callable[[Delivery], Awaitable[T]], size: int = 0, *, may_race: bool = False) -> T:
+    async def deliver(
+        self, send: Callable[[Delivery], Awaitable[T]], size: int = 0, *, may_race: Callable[[], bool] = lambda: False
+    ) -> T:
         """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
 
-        `may_race`: the site takes it twice at the same time, and it makes no difference which comes first. Raises
-        PmaCoreError.
+        `may_race`, asked when it begins: whether the site takes it twice at the same time, and it makes no difference
+        which comes first. Raises PmaCoreError.
         """
 
         async def once() -> T:
             async with self._slot(size):
-                return await self._race(send, size) if may_race else await self._carry_out(send, Delivery(self, size))
+                return await self._race(send, size) if may_race() else await self._carry_out(send, Delivery(self, size))
 
         return await self._retry(once)
 

@@ -103,7 +103,7 @@ class S3Uploader:
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await s.deliver(put, file, start, length, race=self._may_race(url))
+        tag = await s.deliver(put, file, start, length, lambda: self._may_race(url))
         s.sent.bytes += length
         return tag
 

@@ -12,9 +12,17 @@ import pytest
 from fake_server import SESSION, Script, aspnet, html, refusal
 
 from pmarep.errors import Remedy
-from pmarep.pmacore import PmaCoreError, ProxyRefused, Refused, ServerError, TlsError, TransferBroken, Unreachable
+from pmarep.pmacore import (
+    PmaCoreError,
+    ProxyRefused,
+    Refused,
+    ServerError,
+    SessionLost,
+    TlsError,
+    TransferBroken,
+    Unreachable,
+)
 from pmarep.pmacore.client import SESSIONS
-from pmarep.pmacore.errors import SessionLost
 from pmarep.retry import LONGEST, Retry
 
 

@@ -103,7 +103,7 @@ class Race:
         return f"{number} arrived"
 
     async def run(self, play: Callable[[Race], Awaitable[None]]) -> str:
-        work = asyncio.create_task(self.link.deliver(self.send, MIB, may_race=True))
+        work = asyncio.create_task(self.link.deliver(self.send, MIB, may_race=lambda: True))
         await settled()
         slow = self.deliveries[0].slow
         assert slow is not None
