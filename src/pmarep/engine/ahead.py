@@ -1,4 +1,8 @@
-"""Looks some slides ahead, so that large ones go first and the end of a run is not one of them alone on the line."""
+"""Looks some slides ahead, so that the end of a run is not one large request alone on the line.
+
+What goes in large requests is first, and the slides that come in many small files are kept for the end: when the last
+large requests end one by one, small ones still fill the room that each leaves.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,23 @@ from ..slides import Slide
 WINDOW, WINDOW_FILES = 64, 5_000
 """So many slides, and files of them, are looked over at once."""
 
-OLDEST_EVERY = 4
+OLDEST_EVERY = 16
 """Every so often the one that came first is next, so that none waits for ever."""
+
+FINE = 1024 * 1024
+"""Bytes of a request that is over after some round trips: many of these fill no line and are not kept for its end."""
 
 
 class Ahead:
-    """Of one site. While `run` goes on, `take` gives the slides that come from `source`, the largest first."""
+    """Of one site. While `run` goes on, `take` gives the slides that come from `source`, the coarsest first.
 
-    def __init__(self, source: Callable[[], Awaitable[Slide | None]]) -> None:
+    `coarsest`: bytes of the largest request so far. Where a storage takes files in parts, no file is coarser.
+    """
+
+    def __init__(self, source: Callable[[], Awaitable[Slide | None]], coarsest: Callable[[], int]) -> None:
         self._source = source
-        self._window: dict[int, Slide] = {}  # by turn, so the oldest first
+        self._coarsest = coarsest
+        self._window: dict[int, tuple[int, int, Slide]] = {}  # grain, bytes; by turn, so the oldest first
         self._files = 0
         self._come = self._taken = 0
         self._ended = False
@@ -28,7 +39,7 @@ class Ahead:
     async def run(self) -> None:
         """Until there are no more. Raises what the source raises."""
         while (slide := await self._source()) is not None:
-            self._window[self._come] = slide
+            self._window[self._come] = _grain(slide), slide.size, slide
             self._come += 1
             self._files += len(slide.files)
             self._wake()
@@ -46,12 +57,22 @@ class Ahead:
         self._taken += 1
         turn = next(iter(self._window))
         if self._taken % OLDEST_EVERY:
-            turn = max(self._window, key=lambda turn: (self._window[turn].size, -turn))
-        slide = self._window.pop(turn)
+            turn = max(self._window, key=self._rank)
+        _, _, slide = self._window.pop(turn)
         self._files -= len(slide.files)
         self._wake()
         return slide
 
+    def _rank(self, turn: int) -> tuple[int, int, int]:
+        grain, size, _ = self._window[turn]
+        coarsest = self._coarsest()
+        return (min(grain, coarsest) if grain > FINE else coarsest), size, -turn
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _grain(slide: Slide) -> int:
+    """Bytes of its largest file."""
+    return max(file.size for file in slide.files)

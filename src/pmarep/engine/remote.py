@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sized
+from contextlib import suppress
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from ..pmacore import PmaCore, Refused, TargetMissing
+from ..pmacore import PmaCore, PmaCoreError, Refused, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..slides.names import windows_key
@@ -149,6 +150,24 @@ class Remote:
                 known = Listing(now, await self._core.slides(folder) if await self.exists(folder) else [])
                 self._slides.put(folder, known)
             return known
+
+    async def look_ahead(self, folder: str) -> None:
+        """Ask at once for the slides in a folder and the sub-folders of all above it: what most slides need first.
+
+        Raises nothing: whoever needs what could not be had asks again, and hears what is wrong.
+        """
+        parts = folder.split("/")
+        above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+        now = self._clock.monotonic()
+        slides = asyncio.create_task(self._core.slides(folder))
+        try:
+            await asyncio.gather(*map(self._children, above), return_exceptions=True)
+            with suppress(PmaCoreError):
+                if await self.exists(folder):
+                    self._slides.put(folder, Listing(now, await slides))
+        finally:
+            slides.cancel()
+            await asyncio.gather(slides, return_exceptions=True)
 
     def _believed(self, folder: str) -> Listing | None:
         known = self._slides.get(folder)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..pmacore import NotArrived, PermissionDenied, PmaCore, Refused, StorageFull, UploadStatus
+import asyncio
+from contextlib import suppress
+
+from ..pmacore import NotArrived, PermissionDenied, PmaCore, PmaCoreError, Refused, StorageFull, UploadStatus
 from ..slides import Slide
 from ..uploaders import Clock
 from .remote import differences, shortened
@@ -22,11 +25,24 @@ def check_status(status: UploadStatus, slide: Slide) -> None:
 
 async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *, wait: bool = True) -> None:
     """The server can read the slide, perhaps after a while, and has its files with their sizes. Raises NotArrived."""
-    await _wait_until_readable(core, path, clock, just_sent=wait)
-    # Files that are only there do no harm: leftovers of an older slide of this name.
-    wrong = [text for text in await differences(core, path, slide) if not text.endswith("is only there")]
-    if wrong:
+    # Both at once: over a long way, the last slide's questions are time in which nothing moves.
+    early = asyncio.create_task(_wrong(core, path, slide))
+    try:
+        await _wait_until_readable(core, path, clock, just_sent=wait)
+        with suppress(PmaCoreError):
+            if not await early:
+                return
+    finally:
+        early.cancel()
+        await asyncio.gather(early, return_exceptions=True)
+    # What is wrong was perhaps asked too early.
+    if wrong := await _wrong(core, path, slide):
         raise NotArrived(shortened(wrong))
+
+
+async def _wrong(core: PmaCore, path: str, slide: Slide) -> list[str]:
+    """Files that are only there do no harm: leftovers of an older slide of this name."""
+    return [text for text in await differences(core, path, slide) if not text.endswith("is only there")]
 
 
 async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, *, just_sent: bool) -> None:

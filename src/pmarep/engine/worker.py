@@ -6,7 +6,6 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from ..errors import PmarepError, Remedy
@@ -58,7 +57,7 @@ class SiteWorker:
         )
         link.heard = self.health.worked
         self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
-        self._ahead = Ahead(self._sieve.take)
+        self._ahead = Ahead(self._sieve.take, lambda: link.largest)
         self._errands = Errands(self._ahead.take, shared.clock)
         self._in_hand = 0  # slides
 
@@ -117,17 +116,13 @@ class SiteWorker:
         """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""
         options = self._shared.options
         folder = "/".join(part for part in (self.site.target, options.to) if part)
-        ahead = asyncio.create_task(self._look_ahead(folder))
+        ahead = asyncio.create_task(self._remote.look_ahead(folder))
         try:
             await self._remote.check_root(self.site.target)
             await ahead
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
-
-    async def _look_ahead(self, folder: str) -> None:
-        with suppress(PmarepError):  # whoever needs it asks again, and hears what is wrong
-            await self._remote.listing(folder)
 
     async def _send_all(self) -> None:
         shared = self._shared

@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 RATE_SECONDS = 5.0
 
+USUAL_PART = 8 * 1024 * 1024
+"""Bytes: what is expected of a site's largest request until one is larger. PMA.core's clients show parts of 8 MiB."""
+
 SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02
 """Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
@@ -115,6 +118,7 @@ class Link:
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
+        self.largest = USUAL_PART  # bytes of the largest request so far
         self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
         self.relieved: Callable[[], None] = lambda: None  # called whenever a request has got its slot
 
@@ -145,6 +149,8 @@ class Link:
         `may_race`, asked when it begins: whether the site takes it twice at the same time, and it makes no difference
         which comes first. Raises PmaCoreError.
         """
+
+        self.largest = max(self.largest, size)
 
         async def once() -> T:
             async with self._slot(size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ class FakeClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
+        await asyncio.sleep(0)
 
 
 class FakeCore:
@@ -85,6 +87,20 @@ async def test_what_is_wrong_is_said(files: dict[str, int], words: str) -> None:
     clock = FakeClock()
     with pytest.raises(NotArrived, match=words):
         await arrives(FakeCore(clock, **files), clock)
+
+
+async def test_files_that_were_asked_for_too_early_are_asked_for_again() -> None:
+    clock = FakeClock()
+    core = FakeCore(clock, 5)
+    there, asked = core._files, []
+
+    async def slide_files(path: str) -> list[RemoteFile]:
+        asked.append(clock.now)
+        return [RemoteFile(path=name, size=size) for name, size in there.items() if clock.now >= 5]
+
+    core.slide_files = slide_files  # type: ignore[method-assign]
+    await arrives(core, clock)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("slashes", ["/Slides/in/{}", "slides/IN/{}", "Slides/in/{}"])
