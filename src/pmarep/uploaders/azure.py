@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
 from .base import Shipment, together
-from .link import Delivery
+from .link import Delivery, Race
 
 MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB
@@ -101,7 +101,7 @@ class AzureUploader:
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
                 await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
 
-        await s.deliver(put, file, start, length, lambda: True)
+        await s.deliver(put, file, start, length, lambda: Race.EITHER)
         s.sent.bytes += length
 
 

@@ -13,7 +13,7 @@ from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
 from .digests import Digests
-from .link import Delivery, Link
+from .link import Delivery, Link, Race
 from .storage import Storage
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class Shipment:
         file: SlideFile,
         start: int,
         length: int,
-        race: Callable[[], bool],
+        race: Callable[[], Race],
     ) -> T:
         """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
 
@@ -107,7 +107,7 @@ class Shipment:
                 await self.means.digests.check_again(self.slide, file, start, length)
                 raise
 
-        return await self.means.link.deliver(guarded, length, may_race=race)
+        return await self.means.link.deliver(guarded, length, race=race)
 
 
 class Uploader(Protocol):

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 from typing import Any, TypeVar
 
 from ..errors import PmarepError, Remedy
@@ -38,6 +39,14 @@ PACE_AFTER = 512 * 1024
 """... and no earlier than after so many bytes: the first ones only fill buffers."""
 
 
+class Race(Enum):
+    """Whether the site takes a request twice at the same time."""
+
+    NEVER = auto()
+    EITHER = auto()  # and it makes no difference which comes first
+    AGREEING = auto()  # and what it answers to the later one is what counts
+
+
 class Delivery:
     """The bytes of one request. They count as under way until the site has acknowledged the request.
 
@@ -50,7 +59,13 @@ class Delivery:
         self.slow = slow
         self.anew = anew
         self._bytes = 0
+        self._handed_over = 0  # those of which nobody knows whether they have moved among them
         self._pace_bytes, self._pace_seconds = 0.0, 0.0
+
+    @property
+    def may_arrive(self) -> bool:
+        """Whether the site may get all of it even if it is broken off now."""
+        return self._handed_over >= self.size
 
     @property
     def left(self) -> int:
@@ -86,6 +101,7 @@ class Delivery:
             while start < len(chunk):
                 async for piece, held_back in self._link.paced(chunk[start : start + size]):
                     began = clock.monotonic()
+                    self._handed_over += len(piece)
                     yield piece
                     took = clock.monotonic() - began
                     self._moved(len(piece), took)
@@ -99,7 +115,7 @@ class Delivery:
 
     def settle(self, arrived: bool) -> None:
         self._link.settle(self._bytes, arrived)
-        self._bytes = 0
+        self._bytes = self._handed_over = 0
 
 
 class Link:
@@ -142,42 +158,60 @@ class Link:
         self.finish.on = so and self.controller is not None and self.controller.far and not limited
 
     async def deliver(
-        self, send: Callable[[Delivery], Awaitable[T]], size: int = 0, *, may_race: Callable[[], bool] = lambda: False
+        self,
+        send: Callable[[Delivery], Awaitable[T]],
+        size: int = 0,
+        *,
+        race: Callable[[], Race] = lambda: Race.NEVER,
     ) -> T:
         """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
 
-        `may_race`, asked when it begins: whether the site takes it twice at the same time, and it makes no difference
-        which comes first. Raises PmaCoreError.
+        `race` is asked when it begins. Raises PmaCoreError.
         """
-
         self.largest = max(self.largest, size)
 
         async def once() -> T:
             async with self._slot(size):
-                return await self._race(send, size) if may_race() else await self._carry_out(send, Delivery(self, size))
+                how = race()
+                if how is Race.NEVER:
+                    return await self._carry_out(send, Delivery(self, size))
+                return await self._race(send, size, how)
 
         return await self._retry(once)
 
-    async def _race(self, send: Callable[[Delivery], Awaitable[T]], size: int) -> T:
+    async def _race(self, send: Callable[[Delivery], Awaitable[T]], size: int, how: Race) -> T:
         """Where it is slow at the end of all, a second one goes over another connection; the first there counts."""
         slow: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        runners = {asyncio.create_task(self._carry_out(send, Delivery(self, size, slow=slow)))}
+        deliveries: dict[asyncio.Task[T], Delivery] = {}
+
+        def begin(delivery: Delivery) -> asyncio.Task[T]:
+            task = asyncio.create_task(self._carry_out(send, delivery))
+            deliveries[task] = delivery
+            return task
+
         try:
-            either: set[asyncio.Future[Any]] = {*runners, slow}
+            either: set[asyncio.Future[Any]] = {begin(Delivery(self, size, slow=slow)), slow}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if slow.done():
                 log.debug("%d bytes are sent once more, over another connection", size)
-                runners.add(asyncio.create_task(self._carry_out(send, Delivery(self, size, anew=True))))
-            while True:
-                done, left = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
-                arrived = [runner for runner in done if runner.exception() is None]
-                if arrived or not left:
-                    return (arrived or list(done))[0].result()
-                runners = left
+                begin(Delivery(self, size, anew=True))
+            left = set(deliveries)
+            while not (arrived := [task for task in deliveries if task not in left and task.exception() is None]):
+                if not left:
+                    return next(iter(deliveries)).result()  # its error
+                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            if how is Race.AGREEING:
+                if late := [task for task in left if deliveries[task].may_arrive]:
+                    await asyncio.wait(late)
+                arrived += [task for task in late if task.exception() is None]
+                if any(task.result() != arrived[0].result() for task in arrived):
+                    # The site keeps the one that came later, and nobody here knows which.
+                    return await self._carry_out(send, Delivery(self, size, anew=True))
+            return arrived[0].result()
         finally:
-            for runner in runners:
-                runner.cancel()
-            await asyncio.gather(*runners, return_exceptions=True)
+            for task in deliveries:
+                task.cancel()
+            await asyncio.gather(*deliveries, return_exceptions=True)
 
     async def _carry_out(self, send: Callable[[Delivery], Awaitable[T]], delivery: Delivery) -> T:
         self._flying.add(delivery)

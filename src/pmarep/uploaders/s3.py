@@ -23,7 +23,7 @@ from ..pmacore import (
 )
 from ..slides.model import SlideFile
 from .base import Shipment, together
-from .link import Delivery
+from .link import Delivery, Race
 
 MAX_SINGLE_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PUT."""
@@ -55,7 +55,7 @@ class S3Uploader:
         if listed is not None and listed.parts:
             await self._send_parts(file, listed)
         else:
-            await self._put(file, 0, file.size, self._shipment.url_of(file))
+            await self._put(file, 0, file.size, self._shipment.url_of(file), whole=True)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
         tags = dict(self._shipment.parts_of(file))
@@ -83,13 +83,13 @@ class S3Uploader:
                 raise AnnounceAgain(f"the parts of {file.path} cannot be put together: {error}") from None
             raise
 
-    async def _put(self, file: SlideFile, start: int, length: int, url: str) -> str:
-        """Send one range; its ETag."""
+    async def _put(self, file: SlideFile, start: int, length: int, url: str, *, whole: bool = False) -> str:
+        """Send one range, a part or the whole file; its ETag."""
         s, means = self._shipment, self._shipment.means
 
         async def put(delivery: Delivery) -> str:
             async with means.digests.ahead(s.slide, file, start, length) as digest:
-                if digest is None and not self._may_check_afterwards(url):
+                if digest is None and not self._may_check_afterwards(url, whole):
                     digest = await means.digests.md5(s.slide, file, start, length)
                 chunks = means.source.read(s.slide, file, start, length)
                 if digest is not None:
@@ -103,21 +103,24 @@ class S3Uploader:
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await s.deliver(put, file, start, length, lambda: self._may_race(url))
+        tag = await s.deliver(put, file, start, length, lambda: self._race(url, whole))
         s.sent.bytes += length
         return tag
 
-    def _may_race(self, url: str) -> bool:
-        """Whether it makes no difference which of two uploads of a part comes later: the same bytes, the same ETag."""
-        return _signed4(url) and _host(url) in self._shipment.means.etags_are_md5
+    def _race(self, url: str, whole: bool) -> Race:
+        if not _signed4(url):
+            return Race.NEVER  # without Content-MD5, the later one might do damage
+        if whole or _host(url) in self._shipment.means.etags_are_md5:
+            return Race.EITHER  # the same bytes: a whole file has no need of its ETag, and a part has the same
+        return Race.AGREEING
 
-    def _may_check_afterwards(self, url: str) -> bool:
-        """Whether a part may go without its MD5: only its ETag shows then if it has arrived unharmed.
+    def _may_check_afterwards(self, url: str, whole: bool) -> bool:
+        """Whether it may go without its MD5: only its ETag shows then if it has arrived unharmed.
 
         A part is in nobody's way until it is put together with the others. A whole file would lie there, damaged, in
         place of what was there before.
         """
-        return not _signed4(url) or ("partNumber=" in url and _host(url) in self._shipment.means.etags_are_md5)
+        return not _signed4(url) or (not whole and _host(url) in self._shipment.means.etags_are_md5)
 
     def _tag(
         self, file: SlideFile, url: str, answer: Mapping[str, str], digest: bytes, afterwards: bool = False

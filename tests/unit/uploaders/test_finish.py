@@ -11,6 +11,7 @@ from clock import FakeClock
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import Delivery, Link
+from pmarep.uploaders.link import Race as How
 from pmarep.uploaders.finish import FULL_SECONDS, Finish
 
 MIB = 1024 * 1024
@@ -80,7 +81,7 @@ async def test_otherwise_nobody_is(case: str) -> None:
 
 
 class Race:
-    """Two requests that wait for their words: "arrive", "fail"; both are the same delivery."""
+    """Requests that wait for their words: "arrive", "fail", or what is answered; all are the same delivery."""
 
     def __init__(self) -> None:
         clock = FakeClock()
@@ -100,10 +101,10 @@ class Race:
             raise
         if word == "fail":
             raise TransferBroken(f"{number} failed")
-        return f"{number} arrived"
+        return f"{number} arrived" if word == "arrive" else word
 
-    async def run(self, play: Callable[[Race], Awaitable[None]]) -> str:
-        work = asyncio.create_task(self.link.deliver(self.send, MIB, may_race=lambda: True))
+    async def run(self, play: Callable[[Race], Awaitable[None]], how: How = How.EITHER) -> str:
+        work = asyncio.create_task(self.link.deliver(self.send, MIB, race=lambda: how))
         await settled()
         slow = self.deliveries[0].slow
         assert slow is not None
@@ -166,3 +167,44 @@ async def test_being_cancelled_ends_both() -> None:
         await race.run(play)
     assert sorted(race.ended) == ["0 cancelled", "1 cancelled"]
     assert race.link.connections == 0
+
+
+async def test_one_that_is_not_sent_to_its_end_cannot_arrive_later() -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        race.words[1].set_result("tag")
+
+    assert await race.run(play, How.AGREEING) == "tag"
+    assert race.ended == ["0 cancelled"]
+
+
+@pytest.mark.parametrize("other", ["tag", "fail"])
+async def test_one_that_may_still_arrive_is_waited_for(other: str) -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        race.deliveries[0].size = 0  # so it has been sent to its end
+        race.words[1].set_result("tag")
+        await settled()
+        assert race.link.connections == 1
+        race.words[0].set_result(other)
+
+    assert await race.run(play, How.AGREEING) == "tag"
+    assert len(race.words) == 2
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_where_two_have_arrived_and_differ_a_third_decides(together: bool) -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        race.deliveries[0].size = 0
+        race.words[1].set_result("tag of one")
+        if not together:
+            await settled()
+        race.words[0].set_result("tag of the other")
+        await settled()
+        race.words[2].set_result("tag of the last")
+
+    assert await race.run(play, How.AGREEING) == "tag of the last"
