@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from ..events import Summary
     from ..sites import Site
     from .render import Output
+
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 @contextmanager
@@ -58,6 +62,8 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     from ..engine import replicate
     from .signals import stop_on_signals
 
+    share_one_heap()
+
     async def main() -> Summary:
         stop = asyncio.Event()
         with stop_on_signals(stop, output.stopping):
@@ -66,3 +72,15 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
             )
 
     return asyncio.run(main())
+
+
+def share_one_heap() -> None:
+    """Before there are threads: glibc gives each a heap of its own, where what one has freed serves no other.
+
+    In a large push that is a third of all memory.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
