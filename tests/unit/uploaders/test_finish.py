@@ -11,8 +11,8 @@ from clock import FakeClock
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import Delivery, Link
-from pmarep.uploaders.link import Race as How
 from pmarep.uploaders.finish import FULL_SECONDS, Finish
+from pmarep.uploaders.link import Race as How
 
 MIB = 1024 * 1024
 
