@@ -24,20 +24,20 @@ CLEARLY = 1.3
 
 
 class Rest(Protocol):
-    """A request that is under way. `size` and `left`, what is still to be sent, in bytes.
-
-    `pace`: bytes per second while it moved, None before that is known. `slow` is done when it is to be sent once more;
-    None where that makes no sense.
+    """A request that is under way, perhaps more than once. `slow` is done when it is to be sent once more; None where
+    that makes no sense.
     """
 
-    size: int
+    size: int  # bytes
     slow: asyncio.Future[None] | None
 
     @property
-    def left(self) -> int: ...
+    def left(self) -> int:
+        """Bytes that are still to be sent."""
 
     @property
-    def pace(self) -> float | None: ...
+    def seconds(self) -> float | None:
+        """How long that takes; None as long as nobody knows."""
 
 
 class Finish:
@@ -60,7 +60,7 @@ class Finish:
         self.on = False
 
     def look(self) -> None:
-        """Whenever something has moved."""
+        """Whenever something has moved, or nothing for a while."""
         now = self._clock.monotonic()
         if not self.on or now - self._looked_at < LOOK:
             return
@@ -72,12 +72,13 @@ class Finish:
 
     def _call_for_help(self, rests: Collection[Rest]) -> None:
         """Of the slowest, as many as are there sooner when they go once more."""
-        alone = [one for one in rests if one.slow is not None and not one.slow.done()]
-        needs = [(one.left / one.pace, one) for one in alone if one.pace]
-        seconds = RAMP * self.round_trip + sum(one.left for one in rests if one not in alone) / self._full
-        for alone_seconds, rest in sorted(needs, key=lambda need: need[0], reverse=True):
-            seconds += rest.size / self._full
-            if alone_seconds < seconds * CLEARLY:
+        needs = [(one.seconds, one) for one in rests if one.slow is not None and not one.slow.done()]
+        known = [(seconds, one) for seconds, one in needs if seconds is not None]
+        others = sum(one.left for one in rests) - sum(one.left for _, one in known)
+        here = RAMP * self.round_trip + others / self._full
+        for seconds, rest in sorted(known, key=lambda need: need[0], reverse=True):
+            here += rest.size / self._full
+            if seconds < here * CLEARLY:
                 break
             if rest.slow is not None:
                 rest.slow.set_result(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import Any, TypeVar
@@ -36,7 +36,16 @@ PACE_SECONDS = 4.0
 """What a request's pace is judged by: about the last seconds in which it moved ..."""
 
 PACE_AFTER = 512 * 1024
-"""... and no earlier than after so many bytes: the first ones only fill buffers."""
+"""... and no earlier than after so many bytes, since the first ones only fill buffers ..."""
+
+YOUNG_SECONDS = 2.0
+"""... or after so long: one that has not sent that many by then is slow."""
+
+
+MOST_AT_ONCE = 3
+"""Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
+
+STALLED = 1.0  # seconds after which somebody looks although nothing moves
 
 
 class Race(Enum):
@@ -50,16 +59,16 @@ class Race(Enum):
 class Delivery:
     """The bytes of one request. They count as under way until the site has acknowledged the request.
 
-    `slow`: see `Finish`. `anew`: it goes over another connection than those of before.
+    `anew`: it goes over another connection than those of before.
     """
 
-    def __init__(self, link: Link, size: int, *, slow: asyncio.Future[None] | None = None, anew: bool = False) -> None:
+    def __init__(self, link: Link, size: int, *, anew: bool = False) -> None:
         self._link = link
         self.size = size
-        self.slow = slow
         self.anew = anew
         self._bytes = 0
         self._handed_over = 0  # those of which nobody knows whether they have moved among them
+        self._began: float | None = None
         self._pace_bytes, self._pace_seconds = 0.0, 0.0
 
     @property
@@ -73,11 +82,14 @@ class Delivery:
         return self.size - self._bytes
 
     @property
-    def pace(self) -> float | None:
-        """Bytes per second while it moved, lately; None as long as nobody knows."""
-        if self._bytes < PACE_AFTER or self._pace_seconds < 1:
+    def seconds(self) -> float | None:
+        """How long it takes from here at its pace; None as long as nobody knows that."""
+        if self._began is None:
             return None
-        return self._pace_bytes / self._pace_seconds
+        if self._bytes >= PACE_AFTER and self._pace_seconds >= 1:
+            return self.left * self._pace_seconds / self._pace_bytes
+        age = self._link.clock.monotonic() - self._began
+        return None if age < YOUNG_SECONDS else self.left * age / max(self._bytes, 1)
 
     def _moved(self, count: int, seconds: float) -> None:
         self._bytes += count
@@ -96,6 +108,7 @@ class Delivery:
         moves, and never where it only takes long.
         """
         clock, size, took = self._link.clock, LARGEST_PIECE, 0.0
+        self._began = clock.monotonic()
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
@@ -118,6 +131,34 @@ class Delivery:
         self._bytes = self._handed_over = 0
 
 
+class Contest:
+    """One request, by one delivery or by several that race."""
+
+    def __init__(self, first: Delivery, how: Race) -> None:
+        self._deliveries = [first]
+        self._how = how
+        self.size = first.size
+        self.slow: asyncio.Future[None] | None = None
+        self._wait_for_help()
+
+    def join(self, delivery: Delivery) -> None:
+        self._deliveries.append(delivery)
+        self._wait_for_help()
+
+    def _wait_for_help(self) -> None:
+        more = self._how is not Race.NEVER and len(self._deliveries) < MOST_AT_ONCE
+        self.slow = asyncio.get_running_loop().create_future() if more else None
+
+    @property
+    def left(self) -> int:
+        return min(delivery.left for delivery in self._deliveries)
+
+    @property
+    def seconds(self) -> float | None:
+        each = [seconds for delivery in self._deliveries if (seconds := delivery.seconds) is not None]
+        return min(each) if len(each) == len(self._deliveries) else None
+
+
 class Link:
     """All requests with slide bytes to one site go through here. `connections`: a number, or who finds it."""
 
@@ -129,7 +170,7 @@ class Link:
         self._retry = retry
         self.clock = clock
         self._moved: deque[tuple[float, int]] = deque()
-        self._flying: set[Delivery] = set()
+        self._flying: set[Contest] = set()
         self.finish = Finish(clock, self._few, lambda: self._flying, self.rate)
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
@@ -172,49 +213,48 @@ class Link:
 
         async def once() -> T:
             async with self._slot(size):
-                how = race()
-                if how is Race.NEVER:
-                    return await self._carry_out(send, Delivery(self, size))
-                return await self._race(send, size, how)
+                how, first = race(), Delivery(self, size)
+                contest = Contest(first, how)
+                self._flying.add(contest)
+                try:
+                    if how is Race.NEVER:
+                        return await self._carry_out(send, first)
+                    return await self._race(send, first, contest, how)
+                finally:
+                    self._flying.discard(contest)
 
         return await self._retry(once)
 
-    async def _race(self, send: Callable[[Delivery], Awaitable[T]], size: int, how: Race) -> T:
-        """Where it is slow at the end of all, a second one goes over another connection; the first there counts."""
-        slow: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        deliveries: dict[asyncio.Task[T], Delivery] = {}
-
-        def begin(delivery: Delivery) -> asyncio.Task[T]:
-            task = asyncio.create_task(self._carry_out(send, delivery))
-            deliveries[task] = delivery
-            return task
-
+    async def _race(self, send: Callable[[Delivery], Awaitable[T]], first: Delivery, contest: Contest, how: Race) -> T:
+        """Where it is slow at the end of all, another goes over a new connection; the first there counts."""
+        runs: dict[asyncio.Task[T], Delivery] = {asyncio.create_task(self._carry_out(send, first)): first}
         try:
-            either: set[asyncio.Future[Any]] = {begin(Delivery(self, size, slow=slow)), slow}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if slow.done():
-                log.debug("%d bytes are sent once more, over another connection", size)
-                begin(Delivery(self, size, anew=True))
-            left = set(deliveries)
-            while not (arrived := [task for task in deliveries if task not in left and task.exception() is None]):
-                if not left:
-                    return next(iter(deliveries)).result()  # its error
-                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            while not (arrived := _arrived(runs)):
+                running: set[asyncio.Future[Any]] = {run for run in runs if not run.done()}
+                if not running:
+                    return next(iter(runs)).result()  # its error
+                wake = running if contest.slow is None else {*running, contest.slow}
+                await asyncio.wait(wake, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
+                self.finish.look()
+                if contest.slow is not None and contest.slow.done():
+                    log.debug("%d bytes are sent once more, over another connection", first.size)
+                    another = Delivery(self, first.size, anew=True)
+                    runs[asyncio.create_task(self._carry_out(send, another))] = another
+                    contest.join(another)
             if how is Race.AGREEING:
-                if late := [task for task in left if deliveries[task].may_arrive]:
+                if late := [run for run, delivery in runs.items() if not run.done() and delivery.may_arrive]:
                     await asyncio.wait(late)
-                arrived += [task for task in late if task.exception() is None]
-                if any(task.result() != arrived[0].result() for task in arrived):
-                    # The site keeps the one that came later, and nobody here knows which.
-                    return await self._carry_out(send, Delivery(self, size, anew=True))
+                    arrived = _arrived(runs)
+                if any(run.result() != arrived[0].result() for run in arrived):
+                    # The site keeps the one that came last, and nobody here knows which.
+                    return await self._carry_out(send, Delivery(self, first.size, anew=True))
             return arrived[0].result()
         finally:
-            for task in deliveries:
-                task.cancel()
-            await asyncio.gather(*deliveries, return_exceptions=True)
+            for run in runs:
+                run.cancel()
+            await asyncio.gather(*runs, return_exceptions=True)
 
     async def _carry_out(self, send: Callable[[Delivery], Awaitable[T]], delivery: Delivery) -> T:
-        self._flying.add(delivery)
         arrived = False
         try:
             result = await send(delivery)
@@ -225,7 +265,6 @@ class Link:
                 self.controller.failed(self.clock.monotonic())
             raise
         finally:
-            self._flying.discard(delivery)
             delivery.settle(arrived)
 
     @asynccontextmanager
@@ -280,3 +319,7 @@ class Link:
             return 0.0
         moved = [(at, count) for at, count in self._moved if at >= now - seconds]
         return sum(count for _, count in moved) / max(now - moved[0][0], 0.5) if moved else 0.0
+
+
+def _arrived(runs: Iterable[asyncio.Task[T]]) -> list[asyncio.Task[T]]:
+    return [run for run in runs if run.done() and not run.cancelled() and run.exception() is None]

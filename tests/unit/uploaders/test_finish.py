@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from clock import FakeClock
@@ -11,7 +11,8 @@ from clock import FakeClock
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import Delivery, Link
-from pmarep.uploaders.finish import FULL_SECONDS, Finish
+from pmarep.uploaders.finish import FULL_SECONDS, Finish, Rest
+from pmarep.uploaders.link import YOUNG_SECONDS, Contest
 from pmarep.uploaders.link import Race as How
 
 MIB = 1024 * 1024
@@ -24,7 +25,7 @@ class Stream:
 
     def __init__(self, left: float, pace: float | None, alone: bool = True) -> None:
         self.left = int(left * MIB)
-        self.pace = pace and pace * MIB
+        self.seconds = pace and left / pace
         self.slow: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if alone else None
 
     @property
@@ -38,7 +39,7 @@ class Line:
     def __init__(self, streams: list[Stream], rate: float, few: int = 10) -> None:
         self.rate = 16.0
         self.clock = FakeClock()
-        self.finish = Finish(self.clock, lambda: few, lambda: streams, self._rate)
+        self.finish = Finish(self.clock, lambda: few, lambda: list[Rest](streams), self._rate)
         self.finish.round_trip = 0.1
         self.finish.on = True
         self.now = rate
@@ -103,15 +104,20 @@ class Race:
             raise TransferBroken(f"{number} failed")
         return f"{number} arrived" if word == "arrive" else word
 
+    async def help(self) -> bool:
+        """Send it once more; False if that is not wanted any more."""
+        (contest,) = self.link._flying
+        if contest.slow is None:
+            return False
+        contest.slow.set_result(None)
+        await settled()
+        return True
+
     async def run(self, play: Callable[[Race], Awaitable[None]], how: How = How.EITHER) -> str:
         work = asyncio.create_task(self.link.deliver(self.send, MIB, race=lambda: how))
         await settled()
-        slow = self.deliveries[0].slow
-        assert slow is not None
-        slow.set_result(None)
-        await settled()
+        await self.help()
         assert [delivery.anew for delivery in self.deliveries] == [False, True]
-        assert self.deliveries[1].slow is None  # no third
         await play(self)
         return await work
 
@@ -144,6 +150,18 @@ async def test_one_that_fails_leaves_it_to_the_other(together: bool) -> None:
         race.words[1].set_result("arrive")
 
     assert await race.run(play) == "1 arrived"
+
+
+async def test_a_slow_helper_gets_help_too_but_there_is_an_end() -> None:
+    race = Race()
+
+    async def play(race: Race) -> None:
+        assert await race.help()
+        assert not await race.help()
+        race.words[2].set_result("arrive")
+
+    assert await race.run(play) == "2 arrived"
+    assert sorted(race.ended) == ["0 cancelled", "1 cancelled"]
 
 
 async def test_both_may_fail() -> None:
@@ -208,3 +226,48 @@ async def test_where_two_have_arrived_and_differ_a_third_decides(together: bool)
         race.words[2].set_result("tag of the last")
 
     assert await race.run(play, How.AGREEING) == "tag of the last"
+
+
+# How long a request still takes
+
+
+async def test_nobody_knows_before_it_has_begun_and_shown_its_pace() -> None:
+    clock = FakeClock()
+    link = Link(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
+    delivery = Delivery(link, 4 * MIB)
+    assert delivery.seconds is None
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(16):
+            yield bytes(256 * 1024)
+
+    sent = 0
+    async for piece in delivery.carry(chunks()):
+        clock.now += len(piece) / MIB  # a second for each MiB
+        sent += len(piece)
+        if sent <= MIB // 2:
+            assert delivery.seconds is None
+        assert delivery.may_arrive == (sent == delivery.size)
+        if sent > 2 * MIB:
+            assert delivery.seconds == pytest.approx(delivery.left / MIB)
+
+
+async def test_one_that_stands_still_is_known_to_be_slow() -> None:
+    clock = FakeClock()
+    link = Link(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
+    first, second = Delivery(link, MIB), Delivery(link, MIB, anew=True)
+    contest = Contest(first, How.EITHER)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(MIB // 4)
+
+    pieces = first.carry(chunks())
+    await anext(pieces)
+    clock.now += YOUNG_SECONDS / 2
+    assert first.seconds is None
+    clock.now += 100
+    assert first.seconds is not None
+    assert contest.seconds == first.seconds > 100
+    contest.join(second)
+    assert contest.seconds is None  # the other may be quicker
+    await pieces.aclose()
