@@ -25,7 +25,11 @@ NEAR = 0.01
 CLEARLY, SLIGHTLY, SAME = 1.15, 1.05, 0.97
 """Rates compared with those before: worth doubling again; worth having more; not worse."""
 
-PROBE_EVERY = 4  # measurements
+NOTABLE = 0.05  # part of a rate that is no chance
+FORGET = 0.99  # part of the best rate that is left after each measurement
+
+PROBE_EVERY, GIVE_EVERY = 4, 30  # measurements
+GIFT = 0.75  # part of the requests that is kept at least when some are given up for others
 FULL = 0.8  # part of the pieces of a measurement that went while no slot was free
 HELD_BACK = 0.3  # part of them that waited for a bandwidth limit, from which on more requests make no sense
 
@@ -64,12 +68,16 @@ class Controller:
         self.moved = 0  # bytes, since the beginning
         self.moved_at = float("-inf")
         self._phase = _Phase.STEADY
-        self._wait = self._epoch = EPOCH
+        self._epoch = EPOCH
         self._settling = SETTLING
         self._base: tuple[float, float] | None = None  # rates of this site and of all others, as they were so far
+        self._peak = 0.0  # the best of these, slowly forgotten: many small losses are a large one
         self._before = self.limit  # what it was before a trial
         self._since_probe = 0
         self._next_probe = _Phase.UP
+        self._no_gift = 0  # measurements until it is tried to give back what is more than an equal part
+        self._give_every = GIVE_EVERY
+        self._began = float("inf")
         self._calm_until = float("-inf")
         self._begin = float("-inf")  # of the measurement
         self._open(float("-inf"))
@@ -86,6 +94,7 @@ class Controller:
     def sent(self, now: float, count: int, *, full: bool, held_back: bool) -> None:
         """The network has taken `count` bytes. `full`: no slot is free; `held_back`: they waited for a limit."""
         self.moved += count
+        self._began = min(self._began, now)
         if self._begin == float("-inf") or now - self.moved_at > self._epoch:
             self._open(now + self._settling)
         self.moved_at = now
@@ -119,6 +128,10 @@ class Controller:
         self._moved_before = self.moved
         self._others_before = self._others_moved()
 
+    def _begins(self, at: float) -> bool:
+        """Whether it did not have its full rate yet."""
+        return self._began <= at < self._began + self._settling or at < self._began < float("inf")
+
     def _others(self) -> Sequence[Controller]:
         return [other for other in self._line.controllers if other is not self]
 
@@ -151,6 +164,9 @@ class Controller:
             self._weigh(rate, others, now)
 
     def _warm(self, rate: float, others: float, now: float) -> None:
+        if any(other._begins(now - self._epoch) for other in self._others()):
+            self._base = None  # what it takes from us or leaves to us is not known yet
+            return
         if self._base is not None and not self._gained(rate, others, CLEARLY):
             self._phase = _Phase.STEADY
             if not self._gained(rate, others, SLIGHTLY):
@@ -166,25 +182,38 @@ class Controller:
     def _go_on(self, rate: float, others: float, now: float) -> None:
         old = self._base or (rate, others)
         self._base = (old[0] + rate) / 2, (old[1] + others) / 2
+        self._peak = max(self._base[0], self._peak * FORGET)
         self._since_probe += 1
-        if self._since_probe < PROBE_EVERY:
-            return
-        self._since_probe = 0
+        self._no_gift -= 1
+        equal = self._equal_part(*self._base)
+        if self._no_gift <= 0 and self._base[0] > equal * CLEARLY:
+            self._no_gift = self._give_every
+            self._give_every *= 2  # where nobody took it, the line is most likely not shared
+            self._try(_Phase.DOWN, round(self.limit * max(GIFT, equal / self._base[0])), now)
+        elif self._since_probe >= PROBE_EVERY:
+            self._since_probe = 0
+            if self._next_probe is _Phase.UP:
+                self._next_probe = _Phase.DOWN
+                self._try(_Phase.UP, self.limit + max(1, self.limit // 4), now)
+            else:
+                self._next_probe = _Phase.UP
+                self._try(_Phase.DOWN, self.limit - max(1, self.limit // 8), now)
+
+    def _try(self, phase: _Phase, limit: int, now: float) -> None:
         self._before = self.limit
-        up = min(self._most, self.limit + max(1, self.limit // 4))
-        down = max(min(FEWEST_UNFORCED, self.limit), self.limit - max(1, self.limit // 8))
-        self._phase = self._next_probe
-        self._next_probe = _Phase.DOWN if self._phase is _Phase.UP else _Phase.UP
-        to = up if self._phase is _Phase.UP else down
-        if to == self.limit:
-            self._phase = _Phase.STEADY
-        else:
+        to = min(self._most, max(min(FEWEST_UNFORCED, self.limit), limit))
+        if to != self.limit:
+            self._phase = phase
             self._set(to, now)
 
     def _weigh(self, rate: float, others: float, now: float) -> None:
         up = self._phase is _Phase.UP
         self._phase = _Phase.STEADY
-        if self._gained(rate, others, SLIGHTLY) if up else self._lost_nothing(rate, others):
+        given = not up and self._given(rate, others)
+        if given:
+            self._peak = rate
+            self._no_gift, self._give_every = 0, GIVE_EVERY  # what is left may still be more than an equal part
+        if given or (self._gained(rate, others, SLIGHTLY) if up else rate >= self._peak * SAME):
             self._base = rate, others
             if up:
                 self._next_probe, self._since_probe = _Phase.UP, PROBE_EVERY - 1  # it may pay again
@@ -198,12 +227,11 @@ class Controller:
             return False
         return taken < gain / 2 or rate < self._equal_part(rate, others)
 
-    def _lost_nothing(self, rate: float, others: float) -> bool:
+    def _given(self, rate: float, others: float) -> bool:
+        """Whether the others have what this site has lost, and it still has its equal part."""
         before, others_before = self._base or (0.0, 0.0)
-        if rate >= before * SAME:
-            return True
-        shared = rate + others >= (before + others_before) * SAME
-        return shared and rate > self._equal_part(rate, others)
+        lost, won = before - rate, others - others_before
+        return lost > before * NOTABLE and won > lost / 2 and rate > self._equal_part(rate, others) * SAME
 
     def _equal_part(self, rate: float, others: float) -> float:
         busy = sum(other.moved_at >= self.moved_at - self._epoch for other in self._others())

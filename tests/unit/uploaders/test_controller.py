@@ -13,7 +13,7 @@ from pmarep.uploaders.controller import FEWEST, FEWEST_UNFORCED, MOST, USUAL
 STEP = 0.1  # seconds
 MB = 1e6
 
-Rates = Callable[[Sequence[int]], Sequence[float]]
+Rates = Callable[[Sequence[float]], Sequence[float]]
 """From the requests of each site to the bytes per second of each."""
 
 
@@ -35,7 +35,8 @@ def run(
         moved = rates([controller.limit for controller in controllers])
         for controller, rate, seen in zip(controllers, moved, limits, strict=True):
             count = int(rate * STEP * chance.uniform(1 - noise, 1 + noise))
-            controller.sent(now, count, full=full, held_back=held_back)
+            if count:
+                controller.sent(now, count, full=full, held_back=held_back)
             seen.append(controller.limit)
     return limits
 
@@ -128,9 +129,9 @@ def test_a_pause_is_no_measurement() -> None:
 def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB) -> Rates:
     """One line for all: parts as TCP gives them, by requests over round trip; alone, a stream is held by its window."""
 
-    def rates(limits: Sequence[int]) -> Sequence[float]:
+    def rates(limits: Sequence[float]) -> Sequence[float]:
         wanted = [limit * per_window / way for limit, way in zip(limits, ways, strict=True)]
-        much = sum(wanted)
+        much = sum(wanted) or 1.0
         return [one * min(1.0, capacity / much) for one in wanted]
 
     return rates
@@ -167,3 +168,46 @@ def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
 @pytest.mark.parametrize(("sites", "each"), [(1, 32), (3, 32), (4, 24), (8, 12), (100, 4)])
 def test_many_sites_have_fewer_each(sites: int, each: int) -> None:
     assert Line().most(sites) == each
+
+
+WAYS = (0.04, 0.1, 0.2, 0.27)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_four_sites_soon_have_about_equal_parts_of_one_line(noise: float) -> None:
+    """The near one has its full rate at once, while the others still find theirs."""
+    line, capacity = Line(), 12.5 * MB
+    controllers = [Controller(line, 24) for _ in WAYS]
+    for controller, way in zip(controllers, WAYS, strict=True):
+        controller.start(way)
+    alike, step, got = shared(capacity, WAYS), 0, [0.0 for _ in WAYS]
+
+    def rates(limits: Sequence[float]) -> Sequence[float]:
+        nonlocal step
+        step += 1
+        # Each begins after some round trips, and needs ten more.
+        risen = [min(1.0, max(0.0, step * STEP - 8 * way) / (10 * way)) for way in WAYS]
+        moved = alike([limit * part for limit, part in zip(limits, risen, strict=True)])
+        if step * STEP > 20:
+            got[:] = [before + rate for before, rate in zip(got, moved, strict=True)]
+        return moved
+
+    run(controllers, rates, 60, noise=noise)
+    assert all(0.17 < part / sum(got) < 0.33 for part in got), got
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.4])
+def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
+    """What the faster site gives up, the other could not take: it is no part of ours that is too large."""
+    line = Line()
+    controllers = [Controller(line), Controller(line)]
+    for controller, way in zip(controllers, (0.18, 0.22), strict=True):
+        controller.start(way)
+
+    def rates(limits: Sequence[float]) -> Sequence[float]:
+        return [min(25 * MB, limits[0] * 1.6 * MB), min(12.5 * MB, limits[1] * 0.6 * MB)]
+
+    limits = run(controllers, rates, 3 * 3600, noise=noise)
+    moved = [rates(now) for now in zip(*map(late, limits), strict=True)]
+    for site, capacity in enumerate((25 * MB, 12.5 * MB)):
+        assert sum(each[site] for each in moved) / len(moved) >= 0.97 * capacity
