@@ -13,6 +13,10 @@ from enum import Enum, auto
 FEWEST, MOST = 2, 32
 FEWEST_UNFORCED = 4  # without errors there is nothing to win below
 USUAL = 8
+USUAL_NEAR = 5
+"""On a short way few fill the line. So many parts of 8 MiB stay in memory (`source.reader.BOUND`) until each site has
+sent them; with more, what is hashed is read again to be sent."""
+
 SECONDS_PER_STREAM = 0.008
 """Round trip for each request of the start: a way of 180 ms begins with 22. TCP gives a stream that has twice the way
 half the rate, so this is also what makes sites that share a line about equal from the beginning."""
@@ -84,9 +88,9 @@ class Controller:
 
     def start(self, round_trip: float) -> None:
         """Begin as suits a way of so many seconds there and back."""
-        self.limit = min(self._most, max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)))
-        self._before = self.limit
         self.far = round_trip >= NEAR
+        usual = max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)) if self.far else USUAL_NEAR
+        self.limit = self._before = min(self._most, usual)
         self._phase = _Phase.WARMING if self.far else _Phase.STEADY
         self._epoch = max(EPOCH, ROUND_TRIPS * round_trip)
         self._settling = max(SETTLING, ROUND_TRIPS * round_trip)
