@@ -119,7 +119,7 @@ class Chunks:
     def _has_room(self, size: int, *, drop: bool = True) -> bool:
         """For so many bytes more, after dropping what may be dropped."""
         excess = self.held + size - self.bound
-        if not drop:
+        if excess <= 0 or not drop:
             return excess <= 0
         victims = []
         for key in chain(self._unpinned(), self._stale()):
