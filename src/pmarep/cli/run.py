@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -79,8 +80,8 @@ def share_one_heap() -> None:
 
     In a large push that is a third of all memory.
     """
-    if sys.platform == "linux":
-        import ctypes
+    if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
+        with suppress(ImportError, OSError, AttributeError):  # a Python without ctypes, another C library
+            import ctypes
 
-        with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

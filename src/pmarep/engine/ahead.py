@@ -17,6 +17,9 @@ WINDOW, WINDOW_FILES = 64, 5_000
 OLDEST_EVERY = 16
 """Every so often the one that came first is next, so that none waits for ever."""
 
+COARSE = 8 * 1024 * 1024
+"""Bytes: no file counts as coarser, since storages take larger ones in parts of about this size."""
+
 FINE = 1024 * 1024
 """Bytes of a request that is over after some round trips: many of these fill no line and are not kept for its end."""
 
@@ -24,12 +27,11 @@ FINE = 1024 * 1024
 class Ahead:
     """Of one site. While `run` goes on, `take` gives the slides that come from `source`, the coarsest first.
 
-    `coarsest`: bytes of the largest request so far. Where a storage takes files in parts, no file is coarser.
+    All sites take them in the same order, so that what one has read serves the others.
     """
 
-    def __init__(self, source: Callable[[], Awaitable[Slide | None]], coarsest: Callable[[], int]) -> None:
+    def __init__(self, source: Callable[[], Awaitable[Slide | None]]) -> None:
         self._source = source
-        self._coarsest = coarsest
         self._window: dict[int, tuple[int, int, Slide]] = {}  # grain, bytes; by turn, so the oldest first
         self._files = 0
         self._come = self._taken = 0
@@ -65,8 +67,7 @@ class Ahead:
 
     def _rank(self, turn: int) -> tuple[int, int, int]:
         grain, size, _ = self._window[turn]
-        coarsest = self._coarsest()
-        return (min(grain, coarsest) if grain > FINE else coarsest), size, -turn
+        return grain, size, -turn
 
     def _wake(self) -> None:
         self._changed.set()
@@ -74,5 +75,6 @@ class Ahead:
 
 
 def _grain(slide: Slide) -> int:
-    """Bytes of its largest file."""
-    return max(file.size for file in slide.files)
+    """Bytes of its largest file, as far as it matters."""
+    largest = max(file.size for file in slide.files)
+    return min(largest, COARSE) if largest > FINE else COARSE

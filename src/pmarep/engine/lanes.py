@@ -12,9 +12,9 @@ from ..uploaders import Link
 PREPARING = 8
 """Slides that are looked at and announced at once: each is some requests to PMA.core."""
 
-PER_REQUEST, MOST = 2, 64
-"""Slides at once, for each request with bytes that there may be, and at most: most of them are being verified. On long
-ways that takes longer than sending a small one; a near server is left in peace."""
+FEWEST, PER_REQUEST, MOST = 16, 2, 64
+"""Slides at once: at least, for each request with bytes that there may be, and at most. Most are being verified, which
+takes longer than sending a small one on long ways; a near server is left in peace."""
 
 
 class Turn:
@@ -62,7 +62,7 @@ class Lanes:
 
     def _may_begin(self) -> bool:
         link, fixed = self._link, self._fixed
-        if self.in_hand >= (fixed or max(PREPARING, PER_REQUEST * link.limit)):
+        if self.in_hand >= (fixed or max(FEWEST, PER_REQUEST * link.limit)):
             return False
         return self.preparing < (fixed or PREPARING) and link.waiting < link.limit
 

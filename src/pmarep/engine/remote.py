@@ -152,22 +152,12 @@ class Remote:
             return known
 
     async def look_ahead(self, folder: str) -> None:
-        """Ask at once for the slides in a folder and the sub-folders of all above it: what most slides need first.
+        """Ask for what most slides need first. Level by level: servers fail in many ways where a folder is missing.
 
         Raises nothing: whoever needs what could not be had asks again, and hears what is wrong.
         """
-        parts = folder.split("/")
-        above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-        now = self._clock.monotonic()
-        slides = asyncio.create_task(self._core.slides(folder))
-        try:
-            await asyncio.gather(*map(self._children, above), return_exceptions=True)
-            with suppress(PmaCoreError):
-                if await self.exists(folder):
-                    self._slides.put(folder, Listing(now, await slides))
-        finally:
-            slides.cancel()
-            await asyncio.gather(slides, return_exceptions=True)
+        with suppress(PmaCoreError):
+            await self.listing(folder)
 
     def _believed(self, folder: str) -> Listing | None:
         known = self._slides.get(folder)

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
 
+FARTHER = 2  # times the way to PMA.core: a longer one to its storage counts instead
+
 
 class SiteWorker:
     """`run` returns when every slide is at the site or the site is given up; it raises nothing."""
@@ -57,7 +59,7 @@ class SiteWorker:
         )
         link.heard = self.health.worked
         self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
-        self._ahead = Ahead(self._sieve.take, lambda: link.largest)
+        self._ahead = Ahead(self._sieve.take)
         self._errands = Errands(self._ahead.take, shared.clock)
         self._in_hand = 0  # slides
 
@@ -108,9 +110,8 @@ class SiteWorker:
                 raise
             await self.health.overcome(error, once)
         self.health.answered()
-        if self.link.controller is not None and self._core.round_trip is not None:
-            self.link.controller.start(self._core.round_trip)
-            self.link.finish.round_trip = self._core.round_trip
+        if self._core.round_trip is not None:
+            self.link.found_far(self._core.round_trip)
 
     async def _look_around(self) -> None:
         """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""
@@ -127,7 +128,7 @@ class SiteWorker:
     async def _send_all(self) -> None:
         shared = self._shared
         source = Source(shared.reader)
-        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads)
+        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._storage_is_away)
         inspector = Inspector(
             self.site.name,
             self._core,
@@ -154,6 +155,11 @@ class SiteWorker:
         finally:
             source.close()
             await storage.close()
+
+    def _storage_is_away(self, round_trip: float) -> None:
+        """A bucket may be far from a server that is near."""
+        if round_trip > FARTHER * self.link.finish.round_trip:
+            self.link.found_far(round_trip)
 
     async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""

@@ -33,8 +33,8 @@ GOODBYE_SECONDS = 5.0
 SESSIONS = 3
 """How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
 
-WARM = 2
-"""Connections besides the one that logs in: the first questions in a session go three at a time."""
+WARM = 1
+"""Connections besides the one that logs in: the first questions in a session go two at a time."""
 
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -80,8 +80,8 @@ class PmaCore:
 
     @property
     def round_trip(self) -> float | None:
-        """Seconds that a connection takes to stand; None before there is one."""
-        return self._client.round_trip if isinstance(self._client, Client) else None
+        """Seconds to the server and back; None before there is a connection."""
+        return self._client.way.round_trip if isinstance(self._client, Client) else None
 
     async def __aenter__(self) -> Self:
         return self

@@ -91,7 +91,8 @@ class Connection:
         return self._client(verify, {"Accept": "application/json"})
 
     def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str]) -> httpx.AsyncClient:
-        client = Client(
+        return Client(
+            congestion=self.congestion,
             verify=verify,
             follow_redirects=False,
             headers={"User-Agent": "pmarep", "Accept-Encoding": "identity", **headers},
@@ -100,8 +101,6 @@ class Connection:
             proxy=None if self.proxy in (None, DIRECT) else self.proxy,
             trust_env=self.proxy is None,
         )
-        client.congestion = self.congestion
-        return client
 
     def proxy_to(self, url: str) -> str | None:
         """The proxy on the way to `url`, without a password, for error messages: httpx finds it by itself."""

@@ -26,15 +26,36 @@ LARGEST_BUFFER = 4 * 1024**2
 """Bytes to send that a single bbr stream needs on long ways: two round trips of 180 ms at 90 Mbit/s, say."""
 
 
-class Client(httpx.AsyncClient):
-    """Knows what its connections are to be like, and has measured them.
+class Way:
+    """How long the way is, as a client's connections have shown so far. `measured` is called whenever one has.
 
-    `congestion`: what TCP is to do about losses, None for what the machine does. `round_trip`: the shortest time, in
-    seconds, that a connection took to stand; None before there is one.
+    `connecting`: the shortest time, in seconds, that one took to stand; `handshake`: and then, until it was secure,
+    which is two round trips, or one.
     """
 
-    congestion: str | None = None
-    round_trip: float | None = None
+    def __init__(self) -> None:
+        self.connecting = self.handshake = float("inf")
+        self.measured: Callable[[], None] = lambda: None
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds; None before there is a connection. A proxy answers sooner than who is behind it."""
+        if self.connecting == float("inf"):
+            return None
+        behind = self.handshake / 2
+        return behind if 2 * self.connecting < behind < float("inf") else self.connecting
+
+
+class Client(httpx.AsyncClient):
+    """Knows what its connections are to be like, and how long their way is.
+
+    `congestion`: what TCP is to do about losses, None for what the machine does.
+    """
+
+    def __init__(self, *, congestion: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.congestion = congestion
+        self.way = Way()
 
 
 def tuned(client: httpx.AsyncClient) -> Trace:
@@ -44,15 +65,18 @@ def tuned(client: httpx.AsyncClient) -> Trace:
     writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow server.
     """
     limit, began = client.timeout.write, 0.0
-    congestion = client.congestion if isinstance(client, Client) else None
+    way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), None)
 
     async def on_event(name: str, info: Mapping[str, Any]) -> None:
         nonlocal began
-        if name.endswith("connect_tcp.started"):
+        if name.endswith(("connect_tcp.started", "start_tls.started")):
             began = time.monotonic()
+        if name.endswith("start_tls.complete"):
+            way.handshake = min(time.monotonic() - began, way.handshake)
+            way.measured()
         if name.endswith("connect_tcp.complete"):
-            if isinstance(client, Client):
-                client.round_trip = min(time.monotonic() - began, client.round_trip or float("inf"))
+            way.connecting = min(time.monotonic() - began, way.connecting)
+            way.measured()
             found = info["return_value"].get_extra_info("socket")
             if found is not None:
                 tune(found, limit, congestion)

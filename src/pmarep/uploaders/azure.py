@@ -93,6 +93,8 @@ class AzureUploader:
 
     async def _put(self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str]) -> None:
         s, means = self._shipment, self._shipment.means
+        # A block that comes after the list is none of the blob; a blob would be there again.
+        how = Race.FREELY if "comp=block" in url else Race.CAREFULLY
 
         async def put(delivery: Delivery) -> None:
             async with means.digests.ahead(s.slide, file, start, length) as found:
@@ -101,7 +103,7 @@ class AzureUploader:
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
                 await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
 
-        await s.deliver(put, file, start, length, lambda: Race.EITHER)
+        await s.deliver(put, file, start, length, lambda: how)
         s.sent.bytes += length
 
 

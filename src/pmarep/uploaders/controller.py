@@ -32,7 +32,7 @@ CLEARLY, SLIGHTLY, SAME = 1.15, 1.05, 0.97
 NOTABLE = 0.05  # part of a rate that is no chance
 FORGET = 0.99  # part of the best rate that is left after each measurement
 
-PROBE_EVERY, GIVE_EVERY = 4, 30  # measurements
+PROBE_EVERY, GIVE_EVERY, SELDOM = 4, 30, 120  # measurements
 GIFT = 0.75  # part of the requests that is kept at least when some are given up for others
 FULL = 0.8  # part of the pieces of a measurement that went while no slot was free
 HELD_BACK = 0.3  # part of them that waited for a bandwidth limit, from which on more requests make no sense
@@ -81,6 +81,7 @@ class Controller:
         self._next_probe = _Phase.UP
         self._no_gift = 0  # measurements until it is tried to give back what is more than an equal part
         self._give_every = GIVE_EVERY
+        self._giving = False
         self._began = float("inf")
         self._calm_until = float("-inf")
         self._begin = float("-inf")  # of the measurement
@@ -95,13 +96,19 @@ class Controller:
         self._epoch = max(EPOCH, ROUND_TRIPS * round_trip)
         self._settling = max(SETTLING, ROUND_TRIPS * round_trip)
 
-    def sent(self, now: float, count: int, *, full: bool, held_back: bool) -> None:
-        """The network has taken `count` bytes. `full`: no slot is free; `held_back`: they waited for a limit."""
+    def sent(self, now: float, count: int, *, full: bool, held_back: bool, over: bool = False) -> None:
+        """The network has taken `count` bytes.
+
+        `full`: no slot is free; `over`: more requests are still under way than there may be by now; `held_back`: the
+        bytes waited for a bandwidth limit.
+        """
         self.moved += count
         self._began = min(self._began, now)
         if self._begin == float("-inf") or now - self.moved_at > self._epoch:
             self._open(now + self._settling)
         self.moved_at = now
+        if over:  # fewer are no trial before they are fewer
+            self._open(max(now, self._begin))
         if now < self._begin:
             return
         if self._pieces == 0:
@@ -192,10 +199,12 @@ class Controller:
         equal = self._equal_part(*self._base)
         if self._no_gift <= 0 and self._base[0] > equal * CLEARLY:
             self._no_gift = self._give_every
-            self._give_every *= 2  # where nobody took it, the line is most likely not shared
+            self._give_every = min(2 * self._give_every, SELDOM)  # where nobody takes it, the line is not shared
+            self._giving = True
             self._try(_Phase.DOWN, round(self.limit * max(GIFT, equal / self._base[0])), now)
         elif self._since_probe >= PROBE_EVERY:
             self._since_probe = 0
+            self._giving = False
             if self._next_probe is _Phase.UP:
                 self._next_probe = _Phase.DOWN
                 self._try(_Phase.UP, self.limit + max(1, self.limit // 4), now)
@@ -213,7 +222,7 @@ class Controller:
     def _weigh(self, rate: float, others: float, now: float) -> None:
         up = self._phase is _Phase.UP
         self._phase = _Phase.STEADY
-        given = not up and self._given(rate, others)
+        given = self._giving and not up and self._given(rate, others)
         if given:
             self._peak = rate
             self._no_gift, self._give_every = 0, GIVE_EVERY  # what is left may still be more than an equal part
@@ -235,7 +244,9 @@ class Controller:
         """Whether the others have what this site has lost, and it still has its equal part."""
         before, others_before = self._base or (0.0, 0.0)
         lost, won = before - rate, others - others_before
-        return lost > before * NOTABLE and won > lost / 2 and rate > self._equal_part(rate, others) * SAME
+        return (
+            lost > before * NOTABLE and lost / 2 < won < lost * 3 / 2 and rate > self._equal_part(rate, others) * SAME
+        )
 
     def _equal_part(self, rate: float, others: float) -> float:
         busy = sum(other.moved_at >= self.moved_at - self._epoch for other in self._others())

@@ -23,9 +23,6 @@ T = TypeVar("T")
 
 RATE_SECONDS = 5.0
 
-USUAL_PART = 8 * 1024 * 1024
-"""Bytes: what is expected of a site's largest request until one is larger. PMA.core's clients show parts of 8 MiB."""
-
 SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02
 """Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
@@ -42,7 +39,7 @@ YOUNG_SECONDS = 2.0
 """... or after so long: one that has not sent that many by then is slow."""
 
 
-MOST_AT_ONCE = 3
+MOST_DELIVERIES = 3
 """Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
 
 STALLED = 1.0  # seconds after which somebody looks although nothing moves
@@ -52,8 +49,8 @@ class Race(Enum):
     """Whether the site takes a request twice at the same time."""
 
     NEVER = auto()
-    EITHER = auto()  # and it makes no difference which comes first
-    AGREEING = auto()  # and what it answers to the later one is what counts
+    FREELY = auto()  # and what comes later makes no difference
+    CAREFULLY = auto()  # and what comes last counts: none may come after the end, and all have to be answered the same
 
 
 class Delivery:
@@ -68,13 +65,10 @@ class Delivery:
         self.anew = anew
         self._bytes = 0
         self._handed_over = 0  # those of which nobody knows whether they have moved among them
+        self.may_arrive = size == 0  # all of it, even if it is broken off or fails
         self._began: float | None = None
+        self._waits_since: float | None = None  # with a piece that the network has not taken yet
         self._pace_bytes, self._pace_seconds = 0.0, 0.0
-
-    @property
-    def may_arrive(self) -> bool:
-        """Whether the site may get all of it even if it is broken off now."""
-        return self._handed_over >= self.size
 
     @property
     def left(self) -> int:
@@ -86,9 +80,11 @@ class Delivery:
         """How long it takes from here at its pace; None as long as nobody knows that."""
         if self._began is None:
             return None
+        now = self._link.clock.monotonic()
         if self._bytes >= PACE_AFTER and self._pace_seconds >= 1:
-            return self.left * self._pace_seconds / self._pace_bytes
-        age = self._link.clock.monotonic() - self._began
+            waits = 0.0 if self._waits_since is None else now - self._waits_since
+            return self.left * (self._pace_seconds + waits) / self._pace_bytes
+        age = now - self._began
         return None if age < YOUNG_SECONDS else self.left * age / max(self._bytes, 1)
 
     def _moved(self, count: int, seconds: float) -> None:
@@ -113,12 +109,14 @@ class Delivery:
             start = 0
             while start < len(chunk):
                 async for piece, held_back in self._link.paced(chunk[start : start + size]):
-                    began = clock.monotonic()
+                    self._waits_since = began = clock.monotonic()
                     self._handed_over += len(piece)
+                    self.may_arrive = self._handed_over >= self.size
                     yield piece
+                    self._waits_since = None
                     took = clock.monotonic() - began
                     self._moved(len(piece), took)
-                    self._link.note_moved(len(piece), held_back)
+                    self._link.note_moved(len(piece), held_back, again=self.anew)
                 start += size
                 if took > SLOW_PIECE:
                     size = max(size // 2, SMALLEST_PIECE)
@@ -127,7 +125,7 @@ class Delivery:
             del chunk  # while it waits, it holds nothing in memory
 
     def settle(self, arrived: bool) -> None:
-        self._link.settle(self._bytes, arrived)
+        self._link.settle(0 if self.anew else self._bytes, self._bytes if arrived else 0)
         self._bytes = self._handed_over = 0
 
 
@@ -138,6 +136,7 @@ class Contest:
         self._deliveries = [first]
         self._how = how
         self.size = first.size
+        self.arrived = False
         self.slow: asyncio.Future[None] | None = None
         self._wait_for_help()
 
@@ -146,7 +145,9 @@ class Contest:
         self._wait_for_help()
 
     def _wait_for_help(self) -> None:
-        more = self._how is not Race.NEVER and len(self._deliveries) < MOST_AT_ONCE
+        # One of a single piece may arrive as soon as it has begun.
+        worth_it = self._how is not Race.NEVER and self.size > LARGEST_PIECE
+        more = worth_it and len(self._deliveries) < MOST_DELIVERIES
         self.slow = asyncio.get_running_loop().create_future() if more else None
 
     @property
@@ -175,7 +176,6 @@ class Link:
         self.connections = 0  # requests in flight
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
-        self.largest = USUAL_PART  # bytes of the largest request so far
         self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
         self.relieved: Callable[[], None] = lambda: None  # called whenever a request has got its slot
 
@@ -209,7 +209,6 @@ class Link:
 
         `race` is asked when it begins. Raises PmaCoreError.
         """
-        self.largest = max(self.largest, size)
 
         async def once() -> T:
             async with self._slot(size):
@@ -217,8 +216,8 @@ class Link:
                 contest = Contest(first, how)
                 self._flying.add(contest)
                 try:
-                    if how is Race.NEVER:
-                        return await self._carry_out(send, first)
+                    if contest.slow is None:
+                        return await self._carry_out(send, first, contest)
                     return await self._race(send, first, contest, how)
                 finally:
                     self._flying.discard(contest)
@@ -227,38 +226,45 @@ class Link:
 
     async def _race(self, send: Callable[[Delivery], Awaitable[T]], first: Delivery, contest: Contest, how: Race) -> T:
         """Where it is slow at the end of all, another goes over a new connection; the first there counts."""
-        runs: dict[asyncio.Task[T], Delivery] = {asyncio.create_task(self._carry_out(send, first)): first}
+        runs: dict[asyncio.Task[T], Delivery] = {}
+
+        def begin(delivery: Delivery) -> None:
+            runs[asyncio.create_task(self._carry_out(send, delivery, contest))] = delivery
+
         try:
+            begin(first)
             while not (arrived := _arrived(runs)):
                 running: set[asyncio.Future[Any]] = {run for run in runs if not run.done()}
                 if not running:
-                    return next(iter(runs)).result()  # its error
+                    raise _most_telling(runs)
                 wake = running if contest.slow is None else {*running, contest.slow}
                 await asyncio.wait(wake, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
                 self.finish.look()
                 if contest.slow is not None and contest.slow.done():
                     log.debug("%d bytes are sent once more, over another connection", first.size)
                     another = Delivery(self, first.size, anew=True)
-                    runs[asyncio.create_task(self._carry_out(send, another))] = another
+                    begin(another)
                     contest.join(another)
-            if how is Race.AGREEING:
-                if late := [run for run, delivery in runs.items() if not run.done() and delivery.may_arrive]:
-                    await asyncio.wait(late)
-                    arrived = _arrived(runs)
-                if any(run.result() != arrived[0].result() for run in arrived):
-                    # The site keeps the one that came last, and nobody here knows which.
-                    return await self._carry_out(send, Delivery(self, first.size, anew=True))
+            if how is Race.CAREFULLY and not await self._agree(runs):
+                # The site keeps the one that came last, and nobody here knows which.
+                return await self._carry_out(send, Delivery(self, first.size, anew=True), contest)
             return arrived[0].result()
         finally:
-            for run in runs:
-                run.cancel()
-            await asyncio.gather(*runs, return_exceptions=True)
+            await _end(runs)
 
-    async def _carry_out(self, send: Callable[[Delivery], Awaitable[T]], delivery: Delivery) -> T:
+    async def _agree(self, runs: dict[asyncio.Task[T], Delivery]) -> bool:
+        """When nothing can arrive any more: whether all that may have arrived were answered the same."""
+        await _end([run for run, delivery in runs.items() if not run.done() and not delivery.may_arrive])
+        there = [run for run, delivery in runs.items() if delivery.may_arrive or run in _arrived(runs)]
+        await asyncio.wait(there)
+        arrived = _arrived(there)
+        return len(arrived) == len(there) and all(run.result() == arrived[0].result() for run in arrived)
+
+    async def _carry_out(self, send: Callable[[Delivery], Awaitable[T]], delivery: Delivery, contest: Contest) -> T:
         arrived = False
         try:
             result = await send(delivery)
-            arrived = True
+            arrived, contest.arrived = not contest.arrived, True
             return result
         except PmarepError as error:
             if self.controller is not None and error.remedy is Remedy.RETRY:
@@ -288,23 +294,33 @@ class Link:
                 waited |= await pacer.wait(len(piece))
             yield piece, waited
 
-    def note_moved(self, count: int, held_back: bool = False) -> None:
+    def note_moved(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
+        """The network has taken bytes. `again`: they are under way already, over another connection."""
         now = self.clock.monotonic()
-        self.under_way += count
+        self.under_way += 0 if again else count
         self._moved.append((now, count))
         self.finish.look()
         if self.controller is not None:
-            before = self.controller.limit
-            full = self._slots.held >= self.limit and not self.finish.on
-            self.controller.sent(now, count, full=full, held_back=held_back)
+            before, held = self.controller.limit, self._slots.held
+            full = held >= before and not self.finish.on
+            self.controller.sent(now, count, full=full, held_back=held_back, over=held > before)
             if self.controller.limit > before:
                 self._slots.serve()
 
-    def settle(self, count: int, arrived: bool) -> None:
-        self.under_way -= count
+    def settle(self, under_way: int, arrived: int) -> None:
+        """So many bytes are not under way any more, and so many have arrived."""
+        self.under_way -= under_way
         if arrived:
-            self.acknowledged += count
+            self.acknowledged += arrived
             self.heard()
+
+    def found_far(self, round_trip: float) -> None:
+        """How long the way to the site is, in seconds there and back."""
+        self.finish.round_trip = round_trip
+        if self.controller is not None:
+            self.controller.start(round_trip)
+            self._slots.serve()
+            self.relieved()
 
     def forget(self, count: int) -> None:
         """Bytes that were acknowledged and are of no use any more."""
@@ -323,3 +339,17 @@ class Link:
 
 def _arrived(runs: Iterable[asyncio.Task[T]]) -> list[asyncio.Task[T]]:
     return [run for run in runs if run.done() and not run.cancelled() and run.exception() is None]
+
+
+def _most_telling(runs: Iterable[asyncio.Task[T]]) -> BaseException:
+    """Of the errors of those that have all failed: one that trying again does not mend, else the first."""
+    errors = [error for run in runs if (error := run.exception()) is not None]
+    lasting = [error for error in errors if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY]
+    return (lasting or errors)[0]
+
+
+async def _end(runs: Iterable[asyncio.Task[T]]) -> None:
+    runs = list(runs)
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)

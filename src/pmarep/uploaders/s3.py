@@ -110,9 +110,8 @@ class S3Uploader:
     def _race(self, url: str, whole: bool) -> Race:
         if not _signed4(url):
             return Race.NEVER  # without Content-MD5, the later one might do damage
-        if whole or _host(url) in self._shipment.means.etags_are_md5:
-            return Race.EITHER  # the same bytes: a whole file has no need of its ETag, and a part has the same
-        return Race.AGREEING
+        # A part comes to nothing after the others have been put together, but its ETag has to be known.
+        return Race.FREELY if not whole and _host(url) in self._shipment.means.etags_are_md5 else Race.CAREFULLY
 
     def _may_check_afterwards(self, url: str, whole: bool) -> bool:
         """Whether it may go without its MD5: only its ETag shows then if it has arrived unharmed.

@@ -7,7 +7,7 @@ as a whole and is sent byte for byte as it was given.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qs, urlsplit
@@ -31,7 +31,7 @@ from ..pmacore.http import SLOWEST_STORAGE, moment, patient, read_answer, retry_
 from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import leads_home
 from ..pmacore.redact import one_line
-from ..pmacore.sockets import tuned
+from ..pmacore.sockets import Client, tuned
 from ..pmacore.transport import FAILURES, from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024
@@ -39,15 +39,28 @@ _EXPIRY_MARGIN = timedelta(seconds=60)
 
 
 class Storage:
-    """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError."""
+    """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError.
 
-    def __init__(self, connection: Connection, *, allow_http: bool, http: httpx.AsyncClient | None = None) -> None:
+    `away` is told how long the way is, in seconds there and back, with each new connection.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        allow_http: bool,
+        http: httpx.AsyncClient | None = None,
+        away: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._at_home = leads_home(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
         self._http = without_cookies(http or self._connect())
         self._anew: httpx.AsyncClient | None = None
+        if isinstance(self._http, Client):
+            way = self._http.way
+            way.measured = lambda: away(way.round_trip or 0.0)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -21,13 +21,13 @@ def make(number: int, size: int = 10) -> Slide:
     return Slide(f"{number}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{number}.svs", size, 5),))
 
 
-async def taken(slides: list[Slide], coarsest: int = 0) -> list[Slide]:
+async def taken(slides: list[Slide]) -> list[Slide]:
     coming = iter(slides)
 
     async def source() -> Slide | None:
         return next(coming, None)
 
-    ahead = Ahead(source, lambda: coarsest)
+    ahead = Ahead(source)
     run = asyncio.create_task(ahead.run())
     await asyncio.sleep(0)
     found: list[Slide] = []
@@ -46,18 +46,16 @@ async def test_the_largest_slide_is_first_and_now_and_then_the_oldest() -> None:
 
 
 async def test_many_small_files_are_kept_for_the_end() -> None:
-    """By the largest request that a storage takes: there a slide in one file comes in parts."""
     mirax = Slide("mirax.mrxs", "MIRAX", Path("/cases"), tuple(SlideFile(f"{n}.dat", 4 * MIB, 5) for n in range(50)))
     large, small = make(1, 300 * MIB), make(2, 40 * MIB)
-    assert await taken([mirax, small, large], 8 * MIB) == [large, small, mirax]
-    assert await taken([mirax, small, large], 2 * MIB) == [large, mirax, small]
+    assert await taken([mirax, small, large]) == [large, small, mirax]
 
 
 async def test_slides_of_tiny_files_are_not_kept_for_the_end() -> None:
     """Each of their requests is a round trip, which costs nothing while others fill the line."""
     series = Slide("1.dcm", "DICOM", Path("/cases"), tuple(SlideFile(f"{n}.dcm", 50_000, 5) for n in range(2000)))
     slides = [make(1, 40 * MIB), series, make(2, 300 * MIB)]
-    assert await taken(slides, 8 * MIB) == [slides[2], slides[1], slides[0]]
+    assert await taken(slides) == [slides[2], slides[1], slides[0]]
 
 
 async def test_equal_slides_keep_their_order() -> None:
@@ -76,7 +74,7 @@ async def test_none_is_lost_and_none_waits_for_ever() -> None:
 
 async def test_takers_wait_while_there_may_be_more() -> None:
     queue: asyncio.Queue[Slide | None] = asyncio.Queue()
-    ahead = Ahead(queue.get, lambda: 0)
+    ahead = Ahead(queue.get)
     run = asyncio.create_task(ahead.run())
     takers = [asyncio.create_task(ahead.take()) for _ in range(3)]
     await asyncio.sleep(0.01)

@@ -60,7 +60,7 @@ async def test_a_client_tunes_its_connections_and_knows_how_far_it_is(wire_serve
     other = ALLOWED.read_text().split()[0]
     async with Connection(wire_server, "me", congestion=other).http() as client:
         assert isinstance(client, Client)
-        assert client.round_trip is None
+        assert client.way.round_trip is None
         seen: list[bytes] = []
         trace = sockets.tuned(client)
 
@@ -74,8 +74,8 @@ async def test_a_client_tunes_its_connections_and_knows_how_far_it_is(wire_serve
         with pytest.raises(httpx.HTTPError):
             await client.get(wire_server, extensions={"trace": look})
         assert seen == [other.encode()]
-        assert client.round_trip is not None
-        assert 0 < client.round_trip < 5
+        assert client.way.round_trip is not None
+        assert 0 < client.way.round_trip < 5
 
 
 @pytest.fixture
@@ -98,3 +98,16 @@ def test_a_server_has_time_to_store_what_it_was_sent() -> None:
     assert (small.read, small.write, small.connect, small.pool) == (60, 60, 15, None)
     assert large.read == 60 + 512
     assert large.write == 60
+
+
+@pytest.mark.parametrize(
+    ("connecting", "handshake", "round_trip"),
+    [(0.1, float("inf"), 0.1), (0.1, 0.12, 0.1), (0.1, 0.21, 0.1), (0.001, 0.2, 0.1), (0.001, 0.004, 0.001)],
+)
+def test_who_is_behind_a_proxy_is_farther_than_the_proxy(
+    connecting: float, handshake: float, round_trip: float
+) -> None:
+    way = sockets.Way()
+    assert way.round_trip is None
+    way.connecting, way.handshake = connecting, handshake
+    assert way.round_trip == round_trip

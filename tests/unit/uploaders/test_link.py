@@ -274,3 +274,11 @@ async def test_where_the_end_is_hurried(round_trip: float, limits: list[str], co
     assert road.finish.on is counts
     road.ending(False)
     assert not road.finish.on
+
+
+async def test_a_longer_way_than_thought_begins_anew_with_more() -> None:
+    """PMA.core is near, its bucket is not: nobody knows that before the first connection to it."""
+    road, controller = found(FakeClock(), round_trip=0.001)
+    assert (road.limit, controller.far) == (5, False)
+    road.found_far(0.18)
+    assert (road.limit, controller.far, road.finish.round_trip) == (22, True, 0.18)

@@ -27,6 +27,7 @@ from pmarep.pmacore import (
     Refused,
     ServerError,
 )
+from pmarep.pmacore.sockets import Client
 from pmarep.uploaders.storage import Storage, expiry, still_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
@@ -239,3 +240,15 @@ def test_a_url_that_ends_within_the_minute_is_not_relied_on() -> None:
     assert still_live(S3_URL, end - timedelta(seconds=61))
     assert not still_live(S3_URL, end - timedelta(seconds=60))
     assert still_live("https://h/says-nothing", end)
+
+
+async def test_says_how_far_the_storage_is() -> None:
+    heard: list[float] = []
+    connection = Connection("https://pma.example/", "me")
+    client = connection.storage_http()
+    assert isinstance(client, Client)
+    storage = Storage(connection, allow_http=False, http=client, away=heard.append)
+    client.way.connecting = 0.18
+    client.way.measured()
+    assert heard == [0.18]
+    await storage.close()
