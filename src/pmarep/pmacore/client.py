@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import httpx
 
+from ..errors import Remedy
 from .connection import Connection
 from .diagnose import VERSION, diagnosed
 from .download import download
@@ -187,15 +188,20 @@ class PmaCore:
         if secret not in self._secrets:
             self._secrets.append(secret)
 
-    async def _session_has_ended(self, session: str, *, if_unsure: bool) -> bool:
-        """No client shows how a PMA.core says so, so any refusal makes us ask. A refusal to answer that is no proof."""
+    async def _session_has_ended(self, session: str, why: PmaCoreError, *, if_unsure: bool) -> bool:
+        """No client shows how a PMA.core says so, so any refusal makes us ask. A refusal to answer that is no proof.
+
+        Where it cannot be asked just now, and the refusal speaks of sessions itself: raises what may pass.
+        """
         if self._session != session:
             return True  # somebody else noticed already
         try:
             return await self._ask(Request("GET", "api/json/Ping", {"sessionID": session})) is False
         except Refused:
             return if_unsure
-        except PmaCoreError:
+        except PmaCoreError as error:
+            if error.remedy is Remedy.RETRY and "session" in str(why).lower():
+                raise
             return False
 
     async def _ask(self, request: Request) -> Any:
@@ -211,8 +217,8 @@ class PmaCore:
             session = await self._current_session()
             try:
                 return await self._ask(make(session))
-            except (Refused, ServerError):
-                if not await self._session_has_ended(session, if_unsure=left > 0):
+            except (Refused, ServerError) as error:
+                if not await self._session_has_ended(session, error, if_unsure=left > 0):
                     raise
             self._forget(session)
         raise SessionLost(
@@ -304,8 +310,8 @@ class PmaCore:
                     begun = True
                     yield chunks
                 return
-            except (Refused, ServerError):
-                if begun or last or not await self._session_has_ended(session, if_unsure=True):
+            except (Refused, ServerError) as error:
+                if begun or last or not await self._session_has_ended(session, error, if_unsure=True):
                     raise
                 self._forget(session)
 

@@ -89,6 +89,14 @@ async def test_a_ping_that_fails_says_nothing_about_the_session(ping: object) ->
     assert len(script.asked("authenticate")) == 1
 
 
+async def test_where_it_cannot_be_found_out_whether_the_session_ended_it_is_tried_later() -> None:
+    script = Script(GetFiles=refusal("Invalid session ID"), Ping=html(503))
+    async with script.core() as core:
+        with pytest.raises(ServerError) as caught:
+            await core.slides("Slides")
+    assert caught.value.remedy is Remedy.RETRY
+
+
 async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
     sessions = iter("abcdefgh")
     script = Script(authenticate=lambda: {"Success": True, "SessionId": next(sessions)}, Ping=False)
