@@ -295,9 +295,11 @@ link.Contest._wait_for_help = at_once
 def test_what_is_sent_twice_at_once_arrives_once(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
     size = 3 * BLOCK[root] + 1000
     tree(desk.source, *(f"{name}.svs" for name in wild_names()[:6]), content=os.urandom(size))
+    tree(desk.source, "in one piece.svs", content=os.urandom(1_000_000))
     result = desk.push("-vv", "--verify", "deep", patch=RACES)
     assert result.code == 0, result.stdout
-    assert "bytes are sent once more, over another connection" in result.stderr
-    assert result.summary["sites"]["tokyo"]["bytes_sent"] == 6 * size
+    for raced in (BLOCK[root], 1_000_000):
+        assert f"{raced} bytes are sent once more, over another connection" in result.stderr
+    assert result.summary["sites"]["tokyo"]["bytes_sent"] == 6 * size + 1_000_000
     assert there(tokyo, root) == contents(desk.source)
-    assert desk.push("--verify", "deep").counts("tokyo") == (0, 6, 0)
+    assert desk.push("--verify", "deep").counts("tokyo") == (0, 7, 0)

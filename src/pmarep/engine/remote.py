@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sized
-from contextlib import suppress
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from ..pmacore import PmaCore, PmaCoreError, Refused, TargetMissing
+from ..pmacore import PmaCore, Refused, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..slides.names import windows_key
@@ -150,14 +149,6 @@ class Remote:
                 known = Listing(now, await self._core.slides(folder) if await self.exists(folder) else [])
                 self._slides.put(folder, known)
             return known
-
-    async def look_ahead(self, folder: str) -> None:
-        """Ask for what most slides need first. Level by level: servers fail in many ways where a folder is missing.
-
-        Raises nothing: whoever needs what could not be had asks again, and hears what is wrong.
-        """
-        with suppress(PmaCoreError):
-            await self.listing(folder)
 
     def _believed(self, folder: str) -> Listing | None:
         known = self._slides.get(folder)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import PmarepError, Remedy
@@ -33,8 +34,6 @@ from .sieve import Sieve
 log = logging.getLogger(__name__)
 
 QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
-
-FARTHER = 2  # times the way to PMA.core: a longer one to its storage counts instead
 
 
 class SiteWorker:
@@ -111,13 +110,13 @@ class SiteWorker:
             await self.health.overcome(error, once)
         self.health.answered()
         if self._core.round_trip is not None:
-            self.link.found_far(self._core.round_trip)
+            self.link.found_way(self._core.round_trip)
 
     async def _look_around(self) -> None:
         """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""
         options = self._shared.options
         folder = "/".join(part for part in (self.site.target, options.to) if part)
-        ahead = asyncio.create_task(self._remote.look_ahead(folder))
+        ahead = asyncio.create_task(self._look_ahead(folder))
         try:
             await self._remote.check_root(self.site.target)
             await ahead
@@ -125,10 +124,14 @@ class SiteWorker:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
 
+    async def _look_ahead(self, folder: str) -> None:
+        with suppress(PmarepError):  # whoever needs it asks again, and hears what is wrong
+            await self._remote.listing(folder)
+
     async def _send_all(self) -> None:
         shared = self._shared
         source = Source(shared.reader)
-        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._storage_is_away)
+        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self.link.found_way)
         inspector = Inspector(
             self.site.name,
             self._core,
@@ -155,11 +158,6 @@ class SiteWorker:
         finally:
             source.close()
             await storage.close()
-
-    def _storage_is_away(self, round_trip: float) -> None:
-        """A bucket may be far from a server that is near."""
-        if round_trip > FARTHER * self.link.finish.round_trip:
-            self.link.found_far(round_trip)
 
     async def _run_lanes(self, bringer: Bringer) -> None:
         """Several slides at a time. Raises what ends the site."""

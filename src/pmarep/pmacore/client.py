@@ -34,9 +34,6 @@ GOODBYE_SECONDS = 5.0
 SESSIONS = 3
 """How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
 
-WARM = 1
-"""Connections besides the one that logs in: the first questions in a session go two at a time."""
-
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
@@ -68,7 +65,6 @@ class PmaCore:
         self._patience = patience
         self._session: str | None = None
         self._logging_in = asyncio.Lock()
-        self._warmed = False
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
 
@@ -129,21 +125,24 @@ class PmaCore:
 
     async def login(self) -> None:
         """Make sure that there is a session. Raises CredentialsRefused."""
-        async with self._more_connections():
+        async with self._second_connection():
             await self._current_session()
 
     @asynccontextmanager
-    async def _more_connections(self) -> AsyncIterator[None]:
-        """Meanwhile, connections are made for what is asked next: over a long way each takes some round trips."""
-        needed = 0 if self._session is not None or self._warmed else WARM
-        self._warmed = True
-        warming = [asyncio.create_task(self.answers()) for _ in range(needed)]
+    async def _second_connection(self) -> AsyncIterator[None]:
+        """Meanwhile, with the first request of all, one more is made: the next questions go two at a time.
+
+        Over a long way each connection takes some round trips.
+        """
+        if self._client is not None:
+            yield
+            return
+        making = asyncio.create_task(self.answers())
         try:
             yield
         finally:
-            for task in warming:
-                task.cancel()
-            await asyncio.gather(*warming, return_exceptions=True)
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
 
     async def _current_session(self) -> str:
         async with self._logging_in:

@@ -50,7 +50,9 @@ class AzureUploader:
 
     async def send(self, file: SlideFile) -> None:
         if file.size <= SMALLEST:
-            await self._put(file, 0, file.size, self._shipment.url_of(file), {"x-ms-blob-type": "BlockBlob"})
+            # One that lost its race and came later would replace whatever is there by then.
+            headers = {"x-ms-blob-type": "BlockBlob"}
+            await self._put(file, 0, file.size, self._shipment.url_of(file), headers, Race.CAREFULLY)
             return
         known_before = self._bytes_known(file)
         try:
@@ -73,7 +75,8 @@ class AzureUploader:
 
         async def send(number: int, start: int, length: int) -> None:
             query = f"comp=block&blockid={quote(block_id(file, number), safe='')}"
-            await self._put(file, start, length, _with(self._shipment.url_of(file), query), {})
+            # A block that comes after the list is none of the blob.
+            await self._put(file, start, length, _with(self._shipment.url_of(file), query), {}, Race.FREELY)
             await self._shipment.part_sent(file, number, "")
 
         self._shipment.sent.resumed += self._bytes_known(file)
@@ -91,10 +94,10 @@ class AzureUploader:
 
         await self._shipment.means.link.deliver(put)
 
-    async def _put(self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str]) -> None:
+    async def _put(
+        self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str], race: Race
+    ) -> None:
         s, means = self._shipment, self._shipment.means
-        # A block that comes after the list is none of the blob; a blob would be there again.
-        how = Race.FREELY if "comp=block" in url else Race.CAREFULLY
 
         async def put(delivery: Delivery) -> None:
             async with means.digests.ahead(s.slide, file, start, length) as found:
@@ -103,7 +106,7 @@ class AzureUploader:
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
                 await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
 
-        await s.deliver(put, file, start, length, lambda: how)
+        await s.deliver(put, file, start, length, lambda: race)
         s.sent.bytes += length
 
 

@@ -43,6 +43,7 @@ class _Phase(Enum):
     STEADY = auto()
     UP = auto()
     DOWN = auto()
+    GIVING = auto()  # down too, and the others are to have it
 
 
 class Line:
@@ -81,7 +82,6 @@ class Controller:
         self._next_probe = _Phase.UP
         self._no_gift = 0  # measurements until it is tried to give back what is more than an equal part
         self._give_every = GIVE_EVERY
-        self._giving = False
         self._began = float("inf")
         self._calm_until = float("-inf")
         self._begin = float("-inf")  # of the measurement
@@ -162,7 +162,7 @@ class Controller:
 
     def _give_up_trial(self, now: float) -> None:
         """The measurement says nothing."""
-        if self._phase in (_Phase.UP, _Phase.DOWN):
+        if self._phase in (_Phase.UP, _Phase.DOWN, _Phase.GIVING):
             self._phase = _Phase.STEADY
             self._set(self._before, now)
 
@@ -200,11 +200,9 @@ class Controller:
         if self._no_gift <= 0 and self._base[0] > equal * CLEARLY:
             self._no_gift = self._give_every
             self._give_every = min(2 * self._give_every, SELDOM)  # where nobody takes it, the line is not shared
-            self._giving = True
-            self._try(_Phase.DOWN, round(self.limit * max(GIFT, equal / self._base[0])), now)
+            self._try(_Phase.GIVING, round(self.limit * max(GIFT, equal / self._base[0])), now)
         elif self._since_probe >= PROBE_EVERY:
             self._since_probe = 0
-            self._giving = False
             if self._next_probe is _Phase.UP:
                 self._next_probe = _Phase.DOWN
                 self._try(_Phase.UP, self.limit + max(1, self.limit // 4), now)
@@ -221,8 +219,8 @@ class Controller:
 
     def _weigh(self, rate: float, others: float, now: float) -> None:
         up = self._phase is _Phase.UP
+        given = self._phase is _Phase.GIVING and self._given(rate, others)
         self._phase = _Phase.STEADY
-        given = self._giving and not up and self._given(rate, others)
         if given:
             self._peak = rate
             self._no_gift, self._give_every = 0, GIVE_EVERY  # what is left may still be more than an equal part

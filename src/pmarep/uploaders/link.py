@@ -42,6 +42,8 @@ YOUNG_SECONDS = 2.0
 MOST_DELIVERIES = 3
 """Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
 
+FARTHER = 2  # times: less is no other way
+
 STALLED = 1.0  # seconds after which somebody looks although nothing moves
 
 
@@ -64,7 +66,6 @@ class Delivery:
         self.size = size
         self.anew = anew
         self._bytes = 0
-        self._handed_over = 0  # those of which nobody knows whether they have moved among them
         self.may_arrive = size == 0  # all of it, even if it is broken off or fails
         self._began: float | None = None
         self._waits_since: float | None = None  # with a piece that the network has not taken yet
@@ -110,8 +111,7 @@ class Delivery:
             while start < len(chunk):
                 async for piece, held_back in self._link.paced(chunk[start : start + size]):
                     self._waits_since = began = clock.monotonic()
-                    self._handed_over += len(piece)
-                    self.may_arrive = self._handed_over >= self.size
+                    self.may_arrive = self._bytes + len(piece) >= self.size
                     yield piece
                     self._waits_since = None
                     took = clock.monotonic() - began
@@ -126,7 +126,7 @@ class Delivery:
 
     def settle(self, arrived: bool) -> None:
         self._link.settle(0 if self.anew else self._bytes, self._bytes if arrived else 0)
-        self._bytes = self._handed_over = 0
+        self._bytes = 0
 
 
 class Contest:
@@ -246,7 +246,9 @@ class Link:
                     begin(another)
                     contest.join(another)
             if how is Race.CAREFULLY and not await self._agree(runs):
-                # The site keeps the one that came last, and nobody here knows which.
+                # The site keeps the one that came last, and nobody here knows which: as if none had arrived.
+                self.forget(first.size)
+                contest.arrived = False
                 return await self._carry_out(send, Delivery(self, first.size, anew=True), contest)
             return arrived[0].result()
         finally:
@@ -314,8 +316,10 @@ class Link:
             self.acknowledged += arrived
             self.heard()
 
-    def found_far(self, round_trip: float) -> None:
-        """How long the way to the site is, in seconds there and back."""
+    def found_way(self, round_trip: float) -> None:
+        """To PMA.core, or to its storage, which may be far from it: seconds there and back. The longer one counts."""
+        if round_trip <= FARTHER * self.finish.round_trip:
+            return
         self.finish.round_trip = round_trip
         if self.controller is not None:
             self.controller.start(round_trip)

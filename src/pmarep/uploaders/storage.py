@@ -56,7 +56,7 @@ class Storage:
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
-        self._http = without_cookies(http or self._connect())
+        self._http = _without_cookies(http or self._connect())
         self._anew: httpx.AsyncClient | None = None
         if isinstance(self._http, Client):
             way = self._http.way
@@ -109,7 +109,7 @@ class Storage:
 
     def _another(self) -> httpx.AsyncClient:
         if self._anew is None:
-            self._anew = without_cookies(self._connect())
+            self._anew = _without_cookies(self._connect())
         return self._anew
 
     def _check(self, url: str) -> _Target:
@@ -124,7 +124,7 @@ class Storage:
         return target
 
 
-def without_cookies(http: httpx.AsyncClient) -> httpx.AsyncClient:
+def _without_cookies(http: httpx.AsyncClient) -> httpx.AsyncClient:
     http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return http
 

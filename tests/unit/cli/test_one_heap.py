@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -31,5 +32,8 @@ ctypes.CDLL(None).malloc_stats()
 )
 @pytest.mark.parametrize("heaps", ["shared", "own"])
 def test_heaps(heaps: str) -> None:
-    done = subprocess.run([sys.executable, "-c", WORK, heaps], capture_output=True, text=True, check=True)
+    told = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")  # what the machine's owner says counts
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    command = [sys.executable, "-c", WORK, heaps]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert (done.stderr.count("Arena ") == 1) == (heaps == "shared")

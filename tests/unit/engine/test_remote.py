@@ -91,12 +91,3 @@ def test_windows_takes_names_for_the_same() -> None:
     assert listing.find("R/X.SVS") in ("R/x.svs", "R/X.svs")
     assert listing.find("R/Y.svs") == "R/y.svs"
     assert listing.find("R/z.svs") is None
-
-
-async def test_looking_ahead_for_a_folder_that_is_missing_finds_nothing() -> None:
-    """Nobody is asked about it: what a server answers then is its own."""
-    core = FakeCore(folders=0, slides=3)
-    remote = remote_of(core)
-    await remote.look_ahead("R/none")
-    assert await remote.slide_in("R/none", "R/none/1.svs") is None
-    assert core.asked == {"in R": 1}

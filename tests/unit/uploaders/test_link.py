@@ -280,5 +280,10 @@ async def test_a_longer_way_than_thought_begins_anew_with_more() -> None:
     """PMA.core is near, its bucket is not: nobody knows that before the first connection to it."""
     road, controller = found(FakeClock(), round_trip=0.001)
     assert (road.limit, controller.far) == (5, False)
-    road.found_far(0.18)
+    road.found_way(0.001)
+    road.found_way(0.18)
     assert (road.limit, controller.far, road.finish.round_trip) == (22, True, 0.18)
+    controller.failed(1000.0)
+    road.found_way(0.2)  # that is no other way: what was found by trying stays
+    road.found_way(0.001)
+    assert (road.limit, road.finish.round_trip) == (11, 0.18)
