@@ -6,8 +6,14 @@ import ctypes
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pmarep import engine
+from pmarep.cli import run
+from pmarep.events import Summary
 
 WORK = """
 import ctypes, sys, threading
@@ -37,3 +43,17 @@ def test_heaps(heaps: str) -> None:
     command = [sys.executable, "-c", WORK, heaps]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert (done.stderr.count("Arena ") == 1) == (heaps == "shared")
+
+
+def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+
+    async def replicate(*_args: Any, **_options: Any) -> Summary:
+        order.append("run")
+        return Summary(exit_code=0, seconds=0.0, sites={})
+
+    monkeypatch.setattr(engine, "replicate", replicate)
+    monkeypatch.setattr(run, "share_one_heap", lambda: order.append("heap"))
+    nothing: Any = type("Nothing", (), {"stopping": None, "hear": None})
+    run.run_to_the_end(nothing, [], None, Path(), nothing)
+    assert order == ["heap", "run"]

@@ -9,7 +9,7 @@ import pytest
 from clock import FakeClock
 
 from pmarep.engine.ahead import OLDEST_EVERY, WINDOW, Ahead
-from pmarep.engine.lanes import PER_REQUEST, PREPARING, Lanes
+from pmarep.engine.lanes import FEWEST, PER_REQUEST, PREPARING, Lanes
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Controller, Delivery, Link
@@ -104,14 +104,17 @@ async def test_only_some_slides_are_prepared_at_once(connections: int | None, at
         turn.cancel()
 
 
-async def test_a_near_server_is_not_asked_about_all_slides_at_once() -> None:
+@pytest.mark.parametrize(("requests", "slides"), [(2, FEWEST), (12, PER_REQUEST * 12)])
+async def test_a_server_is_not_asked_about_all_slides_at_once(requests: int, slides: int) -> None:
     """What is prepared makes room for the next, but only some are sent and verified at a time."""
-    road = link(Controller())
+    road = link(Controller(most=requests))
+    road.found_way(0.18)
     lanes = Lanes(road, None)
     turns = []
-    for _ in range(PER_REQUEST * road.limit):
-        turns.append(await lanes.turn())
-        turns[-1].over()
+    async with asyncio.timeout(10):
+        for _ in range(slides):
+            turns.append(await lanes.turn())
+            turns[-1].over()
     waiting = asyncio.create_task(lanes.turn())
     await asyncio.sleep(0.01)
     assert not waiting.done()

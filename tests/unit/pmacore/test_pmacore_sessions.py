@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import json
+import re
 import socket
 import ssl
 
 import httpx
 import pytest
-from fake_server import SESSION, Script, aspnet, html, refusal
+from fake_server import PASSWORD, SESSION, Script, aspnet, html, refusal
 
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
+    Connection,
+    PmaCore,
     PmaCoreError,
     ProxyRefused,
     Refused,
@@ -234,3 +239,53 @@ async def test_retry_lets_other_errors_through() -> None:
     with pytest.raises(Refused):
         await Retry()(fails)
     assert calls == 1
+
+
+PAIRS = {"GetVersionInfo": "3.0.3.2222", "authenticate": {"Success": True, "SessionId": SESSION}, "GetFiles": []}
+
+
+class Pairs:
+    """A PMA.core that lets a client in once it has two connections, and answers its questions two at a time only."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._two_connections = asyncio.Event()
+        self._questions = asyncio.Barrier(2)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = re.search(r"(?i)content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                (name,) = re.findall(r"api/json/(\w+)", head)
+                await self._wait(name)
+                body = json.dumps(PAIRS.get(name, True)).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                if name == "GetVersionInfo" and self.connections == 2:
+                    self._two_connections.set()
+        writer.close()
+
+    async def _wait(self, name: str) -> None:
+        if name == "authenticate":
+            await self._two_connections.wait()
+            for _ in range(50):  # until the client has read what it was answered
+                await asyncio.sleep(0)
+        elif name == "GetFiles":
+            await self._questions.wait()
+
+
+async def test_who_logs_in_finds_two_connections() -> None:
+    """So that the next questions, which come in pairs, need no more round trips for them."""
+    pairs = Pairs()
+
+    async def password() -> str:
+        return PASSWORD
+
+    async with asyncio.timeout(20), await asyncio.start_server(pairs, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with PmaCore(Connection(f"http://127.0.0.1:{port}/", "seeder"), password) as core:
+            await core.login()
+            await asyncio.gather(core.slides("Slides"), core.slides("Slides"))
+            assert pairs.connections == 2

@@ -211,3 +211,53 @@ def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
     moved = [rates(now) for now in zip(*map(late, limits), strict=True)]
     for site, capacity in enumerate((25 * MB, 12.5 * MB)):
         assert sum(each[site] for each in moved) / len(moved) >= 0.97 * capacity
+
+
+def test_many_small_losses_are_a_large_one() -> None:
+    """A line on which each request fewer costs less than is noticed, and all of them a fourth of the rate."""
+
+    def part(requests: float) -> float:
+        return float((requests / MOST) ** 0.15)
+
+    (limits,) = run([one(0.18)], lambda limits: [10 * MB * part(limits[0])], 3600, noise=0.25)
+    settled = late(limits)
+    assert sum(map(part, settled)) / len(settled) >= 0.92
+
+
+def test_who_wins_by_chance_what_another_has_given_up_keeps_it_from_nobody() -> None:
+    """The other's line gets much faster whenever this one tries to give: that is no gift, its own line loses for it."""
+    line = Line()
+    controllers = [Controller(line), Controller(line)]
+    for controller in controllers:
+        controller.start(0.18)
+    usual = 0.0
+
+    def rates(limits: Sequence[float]) -> Sequence[float]:
+        nonlocal usual
+        usual = max(usual, min(limits[0], 20))
+        lost = usual - min(limits[0], 20)
+        return [min(limits[0], 20) * MB, (2 + 3 * lost) * MB]
+
+    limits, _ = run(controllers, rates, 3600)
+    assert sum(min(limit, 20) for limit in late(limits)) / len(late(limits)) >= 0.95 * 20
+
+
+def test_a_trial_of_fewer_is_measured_when_they_are_fewer() -> None:
+    """Requests of long parts end long after their number was lowered; until then the rate says nothing."""
+    controller = one(0.18)
+    ends: list[float] = []  # when each request that is one too many ends
+    held, seen = controller.limit, []
+    for step in range(int(1800 / STEP)):
+        now = 1000.0 + step * STEP
+        if held <= controller.limit:
+            held, ends = controller.limit, []
+        elif not ends:
+            ends = [now + 15.0] * (held - controller.limit)
+        while ends and ends[0] <= now:
+            ends.pop(0)
+            held -= 1
+        count = int(min(held, 20) * MB * STEP)
+        controller.sent(now, count, full=held >= controller.limit, held_back=False, over=held > controller.limit)
+        seen.append(controller.limit)
+    assert min(late(seen)) >= 20 - 20 // 8
+    assert sum(min(limit, 20) for limit in late(seen)) / len(late(seen)) >= 0.95 * 20

@@ -10,9 +10,10 @@ from clock import FakeClock
 
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
-from pmarep.uploaders import Delivery, Link
+from pmarep.uploaders import Controller, Delivery, Link
+from pmarep.uploaders import link as link_module
 from pmarep.uploaders.finish import FULL_SECONDS, Finish, Rest
-from pmarep.uploaders.link import YOUNG_SECONDS, Contest
+from pmarep.uploaders.link import LARGEST_PIECE, YOUNG_SECONDS, Contest
 from pmarep.uploaders.link import Race as How
 
 MIB = 1024 * 1024
@@ -226,6 +227,46 @@ async def test_where_nobody_knows_which_the_site_has_kept_another_decides(togeth
         race.words[2].set_result("tag of the last")
 
     assert await race.run(play, How.CAREFULLY) == "tag of the last"
+
+
+async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line whose last stream has lost everything in flight is silent; somebody has to look all the same."""
+    monkeypatch.setattr(link_module, "STALLED", 0.001)
+    clock, controller = FakeClock(), Controller()
+    link = Link(controller, [], Retry(attempts=1, sleep=clock.sleep), clock)
+    link.found_way(0.18)
+    link.ending(True)
+    helped = asyncio.Event()
+
+    async def send(delivery: Delivery) -> str:
+        if delivery.anew:
+            helped.set()
+            return "helper"
+        async for _ in delivery.carry(chunks(2)):
+            clock.now += 0.1
+        clock.now += 10
+        await asyncio.Event().wait()
+        return "never"
+
+    work = asyncio.create_task(link.deliver(send, MIB, race=lambda: How.FREELY))
+    async with asyncio.timeout(10):
+        await helped.wait()
+        assert await work == "helper"
+
+
+@pytest.mark.parametrize(
+    ("how", "size", "more", "helped"),
+    [
+        (How.FREELY, LARGEST_PIECE, 0, False),
+        (How.FREELY, LARGEST_PIECE, 1, True),
+        (How.CAREFULLY, LARGEST_PIECE, 1, True),
+        (How.NEVER, LARGEST_PIECE, 1, False),
+    ],
+)
+async def test_what_is_one_piece_only_is_never_sent_twice(how: How, size: int, more: int, helped: bool) -> None:
+    """It may arrive as soon as it has begun, so nothing can be known of its pace."""
+    _, link = road()
+    assert (Contest(Delivery(link, size + more), how).slow is not None) == helped
 
 
 # How long a request still takes
