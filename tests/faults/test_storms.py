@@ -19,8 +19,8 @@ from .proxy import Storm
 
 SITES = ("a", "b", "c")
 SHARE = 0.05
-SILENCE = 0.5
-"""Seconds after which a site's silence is an error here; a tenth of what storing an upload may take."""
+SILENCE = 1.5
+"""Seconds after which a site's silence is an error here; no busy machine is silent for so long."""
 KIB = 1024
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import typer
 
 from ..errors import ConfigError, CredentialsError, PmarepError, UsageError
+from ..names import windows_key
 from ..pmacore import Connection, CredentialsRefused
 from ..sites import Credentials, SiteBook, fields
 from ..sites.check import Visit, visit
@@ -196,7 +197,7 @@ def _ask_target(seen: Visit | None, ask: Asker) -> str:
 
 def _choose(answer: str, roots: tuple[str, ...]) -> str:
     for root in roots:
-        if root.casefold() == answer.casefold():
+        if windows_key(root) == windows_key(answer):
             return root
     if answer.isdecimal() and 1 <= int(answer) <= len(roots):
         return roots[int(answer) - 1]

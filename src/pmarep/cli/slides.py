@@ -95,8 +95,9 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
     """
     from pmarep.slides import LeftOut, Slide, Why
     from pmarep.slides.busy import busy_file
-    from pmarep.slides.names import printable
     from pmarep.slides.settle import Settling, newest
+
+    from ..names import printable
 
     settling, now = Settling(), time.time()
     for thing in things:

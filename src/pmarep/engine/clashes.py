@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from ..names import windows_key
 from ..slides import Slide
-from ..slides.names import windows_key
 from .spool import SpoolError
 
 _CACHE_KIB = 16 * 1024

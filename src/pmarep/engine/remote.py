@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sized
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
+from ..names import windows_key
 from ..pmacore import PmaCore, Refused, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
-from ..slides.names import windows_key
 from ..uploaders import Clock
 
 LISTING_SECONDS = 60.0

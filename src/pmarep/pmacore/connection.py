@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -76,14 +77,16 @@ class Connection:
             ) from None
 
     def storage_http(self) -> httpx.AsyncClient:
-        """A client for the hosts of presigned URLs: nothing of the server's session goes there.
+        """A client for the hosts of presigned URLs: nothing of the server's session goes there, and no cookie.
 
         They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
         """
         context = self._trust()
         if self.ca_bundle is not None and self.verify_tls:
             context.load_default_certs()
-        return self._client(context, {})
+        client = self._client(context, {})
+        client.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return client
 
     def http(self, context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         """A client that follows no redirects and waits without a total limit, since slides are long."""

@@ -94,8 +94,10 @@ class Part(_Answer):
 
 
 class MultipartFile(_Answer):
+    """A file of an S3 multipart upload: its full virtual path as PMA.core spells it, S3's id, and all parts."""
+
     path: str = Field(alias="filepath")
-    upload_id: str = Field(alias="uploadid")
+    upload_id: str = Field(alias="uploadid", repr=False)
     parts: tuple[Part, ...]
 
 

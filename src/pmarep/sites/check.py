@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import PmarepError
+from ..names import windows_key
 from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
 from ..pmacore.certificate import Certificate, certificate
 from .credentials import Credentials
@@ -170,4 +171,4 @@ async def _make_again(core: PmaCore, known: SiteCheck, path: str) -> SiteCheck:
 
 def _same_name(name: str, names: Sequence[str]) -> str | None:
     """PMA.core's paths are those of Windows: case says nothing."""
-    return next((other for other in names if other.casefold() == name.casefold()), None)
+    return next((other for other in names if windows_key(other) == windows_key(name)), None)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
-from .names import password_variable, printable
+from ..names import printable
+from .names import password_variable
 
 SERVICE = "pmarep"
 COMMAND_SECONDS = 30.0

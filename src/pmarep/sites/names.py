@@ -6,6 +6,10 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from ..names import printable
+
+NEAREST = 3  # names that are proposed, at most
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -19,18 +23,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def printable(text: str) -> str:
-    """The text on one line, whatever a file or a server put into it."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
+def nearest(word: str, known: Iterable[str]) -> list[str]:
     """The names that `word` may have been meant to be, best first, ignoring case."""
     by_fold: dict[str, list[str]] = {}
     for name in known:
         by_fold.setdefault(name.casefold(), []).append(name)
-    close = difflib.get_close_matches(word.casefold(), by_fold, n=count, cutoff=0.6)
-    return [name for fold in close for name in by_fold[fold]][:count]
+    close = difflib.get_close_matches(word.casefold(), by_fold, n=NEAREST, cutoff=0.6)
+    return [name for fold in close for name in by_fold[fold]][:NEAREST]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

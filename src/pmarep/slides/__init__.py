@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..names import printable
 from .claims import Ask
 from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
 from .listing import Folder, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
-from .names import printable
 from .place import Place
 
 __all__ = ["FORMATS", "Ask", "Format", "LeftOut", "Slide", "SlideFile", "Why", "find_again", "find_slides"]

@@ -12,10 +12,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..names import printable, windows_key
 from .formats import ASKED, Format, extension_of, format_of
 from .listing import Folder, os_words
 from .model import Why
-from .names import few, in_order, printable, windows_key
+from .names import few, in_order
 from .parts import Part, Parts, take_below
 
 # Given a folder and the names of its files that no format knows, the slides among them: main file name -> paths of all

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 
+from ..names import printable, windows_key
 from .claims import Ask, Claims, settle
 from .formats import companion_mains
 from .globs import Selection
@@ -23,7 +24,7 @@ from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
 from .listing import Folder, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, Why
-from .names import in_order, printable, windows_key
+from .names import in_order
 from .parts import Parts
 from .place import Place
 from .verdict import Verdict

@@ -6,10 +6,11 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from ..names import printable, windows_key
+
 # A backslash separates folders on PMA.core's Windows; control characters are legal on no Windows disk and would reach
 # people's terminals; lone surrogates are how os.fsdecode() stands in for bytes that are no text.
 _UNSTORABLE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # Windows; Synology; NetApp's snapshots over SMB; the root of an ext4 disk. Compared in lower case.
 _SYSTEM = frozenset(
@@ -44,34 +45,6 @@ def unstorable(name: str) -> str | None:
     if found[0] == "\\":
         return "a backslash in the name"
     return "bytes in the name that are no text" if found[0] >= "\ud800" else "a control character in the name"
-
-
-def printable(path: str) -> str:
-    """The same text with everything escaped that would disturb a terminal, a JSON reader or a database."""
-    if path.isascii() and path.isprintable():
-        return path
-    return _UNPRINTABLE.sub(_escape, path)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # PEP 383: the byte itself
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def windows_key(name: str) -> str:
-    """Equal for names that are one name on a Windows disk.
-
-    NTFS compares names through a table of single upper case characters. So `ß` is not `SS` and the Turkish `ı` is not
-    `I`, which casefold() or upper() would make of them.
-    """
-    return name.upper() if name.isascii() else "".join(map(_upper, name))
-
-
-def _upper(character: str) -> str:
-    upper = character.upper()
-    return upper if len(upper) == 1 and upper.lower() == character else character
 
 
 def loose_key(name: str) -> str:

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..names import printable
 from . import tiff
 from .listing import Folder, os_words
 from .model import Why
-from .names import few, in_order, loose_key, printable
+from .names import few, in_order, loose_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
 from .parts import Groups, Parts, is_plain
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..names import windows_key
 from .claims import Owners
 from .ignore import Ignore
 from .listing import Folder
 from .model import SlideFile
-from .names import windows_key
 
 
 @dataclass(slots=True)

@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from .names import printable, unstorable
+from ..names import printable
+from .names import unstorable
 
 if TYPE_CHECKING:
     import httpx

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
+from ..names import printable
 from .formats import Format, extension_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
 from .listing import os_words
 from .model import LeftOut, Slide, SlideFile, Why
-from .names import printable, unstorable
+from .names import unstorable
 from .parts import Parts
 from .place import Place
 

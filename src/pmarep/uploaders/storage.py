@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -56,7 +55,7 @@ class Storage:
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
-        self._http = _without_cookies(http or self._connect())
+        self._http = http or self._connect()
         self._anew: httpx.AsyncClient | None = None
         if isinstance(self._http, Client):
             way = self._http.way
@@ -109,7 +108,7 @@ class Storage:
 
     def _another(self) -> httpx.AsyncClient:
         if self._anew is None:
-            self._anew = _without_cookies(self._connect())
+            self._anew = self._connect()
         return self._anew
 
     def _check(self, url: str) -> _Target:
@@ -122,11 +121,6 @@ class Storage:
         if leads_home(target.origin) and not self._at_home:
             raise ProtocolError(f"the server wants the slide sent to {target.origin}, which is this machine itself")
         return target
-
-
-def _without_cookies(http: httpx.AsyncClient) -> httpx.AsyncClient:
-    http.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return http
 
 
 class _AsGiven(httpx.URL):

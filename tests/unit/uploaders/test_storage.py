@@ -142,17 +142,14 @@ async def test_the_length_is_exact_and_nothing_else_goes_along() -> None:
     assert not unwanted & headers.keys()
 
 
-async def test_cookies_of_a_storage_are_not_kept() -> None:
-    seen = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers.get("cookie"))
-        return httpx.Response(200, headers={"Set-Cookie": "session=1", "ETag": "t"})
-
-    storage = Storage(HTTP, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
-    for _ in range(2):
-        await storage.put("http://s/k", b"x", 1, {})
-    assert seen == [None, None]
+@pytest.mark.parametrize("host", ["s", "s.example", "localhost"])
+async def test_cookies_of_a_storage_are_not_kept(host: str) -> None:
+    answer = httpx.Response(200, headers={"Set-Cookie": "session=1"}, request=httpx.Request("PUT", f"http://{host}/k"))
+    async with HTTP.storage_http() as storage, HTTP.http() as core:
+        for client in (storage, core):
+            client.cookies.extract_cookies(answer)
+            again = client.build_request("GET", f"http://{host}/other")
+            assert ("cookie" in again.headers) == (client is core)
 
 
 async def _error_for(response: httpx.Response, url: str = S3_URL, site: Connection = HTTPS) -> PmaCoreError:

@@ -20,7 +20,7 @@ from ...events import (
     State,
     Summary,
 )
-from ...slides.names import printable
+from ...names import printable
 from ...units import format_duration, format_size
 from .base import Output, count_of, summary_lines, waiting_line, write_line
 
