@@ -14,9 +14,9 @@ import pytest
 from cloud import StartCloud
 from conftest import StartSandbox
 from corpus import tree, wild_names, write_mirax, write_svs
-from desk import Desk, Result, arrived, contents, transfers
+from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
 
-from pmarep.sandbox import Answer, Hold, Sandbox
+from pmarep.sandbox import Answer, Corrupt, Drop, Hold, Sandbox
 
 
 @pytest.fixture
@@ -168,9 +168,12 @@ def test_trouble_of_another_site_is_not_ours(desk: Desk, three: list[Sandbox]) -
     assert result.finished("a")["x.svs"]["status"] == "verified"
 
 
-def test_what_a_killed_run_left_torn_is_not_taken_for_whole(desk: Desk, sandbox: Sandbox) -> None:
-    """A server that gives a file its length before it has its bytes."""
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
+CONTENT = os.urandom(50_000)
+
+
+def killed_in_the_middle(desk: Desk, sandbox: Sandbox, left: bytes) -> None:
+    """A first push, killed while it sends x.svs to a server that writes in place; `left` is what has come of it."""
+    tree(desk.source, "x.svs", content=CONTENT)
     desk.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=")
@@ -179,12 +182,105 @@ def test_what_a_killed_run_left_torn_is_not_taken_for_whole(desk: Desk, sandbox:
         running.kill()
     sandbox.stop()
     (sandbox.data / "Slides/in").mkdir(exist_ok=True)
-    (sandbox.data / "Slides/in/x.svs").write_bytes(bytes(50_000))
+    (sandbox.data / "Slides/in/x.svs").write_bytes(left)
     (sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
     sandbox.start()
-    result = desk.push()
+
+
+@pytest.mark.parametrize(
+    ("left", "existing"),
+    [
+        (b"", "fail"),
+        (CONTENT[:1], "skip"),
+        (CONTENT[:20_000], "fail"),
+        (CONTENT[:20_000], "skip"),
+        (CONTENT[:20_000] + bytes(10_000), "fail"),
+        (CONTENT[:20_000] + bytes(30_000), "skip"),
+        (bytes(50_000), "fail"),
+    ],
+    ids=["nothing", "a byte", "a beginning", "skip a beginning", "and some room", "and all its room", "room only"],
+)
+def test_what_a_killed_run_left_torn_is_finished(desk: Desk, sandbox: Sandbox, left: bytes, existing: str) -> None:
+    killed_in_the_middle(desk, sandbox, left)
+    assert desk.push("--existing", existing).counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+
+
+def test_what_a_killed_run_left_whole_is_not_sent_again(desk: Desk, sandbox: Sandbox) -> None:
+    killed_in_the_middle(desk, sandbox, CONTENT)
+    sandbox.clear_requests()
+    assert desk.push().counts("a") == (0, 1, 0)
+    assert not transfers(sandbox)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [CONTENT[::-1], CONTENT[:20_000][::-1], CONTENT + b"more", CONTENT[:20_000] + bytes(29_999) + b"x"],
+    ids=["as large", "smaller", "larger", "different at its end"],
+)
+def test_what_somebody_else_has_put_there_meanwhile_is_theirs(desk: Desk, sandbox: Sandbox, theirs: bytes) -> None:
+    killed_in_the_middle(desk, sandbox, theirs)
+    for existing, counts in (("fail", (0, 0, 1)), ("skip", (0, 1, 0))):
+        assert desk.push("--existing", existing).counts("a") == counts
+        assert arrived(sandbox) == {"x.svs": theirs}
+    assert desk.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+
+
+@pytest.mark.parametrize("existing", ["fail", "skip"])
+def test_what_may_be_torn_and_cannot_be_read_back_is_no_success(desk: Desk, sandbox: Sandbox, existing: str) -> None:
+    killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
+    sandbox.faults.add(Answer.refusal("You may not download", status=403), path="transfer/Download")
+    result = desk.push("--existing", existing)
     assert result.counts("a") == (0, 0, 1)
-    assert "--existing overwrite" in result.finished("a")["x.svs"]["error"]
+    assert "You may not download" in result.finished("a")["x.svs"]["error"]
+
+
+@pytest.mark.parametrize("broken", [1, 100])
+def test_a_fingerprint_that_differs_is_never_forgotten(desk: Desk, three: list[Sandbox], broken: int) -> None:
+    """The site that is right finds it out, and the download from the other one breaks off: once, or always."""
+    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    file = r"transfer/Upload/[0-9]+\?path="
+    three[0].faults.add(Corrupt(offset=1000), path=file, times=1)
+    three[0].faults.add(Drop(after_bytes=100), path="transfer/Download", times=broken)
+    hold = Hold()
+    three[1].faults.add(hold, path=file, times=1)
+    with desk.start("--sites", "a,b", "--verify", "fingerprint", patch=NO_PAUSES) as running:
+        assert hold.reached.wait(30)
+        running.wait_for(lambda event: event["event"] == "slide_finished" and event["site"] == "a")
+        hold.release()
+        result = running.result()
+    assert result.code == 1
+    (retracted,) = [event for event in result.events if event["event"] == "slide_retracted"]
+    assert (retracted["site"], retracted["slide"]) == ("a", "x.svs")
+    three[0].faults.clear()
+    again = desk.push("--sites", "a,b")
+    assert (again.counts("a"), again.counts("b")) == ((1, 0, 0), (0, 1, 0))
+    assert arrived(three[0]) == contents(desk.source)
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_slide_that_changed_and_kept_its_size_is_compared_by_deep(
+    desk: Desk, sandbox: Sandbox, changed: bool
+) -> None:
+    """By default it is skipped, and somebody hears of it."""
+    content = os.urandom(50_000)
+    path = desk.source / "x.svs"
+    tree(desk.source, "x.svs", content=content)
+    desk.site("a", sandbox)
+    assert desk.push().code == 0
+    path.write_bytes(content[::-1] if changed else content)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    result = desk.push()
+    assert (result.code, result.counts("a")) == (0, (0, 1, 0))
+    (notice,) = [event["text"] for event in result.events if event["event"] == "notice"]
+    assert "1 slide was skipped" in notice
+    assert "--verify deep" in notice
+    result = desk.push("--verify", "deep")
+    assert (result.code, result.counts("a")) == ((1, (0, 0, 1)) if changed else (0, (0, 1, 0)))
+    result = desk.push()
+    assert result.code == int(changed)
+    assert "notice" not in {event["event"] for event in result.events}
     assert desk.push("--existing", "overwrite").code == 0
     assert arrived(sandbox) == contents(desk.source)
 

@@ -162,6 +162,6 @@ async def test_a_reader_that_stops_early_closes_the_file(source: Source, tmp_pat
     path = written(tmp_path, os.urandom(3 * CHUNK))
     chunks = source.read(*slide_of(path))
     await anext(chunks)
-    await chunks.aclose()  # type: ignore[attr-defined]
+    await chunks.aclose()
     held = [os.fspath(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.exists()]
     assert str(path) not in held

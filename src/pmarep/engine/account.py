@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..errors import SourceError
-from ..events import Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
+from ..events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Link, Sent
@@ -62,12 +62,22 @@ class Account:
         await self._record(slide, status, sent, seconds, error)
 
     async def retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which this run has said to be here is damaged."""
+        """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
         at = destination(self._site, self._shared.options.to, slide)
         text = await remember_wrong(self._shared.journal, at.place, slide, error)
         self._retracted += 1
         self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)
+
+    def say_changed(self, slides: int) -> None:
+        if slides:
+            which = "1 slide was" if slides == 1 else f"{slides} slides were"
+            self._shared.listener(
+                Notice(
+                    text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
+                    "since they were sent; --verify deep compares, --existing overwrite replaces"
+                )
+            )
 
     def restarted(self, slide: Slide, lost: int, reason: str) -> None:
         self._shared.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))

@@ -12,11 +12,11 @@ from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Sent
-from .decide import Action, Decision, Destination, decide, destination, remember_wrong
+from .decide import Action, Decision, Destination, decide, destination, remember_wrong, without_doubt
 from .errands import Errand
 from .health import Health, Probe
 from .inspector import Inspector
-from .options import Verify
+from .options import Options, Verify
 from .remote import Remote
 from .shared import Shared
 from .shipping import Shipper
@@ -47,6 +47,8 @@ class Bringer:
         self._inspector = inspector
         self._shipper = shipper
         self._waits = waits
+        self.changed = 0
+        """Slides that were left as they are, although their files have changed here since they were sent."""
 
     @property
     def _core(self) -> PmaCore:
@@ -96,30 +98,41 @@ class Bringer:
             return await self._examine(slide, at)
         # What this run itself has begun is no earlier upload to be forgotten.
         options = replace(shared.options, fresh=False) if begun else shared.options
-        decision = await decide(slide, at, self._core, self._remote, shared.journal, options)
+        decision = await self._decide(errand, at, options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
             shared.listener(planned(slide, at, decision))
         elif decision.sends:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
-            errand.sending = True
             await self._shipper.ship(slide, at, decision, sent, again=begun)
         if decision.sends:
             return SlideStatus.SENT, None
         if decision.action is not Action.SKIP:
             return SlideStatus.FAILED, decision.reason
         if decision.same and not shared.options.dry_run:
-            return await self._skipped(slide, at, doubtful=decision.doubtful)
+            self.changed += decision.changed
+            return await self._skipped(slide, at)
         return SlideStatus.SKIPPED, None
 
-    async def _skipped(self, slide: Slide, at: Destination, *, doubtful: bool) -> Outcome:
+    async def _decide(self, errand: Errand, at: Destination, options: Options) -> Decision:
+        """What is to be done, with the folder made that it goes to."""
+        slide, journal = errand.slide, self._shared.journal
+        decision = await decide(slide, at, self._core, self._remote, journal, options)
+        if options.dry_run:
+            return decision
+        if decision.action is Action.SEND and decision.over is None:
+            errand.sending = True
+            await self._remote.make(at.folder)
+            if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
+                decision = await decide(slide, at, self._core, self._remote, journal, options)
+        if decision.doubtful:
+            decision = await without_doubt(decision, slide, at, self._inspector, journal, options.existing)
+        errand.sending = decision.sends
+        return decision
+
+    async def _skipped(self, slide: Slide, at: Destination) -> Outcome:
         """Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now."""
-        if doubtful:
-            error = await self._found_wrong(slide, at, self._inspector.read_back(slide))
-            if error is not None:
-                return SlideStatus.FAILED, error
-            await self._shared.journal.sent(at.place, self._shared.journal.signature(slide))
         if self._shared.options.verify not in (Verify.FINGERPRINT, Verify.DEEP):
             return SlideStatus.SKIPPED, None
         error = await self._found_wrong(slide, at, self._inspector.compare(slide))

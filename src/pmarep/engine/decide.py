@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, Entry, Journal, Known, Place
 from ..pmacore import PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
-from .options import Existing, Options
+from .inspector import Inspector, There
+from .options import Existing, Options, Verify
 from .remote import Remote, differences, shortened
 
 
@@ -38,7 +39,8 @@ class Destination:
 class Decision:
     """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced.
 
-    `same`: as far as is known, the slide at the site is this one. `doubtful`: it has to be read back to know.
+    `same`: as far as is known, the slide at the site is this one. `changed`: its files have changed here since it was
+    sent, and kept their sizes. `doubtful`: it has to be read back to know what it is; see `without_doubt`.
     """
 
     action: Action
@@ -46,6 +48,7 @@ class Decision:
     entry: Entry | None = None
     over: str | None = None
     same: bool = False
+    changed: bool = False
     doubtful: bool = False
 
     @property
@@ -106,15 +109,44 @@ async def decide(
         found = await differences(core, there, slide)
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
+    # What a run that was killed had announced may have arrived unnoticed, whole or torn.
+    begun = entry if entry is not None and entry.state == SENDING else None
     if found:
-        return _about_other(options.existing, there, shortened(found))
+        decision = _about_other(options.existing, there, shortened(found))
+        return decision if decision.sends else replace(decision, entry=begun, over=there, doubtful=begun is not None)
     if entry is not None and entry.signature != here and options.existing is Existing.OVERWRITE:
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
-    # What a run that was killed had announced may have arrived unnoticed, whole or torn.
-    doubtful = entry is not None and entry.state == SENDING
+    if begun is not None:
+        return Decision(Action.SKIP, "already there", begun, over=there, same=True, doubtful=True)
+    if entry is not None and entry.signature != here and entry.state == SENT:
+        reason = "already there, with the same files and sizes, but changed here since it was sent"
+        return Decision(
+            Action.SKIP, reason, over=there, same=True, changed=True, doubtful=options.verify is Verify.DEEP
+        )
     if entry is None and not options.dry_run:
         await journal.seen(at.place, here)
-    return Decision(Action.SKIP, "already there", same=True, doubtful=doubtful)
+    return Decision(Action.SKIP, "already there", same=True)
+
+
+async def without_doubt(
+    decision: Decision, slide: Slide, at: Destination, inspector: Inspector, journal: Journal, existing: Existing
+) -> Decision:
+    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError."""
+    there = decision.over or at.path
+    try:
+        found = await inspector.what_is_there(slide)
+    except Refused as error:
+        reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
+        return Decision(Action.CONFLICT, reason)
+    if found is There.SAME:
+        await journal.sent(at.place, journal.signature(slide))
+        return Decision(Action.SKIP, "already there, read back", same=True)
+    if found is There.TORN and decision.entry is not None:
+        return Decision(Action.RESUME, "partly sent before", decision.entry, over=there)
+    if not decision.same:
+        return decision
+    await journal.differs(at.place, journal.signature(slide))
+    return _about_other(existing, there, "its content is another, found by reading it back")
 
 
 async def remember_wrong(journal: Journal, place: Place, slide: Slide, error: str) -> str:

@@ -6,9 +6,15 @@ import hashlib
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from enum import Enum, auto
+from functools import partial
 
+from ..names import windows_key
 from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, TransferBroken
+from ..retry import Retry
 from ..slides import Slide, SlideFile
+from ..source import Source
 from ..uploaders import Clock, Digests
 from .options import Verify
 from .verify import check_arrived
@@ -19,8 +25,8 @@ log = logging.getLogger(__name__)
 class Fingerprints:
     """The fingerprint of each slide at each site of this run. In a temporary file if there are many.
 
-    How a server computes fingerprints is its own (protocol.md), so two that differ prove nothing yet: both slides are
-    read back then, and the bytes decide.
+    How a server computes fingerprints is its own, so two that differ prove nothing yet: both slides are read back then,
+    and the bytes decide.
     """
 
     def __init__(self) -> None:
@@ -44,6 +50,14 @@ class Fingerprints:
         return self._db.execute("DELETE FROM print WHERE slide = ? AND site = ?", (slide, site)).rowcount == 1
 
 
+class There(Enum):
+    """What lies at a site in a slide's place, by its bytes."""
+
+    SAME = auto()
+    TORN = auto()  # nothing but a beginning of it: an upload that broke off where files are written in place
+    OTHER = auto()
+
+
 class Inspector:
     """Looks at the slides of one site.
 
@@ -54,6 +68,7 @@ class Inspector:
         self,
         site: str,
         core: PmaCore,
+        source: Source,
         digests: Digests,
         clock: Clock,
         fingerprints: Fingerprints,
@@ -62,6 +77,8 @@ class Inspector:
     ) -> None:
         self._site = site
         self._core = core
+        self._source = source
+        self._retry = Retry(sleep=clock.sleep)
         self._digests = digests
         self._clock = clock
         self._fingerprints = fingerprints
@@ -109,13 +126,15 @@ class Inspector:
                 await other.read_back(slide)
             except NotArrived as error:
                 await other._retract(slide, str(error))
-            except PmaCoreError as error:  # that site's trouble is not ours
+            except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
+                text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
+                await other._retract(slide, f"{text} ({error})")
 
     async def read_back(self, slide: Slide) -> None:
         """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
         for file in slide.files:
-            there = await self._sha256(slide, file)
+            there = await self._retry(partial(self._sha256, slide, file))
             if there != await self._digests.sha256(slide, file):
                 raise NotArrived(f"{file.path} is not the same there (read back, SHA-256 differs)")
 
@@ -130,3 +149,42 @@ class Inspector:
         if left:
             raise TransferBroken(f"reading {file.path} back ended {left} bytes too early")
         return digest.digest()
+
+    async def what_is_there(self, slide: Slide) -> There:
+        """Compare byte for byte, as far as there is anything. Raises PmaCoreError, SourceError."""
+        folder = self._where(slide).removesuffix(slide.main.path)
+        listed = await self._core.slide_files(self._where(slide))
+        sizes = {windows_key(file.path.strip("/")[len(folder) :]): file.size for file in listed}
+        found = set()
+        for file in slide.files:
+            size = sizes.pop(windows_key(file.path), 0)
+            found.add(await self._retry(partial(self._compare_file, slide, file, size)))
+            if There.OTHER in found:
+                return There.OTHER
+        if sizes:  # files that are none of ours
+            return There.OTHER
+        return There.TORN if There.TORN in found else There.SAME
+
+    async def _compare_file(self, slide: Slide, file: SlideFile, size: int) -> There:
+        """With the `size` bytes that are there. Zeros behind a beginning are none: a server may make room first."""
+        if size == 0 or size > file.size:
+            return There.OTHER if size else There.TORN if file.size else There.SAME
+        equal, next_ones = True, b""
+        async with (
+            aclosing(self._source.read(slide, file, 0, size)) as ours,
+            self._core.download(self._where(slide), file.path, size) as theirs,
+        ):
+            async for chunk in theirs:
+                while equal and len(next_ones) < len(chunk):
+                    if not (more := await anext(ours, b"")):
+                        return There.OTHER
+                    next_ones += more
+                own, next_ones = next_ones[: len(chunk)], next_ones[len(chunk) :]
+                if equal and chunk == own:
+                    continue
+                if equal:
+                    chunk = chunk[next(at for at, (a, b) in enumerate(zip(chunk, own, strict=True)) if a != b) :]
+                    equal = False
+                if chunk.strip(b"\0"):
+                    return There.OTHER
+        return There.SAME if equal and size == file.size else There.TORN

@@ -15,8 +15,7 @@ from ..slides import Slide
 from ..uploaders import Clock
 
 LISTING_SECONDS = 60.0
-"""How long a listing is believed: in a long night, others may put slides where ours are to come."""
-
+"""How long a listing is believed: in a long night, others may put folders and slides where ours are to come."""
 
 KEPT_NAMES = 10_000
 """Names in the listings of one site that stay in memory, about 3 MB: slides come folder by folder, few are enough."""
@@ -29,10 +28,9 @@ KEPT_FOLDERS = 1000
 class Listing:
     """The slides of one folder of a site, by their names. PMA.core runs on Windows: `X.svs` is also `x.svs`."""
 
-    __slots__ = ("_exactly", "_paths", "at")
+    __slots__ = ("_exactly", "_paths")
 
-    def __init__(self, at: float, paths: Iterable[str]) -> None:
-        self.at = at  # of clock.monotonic()
+    def __init__(self, paths: Iterable[str]) -> None:
         self._paths: dict[str, str] = {}  # by windows_key()
         self._exactly: set[str] = set()  # where a bucket has names that Windows takes for one: all that have others
         for path in paths:
@@ -52,24 +50,32 @@ S = TypeVar("S", bound=Sized)
 
 
 class _Latest(Generic[S]):
-    """What was found in the folders that were used last: of so many with so many names together, at least `least`."""
+    """What was found in the folders that were used last: of so many with so many names together, at least `least`.
 
-    def __init__(self, least: int, names: int) -> None:
+    Each is believed for LISTING_SECONDS.
+    """
+
+    def __init__(self, least: int, names: int, clock: Clock) -> None:
         self._least = least
         self._most_names = names
-        self._found: OrderedDict[str, tuple[S, int]] = OrderedDict()
+        self._clock = clock
+        self._found: OrderedDict[str, tuple[S, int, float]] = OrderedDict()
         self._names = 0
 
     def get(self, folder: str) -> S | None:
         if folder not in self._found:
             return None
+        found, _, asked = self._found[folder]
+        if self._clock.monotonic() - asked > LISTING_SECONDS:
+            return None
         self._found.move_to_end(folder)
-        return self._found[folder][0]
+        return found
 
-    def put(self, folder: str, found: S) -> None:
+    def put(self, folder: str, found: S, asked: float) -> None:
+        """`asked`: the clock's time before the question."""
         self.drop(folder)
         weight = len(found) + 1  # many empty ones take room too
-        self._found[folder] = found, weight
+        self._found[folder] = found, weight, asked
         self._names += weight
         while self._names > self._most_names and len(self._found) > self._least:
             self.drop(next(iter(self._found)))
@@ -86,8 +92,8 @@ class Remote:
         self._core = core
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that somebody is at
-        self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0)  # keys of their sub-folders
-        self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES)
+        self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0, clock)  # keys of their sub-folders
+        self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES, clock)
 
     def _lock(self, what: str) -> asyncio.Lock:
         return self._locks.setdefault(what, asyncio.Lock())
@@ -110,13 +116,17 @@ class Remote:
             return known
         async with self._lock("in " + folder):
             if (known := self._folders.get(folder)) is None:
+                now = self._clock.monotonic()
                 found = await self._core.directories(folder)
                 known = {windows_key(path.rpartition("/")[2]) for path in found}
-                self._folders.put(folder, known)
+                self._folders.put(folder, known, now)
             return known
 
     async def make(self, folder: str) -> None:
-        """Make a folder and those above it, where they are missing."""
+        """Make a folder and those above it, where they are missing.
+
+        Where somebody else has made it meanwhile, `slide_in` asks anew what is in it.
+        """
         if await self.exists(folder):
             return
         parent, _, name = folder.rpartition("/")
@@ -127,13 +137,14 @@ class Remote:
             try:
                 await self._core.create_directory(folder)
             except Refused:
-                # Somebody else may have made it meanwhile.
                 self._folders.drop(parent)
                 if not await self.exists(folder):
                     raise
+                self._slides.drop(folder)
+                return
             (await self._children(parent)).add(windows_key(name))
             if self._folders.get(folder) is None:
-                self._folders.put(folder, set())
+                self._folders.put(folder, set(), self._clock.monotonic())
 
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
@@ -141,18 +152,14 @@ class Remote:
 
     async def listing(self, folder: str) -> Listing:
         """The slides in a folder, not longer ago than LISTING_SECONDS; none where there is no such folder."""
-        if (known := self._believed(folder)) is not None:
+        if (known := self._slides.get(folder)) is not None:
             return known
         async with self._lock("slides " + folder):
-            if (known := self._believed(folder)) is None:
+            if (known := self._slides.get(folder)) is None:
                 now = self._clock.monotonic()
-                known = Listing(now, await self._core.slides(folder) if await self.exists(folder) else [])
-                self._slides.put(folder, known)
+                known = Listing(await self._core.slides(folder) if await self.exists(folder) else [])
+                self._slides.put(folder, known, now)
             return known
-
-    def _believed(self, folder: str) -> Listing | None:
-        known = self._slides.get(folder)
-        return None if known is None or self._clock.monotonic() - known.at > LISTING_SECONDS else known
 
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:

@@ -22,18 +22,21 @@ from ..pmacore import (
     StorageKind,
 )
 from ..slides import Slide, SlideFile
-from ..uploaders import Clock, Means, Sent, Shipment, Uploader, still_live, together, uploader_for
+from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
 from .decide import Decision, Destination
 from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
 from .verify import check_status
 
-UNHARMED = "the slide that was there before is still there, unharmed"
-DELETED = (
-    "the slide that was there before has been deleted to make room, so this site has none now; the next run sends it"
-)
-MIXED = "what this site shows may be partly the old and partly the new slide until the next run has finished it"
+LEAVES = {
+    Old.NONE: "",
+    Old.UNHARMED: "the slide that was there before is still there, unharmed",
+    Old.MIXED: "what this site shows may be partly the old and partly the new slide until the next run has finished it",
+    Old.DELETED: "the slide that was there before has been deleted to make room, so this site has none now; "
+    "the next run sends it",
+}
+"""For people: what a failure to replace a slide leaves."""
 
 SENT_AGAIN = "the next run sends it again"
 
@@ -73,7 +76,7 @@ class Shipper:
 
         `again`: an upload that can be resumed was announced by this run.
         """
-        sent.leaves = UNHARMED if decision.over else ""
+        sent.old = _old(decision)
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         if upload is None:
@@ -109,7 +112,7 @@ class Shipper:
         entry = decision.entry
         if entry is None or entry.upload is None:
             return None
-        announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
+        announcement = _announcement(entry.upload)
         complete, reason = await self._state_of(slide, announcement)
         if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
             complete, reason = None, "the server has given the id of the earlier upload to another one"
@@ -155,7 +158,7 @@ class Shipper:
         entry = await self.means.journal.entry(at.place)
         announcement = None
         if entry is not None and entry.upload is not None:
-            announcement = Announcement.read(json.loads(entry.upload), "an announcement in the journal")
+            announcement = _announcement(entry.upload)
         if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
             return await self._begin(slide, at, decision, sent)
         await self.means.source.check(slide)
@@ -166,7 +169,7 @@ class Shipper:
 
     async def _announce(self, slide: Slide, at: Destination, over: str | None, sent: Sent) -> Announcement:
         core = self.means.core
-        files = [FileToSend(file.path, file.size, file is slide.main) for file in slide.files]
+        files = [FileToSend(file.path, file.size, file is slide.main) for file in announced(slide)]
         try:
             return await core.announce(at.folder, files)
         except Refused as error:
@@ -179,7 +182,7 @@ class Shipper:
         except Refused as error:  # it is gone already where the answer to a first attempt got lost
             refused = error
         else:
-            sent.leaves = DELETED
+            sent.old = Old.DELETED
         try:
             return await core.announce(at.folder, files)
         except PmaCoreError:
@@ -194,8 +197,8 @@ class Shipper:
         sent.resumed += slide.size - sum(file.size for file in left)
         self.announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
-        if sent.leaves == UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
-            sent.leaves = MIXED
+        if sent.old is Old.UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
+            sent.old = Old.MIXED
         await self._send_files(uploader, at, [file for file in left if file is not slide.main], sent)
         if slide.main in left:
             await self.means.source.check(slide)
@@ -204,11 +207,27 @@ class Shipper:
     async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: Sent) -> None:
         async def send(file: SlideFile) -> None:
             await uploader.send(file)
-            if sent.leaves == UNHARMED:
-                sent.leaves = MIXED
+            if sent.old is Old.UNHARMED:
+                sent.old = Old.MIXED
             await self.means.journal.file_sent(at.place, file.path)
 
         await together(send(file) for file in files)
+
+
+def _old(decision: Decision) -> Old:
+    """Of the slide that is being replaced, before this attempt."""
+    entry = decision.entry
+    if decision.over is None or (entry is not None and not entry.replaces):  # what is there is ours, unfinished
+        return Old.NONE
+    if entry is None:
+        return Old.UNHARMED
+    # A file system's files are written in place, also those of which nothing was acknowledged.
+    in_place = entry.upload is not None and _announcement(entry.upload).kind is StorageKind.FILESYSTEM
+    return Old.MIXED if entry.files or in_place else Old.UNHARMED
+
+
+def _announcement(upload: str) -> Announcement:
+    return Announcement.read(json.loads(upload), "an announcement in the journal")
 
 
 def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:

@@ -16,7 +16,7 @@ from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import Link, Means, Sent, Storage, together
+from ..uploaders import Link, Means, Old, Sent, Storage, together
 from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
@@ -28,7 +28,7 @@ from .inspector import Inspector
 from .lanes import Lanes, Turn
 from .remote import Remote
 from .shared import Shared
-from .shipping import UNHARMED, Shipper
+from .shipping import LEAVES, Shipper
 from .sieve import Sieve
 
 log = logging.getLogger(__name__)
@@ -135,6 +135,7 @@ class SiteWorker:
         inspector = Inspector(
             self.site.name,
             self._core,
+            source,
             shared.digests,
             shared.clock,
             shared.fingerprints,
@@ -152,9 +153,11 @@ class SiteWorker:
                 self.account.restarted,
                 self._announced,
             )
-            await self._run_lanes(
-                Bringer(self.site, shared, self.health, self._remote, inspector, shipper, self._waits)
-            )
+            bringer = Bringer(self.site, shared, self.health, self._remote, inspector, shipper, self._waits)
+            try:
+                await self._run_lanes(bringer)
+            finally:
+                self.account.say_changed(bringer.changed)
         finally:
             source.close()
             await storage.close()
@@ -281,8 +284,8 @@ class SiteWorker:
 
     async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
         errand.ended = True
-        if error is not None and errand.sent.leaves and status is SlideStatus.FAILED:
-            error = f"{error}; {errand.sent.leaves}"
+        if error is not None and errand.sent.old and status is SlideStatus.FAILED:
+            error = f"{error}; {LEAVES[errand.sent.old]}"
         await self.account.ended(errand.slide, status, errand.sent, errand.started, error)
 
     def _say(self, state: State, reason: str | None = None) -> None:
@@ -291,7 +294,7 @@ class SiteWorker:
 
 def _harmed(sent: Sent) -> bool:
     """Whether a slide that was to be replaced is no longer what it was."""
-    return sent.leaves not in ("", UNHARMED)
+    return sent.old > Old.UNHARMED
 
 
 def _where(error: BaseException) -> str:

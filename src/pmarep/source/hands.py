@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from ..slides.model import Slide, SlideFile
 from .files import CHUNK, Version
@@ -26,7 +26,7 @@ class Source:
 
     async def read(
         self, slide: Slide, file: SlideFile, start: int = 0, length: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Chunks of `length` bytes from `start` (the rest of the file by default).
 
         The last chunk comes only after another look at the file: if that has changed, SourceError comes instead, so

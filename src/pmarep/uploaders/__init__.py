@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..pmacore import StorageKind
 from .azure import AzureUploader
-from .base import Means, Sent, Shipment, Uploader, together
+from .base import Means, Old, Sent, Shipment, Uploader, announced, together
 from .controller import Controller, Line
 from .digests import Digests
 from .filesystem import FileSystemUploader
@@ -37,11 +37,13 @@ __all__ = [
     "Line",
     "Link",
     "Means",
+    "Old",
     "Pacer",
     "Sent",
     "Shipment",
     "Storage",
     "Uploader",
+    "announced",
     "still_live",
     "together",
     "uploader_for",

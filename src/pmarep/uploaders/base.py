@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from ..errors import PmarepError, Remedy
@@ -19,17 +21,25 @@ from .storage import Storage
 T = TypeVar("T")
 
 
+class Old(IntEnum):
+    """What a site has, if nothing more arrives, of a slide that is being replaced. The worst is last."""
+
+    NONE = 0  # there was no other
+    UNHARMED = 1
+    MIXED = 2  # with the new one, perhaps
+    DELETED = 3
+
+
 @dataclass(slots=True)
 class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `leaves`: where another slide is being replaced, what the site has of it if nothing more arrives. `anew`: nothing
-    that was sent before is of use any more.
+    `old`: of the slide that it replaces. `anew`: nothing that was sent before is of use any more.
     """
 
     bytes: int = 0
     resumed: int = 0
-    leaves: str = ""
+    old: Old = Old.NONE
     anew: bool = False
 
     def add(self, again: Sent) -> None:
@@ -38,7 +48,7 @@ class Sent:
             self.bytes = self.resumed = 0
         self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
         self.bytes += again.bytes
-        self.leaves = again.leaves or self.leaves
+        self.old = max(self.old, again.old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,15 @@ class Means:
     etags_are_md5: set[str] = field(default_factory=set)  # hosts of S3 that have shown it
 
 
-@dataclass(frozen=True, slots=True)
+def announced(slide: Slide) -> list[SlideFile]:
+    """Its files in the order in which they are announced, and in which a server answers with their URLs.
+
+    By their names: an upload may be finished by a later run, to which somebody has named them in another order.
+    """
+    return sorted(slide.files, key=lambda file: file.path)
+
+
+@dataclass(frozen=True)
 class Shipment:
     """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
 
@@ -69,12 +87,17 @@ class Shipment:
     sent: Sent
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def _urls(self) -> dict[str, str | None]:
+        files, urls = announced(self.slide), self.announcement.urls
+        return {file.path: url for file, url in zip(files, urls, strict=True)} if len(urls) == len(files) else {}
+
     def url_of(self, file: SlideFile) -> str:
         """The presigned URL of a whole file. Raises ProtocolError where the server gave none."""
-        urls, files = self.announcement.urls, self.slide.files
-        url = urls[files.index(file)] if len(urls) == len(files) else None
+        url = self._urls.get(file.path)
         if not url:
-            raise ProtocolError(f"the server gave {len(urls)} upload URLs for {len(files)} files, none for {file.path}")
+            given, files = len(self.announcement.urls), len(self.slide.files)
+            raise ProtocolError(f"the server gave {given} upload URLs for {files} files, none for {file.path}")
         return url
 
     def parts_of(self, file: SlideFile) -> Mapping[int, str]:

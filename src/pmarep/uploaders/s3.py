@@ -73,11 +73,16 @@ class S3Uploader:
     async def _complete(self, file: SlideFile, listed: MultipartFile, tags: Mapping[int, str]) -> None:
         s = self._shipment
         core = s.means.core
+
+        async def is_there() -> bool:
+            return (await core.upload_status(s.announcement.id)).complete.get(file.path, False)
+
+        older = bool(s.sent.old) and await is_there()  # what a server says of the file that is being replaced
         try:
             await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))
         except (Refused, ServerError, TransferBroken) as error:
             # An answer that got lost on the way may hide that an earlier attempt succeeded.
-            if (await core.upload_status(s.announcement.id)).complete.get(file.path, False):
+            if not older and await is_there():
                 return
             if isinstance(error, Refused):
                 raise AnnounceAgain(f"the parts of {file.path} cannot be put together: {error}") from None

@@ -15,6 +15,7 @@ from clock import FakeClock
 from pmarep.engine.inspector import Fingerprints, Inspector
 from pmarep.pmacore import NotArrived, PmaCore
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import Source
 from pmarep.uploaders import Digests
 
 CONTENT = b"tissue" * 100
@@ -60,8 +61,8 @@ class Case:
         async def retract(slide: Slide, error: str) -> None:
             self.retracted.append(name)
 
-        real, digests = cast("PmaCore", core), cast("Digests", Here())
-        return Inspector(name, real, digests, FakeClock(), self.prints, lambda slide: slide.path, retract)
+        real, source, digests = cast("PmaCore", core), cast("Source", None), cast("Digests", Here())
+        return Inspector(name, real, source, digests, FakeClock(), self.prints, lambda slide: slide.path, retract)
 
 
 async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> None:

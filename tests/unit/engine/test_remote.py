@@ -83,7 +83,7 @@ async def test_a_folder_that_is_wanted_at_once_is_asked_for_once() -> None:
 
 
 def test_windows_takes_names_for_the_same() -> None:
-    listing = Listing(0.0, ["R/Größe.svs", "R/x.svs", "R/X.svs", "R/y.svs"])
+    listing = Listing(["R/Größe.svs", "R/x.svs", "R/X.svs", "R/y.svs"])
     assert listing.find("R/GRÖSSE.svs") is None  # as on NTFS
     assert listing.find("r/gröẞE.SVS".replace("ẞ", "ß")) == "R/Größe.svs"
     assert listing.find("R/x.svs") == "R/x.svs"  # a bucket can have both
