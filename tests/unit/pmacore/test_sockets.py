@@ -42,7 +42,7 @@ def test_a_dead_peer_is_noticed_on_every_platform(
     connected: socket.socket, without: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """macOS has no TCP_KEEPIDLE; what it has is called TCP_KEEPALIVE."""
-    idle = getattr(socket, "TCP_KEEPIDLE", None) or socket.TCP_KEEPALIVE
+    idle: int = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE")  # noqa: B009
     if without is not None:
         monkeypatch.delattr(socket, without, raising=False)
         monkeypatch.setattr(socket, "TCP_KEEPALIVE", idle, raising=False)
