@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything they need in .venv; nothing is installed elsewhere.
+# `make demo` and `make test` set up everything they need in .venv and .node; nothing is installed elsewhere.
 PYTHON ?= python3
 VENV := .venv
 ifeq ($(OS),Windows_NT)

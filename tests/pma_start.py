@@ -1,7 +1,8 @@
 """A stand-in for PMA.start: says which local files are slides and which files make up each.
 
-protocol.md, "PMA.start": `http://localhost:54001/`, no login; `IsLite` is true; `GetFiles` lists the main files of a
-folder, `EnumerateAllFilesForSlide` plain local paths, main file last. Here it has any port: the real one may run.
+As `pma_python` 2.0.0.186 uses it: `http://localhost:54001/`, no login; `IsLite` is true; `GetFiles` lists the main
+files of a folder, `EnumerateAllFilesForSlide` plain local paths, main file last. Here it has any port: the real one may
+run.
 """
 
 from __future__ import annotations

@@ -28,21 +28,24 @@ if TYPE_CHECKING:
     from . import events
     from .engine import Existing, Options, Verify, replicate
     from .errors import ConfigError, CredentialsError, PmarepError, SourceError, TargetBusyError, UsageError
-    from .pmacore import PmaCore, PmaCoreError
+    from .pmacore import Connection, PmaCore, PmaCoreError
     from .sites import Credentials, Site, SiteBook
     from .slides import LeftOut, Slide, SlideFile, find_slides
+    from .timetable import Timetable
 
 _HOMES = {
     "events": (),
     "engine": ("Existing", "Options", "Verify", "replicate"),
     "errors": ("ConfigError", "CredentialsError", "PmarepError", "SourceError", "TargetBusyError", "UsageError"),
-    "pmacore": ("PmaCore", "PmaCoreError"),
+    "pmacore": ("Connection", "PmaCore", "PmaCoreError"),
     "sites": ("Credentials", "Site", "SiteBook"),
     "slides": ("LeftOut", "Slide", "SlideFile", "find_slides"),
+    "timetable": ("Timetable",),
 }
 
 __all__ = [
     "ConfigError",
+    "Connection",
     "Credentials",
     "CredentialsError",
     "Existing",
@@ -57,6 +60,7 @@ __all__ = [
     "SlideFile",
     "SourceError",
     "TargetBusyError",
+    "Timetable",
     "UsageError",
     "Verify",
     "__version__",

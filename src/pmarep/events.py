@@ -131,6 +131,11 @@ class Notice(Event):
 
 @_said
 class SlideStarted(Event):
+    """Files of this slide are about to be sent to the site. Not said again when a failure makes that begin anew.
+
+    A slide that is skipped, or fails before that, has only a SlideFinished.
+    """
+
     site: str
     slide: str
 
@@ -181,6 +186,8 @@ class SlidePlanned(Event):
 
 @_said
 class SiteState(Event):
+    """What a site does from now on. `reason` says why it is paused or stopped, in one line; None where all is well."""
+
     site: str
     state: State
     reason: str | None = None

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from .errors import UsageError
 from .units import parse_size
 
-_DAY = 24 * 3600
 _HOW = "write 20M, off, or times such as 08:00,2M 19:00,off"
-
-
-def _second_of_day(time: dt.time) -> float:
-    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +40,8 @@ class Timetable:
 
     def limit_at(self, time: dt.time) -> int | None:
         """Bytes per second at this local time of the day; None: no limit."""
-        return self.entries[self._index_at(time)][1]
-
-    def next_change(self, time: dt.time) -> float | None:
-        """Seconds from this local time of the day until the limit is another one; None: it never is.
-
-        Counted by the wall clock: on the two nights of the year when clocks are moved it is an hour off, so a caller
-        that waits should look again now and then.
-        """
-        now, index = _second_of_day(time), self._index_at(time)
-        for step in range(1, len(self.entries)):
-            start, limit = self.entries[(index + step) % len(self.entries)]
-            if limit != self.entries[index][1]:
-                return (_second_of_day(start) - now) % _DAY
-        return None
-
-    def _index_at(self, time: dt.time) -> int:
-        begun = [i for i, (start, _) in enumerate(self.entries) if start <= time.replace(tzinfo=None)]
-        return begun[-1] if begun else len(self.entries) - 1
+        begun = [limit for start, limit in self.entries if start <= time.replace(tzinfo=None)]
+        return begun[-1] if begun else self.entries[-1][1]
 
 
 def _parse_entry(word: str) -> tuple[dt.time, int | None]:

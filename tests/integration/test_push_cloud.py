@@ -281,13 +281,13 @@ def test_no_secret_of_the_storage_is_seen(desk: Desk, tokyo: CloudSandbox, root:
 
 # As at the end of a run over a long way, but for each request: it goes twice at once, and the first there counts.
 RACES = """
-from pmarep.uploaders import link
-real = link.Contest._wait_for_help
+from pmarep.uploaders import delivery
+real = delivery.Contest._wait_for_help
 def at_once(self):
     real(self)
     if self.slow is not None and len(self._deliveries) == 1:
         self.slow.set_result(None)
-link.Contest._wait_for_help = at_once
+delivery.Contest._wait_for_help = at_once
 """
 
 

@@ -18,7 +18,7 @@ from pmarep.sandbox import Answer, Drop, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 EXISTS = Answer.refusal("A slide with this name already exists")
-IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.PATIENCE = 0.0"
+IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
 QUOTA = Answer.refusal("The quota of this root-directory is exceeded already")
 
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from ..slides import Slide
+from .bell import Bell
 from .spool import Spool, pack_found, unpack_slide
 
 KEPT_FILES = 10_000
@@ -27,7 +28,7 @@ class Catalogue:
         self._slides: Spool[Slide] = Spool(pack_found, unpack_slide)
         self._recent: OrderedDict[int, Slide] = OrderedDict()
         self._recent_files = 0
-        self._grown = asyncio.Event()
+        self._grown = Bell()
         self._admitted_bytes = 0
         self._expected_bytes = 0
         self.admitted = 0
@@ -49,7 +50,7 @@ class Catalogue:
         """The next `count` slides that were written, of `size` bytes together, may be read."""
         self.admitted += count
         self._admitted_bytes += size
-        self._wake()
+        self._grown.ring()
 
     def expect(self, count: int, size: int) -> None:
         """So many slides more, of so many bytes together, may come later; less than 0: fewer."""
@@ -61,14 +62,10 @@ class Catalogue:
 
     def finish(self) -> None:
         self.complete.set()
-        self._wake()
+        self._grown.ring()
 
     def close(self) -> None:
         self._slides.close()
-
-    def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
 
     async def at(self, index: int) -> Slide | None:
         """The slide with this number, as soon as it is found; None when there is none."""

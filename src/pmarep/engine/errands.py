@@ -11,6 +11,7 @@ from typing import Any
 
 from ..slides import Slide
 from ..uploaders import Clock, Sent
+from .bell import Bell
 from .health import LONGEST_PAUSE
 
 FRUITLESS_ATTEMPTS = 3
@@ -73,7 +74,7 @@ class Errands:
         self._ended = False
         self._waiting: list[tuple[float, int, Errand]] = []  # a heap by when they are due
         self._number = 0
-        self._changed = asyncio.Event()
+        self._changed = Bell()
 
     @property
     def at_the_end(self) -> bool:
@@ -110,8 +111,7 @@ class Errands:
         """It has failed, and is to be tried again when it is due."""
         self._number += 1
         heapq.heappush(self._waiting, (errand.due, self._number, errand))
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed.ring()
 
     def give_up(self) -> Iterator[Errand]:
         """Those that have failed and are not tried again."""

@@ -6,7 +6,6 @@ answers again ("half-open").
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ from ..pmacore import Unreachable
 from ..retry import asked_to_wait
 from ..units import format_duration
 from ..uploaders import Clock
+from .bell import Bell
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Health:
         self._say = say
         self._others_work = others_work
         self._mood = _Mood.WELL
-        self._changed = asyncio.Event()
+        self._changed = Bell()
         self._was_away = False  # at the last failure that was looked into
         self._seen = False
         self._away_since: float | None = None
@@ -135,7 +135,7 @@ class Health:
         """A lane is through with a slide, whatever came of it: the trial does not wait for one that proved nothing."""
         if self.on_trial:
             self._mood = _Mood.WELL
-            self._wake()
+            self._changed.ring()
 
     async def overcome(self, error: PmarepError, probe: Probe, slide: str = "", *, sending: bool = True) -> bool:
         """After a failure that retries did not help (with `slide`, perhaps while it was being sent): wait until
@@ -163,7 +163,7 @@ class Health:
         finally:
             if self._mood is _Mood.AWAY:  # given up or cancelled
                 self._mood = _Mood.WELL
-            self._wake()
+            self._changed.ring()
 
     def _is_to_blame(self) -> bool:
         """Whether slides that fail at a site that answers are hardly to blame themselves.
@@ -230,7 +230,3 @@ class Health:
                 return error
             raise
         return None
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()

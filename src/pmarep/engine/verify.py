@@ -10,7 +10,7 @@ from ..slides import Slide
 from ..uploaders import Clock
 from .remote import differences, shortened
 
-PATIENCE = 60.0
+READABLE_SECONDS = 60.0
 """Seconds that a server gets to understand a new slide; published clients wait for some seconds."""
 
 
@@ -46,7 +46,7 @@ async def _wrong(core: PmaCore, path: str, slide: Slide) -> list[str]:
 
 
 async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, *, just_sent: bool) -> None:
-    end, pause = clock.monotonic() + PATIENCE, 0.1
+    end, pause = clock.monotonic() + READABLE_SECONDS, 0.1
     while True:
         try:
             await core.image_info(path)

@@ -40,8 +40,8 @@ Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 class PmaCore:
     """One server and one session, shared by everyone who talks to it as the same user.
 
-    Logs in when first needed; when a session has ended, logs in again and repeats the call once. `password` is asked
-    only then. `patience` runs each call and may repeat it.
+    Logs in when first needed; when a session has ended, logs in again and repeats the call, in `SESSIONS` sessions at
+    most (a download: in two). `password` is asked only then. `patience` runs each call and may repeat it.
     As a context manager it logs out at the end, since sessions can count against a licence.
     Every method raises PmaCoreError, the first one also ConfigError.
     """
@@ -278,6 +278,7 @@ class PmaCore:
         await self._post("CreateDirectory", path)
 
     async def delete_slide(self, path: str) -> None:
+        """Remove a slide with all its files, by the virtual path of its main file. There is no way back."""
         await self._post("DeleteSlide", path)
 
     async def _post(self, method: str, path: str) -> None:

@@ -61,8 +61,9 @@ class Client(httpx.AsyncClient):
 def tuned(client: httpx.AsyncClient) -> Trace:
     """For a request's `trace` extension, httpcore's public way to a connection's socket.
 
-    Bytes that the kernel has taken and the other side does not acknowledge end the connection after the time-out of
-    writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow server.
+    On Linux, bytes that the kernel has taken and the other side does not acknowledge end the connection after the
+    time-out of writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow
+    server.
     """
     limit, began = client.timeout.write, 0.0
     way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), None)
@@ -84,12 +85,17 @@ def tuned(client: httpx.AsyncClient) -> Trace:
     return on_event
 
 
+def _idle_option() -> str:
+    """macOS calls it TCP_KEEPALIVE; elsewhere that may be something else."""
+    return "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"
+
+
 def tune(connection: socket.socket, limit: float | None, congestion: str | None = None) -> None:
     """`limit` in seconds. What a platform does not have is left out; none of it is needed."""
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _IDLE),
+        (socket.IPPROTO_TCP, _idle_option(), _IDLE),
         (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _BETWEEN),
         (socket.IPPROTO_TCP, "TCP_KEEPCNT", _PROBES),
         (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", UNSENT),  # Linux and macOS

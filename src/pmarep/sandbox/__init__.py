@@ -1,6 +1,7 @@
 """A PMA.core stand-in for the demo, the docs and the tests: our only server, so it is strict.
 
-It speaks what protocol.md says PMA.core speaks, with real files on disk. What a real server *might* refuse, it refuses.
+It speaks what the clients that PMA.core's maker publishes speak (see the README, "Architecture"), with real files on
+disk. What a real server *might* refuse, it refuses.
 Needs the extra `sandbox` (starlette, uvicorn). The public face:
 
     from pmarep.sandbox import Settings, serve

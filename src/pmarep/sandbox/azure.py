@@ -23,7 +23,7 @@ _READ = BlobSasPermissions(read=True)
 
 
 class AzureBlobs:
-    """Each announced file is one SAS URL: to write and create, not to read (protocol.md, 2c)."""
+    """Each announced file is one SAS URL: to write and create, not to read, as such URLs are usually given out."""
 
     kind = UploadType.Azure
     # Blocks outlive their announcement under the blob's name, and so do the blobs that it had committed.

@@ -61,7 +61,7 @@ class AzureBackend:
     key: str = field(repr=False)
     endpoint: str
     prefix: str = ""
-    raw_spaces: bool = False  # leave spaces in the URLs unencoded, as some servers do (protocol.md, 2c)
+    raw_spaces: bool = False  # leave spaces in the URLs unencoded, as some servers do (`pma_python` encodes them)
     signed_for: str | None = None
 
     @classmethod

@@ -179,7 +179,7 @@ class Core:
         return {"Id": upload.id, "Files": files}
 
     def complete_multipart(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a file of an S3 upload together; `FilePath` is its full virtual path (protocol.md, 2b)."""
+        """Put a file of an S3 upload together; `FilePath` is its full virtual path (`pma_python` 2.0.0.186)."""
         storage, path = self.locate(body.get("filepath"))
         upload_id = body.get("uploadid")
         if not isinstance(upload_id, str) or not upload_id:

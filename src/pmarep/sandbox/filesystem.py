@@ -93,7 +93,7 @@ class FileSystemStorage:
         return False  # `keep` is the only way in
 
     def destinations(self, _upload: Upload) -> dict[str, Any]:
-        """None: a FileSystem upload is POSTed to PMA.core itself (protocol.md, 2a)."""
+        """None: a FileSystem upload is POSTed to PMA.core itself (all published clients)."""
         return {"Urls": None}
 
     def complete_multipart(self, _path: Parts, _upload_id: str, _parts: Sequence[tuple[int, str]]) -> None:

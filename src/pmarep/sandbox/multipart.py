@@ -1,4 +1,4 @@
-"""The body of an upload: `multipart/form-data` with exactly one part (protocol.md, "Upload", 2a).
+"""The body of an upload: `multipart/form-data` with exactly one part, as all published clients send it.
 
 The scanning is python-multipart's (8 GB/s here: not the bottleneck); the strictness is ours.
 """

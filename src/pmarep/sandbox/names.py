@@ -19,7 +19,7 @@ class Refusal(Exception):
     """The server's "no", with what a client is told.
 
     `status` is the HTTP status of a refused transfer/* call; api/json/* calls answer with the status of the settings
-    and `code` (protocol.md, "Answers and errors").
+    and `code`: published clients look for refusals in both.
     """
 
     def __init__(self, message: str, *, status: int = 400, code: int = 1) -> None:

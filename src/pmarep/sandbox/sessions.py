@@ -1,4 +1,4 @@
-"""Sessions: random ids that stand in every URL, and that can end at any time (protocol.md, "Sessions")."""
+"""Sessions: random ids that stand in every URL, and that can end at any time (so in all published clients)."""
 
 from __future__ import annotations
 

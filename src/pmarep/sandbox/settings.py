@@ -11,7 +11,7 @@ from pmarep.errors import UsageError
 from .backends import Backend, UrlTimes
 from .names import Refusal, check_windows_name
 
-# The first version whose `authenticate` takes POST (protocol.md, "Sessions"): older ones know only GET.
+# The first version whose `authenticate` takes POST, as PMA.UI has it; older ones know only GET.
 FIRST_POST_LOGIN = (2, 0, 0, 1836)
 
 

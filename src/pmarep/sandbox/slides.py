@@ -1,7 +1,7 @@
 """Which files are slides, which belong to them, and whether a slide can be read.
 
-PMA.core knows the vendors' formats; the stand-in goes by what was announced together, and by the conventions of
-protocol.md ("What makes up a slide") for files that somebody put into the data folder by hand.
+PMA.core knows the vendors' formats; the stand-in goes by what was announced together, and for files that somebody put
+into the data folder by hand by the conventions of PMA.UI's uploader (imageUpload.js) and of the vendors' formats.
 """
 
 from __future__ import annotations

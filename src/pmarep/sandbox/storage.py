@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class UploadType(enum.Enum):
-    """The value is the number in an announcement's answer, the name the other spelling (protocol.md, "Upload")."""
+    """The value is the number in an announcement's answer, the name the other spelling (`pma_python` reads both)."""
 
     FileSystem = 0
     AmazonS3 = 1

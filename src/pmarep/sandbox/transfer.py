@@ -1,4 +1,4 @@
-"""transfer/*: announcing, receiving and downloading files (protocol.md, "Upload" and "Download")."""
+"""transfer/*: announcing, receiving and downloading files (for their source see the README, "Architecture")."""
 
 from __future__ import annotations
 

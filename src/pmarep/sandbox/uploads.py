@@ -75,7 +75,7 @@ def _key(root: str, path: Parts, *, exact: bool) -> Key:
 
 
 def check_files(announced: object, storage: Storage) -> list[AnnouncedFile]:
-    """The `Files` of an announcement; keys in either case (protocol.md, "Upload", 1). Raises Refusal."""
+    """The `Files` of an announcement; keys in either case, since clients differ in that. Raises Refusal."""
     if not isinstance(announced, list) or not announced:
         raise Refusal("Files is missing or empty")
     files: list[AnnouncedFile] = []

@@ -37,11 +37,6 @@ def busy_file(slide: Slide) -> tuple[Path, str] | None:
     return None
 
 
-def busy(path: Path) -> str:
-    """OPEN or LOCKED if another program is writing this file; empty if not, or if nobody can tell."""
-    return _busy(path, _locks())
-
-
 if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
@@ -97,6 +92,7 @@ else:
             return None
 
     def _busy(path: Path, locks: frozenset[tuple[int, int, int]]) -> str:
+        """OPEN or LOCKED if another program is writing this file; empty if not, or if nobody can tell."""
         try:
             # O_NONBLOCK: a file on which somebody has a lease for writing is refused at once and not after 45 seconds.
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

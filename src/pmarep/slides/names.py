@@ -21,6 +21,9 @@ _SYSTEM = frozenset(
 )
 
 
+_FEW = 4  # names that a message has room for
+
+
 def in_order(names: Iterable[str]) -> list[str]:
     """Sorted as people sort, whatever order the disk has them in: without regard to case, then exactly."""
     return sorted(sorted(names), key=str.casefold)
@@ -52,7 +55,7 @@ def loose_key(name: str) -> str:
     return windows_key(name) if name.isascii() else windows_key(unicodedata.normalize("NFC", name))
 
 
-def few(names: list[str], limit: int = 4) -> str:
-    """`a, b, c and 12 more`, printable."""
-    shown = ", ".join(printable(name[:200]) for name in names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+def few(names: list[str]) -> str:
+    """`a, b, c, d and 12 more`, printable."""
+    shown = ", ".join(printable(name[:200]) for name in names[:_FEW])
+    return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"

@@ -25,8 +25,6 @@ from .names import few, in_order, loose_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
 from .parts import Groups, Parts, is_plain
 
-COMPANION = ".companion.ome"
-
 
 @dataclass(slots=True)
 class _Members:

@@ -1,7 +1,7 @@
 """PMA.start, a helper program that may run on this machine and knows formats which our own table does not.
 
-Source of the facts: protocol.md, "PMA.start", as `pma_python` 2.0.0.186 uses it: `http://localhost:54001/`, PMA.core's
-interface without login, any caller name as session id; `IsLite` is true; `GetFiles` lists the main files of a folder,
+Source of the facts: `pma_python` 2.0.0.186, which uses it so: `http://localhost:54001/`, PMA.core's interface without
+login, any caller name as session id; `IsLite` is true; `GetFiles` lists the main files of a folder,
 `EnumerateAllFilesForSlide` the files of a slide, all as plain local paths. pmarep never needs it: one that does not run
 costs a refused connection per run.
 

@@ -14,7 +14,7 @@ from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
 from .cache import Chunks, Key
 from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
-from .turns import Turns
+from .turns import Turns, heard
 
 BOUND = 40 * 1024**2
 """Bytes of chunks that wait in memory: five parts of 8 MiB."""
@@ -178,7 +178,7 @@ class Reader:
         return task
 
     def _fly(self, key: Key, future: asyncio.Future[bytes]) -> None:
-        future.add_done_callback(_heard)
+        future.add_done_callback(heard)
         self._flights[key] = future
 
     def _land(self, key: Key, future: asyncio.Future[bytes]) -> None:
@@ -259,9 +259,3 @@ def _cuts(start: int, length: int) -> Iterator[tuple[int, int]]:
         high = min(low + end - start, CHUNK)
         yield low, high
         start += high - low
-
-
-def _heard(future: asyncio.Future[bytes]) -> None:
-    """An error that nobody waits for any more is no news."""
-    if not future.cancelled():
-        future.exception()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -36,3 +36,9 @@ class Turns:
         if not done and slow is not None:
             slow()
         return await (work if done or rest is None else rest(work))
+
+
+def heard(future: asyncio.Future[Any]) -> None:
+    """A callback for what is shared: an error that nobody waits for any more is no news."""
+    if not future.cancelled():
+        future.exception()

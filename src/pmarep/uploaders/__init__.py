@@ -8,9 +8,10 @@ from ..pmacore import StorageKind
 from .azure import AzureUploader
 from .base import Means, Old, Sent, Shipment, Uploader, announced, together
 from .controller import Controller, Line
+from .delivery import Delivery
 from .digests import Digests
 from .filesystem import FileSystemUploader
-from .link import Delivery, Link
+from .link import Link
 from .pacer import Clock, Pacer
 from .s3 import S3Uploader
 from .storage import Storage, still_live

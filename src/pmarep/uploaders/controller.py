@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 FEWEST, MOST = 2, 32
+ALL_SITES = 96  # together: every request takes memory
 FEWEST_UNFORCED = 4  # without errors there is nothing to win below
 USUAL = 8
 USUAL_NEAR = 5
@@ -52,9 +53,9 @@ class Line:
     def __init__(self) -> None:
         self.controllers: list[Controller] = []
 
-    def most(self, sites: int, budget: int = 96) -> int:
-        """For each of so many sites: every request takes memory."""
-        return max(FEWEST_UNFORCED, min(MOST, budget // max(1, sites)))
+    def most(self, sites: int) -> int:
+        """Requests for each of so many sites."""
+        return max(FEWEST_UNFORCED, min(MOST, ALL_SITES // max(1, sites)))
 
 
 class Controller:

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import SourceError
 from ..slides.model import Slide, SlideFile
 from ..source import Reader, Version
-from ..source.turns import Turns
+from ..source.turns import Turns, heard
 
 KEEP = 65_536
 """How many digests are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
@@ -116,7 +116,7 @@ class Digests:
         future = self._computed(key)
         if future is None:
             future = asyncio.create_task(self._compute(key, read))
-            future.add_done_callback(_heard)
+            future.add_done_callback(heard)
             self._keep(key, future)
         self._known.move_to_end(key)
         # Shielded: a site that is given up must not take the digest away from the others.
@@ -181,9 +181,3 @@ class _Stream:
     async def _rest(self) -> None:
         while self._busy is not None:
             await asyncio.wait({self._busy})
-
-
-def _heard(future: asyncio.Future[bytes]) -> None:
-    """An error that nobody waits for any more is no news."""
-    if not future.cancelled():
-        future.exception()

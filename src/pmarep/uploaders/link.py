@@ -7,15 +7,17 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from enum import Enum, auto
 from typing import Any, TypeVar
 
 from ..errors import PmarepError, Remedy
 from ..retry import Retry
 from .controller import Controller
+from .delivery import Contest, Delivery, Race
 from .finish import Finish
 from .pacer import Clock, Pacer
 from .slots import Slots
+
+__all__ = ["Delivery", "Link", "Race"]
 
 log = logging.getLogger(__name__)
 
@@ -23,141 +25,9 @@ T = TypeVar("T")
 
 RATE_SECONDS = 5.0
 
-SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
-SLOW_PIECE, FAST_PIECE = 0.5, 0.02
-"""Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
-memory, and on a long way there are many sockets."""
-
-
-PACE_SECONDS = 4.0
-"""What a request's pace is judged by: about the last seconds in which it moved ..."""
-
-PACE_AFTER = 512 * 1024
-"""... and no earlier than after so many bytes, since the first ones only fill buffers ..."""
-
-YOUNG_SECONDS = 2.0
-"""... or after so long: one that has not sent that many by then is slow."""
-
-
-MOST_DELIVERIES = 3
-"""Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
-
 FARTHER = 2  # times: less is no other way
 
 STALLED = 1.0  # seconds after which somebody looks although nothing moves
-
-
-class Race(Enum):
-    """Whether the site takes a request twice at the same time."""
-
-    NEVER = auto()
-    FREELY = auto()  # and what comes later makes no difference
-    CAREFULLY = auto()  # and what comes last counts: none may come after the end, and all have to be answered the same
-
-
-class Delivery:
-    """The bytes of one request. They count as under way until the site has acknowledged the request.
-
-    `anew`: it goes over another connection than those of before.
-    """
-
-    def __init__(self, link: Link, size: int, *, anew: bool = False) -> None:
-        self._link = link
-        self.size = size
-        self.anew = anew
-        self._bytes = 0
-        self.may_arrive = size == 0  # all of it, even if it is broken off or fails
-        self._began: float | None = None
-        self._waits_since: float | None = None  # with a piece that the network has not taken yet
-        self._pace_bytes, self._pace_seconds = 0.0, 0.0
-
-    @property
-    def left(self) -> int:
-        """Bytes that are not sent yet."""
-        return self.size - self._bytes
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it takes from here at its pace; None as long as nobody knows that."""
-        if self._began is None:
-            return None
-        now = self._link.clock.monotonic()
-        if self._bytes >= PACE_AFTER and self._pace_seconds >= 1:
-            waits = 0.0 if self._waits_since is None else now - self._waits_since
-            return self.left * (self._pace_seconds + waits) / self._pace_bytes
-        age = now - self._began
-        return None if age < YOUNG_SECONDS else self.left * age / max(self._bytes, 1)
-
-    def _moved(self, count: int, seconds: float) -> None:
-        self._bytes += count
-        if self._bytes < PACE_AFTER:
-            return
-        self._pace_bytes += count
-        self._pace_seconds += seconds
-        if self._pace_seconds > PACE_SECONDS:
-            self._pace_bytes /= 2
-            self._pace_seconds /= 2
-
-    async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass source bytes on at the pace of the link, and count them.
-
-        The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
-        moves, and never where it only takes long.
-        """
-        clock, size, took = self._link.clock, LARGEST_PIECE, 0.0
-        self._began = clock.monotonic()
-        async for chunk in chunks:
-            start = 0
-            while start < len(chunk):
-                async for piece, held_back in self._link.paced(chunk[start : start + size]):
-                    self._waits_since = began = clock.monotonic()
-                    self.may_arrive = self._bytes + len(piece) >= self.size
-                    yield piece
-                    self._waits_since = None
-                    took = clock.monotonic() - began
-                    self._moved(len(piece), took)
-                    self._link.note_moved(len(piece), held_back, again=self.anew)
-                start += size
-                if took > SLOW_PIECE:
-                    size = max(size // 2, SMALLEST_PIECE)
-                elif took < FAST_PIECE:
-                    size = min(size * 2, LARGEST_PIECE)
-            del chunk  # while it waits, it holds nothing in memory
-
-    def settle(self, arrived: bool) -> None:
-        self._link.settle(0 if self.anew else self._bytes, self._bytes if arrived else 0)
-        self._bytes = 0
-
-
-class Contest:
-    """One request, by one delivery or by several that race."""
-
-    def __init__(self, first: Delivery, how: Race) -> None:
-        self._deliveries = [first]
-        self._how = how
-        self.size = first.size
-        self.arrived = False
-        self.slow: asyncio.Future[None] | None = None
-        self._wait_for_help()
-
-    def join(self, delivery: Delivery) -> None:
-        self._deliveries.append(delivery)
-        self._wait_for_help()
-
-    def _wait_for_help(self) -> None:
-        # One of a single piece may arrive as soon as it has begun.
-        worth_it = self._how is not Race.NEVER and self.size > LARGEST_PIECE
-        more = worth_it and len(self._deliveries) < MOST_DELIVERIES
-        self.slow = asyncio.get_running_loop().create_future() if more else None
-
-    @property
-    def left(self) -> int:
-        return min(delivery.left for delivery in self._deliveries)
-
-    @property
-    def seconds(self) -> float | None:
-        each = [seconds for delivery in self._deliveries if (seconds := delivery.seconds) is not None]
-        return min(each) if len(each) == len(self._deliveries) else None
 
 
 class Link:

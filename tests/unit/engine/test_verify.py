@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from pmarep.engine.verify import PATIENCE, check_arrived, check_status
+from pmarep.engine.verify import READABLE_SECONDS, check_arrived, check_status
 from pmarep.pmacore import NotArrived, PmaCore, Refused, RemoteFile, ServerError, UploadStatus
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Clock
@@ -51,7 +51,7 @@ async def arrives(core: FakeCore, clock: FakeClock) -> None:
     await check_arrived(cast(PmaCore, core), "Slides/in/m.mrxs", SLIDE, clock)
 
 
-@pytest.mark.parametrize("seconds", [0, 0.05, 20, PATIENCE - 10])
+@pytest.mark.parametrize("seconds", [0, 0.05, 20, READABLE_SECONDS - 10])
 async def test_waits_until_the_server_understands_the_slide(seconds: float) -> None:
     clock = FakeClock()
     await arrives(FakeCore(clock, seconds), clock)
@@ -62,7 +62,7 @@ async def test_does_not_wait_for_ever() -> None:
     clock = FakeClock()
     with pytest.raises(NotArrived, match=r"cannot read the slide.*not yet"):
         await arrives(FakeCore(clock, 1e9), clock)
-    assert PATIENCE - 6 <= clock.now <= PATIENCE
+    assert READABLE_SECONDS - 6 <= clock.now <= READABLE_SECONDS
 
 
 async def test_a_server_that_fails_is_another_matter() -> None:

@@ -37,6 +37,20 @@ def test_what_every_connection_gets(connected: socket.socket) -> None:
         assert connected.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
 
 
+@pytest.mark.parametrize("without", [None, "TCP_KEEPIDLE"])
+def test_a_dead_peer_is_noticed_on_every_platform(
+    connected: socket.socket, without: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no TCP_KEEPIDLE; what it has is called TCP_KEEPALIVE."""
+    idle: int = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE")  # noqa: B009
+    if without is not None:
+        monkeypatch.delattr(socket, without, raising=False)
+        monkeypatch.setattr(socket, "TCP_KEEPALIVE", idle, raising=False)
+    tune(connected, 60)
+    assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    assert connected.getsockopt(socket.IPPROTO_TCP, idle) == 30
+
+
 @on_linux
 def test_another_congestion_control(connected: socket.socket) -> None:
     other = ALLOWED.read_text().split()[0]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from corpus import write_mirax
 
-from pmarep.slides import Slide, find_slides
-from pmarep.slides.busy import LOCKED, OPEN, busy, busy_file
+from pmarep.slides import Slide, SlideFile, find_slides
+from pmarep.slides.busy import LOCKED, OPEN, busy_file
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="leases and /proc/locks are Linux's")
 on_linux_or_windows = pytest.mark.skipif(
@@ -33,6 +33,13 @@ def another_program(path: Path, does: str) -> Iterator[None]:
         yield
         program.communicate()
     assert program.returncode == 0
+
+
+def busy(path: Path) -> str:
+    """How another program is at a slide of this one file; empty if none is."""
+    found = busy_file(Slide(path.name, "any", path.parent, (SlideFile(path.name, 5, 0),)))
+    assert found is None or found[0] == path
+    return "" if found is None else found[1]
 
 
 @pytest.fixture
@@ -86,8 +93,10 @@ def test_a_lease_of_another_program_is_not_waited_for(file: Path) -> None:
 @on_linux
 def test_whoever_begins_to_write_while_we_look_ends_no_run(file: Path) -> None:
     """The kernel tells the holder of a lease by a signal, and SIGIO would end the process."""
-    code = "import sys\nfrom pathlib import Path\nfrom pmarep.slides.busy import busy\nprint(flush=True)\n"
-    code += "for _ in range(15_000): busy(Path(sys.argv[1]))"
+    code = "import sys\nfrom pathlib import Path\nfrom pmarep.slides import Slide, SlideFile\n"
+    code += "from pmarep.slides.busy import busy_file\npath = Path(sys.argv[1])\n"
+    code += "slide = Slide(path.name, 'any', path.parent, (SlideFile(path.name, 5, 0),))\nprint(flush=True)\n"
+    code += "for _ in range(15_000): busy_file(slide)"
     with subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE) as looking:
         assert looking.stdout is not None
         looking.stdout.readline()

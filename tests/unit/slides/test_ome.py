@@ -25,7 +25,7 @@ from pmarep.slides.parts import Groups, Parts
 def grouped(folder: Path) -> Groups:
     """What the `.ome.tif` files of a folder are. Checks that none is in two places, whatever the order of the disk."""
     listing = Folder(str(folder))
-    names = [name for name in listing.files if ".ome." in name.lower() and not name.endswith(ome.COMPANION)]
+    names = [name for name in listing.files if ".ome." in name.lower() and not name.endswith(".companion.ome")]
     groups = ome.group(listing, names)
     places = [*groups.slides, *groups.strangers, *(part.local for one in groups.slides.values() for part in one.files)]
     assert len(places) == len(set(places))

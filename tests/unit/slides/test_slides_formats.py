@@ -11,7 +11,7 @@ from looking import Look, look, refusing
 
 from pmarep.slides import Why
 
-# PMA.UI 2.39.2, imageUpload.js, without those that have more than one file or are looked into; as in protocol.md.
+# PMA.UI 2.39.2, imageUpload.js, without those that have more than one file or are looked into.
 SINGLE = [
     *("jpeg", "jpg", "jp2", "png", "ndpi", "svs", "scn", "svslide", "lif", "zvi", "czi", "lsm"),
     *("nd2", "mds", "zif", "sws", "qptiff", "tmap", "jxr", "kfb", "isyntax", "rts", "bif", "oir", "szi", "mdsx"),

@@ -12,9 +12,9 @@ from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import Controller, Delivery, Link
 from pmarep.uploaders import link as link_module
+from pmarep.uploaders.delivery import LARGEST_PIECE, YOUNG_SECONDS, Contest
+from pmarep.uploaders.delivery import Race as How
 from pmarep.uploaders.finish import FULL_SECONDS, Finish, Rest
-from pmarep.uploaders.link import LARGEST_PIECE, YOUNG_SECONDS, Contest
-from pmarep.uploaders.link import Race as How
 
 MIB = 1024 * 1024
 

@@ -13,7 +13,7 @@ from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
 from pmarep.uploaders import Clock, Controller, Delivery, Link, Pacer
-from pmarep.uploaders.link import LARGEST_PIECE, SMALLEST_PIECE
+from pmarep.uploaders.delivery import LARGEST_PIECE, SMALLEST_PIECE
 
 MIB = 1024 * 1024
 
