@@ -1,4 +1,4 @@
-"""One run at a time per site target: two would write over each other.
+"""One run at a time per site target and what is below it: two would write over each other.
 
 The operating system holds the locks, so they end with the process however it dies; a file beside each says who has it.
 """
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,44 +21,75 @@ from filelock import FileLock, Timeout
 from .errors import TargetBusyError, UsageError
 from .private import make_private
 
+BEGINNING_SECONDS = 30.0
+"""How long to wait for other runs that are just taking their locks."""
+
 
 @contextmanager
-def hold(folder: Path, places: Iterable[tuple[str, str]]) -> Any:
+def hold(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[None]:
     """Hold the locks of `places`, pairs of a site's name and its place (base URL and target).
 
-    Raises TargetBusyError that names the holder; then none is held.
+    Raises TargetBusyError that names the holder, also of a place above or below one of these; then none is held.
     """
+    wanted = sorted(places, key=lambda pair: pair[1])
     with ExitStack() as stack:
-        for name, place in sorted(places, key=lambda pair: pair[1]):
-            stack.enter_context(_hold_one(folder, name, place))
+        if wanted:
+            with _locked(folder, folder / "all.lock", BEGINNING_SECONDS, "another run is just beginning"):
+                for name, place in wanted:
+                    stack.enter_context(_hold_one(folder, name, place))
+                    _refuse_nested(folder, name, place, {place for _, place in wanted})
         yield
 
 
+def nested(one: str, other: str) -> bool:
+    """Whether a place is the other one, or above or below it."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
 @contextmanager
-def _hold_one(folder: Path, name: str, place: str) -> Any:
+def _hold_one(folder: Path, name: str, place: str) -> Iterator[None]:
     base = folder / hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-    lock, note = FileLock(base.with_suffix(".lock"), timeout=0, mode=0o600), base.with_suffix(".json")
+    note = base.with_suffix(".json")
+    with _locked(folder, base.with_suffix(".lock"), 0, f"{name}: another run holds this site's target", note):
+        try:
+            _write_note(note, place)
+            yield
+        finally:
+            with suppress(OSError):
+                note.unlink()
+
+
+@contextmanager
+def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | None = None) -> Iterator[None]:
+    lock = FileLock(file, timeout=seconds, mode=0o600)
     try:
         make_private(folder.parent)
         make_private(folder)
         lock.acquire()
     except Timeout:
-        raise TargetBusyError(
-            f"{name}: another run holds this site's target ({_holder(note)}); nothing was sent"
-        ) from None
+        holder = f" ({_holder(note)})" if note is not None else ""
+        raise TargetBusyError(f"{busy}{holder}; nothing was sent") from None
     except OSError as error:
         raise UsageError(f"cannot lock in {folder} ({error}); name another folder with --state-dir") from None
     try:
-        _write_note(note)
         yield
     finally:
-        with suppress(OSError):
-            note.unlink()
         lock.release()
 
 
-def _write_note(note: Path) -> None:
-    who = {"pid": os.getpid(), "host": platform.node(), "since": datetime.now().astimezone().isoformat(" ", "seconds")}
+def _refuse_nested(folder: Path, name: str, place: str, own: Container[str]) -> None:
+    for note in folder.glob("*.json"):
+        other = _noted(note).get("place")
+        if not isinstance(other, str) or other in own or not nested(place, other):
+            continue
+        busy = f"{name}: another run holds a target above or below this site's"
+        with _locked(folder, note.with_suffix(".lock"), 0, busy, note):
+            pass  # of a run that was killed
+
+
+def _write_note(note: Path, place: str) -> None:
+    now = datetime.now().astimezone().isoformat(" ", "seconds")
+    who = {"pid": os.getpid(), "host": platform.node(), "since": now, "place": place}
     with suppress(OSError, KeyError, ImportError):  # no user name: a container, or Windows without USERNAME
         who["user"] = getpass.getuser()
     with suppress(OSError):
@@ -66,9 +97,17 @@ def _write_note(note: Path) -> None:
         note.write_text(json.dumps(who), encoding="utf-8")
 
 
-def _holder(note: Path) -> str:
-    try:
+def _noted(note: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):
         who = json.loads(note.read_text(encoding="utf-8"))
+        if isinstance(who, dict):
+            return who
+    return {}
+
+
+def _holder(note: Path) -> str:
+    who = _noted(note)
+    try:
         return f"process {who['pid']} of {who.get('user', '?')} on {who['host']}, since {who['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except KeyError:
         return "it does not say who"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from corpus import tree, write_mirax
-from desk import Desk, Running, arrived, contents, files_sent, transfers
+from desk import NO_PAUSES, Desk, Running, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
 from pmarep.sandbox import Answer, Hold, Sandbox
@@ -126,12 +126,25 @@ def test_the_server_lost_a_file(desk: Desk, sandbox: Sandbox) -> None:
     assert arrived(sandbox) == contents(desk.source)
 
 
-def test_fresh_begins_again(desk: Desk, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("failures", [0, 5])
+def test_fresh_begins_again(desk: Desk, sandbox: Sandbox, failures: int) -> None:
+    """Also where the first attempt comes to nothing; and that it has begun is said once."""
     stop_in_the_middle(desk, sandbox, Running.kill)
     sandbox.clear_requests()
-    assert desk.push("--fresh").code == 0
+    if failures:
+        sandbox.faults.add(Answer.iis(503), path="transfer/Upload$", times=failures)
+    result = desk.push("--fresh", patch=NO_PAUSES)
+    assert result.code == 0
+    assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m.mrxs"]
     assert len(files_sent(sandbox)) == 7
     assert arrived(sandbox) == contents(desk.source)
+
+
+def test_what_fails_before_it_is_begun_is_begun_once(desk: Desk, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Answer.iis(503), path="CreateDirectory", times=5)
+    result = desk.push(patch=NO_PAUSES)
+    assert result.code == 0
+    assert sorted(e["slide"] for e in result.events if e["event"] == "slide_started") == ["a.svs", "m.mrxs"]
 
 
 def test_a_slide_that_changed_since_is_sent_whole(desk: Desk, sandbox: Sandbox) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from corpus import tree, write_mirax, write_ndpis
-from desk import Desk, arrived, contents, files_sent, transfers
+from desk import NO_PAUSES, Desk, arrived, contents, files_sent, transfers
 
 from pmarep.sandbox import Answer, Drop, Hold, Sandbox
 
@@ -231,11 +231,43 @@ def test_what_somebody_puts_where_nothing_of_ours_had_arrived(desk: Desk, sandbo
     assert arrived(sandbox) == {"x.svs": b"theirs"}
 
 
+@pytest.mark.parametrize("existing", ["fail", "skip"])
+def test_what_somebody_puts_into_a_folder_that_was_not_there(desk: Desk, sandbox: Sandbox, existing: str) -> None:
+    """In a long run; the site had no such folder when it began."""
+    tree(desk.source, "a/1.svs", content=b"ours" * 100_000)
+    tree(desk.source, "z/first.svs", content=b"larger" * 100_000)
+    tree(sandbox.data / "Slides" / "in", "other.svs", content=b"II*\0")
+    hold = Hold()
+    sandbox.faults.add(hold, path=FILE + "first.svs", times=1)
+    with desk.start("--connections", "1", "--existing", existing) as running:
+        assert hold.reached.wait(30)
+        tree(sandbox.data / "Slides" / "in" / "a", "1.svs", content=b"theirs")
+        hold.release()
+        result = running.result()
+    assert result.counts("a") == ((1, 0, 1) if existing == "fail" else (1, 1, 0))
+    assert arrived(sandbox)["a/1.svs"] == b"theirs"
+
+
 def test_an_overwrite_killed_before_any_byte_is_finished_unasked(desk: Desk, sandbox: Sandbox, old: bytes) -> None:
     killed_in_the_middle(desk, sandbox, "x.svs", "--existing", "overwrite")
     assert arrived(sandbox) == {"x.svs": old}
     assert desk.push().code == 0
     assert arrived(sandbox) == contents(desk.source)
+
+
+def test_a_slide_half_replaced_is_never_said_to_be_unharmed(desk: Desk, sandbox: Sandbox) -> None:
+    """The first attempt replaces one file of it, the second one fails before it sends anything."""
+    write_ndpis(desk.source / "set.ndpis", names=["x1.ndpi", "x2.ndpi"], size=3000)
+    assert desk.push().code == 0
+    old = arrived(sandbox)
+    for name in ("x1.ndpi", "x2.ndpi"):
+        tree(desk.source, name, content=os.urandom(5000))
+    sandbox.faults.add(Answer.iis(503), path=FILE + "x2.ndpi")
+    sandbox.faults.add(Answer.iis(503), method="GET", path=r"transfer/Upload/[0-9]+$")
+    result = desk.push("--existing", "overwrite", patch=NO_PAUSES)
+    assert result.code == 1
+    assert arrived(sandbox)["x1.ndpi"] != old["x1.ndpi"]
+    assert "partly the old and partly the new slide" in result.finished("a")["set.ndpis"]["error"]
 
 
 # What is not there as it should be

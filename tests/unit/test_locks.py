@@ -48,6 +48,22 @@ def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> No
             pass
 
 
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_a_target_within_another_is_refused(tmp_path: Path, inner_first: bool) -> None:
+    inner = ("inner", f"{ANNA[1]}/demo")
+    first, second = (inner, ANNA) if inner_first else (ANNA, inner)
+    with another_process(tmp_path, first) as holder:
+        with pytest.raises(TargetBusyError) as refused, hold(tmp_path, [second]):
+            pass
+        assert f"{second[0]}: another run holds a target above or below" in str(refused.value)
+        assert f"process {holder.pid} " in str(refused.value)
+        with hold(tmp_path, [("annabel", f"{ANNA[1]}bel"), BOB]):  # only looks alike
+            pass
+    (tmp_path / "left.json").write_text('{"place": "https://campus.example/boxes/anna"}')  # by a run that was killed
+    with hold(tmp_path, [second]):
+        pass
+
+
 def test_locks_end_with_a_killed_process(tmp_path: Path) -> None:
     with another_process(tmp_path, TOKYO):
         pass
@@ -99,7 +115,7 @@ def test_nobody_else_can_read_them(tmp_path: Path) -> None:
             modes = {path: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     finally:
         os.umask(before)
-    assert len(modes) == 2
+    assert len(modes) == 3
     assert set(modes.values()) == {0o600}
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)] == [0o700, 0o700]
 

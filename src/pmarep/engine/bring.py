@@ -66,7 +66,7 @@ class Bringer:
             probe = self._probe(error, slide)
             if probe is None:
                 raise
-            errand.begun, errand.error = True, str(error)
+            errand.error = str(error)
             self._waits(slide)
             away = await self._health.overcome(error, probe, slide.path, sending=errand.sending)
             now, deadline = self._shared.clock.monotonic(), self._shared.deadline
@@ -96,8 +96,8 @@ class Bringer:
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
             return await self._examine(slide, at)
-        # What this run itself has begun is no earlier upload to be forgotten.
-        options = replace(shared.options, fresh=False) if begun else shared.options
+        # What this run itself has announced is no earlier upload to be forgotten.
+        options = replace(shared.options, fresh=False) if errand.sent.anew else shared.options
         decision = await self._decide(errand, at, options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if shared.options.dry_run:
@@ -105,6 +105,7 @@ class Bringer:
         elif decision.sends:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
+            errand.begun = True
             await self._shipper.ship(slide, at, decision, sent, again=begun)
         if decision.sends:
             return SlideStatus.SENT, None

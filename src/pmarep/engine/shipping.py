@@ -80,8 +80,8 @@ class Shipper:
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         if upload is None:
-            sent.anew = True
             upload = await self._begin(slide, at, decision, sent)
+            sent.anew = True
         for left in range(ANNOUNCEMENTS - 1, -1, -1):
             try:
                 await self._send(slide, at, upload, sent)

@@ -90,6 +90,13 @@ class SiteBook:
                     f"({site.url} {site.target}) and would write over each other; leave one out"
                 )
         for site in sites:
+            above = next((places[place] for place in _above(site.place) if place in places), None)
+            if above is not None:
+                raise ConfigError(
+                    f'{self.path}: the site "{site.name}" ({site.target}) lies within "{above.name}" ({above.target}), '
+                    "so a slide of one could be written over by the other; push to them one after the other"
+                )
+        for site in sites:
             self._check_files(site)
         return sites
 
@@ -146,3 +153,9 @@ class SiteBook:
                     f"{described(tables[0])} the {key} {file} is not there; name a PEM file",
                     *((*table, key) for table in tables),
                 )
+
+
+def _above(place: str) -> list[str]:
+    """The places that this one lies within."""
+    parts = place.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
 from .base import Shipment, together
-from .link import Delivery, Race
+from .delivery import Delivery, Race
 
 MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB

@@ -14,8 +14,9 @@ from ..journal import Journal, Place
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
+from .delivery import Delivery, Race
 from .digests import Digests
-from .link import Delivery, Link, Race
+from .link import Link
 from .storage import Storage
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ class Old(IntEnum):
 class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `old`: of the slide that it replaces. `anew`: nothing that was sent before is of use any more.
+    `old`: of the slide that it replaces. `anew`: it was announced anew, so nothing that was sent before
+    is of use any more.
     """
 
     bytes: int = 0
@@ -49,6 +51,7 @@ class Sent:
         self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
         self.bytes += again.bytes
         self.old = max(self.old, again.old)
+        self.anew = self.anew or again.anew
 
 
 @dataclass(frozen=True, slots=True)

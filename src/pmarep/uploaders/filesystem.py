@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from ..pmacore.http import Body
 from ..slides.model import SlideFile
 from .base import Shipment
-from .link import Delivery
+from .delivery import Delivery
 
 
 class FileSystemUploader:

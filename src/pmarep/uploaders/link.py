@@ -17,8 +17,6 @@ from .finish import Finish
 from .pacer import Clock, Pacer
 from .slots import Slots
 
-__all__ = ["Delivery", "Link", "Race"]
-
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from ..pmacore import (
 )
 from ..slides.model import SlideFile
 from .base import Shipment, together
-from .link import Delivery, Race
+from .delivery import Delivery, Race
 
 MAX_SINGLE_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PUT."""

@@ -181,6 +181,21 @@ def test_two_names_for_one_place_are_refused_together_only(path: Path, target: s
     assert len(book.select(["twin", "tokyo"])) == 2
 
 
+@pytest.mark.parametrize("order", [["twin", "tokyo"], ["tokyo", "twin"]])
+def test_a_place_within_another_is_refused_together_only(path: Path, order: list[str]) -> None:
+    """A slide of the one can be what the other has below a folder of that name."""
+    table = '[sites.{}]\nurl = "http://tokyo.example:8080/"\nusername = "other"\ntarget = "{}"\n'
+    book = load(path, BOOK + table.format("twin", "slides/INCOMING/box") + table.format("like", "Slides/incoming2"))
+    assert len(book.resolve(["twin"])) == 1
+    assert len(book.resolve(["like", "tokyo"])) == 2
+    with pytest.raises(ConfigError) as caught:
+        book.resolve(order)
+    assert str(caught.value) == (
+        f'{path}: the site "twin" (slides/INCOMING/box) lies within "tokyo" (Slides/incoming), '
+        "so a slide of one could be written over by the other; push to them one after the other"
+    )
+
+
 def test_a_ca_bundle_is_looked_for_when_its_site_is_used(path: Path) -> None:
     book = load(path, BOOK.replace('target = "Slides/incoming"', 'target = "Slides/incoming"\nca_bundle = "ca.pem"'))
     assert book.resolve(["class"])

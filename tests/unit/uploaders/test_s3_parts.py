@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +29,7 @@ from pmarep.pmacore import (
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
-from pmarep.uploaders import Clock, Digests, Link, Means, Sent, Shipment, Storage
+from pmarep.uploaders import Clock, Digests, Link, Means, Old, Sent, Shipment, Storage, announced
 from pmarep.uploaders.s3 import S3Uploader
 
 CONTENT = bytes(range(256)) * 100
@@ -44,9 +45,10 @@ Ship = Callable[..., Shipment]
 class FakeCore:
     """A PMA.core that puts parts together, fails with `error`, and says whether it has the file."""
 
-    def __init__(self, error: Exception | None = None, complete: bool = False) -> None:
+    def __init__(self, error: Exception | None = None, complete: bool = False, older: bool = False) -> None:
         self._error = error
         self._complete = complete
+        self._older = older
         self.completed: list[tuple[str, str, list[tuple[int, str]]]] = []
 
     async def complete_multipart(self, path: str, upload_id: str, parts: list[tuple[int, str]]) -> None:
@@ -55,7 +57,8 @@ class FakeCore:
             raise self._error
 
     async def upload_status(self, _upload: int) -> UploadStatus:
-        return UploadStatus.read({"Files": [{"Path": "x.svs", "Complete": self._complete}]}, "x")
+        complete = self._complete if self.completed else self._older
+        return UploadStatus.read({"Files": [{"Path": "x.svs", "Complete": complete}]}, "x")
 
 
 @pytest.fixture
@@ -247,3 +250,24 @@ async def test_parts_that_were_not_put_together(ship: Ship, error: Exception, ra
     shipment = ship(answering(None), FakeCore(error))
     with pytest.raises(raised):
         await S3Uploader(shipment).send(shipment.slide.main)
+
+
+@pytest.mark.parametrize("older", [False, True])
+async def test_an_older_file_of_that_name_does_not_count(ship: Ship, older: bool) -> None:
+    """A server may call a file complete because one of that length is there."""
+    shipment = ship(answering(None), FakeCore(Refused("no such upload"), complete=True, older=older))
+    shipment.sent.old = Old.UNHARMED
+    with pytest.raises(AnnounceAgain) if older else nullcontext():
+        await S3Uploader(shipment).send(shipment.slide.main)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+async def test_urls_belong_to_names_whatever_the_order_of_the_files(ship: Ship, order: list[int]) -> None:
+    """A later run may find the files of a slide in another order: PMA.start says which they are."""
+    shipment = ship(answering(None), parts=False)
+    files = [SlideFile("x.svs", 9, 0), SlideFile("a.dat", 1, 0), SlideFile("b.dat", 1, 0)]
+    slide = replace(shipment.slide, files=tuple(files[number] for number in order), path=files[order[0]].path)
+    assert [file.path for file in announced(slide)] == ["a.dat", "b.dat", "x.svs"]
+    answer = Announcement.read({"Id": 1, "UploadType": 1, "Urls": ["http://s/a", "http://s/b", "http://s/x"]}, "x")
+    shipment = replace(shipment, slide=slide, announcement=answer)
+    assert {file.path: shipment.url_of(file)[-1] for file in files} == {"a.dat": "a", "b.dat": "b", "x.svs": "x"}
