@@ -206,6 +206,13 @@ def test_what_a_killed_run_left_torn_is_finished(desk: Desk, sandbox: Sandbox, l
     assert arrived(sandbox) == contents(desk.source)
 
 
+def test_a_torn_slide_that_the_server_does_not_understand_is_finished(desk: Desk, sandbox: Sandbox) -> None:
+    killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
+    sandbox.faults.add(Answer.refusal("Unable to read the image"), path="GetFilenames", times=2)
+    assert desk.push().counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(desk.source)
+
+
 def test_what_a_killed_run_left_whole_is_not_sent_again(desk: Desk, sandbox: Sandbox) -> None:
     killed_in_the_middle(desk, sandbox, CONTENT)
     sandbox.clear_requests()

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from functools import partial
 
 from ..names import windows_key
-from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, TransferBroken
+from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, Refused, TransferBroken
 from ..retry import Retry
 from ..slides import Slide, SlideFile
 from ..source import Source
@@ -152,10 +152,14 @@ class Inspector:
 
     async def what_is_there(self, slide: Slide) -> There:
         """Compare byte for byte, as far as there is anything. Raises PmaCoreError, SourceError."""
-        folder = self._where(slide).removesuffix(slide.main.path)
-        listed = await self._core.slide_files(self._where(slide))
-        sizes = {windows_key(file.path.strip("/")[len(folder) :]): file.size for file in listed}
-        found = set()
+        folder, found = self._where(slide).removesuffix(slide.main.path), set()
+        sizes: dict[str, int | None] = {windows_key(slide.main.path): None}
+        try:
+            listed = await self._core.slide_files(self._where(slide))
+            sizes = {windows_key(file.path.strip("/")[len(folder) :]): file.size for file in listed}
+        except Refused:  # it does not understand what is torn, but may give it back
+            if len(slide.files) > 1:
+                raise
         for file in slide.files:
             size = sizes.pop(windows_key(file.path), 0)
             found.add(await self._retry(partial(self._compare_file, slide, file, size)))
@@ -165,16 +169,22 @@ class Inspector:
             return There.OTHER
         return There.TORN if There.TORN in found else There.SAME
 
-    async def _compare_file(self, slide: Slide, file: SlideFile, size: int) -> There:
-        """With the `size` bytes that are there. Zeros behind a beginning are none: a server may make room first."""
-        if size == 0 or size > file.size:
-            return There.OTHER if size else There.TORN if file.size else There.SAME
-        equal, next_ones = True, b""
+    async def _compare_file(self, slide: Slide, file: SlideFile, size: int | None) -> There:
+        """With the bytes that are there, so many if that is known.
+
+        Zeros behind a beginning are none: a server may make room first.
+        """
+        if size == 0:
+            return There.TORN if file.size else There.SAME
+        if size is not None and size > file.size:
+            return There.OTHER
+        equal, next_ones, count = True, b"", 0
         async with (
-            aclosing(self._source.read(slide, file, 0, size)) as ours,
+            aclosing(self._source.read(slide, file)) as ours,
             self._core.download(self._where(slide), file.path, size) as theirs,
         ):
             async for chunk in theirs:
+                count += len(chunk)
                 while equal and len(next_ones) < len(chunk):
                     if not (more := await anext(ours, b"")):
                         return There.OTHER
@@ -187,4 +197,6 @@ class Inspector:
                     equal = False
                 if chunk.strip(b"\0"):
                     return There.OTHER
-        return There.SAME if equal and size == file.size else There.TORN
+        if size is not None and count != size:
+            raise TransferBroken(f"reading {file.path} back ended after {count} of {size} bytes")
+        return There.SAME if equal and count == file.size else There.TORN
