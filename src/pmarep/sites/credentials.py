@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
@@ -43,6 +44,7 @@ class KeyringLike(Protocol):
     def delete_password(self, service: str, username: str) -> None: ...
 
 
+AnyAccount = TypeVar("AnyAccount", bound=Account)
 Runner = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -191,6 +193,21 @@ class Credentials:
             "KeyringLocked": "the keyring is locked",
         }
         raise _BrokenKeyring(known.get(kind, f"the keyring cannot be used ({kind})"))
+
+
+def password_of_any(password_for: Callable[[AnyAccount], str], accounts: Iterable[AnyAccount]) -> str:
+    """The password of accounts that share a session: any that has one serves all, whatever order they come in.
+
+    May wait, as `password_for` may. Raises CredentialsError where none of them has one.
+    """
+    first, *others = sorted(accounts, key=lambda account: account.name)
+    try:
+        return password_for(first)
+    except CredentialsError:
+        for account in others:
+            with suppress(CredentialsError):
+                return password_for(account)
+        raise
 
 
 def variables(account: Account) -> list[str]:
