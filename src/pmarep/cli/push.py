@@ -126,5 +126,5 @@ def push(
             audit=audit,
         )
         with output_for(json=json, quiet=quiet, verbose=verbose) as output:
-            summary = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
-    raise typer.Exit(summary.exit_code)
+            code = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+    raise typer.Exit(code)

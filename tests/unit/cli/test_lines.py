@@ -81,5 +81,5 @@ def test_the_summary_is_a_line_per_site_and_a_verdict(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.splitlines() == [
         "tokyo  2 sent, 0 skipped, 0 failed; 20.0 MiB in 10s; 2.0 MiB/s",
         "b      0 sent, 0 skipped, 2 failed; 0 B in 0s; STOPPED, see above",
-        "2 slides did not arrive; run it again to send what is missing",
+        "2 slides did not arrive; see above, then run it again to send the rest",
     ]

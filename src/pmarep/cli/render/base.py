@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from ...events import Event, SiteSummary, SourceWaiting, Summary
 from ...units import format_duration, format_size
-
-
-def write_line(text: str) -> None:
-    """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+from ..stdio import drop_output, nobody_reads
 
 
 class Output(ABC):
-    """A listener of one run; a context manager, so that a terminal is put right again whatever happens."""
+    """A listener of one run; a context manager, so that a terminal is put right again whatever happens.
+
+    `failure` is why lines were lost; that nobody reads them is none.
+    """
+
+    failure: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +30,14 @@ class Output(ABC):
     @abstractmethod
     def hear(self, event: Event) -> None:
         """Called for every event, in order, in the run's event loop: has to be quick."""
+
+    def write_line(self, text: str) -> None:
+        """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            drop_output()
+            self.failure = self.failure or (None if nobody_reads(error) else error)
 
     def stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
         """The run was interrupted and is ending."""
@@ -74,7 +78,7 @@ def _verdict(summary: Summary) -> str:
             f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
         )
     elif missing:
-        problems.append(f"{count_of(missing, 'slide')} did not arrive; run it again to send what is missing")
+        problems.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:

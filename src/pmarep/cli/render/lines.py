@@ -22,7 +22,7 @@ from ...events import (
 )
 from ...names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines, waiting_line, write_line
+from .base import Output, count_of, summary_lines, waiting_line
 
 PROGRESS_EVERY = 60.0
 
@@ -38,7 +38,7 @@ class LinesOutput(Output):
 
     def _print(self, text: str, wrong: bool = False) -> None:
         if wrong or not self._quiet:
-            write_line(printable(text))
+            self.write_line(printable(text))
 
     def stopping(self) -> None:
         self._print("stopping; once more to stop at once")
