@@ -120,7 +120,7 @@ class _Run:
                     "what is at the sites is found out from their listings"
                 )
             )
-        number = None if dry else await journal.run_started([str(source) for source in self.options.sources])
+        number = None if dry else await journal.run_started([str(source.absolute()) for source in self.options.sources])
         walk = asyncio.create_task(self.gathering.walk())
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
