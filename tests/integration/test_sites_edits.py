@@ -323,6 +323,16 @@ def test_show_says_where_each_value_comes_from(shell: Shell) -> None:
     assert "geheim" not in done.stdout
 
 
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring", "no.Keyring"])
+def test_show_says_that_there_is_no_keyring(shell: Shell, backend: str) -> None:
+    shell.write(**{"box-anna": ("https://pma.example/", "Slides/in")})
+    keyring = f"from the keyring (service pmarep, user {USER}@https://pma.example/)"
+    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(keyring)
+    shell.environ["PYTHON_KEYRING_BACKEND"] = backend
+    words = "but this machine has none; set PMAREP_PASSWORD_BOX_ANNA, or give it a password_command"
+    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(f"{keyring}, {words}")
+
+
 # Asking
 
 

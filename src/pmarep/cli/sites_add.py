@@ -152,11 +152,12 @@ def _ask_until(ask: Asker, question: str, check: Callable[[str], str], default: 
 
 def _log_in(draft: Draft, ask: Asker, credentials: Credentials) -> tuple[Visit | None, str | None]:
     """What the server shows, and the password if a person typed it. None and None: added without a look."""
+    password, typed = "", True
     try:
         password, typed = credentials.password_for(draft), False
         ask.say(f"The password of {draft.username} is known already.")
     except CredentialsError:
-        password, typed = "", True
+        pass  # a person has it
     for _ in range(TRIES):
         if typed:
             password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: do not log in now)")

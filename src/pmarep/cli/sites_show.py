@@ -14,7 +14,7 @@ from .options import ConfigOption, book_path
 from .tables import print_fitting, print_json, print_lines
 
 if TYPE_CHECKING:
-    from ..sites import Site, SiteBook
+    from ..sites import Credentials, Site, SiteBook
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
 
@@ -66,7 +66,7 @@ def show(
     from ..sites import Credentials
 
     book, credentials = _book(config), Credentials(os.environ)
-    found = [_described(book, site, credentials.comes_first(site)) for site in book.select(names)]
+    found = [_described(book, site, _password_from(site, credentials)) for site in book.select(names)]
     if as_json:
         print_json(found)
         return
@@ -76,7 +76,7 @@ def show(
         _print_site(book.path, site)
 
 
-def _described(book: SiteBook, site: Site, first: str | None) -> dict[str, Any]:
+def _described(book: SiteBook, site: Site, password_from: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in site.model_dump(mode="json", exclude={"name"}).items():
         if value is None:
@@ -84,13 +84,24 @@ def _described(book: SiteBook, site: Site, first: str | None) -> dict[str, Any]:
         if key == "password_command":
             value = _first_word(site)
         values[key] = {"value": value, **_origin(book, site, key)}
-    # Not whether the keyring has it: asking may open a window, or wait for a person.
     return {
         "name": site.name,
         "values": values,
         "groups": book.groups_of(site.name),
-        "password_from": first or f"the keyring (service pmarep, user {site.username}@{site.url})",
+        "password_from": password_from,
     }
+
+
+def _password_from(site: Site, credentials: Credentials) -> str:
+    """Not whether the keyring has it: asking may open a window, or wait for a person."""
+    from ..sites.credentials import variables
+
+    if first := credentials.comes_first(site):
+        return first
+    keyring = f"the keyring (service pmarep, user {site.username}@{site.url})"
+    if credentials.has_keyring():
+        return keyring
+    return f"{keyring}, but this machine has none; set {variables(site)[0]}, or give it a password_command"
 
 
 def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
 from ..names import printable
+from ..passwords import Password
 from .names import password_variable
 
 SERVICE = "pmarep"
@@ -76,20 +77,22 @@ class Credentials:
         self._guard = threading.Lock()
         self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
-    def password_for(self, account: Account) -> str:
+    def password_for(self, account: Account) -> Password:
         """The first of: variable of the site, of its server, `password_command`, keyring.
 
         May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
         """
         for variable in variables(account):
             if password := self._environ.get(variable):
-                return password
+                return Password(password, f"from the variable {variable}")
         command = account.password_command
         try:
             if command:
                 # Forty sites of one server ask `op` or `pass` once.
-                return self._once(("command", *_words(command)), lambda: self._from_command(command))
-            return self._once(_key(account), lambda: self._from_keyring(account))
+                password = self._once(("command", *_words(command)), lambda: self._from_command(command))
+                return Password(password, f"from the password_command of {account.name}")
+            password = self._once(_key(account), lambda: self._from_keyring(account))
+            return Password(password, f"from the keyring; pmarep sites login {account.name}")
         except _NoPassword as error:
             raise CredentialsError(f"no password for {account.name}: {error}; {_advice(account, error)}") from None
 
@@ -99,6 +102,14 @@ class Credentials:
             if self._environ.get(variable):
                 return f"the variable {variable}"
         return "its password_command" if account.password_command else None
+
+    def has_keyring(self) -> bool:
+        """Whether this machine has one, be it locked. Opens nothing and asks nobody."""
+        try:
+            keyring = self._keyring or _import_keyring()
+        except Exception:
+            return False
+        return type(keyring).__module__ not in ("keyring.backends.fail", "keyring.backends.null")
 
     def store(self, account: Account, password: str) -> None:
         """Keep the password in the keyring, for every site with this url and username. Raises CredentialsError."""
