@@ -16,6 +16,7 @@ from .site_options import (
     BwLimitOption,
     CaBundleOption,
     ClientCertOption,
+    CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
@@ -61,6 +62,7 @@ def add_command(
     verify_tls: VerifyTlsOption = None,
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -73,8 +75,8 @@ def add_command(
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
-        connect_timeout=connect_timeout, timeout=timeout, allow_http_uploads=allow_http_uploads,
-        password_command=password_command,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
     )  # fmt: skip
     path = book_path(config)
     if may_ask(no_input):

@@ -15,6 +15,7 @@ from .site_options import (
     BwLimitOption,
     CaBundleOption,
     ClientCertOption,
+    CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
@@ -50,6 +51,7 @@ def edit(
     verify_tls: VerifyTlsOption = None,
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -65,8 +67,8 @@ def edit(
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
-        connect_timeout=connect_timeout, timeout=timeout, allow_http_uploads=allow_http_uploads,
-        password_command=password_command,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
     )  # fmt: skip
     if not values and not unset:
         raise UsageError("nothing to change; name an option such as --target, or --unset KEY")
