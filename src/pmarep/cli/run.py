@@ -44,9 +44,9 @@ def sub_folder(to: str) -> str:
     from ..sites import fields
 
     try:
-        return fields.target(to) if to else ""
+        return fields.sub_folder(to) if to else ""
     except ValueError as error:
-        raise UsageError(f"--to {to!r}: {error}") from None
+        raise UsageError(str(error)) from None
 
 
 def connections_of(text: str) -> int | None:

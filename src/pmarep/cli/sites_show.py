@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import complete
-from .options import ConfigOption, book_path
+from .options import ConfigOption, JsonListOption, also, load_book
 from .tables import print_fitting, print_json, print_lines
 
 if TYPE_CHECKING:
     from ..sites import Credentials, Site, SiteBook
-
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
 
 
 def list_sites(
@@ -26,16 +24,16 @@ def list_sites(
             metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=complete.site_or_group
         ),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show the sites of the book, one a line. Contacts nobody."""
-    book = _book(config)
+    book = load_book(config)
     chosen = book.select(names) if names else list(book.sites.values())
     if as_json:
         print_json([_as_json(book, site) for site in chosen])
     elif not chosen:
-        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME`", err=True)
+        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME{also(config)}`", err=True)
     else:
         _print_sites(book, chosen)
 
@@ -59,13 +57,13 @@ def show(
             metavar="NAME...", help="Sites, patterns ('box-*') or groups.", autocompletion=complete.site_or_group
         ),
     ],
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show every value of a site and where it comes from, also its password's source. Never the password."""
     from ..sites import Credentials
 
-    book, credentials = _book(config), Credentials(os.environ)
+    book, credentials = load_book(config), Credentials(os.environ)
     found = [_described(book, site, _password_from(site, credentials)) for site in book.select(names)]
     if as_json:
         print_json(found)
@@ -139,12 +137,6 @@ def _in_toml(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _book(config: Path | None) -> SiteBook:
-    from ..sites import SiteBook
-
-    return SiteBook.load(book_path(config))
 
 
 def _as_json(book: SiteBook, site: Site) -> dict[str, Any]:

@@ -39,6 +39,18 @@ EVENTS: list[tuple[Event, str]] = [
         SlidePlanned(site="b", slide="a", action="send", reason="not there", to="S/a", bytes=1),
         "b: would send a to S/a (not there)",
     ),
+    (
+        SlidePlanned(site="b", slide="a", action="replace", reason="other size", to="S/a", bytes=1),
+        "b: would replace a at S/a (other size)",
+    ),
+    (
+        SlidePlanned(site="b", slide="a", action="skip", reason="there", to="S/a", bytes=0),
+        "b: would skip a at S/a (there)",
+    ),
+    (
+        SlidePlanned(site="b", slide="a", action="conflict", reason="other size", to="S/a", bytes=0),
+        "b: would not send a to S/a (other size)",
+    ),
     (SiteState(site="b", state=State.STOPPED, reason="gone\x07"), r"b: stopped: gone\x07"),
     (finished(SlideStatus.SENT), f"tokyo: sent {SHOWN} (3.0 MiB in 1m05s)"),
     (finished(SlideStatus.SKIPPED), f"tokyo: skipped {SHOWN}"),

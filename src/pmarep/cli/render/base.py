@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from ...events import Event, SiteSummary, SourceWaiting, Summary
+from ...events import Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
 from ...units import format_duration, format_size
 from ..stdio import drop_output, nobody_reads
 
@@ -14,9 +14,10 @@ from ..stdio import drop_output, nobody_reads
 class Output(ABC):
     """A listener of one run; a context manager, so that a terminal is put right again whatever happens.
 
-    `failure` is why lines were lost; that nobody reads them is none.
+    `failure` is why lines were lost; that nobody reads them is none. `choice`: the options that choose among slides.
     """
 
+    choice: str = ""
     failure: OSError | None = None
 
     def __enter__(self) -> Self:
@@ -43,11 +44,11 @@ class Output(ABC):
         """The run was interrupted and is ending."""
 
 
-def summary_lines(summary: Summary) -> list[str]:
+def summary_lines(summary: Summary, choice: str = "") -> list[str]:
     """One line per site, and one that says how it ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
-    return [*lines, _verdict(summary)]
+    return [*lines, _verdict(summary, choice)]
 
 
 def _site_line(site: SiteSummary, of: Summary) -> str:
@@ -66,7 +67,7 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
     return "; ".join(parts)
 
 
-def _verdict(summary: Summary) -> str:
+def _verdict(summary: Summary, choice: str) -> str:
     if summary.error:
         return summary.error
     if summary.dry_run:
@@ -85,8 +86,16 @@ def _verdict(summary: Summary) -> str:
         return "; ".join(problems)
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
-        return "no slides were found, nothing was sent (pmarep slides SRC says why)"
+        found = f"no slide is left with {choice}" if choice else "no slides were found"
+        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
     return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
+
+
+def planned_line(event: SlidePlanned) -> str:
+    """Of a dry run."""
+    verb = {"conflict": "not send"}.get(event.action, event.action)
+    where = "at" if event.action in ("replace", "skip") else "to"
+    return f"{event.site}: would {verb} {event.slide} {where} {event.to} ({event.reason})"
 
 
 def waiting_line(event: SourceWaiting) -> str:
