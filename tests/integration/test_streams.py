@@ -64,3 +64,19 @@ def test_that_nobody_reads_on_is_no_error(folder: Path, unbuffered: str) -> None
     done = shell("set -o pipefail; $pmarep slides cases | head -1", folder, PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_another_pipe_that_breaks_is_an_error(folder: Path) -> None:
+    patch = """
+import errno, sys
+import pmarep.slides
+def broken(*args, **options):
+    raise BrokenPipeError(errno.EPIPE, "some other pipe")
+pmarep.slides.find_slides = broken
+sys.argv[1:] = ["slides", "cases"]
+from pmarep.cli import main
+main()
+"""
+    (folder / "patched.py").write_text(patch)
+    done = shell(f"{sys.executable} patched.py", folder)
+    assert done.returncode == 1

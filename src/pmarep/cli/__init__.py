@@ -44,9 +44,10 @@ def _run() -> int:
         return _without_output(error, 0)
     except SystemExit as end:
         if sys.stdout is not stdout:
-            # Typer's way of saying that a pipe is closed.
+            # Typer's way of saying that some pipe is closed, be it this one.
             sys.stdout = stdout
-            return 0
+            if failure := failure_of_output("\n"):
+                return _without_output(failure, 0)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 
