@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,30 @@ def test_to_is_a_folder_below_the_target(desk: Desk, sandbox: Sandbox) -> None:
     assert set(arrived(sandbox)) == {"course 1/week 2/x/a.svs"}
 
 
-@pytest.mark.parametrize("to", ["..", "a/../..", "a//b", "a\\b", "C:x/.."])
-def test_to_leads_nowhere_else(desk: Desk, sandbox: Sandbox, to: str) -> None:
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("..", '--to ".." holds the part ".."; write it as folder/sub-folder'),
+        ("a/../..", '--to "a/../.." holds the part ".."; write it as folder/sub-folder'),
+        ("a//b", '--to "a//b" holds the part ""; write it as "a/b"'),
+        ("/a/b/", '--to "/a/b/" begins or ends with "/"; write it as "a/b"'),
+        ("a\\b", '--to "a\\b" holds a "\\"; write it with /'),
+        ("C:x/..", '--to "C:x/.." holds the part ".."; write it as folder/sub-folder'),
+    ],
+)
+def test_to_leads_nowhere_else(desk: Desk, sandbox: Sandbox, to: str, words: str) -> None:
     tree(desk.source, "a.svs")
     result = desk.run("--to", to)
     assert result.code == 2
-    assert "--to" in result.stderr
+    assert result.stderr == f"pmarep: {words}\n"
     assert not sandbox.requests
+
+
+def test_a_choice_that_leaves_no_slide_is_named(desk: Desk) -> None:
+    tree(desk.source, "a.svs")
+    choice = "--include 'no thing*' --exclude old/ --newer-than 7d --min-size 10M"
+    last = desk.run(*shlex.split(choice)).stdout.splitlines()[-1]
+    assert last == f"no slide is left with {choice}, nothing was sent (pmarep slides SRC {choice} says why)"
 
 
 def test_include_and_exclude(desk: Desk, sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import StartSandbox
 from corpus import tree, write_mirax
-from desk import NO_PAUSES, PATIENCE, Desk, Result, arrived, contents
+from desk import NO_PAUSES, PATIENCE, Desk, Result, Running, arrived, contents
 
 from pmarep.sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
 
@@ -65,6 +65,33 @@ def test_json_is_as_in_the_contract(desk: Desk, sandbox: Sandbox, start_sandbox:
     assert all(0 <= e["bytes_done"] <= e["bytes_total"] for e in progress)
     states = [e["state"] for e in events if e["event"] == "site_state" and e["site"] == "quick"]
     assert states == ["connecting", "running", "done"]
+
+
+@pytest.mark.parametrize("command", ["push", "verify"])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--connections",), "requires an argument"), (("--nix",), "No such option"), (("--patience=1", "-n"), "-n")],
+)
+def test_json_has_a_summary_also_for_arguments_that_cannot_be_read(
+    desk: Desk, sandbox: Sandbox, command: str, arguments: tuple[str, ...], words: str
+) -> None:
+    desk.site("a", sandbox)
+    with Running(desk.arguments("--json", *arguments, command=command), desk.environment) as running:
+        result = running.result()
+    assert result.code == 2
+    assert len(result.events) == 1
+    assert words in result.summary["error"]
+    assert words in result.stderr
+
+
+def test_a_wrong_choice_is_said_in_plain_words(desk: Desk, sandbox: Sandbox) -> None:
+    desk.site("a", sandbox)
+    result = desk.push("--existing", "bogus")
+    assert result.code == 2
+    assert "'bogus'" in result.summary["error"]
+    assert "Value error" not in result.summary["error"] + result.stderr
+    # What comes after -- is a folder.
+    assert desk.run("--nix", "--", "--json").stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("--sites", "nobody"), ("--to", ".."), ("--bwlimit", "fast")])

@@ -116,9 +116,41 @@ def test_no_password_anywhere_sends_nothing(desk: Desk, sandbox: Sandbox) -> Non
     desk.site("b", sandbox, "Slides/other")
     del desk.environment["PMAREP_PASSWORD_B"]
     desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-    # Both share a session, so one password does.
     assert desk.push("--sites", "a").code == 0
     result = desk.run("--sites", "b")
     assert result.code == 2
     assert "PMAREP_PASSWORD_B" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("order", ["a,b", "b,a"])
+@pytest.mark.parametrize("has_one", ["A", "B"])
+def test_one_password_does_for_sites_that_share_a_session(
+    desk: Desk, sandbox: Sandbox, order: str, has_one: str
+) -> None:
+    desk.site("a", sandbox)
+    desk.site("b", sandbox, "Slides/other")
+    password = desk.environment["PMAREP_PASSWORD_A"]
+    del desk.environment["PMAREP_PASSWORD_A"], desk.environment["PMAREP_PASSWORD_B"]
+    desk.environment[f"PMAREP_PASSWORD_{has_one}"] = password
+    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    result = desk.push("--sites", order)
+    assert result.code == 0, result.stdout + result.stderr
+    assert logins(sandbox) == 1
+    tested = desk.sites_test(*order.split(","))
+    assert tested.code == 0, tested.stdout
+
+
+@pytest.mark.parametrize("order", ["a,b", "b,a"])
+def test_no_password_for_any_of_a_session_is_said_the_same_in_any_order(
+    desk: Desk, sandbox: Sandbox, order: str
+) -> None:
+    desk.site("a", sandbox)
+    desk.site("b", sandbox, "Slides/other")
+    del desk.environment["PMAREP_PASSWORD_A"], desk.environment["PMAREP_PASSWORD_B"]
+    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    result = desk.run("--sites", order)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith("pmarep: no password for a: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not sandbox.requests

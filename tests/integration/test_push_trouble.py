@@ -82,7 +82,7 @@ def test_a_wrong_password(desk: Desk, start_sandbox: StartSandbox) -> None:
     assert result.code == 1
     (line,) = lines_about(result, "does not let seeder in")
     assert line.startswith("bad: ")
-    assert "pmarep sites login" in line
+    assert "check user name and password (from the variable PMAREP_PASSWORD_BAD), or ask" in line
     assert len(arrived(good)) == 2
     assert not transfers(bad)
     # Not tried again and again: accounts get locked.

@@ -93,6 +93,24 @@ def test_list_without_sites_and_without_a_book(shell: Shell) -> None:
     assert shell("list").stderr == f"no sites in {shell.book}; add one with `pmarep sites add NAME`\n"
 
 
+def test_advice_is_about_the_book_that_was_named(shell: Shell) -> None:
+    words = "is not there; add a first site with `pmarep sites add NAME --config"
+    for command in (
+        ("sites", "list"), ("sites", "test"), ("groups", "list"), ("push", ".", "--sites", "a"),
+        ("verify", ".", "--sites", "a"), ("slides", "."), ("sites", "edit", "a", "--target", "S"),
+        ("sites", "duplicate", "a", "b", "--target", "S"), ("sites", "remove", "a", "--yes"),
+    ):  # fmt: skip
+        said = shell.pmarep(*command, "--config", "nope.toml", code=2).stderr
+        assert said == f"pmarep: nope.toml {words} nope.toml`\n"
+    (shell.folder / "my books").mkdir()
+    assert f'{words} "my books' in shell("list", "--config", "my books/nope.toml", code=2).stderr
+    (shell.folder / "empty.toml").touch()
+    said = shell("list", "--config", "empty.toml").stderr
+    assert said == "no sites in empty.toml; add one with `pmarep sites add NAME --config empty.toml`\n"
+    said = shell.pmarep("groups", "list", "--config", "empty.toml").stderr
+    assert said.endswith("make one with `pmarep groups set NAME MEMBER... --config empty.toml`\n")
+
+
 # login
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from shell import Memory, Script, Shell
 
 from pmarep.cli.sites_edit import duplicate_by_asking, remove_by_asking
 from pmarep.sites import Credentials, SiteBook
+from pmarep.sites.models import SiteTable
 
 ODD = """\
 # Our sites. Ask Kim before you change anything.
@@ -321,6 +323,32 @@ def test_show_says_where_each_value_comes_from(shell: Shell) -> None:
     done = shell("show", "box-anna", "--json")
     assert '"password_from": "its password_command"' in done.stdout
     assert "geheim" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["add", "edit"])
+def test_every_key_of_a_site_has_an_option(shell: Shell, command: str) -> None:
+    shell.environ["COLUMNS"] = "200"
+    options = set(re.findall(r"--([a-z-]+)", shell(command, "--help").stdout))
+    assert {key.replace("_", "-") for key in SiteTable.model_fields} <= options
+
+
+def test_a_tcp_algorithm_is_written_into_the_book(shell: Shell) -> None:
+    shell.write(tokyo=("https://pma.example/", "Slides/in"))
+    shell("edit", "tokyo", "--congestion", "bbr")
+    assert 'congestion = "bbr"' in shell.book.read_text()
+    add = ("--url", "https://b.example/", "--username", USER, "--target", "S", "--congestion", "bbr")
+    shell("add", "b", *add)
+    assert shell.book.read_text().count('congestion = "bbr"') == 2
+
+
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring", "no.Keyring"])
+def test_show_says_that_there_is_no_keyring(shell: Shell, backend: str) -> None:
+    shell.write(**{"box-anna": ("https://pma.example/", "Slides/in")})
+    keyring = f"from the keyring (service pmarep, user {USER}@https://pma.example/)"
+    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(keyring)
+    shell.environ["PYTHON_KEYRING_BACKEND"] = backend
+    words = "but this machine has none; set PMAREP_PASSWORD_BOX_ANNA, or give it a password_command"
+    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(f"{keyring}, {words}")
 
 
 # Asking

@@ -385,10 +385,11 @@ def test_a_wrong_password_and_a_suspended_user(desk: Desk, start_sandbox: StartS
     suspended.faults.add(Answer(200, json.dumps(answer)), path="json/authenticate")
     desk.site("wrong", wrong, password="geraten")
     desk.site("suspended", suspended)
-    advice = "check user name and password (pmarep sites login), or ask the server's administrator"
+    advice = "check user name and password (from the variable PMAREP_PASSWORD_{}), or ask the server's administrator"
     expected = {
-        "wrong": f"{wrong.url} does not let seeder in (Invalid username or password); {advice}",
-        "suspended": f"{suspended.url} does not let seeder in (This account has been suspended); {advice}",
+        "wrong": f"{wrong.url} does not let seeder in (Invalid username or password); {advice.format('WRONG')}",
+        "suspended": f"{suspended.url} does not let seeder in (This account has been suspended); "
+        + advice.format("SUSPENDED"),
     }
     assert said(desk) == expected
     assert pushed(desk) == expected

@@ -7,15 +7,20 @@ import sys
 import threading
 import time
 
+from .stdio import cannot_write, drop_output, failure_of_output, nobody_reads, open_closed_streams
+
 HANGING_SECONDS = 1.0
 
 
 def main() -> None:
     """Entry point of the console script: every error that we foresee becomes one line and its exit code."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show must not end a transfer.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = _run()
+    if failure := failure_of_output():
+        code = _without_output(failure, code)
     _end_if_a_thread_hangs(code)
     sys.exit(code)
 
@@ -23,20 +28,37 @@ def main() -> None:
 def _run() -> int:
     from pmarep.errors import PmarepError
 
+    stdout = sys.stdout
     try:
         from .app import app
 
         app()
     except PmarepError as error:
-        sys.stdout.flush()
+        failure_of_output()  # what was said before comes before
         print(f"pmarep: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
-        # `pmarep slides . | head`: nobody reads on, which is no error. Keep the interpreter's last flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Any other file's error is not foreseen.
+        if not failure_of_output("\n"):
+            raise
+        return _without_output(error, 0)
     except SystemExit as end:
+        if sys.stdout is not stdout:
+            # Typer's way of saying that some pipe is closed, be it this one.
+            sys.stdout = stdout
+            if failure := failure_of_output("\n"):
+                return _without_output(failure, 0)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _without_output(failure: OSError, code: int) -> int:
+    """`pmarep slides . | head`: nobody reads on, which is no error. A full disk is one."""
+    drop_output()
+    if nobody_reads(failure):
+        return code
+    print(cannot_write(failure), file=sys.stderr)
+    return code or 1
 
 
 def _end_if_a_thread_hangs(code: int) -> None:

@@ -14,6 +14,7 @@ from .sandbox import sandbox
 from .sites import sites
 from .slides import slides
 from .status import status
+from .usage import EventsCommand, PlainGroup
 from .verify import verify
 
 
@@ -25,6 +26,7 @@ def _print_version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="pmarep",
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -43,8 +45,8 @@ def pmarep(
 
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
-app.command("push")(push)
-app.command("verify")(verify)
+app.command("push", cls=EventsCommand)(push)
+app.command("verify", cls=EventsCommand)(verify)
 app.command("slides")(slides)
 app.command("status")(status)
 app.command("sandbox")(sandbox)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from ..errors import PmarepError
+from .signals import ending_signals
 
 if TYPE_CHECKING:
     from ..sandbox.arrivals import Arrival
@@ -209,11 +210,8 @@ class Ending:
         ] = {}
 
     def __enter__(self) -> Self:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-            number = getattr(signal, name, None)
-            # nohup and cron may ignore SIGHUP on purpose.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._on_signal)
+        for number in ending_signals():
+            self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(

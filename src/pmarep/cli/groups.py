@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import complete
-from .options import ConfigOption, book_path
+from .options import ConfigOption, JsonListOption, also, load_book
 from .tables import print_json, print_lines
 
 if TYPE_CHECKING:
@@ -29,16 +28,17 @@ MembersArgument = Annotated[
 
 @groups.command("list")
 def list_groups(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")] = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show the groups of the book."""
-    book = _book(config)
+    book = load_book(config)
     sites = {group: [site for site in book.sites if group in book.groups_of(site)] for group in book.groups}
     if as_json:
         print_json([{"name": g, "members": list(m), "sites": sites[g]} for g, m in book.groups.items()])
     elif not book.groups:
-        typer.echo(f"no groups in {book.path}; make one with `pmarep groups set NAME MEMBER...`", err=True)
+        make = f"pmarep groups set NAME MEMBER...{also(config)}"
+        typer.echo(f"no groups in {book.path}; make one with `{make}`", err=True)
     else:
         rows = [[g, str(len(sites[g])), ", ".join(members) or "-"] for g, members in book.groups.items()]
         print_lines([["NAME", "SITES", "MEMBERS"], *rows])
@@ -47,14 +47,14 @@ def list_groups(
 @groups.command("set")
 def set_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
     """Make a group of these members, or give it these instead of its own."""
-    book = _book(config)
+    book = load_book(config)
     _set(book, name, _expanded(book, members))
 
 
 @groups.command("add")
 def add_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
     """Add members to a group."""
-    book = _book(config)
+    book = load_book(config)
     _set(book, name, [*_members(book, name), *_expanded(book, members)])
 
 
@@ -76,7 +76,7 @@ def remove_members(
     from ..sites.edit import remove_group
     from ..sites.names import did_you_mean, quoted
 
-    book = _book(config)
+    book = load_book(config)
     current = _members(book, name)
     if not members:
         remove_group(book.path, name)
@@ -119,9 +119,3 @@ def _expanded(book: SiteBook, members: list[str]) -> list[str]:
         else:
             raise ConfigError(book.unknown(name))
     return list(dict.fromkeys(found))
-
-
-def _book(config: Path | None) -> SiteBook:
-    from ..sites import SiteBook
-
-    return SiteBook.load(book_path(config))

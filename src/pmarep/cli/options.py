@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +16,9 @@ import typer
 from . import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pmarep.sites import Site
+    from pmarep.sites import Site, SiteBook
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")]
 SitesOption = Annotated[
@@ -45,6 +47,7 @@ AuditOption = Annotated[
 JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
 ]
+JsonListOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong.")]
 ConfigOption = Annotated[
     Path | None,
@@ -67,6 +70,15 @@ MinSizeOption = Annotated[
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
 
 
+def choice_of(include: list[str] | None, exclude: list[str] | None, newer_than: str | None, min_size: str) -> str:
+    """The options that choose among slides as they would be typed; empty where none was."""
+    words = [f"--include {shlex.quote(glob)}" for glob in include or ()]
+    words += [f"--exclude {shlex.quote(glob)}" for glob in exclude or ()]
+    words += [f"--newer-than {newer_than}"] if newer_than is not None else []
+    words += [f"--min-size {min_size}"] if min_size != "0" else []
+    return " ".join(words)
+
+
 def moment(newer_than: str | None) -> float | None:
     """What --newer-than means now, in seconds since the epoch."""
     from pmarep.units import parse_moment
@@ -84,6 +96,33 @@ def book_path(config: Path | None) -> Path:
     from pmarep.sites import default_config_path
 
     return config.expanduser() if config else default_config_path(os.environ)
+
+
+def also(config: Path | None) -> str:
+    """What has to be added to a command that is advised, so that it is about the same book."""
+    if config is None:
+        return ""
+    text = str(config)
+    return f' --config "{text}"' if " " in text else f" --config {text}"
+
+
+@contextmanager
+def about_the_same_book(config: Path | None) -> Iterator[None]:
+    """While inside, the advice for a book that is not there names `--config` where it was given."""
+    from pmarep.sites import NoBookError
+
+    try:
+        yield
+    except NoBookError as error:
+        raise NoBookError(error.path, also(config)) from None
+
+
+def load_book(config: Path | None) -> SiteBook:
+    """Raises ConfigError."""
+    from pmarep.sites import SiteBook
+
+    with about_the_same_book(config):
+        return SiteBook.load(book_path(config))
 
 
 def state_path(state_dir: Path | None) -> Path:

@@ -23,7 +23,8 @@ from .options import (
     StateDirOption,
     ToOption,
     VerboseOption,
-    book_path,
+    choice_of,
+    load_book,
     moment,
     start_logging,
     state_path,
@@ -95,7 +96,7 @@ def push(
     import os
 
     from ..engine import Existing, Options, Verify
-    from ..sites import Credentials, SiteBook
+    from ..sites import Credentials
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size
     from .render import output_for
@@ -103,7 +104,7 @@ def push(
 
     with summary_whatever_happens(json):
         start_logging(verbose)
-        book = SiteBook.load(book_path(config))
+        book = load_book(config)
         chosen = book.resolve(sites)
         warn_of_unverified(chosen)
         options = Options(
@@ -125,6 +126,7 @@ def push(
             ask_pma_start=book.slides.enumerate == "auto",
             audit=audit,
         )
-        with output_for(json=json, quiet=quiet, verbose=verbose) as output:
-            summary = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
-    raise typer.Exit(summary.exit_code)
+        choice = choice_of(include, exclude, newer_than, min_size)
+        with output_for(json=json, quiet=quiet, verbose=verbose, choice=choice) as output:
+            code = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+    raise typer.Exit(code)

@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import PmarepError, UsageError
+from .stdio import cannot_write
+
 if TYPE_CHECKING:
     from ..engine import Options
     from ..events import Summary
@@ -22,31 +25,31 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 @contextmanager
 def summary_whatever_happens(json: bool) -> Iterator[None]:
     """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
-    from ..errors import PmarepError
-
     try:
         yield
     except PmarepError as error:
         if json:
-            from ..events import Summary
-            from .render import JsonOutput
-
-            JsonOutput().hear(Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
+            say_how_it_ended(error.exit_code, str(error))
         raise
 
 
+def say_how_it_ended(exit_code: int, error: str) -> None:
+    from ..events import Summary
+    from .render import JsonOutput
+
+    JsonOutput().hear(Summary(exit_code=exit_code, seconds=0.0, sites={}, error=error))
+
+
 def sub_folder(to: str) -> str:
-    from ..errors import UsageError
     from ..sites import fields
 
     try:
-        return fields.target(to) if to else ""
+        return fields.sub_folder(to) if to else ""
     except ValueError as error:
-        raise UsageError(f"--to {to!r}: {error}") from None
+        raise UsageError(str(error)) from None
 
 
 def connections_of(text: str) -> int | None:
-    from ..errors import UsageError
     from ..sites import fields
 
     try:
@@ -56,8 +59,11 @@ def connections_of(text: str) -> int | None:
     return None if isinstance(found, str) else found
 
 
-def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> Summary:
-    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second."""
+def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> int:
+    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second. Its exit code.
+
+    A run whose output was lost does not end as if all were well: whoever counts on the events has not got them.
+    """
     import asyncio
 
     from ..engine import replicate
@@ -72,7 +78,11 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
                 options, sites, passwords=passwords, state_dir=state_dir, listener=output.hear, stop=stop
             )
 
-    return asyncio.run(main())
+    code = asyncio.run(main()).exit_code
+    if output.failure is None:
+        return code
+    print(cannot_write(output.failure), file=sys.stderr)
+    return code or 1
 
 
 def share_one_heap() -> None:

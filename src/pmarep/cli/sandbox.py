@@ -22,7 +22,12 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     user: Annotated[str, typer.Option(help="The one user.")] = "seeder",
     password: Annotated[
-        str, typer.Option(help="Its password.", envvar="PMAREP_SANDBOX_PASSWORD", show_default=False)
+        str,
+        typer.Option(
+            help="Its password; required, here or in the variable.",
+            envvar="PMAREP_SANDBOX_PASSWORD",
+            show_default=False,
+        ),
     ] = "",
     root: Annotated[list[str] | None, typer.Option(help="A root-directory; repeatable. Default: Slides")] = None,
     s3_root: Annotated[

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 INTERRUPTED = 130
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Those that end programs on this platform, without any that is ignored on purpose: nohup and cron do so."""
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
@@ -18,6 +27,8 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
 
     Works on Windows too, where event loops take no signal handlers.
     """
+    import asyncio
+
     loop = asyncio.get_running_loop()
     stopping = False
 
@@ -29,9 +40,7 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
         loop.call_soon_threadsafe(stop.set)
         loop.call_soon_threadsafe(tell)
 
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    # nohup and cron may ignore SIGHUP on purpose.
-    before = {n: signal.signal(n, on_signal) for n in numbers if signal.getsignal(n) is not signal.SIG_IGN}
+    before = {number: signal.signal(number, on_signal) for number in ending_signals()}
     try:
         yield
     finally:

@@ -26,6 +26,9 @@ VerifyTlsOption = Annotated[
 ]
 ConnectTimeoutOption = Annotated[float | None, typer.Option(help="Seconds until a connection has to stand.")]
 TimeoutOption = Annotated[float | None, typer.Option(help="Seconds of silence within a request.")]
+CongestionOption = Annotated[
+    str | None, typer.Option(help="The kernel's TCP algorithm for this site, such as bbr (Linux).")
+]
 AllowHttpUploadsOption = Annotated[
     bool | None,
     typer.Option(

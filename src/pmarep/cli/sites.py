@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import complete
-from .options import ConfigOption, NoInputOption, book_path, may_ask, warn_of_unverified
+from .options import ConfigOption, JsonListOption, NoInputOption, book_path, load_book, may_ask, warn_of_unverified
 from .site_options import (
     AllowHttpUploadsOption,
     BwLimitOption,
     CaBundleOption,
     ClientCertOption,
+    CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 sites = typer.Typer(no_args_is_help=True, help="Register PMA.cores and the places on them where slides go.")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
 NamesArgument = Annotated[
     list[str],
     typer.Argument(
@@ -61,6 +60,7 @@ def add_command(
     verify_tls: VerifyTlsOption = None,
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -73,8 +73,8 @@ def add_command(
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
-        connect_timeout=connect_timeout, timeout=timeout, allow_http_uploads=allow_http_uploads,
-        password_command=password_command,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
     )  # fmt: skip
     path = book_path(config)
     if may_ask(no_input):
@@ -106,7 +106,7 @@ def login_command(
     from ..errors import PmarepError, UsageError
 
     # Sites on the same PMA.core as the same user have one password.
-    accounts = {(site.url, site.username): site for site in reversed(_book(config).select(names))}
+    accounts = {(site.url, site.username): site for site in reversed(load_book(config).select(names))}
     chosen = list(reversed(accounts.values()))
     warn_of_unverified(chosen)
     piped = None
@@ -154,7 +154,7 @@ def logout_command(names: NamesArgument, config: ConfigOption = None) -> None:
     """Remove passwords from the keyring, of each server and user once. Contacts nobody."""
     from ..errors import PmarepError
 
-    book, credentials, failed = _book(config), _credentials(), False
+    book, credentials, failed = load_book(config), _credentials(), False
     chosen = {(site.url, site.username): site for site in reversed(book.select(names))}
     for site in reversed(chosen.values()):
         try:
@@ -190,7 +190,7 @@ def check_command(
     write: Annotated[
         bool, typer.Option("--write", help="Also make the target's missing folders, as a push would.")
     ] = False,
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Log in at every site and look for its target. Changes nothing there without --write. Exit code 1 if one fails."""
@@ -200,7 +200,7 @@ def check_command(
     from ..sites.check import check_sites
     from .sites_check import show
 
-    book = _book(config)
+    book = load_book(config)
     # Not `resolve`: a site that is the same place as another one can be tested all the same.
     chosen = book.select(names or list(book.sites))
     warn_of_unverified(chosen)
@@ -210,12 +210,6 @@ def check_command(
     else:
         show(checks, print_lines)
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
-
-
-def _book(config: Path | None) -> SiteBook:
-    from ..sites import SiteBook
-
-    return SiteBook.load(book_path(config))
 
 
 def _credentials() -> Credentials:

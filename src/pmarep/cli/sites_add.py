@@ -81,7 +81,7 @@ def add_by_asking(path: Path, name: str, values: Values, ask: Asker, credentials
     if "url" not in _inherited(book, values):
         _ask_url(book, values, ask)
     if "username" not in _inherited(book, values):
-        values["username"] = _ask_until(ask, "User name", fields.username)
+        values["username"] = ask_until(ask, "User name", fields.username)
     said = _inherited(book, values)
     draft = Draft(
         name,
@@ -138,11 +138,12 @@ def _ask_url(book: SiteBook, values: Values, ask: Asker) -> None:
     def check(answer: str) -> str:
         return answer if answer in book.servers else fields.url(answer)
 
-    answer = _ask_until(ask, f"URL of the PMA.core{servers}", check)
+    answer = ask_until(ask, f"URL of the PMA.core{servers}", check)
     values["server" if answer in book.servers else "url"] = answer
 
 
-def _ask_until(ask: Asker, question: str, check: Callable[[str], str], default: str | None = None) -> str:
+def ask_until(ask: Asker, question: str, check: Callable[[str], str], default: str | None = None) -> str:
+    """The first answer that `check` takes; what is wrong with others is said."""
     while True:
         try:
             return check(ask.text(question, default))
@@ -152,11 +153,12 @@ def _ask_until(ask: Asker, question: str, check: Callable[[str], str], default: 
 
 def _log_in(draft: Draft, ask: Asker, credentials: Credentials) -> tuple[Visit | None, str | None]:
     """What the server shows, and the password if a person typed it. None and None: added without a look."""
+    password, typed = "", True
     try:
         password, typed = credentials.password_for(draft), False
         ask.say(f"The password of {draft.username} is known already.")
     except CredentialsError:
-        password, typed = "", True
+        pass  # a person has it
     for _ in range(TRIES):
         if typed:
             password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: do not log in now)")
@@ -180,19 +182,19 @@ def _log_in(draft: Draft, ask: Asker, credentials: Credentials) -> tuple[Visit |
 
 def _ask_target(seen: Visit | None, ask: Asker) -> str:
     if seen is None or not seen.root_directories:
-        return _ask_until(ask, "Target (Root-directory/folder)", fields.target)
+        return ask_until(ask, "Target (Root-directory/folder)", fields.target)
     roots = seen.root_directories
     ask.say("Root-directories:")
     for number, root in enumerate(roots, 1):
         ask.say(f"  {number:>{len(str(len(roots)))}}  {root}")
-    root = _ask_until(
+    root = ask_until(
         ask, "Root-directory (number or name)", lambda answer: _choose(answer, roots), "1" if len(roots) == 1 else None
     )
 
     def below(folder: str) -> str:
         return fields.target(f"{root}/{folder}" if folder else root)
 
-    return _ask_until(ask, f"Folder in {root} (empty: none)", below, "")
+    return ask_until(ask, f"Folder in {root} (empty: none)", below, "")
 
 
 def _choose(answer: str, roots: tuple[str, ...]) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import complete
-from .options import ConfigOption, NoInputOption, book_path, may_ask
+from .options import ConfigOption, NoInputOption, about_the_same_book, book_path, load_book, may_ask
 from .site_options import (
     AllowHttpUploadsOption,
     BwLimitOption,
     CaBundleOption,
     ClientCertOption,
+    CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
@@ -50,6 +51,7 @@ def edit(
     verify_tls: VerifyTlsOption = None,
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -65,12 +67,12 @@ def edit(
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
-        connect_timeout=connect_timeout, timeout=timeout, allow_http_uploads=allow_http_uploads,
-        password_command=password_command,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
     )  # fmt: skip
     if not values and not unset:
         raise UsageError("nothing to change; name an option such as --target, or --unset KEY")
-    before = _book(config).sites.get(name)
+    before = load_book(config).sites.get(name)
     book = change_site(book_path(config), name, values, unset or ())
     after = book.sites[name]
     if before == after:
@@ -97,7 +99,8 @@ def duplicate(
     from .sites_add import TerminalAsker
 
     asker = TerminalAsker() if may_ask(no_input) else None
-    typer.echo(duplicate_by_asking(book_path(config), name, new, target, yes, asker))
+    with about_the_same_book(config):
+        typer.echo(duplicate_by_asking(book_path(config), name, new, target, yes, asker))
 
 
 def duplicate_by_asking(path: Path, name: str, new: str, target: str | None, yes: bool, ask: Asker | None) -> str:
@@ -105,16 +108,16 @@ def duplicate_by_asking(path: Path, name: str, new: str, target: str | None, yes
     from ..errors import UsageError
     from ..sites import SiteBook, fields
     from ..sites.duplicate import duplicate_site, sharing
-    from ..sites.edit import check_free
-    from .sites_add import _ask_until
+    from ..sites.edit import check_free, known_site
+    from .sites_add import ask_until
 
     book = SiteBook.load(path)
-    site = _site(book, name)
+    site = known_site(book, name)
     check_free(book, new)
     if target is None:
         if ask is None:
             raise UsageError(f"{new} needs --target; at {site.target} it would be {name} again; nothing was changed")
-        target = _ask_until(ask, f"Target of {new} (that of {name} is {site.target})", fields.target)
+        target = ask_until(ask, f"Target of {new} (that of {name} is {site.target})", fields.target)
     share = sharing(book, name)
     if share and not yes:
         plan = _plan(share, name, new)
@@ -158,7 +161,8 @@ def rename(
 
     book = rename_site(book_path(config), name, new)
     groups = [group for group, members in book.groups.items() if new in members]
-    typer.echo(f"renamed {name} to {new} in {book.path}{f', also in {_and(groups)}' if groups else ''}")
+    also_in = f", also in {', '.join(groups)}" if groups else ""
+    typer.echo(f"renamed {name} to {new} in {book.path}{also_in}")
     old_variable, variable = password_variable(name), password_variable(new)
     if old_variable != variable and not book.sites[new].password_command:
         typer.echo(f"note: a password in the variable {old_variable} has to be in {variable} now", err=True)
@@ -178,7 +182,8 @@ def remove(
     from .sites_add import TerminalAsker
 
     asker = TerminalAsker() if may_ask(no_input) else None
-    remove_by_asking(book_path(config), names, yes, asker, Credentials(os.environ))
+    with about_the_same_book(config):
+        remove_by_asking(book_path(config), names, yes, asker, Credentials(os.environ))
 
 
 def remove_by_asking(path: Path, names: list[str], yes: bool, ask: Asker | None, credentials: Credentials) -> None:
@@ -193,7 +198,8 @@ def remove_by_asking(path: Path, names: list[str], yes: bool, ask: Asker | None,
         own_text(book, ("sites", site.name))
     gone = {site.name for site in leaving}
     groups = [group for group, members in book.groups.items() if gone & set(members)]
-    what = f"{_and([site.name for site in leaving])} from {path}{f' and from {_and(groups)}' if groups else ''}"
+    what = f"{', '.join(site.name for site in leaving)} from {path}"
+    what += f" and from {', '.join(groups)}" if groups else ""
     if not yes and ask is None:
         raise UsageError(f"this would remove {what}; say --yes; nothing was changed")
     if not yes and ask is not None and not ask.yes(f"Remove {what}?", default=False):
@@ -245,19 +251,3 @@ def _only_sites(book: SiteBook, names: list[str]) -> list[Site]:
         if name in book.groups:
             raise ConfigError(f"{name} is a group; remove it with `pmarep groups remove {name}`, or name its sites")
     return book.select(names)
-
-
-def _site(book: SiteBook, name: str) -> Site:
-    from ..sites.edit import known_site
-
-    return known_site(book, name)
-
-
-def _and(names: list[str]) -> str:
-    return ", ".join(names)
-
-
-def _book(config: Path | None) -> SiteBook:
-    from ..sites import SiteBook
-
-    return SiteBook.load(book_path(config))

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import complete
-from .options import ConfigOption, book_path
+from .options import ConfigOption, JsonListOption, also, load_book
 from .tables import print_fitting, print_json, print_lines
 
 if TYPE_CHECKING:
-    from ..sites import Site, SiteBook
-
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
+    from ..sites import Credentials, Site, SiteBook
 
 
 def list_sites(
@@ -26,16 +24,16 @@ def list_sites(
             metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=complete.site_or_group
         ),
     ] = None,
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show the sites of the book, one a line. Contacts nobody."""
-    book = _book(config)
+    book = load_book(config)
     chosen = book.select(names) if names else list(book.sites.values())
     if as_json:
         print_json([_as_json(book, site) for site in chosen])
     elif not chosen:
-        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME`", err=True)
+        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME{also(config)}`", err=True)
     else:
         _print_sites(book, chosen)
 
@@ -59,14 +57,14 @@ def show(
             metavar="NAME...", help="Sites, patterns ('box-*') or groups.", autocompletion=complete.site_or_group
         ),
     ],
-    as_json: JsonOption = False,
+    as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show every value of a site and where it comes from, also its password's source. Never the password."""
     from ..sites import Credentials
 
-    book, credentials = _book(config), Credentials(os.environ)
-    found = [_described(book, site, credentials.comes_first(site)) for site in book.select(names)]
+    book, credentials = load_book(config), Credentials(os.environ)
+    found = [_described(book, site, _password_from(site, credentials)) for site in book.select(names)]
     if as_json:
         print_json(found)
         return
@@ -76,7 +74,7 @@ def show(
         _print_site(book.path, site)
 
 
-def _described(book: SiteBook, site: Site, first: str | None) -> dict[str, Any]:
+def _described(book: SiteBook, site: Site, password_from: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in site.model_dump(mode="json", exclude={"name"}).items():
         if value is None:
@@ -84,13 +82,24 @@ def _described(book: SiteBook, site: Site, first: str | None) -> dict[str, Any]:
         if key == "password_command":
             value = _first_word(site)
         values[key] = {"value": value, **_origin(book, site, key)}
-    # Not whether the keyring has it: asking may open a window, or wait for a person.
     return {
         "name": site.name,
         "values": values,
         "groups": book.groups_of(site.name),
-        "password_from": first or f"the keyring (service pmarep, user {site.username}@{site.url})",
+        "password_from": password_from,
     }
+
+
+def _password_from(site: Site, credentials: Credentials) -> str:
+    """Not whether the keyring has it: asking may open a window, or wait for a person."""
+    from ..sites.credentials import variables
+
+    if first := credentials.comes_first(site):
+        return first
+    keyring = f"the keyring (service pmarep, user {site.username}@{site.url})"
+    if credentials.has_keyring():
+        return keyring
+    return f"{keyring}, but this machine has none; set {variables(site)[0]}, or give it a password_command"
 
 
 def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:
@@ -128,12 +137,6 @@ def _in_toml(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _book(config: Path | None) -> SiteBook:
-    from ..sites import SiteBook
-
-    return SiteBook.load(book_path(config))
 
 
 def _as_json(book: SiteBook, site: Site) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .options import (
     MinSizeOption,
     NewerThanOption,
     SourcesArgument,
+    about_the_same_book,
     book_path,
     moment,
 )
@@ -64,7 +65,8 @@ def slides(
     from pmarep.slides.pma_start import PmaStart
     from pmarep.units import parse_size
 
-    settings = slides_settings(book_path(config), needed=config is not None)
+    with about_the_same_book(config):
+        settings = slides_settings(book_path(config), needed=config is not None)
     since, least = moment(newer_than), parse_size(min_size)
     with ExitStack() as stack:
         ask = stack.enter_context(PmaStart()).ask if settings.enumerate == "auto" else None

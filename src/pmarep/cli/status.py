@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..names import printable
 from .options import StateDirOption, state_path
 
 if TYPE_CHECKING:
     from ..journal import Place, Run
+
+SHOWN = 20  # partly sent slides of one server
 
 
 def status(
@@ -58,20 +62,42 @@ def _print_json(runs: list[Run], places: list[Place]) -> None:
 def _print_lines(runs: list[Run], places: list[Place]) -> None:
     from datetime import datetime
 
-    print(f"{len(places)} partly sent" + (", to be finished by the next push:" if places else ""))
-    for place in places:
-        print(f"  {place.server}  {place.path}")
+    _print_unfinished(places)
     print("last runs:" if runs else "no runs yet")
     for run in runs:
         started = datetime.fromtimestamp(run.started).astimezone().isoformat(" ", "seconds")
-        print(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
+        print(printable(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}"))
+
+
+def _print_unfinished(places: list[Place]) -> None:
+    print(f"{len(places)} partly sent" + (":" if places else ""))
+    for server, found in itertools.groupby(places, key=lambda place: place.server):
+        here = list(found)
+        for place in here[:SHOWN]:
+            print(printable(f"  {server}  {place.path}"))
+        if len(here) > SHOWN:
+            print(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
+    if places:
+        print("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
 
 
 def _how_it_ended(summary: dict[str, Any] | None) -> str:
+    from .render.base import count_of
+
     if summary is None:
         return "did not end (it still runs, or was killed)"
-    sites = ", ".join(
-        f"{name} {site['sent']} sent {site['skipped']} skipped {site['failed']} failed"
-        for name, site in summary["sites"].items()
-    )
-    return f"exit {summary['exit_code']}; {sites}"
+    verified = summary.get("verify_only", False)
+    said = [f"{'verify, ' if verified else ''}exit {summary['exit_code']}"]
+    sites = [f"{name} {_counts(site, verified)}" for name, site in summary["sites"].items()]
+    said += [", ".join(sites)] if sites else []
+    if problems := summary.get("source_problems", 0):
+        said.append(f"{count_of(problems, 'thing')} in the source could not be sent")
+    said += [summary["error"]] if summary.get("error") else []
+    return "; ".join(said)
+
+
+def _counts(site: dict[str, Any], verified: bool) -> str:
+    stopped = f" (stopped: {site['error']})" if site.get("error") else ""
+    if verified:
+        return f"{site['verified']} verified {site['failed']} failed{stopped}"
+    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{stopped}"

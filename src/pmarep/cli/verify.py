@@ -23,7 +23,8 @@ from .options import (
     StateDirOption,
     ToOption,
     VerboseOption,
-    book_path,
+    choice_of,
+    load_book,
     moment,
     start_logging,
     state_path,
@@ -69,14 +70,14 @@ def verify(
     import os
 
     from ..engine import Options, Verify
-    from ..sites import Credentials, SiteBook
+    from ..sites import Credentials
     from ..units import parse_duration, parse_size
     from .render import output_for
     from .run import connections_of, run_to_the_end, sub_folder, summary_whatever_happens
 
     with summary_whatever_happens(json):
         start_logging(verbose)
-        book = SiteBook.load(book_path(config))
+        book = load_book(config)
         chosen = book.resolve(sites)
         warn_of_unverified(chosen)
         options = Options(
@@ -93,6 +94,7 @@ def verify(
             ask_pma_start=book.slides.enumerate == "auto",
             audit=audit,
         )
-        with output_for(json=json, quiet=quiet, verbose=verbose) as output:
-            summary = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
-    raise typer.Exit(summary.exit_code)
+        choice = choice_of(include, exclude, newer_than, min_size)
+        with output_for(json=json, quiet=quiet, verbose=verbose, choice=choice) as output:
+            code = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+    raise typer.Exit(code)

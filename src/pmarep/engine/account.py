@@ -115,7 +115,7 @@ class Account:
                 "url": self._site.url,
                 "slide": slide.path,
                 "to": destination(self._site, shared.options.to, slide).path,
-                "source": str(slide.folder),
+                "source": str(slide.folder.absolute()),
                 "status": status.value,
                 "error": error,
                 "note": note,

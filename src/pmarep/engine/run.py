@@ -64,11 +64,11 @@ async def replicate(
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
     clock = clock or Clock()
-    run = _Run(options, sites, Sessions(passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
+    run = _Run(options, sites, Sessions(sites, passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
-        await run.sessions.check_passwords(sites)
+        await run.sessions.check_passwords()
         journal = Journal(state_dir, mend=not options.dry_run)
         try:
             return await run.go(journal, stop or asyncio.Event())
@@ -120,7 +120,7 @@ class _Run:
                     "what is at the sites is found out from their listings"
                 )
             )
-        number = None if dry else await journal.run_started([str(source) for source in self.options.sources])
+        number = None if dry else await journal.run_started([str(source.absolute()) for source in self.options.sources])
         walk = asyncio.create_task(self.gathering.walk())
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))

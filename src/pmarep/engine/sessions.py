@@ -9,6 +9,7 @@ from typing import Protocol
 from ..pmacore import Connection, PmaCore
 from ..retry import Retry
 from ..sites import Site
+from ..sites.credentials import password_of_any
 from ..sites.network import connection_of
 
 
@@ -20,25 +21,30 @@ class Passwords(Protocol):
 
 
 class Sessions:
-    """Hands out a PmaCore per site; equal connections get the same one."""
+    """Hands out a PmaCore per site; equal connections get the same one, with the password of any of their sites."""
 
-    def __init__(self, passwords: Passwords, new_retry: Callable[[], Retry]) -> None:
+    def __init__(self, sites: Iterable[Site], passwords: Passwords, new_retry: Callable[[], Retry]) -> None:
         self._passwords = passwords
         self._new_retry = new_retry
+        self._sites: dict[Connection, list[Site]] = {}
+        for site in sites:
+            self._sites.setdefault(connection_of(site), []).append(site)
         self._cores: dict[Connection, PmaCore] = {}
 
-    async def check_passwords(self, sites: Iterable[Site]) -> None:
+    async def check_passwords(self) -> None:
         """Ask for every password once before anything is sent. Raises CredentialsError."""
-        for site in {connection_of(site): site for site in sites}.values():
-            await asyncio.to_thread(self._passwords.password_for, site)
+        for connection in self._sites:
+            await self._password(connection)
+
+    async def _password(self, connection: Connection) -> str:
+        return await asyncio.to_thread(password_of_any, self._passwords.password_for, self._sites[connection])
 
     def core(self, site: Site) -> PmaCore:
-        async def password() -> str:
-            return await asyncio.to_thread(self._passwords.password_for, site)
-
         connection = connection_of(site)
         if connection not in self._cores:
-            self._cores[connection] = PmaCore(connection, password, patience=self._new_retry())
+            self._cores[connection] = PmaCore(
+                connection, lambda: self._password(connection), patience=self._new_retry()
+            )
         return self._cores[connection]
 
     async def close(self) -> None:

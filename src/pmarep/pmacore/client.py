@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx
 
 from ..errors import Remedy
+from ..passwords import Password
 from .connection import Connection
 from .diagnose import VERSION, diagnosed
 from .download import download
@@ -167,19 +168,20 @@ class PmaCore:
         try:
             login = Login.read(await self._ask(request), "authenticate")
         except Refused as error:
-            raise self._not_let_in(str(error)) from None
+            raise self._not_let_in(str(error), password) from None
         if not login.success:
-            raise self._not_let_in(login.reason or "no reason given")
+            raise self._not_let_in(login.reason or "no reason given", password)
         if not login.session_id or not _is_text(login.session_id):
             raise ProtocolError(f"{self.url} let {self._username} in but gave no session")
         self._keep_secret(login.session_id)
         log.info("%s: logged in as %s", self.url, self._username)
         return login.session_id
 
-    def _not_let_in(self, words: str) -> CredentialsRefused:
+    def _not_let_in(self, words: str, password: str) -> CredentialsRefused:
+        source = password.source if isinstance(password, Password) else "pmarep sites login"
         self._turned_away = CredentialsRefused(
             f"{self.url} does not let {self._username} in ({one_line(words, self._secrets)})",
-            "check user name and password (pmarep sites login), or ask the server's administrator",
+            f"check user name and password ({source}), or ask the server's administrator",
         )
         return self._turned_away
 

@@ -3,5 +3,6 @@
 from .book import SiteBook, default_config_path, slides_settings
 from .credentials import Account, Credentials
 from .models import Site
+from .source import NoBookError
 
-__all__ = ["Account", "Credentials", "Site", "SiteBook", "default_config_path", "slides_settings"]
+__all__ = ["Account", "Credentials", "NoBookError", "Site", "SiteBook", "default_config_path", "slides_settings"]

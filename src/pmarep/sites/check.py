@@ -12,7 +12,7 @@ from ..errors import PmarepError
 from ..names import windows_key
 from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
 from ..pmacore.certificate import Certificate, certificate
-from .credentials import Credentials
+from .credentials import Credentials, password_of_any
 from .models import Site
 from .names import quoted
 from .network import connection_of, no_root_directory
@@ -97,12 +97,12 @@ async def _check_account(
     # What is true for the account, and so for all of its sites.
     known = SiteCheck(site="", url=connection.url, target="")
 
-    def password_of(site: Site) -> str:
-        return credentials.password_for(site)
+    async def password() -> str:
+        return await asyncio.to_thread(password_of_any, credentials.password_for, sites)
 
     checks: list[SiteCheck] = []
     try:
-        async with PmaCore(connection, lambda: asyncio.to_thread(password_of, sites[0])) as core:
+        async with PmaCore(connection, password) as core:
             began = time.monotonic()
             version = await core.version()
             known = replace(known, version=version, reachable=True, seconds=time.monotonic() - began)

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
 from ..names import printable
+from ..passwords import Password
 from .names import password_variable
 
 SERVICE = "pmarep"
@@ -43,6 +45,7 @@ class KeyringLike(Protocol):
     def delete_password(self, service: str, username: str) -> None: ...
 
 
+AnyAccount = TypeVar("AnyAccount", bound=Account)
 Runner = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -74,20 +77,22 @@ class Credentials:
         self._guard = threading.Lock()
         self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
-    def password_for(self, account: Account) -> str:
+    def password_for(self, account: Account) -> Password:
         """The first of: variable of the site, of its server, `password_command`, keyring.
 
         May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
         """
         for variable in variables(account):
             if password := self._environ.get(variable):
-                return password
+                return Password(password, f"from the variable {variable}")
         command = account.password_command
         try:
             if command:
                 # Forty sites of one server ask `op` or `pass` once.
-                return self._once(("command", *_words(command)), lambda: self._from_command(command))
-            return self._once(_key(account), lambda: self._from_keyring(account))
+                password = self._once(("command", *_words(command)), lambda: self._from_command(command))
+                return Password(password, f"from the password_command of {account.name}")
+            password = self._once(_key(account), lambda: self._from_keyring(account))
+            return Password(password, f"from the keyring; pmarep sites login {account.name}")
         except _NoPassword as error:
             raise CredentialsError(f"no password for {account.name}: {error}; {_advice(account, error)}") from None
 
@@ -97,6 +102,14 @@ class Credentials:
             if self._environ.get(variable):
                 return f"the variable {variable}"
         return "its password_command" if account.password_command else None
+
+    def has_keyring(self) -> bool:
+        """Whether this machine has one, be it locked. Opens nothing and asks nobody."""
+        try:
+            keyring = self._keyring or _import_keyring()
+        except Exception:
+            return False
+        return type(keyring).__module__ not in ("keyring.backends.fail", "keyring.backends.null")
 
     def store(self, account: Account, password: str) -> None:
         """Keep the password in the keyring, for every site with this url and username. Raises CredentialsError."""
@@ -191,6 +204,21 @@ class Credentials:
             "KeyringLocked": "the keyring is locked",
         }
         raise _BrokenKeyring(known.get(kind, f"the keyring cannot be used ({kind})"))
+
+
+def password_of_any(password_for: Callable[[AnyAccount], str], accounts: Iterable[AnyAccount]) -> str:
+    """The password of accounts that share a session: any that has one serves all, whatever order they come in.
+
+    May wait, as `password_for` may. Raises CredentialsError where none of them has one.
+    """
+    first, *others = sorted(accounts, key=lambda account: account.name)
+    try:
+        return password_for(first)
+    except CredentialsError:
+        for account in others:
+            with suppress(CredentialsError):
+                return password_for(account)
+        raise
 
 
 def variables(account: Account) -> list[str]:

@@ -63,20 +63,37 @@ def server(value: object) -> str:
 
 def target(value: object) -> str:
     """A virtual path `Root/folder`: what is wrong is refused rather than mended, since slides land there."""
-    text = _text("target", value)
+    return _virtual_path("target", value, "Root/folder")
+
+
+def sub_folder(value: object) -> str:
+    """A virtual path below a target, for `--to`."""
+    return _virtual_path("--to", value, "folder/sub-folder")
+
+
+def _virtual_path(key: str, value: object, example: str) -> str:
+    text = _text(key, value)
     if "\\" in text:
-        raise ValueError(f'target {quoted(text)} holds a "\\"; write it with /')
+        raise ValueError(f'{key} {quoted(text)} holds a "\\"; write it with /')
     if not text.strip():
-        raise ValueError("target is empty; write it as Root/folder")
+        raise ValueError(f"{key} is empty; write it as {example}")
+    parts = text.split("/")
+    said = [part for part in parts if part]
+    # What is proposed is accepted.
+    instead = quoted("/".join(said)) if said and all(map(_is_folder, said)) else example
     if text.startswith("/") or text.endswith("/"):
-        raise ValueError(f'target {quoted(text)} begins or ends with "/"; write it as {quoted(text.strip("/"))}')
-    for part in text.split("/"):
+        raise ValueError(f'{key} {quoted(text)} begins or ends with "/"; write it as {instead}')
+    for part in parts:
         if part in ("", ".", ".."):
-            raise ValueError(f"target {quoted(text)} holds the part {quoted(part)}; write it as Root/folder")
-        if part != part.strip() or part.endswith("."):
-            # Windows drops them, so that two targets could be the same folder.
-            raise ValueError(f"target {quoted(text)} holds a part with a blank or dot at its end; leave it out")
+            raise ValueError(f"{key} {quoted(text)} holds the part {quoted(part)}; write it as {instead}")
+        if not _is_folder(part):
+            raise ValueError(f"{key} {quoted(text)} holds a part with a blank or dot at its end; leave it out")
     return text
+
+
+def _is_folder(part: str) -> bool:
+    """Windows drops blanks and dots at the end, so that two targets could be the same folder."""
+    return part == part.strip() and not part.endswith(".")
 
 
 def connections(value: object) -> int | str:

@@ -18,7 +18,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(
             f'the name "{printable(name)}" cannot be used; '
-            'allowed: letters a-z, digits, "-", "_" and ".", the first one a letter or digit'
+            'allowed: letters a-z and A-Z, digits, "-", "_" and ".", the first one a letter or digit'
         )
     return name
 

@@ -18,6 +18,14 @@ from .names import quoted
 KeyPath = tuple[str, ...]
 
 
+class NoBookError(ConfigError):
+    """There is no such file. `options` are those with which `pmarep sites add` makes it."""
+
+    def __init__(self, path: Path, options: str = "") -> None:
+        super().__init__(f"{path} is not there; add a first site with `pmarep sites add NAME{options}`")
+        self.path = path
+
+
 @dataclass(frozen=True)
 class BookText:
     """The text of a book and where it comes from. `numbered`: errors name lines, since the text is the file's."""
@@ -32,7 +40,7 @@ class BookText:
         try:
             return cls.decode(path, path.read_bytes())
         except FileNotFoundError:
-            raise ConfigError(f"{path} is not there; add a first site with `pmarep sites add NAME`") from None
+            raise NoBookError(path) from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
 

@@ -39,6 +39,18 @@ EVENTS: list[tuple[Event, str]] = [
         SlidePlanned(site="b", slide="a", action="send", reason="not there", to="S/a", bytes=1),
         "b: would send a to S/a (not there)",
     ),
+    (
+        SlidePlanned(site="b", slide="a", action="replace", reason="other size", to="S/a", bytes=1),
+        "b: would replace a at S/a (other size)",
+    ),
+    (
+        SlidePlanned(site="b", slide="a", action="skip", reason="there", to="S/a", bytes=0),
+        "b: would skip a at S/a (there)",
+    ),
+    (
+        SlidePlanned(site="b", slide="a", action="conflict", reason="other size", to="S/a", bytes=0),
+        "b: would not send a to S/a (other size)",
+    ),
     (SiteState(site="b", state=State.STOPPED, reason="gone\x07"), r"b: stopped: gone\x07"),
     (finished(SlideStatus.SENT), f"tokyo: sent {SHOWN} (3.0 MiB in 1m05s)"),
     (finished(SlideStatus.SKIPPED), f"tokyo: skipped {SHOWN}"),
@@ -81,5 +93,5 @@ def test_the_summary_is_a_line_per_site_and_a_verdict(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.splitlines() == [
         "tokyo  2 sent, 0 skipped, 0 failed; 20.0 MiB in 10s; 2.0 MiB/s",
         "b      0 sent, 0 skipped, 2 failed; 0 B in 0s; STOPPED, see above",
-        "2 slides did not arrive; run it again to send what is missing",
+        "2 slides did not arrive; see above, then run it again to send the rest",
     ]

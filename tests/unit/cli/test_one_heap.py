@@ -54,6 +54,6 @@ def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine, "replicate", replicate)
     monkeypatch.setattr(run, "share_one_heap", lambda: order.append("heap"))
-    nothing: Any = type("Nothing", (), {"stopping": None, "hear": None})
+    nothing: Any = type("Nothing", (), {"stopping": None, "hear": None, "failure": None})
     run.run_to_the_end(nothing, [], None, Path(), nothing)
     assert order == ["heap", "run"]

@@ -58,6 +58,13 @@ def test_a_password_is_needed(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     assert "PMAREP_SANDBOX_PASSWORD" in done.stderr
+    told = subprocess.run(
+        [*PMAREP, "sandbox", "--help"], capture_output=True, text=True, encoding="utf-8",
+        env={**environment, "COLUMNS": "200"},
+    )  # fmt: skip
+    (line,) = [line for line in told.stdout.splitlines() if "--password" in line]
+    assert "required, here or in the variable" in line
+    assert "PMAREP_SANDBOX_PASSWORD" in line
 
 
 def test_a_missing_extra_is_a_clear_sentence(tmp_path: Path) -> None:

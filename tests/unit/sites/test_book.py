@@ -271,7 +271,7 @@ KEPT = (
         ("defaults = 3", 'line 1: [defaults] "defaults" has to be a table'),
         (
             '[sites."a b"]\n',
-            'line 1: [sites] the name "a b" cannot be used; allowed: letters a-z, digits, "-", "_" and ".", '
+            'line 1: [sites] the name "a b" cannot be used; allowed: letters a-z and A-Z, digits, "-", "_" and ".", '
             "the first one a letter or digit",
         ),
         ("[servers.-x]\n", 'line 1: [servers] the name "-x" cannot be used; allowed'),
@@ -395,7 +395,10 @@ def test_a_password_in_a_url_is_not_repeated(path: Path, url: str) -> None:
         ("/Root/f", 'target "/Root/f" begins or ends with "/"; write it as "Root/f"'),
         ("Root/f/", 'target "Root/f/" begins or ends with "/"; write it as "Root/f"'),
         ("Root\\\\f", 'target "Root\\f" holds a "\\"; write it with /'),
-        ("Root//f", 'target "Root//f" holds the part ""; write it as Root/folder'),
+        ("/Root//f/", 'target "/Root//f/" begins or ends with "/"; write it as "Root/f"'),
+        ("/Root/../f/", 'target "/Root/../f/" begins or ends with "/"; write it as Root/folder'),
+        ("//", 'target "//" begins or ends with "/"; write it as Root/folder'),
+        ("Root//f", 'target "Root//f" holds the part ""; write it as "Root/f"'),
         ("Root/../f", 'target "Root/../f" holds the part ".."'),
         (".", 'target "." holds the part "."'),
         ("Root/f ", 'target "Root/f " holds a part with a blank or dot at its end'),

@@ -72,16 +72,17 @@ def test_variable_of_site_then_server_then_command_then_keyring() -> None:
     environ = {"PMAREP_PASSWORD_BOX_ANNA": "of-site", "PMAREP_PASSWORD_CAMPUS": "of-server"}
     keyring = FakeKeyring(**{USER: "of-keyring"})
 
-    def found(command: Any) -> str:
-        return Credentials({**environ, "PATH": ""}, keyring).password_for(make_site(command=command))
+    def found(command: Any) -> tuple[str, str]:
+        password = Credentials({**environ, "PATH": ""}, keyring).password_for(make_site(command=command))
+        return password, password.source
 
-    assert found(prints("of-command")) == "of-site"
+    assert found(prints("of-command")) == ("of-site", "from the variable PMAREP_PASSWORD_BOX_ANNA")
     environ["PMAREP_PASSWORD_BOX_ANNA"] = ""  # set, but to nothing: as good as not set
-    assert found(prints("of-command")) == "of-server"
+    assert found(prints("of-command")) == ("of-server", "from the variable PMAREP_PASSWORD_CAMPUS")
     del environ["PMAREP_PASSWORD_CAMPUS"]
-    assert found(prints("of-command")) == "of-command"
+    assert found(prints("of-command")) == ("of-command", "from the password_command of box-anna")
     assert keyring.asked == 0
-    assert found(None) == "of-keyring"
+    assert found(None) == ("of-keyring", "from the keyring; pmarep sites login box-anna")
 
 
 def test_what_comes_before_the_keyring_is_told() -> None:

@@ -9,15 +9,19 @@ from .jsonl import JsonOutput
 from .lines import LinesOutput
 
 
-def output_for(*, json: bool, quiet: bool, verbose: int) -> Output:
+def output_for(*, json: bool, quiet: bool, verbose: int, choice: str = "") -> Output:
     """JSON lines, the live board on a terminal, or plain lines. Log lines and a board do not go together."""
+    output: Output
     if json:
-        return JsonOutput()
-    if sys.stdout.isatty() and not quiet and not verbose:
+        output = JsonOutput()
+    elif sys.stdout.isatty() and not quiet and not verbose:
         from .board import BoardOutput
 
-        return BoardOutput()
-    return LinesOutput(quiet=quiet, verbose=verbose > 0)
+        output = BoardOutput()
+    else:
+        output = LinesOutput(quiet=quiet, verbose=verbose > 0)
+    output.choice = choice
+    return output
 
 
 __all__ = ["JsonOutput", "LinesOutput", "Output", "output_for"]

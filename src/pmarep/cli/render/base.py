@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from ...events import Event, SiteSummary, SourceWaiting, Summary
+from ...events import Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
 from ...units import format_duration, format_size
-
-
-def write_line(text: str) -> None:
-    """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
-    try:
-        print(text, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+from ..stdio import drop_output, nobody_reads
 
 
 class Output(ABC):
-    """A listener of one run; a context manager, so that a terminal is put right again whatever happens."""
+    """A listener of one run; a context manager, so that a terminal is put right again whatever happens.
+
+    `failure` is why lines were lost; that nobody reads them is none. `choice`: the options that choose among slides.
+    """
+
+    choice: str = ""
+    failure: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -35,15 +32,23 @@ class Output(ABC):
     def hear(self, event: Event) -> None:
         """Called for every event, in order, in the run's event loop: has to be quick."""
 
+    def write_line(self, text: str) -> None:
+        """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            drop_output()
+            self.failure = self.failure or (None if nobody_reads(error) else error)
+
     def stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
         """The run was interrupted and is ending."""
 
 
-def summary_lines(summary: Summary) -> list[str]:
+def summary_lines(summary: Summary, choice: str = "") -> list[str]:
     """One line per site, and one that says how it ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
-    return [*lines, _verdict(summary)]
+    return [*lines, _verdict(summary, choice)]
 
 
 def _site_line(site: SiteSummary, of: Summary) -> str:
@@ -62,7 +67,7 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
     return "; ".join(parts)
 
 
-def _verdict(summary: Summary) -> str:
+def _verdict(summary: Summary, choice: str) -> str:
     if summary.error:
         return summary.error
     if summary.dry_run:
@@ -74,15 +79,23 @@ def _verdict(summary: Summary) -> str:
             f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
         )
     elif missing:
-        problems.append(f"{count_of(missing, 'slide')} did not arrive; run it again to send what is missing")
+        problems.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:
         return "; ".join(problems)
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
-        return "no slides were found, nothing was sent (pmarep slides SRC says why)"
+        found = f"no slide is left with {choice}" if choice else "no slides were found"
+        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
     return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
+
+
+def planned_line(event: SlidePlanned) -> str:
+    """Of a dry run."""
+    verb = {"conflict": "not send"}.get(event.action, event.action)
+    where = "at" if event.action in ("replace", "skip") else "to"
+    return f"{event.site}: would {verb} {event.slide} {where} {event.to} ({event.reason})"
 
 
 def waiting_line(event: SourceWaiting) -> str:

@@ -33,7 +33,7 @@ from ...events import (
 )
 from ...names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines, waiting_line
+from .base import Output, count_of, planned_line, summary_lines, waiting_line
 
 _SMOOTHING = 0.2  # how much of a new rate goes into the time left, once a second
 _RATES_NEEDED = 3
@@ -157,7 +157,7 @@ class BoardOutput(Output):
                 row.arrived, row.failed = row.arrived - 1, row.failed + 1
                 self._say(f"{event.site}: damaged {event.slide}: {event.error}", "red")
             case SlidePlanned():
-                self._say(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
+                self._say(planned_line(event))
             case SiteState():
                 row = self._rows[event.site]
                 row.state, row.reason = event.state, (event.reason or "") if event.state is State.PAUSED else ""
@@ -191,7 +191,7 @@ class BoardOutput(Output):
         self._rows = {}
         self._live.refresh()
         good = event.exit_code == 0
-        *sites, verdict = summary_lines(event)
+        *sites, verdict = summary_lines(event, self.choice)
         for line in sites:
             self._say(line, "red" if "STOPPED" in line else "")
         self._say(verdict, "bold green" if good else "bold red")

@@ -7,7 +7,7 @@ import json
 from types import TracebackType
 
 from ...events import Event, SlideFinished, SlideStatus
-from .base import Output, write_line
+from .base import Output
 
 
 class JsonOutput(Output):
@@ -34,4 +34,4 @@ class JsonOutput(Output):
     def _write(self) -> None:
         held, self._held = self._held, []
         if held:
-            write_line("\n".join(held))
+            self.write_line("\n".join(held))

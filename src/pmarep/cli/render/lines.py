@@ -22,7 +22,7 @@ from ...events import (
 )
 from ...names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, summary_lines, waiting_line, write_line
+from .base import Output, count_of, planned_line, summary_lines, waiting_line
 
 PROGRESS_EVERY = 60.0
 
@@ -38,7 +38,7 @@ class LinesOutput(Output):
 
     def _print(self, text: str, wrong: bool = False) -> None:
         if wrong or not self._quiet:
-            write_line(printable(text))
+            self.write_line(printable(text))
 
     def stopping(self) -> None:
         self._print("stopping; once more to stop at once")
@@ -61,7 +61,7 @@ class LinesOutput(Output):
             case SlideRetracted():
                 self._print(f"{event.site}: damaged {event.slide}: {event.error}", wrong=True)
             case SlidePlanned():
-                self._print(f"{event.site}: would {event.action} {event.slide} to {event.to} ({event.reason})")
+                self._print(planned_line(event))
             case SlideFinished():
                 self._finished(event)
             case SiteState(state=State.PAUSED) if event.site not in self._paused:
@@ -76,7 +76,7 @@ class LinesOutput(Output):
                 self._progress(event)
             case Summary():
                 wrong = event.exit_code != 0
-                *sites, verdict = summary_lines(event)
+                *sites, verdict = summary_lines(event, self.choice)
                 for line in sites:
                     self._print(line, wrong=wrong)
                 # An empty source may be a network drive that is not mounted: said in a quiet night too.

@@ -1,0 +1,42 @@
+"""The three streams that a program is given, of which each may be closed, full, or read by nobody."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from contextlib import suppress
+
+
+def open_closed_streams() -> None:
+    """`pmarep ... >&-`: what is written to a closed stream is gone, and what is read from one is empty."""
+    # In this order: each gets the lowest number that is free, so its own.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  (for good)
+
+
+def nobody_reads(error: OSError) -> bool:
+    """Whether a write failed since the reader is gone (`| head`, a terminal that was closed), which is no error."""
+    return error.errno in (errno.EPIPE, errno.EIO)
+
+
+def drop_output() -> None:
+    """From now on, what is written to stdout goes nowhere; the interpreter's last flush is quiet."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def failure_of_output(text: str = "") -> OSError | None:
+    """Why stdout takes no more, if so. `text` is for where nothing may be held that a flush would write."""
+    try:
+        if text:  # an empty write fails too, where the disk is full
+            sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None
+
+
+def cannot_write(error: OSError) -> str:
+    return f"pmarep: cannot write the output: {error.strerror}"

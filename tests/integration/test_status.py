@@ -1,0 +1,96 @@
+"""`pmarep status`: what is unfinished, and how the last runs ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from corpus import tree
+from desk import PATIENCE, Desk
+
+from pmarep.journal import Journal, Place
+from pmarep.sandbox import Sandbox
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "desk")
+
+
+def status(desk: Desk, *extra: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "pmarep", "status", "--state-dir", str(desk.state), *extra],
+        env=desk.environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def ends(desk: Desk) -> list[str]:
+    """How the last runs ended, the newest first."""
+    before, _, runs = status(desk).partition("last runs:\n")
+    assert before == "0 partly sent\n"
+    return [line.partition(f"{desk.source}: ")[2] for line in runs.splitlines()]
+
+
+def test_each_kind_of_run_says_what_it_has_done(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs", "b.svs", content=os.urandom(100))
+    desk.site("tokyo", sandbox)
+    assert desk.push().code == 0
+    assert desk.verify().code == 0
+    tree(desk.source, "empty.svs", content=b"")
+    assert desk.push().code == 1
+    assert ends(desk) == [
+        "exit 1; tokyo 0 sent 2 skipped 0 failed; 1 thing in the source could not be sent",
+        "verify, exit 0; tokyo 2 verified 0 failed",
+        "exit 0; tokyo 2 sent 0 skipped 0 failed",
+    ]
+
+
+def test_a_site_that_stopped_says_why(desk: Desk, sandbox: Sandbox) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("tokyo", sandbox, "Nowhere/in")
+    assert desk.push().code == 1
+    (end,) = ends(desk)
+    assert end.startswith("exit 1; tokyo 0 sent 0 skipped 1 failed (stopped: ")
+    assert "Nowhere" in end
+
+
+def test_sources_are_where_they_are(desk: Desk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a run is read elsewhere than where the run was started."""
+    tree(desk.source, "a.svs")
+    desk.site("tokyo", sandbox)
+    audit = desk.source.parent / "audit.jsonl"
+    monkeypatch.chdir(desk.source.parent)
+    assert desk.push("--audit", str(audit), source=Path(desk.source.name)).code == 0
+    assert json.loads(audit.read_text())["source"] == str(desk.source)
+    assert ends(desk) == ["exit 0; tokyo 1 sent 0 skipped 0 failed"]
+
+
+def test_many_partly_sent_slides_are_counted(desk: Desk) -> None:
+    async def begin() -> None:
+        with closing(Journal(desk.state)) as journal:
+            for number in range(25):
+                await journal.sending(Place("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
+            await journal.sending(Place("https://b/", "S/\x1b.svs"), "x", 1, "{}")
+
+    desk.state.mkdir()
+    asyncio.run(begin())
+    lines = status(desk).splitlines()
+    assert lines[0] == "26 partly sent:"
+    assert lines[1:21] == [f"  https://a/  S/{number:02}.svs" for number in range(20)]
+    assert lines[21] == "  https://a/  and 5 more (--json has all)"
+    assert lines[22] == "  https://b/  S/\\x1b.svs"
+    assert "--fresh" in lines[23]
+    assert lines[24:] == ["no runs yet"]
+    assert len(json.loads(status(desk, "--json"))["unfinished"]) == 26

@@ -1,0 +1,82 @@
+"""stdin, stdout and stderr may be closed, full, or read by nobody."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from corpus import tree
+
+pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full and a POSIX shell")
+
+FULL = "pmarep: cannot write the output: No space left on device\n"
+
+
+def shell(line: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs it with `$pmarep` as the command."""
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["/bin/bash", "-c", line.replace("$pmarep", f"{sys.executable} -m pmarep")],
+        cwd=folder,
+        env={**usual, "PMAREP_CONFIG": str(folder / "sites.toml"), **environ},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tree(tmp_path / "cases", *(f"{number}.svs" for number in range(2000)))
+    (tmp_path / "sites.toml").write_text(
+        '[sites.a]\nurl = "https://a.example/"\nusername = "me"\ntarget = "Slides/in"\n'
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["--version", "sites list", "slides cases"])
+def test_closed_streams_are_empty(folder: Path, closed: str, command: str) -> None:
+    done = shell(f"$pmarep {command} {closed}", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["--version", "--help", "sites list", "slides cases", "slides --formats"])
+def test_a_full_disk_is_one_line(folder: Path, command: str, unbuffered: str) -> None:
+    done = shell(f"$pmarep {command} >/dev/full", folder, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+def test_a_full_disk_is_no_excuse_for_another_error(folder: Path) -> None:
+    done = shell("$pmarep slides nowhere >/dev/full", folder)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_that_nobody_reads_on_is_no_error(folder: Path, unbuffered: str) -> None:
+    done = shell("set -o pipefail; $pmarep slides cases | head -1", folder, PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_another_pipe_that_breaks_is_an_error(folder: Path) -> None:
+    patch = """
+import errno, sys
+import pmarep.slides
+def broken(*args, **options):
+    raise BrokenPipeError(errno.EPIPE, "some other pipe")
+pmarep.slides.find_slides = broken
+sys.argv[1:] = ["slides", "cases"]
+from pmarep.cli import main
+main()
+"""
+    (folder / "patched.py").write_text(patch)
+    done = shell(f"{sys.executable} patched.py", folder)
+    assert done.returncode == 1
