@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -94,16 +93,6 @@ class Side:
     def objects(self) -> dict[str, bytes]:
         """Contents by name; markers of empty folders left out."""
         return {name: b"".join(self.chunks(name)) for name in self.names()}
-
-    def sha256(self) -> dict[str, str]:
-        """The same for large ones."""
-        found = {}
-        for name in self.names():
-            digest = hashlib.sha256()
-            for chunk in self.chunks(name):
-                digest.update(chunk)
-            found[name] = digest.hexdigest()
-        return found
 
 
 class S3Side(Side):

@@ -34,11 +34,24 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def leaving() -> Iterator[list[Sandbox]]:
+    """Stand-ins of earlier tests that were asked to stop. That takes a moment, which no test waits for."""
+    asked: list[Sandbox] = []
+    yield asked
+    stop_all(asked)
+
+
+def stop_all(asked: list[Sandbox]) -> None:
+    while asked:
+        asked.pop().stop()
+
+
 @pytest.fixture
-def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
+def start_sandbox(tmp_path: Path, leaving: list[Sandbox]) -> Iterator[StartSandbox]:
     """Start PMA.core stand-ins: `start_sandbox("tokyo", roots=("Slides", "Boxes"), ...)`, any of Settings.
 
-    Each has its own data folder `tmp_path/<name>` unless told otherwise. All are stopped when the test ends.
+    Each has its own data folder `tmp_path/<name>` unless told otherwise. All are asked to stop when the test ends.
     """
     started: list[Sandbox] = []
 
@@ -49,10 +62,10 @@ def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
         return sandbox
 
     yield start
+    stop_all(leaving)
     for sandbox in started:
         sandbox.ask_to_stop()
-    for sandbox in started:
-        sandbox.stop()
+    leaving += started
 
 
 @pytest.fixture

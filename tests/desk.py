@@ -203,9 +203,9 @@ class Desk:
         """A push with `--json`, not waited for."""
         return Running(self.arguments("--json", *extra, patch=patch), self.environment)
 
-    def start_shown(self, *extra: str) -> Running:
+    def start_shown(self, *extra: str, patch: str = "") -> Running:
         """A push with the output that people see, not waited for."""
-        return Running(self.arguments(*extra), self.environment)
+        return Running(self.arguments(*extra, patch=patch), self.environment)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -57,7 +57,7 @@ class Shell:
             **os.environ,
             "PMAREP_CONFIG": str(self.book),
             "PYTHON_KEYRING_BACKEND": "test_keyring.Keyring",
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(self.folder), os.environ.get("PYTHONPATH")])),
             "TEST_KEYRING": str(self.folder / "keyring.json"),
             **self.environ,
         }

@@ -53,7 +53,7 @@ class Home:
         self.temporary = folder / "tmp"
         self.folder.mkdir()
         self.temporary.mkdir()
-        kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "LANG") if key in os.environ}
+        kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "SYSTEMROOT", "LANG") if key in os.environ}
         self.environ = kept | {
             "HOME": str(self.folder),
             "USERPROFILE": str(self.folder),

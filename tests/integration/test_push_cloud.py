@@ -246,7 +246,7 @@ def test_an_old_server_without_multipart(desk: Desk, cloud_sandbox: StartCloud, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
-@pytest.mark.parametrize(("part", "size"), [(8 * MIB, 256 * MIB), (512 * MIB, 512 * MIB + 1)], ids=["8 MiB", "512 MiB"])
+@pytest.mark.parametrize(("part", "size"), [(8 * MIB, 96 * MIB), (128 * MIB, 128 * MIB + 1)], ids=["8 MiB", "128 MiB"])
 def test_memory_does_not_grow_with_the_parts(
     desk: Desk, cloud_sandbox: StartCloud, part: int, size: int, record_property: Callable[[str, object], None]
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from corpus import tree, write_mirax
-from desk import Desk, Result, arrived, contents, transfers
+from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
 
 from pmarep.sandbox import Sandbox
 
@@ -215,7 +215,7 @@ def test_a_site_that_stays_away_and_a_slide_that_is_never_finished(tmp_path: Pat
     desk.site("away", "http://127.0.0.1:9/")
     tree(desk.source, "still.svs", "moving.svs")
     with writing(desk.source / "moving.svs"):
-        result = desk.push("--settle", "1", "--patience", "10s")
+        result = desk.push("--settle", "1", "--patience", "4s", patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("there") == (1, 0, 0)
     assert "refused the connection" in result.summary["sites"]["away"]["error"]

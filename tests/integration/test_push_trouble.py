@@ -44,7 +44,7 @@ def test_a_site_down_and_up_again(desk: Desk, start_sandbox: StartSandbox) -> No
     for name, sandbox in zip("abc", (a, b, c), strict=True):
         desk.site(name, sandbox)
     b.stop()
-    result = desk.run()
+    result = desk.run(patch=NO_PAUSES)
     assert result.code == 1
     assert len(lines_about(result, "refused the connection")) == 1
     assert lines_about(result, "refused the connection")[0].startswith("b: ")
@@ -67,7 +67,7 @@ def test_one_line_per_dead_site(desk: Desk, sandbox: Sandbox, dead_url: str, qui
     tree(desk.source, "a.svs")
     desk.site("good", sandbox)
     desk.site("dead", dead_url)
-    result = desk.run(*quiet)
+    result = desk.run(*quiet, patch=NO_PAUSES)
     assert result.code == 1
     assert len(lines_about(result, dead_url)) == 1
     assert "\x1b" not in result.stdout
@@ -210,7 +210,7 @@ def test_a_site_that_dies_in_the_middle(desk: Desk, start_sandbox: StartSandbox)
     dying.faults.add(SlowRead(400_000), path=FILE)
     desk.site("dying", dying)
     desk.site("good", good)
-    with desk.start() as running:
+    with desk.start(patch=NO_PAUSES) as running:
         running.wait_for(lambda e: e["event"] == "slide_finished" and e["site"] == "dying")
         dying.stop()
         result = running.result()

@@ -17,7 +17,7 @@ from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
 from pmarep.uploaders import Digests
 
-SHORT = 0.05  # seconds
+SHORT = 0.15  # seconds
 PATIENCE = 30.0
 AWAY = "its disk or network drive does not answer"
 

@@ -14,7 +14,7 @@ from pmarep.pmacore.http import Body, Request, ask
 from pmarep.pmacore.limits import AnswerLimit
 from pmarep.uploaders.storage import Storage
 
-SILENCE = 0.1  # seconds
+SILENCE = 0.2  # seconds
 PATIENCE = 60.0  # seconds after which a test fails
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nETag: x\r\nContent-Length: 100000000\r\n"
 

@@ -48,7 +48,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: sig
         process.send_signal(number)
         assert process.stdout is not None
         rest = process.stdout.read()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert rest == ""
 
 
