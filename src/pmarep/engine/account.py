@@ -62,9 +62,12 @@ class Account:
         await self._record(slide, status, sent, seconds, error)
 
     async def retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
+        """Another site has found out that a slide which this run has said to be here is damaged."""
         at = destination(self._site, self._shared.options.to, slide)
-        text = await remember_wrong(self._shared.journal, at.place, slide, error)
+        await self.accuse(slide, await remember_wrong(self._shared.journal, at.place, slide, error))
+
+    async def accuse(self, slide: Slide, text: str) -> None:
+        """A slide that this run has said to be here may be damaged: nothing that the journal would know better."""
         self._retracted += 1
         self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)

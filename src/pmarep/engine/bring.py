@@ -112,8 +112,9 @@ class Bringer:
         if decision.action is not Action.SKIP:
             return SlideStatus.FAILED, decision.reason
         if decision.same and not shared.options.dry_run:
+            outcome = await self._skipped(slide, at)
             self.changed += decision.changed
-            return await self._skipped(slide, at)
+            return outcome
         return SlideStatus.SKIPPED, None
 
     async def _decide(self, errand: Errand, at: Destination, options: Options) -> Decision:
@@ -128,7 +129,7 @@ class Bringer:
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
                 decision = await decide(slide, at, self._core, self._remote, journal, options)
         if decision.doubtful:
-            decision = await without_doubt(decision, slide, at, self._inspector, journal, options.existing)
+            decision = await without_doubt(decision, slide, at, self._inspector, journal, options)
         errand.sending = decision.sends
         return decision
 

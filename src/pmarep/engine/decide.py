@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, Entry, Journal, Known, Place
-from ..pmacore import PmaCore, Refused
+from ..pmacore import NotArrived, PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
 from .inspector import Inspector, There
@@ -37,16 +37,18 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`entry` is what the journal knows where an upload of ours is unfinished; `over` the slide that gets replaced.
+    """`entry` is what the journal knows where an upload of ours is unfinished; `over` what lies there already.
 
-    `same`: as far as is known, the slide at the site is this one. `changed`: its files have changed here since it was
-    sent, and kept their sizes. `doubtful`: it has to be read back to know what it is; see `without_doubt`.
+    `ours`: that is not a slide to be replaced, but what we have left there, unfinished or wrong. `same`: as far as is
+    known, the slide at the site is this one. `changed`: its files have changed here since then, and kept their sizes.
+    `doubtful`: it has to be read back to know what it is; see `without_doubt`.
     """
 
     action: Action
     reason: str
     entry: Entry | None = None
     over: str | None = None
+    ours: bool = False
     same: bool = False
     changed: bool = False
     doubtful: bool = False
@@ -55,6 +57,8 @@ class Decision:
     def sends(self) -> bool:
         return self.action in (Action.SEND, Action.RESUME, Action.REPLACE)
 
+
+SENT_AGAIN = "the next run sends it again"
 
 _NEW = Decision(Action.SEND, "not there")
 _KNOWN = {
@@ -92,13 +96,14 @@ async def decide(
     there = await remote.slide_in(at.folder, at.path)
     if entry is not None and _left_unfinished(entry, there):
         # Ours, so never a conflict, whatever is at the site by now.
+        ours = not entry.replaces
         if entry.state == BROKEN:
-            return Decision(Action.SEND, "sent before, but not there as it should be", over=there)
+            return Decision(Action.SEND, "sent before, but not there as it should be", over=there, ours=ours)
         if options.fresh:
-            return Decision(Action.SEND, "partly sent before, begun again (--fresh)", over=there)
+            return Decision(Action.SEND, "partly sent before, begun again (--fresh)", over=there, ours=ours)
         if entry.signature != here:
-            return Decision(Action.SEND, "partly sent before, but changed since", over=there)
-        return Decision(Action.RESUME, "partly sent before", entry, over=there)
+            return Decision(Action.SEND, "partly sent before, but changed since", over=there, ours=ours)
+        return Decision(Action.RESUME, "partly sent before", entry, over=there, ours=ours)
     known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
     if (decision := foreseen(known, here, there)) is not None:
         return decision
@@ -110,43 +115,46 @@ async def decide(
     except Refused as error:
         found = [f"the server cannot tell its files: {error}"]
     # What a run that was killed had announced may have arrived unnoticed, whole or torn.
-    begun = entry if entry is not None and entry.state == SENDING else None
+    begun = entry is not None and entry.state == SENDING
+    changed = entry is not None and entry.signature != here
     if found:
         decision = _about_other(options.existing, there, shortened(found))
-        return decision if decision.sends else replace(decision, entry=begun, over=there, doubtful=begun is not None)
-    if entry is not None and entry.signature != here and options.existing is Existing.OVERWRITE:
+        return decision if decision.sends else replace(decision, over=there, doubtful=begun)
+    if changed and options.existing is Existing.OVERWRITE:
         return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
-    if begun is not None:
-        return Decision(Action.SKIP, "already there", begun, over=there, same=True, doubtful=True)
-    if entry is not None and entry.signature != here and entry.state == SENT:
-        reason = "already there, with the same files and sizes, but changed here since it was sent"
-        return Decision(
-            Action.SKIP, reason, over=there, same=True, changed=True, doubtful=options.verify is Verify.DEEP
-        )
     if entry is None and not options.dry_run:
         await journal.seen(at.place, here)
-    return Decision(Action.SKIP, "already there", same=True)
+    doubtful = begun or (changed and (options.verify is Verify.DEEP or (known is not None and known.state == DIFFERS)))
+    reason = "already there, with these files and sizes, but changed here since" if changed else "already there"
+    return Decision(Action.SKIP, reason, over=there, same=True, changed=changed, doubtful=doubtful)
 
 
 async def without_doubt(
-    decision: Decision, slide: Slide, at: Destination, inspector: Inspector, journal: Journal, existing: Existing
+    decision: Decision, slide: Slide, at: Destination, inspector: Inspector, journal: Journal, options: Options
 ) -> Decision:
     """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError."""
-    there = decision.over or at.path
+    there, here = decision.over or at.path, journal.signature(slide)
     try:
         found = await inspector.what_is_there(slide)
     except Refused as error:
         reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
         return Decision(Action.CONFLICT, reason)
     if found is There.SAME:
-        await journal.sent(at.place, journal.signature(slide))
+        try:
+            await inspector.inspect(slide, min(options.verify, Verify.SIZE, key=list(Verify).index))
+        except NotArrived as error:
+            await journal.broken(at.place, here)
+            raise NotArrived(f"its bytes are there, but {error}", SENT_AGAIN) from None
+        await journal.sent(at.place, here)
         return Decision(Action.SKIP, "already there, read back", same=True)
-    if found is There.TORN and decision.entry is not None:
-        return Decision(Action.RESUME, "partly sent before", decision.entry, over=there)
+    entry = await journal.entry(at.place)
+    if found is There.TORN and entry is not None and entry.state == SENDING:
+        # Announced anew: nothing can be resumed, and the id of that upload may be another slide's by now.
+        return Decision(Action.SEND, "torn when it was sent before", over=there, ours=True)
     if not decision.same:
         return decision
-    await journal.differs(at.place, journal.signature(slide))
-    return _about_other(existing, there, "its content is another, found by reading it back")
+    await journal.differs(at.place, here)
+    return _about_other(options.existing, there, "its content is another, found by reading it back")
 
 
 async def remember_wrong(journal: Journal, place: Place, slide: Slide, error: str) -> str:

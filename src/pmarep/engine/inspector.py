@@ -61,7 +61,8 @@ class There(Enum):
 class Inspector:
     """Looks at the slides of one site.
 
-    `where`: a slide's virtual path there. `retract` takes back that a slide arrived.
+    `where`: a slide's virtual path there. `retract` takes back that a slide arrived, `accuse` says that it may not be
+    as it should be.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Inspector:
         fingerprints: Fingerprints,
         where: Callable[[Slide], str],
         retract: Callable[[Slide, str], Awaitable[None]],
+        accuse: Callable[[Slide, str], Awaitable[None]],
     ) -> None:
         self._site = site
         self._core = core
@@ -84,6 +86,7 @@ class Inspector:
         self._fingerprints = fingerprints
         self._where = where
         self._retract = retract
+        self._accuse = accuse
         self._comparing: set[str] = set()  # slides
         fingerprints.inspectors[site] = self
 
@@ -129,7 +132,7 @@ class Inspector:
             except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
-                await other._retract(slide, f"{text} ({error})")
+                await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
 
     async def read_back(self, slide: Slide) -> None:
         """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""

@@ -123,10 +123,7 @@ class Remote:
             return known
 
     async def make(self, folder: str) -> None:
-        """Make a folder and those above it, where they are missing.
-
-        Where somebody else has made it meanwhile, `slide_in` asks anew what is in it.
-        """
+        """Make a folder and those above it, where they are missing. Nothing is in one that we have made."""
         if await self.exists(folder):
             return
         parent, _, name = folder.rpartition("/")
@@ -140,11 +137,12 @@ class Remote:
                 self._folders.drop(parent)
                 if not await self.exists(folder):
                     raise
-                self._slides.drop(folder)
                 return
             (await self._children(parent)).add(windows_key(name))
+            now = self._clock.monotonic()
             if self._folders.get(folder) is None:
-                self._folders.put(folder, set(), self._clock.monotonic())
+                self._folders.put(folder, set(), now)
+            self._slides.put(folder, Listing([]), now)
 
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
@@ -156,8 +154,10 @@ class Remote:
             return known
         async with self._lock("slides " + folder):
             if (known := self._slides.get(folder)) is None:
+                if not await self.exists(folder):
+                    return Listing([])  # not kept: others may make it at any time, and put slides there
                 now = self._clock.monotonic()
-                known = Listing(await self._core.slides(folder) if await self.exists(folder) else [])
+                known = Listing(await self._core.slides(folder))
                 self._slides.put(folder, known, now)
             return known
 

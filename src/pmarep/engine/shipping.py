@@ -23,7 +23,7 @@ from ..pmacore import (
 )
 from ..slides import Slide, SlideFile
 from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
-from .decide import Decision, Destination
+from .decide import SENT_AGAIN, Decision, Destination
 from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
@@ -37,8 +37,6 @@ LEAVES = {
     "the next run sends it",
 }
 """For people: what a failure to replace a slide leaves."""
-
-SENT_AGAIN = "the next run sends it again"
 
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
@@ -217,7 +215,7 @@ class Shipper:
 def _old(decision: Decision) -> Old:
     """Of the slide that is being replaced, before this attempt."""
     entry = decision.entry
-    if decision.over is None or (entry is not None and not entry.replaces):  # what is there is ours, unfinished
+    if decision.over is None or decision.ours:
         return Old.NONE
     if entry is None:
         return Old.UNHARMED

@@ -141,6 +141,7 @@ class SiteWorker:
             shared.fingerprints,
             lambda slide: destination(self.site, shared.options.to, slide).path,
             self.account.retract,
+            self.account.accuse,
         )
         try:
             means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)

@@ -62,7 +62,8 @@ class Case:
             self.retracted.append(name)
 
         real, source, digests = cast("PmaCore", core), cast("Source", None), cast("Digests", Here())
-        return Inspector(name, real, source, digests, FakeClock(), self.prints, lambda slide: slide.path, retract)
+        where = lambda slide: slide.path  # noqa: E731
+        return Inspector(name, real, source, digests, FakeClock(), self.prints, where, retract, retract)
 
 
 async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> None:

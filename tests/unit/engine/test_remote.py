@@ -7,7 +7,9 @@ import gc
 from collections import Counter
 from typing import cast
 
-from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, Listing, Remote
+from clock import FakeClock
+
+from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, LISTING_SECONDS, Listing, Remote
 from pmarep.pmacore import PmaCore, Refused
 from pmarep.uploaders import Clock
 
@@ -37,8 +39,8 @@ class FakeCore:
         self.names.append(path)
 
 
-def remote_of(core: FakeCore) -> Remote:
-    return Remote(cast(PmaCore, core), Clock())
+def remote_of(core: FakeCore, clock: Clock | None = None) -> Remote:
+    return Remote(cast(PmaCore, core), clock or Clock())
 
 
 async def test_few_listings_are_kept() -> None:
@@ -80,6 +82,30 @@ async def test_a_folder_that_is_wanted_at_once_is_asked_for_once() -> None:
     await asyncio.gather(*(remote.slide_in("R/f0", "R/f0/1.svs") for _ in range(20)))
     await asyncio.gather(*(remote.make("R/g/h") for _ in range(20)))
     assert core.asked == {"in R": 1, "R/f0": 1, "make R/g": 1, "make R/g/h": 1}
+
+
+async def test_a_folder_that_others_make_meanwhile_is_never_taken_for_empty() -> None:
+    """Whatever was asked before, and however long ago."""
+    core, clock = FakeCore(folders=1, slides=3), FakeClock()
+    remote = remote_of(core, clock)
+    assert not await remote.exists("R/f1")
+    core.names.append("R/f1")  # with its slides
+    for now in (0.0, LISTING_SECONDS - 1, 2 * LISTING_SECONDS - 2):
+        clock.now = now
+        await remote.slide_in("R/f1", "R/f1/1.svs")
+        await remote.make("R/f1")
+        assert await remote.slide_in("R/f1", "R/f1/1.svs") == "R/f1/1.svs"
+
+
+async def test_what_lies_in_a_folder_of_our_own_is_not_asked_at_once() -> None:
+    core, clock = FakeCore(folders=1, slides=3), FakeClock()
+    remote = remote_of(core, clock)
+    await remote.make("R/new")
+    assert await remote.slide_in("R/new", "R/new/1.svs") is None
+    assert core.asked["R/new"] == 0
+    clock.now = LISTING_SECONDS + 1
+    assert await remote.slide_in("R/new", "R/new/1.svs") == "R/new/1.svs"
+    assert core.asked["R/new"] == 1
 
 
 def test_windows_takes_names_for_the_same() -> None:
