@@ -33,7 +33,7 @@ CLEARLY, SLIGHTLY, SAME = 1.15, 1.05, 0.97
 NOTABLE = 0.05  # part of a rate that is no chance
 FORGET = 0.99  # part of the best rate that is left after each measurement
 
-PROBE_EVERY, GIVE_EVERY, SELDOM = 4, 30, 120  # measurements
+PROBE_EVERY, GIVE_EVERY, SELDOM = 4, 8, 128  # measurements
 GIFT = 0.75  # part of the requests that is kept at least when some are given up for others
 FULL = 0.8  # part of the pieces of a measurement that went while no slot was free
 HELD_BACK = 0.3  # part of them that waited for a bandwidth limit, from which on more requests make no sense
