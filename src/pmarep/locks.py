@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .errors import TargetBusyError, UsageError
+from .names import lies_within
 from .private import make_private
 
 BEGINNING_SECONDS = 30.0
@@ -39,11 +40,6 @@ def hold(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[None]:
                     stack.enter_context(_hold_one(folder, name, place))
                     _refuse_nested(folder, name, place, {place for _, place in wanted})
         yield
-
-
-def nested(one: str, other: str) -> bool:
-    """Whether a place is the other one, or above or below it."""
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 @contextmanager
@@ -80,11 +76,10 @@ def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | No
 def _refuse_nested(folder: Path, name: str, place: str, own: Container[str]) -> None:
     for note in folder.glob("*.json"):
         other = _noted(note).get("place")
-        if not isinstance(other, str) or other in own or not nested(place, other):
-            continue
-        busy = f"{name}: another run holds a target above or below this site's"
-        with _locked(folder, note.with_suffix(".lock"), 0, busy, note):
-            pass  # of a run that was killed
+        if isinstance(other, str) and other not in own and (lies_within(place, other) or lies_within(other, place)):
+            busy = f"{name}: another run holds a target above or below this site's"
+            with _locked(folder, note.with_suffix(".lock"), 0, busy, note):
+                pass  # of a run that was killed
 
 
 def _write_note(note: Path, place: str) -> None:

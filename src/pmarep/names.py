@@ -34,3 +34,8 @@ def windows_key(name: str) -> str:
 def _upper(character: str) -> str:
     upper = character.upper()
     return upper if len(upper) == 1 and upper.lower() == character else character
+
+
+def lies_within(path: str, other: str) -> bool:
+    """Whether a virtual path is another one, or below it. Of places, with their URLs before them, too."""
+    return f"{path}/".startswith(f"{other}/")

@@ -67,7 +67,7 @@ class Account:
         await self.accuse(slide, await remember_wrong(self._shared.journal, at.place, slide, error))
 
     async def accuse(self, slide: Slide, text: str) -> None:
-        """A slide that this run has said to be here may be damaged: nothing that the journal would know better."""
+        """A slide that this run has said to be here may be damaged. What the journal knows of it stays as it is."""
         self._retracted += 1
         self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)

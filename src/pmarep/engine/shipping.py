@@ -78,11 +78,12 @@ class Shipper:
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         if upload is None:
+            sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
             sent.anew = True
         for left in range(ANNOUNCEMENTS - 1, -1, -1):
             try:
-                await self._send(slide, at, upload, sent)
+                await self._send(slide, at, upload, sent, over=decision.over is not None)
                 break
             except PmaCoreError as error:
                 if left == 0 or not _announcing_may_help(error, resumed):
@@ -188,8 +189,8 @@ class Shipper:
                 raise refused from None
             raise
 
-    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent) -> None:
-        shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, upload.parts)
+    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, *, over: bool) -> None:
+        shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, over, upload.parts)
         uploader = uploader_for(shipment)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += slide.size - sum(file.size for file in left)

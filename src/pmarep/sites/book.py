@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, UsageError
+from ..names import lies_within
 from .models import Site, SiteTable, SlidesTable, Table
 from .names import did_you_mean, is_pattern, quoted
 from .shelf import Shelf
@@ -89,11 +91,10 @@ class SiteBook:
                     f'{self.path}: the sites "{other.name}" and "{site.name}" are the same place '
                     f"({site.url} {site.target}) and would write over each other; leave one out"
                 )
-        for site in sites:
-            above = next((places[place] for place in _above(site.place) if place in places), None)
-            if above is not None:
+        for (place, site), (other_place, other) in itertools.permutations(places.items(), 2):
+            if lies_within(place, other_place):
                 raise ConfigError(
-                    f'{self.path}: the site "{site.name}" ({site.target}) lies within "{above.name}" ({above.target}), '
+                    f'{self.path}: the site "{site.name}" ({site.target}) lies within "{other.name}" ({other.target}), '
                     "so a slide of one could be written over by the other; push to them one after the other"
                 )
         for site in sites:
@@ -153,9 +154,3 @@ class SiteBook:
                     f"{described(tables[0])} the {key} {file} is not there; name a PEM file",
                     *((*table, key) for table in tables),
                 )
-
-
-def _above(place: str) -> list[str]:
-    """The places that this one lies within."""
-    parts = place.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -35,8 +35,8 @@ class Old(IntEnum):
 class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `old`: of the slide that it replaces. `anew`: it was announced anew, so nothing that was sent before
-    is of use any more.
+    `old`: of the slide that it replaces. `anew`: it was announced anew, or has to be, so that nothing
+    that was sent before is of use any more.
     """
 
     bytes: int = 0
@@ -79,7 +79,8 @@ def announced(slide: Slide) -> list[SlideFile]:
 class Shipment:
     """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
 
-    `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks).
+    `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks). `over`:
+    files of these names are there already, be they ours.
     """
 
     means: Means
@@ -88,6 +89,7 @@ class Shipment:
     slide: Slide
     place: Place
     sent: Sent
+    over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
 
     @cached_property

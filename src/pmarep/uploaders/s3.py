@@ -77,7 +77,7 @@ class S3Uploader:
         async def is_there() -> bool:
             return (await core.upload_status(s.announcement.id)).complete.get(file.path, False)
 
-        older = bool(s.sent.old) and await is_there()  # what a server says of the file that is being replaced
+        older = s.over and await is_there()  # what a server says of the file that is being replaced
         try:
             await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))
         except (Refused, ServerError, TransferBroken) as error:

@@ -29,7 +29,7 @@ from pmarep.pmacore import (
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
-from pmarep.uploaders import Clock, Digests, Link, Means, Old, Sent, Shipment, Storage, announced
+from pmarep.uploaders import Clock, Digests, Link, Means, Sent, Shipment, Storage, announced
 from pmarep.uploaders.s3 import S3Uploader
 
 CONTENT = bytes(range(256)) * 100
@@ -256,7 +256,7 @@ async def test_parts_that_were_not_put_together(ship: Ship, error: Exception, ra
 async def test_an_older_file_of_that_name_does_not_count(ship: Ship, older: bool) -> None:
     """A server may call a file complete because one of that length is there."""
     shipment = ship(answering(None), FakeCore(Refused("no such upload"), complete=True, older=older))
-    shipment.sent.old = Old.UNHARMED
+    shipment = replace(shipment, over=True)
     with pytest.raises(AnnounceAgain) if older else nullcontext():
         await S3Uploader(shipment).send(shipment.slide.main)
 
