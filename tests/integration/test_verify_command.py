@@ -220,9 +220,9 @@ def test_a_torn_slide_is_announced_anew(desk: Desk, sandbox: Sandbox, options: t
     killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
     with Client(sandbox) as somebody:
         somebody.post("CreateDirectory", path="Slides/theirs")
-        assert somebody.push("Slides/theirs", {"x.svs": b"them"}) == 1  # the id that ours had
+        assert somebody.push("Slides/theirs", {"x.svs": CONTENT[::-1]}) == 1  # the id that ours had
     assert desk.push(*options).counts("a") == (1, 0, 0)
-    assert (sandbox.data / "Slides/theirs/x.svs").read_bytes() == b"them"
+    assert (sandbox.data / "Slides/theirs/x.svs").read_bytes() == CONTENT[::-1]
     assert arrived(sandbox) == contents(desk.source)
 
 
