@@ -38,8 +38,17 @@ class Retry:
     async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
         """Raises what the last attempt raised; errors that another try does not help at once."""
         self._left = min(self._left + self.SHARE, self.RESERVE)
+        # Most requests need none of tenacity, whose preparations take a good part of what a request does.
+        try:
+            return await work()
+        except PmarepError as error:
+            first: PmarepError | None = error
 
-        async def attempt() -> T:  # a function that tenacity recognises as async, as it does no lambda
+        async def attempt() -> T:
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
             return await work()
 
         result: T = await tenacity.AsyncRetrying(

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 CHUNK_SLIDES = 100  # that are looked up at once ...
 CHUNK_FILES = 1000  # ... or fewer, where they have many files
 CHUNKS = 8  # that are looked up at the same time ...
-LISTINGS = 8  # ... with so many listings under way: on a long path, each takes a round trip
+LISTINGS = 8  # ... with so many listings under way at most: on a long way, each takes a round trip ...
+FIRST_LISTINGS = 2  # ... and so many at first: more are only more work where answers come at once
+SLOW_LISTING = 0.05  # seconds; each answer that takes longer makes room for one more
 READY = 16
 """So many slides wait for lanes at most; the chunks that have more of them wait too."""
 
@@ -52,7 +54,8 @@ class Sieve:
         self._settle = settle
         self._settles = _settles(shared.options)
         self._reading = asyncio.Lock()
-        self._asking = asyncio.Semaphore(LISTINGS)
+        self._asking = asyncio.Semaphore(FIRST_LISTINGS)
+        self._may_ask = FIRST_LISTINGS
         self._passed: asyncio.Queue[Slide | None] = asyncio.Queue(READY)
         self._error: Exception | None = None
 
@@ -119,10 +122,17 @@ class Sieve:
 
         async def one(folder: str) -> None:
             async with self._asking:
+                began = self._shared.clock.monotonic()
                 found[folder] = await self._remote.listing(folder)
+                self._answered(self._shared.clock.monotonic() - began)
 
         await together(one(folder) for folder in folders)
         return found
+
+    def _answered(self, seconds: float) -> None:
+        if seconds > SLOW_LISTING and self._may_ask < LISTINGS:
+            self._may_ask += 1
+            self._asking.release()
 
     def _foreseen(self, slide: Slide, known: Known | None, listing: Listing | None, path: str) -> Decision | None:
         """What needs no lane: to leave a slide alone, and in a dry run whatever is certain."""
