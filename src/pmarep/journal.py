@@ -163,8 +163,8 @@ class Journal:
                     "FROM asked JOIN slide USING (path) WHERE server = ?",
                     (*some, server),
                 )
-                for row in (rows or "").splitlines():
-                    number, state, signature = row.split(" ")
+                for row in rows.split("\n") if rows else ():
+                    number, state, signature = row.split(" ", 2)
                     found[some[int(number)]] = Known(state, signature)
             return found
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from ..errors import SourceError
 from ..events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
@@ -42,9 +44,7 @@ class Account:
 
     async def ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         """The one word about a slide in this run. `started`: the clock's time."""
-        self._slides[status] += 1
-        if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
-            self._bytes_skipped += slide.size
+        self._count(slide, status)
         if self._shared.options.dry_run:
             return
         seconds = round(self._shared.clock.monotonic() - started, 3)
@@ -60,6 +60,24 @@ class Account:
             )
         )
         await self._record(slide, status, sent, seconds, error)
+
+    async def settled(self, slides: Sequence[Slide], status: SlideStatus) -> None:
+        """The same about many with which nothing had to be done."""
+        for slide in slides:
+            self._count(slide, status)
+        if self._shared.options.dry_run:
+            return
+        now = datetime.now(UTC)
+        for slide in slides:
+            self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
+        if self._shared.audit is not None:
+            for slide in slides:
+                await self._record(slide, status, Sent(), 0.0, None)
+
+    def _count(self, slide: Slide, status: SlideStatus) -> None:
+        self._slides[status] += 1
+        if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
+            self._bytes_skipped += slide.size
 
     async def retract(self, slide: Slide, error: str) -> None:
         """Another site has found out that a slide which this run has said to be here is damaged."""

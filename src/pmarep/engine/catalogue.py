@@ -17,6 +17,10 @@ KEPT_FILES = 10_000
 """Slides of so many files stay in memory after a site has read them: others, at the same pace, read them next."""
 
 
+READ_AHEAD = 64
+"""So many slides at most are read at once, since whoever wants one wants the next too."""
+
+
 class Catalogue:
     """Filled by a Gathering (gather.py), until `complete` is set. Raises SpoolError, also when it is made.
 
@@ -81,12 +85,15 @@ class Catalogue:
         if slide is not None:
             self._recent.move_to_end(index)
             return slide
-        slide = self._recent[index] = self._slides[index]
-        self._recent_files += len(slide.files)
+        block = self._slides.read(index, min(READ_AHEAD, self.admitted - index))
+        for ahead in reversed(range(len(block))):  # so that the one that is wanted is the latest
+            if index + ahead not in self._recent:
+                self._recent[index + ahead] = block[ahead]
+                self._recent_files += len(block[ahead].files)
         while self._recent_files > KEPT_FILES and len(self._recent) > 1:
             _, old = self._recent.popitem(last=False)
             self._recent_files -= len(old.files)
-        return slide
+        return block[0]
 
 
 class Cursor:

@@ -33,7 +33,8 @@ SLOW_LISTING = 0.05  # seconds; each answer that takes longer makes room for one
 READY = 16
 """So many slides wait for lanes at most; the chunks that have more of them wait too."""
 
-Settle = Callable[[Slide, Destination, Decision], Awaitable[None]]
+Settled = tuple[Slide, Destination, Decision]
+Settle = Callable[[Sequence[Settled]], Awaitable[None]]
 
 
 class Sieve:
@@ -110,12 +111,17 @@ class Sieve:
             listings = await self._listings({at.folder for _, at in left})
         except PmarepError as error:
             log.debug("%s: nothing is foreseen: %s", self._site.name, error)
+        settled: list[Settled] = []
+        unsure: list[Slide] = []
         for slide, at in left:
             decision = self._foreseen(slide, known.get(at.path), listings.get(at.folder), at.path)
             if decision is None:
-                yield slide
+                unsure.append(slide)
             else:
-                await self._settle(slide, at, decision)
+                settled.append((slide, at, decision))
+        await self._settle(settled)
+        for slide in unsure:
+            yield slide
 
     async def _listings(self, folders: set[str]) -> dict[str, Listing]:
         found: dict[str, Listing] = {}

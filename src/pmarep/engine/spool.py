@@ -15,6 +15,9 @@ from ..slides import LeftOut, Slide, SlideFile, Why
 
 T = TypeVar("T")
 
+READ_AHEAD = 16 * 1024
+"""Bytes, of about a hundred slides with a file each."""
+
 
 class SpoolError(PmarepError):
     """The temporary file cannot be used."""
@@ -55,21 +58,32 @@ class Spool(Generic[T]):
                 self._ends.append(self._ends[-1] + len(record))
 
     def __getitem__(self, index: int) -> T:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        start, end = self._ends[index], self._ends[index + 1]
+        return self.read(index, 1)[0]
+
+    def read(self, first: int, count: int) -> list[T]:
+        """So many, or as many as there are in READ_AHEAD bytes; at least one. Raises IndexError where there is none."""
+        if not 0 <= first < len(self):
+            raise IndexError(first)
+        start, last = self._ends[first], first + 1
+        while last < min(first + count, len(self)) and self._ends[last + 1] - start <= READ_AHEAD:
+            last += 1
+        data = memoryview(self._read(start, self._ends[last] - start))
+        records = [data[self._ends[index] - start : self._ends[index + 1] - start] for index in range(first, last)]
+        return [self._unpack(marshal.loads(record)) for record in records]  # noqa: S302  (nobody else can open this file)
+
+    def _read(self, start: int, size: int) -> bytes:
         data = b""
         try:
             with self._lock:
                 self._file.seek(start)
-                while len(data) < end - start:
-                    more = self._file.read(end - start - len(data))
+                while len(data) < size:
+                    more = self._file.read(size - len(data))
                     if not more:
                         raise OSError("it has become shorter")
                     data += more
         except OSError as error:
             raise _cannot(error) from None
-        return self._unpack(marshal.loads(data))  # noqa: S302  (nobody else can open this file)
+        return data
 
     def __iter__(self) -> Iterator[T]:
         return (self[index] for index in range(len(self)))

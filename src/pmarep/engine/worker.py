@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
 from .catalogue import Cursor
-from .decide import Decision, Destination, destination
+from .decide import destination
 from .errands import Errand, Errands
 from .health import Health
 from .inspector import Inspector
@@ -29,7 +29,7 @@ from .lanes import Lanes, Turn
 from .remote import Remote
 from .shared import Shared
 from .shipping import LEAVES, Shipper
-from .sieve import Sieve
+from .sieve import Settled, Sieve
 
 log = logging.getLogger(__name__)
 
@@ -192,13 +192,14 @@ class SiteWorker:
             if not task.cancelled():
                 task.result()
 
-    async def _settled(self, slide: Slide, at: Destination, decision: Decision) -> None:
-        """The sieve has found that nothing has to be done about this one, or by a dry run not more than to say so."""
-        if self._shared.options.dry_run:
-            self._shared.listener(planned(slide, at, decision))
-        status = SlideStatus.SENT if decision.sends else SlideStatus.SKIPPED
-        log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
-        await self.account.ended(slide, status, Sent(), self._shared.clock.monotonic(), None)
+    async def _settled(self, settled: Sequence[Settled]) -> None:
+        """The sieve has found that nothing has to be done about these, or by a dry run not more than to say so."""
+        for slide, at, decision in settled:
+            if self._shared.options.dry_run:
+                self._shared.listener(planned(slide, at, decision))
+            log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
+        for sends, status in ((True, SlideStatus.SENT), (False, SlideStatus.SKIPPED)):
+            await self.account.settled([one[0] for one in settled if one[2].sends is sends], status)
 
     async def _lane(self, bringer: Bringer) -> None:
         while await self._next(bringer):

@@ -47,6 +47,19 @@ def test_a_spool_gives_back_what_it_was_given(batches: list[list[Slide | LeftOut
         assert len(spool) == len(everything)
         assert [spool[index] for index in reversed(range(len(spool)))] == everything[::-1]
     assert list(spool) == everything
+    for first in range(len(everything)):
+        for count in range(1, len(everything) + 2):
+            assert spool.read(first, count) == everything[first : first + count]
+    spool.close()
+
+
+def test_a_spool_reads_few_large_things_at_once() -> None:
+    slides = [make(number, files=100) for number in range(50)]
+    spool = Spool(pack_found, unpack_found)
+    spool.extend(slides)
+    some = spool.read(10, 40)
+    assert some == slides[10 : 10 + len(some)]
+    assert 1 <= len(some) < 20
     spool.close()
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from clock import FakeClock
 
 from pmarep.engine import Options, Verify
 from pmarep.engine.catalogue import Catalogue, Cursor
-from pmarep.engine.decide import Decision, Destination, destination
+from pmarep.engine.decide import destination
 from pmarep.engine.health import Health
 from pmarep.engine.remote import Remote
-from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, READY, Sieve
+from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, FIRST_LISTINGS, LISTINGS, READY, SLOW_LISTING, Settled, Sieve
 from pmarep.journal import Journal, Place
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
@@ -38,6 +39,8 @@ class FakeCore:
         self.there: set[str] = set()
         self.listed: list[str] = []
         self.away = False
+        self.asked = self.most_at_once = 0
+        self.answer: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
     async def directories(self, path: str) -> list[str]:
         below = {slide[len(path) + 1 :].split("/")[0] for slide in self.there if slide.startswith(path + "/")}
@@ -47,6 +50,10 @@ class FakeCore:
         if self.away:
             raise Unreachable("http://pma.example/ cannot be reached")
         self.listed.append(path)
+        self.asked += 1
+        self.most_at_once = max(self.most_at_once, self.asked)
+        await self.answer()
+        self.asked -= 1
         return [slide for slide in self.there if slide.rpartition("/")[0] == path]
 
 
@@ -54,6 +61,7 @@ class Bench:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.core = FakeCore()
+        self.clock = Clock()
         self.settled: dict[str, str] = {}
         self.asked = 0
 
@@ -70,13 +78,14 @@ class Bench:
         catalogue.write(found)
         catalogue.admit(len(found), 0)
         catalogue.finish()
-        clock = Clock()
+        clock = self.clock
         shared = SimpleNamespace(
             options=Options(sources=(Path("/cases"),), **options), journal=self.journal, clock=clock, deadline=deadline
         )
 
-        async def settle(slide: Slide, at: Destination, decision: Decision) -> None:
-            self.settled[slide.path] = decision.action.value
+        async def settle(settled: Sequence[Settled]) -> None:
+            for slide, _, decision in settled:
+                self.settled[slide.path] = decision.action.value
 
         health = Health(clock, 0, None, lambda state, reason: None, lambda: False)
         remote = Remote(cast(PmaCore, self.core), clock)
@@ -128,6 +137,17 @@ async def test_what_is_there_costs_one_listing_a_folder(bench: Bench, monkeypatc
     assert len(questions) == -(-452 // CHUNK_SLIDES)
 
 
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, FIRST_LISTINGS), (2 * SLOW_LISTING, LISTINGS)])
+async def test_more_is_asked_at_once_where_answers_take_long(bench: Bench, seconds: float, most: int) -> None:
+    slides = many(folders=60, slides=20)
+    await bench.replicated(slides)
+    clock = bench.clock = FakeClock()
+    bench.core.answer = lambda: clock.sleep(seconds)
+    await clock.run(asyncio.create_task(bench.left(slides)))
+    assert bench.core.most_at_once == most
+    assert set(bench.settled.values()) == {"skip"}
+
+
 async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
     slides = [make(f"{name}.svs") for name in ("same", "changed", "gone", "broken", "sending", "foreign")]
     same, changed, gone, broken, sending, foreign = slides
@@ -175,7 +195,7 @@ async def test_what_fails_when_a_slide_is_settled_ends_the_takers(bench: Bench) 
     await bench.replicated(slides)
     sieve = bench.sieve(slides)
 
-    async def fail(slide: Slide, at: Destination, decision: Decision) -> None:
+    async def fail(settled: Sequence[Settled]) -> None:
         raise Unreachable("cannot write the audit file")
 
     sieve._settle = fail
