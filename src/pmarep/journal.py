@@ -163,9 +163,11 @@ class Journal:
                     "FROM asked JOIN slide USING (path) WHERE server = ?",
                     (*some, server),
                 )
-                for row in rows.split("\n") if rows else ():
-                    number, state, signature = row.split(" ", 2)
-                    found[some[int(number)]] = Known(state, signature)
+                for row in (rows or "").split("\n"):
+                    number, _, known = row.partition(" ")
+                    if number.isdecimal():  # not so where nothing is known
+                        state, _, signature = known.partition(" ")
+                        found[some[int(number)]] = Known(state, signature)
             return found
 
         return await self._read(work)

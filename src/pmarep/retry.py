@@ -47,8 +47,10 @@ class Retry:
         async def attempt() -> T:
             nonlocal first
             if first is not None:
-                error, first = first, None
-                raise error
+                try:
+                    raise first
+                finally:
+                    first = None  # else it would hold its frames, and they it, with all that they have open
             return await work()
 
         result: T = await tenacity.AsyncRetrying(

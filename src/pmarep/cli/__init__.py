@@ -15,6 +15,8 @@ HANGING_SECONDS = 1.0
 def main() -> None:
     """Entry point of the console script: every error that we foresee becomes one line and its exit code."""
     open_closed_streams()
+    # The command line of httpx, which brings rich and pygments: a tenth of the start of each of our commands.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show must not end a transfer.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -63,15 +63,11 @@ class Account:
 
     async def settled(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """The same about many with which nothing had to be done."""
-        for slide in slides:
-            self._count(slide, status)
-        if self._shared.options.dry_run:
-            return
         now = datetime.now(UTC)
         for slide in slides:
-            self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
-        if self._shared.audit is not None:
-            for slide in slides:
+            self._count(slide, status)
+            if not self._shared.options.dry_run:
+                self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
                 await self._record(slide, status, Sent(), 0.0, None)
 
     def _count(self, slide: Slide, status: SlideStatus) -> None:

@@ -28,8 +28,9 @@ CHUNK_SLIDES = 100  # that are looked up at once ...
 CHUNK_FILES = 1000  # ... or fewer, where they have many files
 CHUNKS = 8  # that are looked up at the same time ...
 LISTINGS = 8  # ... with so many listings under way at most: on a long way, each takes a round trip ...
-FIRST_LISTINGS = 2  # ... and so many at first: more are only more work where answers come at once
-SLOW_LISTING = 0.05  # seconds; each answer that takes longer makes room for one more
+NEAR_LISTINGS = 2  # ... and so many on a short one: more are only more work, as long as answers come at once
+SLOW_LISTING = 0.05  # seconds: while an answer takes longer, there is room for more and more
+BUSY = 0.02  # seconds that we come late to something: more than Windows' clock does, which goes in steps of 0.016
 READY = 16
 """So many slides wait for lanes at most; the chunks that have more of them wait too."""
 
@@ -40,12 +41,19 @@ Settle = Callable[[Sequence[Settled]], Awaitable[None]]
 class Sieve:
     """Of one site. While `run` goes on, `take` gives the slides that something may have to be done about.
 
-    `settle` hears of the others. Whatever goes wrong here, slides are passed on instead: the lanes find the same error
-    where they know what to do about it.
+    `settle` hears of the others. `far`: whether the way to the site is a long one, asked when `run` begins. Whatever
+    goes wrong here, slides are passed on instead: the lanes find the same error where they know what to do about it.
     """
 
     def __init__(
-        self, site: Site, shared: Shared, health: Health, remote: Remote, cursor: Cursor, settle: Settle
+        self,
+        site: Site,
+        shared: Shared,
+        health: Health,
+        remote: Remote,
+        cursor: Cursor,
+        settle: Settle,
+        far: Callable[[], bool],
     ) -> None:
         self._site = site
         self._shared = shared
@@ -55,8 +63,9 @@ class Sieve:
         self._settle = settle
         self._settles = _settles(shared.options)
         self._reading = asyncio.Lock()
-        self._asking = asyncio.Semaphore(FIRST_LISTINGS)
-        self._may_ask = FIRST_LISTINGS
+        self._far = far
+        self._asking = asyncio.Semaphore(NEAR_LISTINGS)
+        self._asked: dict[object, float] = {}  # since when each listing is under way
         self._passed: asyncio.Queue[Slide | None] = asyncio.Queue(READY)
         self._error: Exception | None = None
 
@@ -71,10 +80,13 @@ class Sieve:
 
     async def run(self) -> None:
         """Until everything is settled or taken; raises nothing."""
+        asking = asyncio.create_task(self._ask_more())
         try:
             await together(self._sift() for _ in range(CHUNKS if self._settles else 1))
         except Exception as error:
             self._error = error
+        finally:
+            asking.cancel()
         await self._passed.put(None)
 
     async def _sift(self) -> None:
@@ -128,16 +140,26 @@ class Sieve:
 
         async def one(folder: str) -> None:
             async with self._asking:
-                began = self._shared.clock.monotonic()
-                found[folder] = await self._remote.listing(folder)
-                self._answered(self._shared.clock.monotonic() - began)
+                question = object()
+                self._asked[question] = self._shared.clock.monotonic()
+                try:
+                    found[folder] = await self._remote.listing(folder)
+                finally:
+                    del self._asked[question]
 
         await together(one(folder) for folder in folders)
         return found
 
-    def _answered(self, seconds: float) -> None:
-        if seconds > SLOW_LISTING and self._may_ask < LISTINGS:
-            self._may_ask += 1
+    async def _ask_more(self) -> None:
+        """At once, where answers take long or do not come at all; not where it is we who have no time for them."""
+        clock = self._shared.clock
+        for _ in range(LISTINGS - NEAR_LISTINGS):
+            while not self._far():
+                before = clock.monotonic()
+                await clock.sleep(SLOW_LISTING)
+                busy = clock.monotonic() - before > SLOW_LISTING + BUSY
+                if not busy and any(asked <= before for asked in self._asked.values()):
+                    break
             self._asking.release()
 
     def _foreseen(self, slide: Slide, known: Known | None, listing: Listing | None, path: str) -> Decision | None:

@@ -16,7 +16,7 @@ from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import Link, Means, Old, Sent, Storage, together
+from ..uploaders import NEAR, Link, Means, Old, Sent, Storage, together
 from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
@@ -57,7 +57,7 @@ class SiteWorker:
             lambda: link.connections > 0 or shared.others_work(site.name),
         )
         link.heard = self.health.worked
-        self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled)
+        self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled, self._is_far)
         self._ahead = Ahead(self._sieve.take)
         self._errands = Errands(self._ahead.take, shared.clock)
         self._in_hand = 0  # slides
@@ -109,8 +109,7 @@ class SiteWorker:
                 raise
             await self.health.overcome(error, once)
         self.health.answered()
-        if self._core.round_trip is not None:
-            self.link.found_way(self._core.round_trip)
+        self._measured()
 
     async def _look_around(self) -> None:
         """Whether the root-directory is there, and meanwhile what is in the folder that most slides go to."""
@@ -131,7 +130,7 @@ class SiteWorker:
     async def _send_all(self) -> None:
         shared = self._shared
         source = Source(shared.reader)
-        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self.link.found_way)
+        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._measured)
         inspector = Inspector(
             self.site.name,
             self._core,
@@ -191,6 +190,14 @@ class SiteWorker:
         for task in tasks:
             if not task.cancelled():
                 task.result()
+
+    def _measured(self, to_storage: float = 0.0) -> None:
+        """The storage may be far from PMA.core: the longer way counts. Seconds."""
+        if longest := max(self._core.round_trip or 0.0, to_storage):
+            self.link.found_way(longest)
+
+    def _is_far(self) -> bool:
+        return (self._core.round_trip or 0.0) >= NEAR
 
     async def _settled(self, settled: Sequence[Settled]) -> None:
         """The sieve has found that nothing has to be done about these, or by a dry run not more than to say so."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..pmacore import StorageKind
 from .azure import AzureUploader
 from .base import Means, Old, Sent, Shipment, Uploader, announced, together
-from .controller import Controller, Line
+from .controller import NEAR, Controller, Line
 from .delivery import Delivery
 from .digests import Digests
 from .filesystem import FileSystemUploader
@@ -31,6 +31,7 @@ def uploader_for(shipment: Shipment) -> Uploader:
 
 
 __all__ = [
+    "NEAR",
     "Clock",
     "Controller",
     "Delivery",

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 RATE_SECONDS = 5.0
 
-FARTHER = 2  # times: less is no other way
+OTHER = 2  # times longer or shorter: less is no other way
 
 STALLED = 1.0  # seconds after which somebody looks although nothing moves
 
@@ -185,8 +185,11 @@ class Link:
             self.heard()
 
     def found_way(self, round_trip: float) -> None:
-        """To PMA.core, or to its storage, which may be far from it: seconds there and back. The longer one counts."""
-        if round_trip <= FARTHER * self.finish.round_trip:
+        """How long it is, as far as is known by now: seconds there and back.
+
+        A first connection that had to look up a name, or lost a packet, makes it look longer than it is.
+        """
+        if self.finish.round_trip / OTHER <= round_trip <= OTHER * self.finish.round_trip:
             return
         self.finish.round_trip = round_trip
         if self.controller is not None:

@@ -54,6 +54,7 @@ def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine, "replicate", replicate)
     monkeypatch.setattr(run, "share_one_heap", lambda: order.append("heap"))
+    monkeypatch.setattr("gc.freeze", lambda: order.append("freeze"))
     nothing: Any = type("Nothing", (), {"stopping": None, "hear": None, "failure": None})
     run.run_to_the_end(nothing, [], None, Path(), nothing)
-    assert order == ["heap", "run"]
+    assert order == ["heap", "freeze", "run"]

@@ -16,12 +16,11 @@ from pmarep.engine.catalogue import Catalogue, Cursor
 from pmarep.engine.decide import destination
 from pmarep.engine.health import Health
 from pmarep.engine.remote import Remote
-from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, FIRST_LISTINGS, LISTINGS, READY, SLOW_LISTING, Settled, Sieve
+from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, LISTINGS, NEAR_LISTINGS, READY, SLOW_LISTING, Settled, Sieve
 from pmarep.journal import Journal, Place
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -40,7 +39,7 @@ class FakeCore:
         self.listed: list[str] = []
         self.away = False
         self.asked = self.most_at_once = 0
-        self.answer: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+        self.answer: Callable[[str], Awaitable[None]] = lambda _: asyncio.sleep(0)
 
     async def directories(self, path: str) -> list[str]:
         below = {slide[len(path) + 1 :].split("/")[0] for slide in self.there if slide.startswith(path + "/")}
@@ -52,7 +51,7 @@ class FakeCore:
         self.listed.append(path)
         self.asked += 1
         self.most_at_once = max(self.most_at_once, self.asked)
-        await self.answer()
+        await self.answer(path)
         self.asked -= 1
         return [slide for slide in self.there if slide.rpartition("/")[0] == path]
 
@@ -61,7 +60,8 @@ class Bench:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.core = FakeCore()
-        self.clock = Clock()
+        self.clock = FakeClock()
+        self.far = False
         self.settled: dict[str, str] = {}
         self.asked = 0
 
@@ -89,7 +89,7 @@ class Bench:
 
         health = Health(clock, 0, None, lambda state, reason: None, lambda: False)
         remote = Remote(cast(PmaCore, self.core), clock)
-        return Sieve(SITE, cast(Any, shared), health, remote, Cursor(catalogue), settle)
+        return Sieve(SITE, cast(Any, shared), health, remote, Cursor(catalogue), settle, lambda: self.far)
 
     async def left(self, slides: Iterable[Slide], **options: Any) -> set[str]:
         """What comes through; every slide is either settled or comes through, once."""
@@ -137,15 +137,43 @@ async def test_what_is_there_costs_one_listing_a_folder(bench: Bench, monkeypatc
     assert len(questions) == -(-452 // CHUNK_SLIDES)
 
 
-@pytest.mark.parametrize(("seconds", "most"), [(0.0, FIRST_LISTINGS), (2 * SLOW_LISTING, LISTINGS)])
-async def test_more_is_asked_at_once_where_answers_take_long(bench: Bench, seconds: float, most: int) -> None:
+@pytest.mark.parametrize(
+    ("far", "seconds", "most"),
+    [(False, 0.0, NEAR_LISTINGS), (False, 10 * SLOW_LISTING, LISTINGS), (True, 0.0, LISTINGS)],
+)
+async def test_more_is_asked_at_once_where_answers_take_long(
+    bench: Bench, far: bool, seconds: float, most: int
+) -> None:
     slides = many(folders=60, slides=20)
     await bench.replicated(slides)
-    clock = bench.clock = FakeClock()
-    bench.core.answer = lambda: clock.sleep(seconds)
+    bench.far, clock = far, bench.clock
+    bench.core.answer = lambda _: clock.sleep(seconds)
     await clock.run(asyncio.create_task(bench.left(slides)))
     assert bench.core.most_at_once == most
     assert set(bench.settled.values()) == {"skip"}
+
+
+async def test_listings_that_hang_hold_up_few_others(bench: Bench) -> None:
+    slides = many(folders=60, slides=20)
+    await bench.replicated(slides)
+    hanging = asyncio.Event()
+
+    async def answer(folder: str) -> None:
+        if folder in ("Slides/in/case0", "Slides/in/case1"):
+            await hanging.wait()
+
+    bench.core.answer = answer
+    sieve = bench.sieve(slides)
+    running = asyncio.create_task(sieve.run())
+
+    async def others() -> None:
+        while len(bench.settled) < 1100:
+            await asyncio.sleep(0)
+
+    await bench.clock.run(asyncio.create_task(others()))
+    hanging.set()
+    await running
+    assert len(bench.settled) == 1200
 
 
 async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
@@ -179,7 +207,7 @@ async def test_what_is_looked_at_all_the_same_comes_through(bench: Bench, option
 async def test_when_the_time_is_over_nothing_is_asked(bench: Bench) -> None:
     slides = many(2, 5)
     await bench.replicated(slides)
-    assert len(await bench.left(slides, deadline=0.0)) == 10
+    assert len(await bench.left(slides, deadline=-1.0)) == 10
     assert not bench.core.listed
 
 

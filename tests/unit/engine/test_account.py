@@ -1,0 +1,44 @@
+"""What became of slides: counted, said and recorded alike."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pmarep.engine import Options
+from pmarep.engine.account import Account
+from pmarep.events import SlideStatus
+from pmarep.sites import Site
+from pmarep.slides import Slide, SlideFile
+from pmarep.uploaders import Clock
+
+SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
+
+
+async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said() -> None:
+    slides = [Slide(f"{n}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{n}.svs", 5, 1),)) for n in range(10)]
+    said, recorded = [], []
+
+    class Audit:
+        async def record(self, line: dict[str, Any], *, on_disk: bool) -> None:
+            recorded.append((line["slide"], line["status"]))
+            if len(recorded) == 3:
+                raise asyncio.CancelledError
+
+    shared = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=Audit(),
+        listener=lambda event: said.append((event.slide, event.status.value)),
+        catalogue=slides,
+    )
+    account = Account(SITE, cast(Any, None), cast(Any, shared))
+    with pytest.raises(asyncio.CancelledError):
+        await account.settled(slides, SlideStatus.SKIPPED)
+    assert recorded == said == [(f"{n}.svs", "skipped") for n in range(3)]
+    summary = account.summary()
+    assert (summary.skipped, summary.failed) == (3, 7)
