@@ -66,9 +66,7 @@ class Connection:
             context.verify_mode = ssl.CERT_NONE
             return context
         if self.ca_bundle is None:
-            import truststore
-
-            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return _systems_trust()
         try:
             return ssl.create_default_context(cafile=str(self.ca_bundle))
         except (OSError, ssl.SSLError) as error:
@@ -83,7 +81,7 @@ class Connection:
         """
         context = self._trust()
         if self.ca_bundle is not None and self.verify_tls:
-            context.load_default_certs()
+            context = _with_the_systems(self.ca_bundle, context.verify_flags)
         client = self._client(context, {})
         client.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         return client
@@ -131,6 +129,20 @@ class Connection:
         """
         own = parts.hostname == urlsplit(self.url).hostname
         return (own or "no" in getproxies()) and bool(proxy_bypass(parts.netloc.rpartition("@")[2]))
+
+
+def _systems_trust() -> ssl.SSLContext:
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext:
+    """Trusts both. Not by `load_default_certs`: Windows fetches most of its roots when it is asked about one."""
+    context = _systems_trust()
+    context.verify_flags = flags
+    context.load_verify_locations(cafile=ca_bundle)
+    return context
 
 
 def _reason(error: Exception) -> str:

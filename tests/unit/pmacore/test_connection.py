@@ -84,6 +84,23 @@ async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_pat
     assert [bool(certificate) for certificate in shown] == [False, False, True]
 
 
+async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hospital, cloud, stranger = (Authority(tmp_path, name) for name in ("Hospital", "Cloud", "Stranger"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(cloud.pem))  # what OpenSSL takes for the system's
+    # On Windows it finds only those roots that something has asked for before.
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
+    with Wire() as wire:
+        names = {"minio.example": hospital, "s3.example": cloud, "stranger.example": stranger}
+        ports = {name: wire.answering(HEAD_ONLY, ca.server(ca.issue(name))) for name, ca in names.items()}
+        proxy = Proxy(wire, {**ports, "other.example": ports["minio.example"]})
+        async with Connection("https://pma.example/", "u", hospital.pem, proxy=proxy.url).storage_http() as http:
+            for name in ("minio.example", "s3.example"):
+                assert (await http.get(f"https://{name}/")).status_code == 200
+            for name in ("stranger.example", "other.example"):
+                with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await http.get(f"https://{name}/")
+
+
 async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
     with Wire() as wire:
         proxy = Proxy(wire, refusal="201 Created")
