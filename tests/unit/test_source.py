@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pmarep.errors import SourceError
+from pmarep.errors import SourceAway, SourceError
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import CHUNK, Reader, Source
+from pmarep.source.files import Version, open_version
 
 
 @pytest.fixture
@@ -135,6 +137,64 @@ async def test_a_network_drive_that_fails_is_an_error_of_the_source(
         with pytest.raises(SourceError, match=r"cannot read .*a\.svs: "):
             assert [chunk async for chunk in source.read(slide, file)] == []
     assert [chunk async for chunk in source.read(slide, file)] == [b"x"]
+
+
+class CodedError(OSError):
+    def __init__(self, code: int, winerror: int | None) -> None:
+        super().__init__(code, os.strerror(code))
+        self.winerror = winerror
+
+
+GONE = CodedError(errno.ENOENT, 2)
+NO_NETWORK = CodedError(errno.EINVAL, 59)
+
+
+@pytest.mark.parametrize(
+    ("opening", "looking", "away"),
+    [
+        (CodedError(errno.EINVAL, None), NO_NETWORK, True),
+        (CodedError(errno.ENOENT, None), NO_NETWORK, True),
+        (CodedError(errno.EINVAL, None), None, True),
+        (CodedError(errno.EINVAL, None), GONE, False),
+        (CodedError(errno.ENOENT, None), GONE, False),
+        (CodedError(errno.EACCES, None), None, False),
+        (CodedError(errno.EINVAL, 59), None, True),
+        (CodedError(errno.EINVAL, 87), None, False),
+    ],
+)
+def test_a_network_drive_that_is_away_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: OSError, looking: OSError | None, away: bool
+) -> None:
+    """open() goes through the C library, which knows no codes of Windows; stat() does not."""
+    slide, file = slide_of(written(tmp_path, b"x"))
+
+    def failing(error: OSError | None) -> Callable[..., None]:
+        def fail(*_args: object, **_options: object) -> None:
+            if error is not None:
+                raise error
+
+        return fail
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", "win32")
+        patched.setattr(Path, "open", failing(opening))
+        patched.setattr(Path, "stat", failing(looking))
+        with pytest.raises(SourceError) as caught:
+            open_version(Version.of(slide, file))
+    assert isinstance(caught.value, SourceAway) == away
+
+
+def test_an_invalid_argument_is_no_network_drive_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slide, file = slide_of(written(tmp_path, b"x"))
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(SourceError) as caught:
+        open_version(Version.of(slide, file))
+    assert not isinstance(caught.value, SourceAway)
 
 
 async def test_check_looks_at_every_file(source: Source, tmp_path: Path) -> None:

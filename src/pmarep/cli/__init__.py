@@ -34,7 +34,9 @@ def _run() -> int:
     try:
         from .app import app
 
-        app()
+        # On Windows click plays the shell, in quotes too: --exclude '*.svs' would become the first slide here, and
+        # those after it would be sent.
+        app(windows_expand_args=False)
     except PmarepError as error:
         failure_of_output()  # what was said before comes before
         print(f"pmarep: {error}", file=sys.stderr)

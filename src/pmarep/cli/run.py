@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ from ..errors import PmarepError, UsageError
 from .stdio import cannot_write
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from ..engine import Options
     from ..events import Summary
     from ..sites import Site
     from .render import Output
 
+
+log = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
@@ -74,6 +79,7 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
 
     async def main() -> Summary:
+        asyncio.get_running_loop().set_exception_handler(_note)
         stop = asyncio.Event()
         with stop_on_signals(stop, output.stopping):
             return await replicate(
@@ -85,6 +91,15 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
         return code
     print(cannot_write(output.failure), file=sys.stderr)
     return code or 1
+
+
+def _note(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for has failed: on Windows, asyncio's own closing of a connection that the peer has reset.
+
+    asyncio would print a traceback, whatever the options.
+    """
+    error = context.get("exception")
+    log.debug("%s (%s)", context.get("message", "an error"), type(error).__name__ if error else "no exception")
 
 
 def share_one_heap() -> None:

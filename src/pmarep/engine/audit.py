@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Audit:
             raise UsageError(f"cannot write the audit file {path}: {error.strerror}") from None
         self._begin = b"\n" if _ends_within_a_line(path) else b""
         self._file: BinaryIO = open(handle, "ab", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
+        self._ours = threading.Lock()  # threads would wait for the file's lock in steps of 50 ms
         # Windows has no writes that append: there, whoever writes first looks for the end.
         self._turn: AbstractContextManager[object] = (
             FileLock(f"{path}.lock") if sys.platform == "win32" else nullcontext()
@@ -96,7 +98,7 @@ class Audit:
             raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
 
     def _append(self, data: bytes, on_disk: bool) -> None:
-        with self._turn:
+        with self._ours, self._turn:
             # O_APPEND and one write: on POSIX, lines of several runs never mix.
             if self._file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

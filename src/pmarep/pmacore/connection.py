@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -66,9 +66,7 @@ class Connection:
             context.verify_mode = ssl.CERT_NONE
             return context
         if self.ca_bundle is None:
-            import truststore
-
-            return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return _systems_trust()
         try:
             return ssl.create_default_context(cafile=str(self.ca_bundle))
         except (OSError, ssl.SSLError) as error:
@@ -83,7 +81,7 @@ class Connection:
         """
         context = self._trust()
         if self.ca_bundle is not None and self.verify_tls:
-            context.load_default_certs()
+            context = _with_the_systems(self.ca_bundle, context.verify_flags)
         client = self._client(context, {})
         client.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         return client
@@ -103,7 +101,15 @@ class Connection:
             limits=_LIMITS,
             proxy=None if self.proxy in (None, DIRECT) else self.proxy,
             trust_env=self.proxy is None,
+            mounts=self._own_way(),
         )
+
+    def _own_way(self) -> dict[str, httpx.AsyncBaseTransport | None]:
+        """For httpx: that the way to PMA.core's own host is a direct one, where the machine's settings say so."""
+        if self.proxy is not None or not getproxies() or not self._excepted(urlsplit(self.url)):
+            return {}
+        host = httpx.URL(self.url).host
+        return {f"all://[{host}]" if ":" in host else f"all://{host}": None}
 
     def proxy_to(self, url: str) -> str | None:
         """The proxy on the way to `url`, without a password, for error messages: httpx finds it by itself."""
@@ -111,10 +117,32 @@ class Connection:
             return None if self.proxy == DIRECT else self.proxy
         parts, proxies = urlsplit(url), getproxies()
         found = proxies.get(parts.scheme) or proxies.get("all")
-        if not found or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        if not found or self._excepted(parts):
             return None
         proxy = urlsplit(found if "://" in found else f"http://{found}")
         return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+
+    def _excepted(self, parts: SplitResult) -> bool:
+        """httpx knows NO_PROXY, but not the exceptions in the settings of Windows and macOS (encode/httpx#1536).
+
+        We tell it of those when a client is made, so that they count for PMA.core's own host only.
+        """
+        own = parts.hostname == urlsplit(self.url).hostname
+        return (own or "no" in getproxies()) and bool(proxy_bypass(parts.netloc.rpartition("@")[2]))
+
+
+def _systems_trust() -> ssl.SSLContext:
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext:
+    """Trusts both. Not by `load_default_certs`: Windows fetches most of its roots when it is asked about one."""
+    context = _systems_trust()
+    context.verify_flags = flags
+    context.load_verify_locations(cafile=ca_bundle)
+    return context
 
 
 def _reason(error: Exception) -> str:

@@ -65,18 +65,19 @@ def tuned(client: httpx.AsyncClient) -> Trace:
     time-out of writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow
     server.
     """
+    # time.monotonic() goes in steps of 16 ms on Windows before Python 3.13, longer than many a way.
     limit, began = client.timeout.write, 0.0
     way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), None)
 
     async def on_event(name: str, info: Mapping[str, Any]) -> None:
         nonlocal began
         if name.endswith(("connect_tcp.started", "start_tls.started")):
-            began = time.monotonic()
+            began = time.perf_counter()
         if name.endswith("start_tls.complete"):
-            way.handshake = min(time.monotonic() - began, way.handshake)
+            way.handshake = min(time.perf_counter() - began, way.handshake)
             way.measured()
         if name.endswith("connect_tcp.complete"):
-            way.connecting = min(time.monotonic() - began, way.connecting)
+            way.connecting = min(time.perf_counter() - began, way.connecting)
             way.measured()
             found = info["return_value"].get_extra_info("socket")
             if found is not None:

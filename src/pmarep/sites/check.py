@@ -103,9 +103,9 @@ async def _check_account(
     checks: list[SiteCheck] = []
     try:
         async with PmaCore(connection, password) as core:
-            began = time.monotonic()
+            began = time.perf_counter()
             version = await core.version()
-            known = replace(known, version=version, reachable=True, seconds=time.monotonic() - began)
+            known = replace(known, version=version, reachable=True, seconds=time.perf_counter() - began)
             known = replace(known, tls=await _look_at_tls(connection), credentials=False)
             await core.login()
             known = replace(known, credentials=True)

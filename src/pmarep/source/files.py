@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
@@ -120,8 +121,21 @@ _AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
 def _failed(version: Version, error: OSError) -> SourceError:
     """A NAS that restarts comes back; other errors stay."""
     words = f"cannot read {version.path}: {error.strerror or type(error).__name__}"
-    away = error.errno in _AWAY or getattr(error, "winerror", None) in _AWAY_WINDOWS
-    return SourceAway(words) if away else SourceError(words)
+    return SourceAway(words) if _is_away(version.path, error) else SourceError(words)
+
+
+def _is_away(path: str, error: OSError) -> bool:
+    """On Windows, open() and read() tell what the C library makes of an error, mostly EINVAL; stat() knows the code."""
+    said = getattr(error, "winerror", None)
+    if error.errno in _AWAY or said in _AWAY_WINDOWS:
+        return True
+    if sys.platform != "win32" or said is not None:
+        return False
+    try:
+        Path(path).stat()
+    except OSError as now:
+        return now.winerror in _AWAY_WINDOWS
+    return error.errno == errno.EINVAL
 
 
 def _compare(found: os.stat_result, version: Version) -> None:

@@ -6,11 +6,12 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from wire import HEAD_ONLY, LOOPBACK, Authority, Proxy, Wire
 
 from pmarep.errors import ConfigError
-from pmarep.pmacore import CertificateRefused, Connection, ProxyRefused
+from pmarep.pmacore import CertificateRefused, Connection, ProxyRefused, connection
 from pmarep.pmacore.diagnose import likely_urls
 from pmarep.uploaders.storage import Storage
 
@@ -83,6 +84,23 @@ async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_pat
     assert [bool(certificate) for certificate in shown] == [False, False, True]
 
 
+async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hospital, cloud, stranger = (Authority(tmp_path, name) for name in ("Hospital", "Cloud", "Stranger"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(cloud.pem))  # what OpenSSL takes for the system's
+    # On Windows it finds only those roots that something has asked for before.
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
+    with Wire() as wire:
+        names = {"minio.example": hospital, "s3.example": cloud, "stranger.example": stranger}
+        ports = {name: wire.answering(HEAD_ONLY, ca.server(ca.issue(name))) for name, ca in names.items()}
+        proxy = Proxy(wire, {**ports, "other.example": ports["minio.example"]})
+        async with Connection("https://pma.example/", "u", hospital.pem, proxy=proxy.url).storage_http() as http:
+            for name in ("minio.example", "s3.example"):
+                assert (await http.get(f"https://{name}/")).status_code == 200
+            for name in ("stranger.example", "other.example"):
+                with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await http.get(f"https://{name}/")
+
+
 async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
     with Wire() as wire:
         proxy = Proxy(wire, refusal="201 Created")
@@ -100,6 +118,32 @@ async def test_no_proxy_means_none_of_the_environment_either(environ: pytest.Mon
         for said, status in ((None, 403), ("none", 200)):
             async with Connection(url, "u", proxy=said).http() as http:
                 assert (await http.get(url)).status_code == status
+
+
+async def test_the_exceptions_of_the_systems_settings_count_for_the_servers_host(environ: pytest.MonkeyPatch) -> None:
+    """As on Windows, where httpx takes the proxy of the registry and leaves out what stands beside it."""
+    with Wire() as wire:
+        url = f"http://{LOOPBACK}:{wire.answering(HEAD_ONLY)}/"
+        proxy = Proxy(wire, refusal="403 Forbidden")
+        environ.setenv("HTTP_PROXY", proxy.url)
+        environ.setattr(connection, "proxy_bypass", lambda host: True)
+        usual = Connection(url, "u")
+        for http in (usual.http(), usual.storage_http()):
+            async with http:
+                for to, status, over in ((url, 200, None), ("http://s3.example/", 403, proxy.url)):
+                    assert (await http.get(to)).status_code == status
+                    assert usual.proxy_to(to) == over
+        async with Connection(url, "u", proxy=proxy.url).http() as http:
+            assert (await http.get(url)).status_code == 403
+
+
+def test_a_host_without_a_name_is_excepted_too(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("HTTPS_PROXY", "http://proxy:3128")
+    environ.setattr(connection, "proxy_bypass", lambda host: host == "[fd00::7]:8443")
+    there = Connection("https://[fd00::7]:8443/", "u", verify_tls=False)
+    assert there.proxy_to(there.url) is None
+    http = there.http()
+    assert http._transport_for_url(httpx.URL(there.url)) is http._transport
 
 
 def test_an_unverified_context_is_asked_for() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import httpcore
 import httpx
 import pytest
 
@@ -90,6 +93,20 @@ async def test_a_client_tunes_its_connections_and_knows_how_far_it_is(wire_serve
         assert seen == [other.encode()]
         assert client.way.round_trip is not None
         assert 0 < client.way.round_trip < 5
+
+
+async def test_a_way_is_measured_where_the_monotonic_clock_goes_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows before Python 3.13."""
+    clocks = SimpleNamespace(monotonic=lambda: 5.0, perf_counter=time.perf_counter)
+    monkeypatch.setattr(sockets, "time", clocks)
+    async with Connection("http://pma.example/", "me").http() as client:
+        assert isinstance(client, Client)
+        trace = sockets.tuned(client)
+        for step in ("connect_tcp", "start_tls"):
+            await trace(f"connection.{step}.started", {})
+            await trace(f"connection.{step}.complete", {"return_value": httpcore.AsyncMockStream([])})
+        assert 0 < client.way.connecting < 5
+        assert 0 < client.way.handshake < 5
 
 
 @pytest.fixture

@@ -1,0 +1,71 @@
+"""What asyncio has to say of connections that broke is no output of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pmarep import engine
+from pmarep.cli import run
+from pmarep.cli.options import start_logging
+from pmarep.events import Summary
+
+
+@pytest.fixture
+def reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in which a callback of the event loop fails, as Windows' does when a peer resets a connection."""
+
+    def lost() -> None:
+        raise ConnectionResetError("to https://s3.example/k?sig=geheim")
+
+    async def replicate(*_args: Any, **_options: Any) -> Summary:
+        asyncio.get_running_loop().call_soon(lost)
+        await asyncio.sleep(0.01)
+        return Summary(exit_code=0, seconds=0.0, sites={})
+
+    monkeypatch.setattr(engine, "replicate", replicate)
+    monkeypatch.setattr(run, "share_one_heap", lambda: None)
+
+
+@contextmanager
+def new_loggers() -> Iterator[None]:
+    """As a new process has them: no handler of pytest's, with which asyncio's words would not reach stderr."""
+    root, ours, theirs = (logging.getLogger(name) for name in ("", "pmarep", "httpx"))
+    before, levels = root.handlers[:], (ours.level, theirs.level)
+    root.handlers[:] = []
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        ours.setLevel(levels[0])
+        theirs.setLevel(levels[1])
+
+
+def start(verbose: int) -> None:
+    nothing: Any = type("Nothing", (), {"stopping": None, "hear": None, "failure": None})
+    with new_loggers():
+        start_logging(verbose)
+        assert run.run_to_the_end(nothing, [], None, Path(), nothing) == 0
+
+
+@pytest.mark.usefixtures("reset")
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_broken_connection_prints_nothing(capfd: pytest.CaptureFixture[str], verbose: int) -> None:
+    start(verbose)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("reset")
+def test_vv_names_it(capfd: pytest.CaptureFixture[str]) -> None:
+    start(2)
+    shown = capfd.readouterr().err
+    assert shown.count("\n") == 1, shown
+    assert "pmarep.cli.run: Exception in callback" in shown
+    assert shown.endswith("(ConnectionResetError)\n")
+    assert "geheim" not in shown
