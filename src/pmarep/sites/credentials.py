@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import locale
-import shlex
 import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +13,7 @@ from typing import Protocol, TypeVar
 from ..errors import CredentialsError
 from ..names import printable
 from ..passwords import Password
+from . import command as commands
 from .names import password_variable
 
 SERVICE = "pmarep"
@@ -64,11 +63,11 @@ class _BrokenCommand(_NoPassword):
 class Credentials:
     """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
 
-    `environ` is looked up and given to commands. `run` is called as `subprocess.run` is.
+    `environ` is looked up and given to commands. `run` is called as `command.run` is.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = subprocess.run
+        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = commands.run
     ) -> None:
         self._environ = environ
         self._keyring = keyring
@@ -164,14 +163,8 @@ class Credentials:
         words = _words(command)
         label = f"its password_command ({printable(words[0])})"
         try:
-            done = self._run(
-                command if isinstance(command, str) and sys.platform == "win32" else list(words),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=COMMAND_SECONDS,
-                env=dict(self._environ),
-                check=False,
-            )
+            argv = commands.startable(command, self._environ.get("PATH"))
+            done = self._run(argv, env=self._environ, timeout=COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
             raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
         except (OSError, ValueError) as error:
@@ -252,14 +245,9 @@ def _advice(account: Account, error: _NoPassword) -> str:
     return f"run `pmarep sites login {account.name}`, {variable}, or give it a password_command in the site book"
 
 
-def _words(command: tuple[str, ...] | str) -> tuple[str, ...]:
-    """The command's words. Windows programs split their command line themselves."""
-    if not isinstance(command, str):
-        return command
-    if sys.platform == "win32":
-        return tuple(command.split(maxsplit=1))
+def _words(command: commands.Command) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(command))
+        return commands.words_of(command)
     except ValueError:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
 
