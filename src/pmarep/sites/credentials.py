@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 import subprocess
 import threading
 from collections import defaultdict
@@ -12,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
 from ..names import printable
-from ..passwords import Password
+from ..passwords import NotTextError, Password, first_line
 from . import command as commands
 from .names import password_variable
 
@@ -170,8 +169,10 @@ class Credentials:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise _BrokenCommand(f"{label} could not be started ({reason})") from None
-        lines = done.stdout.splitlines()
-        password = _decoded(lines[0]) if lines else ""
+        try:
+            password = first_line(done.stdout)
+        except NotTextError as error:
+            raise _BrokenCommand(f"{label} printed {error}") from None
         if done.returncode != 0:
             raise _BrokenCommand(f"{label} ended with exit code {done.returncode}{_last_line(done.stderr, password)}")
         if not password:
@@ -250,15 +251,6 @@ def _words(command: commands.Command) -> tuple[str, ...]:
         return commands.words_of(command)
     except ValueError:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
-
-
-def _decoded(line: bytes) -> str:
-    for encoding in ("utf-8-sig", locale.getpreferredencoding(False)):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise _BrokenCommand("its password_command printed something that is no text")
 
 
 def _last_line(stderr: bytes, password: str) -> str:
