@@ -14,6 +14,13 @@ from .names import is_system, loose_key
 Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 
 
+_MAX_PATH = 260  # characters; Windows counts a NUL at the end (learn.microsoft.com, Maximum Path Length Limitation)
+TOO_LONG = (
+    "not there, or its path is too long for Windows' default of 259 characters; enable long paths (LongPathsEnabled), "
+    "or push from a folder nearer to the drive's root"
+)
+
+
 class LoopError(Exception):
     """A folder that is already on the way to itself: a link, a junction or a bind mount leads back."""
 
@@ -121,4 +128,14 @@ def info_of(entry: os.DirEntry[str]) -> os.stat_result:
 
 def os_words(error: OSError) -> str:
     """What the operating system says, without the path that stands beside it anyhow."""
+    if _may_be_too_long(error):
+        return TOO_LONG
     return error.strerror or type(error).__name__
+
+
+def _may_be_too_long(error: OSError) -> bool:
+    """Whether Windows says that there is no such file where there may be one: it lists what it cannot open."""
+    if sys.platform != "win32" or not isinstance(error, FileNotFoundError):
+        return False
+    name = error.filename
+    return isinstance(name, str | os.PathLike) and len(os.path.abspath(name)) >= _MAX_PATH  # noqa: PTH100

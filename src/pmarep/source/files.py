@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, Self
 from ..errors import SourceAway, SourceError
 from ..hanging import Pulse
 from ..slides.busy import busy_file
+from ..slides.listing import os_words
 from ..slides.model import Slide, SlideFile
 
 CHUNK = 256 * 1024
@@ -119,7 +120,7 @@ _AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
 
 def _failed(version: Version, error: OSError) -> SourceError:
     """A NAS that restarts comes back; other errors stay."""
-    words = f"cannot read {version.path}: {error.strerror or type(error).__name__}"
+    words = f"cannot read {version.path}: {os_words(error)}"
     away = error.errno in _AWAY or getattr(error, "winerror", None) in _AWAY_WINDOWS
     return SourceAway(words) if away else SourceError(words)
 
