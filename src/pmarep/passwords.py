@@ -1,8 +1,16 @@
-"""A password that says where it comes from."""
+"""A password that says where it comes from, and how one is read that a program wrote."""
 
 from __future__ import annotations
 
-from typing import Self
+import codecs
+import locale
+from typing import BinaryIO, Self
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+class NotTextError(Exception):
+    """What is no password in any encoding. Its message has no part of it."""
 
 
 class Password(str):
@@ -14,3 +22,31 @@ class Password(str):
         password = super().__new__(cls, text)
         password.source = source
         return password
+
+
+def first_line(data: bytes) -> str:
+    """The first line of what a program wrote, "" if there is none. Raises NotTextError.
+
+    As its byte order mark says (PowerShell writes UTF-16), else UTF-8, else as this machine's locale has it.
+    """
+    encodings = [encoding for mark, encoding in _MARKS if data.startswith(mark)]
+    if "utf-16" not in encodings:  # whose line ends are no single bytes
+        data = next(iter(data.splitlines()), b"")
+    for encoding in encodings or ("utf-8", locale.getpreferredencoding(False)):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        line = text.replace("\r", "\n").partition("\n")[0]
+        if "\0" in line:
+            raise NotTextError("a text with NULs, such as UTF-16 without a byte order mark; UTF-8 is best")
+        return line
+    raise NotTextError("something that is no text; UTF-8 is best")
+
+
+def read_line(stream: BinaryIO) -> str:
+    """The same of a stream, of which no more is waited for. Raises NotTextError."""
+    data = stream.readline()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data += stream.read()
+    return first_line(data)

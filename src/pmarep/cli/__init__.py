@@ -58,8 +58,9 @@ def _run() -> int:
 
 def _without_output(failure: OSError, code: int) -> int:
     """`pmarep slides . | head`: nobody reads on, which is no error. A full disk is one."""
+    fine = nobody_reads(failure)
     drop_output()
-    if nobody_reads(failure):
+    if fine:
         return code
     print(cannot_write(failure), file=sys.stderr)
     return code or 1

@@ -115,7 +115,7 @@ def login_command(
     if not sys.stdin.isatty():
         if len(chosen) > 1:
             raise UsageError(f"stdin has one password, but {', '.join(s.name for s in chosen)} need one each; name one")
-        piped = sys.stdin.readline().rstrip("\r\n").removeprefix("\ufeff")
+        piped = _piped_password()
     credentials, failed = _credentials(), False
     for site in chosen:
         try:
@@ -126,6 +126,16 @@ def login_command(
             typer.echo(f"pmarep: {site.name}: {error}", err=True)
             failed = True
     raise typer.Exit(1 if failed else 0)
+
+
+def _piped_password() -> str:
+    from ..errors import CredentialsError
+    from ..passwords import NotTextError, read_line
+
+    try:
+        return read_line(sys.stdin.buffer)
+    except NotTextError as error:
+        raise CredentialsError(f"stdin has {error}; nothing was kept") from None
 
 
 def _login(site: Site, piped: str | None, credentials: Credentials) -> None:

@@ -25,6 +25,7 @@ _SPECIAL = (
         "put all its files into its own folder, as the scanner does; export it again",
     ),
     (Why.INCOMPLETE, "the file is empty", "copy it again from the scanner; if it is empty there too, delete it"),
+    (Why.UNREADABLE, "too long for Windows", "enable long paths, or shorten the names of its folders"),
     (Why.UNREADABLE, "link", "mend the link, or delete it"),
     (Why.BAD_NAME, "only in case", "rename one of the two, or move it to another folder"),
 )

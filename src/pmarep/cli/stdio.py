@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from contextlib import suppress
 
@@ -17,8 +18,19 @@ def open_closed_streams() -> None:
 
 
 def nobody_reads(error: OSError) -> bool:
-    """Whether a write failed since the reader is gone (`| head`, a terminal that was closed), which is no error."""
+    """Whether a write failed since the reader is gone (`| head`, a terminal that was closed), which is no error.
+
+    To be asked before `drop_output`: on Windows a pipe that nobody reads is EINVAL (cpython issue 79935).
+    """
+    if error.errno == errno.EINVAL and sys.platform == "win32":
+        return _is_pipe()
     return error.errno in (errno.EPIPE, errno.EIO)
+
+
+def _is_pipe() -> bool:
+    with suppress(OSError, ValueError):
+        return stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+    return False
 
 
 def drop_output() -> None:

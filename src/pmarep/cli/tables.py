@@ -8,9 +8,10 @@ import typer
 
 
 def print_json(value: object) -> None:
+    """ASCII with escapes: right in whatever encoding the standard output has."""
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=2))
 
 
 def print_lines(rows: list[list[str]]) -> None:

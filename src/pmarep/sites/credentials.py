@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import locale
-import shlex
 import subprocess
-import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +11,8 @@ from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
 from ..names import printable
-from ..passwords import Password
+from ..passwords import NotTextError, Password, first_line
+from . import command as commands
 from .names import password_variable
 
 SERVICE = "pmarep"
@@ -64,11 +62,11 @@ class _BrokenCommand(_NoPassword):
 class Credentials:
     """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
 
-    `environ` is looked up and given to commands. `run` is called as `subprocess.run` is.
+    `environ` is looked up and given to commands. `run` is called as `command.run` is.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = subprocess.run
+        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = commands.run
     ) -> None:
         self._environ = environ
         self._keyring = keyring
@@ -164,21 +162,17 @@ class Credentials:
         words = _words(command)
         label = f"its password_command ({printable(words[0])})"
         try:
-            done = self._run(
-                command if isinstance(command, str) and sys.platform == "win32" else list(words),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=COMMAND_SECONDS,
-                env=dict(self._environ),
-                check=False,
-            )
+            argv = commands.startable(command, self._environ.get("PATH"))
+            done = self._run(argv, env=self._environ, timeout=COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
             raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise _BrokenCommand(f"{label} could not be started ({reason})") from None
-        lines = done.stdout.splitlines()
-        password = _decoded(lines[0]) if lines else ""
+        try:
+            password = first_line(done.stdout)
+        except NotTextError as error:
+            raise _BrokenCommand(f"{label} printed {error}") from None
         if done.returncode != 0:
             raise _BrokenCommand(f"{label} ended with exit code {done.returncode}{_last_line(done.stderr, password)}")
         if not password:
@@ -252,25 +246,11 @@ def _advice(account: Account, error: _NoPassword) -> str:
     return f"run `pmarep sites login {account.name}`, {variable}, or give it a password_command in the site book"
 
 
-def _words(command: tuple[str, ...] | str) -> tuple[str, ...]:
-    """The command's words. Windows programs split their command line themselves."""
-    if not isinstance(command, str):
-        return command
-    if sys.platform == "win32":
-        return tuple(command.split(maxsplit=1))
+def _words(command: commands.Command) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(command))
+        return commands.words_of(command)
     except ValueError:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
-
-
-def _decoded(line: bytes) -> str:
-    for encoding in ("utf-8-sig", locale.getpreferredencoding(False)):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise _BrokenCommand("its password_command printed something that is no text")
 
 
 def _last_line(stderr: bytes, password: str) -> str:

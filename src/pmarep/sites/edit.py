@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -228,10 +228,11 @@ def _is_writable(file: Path) -> bool:
 def _replace(file: Path, before: bytes | None, content: bytes) -> None:
     """Write beside, then rename over: at no moment is there half a book. A new one is for its owner only."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    beside = Path(name)
+    # Not mkstemp(), which on Windows takes a folder that nobody may write to for 2 billion names that are taken.
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    stream = open(beside, "xb", opener=_for_its_owner)  # noqa: SIM115  (closed below)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -248,3 +249,7 @@ def _replace(file: Path, before: bytes | None, content: bytes) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

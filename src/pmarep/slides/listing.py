@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,13 @@ from .names import is_system, loose_key
 Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 
 
+_MAX_PATH = 260  # characters; Windows counts a NUL at the end (learn.microsoft.com, Maximum Path Length Limitation)
+TOO_LONG = (
+    "not there, or its path is too long for Windows' default of 259 characters; enable long paths (LongPathsEnabled), "
+    "or push from a folder nearer to the drive's root"
+)
+
+
 class LoopError(Exception):
     """A folder that is already on the way to itself: a link, a junction or a bind mount leads back."""
 
@@ -21,8 +29,8 @@ class Folder:
     """The listing of one folder. Links are followed: a link to a file is a file.
 
     `files` and `folders` are what can be used, by name as on disk; `odd` is the rest, with the reason. The operating
-    system's entries are kept because on Windows they bring sizes and times along, and elsewhere because a stat() is
-    made through them only where a slide needs it. Raises OSError or LoopError.
+    system's entries are kept since a stat() is made through them (`info_of`) only where a slide needs it.
+    Raises OSError or LoopError.
     """
 
     __slots__ = ("_alike", "_kept", "_local", "_parent", "_scandir", "files", "folders", "key", "odd", "path")
@@ -109,6 +117,25 @@ class Folder:
         return alike[0] if len(alike) == 1 else None
 
 
+def info_of(entry: os.DirEntry[str]) -> os.stat_result:
+    """Size and times of a file. Raises OSError.
+
+    On Windows the file itself is asked: what its folder says of it, and so DirEntry.stat(), is as old as its last close
+    while a program writes it (FindFirstFileW, remarks).
+    """
+    return os.stat(entry.path) if sys.platform == "win32" else entry.stat()  # noqa: PTH116  (str: quicker)
+
+
 def os_words(error: OSError) -> str:
     """What the operating system says, without the path that stands beside it anyhow."""
+    if _may_be_too_long(error):
+        return TOO_LONG
     return error.strerror or type(error).__name__
+
+
+def _may_be_too_long(error: OSError) -> bool:
+    """Whether Windows says that there is no such file where there may be one: it lists what it cannot open."""
+    if sys.platform != "win32" or not isinstance(error, FileNotFoundError):
+        return False
+    name = error.filename
+    return isinstance(name, str | os.PathLike) and len(os.path.abspath(name)) >= _MAX_PATH  # noqa: PTH100

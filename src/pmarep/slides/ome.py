@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ..names import printable
 from . import tiff
-from .listing import Folder, os_words
+from .listing import Folder, info_of, os_words
 from .model import Why
 from .names import few, in_order, loose_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
@@ -200,7 +200,7 @@ class _Grouping:
 
     def _no_tiff(self, name: str, reason: str) -> None:
         try:
-            empty = self._folder.files[name].stat().st_size == 0
+            empty = info_of(self._folder.files[name]).st_size == 0
         except OSError as error:
             self._groups.strangers[name] = Why.UNREADABLE, os_words(error)
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from .formats import companion_mains
+from .listing import info_of
 from .model import LeftOut, Slide, Why
 
 YOUNG_SECONDS = 60.0
@@ -83,7 +84,7 @@ def _below(folder: str, depth: int) -> Iterator[tuple[str, int, int]]:
     with suppress(OSError, ValueError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(OSError):
-                info = entry.stat()
+                info = info_of(entry)
                 yield entry.path, info.st_size, info.st_mtime_ns
                 if depth and entry.is_dir():
                     yield from _below(entry.path, depth - 1)

@@ -9,7 +9,7 @@ from ..names import printable
 from .formats import Format, extension_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
-from .listing import os_words
+from .listing import info_of, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .names import unstorable
 from .parts import Parts
@@ -103,5 +103,5 @@ def _unstorable_part(parts: Parts) -> str | None:
 
 
 def _slide_file(path: str, local: str, entry: os.DirEntry[str]) -> SlideFile:
-    info = entry.stat()
+    info = info_of(entry)
     return SlideFile(path, info.st_size, info.st_mtime_ns, None if local == path else local)

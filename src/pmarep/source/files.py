@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple, Self
 from ..errors import SourceAway, SourceError
 from ..hanging import Pulse
 from ..slides.busy import busy_file
+from ..slides.listing import os_words
 from ..slides.model import Slide, SlideFile
 
 CHUNK = 256 * 1024
@@ -120,7 +121,7 @@ _AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
 
 def _failed(version: Version, error: OSError) -> SourceError:
     """A NAS that restarts comes back; other errors stay."""
-    words = f"cannot read {version.path}: {error.strerror or type(error).__name__}"
+    words = f"cannot read {version.path}: {os_words(error)}"
     return SourceAway(words) if _is_away(version.path, error) else SourceError(words)
 
 

@@ -145,6 +145,15 @@ def test_a_command_that_fails(command: list[str], words: str) -> None:
     assert said == f"no password for box-anna: its password_command ({sys.executable}) {words}; {BY_HAND}"
 
 
+def test_a_command_that_prints_no_text() -> None:
+    script = f"import sys; sys.stdout.buffer.write({SECRET!r}.encode('utf-16-le'))"
+    said = complaint(lambda: Credentials({}).password_for(make_site(command=[sys.executable, "-c", script])))
+    assert said == (
+        f"no password for box-anna: its password_command ({sys.executable}) printed a text with NULs, such as UTF-16 "
+        f"without a byte order mark; UTF-8 is best; {BY_HAND}"
+    )
+
+
 def test_a_command_that_cannot_be_started() -> None:
     said = complaint(lambda: Credentials({}).password_for(make_site(command=["/no/such/thing", SECRET])))
     assert said == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 import tomllib
@@ -187,6 +188,24 @@ def test_a_book_that_cannot_be_replaced(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(ConfigError, match=r"cannot be written \(Permission denied\); nothing was changed"):
         add_site(path, "new", NEW)
+    assert (path.read_text(), list(path.parent.iterdir())) == ("# mine\n", [path])
+
+
+def test_a_folder_that_windows_does_not_let_us_write_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[object] = []
+
+    def refuse(file: object, *_: object) -> int:
+        assert not opened, "it tries one name after the other"
+        opened.append(file)
+        patch.setattr(os, "name", "nt")  # by which tempfile takes it for a name that is taken
+        raise PermissionError(13, "Permission denied", file)
+
+    path.write_text("# mine\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(ConfigError, match=r"cannot be written \(Permission denied\); nothing was changed"):
+            add_site(path, "new", NEW)
+    assert len(opened) == 1
     assert (path.read_text(), list(path.parent.iterdir())) == ("# mine\n", [path])
 
 

@@ -37,8 +37,8 @@ class Output(ABC):
         try:
             print(text, flush=True)
         except OSError as error:
-            drop_output()
             self.failure = self.failure or (None if nobody_reads(error) else error)
+            drop_output()
 
     def stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
         """The run was interrupted and is ending."""
