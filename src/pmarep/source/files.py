@@ -135,7 +135,7 @@ def _is_away(path: str, error: OSError) -> bool:
     try:
         Path(path).stat()
     except OSError as now:
-        return now.winerror in _AWAY_WINDOWS
+        return getattr(now, "winerror", None) in _AWAY_WINDOWS
     return error.errno == errno.EINVAL
 
 
