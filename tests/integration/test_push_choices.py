@@ -12,6 +12,8 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
+from pmarep.cli.app import app
+from pmarep.errors import UsageError
 from pmarep.sandbox import Sandbox
 
 
@@ -91,6 +93,17 @@ def test_wrong_options_send_nothing(desk: Desk, sandbox: Sandbox, arguments: tup
     result = desk.run(*arguments)
     assert result.code == 2
     assert arguments[0].strip("-").split("=")[0] in result.stderr or arguments[1] in result.stderr
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    "option", ["--max-duration", "--settle", "--patience", "--min-size", "--newer-than", "--bwlimit"]
+)
+@pytest.mark.parametrize("text", ["soon", "9" * 400 + "d"])
+def test_a_text_that_cannot_be_read_names_its_option(desk: Desk, sandbox: Sandbox, option: str, text: str) -> None:
+    tree(desk.source, "a.svs")
+    with pytest.raises(UsageError, match=f"^{option}: [^\n]*$"):
+        app(desk.arguments(option, text)[3:])
     assert not sandbox.requests
 
 

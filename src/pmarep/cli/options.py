@@ -9,16 +9,18 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from . import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pmarep.sites import Site, SiteBook
+
+T = TypeVar("T")
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")]
 SitesOption = Annotated[
@@ -79,11 +81,22 @@ def choice_of(include: list[str] | None, exclude: list[str] | None, newer_than: 
     return " ".join(words)
 
 
+def read(option: str, parse: Callable[[str], T], text: str) -> T:
+    """What an option's text means. Raises UsageError that names the option."""
+    from pmarep.errors import UsageError
+
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 def moment(newer_than: str | None) -> float | None:
     """What --newer-than means now, in seconds since the epoch."""
     from pmarep.units import parse_moment
 
-    return None if newer_than is None else parse_moment(newer_than, time.time())
+    now = time.time()
+    return None if newer_than is None else read("--newer-than", lambda text: parse_moment(text, now), newer_than)
 
 
 def may_ask(no_input: bool) -> bool:

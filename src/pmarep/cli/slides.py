@@ -18,6 +18,7 @@ from .options import (
     about_the_same_book,
     book_path,
     moment,
+    read,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def slides(
 
     with about_the_same_book(config):
         settings = slides_settings(book_path(config), needed=config is not None)
-    since, least = moment(newer_than), parse_size(min_size)
+    since, least = moment(newer_than), read("--min-size", parse_size, min_size)
     with ExitStack() as stack:
         ask = stack.enter_context(PmaStart()).ask if settings.enumerate == "auto" else None
         # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
