@@ -145,24 +145,38 @@ def test_a_full_disk_behind_the_output(desk: Desk, sandbox: Sandbox, how: tuple[
     assert sandbox.open_sessions == 0
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
-def test_a_ca_bundle_that_is_none_stops_its_site_only(
-    desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox, tmp_path: Path, scheme: str, content: bytes
-) -> None:
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(content)
-    other = start_sandbox("other")
-    desk.site("bad", other.url.replace("http", scheme, 1), password=other.settings.password, ca_bundle=str(bundle))
-    tree(desk.source, "x.svs")
+# Found before anything is sent
+
+
+@pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "socks5://geheim:1"), ("http_proxy", "http://me:ge/heim@h")])
+def test_a_proxy_of_the_environment_that_is_none(desk: Desk, sandbox: Sandbox, name: str, value: str) -> None:
+    tree(desk.source, "a.svs")
+    del desk.environment["NO_PROXY"]
+    desk.environment[name] = value
     result = desk.run()
-    assert result.code == 1
-    (line,) = [line for line in result.stdout.splitlines() if "ca_bundle" in line]
-    assert line.startswith("bad: stopped: ")
-    assert str(bundle) in line
-    assert result.stderr == ""
-    assert arrived(sandbox) == contents(desk.source)
-    assert not (other.data / "Slides" / "in").exists()
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"pmarep: the proxy in the variable {name} cannot be used; ")
+    tested = desk.sites_test()
+    assert (tested.code, tested.stderr) == (1, "")
+    assert f"a: the proxy in the variable {name} cannot be used; " in tested.stdout
+    assert "heim" not in result.stderr + tested.stdout
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("key", ["ca_bundle", "client_cert"])
+@pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
+def test_a_file_that_is_no_pem(desk: Desk, sandbox: Sandbox, scheme: str, key: str, content: bytes) -> None:
+    tree(desk.source, "x.svs")
+    file = desk.source.parent / "x.pem"
+    file.write_bytes(content)
+    desk.site("b", sandbox.url.replace("http", scheme, 1), "Slides/b", **{key: str(file)})
+    result = desk.push()
+    assert result.code == 2
+    assert result.stderr.startswith(f"pmarep: cannot read the {key} {file} (")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.summary["error"] in result.stderr
+    assert not sandbox.requests
 
 
 # Passwords

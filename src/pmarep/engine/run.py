@@ -68,6 +68,7 @@ async def replicate(
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
+        run.sessions.check_connections()
         await run.sessions.check_passwords()
         journal = Journal(state_dir, mend=not options.dry_run)
         try:

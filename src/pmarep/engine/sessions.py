@@ -31,6 +31,11 @@ class Sessions:
             self._sites.setdefault(connection_of(site), []).append(site)
         self._cores: dict[Connection, PmaCore] = {}
 
+    def check_connections(self) -> None:
+        """What is wrong with the way to any of them is said before anything is sent. Raises ConfigError."""
+        for connection in self._sites:
+            connection.check()
+
     async def check_passwords(self) -> None:
         """Ask for every password once before anything is sent. Raises CredentialsError."""
         for connection in self._sites:
