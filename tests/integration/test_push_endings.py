@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,33 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox
     assert result.counts("a") == (0, 0, 4)
     assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m0.mrxs"]
     assert sandbox.open_sessions == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ends_too", [False, True], ids=["waits", "ends too"])
+def test_ctrl_c_while_a_password_is_looked_up(
+    desk: Desk, sandbox: Sandbox, number: signal.Signals, ends_too: bool
+) -> None:
+    """`ends_too`: a terminal sends Ctrl-C to the command as well, whose end may be heard of before it."""
+    tree(desk.source, "a.svs")
+    del desk.environment["PMAREP_PASSWORD_A"]
+    kill = f"kill -{int(number)} $PPID; " if ends_too else ""
+    begun = desk.source.parent / "begun"
+    command = ["sh", "-c", f"{kill}touch {begun}; exit 1" if ends_too else f"touch {begun}; exec sleep 30"]
+    desk.book.write_text(desk.book.read_text() + f"password_command = {json.dumps(command)}\n")
+    with desk.start() as running:
+        end = time.monotonic() + PATIENCE
+        while not begun.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        before = time.monotonic()
+        if not ends_too:
+            running.process.send_signal(number)
+        result = running.result()
+    assert time.monotonic() - before < 20
+    assert (result.code, result.stderr) == (130, "")
+    assert result.summary["error"] == "interrupted; what was sent is kept for the next run"
+    assert not sandbox.requests
 
 
 HUNG_READ = """

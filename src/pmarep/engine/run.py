@@ -63,16 +63,17 @@ async def replicate(
     Setting `stop` ends the run cleanly: what was sent is kept for the next one. Raises, before anything is sent,
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
-    clock = clock or Clock()
+    clock, stop = clock or Clock(), stop or asyncio.Event()
     run = _Run(options, sites, Sessions(sites, passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
         run.sessions.check_connections()
-        await run.sessions.check_passwords()
+        if not await run.sessions.check_passwords(stop):
+            return run.interrupted()
         journal = Journal(state_dir, mend=not options.dry_run)
         try:
-            return await run.go(journal, stop or asyncio.Event())
+            return await run.go(journal, stop)
         finally:
             await run.sessions.close()
             journal.close()
@@ -111,6 +112,12 @@ class _Run:
         self.fingerprints.close()
         if self.audit is not None:
             self.audit.close()
+
+    def interrupted(self) -> Summary:
+        """The end of a run that had not begun."""
+        summary = self._summary(True)
+        self.listener(summary)
+        return summary
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run
