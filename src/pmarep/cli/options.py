@@ -50,7 +50,7 @@ JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
 ]
 JsonListOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong or should be looked at.")]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The site book; else PMAREP_CONFIG, else the user's own."),

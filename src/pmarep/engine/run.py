@@ -243,7 +243,8 @@ class _Run:
             await self.clock.sleep(PROGRESS_SECONDS)
             now = self.clock.monotonic()
             if now - before > ASLEEP_SECONDS:
-                self.listener(Notice(text=f"this machine was asleep for {format_duration(now - before)}; going on"))
+                slept = format_duration(now - before)
+                self.listener(Notice(text=f"this machine was asleep for {slept}; going on", passing=True))
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
                     worker.health.slept(now - before)
