@@ -107,6 +107,31 @@ def test_a_text_that_cannot_be_read_names_its_option(desk: Desk, sandbox: Sandbo
     assert not sandbox.requests
 
 
+SAY_WHAT_IS_WANTED = """
+import sys
+from pmarep.engine import run
+real = run.SiteWorker
+def worker(site, core, link, wanted, shared):
+    print(site.name, wanted, file=sys.stderr)
+    return real(site, core, link, wanted, shared)
+run.SiteWorker = worker
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [((), ["a None", "b 8"]), (("auto",), ["a None", "b None"]), (("3",), ["a 3", "b 3"])],
+    ids=["as the sites say", "auto", "3"],
+)
+def test_connections_of_the_command_go_before_those_of_a_site(
+    desk: Desk, sandbox: Sandbox, options: tuple[str, ...], wanted: list[str]
+) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("b", sandbox, "Slides/b", connections=8)
+    result = desk.push(*(("--connections", *options) if options else ()), patch=SAY_WHAT_IS_WANTED)
+    assert (result.code, result.stderr.splitlines()) == (0, wanted)
+
+
 def test_a_source_that_is_not_there(desk: Desk, sandbox: Sandbox) -> None:
     result = desk.run(source=desk.source / "nowhere")
     assert result.code == 2

@@ -38,13 +38,17 @@ IncludeOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
 ]
-ConnectionsOption = Annotated[str, typer.Option(metavar="auto|N", help="Parallel requests per site.")]
+ConnectionsOption = Annotated[
+    str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; else as the site says.")
+]
 PatienceOption = Annotated[
     str, typer.Option(metavar="T", help="How long a site may stay away before it is given up; 0: not at all.")
 ]
 AuditOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Append a JSON line for each slide and site: hashes, times, who ran it."),
+    typer.Option(
+        metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
+    ),
 ]
 JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")

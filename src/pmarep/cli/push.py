@@ -62,7 +62,7 @@ def push(
             "or everything read back and compared."
         ),
     ] = _Verify.size,
-    connections: ConnectionsOption = "auto",
+    connections: ConnectionsOption = None,
     bwlimit: Annotated[
         str | None, typer.Option(metavar="SPEC", help="All sites together: 20M, or '08:00,2M 19:00,off' (bytes/s).")
     ] = None,

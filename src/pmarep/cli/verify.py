@@ -54,7 +54,7 @@ def verify(
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
-    connections: ConnectionsOption = "auto",
+    connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
     json: JsonEventsOption = False,

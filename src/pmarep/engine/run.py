@@ -213,7 +213,8 @@ class _Run:
         self.abort.set()
 
     def _worker(self, site: Site, overall: Sequence[Pacer], shared: Shared) -> SiteWorker:
-        wanted = self.options.connections or (None if site.connections == "auto" else site.connections)
+        said = self.options.connections or site.connections
+        wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
         found = Controller(self.line, self.line.most(len(self.sites)))
