@@ -135,7 +135,7 @@ def test_connections_of_the_command_go_before_those_of_a_site(
 def test_a_source_that_is_not_there(desk: Desk, sandbox: Sandbox) -> None:
     result = desk.run(source=desk.source / "nowhere")
     assert result.code == 2
-    assert "nowhere" in result.stderr
+    assert result.stderr.endswith("nowhere: No such file or directory; is its drive mounted?\n")
     assert len(result.stderr.splitlines()) == 1
     assert not sandbox.requests
 
