@@ -47,3 +47,4 @@ $(AZURITE):
 
 clean:
 	rm -rf .node $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@$(PYTHON) -Bc 'import pathlib, shutil; [shutil.rmtree(found) for top in ("src", "tests", "benchmarks") for found in list(pathlib.Path(top).rglob("__pycache__"))]'

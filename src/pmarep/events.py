@@ -124,9 +124,13 @@ class SourceWaiting(Event):
 
 @_said
 class Notice(Event):
-    """Something that a person should know about the run as a whole, in one line."""
+    """Something that a person should know about the run as a whole, in one line.
+
+    `passing`: nobody has to do anything about it.
+    """
 
     text: str
+    passing: bool = False
 
 
 @_said

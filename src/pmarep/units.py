@@ -9,6 +9,8 @@ from .errors import UsageError
 
 _SIZE_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _TIME_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MOST_BYTES = 2**63
+_MOST_SECONDS = 1e11  # three thousand years
 
 
 def parse_size(text: str) -> int:
@@ -19,7 +21,10 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     if not match:
         raise UsageError(f"cannot read the size {text!r}; write it as 512K, 20M or 1.5G")
-    return int(float(match[1]) * _SIZE_UNITS[match[2].upper()])
+    size = float(match[1]) * _SIZE_UNITS[match[2].upper()]
+    if size >= _MOST_BYTES:
+        raise UsageError("such a size is more than any disk has; write it as 512K, 20M or 1.5G")
+    return int(size)
 
 
 def parse_duration(text: str) -> float:
@@ -27,7 +32,10 @@ def parse_duration(text: str) -> float:
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
         raise UsageError(f"cannot read the duration {text!r}; write it as 90s, 45m, 6h or 1h30m")
-    return sum(float(number) * _TIME_UNITS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _TIME_UNITS[unit] for number, unit in parts)
+    if seconds > _MOST_SECONDS:
+        raise UsageError("such a duration is longer than anybody waits; write it as 90s, 45m, 6h or 1h30m")
+    return seconds
 
 
 def parse_moment(text: str, now: float) -> float:

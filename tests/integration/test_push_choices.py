@@ -12,6 +12,8 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
+from pmarep.cli.app import app
+from pmarep.errors import UsageError
 from pmarep.sandbox import Sandbox
 
 
@@ -94,10 +96,46 @@ def test_wrong_options_send_nothing(desk: Desk, sandbox: Sandbox, arguments: tup
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize(
+    "option", ["--max-duration", "--settle", "--patience", "--min-size", "--newer-than", "--bwlimit"]
+)
+@pytest.mark.parametrize("text", ["soon", "9" * 400 + "d"])
+def test_a_text_that_cannot_be_read_names_its_option(desk: Desk, sandbox: Sandbox, option: str, text: str) -> None:
+    tree(desk.source, "a.svs")
+    with pytest.raises(UsageError, match=f"^{option}: [^\n]*$"):
+        app(desk.arguments(option, text)[3:])
+    assert not sandbox.requests
+
+
+SAY_WHAT_IS_WANTED = """
+import sys
+from pmarep.engine import run
+real = run.SiteWorker
+def worker(site, core, link, wanted, shared):
+    print(site.name, wanted, file=sys.stderr)
+    return real(site, core, link, wanted, shared)
+run.SiteWorker = worker
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [((), ["a None", "b 8"]), (("auto",), ["a None", "b None"]), (("3",), ["a 3", "b 3"])],
+    ids=["as the sites say", "auto", "3"],
+)
+def test_connections_of_the_command_go_before_those_of_a_site(
+    desk: Desk, sandbox: Sandbox, options: tuple[str, ...], wanted: list[str]
+) -> None:
+    tree(desk.source, "a.svs")
+    desk.site("b", sandbox, "Slides/b", connections=8)
+    result = desk.push(*(("--connections", *options) if options else ()), patch=SAY_WHAT_IS_WANTED)
+    assert (result.code, result.stderr.splitlines()) == (0, wanted)
+
+
 def test_a_source_that_is_not_there(desk: Desk, sandbox: Sandbox) -> None:
     result = desk.run(source=desk.source / "nowhere")
     assert result.code == 2
-    assert "nowhere" in result.stderr
+    assert result.stderr.endswith("nowhere: No such file or directory; is its drive mounted?\n")
     assert len(result.stderr.splitlines()) == 1
     assert not sandbox.requests
 

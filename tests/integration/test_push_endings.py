@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,33 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox
     assert result.counts("a") == (0, 0, 4)
     assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m0.mrxs"]
     assert sandbox.open_sessions == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ends_too", [False, True], ids=["waits", "ends too"])
+def test_ctrl_c_while_a_password_is_looked_up(
+    desk: Desk, sandbox: Sandbox, number: signal.Signals, ends_too: bool
+) -> None:
+    """`ends_too`: a terminal sends Ctrl-C to the command as well, whose end may be heard of before it."""
+    tree(desk.source, "a.svs")
+    del desk.environment["PMAREP_PASSWORD_A"]
+    kill = f"kill -{int(number)} $PPID; " if ends_too else ""
+    begun = desk.source.parent / "begun"
+    command = ["sh", "-c", f"{kill}touch {begun}; exit 1" if ends_too else f"touch {begun}; exec sleep 30"]
+    desk.book.write_text(desk.book.read_text() + f"password_command = {json.dumps(command)}\n")
+    with desk.start() as running:
+        end = time.monotonic() + PATIENCE
+        while not begun.exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        before = time.monotonic()
+        if not ends_too:
+            running.process.send_signal(number)
+        result = running.result()
+    assert time.monotonic() - before < 20
+    assert (result.code, result.stderr) == (130, "")
+    assert result.summary["error"] == "interrupted; what was sent is kept for the next run"
+    assert not sandbox.requests
 
 
 HUNG_READ = """
@@ -145,24 +175,38 @@ def test_a_full_disk_behind_the_output(desk: Desk, sandbox: Sandbox, how: tuple[
     assert sandbox.open_sessions == 0
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
-def test_a_ca_bundle_that_is_none_stops_its_site_only(
-    desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox, tmp_path: Path, scheme: str, content: bytes
-) -> None:
-    bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(content)
-    other = start_sandbox("other")
-    desk.site("bad", other.url.replace("http", scheme, 1), password=other.settings.password, ca_bundle=str(bundle))
-    tree(desk.source, "x.svs")
+# Found before anything is sent
+
+
+@pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "socks5://geheim:1"), ("http_proxy", "http://me:ge/heim@h")])
+def test_a_proxy_of_the_environment_that_is_none(desk: Desk, sandbox: Sandbox, name: str, value: str) -> None:
+    tree(desk.source, "a.svs")
+    del desk.environment["NO_PROXY"]
+    desk.environment[name] = value
     result = desk.run()
-    assert result.code == 1
-    (line,) = [line for line in result.stdout.splitlines() if "ca_bundle" in line]
-    assert line.startswith("bad: stopped: ")
-    assert str(bundle) in line
-    assert result.stderr == ""
-    assert arrived(sandbox) == contents(desk.source)
-    assert not (other.data / "Slides" / "in").exists()
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"pmarep: the proxy in the variable {name} cannot be used; ")
+    tested = desk.sites_test()
+    assert (tested.code, tested.stderr) == (1, "")
+    assert f"a: the proxy in the variable {name} cannot be used; " in tested.stdout
+    assert "heim" not in result.stderr + tested.stdout
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("key", ["ca_bundle", "client_cert"])
+@pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
+def test_a_file_that_is_no_pem(desk: Desk, sandbox: Sandbox, scheme: str, key: str, content: bytes) -> None:
+    tree(desk.source, "x.svs")
+    file = desk.source.parent / "x.pem"
+    file.write_bytes(content)
+    desk.site("b", sandbox.url.replace("http", scheme, 1), "Slides/b", **{key: str(file)})
+    result = desk.push()
+    assert result.code == 2
+    assert result.stderr.startswith(f"pmarep: cannot read the {key} {file} (")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.summary["error"] in result.stderr
+    assert not sandbox.requests
 
 
 # Passwords

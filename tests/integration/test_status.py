@@ -92,5 +92,15 @@ def test_many_partly_sent_slides_are_counted(desk: Desk) -> None:
     assert lines[21] == "  https://a/  and 5 more (--json has all)"
     assert lines[22] == "  https://b/  S/\\x1b.svs"
     assert "--fresh" in lines[23]
-    assert lines[24:] == ["no runs yet"]
+    assert lines[24:] == [f"no runs yet in {desk.state}"]
     assert len(json.loads(status(desk, "--json"))["unfinished"]) == 26
+
+
+def test_more_runs_than_anybody_has_is_a_wrong_number(desk: Desk) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        status(desk, "-n", "9" * 23)
+    assert (error.value.returncode, error.value.stderr) == (2, "pmarep: --runs takes numbers up to 1,000,000\n")
+
+
+def test_no_runs_are_asked_for(desk: Desk) -> None:
+    assert status(desk, "-n", "0") == "0 partly sent\n"

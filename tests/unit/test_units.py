@@ -29,7 +29,9 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "M", "-1", "1,5G", "20 Mbit", "1e6", "0x10", "20MM", "nan", "inf", "1.G"])
+@pytest.mark.parametrize(
+    "text", ["", "M", "-1", "1,5G", "20 Mbit", "1e6", "0x10", "20MM", "nan", "inf", "1.G", "9" * 400, "8388608T"]
+)
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="size"):
         parse_size(text)
@@ -43,7 +45,7 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "-1h", "6 hours", "1h 30m x", "1:30", "6H"])
+@pytest.mark.parametrize("text", ["", "h", "-1h", "6 hours", "1h 30m x", "1:30", "6H", "9" * 400, "9" * 12 + "d"])
 def test_durations_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="duration"):
         parse_duration(text)

@@ -14,7 +14,7 @@ from .sandbox import sandbox
 from .sites import sites
 from .slides import slides
 from .status import status
-from .usage import EventsCommand, PlainGroup
+from .usage import Commands, EventsCommand, PlainGroup
 from .verify import verify
 
 
@@ -24,7 +24,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(
+app = Commands(
     name="pmarep",
     cls=PlainGroup,
     no_args_is_help=True,

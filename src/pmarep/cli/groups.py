@@ -9,11 +9,12 @@ import typer
 from . import complete
 from .options import ConfigOption, JsonListOption, also, load_book
 from .tables import print_json, print_lines
+from .usage import Commands
 
 if TYPE_CHECKING:
     from ..sites import SiteBook
 
-groups = typer.Typer(no_args_is_help=True, help="Give several sites one name.")
+groups = Commands(no_args_is_help=True, help="Give several sites one name.")
 
 NameArgument = Annotated[str, typer.Argument(help="The group.", autocompletion=complete.group)]
 MembersArgument = Annotated[

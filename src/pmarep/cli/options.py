@@ -9,16 +9,18 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from . import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pmarep.sites import Site, SiteBook
+
+T = TypeVar("T")
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")]
 SitesOption = Annotated[
@@ -36,19 +38,23 @@ IncludeOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
 ]
-ConnectionsOption = Annotated[str, typer.Option(metavar="auto|N", help="Parallel requests per site.")]
+ConnectionsOption = Annotated[
+    str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; else as the site says.")
+]
 PatienceOption = Annotated[
     str, typer.Option(metavar="T", help="How long a site may stay away before it is given up; 0: not at all.")
 ]
 AuditOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Append a JSON line for each slide and site: hashes, times, who ran it."),
+    typer.Option(
+        metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
+    ),
 ]
 JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
 ]
 JsonListOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong or should be looked at.")]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="The site book; else PMAREP_CONFIG, else the user's own."),
@@ -79,11 +85,22 @@ def choice_of(include: list[str] | None, exclude: list[str] | None, newer_than: 
     return " ".join(words)
 
 
+def read(option: str, parse: Callable[[str], T], text: str) -> T:
+    """What an option's text means. Raises UsageError that names the option."""
+    from pmarep.errors import UsageError
+
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 def moment(newer_than: str | None) -> float | None:
     """What --newer-than means now, in seconds since the epoch."""
     from pmarep.units import parse_moment
 
-    return None if newer_than is None else parse_moment(newer_than, time.time())
+    now = time.time()
+    return None if newer_than is None else read("--newer-than", lambda text: parse_moment(text, now), newer_than)
 
 
 def may_ask(no_input: bool) -> bool:

@@ -26,6 +26,7 @@ from .options import (
     choice_of,
     load_book,
     moment,
+    read,
     start_logging,
     state_path,
     warn_of_unverified,
@@ -61,7 +62,7 @@ def push(
             "or everything read back and compared."
         ),
     ] = _Verify.size,
-    connections: ConnectionsOption = "auto",
+    connections: ConnectionsOption = None,
     bwlimit: Annotated[
         str | None, typer.Option(metavar="SPEC", help="All sites together: 20M, or '08:00,2M 19:00,off' (bytes/s).")
     ] = None,
@@ -115,14 +116,14 @@ def push(
             existing=Existing(existing.value),
             verify=Verify(verify.value),
             connections=connections_of(connections),
-            bwlimit=Timetable.parse(bwlimit) if bwlimit else None,
+            bwlimit=read("--bwlimit", Timetable.parse, bwlimit) if bwlimit else None,
             dry_run=dry_run,
             fresh=fresh,
-            max_duration=parse_duration(max_duration) if max_duration else None,
-            settle=parse_duration(settle) if settle else None,
-            patience=parse_duration(patience),
+            max_duration=read("--max-duration", parse_duration, max_duration) if max_duration else None,
+            settle=read("--settle", parse_duration, settle) if settle else None,
+            patience=read("--patience", parse_duration, patience),
             newer_than=moment(newer_than),
-            min_size=parse_size(min_size),
+            min_size=read("--min-size", parse_size, min_size),
             ask_pma_start=book.slides.enumerate == "auto",
             audit=audit,
         )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import PmarepError, UsageError
 from .stdio import cannot_write
@@ -55,14 +55,17 @@ def sub_folder(to: str) -> str:
         raise UsageError(str(error)) from None
 
 
-def connections_of(text: str) -> int | None:
+def connections_of(text: str | None) -> int | Literal["auto"] | None:
     from ..sites import fields
+
+    if text is None:
+        return None
 
     try:
         found = fields.connections(int(text) if text.isdecimal() else text)
     except ValueError as error:
         raise UsageError(f"--connections {text!r}: {error}") from None
-    return None if isinstance(found, str) else found
+    return "auto" if isinstance(found, str) else found
 
 
 def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> int:

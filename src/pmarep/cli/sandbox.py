@@ -12,6 +12,8 @@ import typer
 from pmarep.errors import PmarepError, UsageError
 from pmarep.units import parse_size
 
+from .options import read
+
 if TYPE_CHECKING:
     from pmarep.sandbox import AzureBackend, S3Backend
 
@@ -56,18 +58,17 @@ def sandbox(
     """Run a PMA.core stand-in: a strict one, for trying pmarep out. Not for patients' data."""
     if not password:
         raise UsageError("the sandbox's user needs a password; give --password or set PMAREP_SANDBOX_PASSWORD")
-    bytes_per_second = parse_size(rate.removesuffix("/s")) if rate else None
+    bytes_per_second = read("--rate", parse_size, rate.removesuffix("/s")) if rate else None
     if bytes_per_second == 0:
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
+    bytes_per_part = read("--part-size", parse_size, part_size)
     try:
         from pmarep.sandbox import AzureBackend, S3Backend, Settings, UrlTimes, run
     except ModuleNotFoundError as error:
         raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
     cloud: list[tuple[str, S3Backend | AzureBackend]] = []
     for name, where in _pairs(s3_root or (), "--s3-root"):
-        s3 = S3Backend.from_environment(
-            where, os.environ, endpoint=s3_endpoint or None, part_size=parse_size(part_size)
-        )
+        s3 = S3Backend.from_environment(where, os.environ, endpoint=s3_endpoint or None, part_size=bytes_per_part)
         cloud.append((name, s3))
     for name, where in _pairs(azure_root or (), "--azure-root"):
         cloud.append((name, AzureBackend.from_environment(where, os.environ, endpoint=azure_endpoint or None)))

@@ -32,11 +32,12 @@ from .sites_edit import duplicate, edit, remove, rename
 from .sites_import import import_sites, schema
 from .sites_show import list_sites, show
 from .tables import print_json, print_lines
+from .usage import Commands
 
 if TYPE_CHECKING:
     from ..sites import Credentials, Site, SiteBook
 
-sites = typer.Typer(no_args_is_help=True, help="Register PMA.cores and the places on them where slides go.")
+sites = Commands(no_args_is_help=True, help="Register PMA.cores and the places on them where slides go.")
 
 NamesArgument = Annotated[
     list[str],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,7 @@ from .options import (
     about_the_same_book,
     book_path,
     moment,
+    read,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +70,7 @@ def slides(
 
     with about_the_same_book(config):
         settings = slides_settings(book_path(config), needed=config is not None)
-    since, least = moment(newer_than), parse_size(min_size)
+    since, least = moment(newer_than), read("--min-size", parse_size, min_size)
     with ExitStack() as stack:
         ask = stack.enter_context(PmaStart()).ask if settings.enumerate == "auto" else None
         # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
@@ -91,9 +94,10 @@ def slides(
 
 
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
-    """A slide that another program is writing at this moment is not complete, whatever its format says.
+    """A slide that we may not read, or that another program is writing at this moment, is not complete.
 
-    Only young ones are asked about, as in a push: what was written long ago is merely open somewhere.
+    Whatever its format says: the walk looks into few files. Only young ones are asked about being written, as in a
+    push: what was written long ago is merely open somewhere.
     """
     from pmarep.slides import LeftOut, Slide, Why
     from pmarep.slides.busy import busy_file
@@ -103,10 +107,19 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
 
     settling, now = Settling(), time.time()
     for thing in things:
-        if isinstance(thing, Slide) and settling.is_young(newest(thing), now) and (held := busy_file(thing)):
+        if isinstance(thing, Slide) and (closed := _not_readable(thing)):
+            yield LeftOut(thing.path, Why.UNREADABLE, printable(f"{os.strerror(errno.EACCES)}: {closed}"))
+        elif isinstance(thing, Slide) and settling.is_young(newest(thing), now) and (held := busy_file(thing)):
             yield LeftOut(thing.path, Why.UNFINISHED, printable(f"{held[0].name} is {held[1]}"))
         else:
             yield thing
+
+
+def _not_readable(slide: Slide) -> str | None:
+    """The first file that the operating system would not let us read. A push finds that out when it reads."""
+    folder = os.fspath(slide.folder)  # no Path for each of a million files
+    names = (file.local_name or file.path for file in slide.files)
+    return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)
 
 
 def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool) -> SlideList:

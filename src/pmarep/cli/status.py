@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import UsageError
 from ..names import printable
 from .options import StateDirOption, state_path
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..journal import Place, Run
 
 SHOWN = 20  # partly sent slides of one server
+MOST = 1_000_000  # runs
 
 
 def status(
@@ -24,6 +26,8 @@ def status(
     """Show the slides that are partly sent, and the last runs. Contacts nobody."""
     import asyncio
 
+    if count > MOST:
+        raise UsageError(f"--runs takes numbers up to {MOST:,}")
     folder = state_path(state_dir)
     runs: list[Run] = []
     places: list[Place] = []
@@ -32,7 +36,7 @@ def status(
     if json:
         _print_json(runs, places)
     else:
-        _print_lines(runs, places)
+        _print_lines(runs, places, f"no runs yet in {folder}" if count else "")
 
 
 async def _read(folder: Any, count: int) -> tuple[list[Run], list[Place]]:
@@ -59,11 +63,12 @@ def _print_json(runs: list[Run], places: list[Place]) -> None:
     )
 
 
-def _print_lines(runs: list[Run], places: list[Place]) -> None:
+def _print_lines(runs: list[Run], places: list[Place], none: str) -> None:
     from datetime import datetime
 
     _print_unfinished(places)
-    print("last runs:" if runs else "no runs yet")
+    if runs or none:
+        print("last runs:" if runs else printable(none))
     for run in runs:
         started = datetime.fromtimestamp(run.started).astimezone().isoformat(" ", "seconds")
         print(printable(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}"))

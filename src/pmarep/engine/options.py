@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from ..timetable import Timetable
 
@@ -36,7 +37,8 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`to` is a sub-folder below every site's target. `connections` None means automatic. `max_duration` in seconds.
+    """`to` is a sub-folder below every site's target. `connections`: None means as each site says.
+    `max_duration` in seconds.
 
     `verify_only`: nothing is sent; what is at the sites is looked at. `audit`: a file to append to, one line for each
     slide and site.
@@ -59,7 +61,7 @@ class Options:
     verify: Verify = Verify.SIZE
     verify_only: bool = False
     audit: Path | None = None
-    connections: int | None = None
+    connections: int | Literal["auto"] | None = None
     bwlimit: Timetable | None = None
     dry_run: bool = False
     fresh: bool = False

@@ -63,15 +63,17 @@ async def replicate(
     Setting `stop` ends the run cleanly: what was sent is kept for the next one. Raises, before anything is sent,
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
-    clock = clock or Clock()
+    clock, stop = clock or Clock(), stop or asyncio.Event()
     run = _Run(options, sites, Sessions(sites, passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
-        await run.sessions.check_passwords()
+        run.sessions.check_connections()
+        if not await run.sessions.check_passwords(stop):
+            return run.interrupted()
         journal = Journal(state_dir, mend=not options.dry_run)
         try:
-            return await run.go(journal, stop or asyncio.Event())
+            return await run.go(journal, stop)
         finally:
             await run.sessions.close()
             journal.close()
@@ -110,6 +112,12 @@ class _Run:
         self.fingerprints.close()
         if self.audit is not None:
             self.audit.close()
+
+    def interrupted(self) -> Summary:
+        """The end of a run that had not begun."""
+        summary = self._summary(True)
+        self.listener(summary)
+        return summary
 
     async def go(self, journal: Journal, stop: asyncio.Event) -> Summary:
         dry = self.options.dry_run
@@ -205,7 +213,8 @@ class _Run:
         self.abort.set()
 
     def _worker(self, site: Site, overall: Sequence[Pacer], shared: Shared) -> SiteWorker:
-        wanted = self.options.connections or (None if site.connections == "auto" else site.connections)
+        said = self.options.connections or site.connections
+        wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
         found = Controller(self.line, self.line.most(len(self.sites)))
@@ -235,7 +244,8 @@ class _Run:
             await self.clock.sleep(PROGRESS_SECONDS)
             now = self.clock.monotonic()
             if now - before > ASLEEP_SECONDS:
-                self.listener(Notice(text=f"this machine was asleep for {format_duration(now - before)}; going on"))
+                slept = format_duration(now - before)
+                self.listener(Notice(text=f"this machine was asleep for {slept}; going on", passing=True))
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
                     worker.health.slept(now - before)

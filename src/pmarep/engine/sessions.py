@@ -11,6 +11,9 @@ from ..retry import Retry
 from ..sites import Site
 from ..sites.credentials import password_of_any
 from ..sites.network import connection_of
+from .threads import in_thread
+
+LAST_WORD_SECONDS = 0.2  # Ctrl-C ends a password_command too, whose end may be heard of first
 
 
 class Passwords(Protocol):
@@ -31,10 +34,30 @@ class Sessions:
             self._sites.setdefault(connection_of(site), []).append(site)
         self._cores: dict[Connection, PmaCore] = {}
 
-    async def check_passwords(self) -> None:
-        """Ask for every password once before anything is sent. Raises CredentialsError."""
+    def check_connections(self) -> None:
+        """What is wrong with the way to any of them is said before anything is sent. Raises ConfigError."""
         for connection in self._sites:
-            await self._password(connection)
+            connection.check()
+
+    async def check_passwords(self, stop: asyncio.Event) -> bool:
+        """Ask for every password once before anything is sent; False if `stop` came first. Raises CredentialsError."""
+
+        def ask() -> None:
+            for sites in self._sites.values():
+                password_of_any(self._passwords.password_for, sites)
+
+        asking, stopped = asyncio.create_task(in_thread(ask)), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done() and asking.exception() is not None:
+                await asyncio.wait({stopped}, timeout=LAST_WORD_SECONDS)
+            if not stop.is_set():
+                await asking
+            return not stop.is_set()
+        finally:
+            asking.cancel()
+            stopped.cancel()
+            await asyncio.gather(asking, stopped, return_exceptions=True)
 
     async def _password(self, connection: Connection) -> str:
         return await asyncio.to_thread(password_of_any, self._passwords.password_for, self._sites[connection])

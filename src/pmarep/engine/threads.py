@@ -30,5 +30,5 @@ async def in_thread(work: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop has ended before us
             loop.call_soon_threadsafe(finish, error)
 
-    threading.Thread(target=run, name="walk", daemon=True).start()
+    threading.Thread(target=run, name="pmarep", daemon=True).start()
     await done

@@ -71,7 +71,7 @@ class PmaCore:
 
     @property
     def _http(self) -> httpx.AsyncClient:
-        """Made with the first request: a ca_bundle that is none concerns this server only. Raises ConfigError."""
+        """Made with the first request. Raises ConfigError."""
         if self._client is None:
             self._client = self._connection.http()
         return self._client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -12,6 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from ..errors import ConfigError
+from ..proxies import split_proxy
 from .sockets import Client
 
 CONNECT_TIMEOUT = 15.0
@@ -42,6 +44,16 @@ class Connection:
     connect_timeout: float = CONNECT_TIMEOUT
     timeout: float = TIMEOUT
     congestion: str | None = None
+
+    def check(self) -> None:
+        """Find out what no request needs to be made for: files that are no PEM, a proxy that is none.
+
+        Raises ConfigError.
+        """
+        if self.ca_bundle or self.client_cert:
+            self.ssl_context()
+        if self.proxy is None:
+            _check_environment()
 
     def ssl_context(self) -> ssl.SSLContext:
         """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
@@ -92,6 +104,8 @@ class Connection:
         return self._client(verify, {"Accept": "application/json"})
 
     def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str]) -> httpx.AsyncClient:
+        if self.proxy is None:
+            _check_environment()
         return Client(
             congestion=self.congestion,
             verify=verify,
@@ -143,6 +157,29 @@ def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext
     context.verify_flags = flags
     context.load_verify_locations(cafile=ca_bundle)
     return context
+
+
+def _check_environment() -> None:
+    """Raises ConfigError for a proxy over which httpx would stumble, with its value in a traceback."""
+    proxies = getproxies()
+    if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
+        return  # httpx does not look at the others then
+    for kind in ("http", "https", "all"):  # httpx reads all three, whatever the site's url
+        found = proxies.get(kind)
+        if found and not _usable(found if "://" in found else f"http://{found}"):
+            names = sorted((name for name in os.environ if name.lower() == f"{kind}_proxy"), key=str.isupper)
+            where = f"the variable {names[0]}" if names else f"this system's settings for {kind}"
+            raise ConfigError(
+                f"the proxy in {where} cannot be used; write it as http://host:port or https://host:port, a user name "
+                "and password percent-encoded before the host (http://user:p%40ss@host:port)"
+            )
+
+
+def _usable(proxy: str) -> bool:
+    try:
+        return split_proxy(proxy, "http", "https") is not None and bool(httpx.Proxy(proxy))
+    except (httpx.InvalidURL, ValueError):
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pmarep.errors import PmarepError
+from pmarep.errors import UsageError
 
 from .app import App
 from .core import Core
@@ -26,7 +26,7 @@ def _open(settings: Settings, listener: socket.socket) -> Core:
         return Core(settings)
     except OSError as error:
         listener.close()
-        raise PmarepError(f"cannot use the data folder {settings.data}: {error.strerror}; choose another") from error
+        raise UsageError(f"cannot use the data folder {settings.data}: {error.strerror}; choose another") from error
 
 
 def _url(settings: Settings, port: int) -> str:

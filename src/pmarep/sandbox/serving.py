@@ -10,7 +10,7 @@ from typing import Any, Self
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pmarep.errors import PmarepError
+from pmarep.errors import PmarepError, UsageError
 
 from .exchange import ABORT
 
@@ -55,16 +55,18 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 picks a free one. Raises PmarepError."""
+    """A bound socket; port 0 picks a free one. Raises UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name
         listener.close()
-        reason = error.strerror or str(error)
-        raise PmarepError(f"cannot listen on {host}:{port}: {reason}; choose another port") from error
+        named = isinstance(error, socket.gaierror | UnicodeError)
+        reason = getattr(error, "strerror", None) or "no such host"
+        other = "name an address of this machine" if named else "choose another port or address"
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}; {other}") from error
     return listener
 
 

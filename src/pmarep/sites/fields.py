@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
+from ..proxies import split_proxy
 from ..timetable import Timetable
 from .names import quoted
 
@@ -149,14 +150,11 @@ def proxy(value: object) -> str:
         )
     if text.lower() == "none":
         return "none"
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or parts.scheme != "http" or parts.path.strip("/") or parts.query or parts.fragment:
+    parts = split_proxy(text, "http")
+    if parts is None:
         raise ValueError(f'proxy {quoted(text)} cannot be used; write it as http://host:port, or "none"')
-    return f"http://{f'[{host}]' if ':' in host else host}:{port or 80}"
+    host = str(parts.hostname)
+    return f"http://{f'[{host}]' if ':' in host else host}:{parts.port or 80}"
 
 
 def verify_tls(value: object) -> bool:

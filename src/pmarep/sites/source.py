@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import stat
@@ -67,7 +68,8 @@ class BookText:
                 lines = self.text.rstrip("\n").split("\n")
                 line, column = str(len(lines)), str(len(lines[-1]) + 1)
             # tomllib's words name keys and single characters, never values.
-            raise ConfigError(f"{self.path}, line {line}, column {column}: this is not TOML: {words}") from None
+            where = f"{self.path}, line {line}, column {column}"
+            raise ConfigError(f"{where}: {_said_of_toml(words)}") from None
 
     def has(self, key: KeyPath) -> bool:
         """Whether this text says the key, be it a table or a value."""
@@ -95,6 +97,13 @@ class BookText:
             for key in statement.keys:
                 lines.setdefault(key, statement.first)
         return lines
+
+
+def _said_of_toml(words: str) -> str:
+    """What tomllib says, where a book's own words are clearer in those."""
+    if found := re.fullmatch(r"Cannot declare (\(.*\)) twice", words, re.DOTALL):
+        return f"{described(ast.literal_eval(found[1]))} is there twice; leave one out"
+    return f"this is not TOML: {words}{'; text needs quotes' if words == 'Invalid value' else ''}"
 
 
 @dataclass(frozen=True)

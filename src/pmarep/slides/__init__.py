@@ -43,7 +43,8 @@ def find_slides(
     try:
         source.stat()
     except OSError as error:
-        raise UsageError(f"cannot use {printable(path)}: {os_words(error)}") from None
+        away = "; is its drive mounted?" if isinstance(error, FileNotFoundError) else ""
+        raise UsageError(f"cannot use {printable(path)}: {os_words(error)}{away}") from None
     if source.is_dir():
         return Walk(selection, ask).all_below(path, scandir)
     return iter([_one_slide(source, Walk(selection, ask), scandir)])

@@ -7,6 +7,7 @@ import pytest
 from pmarep.cli.render import LinesOutput
 from pmarep.events import (
     Event,
+    Notice,
     RunStarted,
     SiteState,
     SiteSummary,
@@ -32,6 +33,8 @@ def finished(status: SlideStatus, error: str | None = None) -> SlideFinished:
 EVENTS: list[tuple[Event, str]] = [
     (RunStarted(sites=["tokyo", "b"], slides=2, bytes=MIB), "2 slides, 1.0 MiB, to tokyo, b"),
     (RunStarted(sites=["b"], slides=1, bytes=0, scanning=True), "1 slide, 0 B so far, still looking, to b"),
+    (Notice(text="the journal was damaged"), "note: the journal was damaged"),
+    (Notice(text="asleep", passing=True), "note: asleep"),
     (SourceProblem(path=NASTY, why="incomplete", detail="no x"), f"not sent: {SHOWN}: no x (incomplete)"),
     (SourceWaiting(slides=3, seconds=9.8), "3 slides are still being written or just copied; looking again in 10s"),
     (SourceWaiting(slides=1, seconds=90), "1 slide is still being written or just copied; looking again in 1m30s"),
@@ -73,7 +76,8 @@ def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> 
     good = Summary(exit_code=0, seconds=1, sites={"tokyo": SiteSummary(sent=1)})
     output.hear(good)
     said = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in said] == [["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
+    told = [["note:", "the"], ["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
+    assert [line.split()[:2] for line in said] == told
 
 
 def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixture[str]) -> None:

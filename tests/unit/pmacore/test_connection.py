@@ -38,6 +38,36 @@ def test_the_proxy_on_the_way(environ: pytest.MonkeyPatch) -> None:
     assert plain.proxy_to(plain.url) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "socks5://geheim:1"),
+        ("http_proxy", "geheim:abc"),
+        ("ALL_PROXY", "ftp://geheim:1"),
+        ("HTTPS_PROXY", "http://me:ge/heim@proxy:3128"),
+        ("HTTPS_PROXY", "http://me:1/geheim@proxy:3128"),
+        ("HTTPS_PROXY", "http://me:1#geheim@proxy:3128"),
+        ("https_proxy", "http://[geheim:1"),
+    ],
+)
+def test_a_proxy_of_the_environment_that_is_none(environ: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environ.setenv(name, value)
+    here = Connection("https://pma.example/", "u")
+    for make in (here.http, here.storage_http, here.check):
+        with pytest.raises(ConfigError, match=f"^the proxy in the variable {name} cannot be used; ") as error:
+            make()
+        assert "heim" not in str(error.value)
+    Connection(here.url, "u", proxy="none").http()  # does not look at it
+    environ.setenv("NO_PROXY", "x, *")
+    here.http()
+
+
+@pytest.mark.parametrize("value", ["proxy:3128", "http://me:p%40ss@proxy", "https://proxy:3128/", "http://[::1]:3"])
+def test_proxies_of_the_environment(environ: pytest.MonkeyPatch, value: str) -> None:
+    environ.setenv("ALL_PROXY", value)
+    Connection("https://pma.example/", "u").http()
+
+
 def test_timeouts_reach_both_clients() -> None:
     connection = Connection("https://pma.example/", "u", connect_timeout=3, timeout=7)
     usual, storage = connection.http().timeout, connection.storage_http().timeout

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pmarep.cli.app import app
 from pmarep.errors import PmarepError, UsageError
 from pmarep.sandbox import Sandbox, Settings
 
@@ -103,3 +104,20 @@ def test_root_directories_that_cannot_be(tmp_path: Path, roots: tuple[str, ...])
 
 def test_the_password_is_not_in_the_settings_text(tmp_path: Path) -> None:
     assert "geheim" not in repr(Settings(data=tmp_path, password="geheim"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--part-size", "foo"), "--part-size: cannot read the size 'foo'"),
+        (("--rate", "9" * 400), "--rate: such a size"),
+        (("--data", __file__), "cannot use the data folder"),
+        (("--host", "192.0.2.1"), "cannot listen on 192.0.2.1:0: "),
+        (("--host", "a..b"), "cannot listen on a..b:0: "),
+    ],
+)
+def test_what_it_cannot_use_is_wrong_usage(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        app(("sandbox", "--data", str(tmp_path / "d"), "--port", "0", "--password", "x", *options))
+    assert str(error.value).startswith(words)
+    assert len(str(error.value).splitlines()) == 1

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from corpus import tree, wild_names, write_mirax
+
+from pmarep.cli.app import app
 
 
 def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -152,3 +155,22 @@ def test_a_table_on_a_terminal_with_whole_names(tmp_path: Path) -> None:
     assert b"[bold]x[/].svs" in output
     assert b"Slide" in output
     assert b"2 slides, 2 files, 2 B; 0 problems" in output
+
+
+def test_what_may_not_be_read_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As mode 000 is for everybody but root, who runs these tests."""
+    tree(tmp_path, "closed.svs", "open.svs")
+    write_mirax(tmp_path / "n.mrxs")
+    closed = {str(tmp_path / "closed.svs"), str(tmp_path / "n" / "Data0001.dat")}
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode & os.R_OK and os.path.normpath(path) in closed))
+    with pytest.raises(SystemExit) as end:
+        app(("slides", "--problems", str(tmp_path)))
+    assert end.value.code == 1
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["closed.svs", "unreadable", "Permission denied: closed.svs"],
+        ["n.mrxs", "unreadable", "Permission denied: n/Data0001.dat"],
+    ]
+    assert lines[0][3].startswith("let the user who runs pmarep read it")

@@ -9,7 +9,7 @@ import pytest
 from corpus import tree, write_afi, write_mirax, write_ndpis, write_svs, write_vsi
 from looking import Look, look, refusing
 
-from pmarep.slides import Why
+from pmarep.slides import FORMATS, Why
 
 # PMA.UI 2.39.2, imageUpload.js, without those that have more than one file or are looked into.
 SINGLE = [
@@ -485,3 +485,8 @@ def test_companion_folder_reached_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "cases" / "n.mrxs").write_bytes(b"x")
     (tmp_path / "cases" / "n").symlink_to(tmp_path / "store" / "n", target_is_directory=True)
     assert len(look(tmp_path / "cases").slides["n.mrxs"]) == 6
+
+
+def test_the_readme_counts_the_formats_of_single_files() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert f": {sum(not entry.has_parts for entry in FORMATS)} of single files (SVS, " in readme

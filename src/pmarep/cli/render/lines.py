@@ -28,7 +28,7 @@ PROGRESS_EVERY = 60.0
 
 
 class LinesOutput(Output):
-    """`quiet`: only what went wrong. `verbose`: skipped slides too."""
+    """`quiet`: only what went wrong or should be looked at. `verbose`: skipped slides too."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
@@ -50,7 +50,7 @@ class LinesOutput(Output):
                 slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
                 self._print(f"{slides}, to {', '.join(event.sites)}")
             case Notice():
-                self._print(f"note: {event.text}")
+                self._print(f"note: {event.text}", wrong=not event.passing)
             case SourceProblem():
                 self._print(f"not sent: {event.path}: {event.detail} ({event.why})", wrong=True)
             case SourceWaiting():
