@@ -1,4 +1,5 @@
-"""The end of a site's work: requests that losses have made slow are sent once more, in what the line has left.
+"""The end of a site's work: short requests wait until the long ones leave room, and those that losses have made slow
+are sent once more in what the line has left.
 
 Streams over a long way differ much in what they carry, and it takes TCP many round trips to find out that there is
 room. A new one finds out at once (slow start). Measured, and not worth it: to hold back the streams that are ahead, to
@@ -19,6 +20,11 @@ IDLE_SECONDS, IDLE = 0.7, 0.6
 """A line that carried less than this part of that, for so long, has room."""
 
 RAMP = 10  # round trips that a new connection takes until it is quick
+FULL_FOR, STILL_FULL = 2.0, 0.8
+"""A line that has carried this part of that for so many seconds is still full."""
+LONG = 3
+"""A request is a long one for others that have this part of its bytes, and take this part of the time that it needs."""
+
 CLEARLY = 1.3
 """So many times longer the rest has to take than the whole over a new connection."""
 
@@ -55,7 +61,7 @@ class Finish:
         self._flying = flying
         self._rate = rate
         self._full = 0.0  # bytes per second: what the line has been seen to carry
-        self._looked_at = float("-inf")
+        self._looked_at = self._let_go = float("-inf")
         self.round_trip = 0.0  # seconds
         self.on = False
 
@@ -69,6 +75,26 @@ class Finish:
         rests = [one for one in self._flying() if one.left > 0]
         if len(rests) < self._few() and self._rate(IDLE_SECONDS) < IDLE * self._full:
             self._call_for_help(rests)
+
+    def keeps(self, size: int) -> bool:
+        """Whether a request of so many bytes had better wait: it can fill the line when the long ones no longer do.
+
+        Files to a file system are sent whole and once only, so the last ones end far apart. While the line is full,
+        whatever goes besides them makes them later.
+        """
+        now = self._clock.monotonic()
+        if not self.on or not self._full:
+            return False
+        if now - self._let_go < LOOK:
+            return True
+        rests = [one for one in self._flying() if one.left > 0]
+        longest = max((one.seconds or 0.0 for one in rests if one.size >= LONG * size), default=0.0)
+        if longest <= LONG * size * len(rests) / self._full:
+            return False
+        full = self._rate(FULL_FOR) >= STILL_FULL * self._full
+        if not full:
+            self._let_go = now  # one at a time: it takes a while until it is seen what it makes of the line
+        return full
 
     def _call_for_help(self, rests: Collection[Rest]) -> None:
         """Of the slowest, as many as are there sooner when they go once more."""

@@ -34,7 +34,7 @@ class Link:
     def __init__(self, connections: int | Controller, pacers: Sequence[Pacer], retry: Retry, clock: Clock) -> None:
         self.controller = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
-        self._slots = Slots(lambda: self.limit)
+        self._slots = Slots(lambda: self.limit, lambda size: self.finish.keeps(size))
         self._pacers = pacers
         self._retry = retry
         self.clock = clock

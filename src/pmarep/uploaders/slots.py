@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 SMALL = 256 * 1024
 """Bytes of a request that is over after a round trip: it goes ahead of larger ones, which hardly notice."""
 
+LOOK = 0.1  # seconds until it is seen whether what is kept may go
+
 SMALL_SHARE = 4  # a fourth of the slots is for small ones while larger ones wait too, and at least one
 SMALL_IN_A_ROW = 3
 OLDEST_EVERY = 4
@@ -25,10 +27,16 @@ class _Waiter:
 
 
 class Slots:
-    """So many requests at once as `limit` says, which may change at any time."""
+    """So many requests at once as `limit` says, which may change at any time.
 
-    def __init__(self, limit: Callable[[], int]) -> None:
+    `keeps`: whether a request of so many bytes, and so all that are smaller, is kept for later though a slot is free.
+    Those of at most SMALL bytes are not.
+    """
+
+    def __init__(self, limit: Callable[[], int], keeps: Callable[[int], bool] = lambda _: False) -> None:
         self._limit = limit
+        self._keeps = keeps
+        self._looking: asyncio.TimerHandle | None = None
         self._turn = 0
         self._small: dict[int, _Waiter] = {}  # by turn, so the oldest first
         self._large: dict[int, _Waiter] = {}
@@ -72,13 +80,25 @@ class Slots:
     def serve(self) -> None:
         """Give out the slots that are free; to be called also when the limit has grown."""
         limit = max(1, self._limit())
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         while self.held < limit and self.waiting:
+            if not self._small and self._keeps(self._largest().size):
+                self._looking = asyncio.get_running_loop().call_later(LOOK, self.serve)
+                return
             waiter = self._next(limit)
             if waiter.ready.cancelled():  # its task has yet to hear of it
                 self._small_held -= waiter.size <= SMALL
                 continue
             self.held += 1
             waiter.ready.set_result(None)
+
+    def _largest(self) -> _Waiter:
+        """Of the large ones that wait."""
+        while self._by_size[0].rank[1] not in self._large:
+            heapq.heappop(self._by_size)
+        return self._by_size[0]
 
     def _next(self, limit: int) -> _Waiter:
         few = self._small_held < max(1, limit // SMALL_SHARE) and self._small_in_a_row < SMALL_IN_A_ROW
@@ -90,7 +110,4 @@ class Slots:
         self._large_begun += 1
         if self._large_begun % OLDEST_EVERY == 0:
             return self._large.pop(next(iter(self._large)))
-        while True:
-            waiter = heapq.heappop(self._by_size)
-            if self._large.pop(waiter.rank[1], None) is not None:
-                return waiter
+        return self._large.pop(self._largest().rank[1])

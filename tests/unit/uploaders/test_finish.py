@@ -14,7 +14,7 @@ from pmarep.uploaders import Controller, Delivery, Link
 from pmarep.uploaders import link as link_module
 from pmarep.uploaders.delivery import LARGEST_PIECE, YOUNG_SECONDS, Contest
 from pmarep.uploaders.delivery import Race as How
-from pmarep.uploaders.finish import FULL_SECONDS, Finish, Rest
+from pmarep.uploaders.finish import FULL_SECONDS, LOOK, Finish, Rest
 
 MIB = 1024 * 1024
 
@@ -22,9 +22,8 @@ MIB = 1024 * 1024
 class Stream:
     """A request with 8 MiB in all."""
 
-    size = 8 * MIB
-
     def __init__(self, left: float, pace: float | None, alone: bool = True) -> None:
+        self.size = 8 * MIB
         self.left = int(left * MIB)
         self.seconds = pace and left / pace
         self.slow: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if alone else None
@@ -77,6 +76,33 @@ async def test_otherwise_nobody_is(case: str) -> None:
     line.finish.on = case != "not the end"
     line.look()
     assert not streams[0].helped
+
+
+def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> Line:
+    """Two requests, of which one needs twelve seconds. Of a full line, 4 MiB would need half a second beside them."""
+    streams = [Stream(left, pace) for pace in (2.0, 14.0)]
+    for stream in streams:
+        stream.size = size
+    line = Line(streams, rate=line_rate)
+    line.look()
+    return line
+
+
+async def test_short_ones_wait_until_long_ones_leave_room_and_then_go_one_by_one() -> None:
+    line = long_ones(16)
+    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [True] * 3
+    line.now = 8
+    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [False, True, True]
+    line.clock.now += LOOK
+    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [False, True, True]
+
+
+@pytest.mark.parametrize("case", ["it is about as long", "theirs are short", "they are over soon", "not the end"])
+async def test_otherwise_none_waits(case: str) -> None:
+    size = (20 if case == "it is about as long" else 4) * MIB
+    line = long_ones(16, 1 if case == "they are over soon" else 24, (8 if case == "theirs are short" else 24) * MIB)
+    line.finish.on = case != "not the end"
+    assert not line.finish.keeps(size)
 
 
 # Races

@@ -71,6 +71,33 @@ async def test_small_ones_leave_most_slots_to_large_ones() -> None:
     assert most == 8 // SMALL_SHARE
 
 
+async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
+    """Whether anything else happens or not."""
+    kept, asked, begun = True, list[int](), list[int]()
+
+    def keeps(size: int) -> bool:
+        asked.append(size)
+        return kept
+
+    slots = Slots(lambda: 4, keeps)
+
+    async def one(size: int) -> None:
+        async with slots.one(size):
+            begun.append(size)
+
+    work = [asyncio.create_task(one(size)) for size in (2 * MIB, 100, 3 * MIB, MIB)]
+    while begun != [100]:
+        await asyncio.sleep(0)
+    while len(asked) < 6:
+        await asyncio.sleep(0.01)
+    assert begun == [100]
+    assert asked[-1] == 3 * MIB
+    kept = False
+    await asyncio.gather(*work)
+    assert sorted(begun) == [100, MIB, 2 * MIB, 3 * MIB]
+    assert (slots.held, slots.waiting, slots._looking) == (0, 0, None)
+
+
 async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
     slots = Slots(lambda: 1)
 
