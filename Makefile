@@ -19,7 +19,7 @@ demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 # Tests start pmarep a thousand times; some people have Python keep no bytecode, and it would compile it each time.
 test: check $(AZURITE)
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 # Kills pushes at random moments and compares every byte: CYCLES=20 for a short one, SEED=7 to repeat one.
 CYCLES := 200
