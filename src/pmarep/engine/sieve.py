@@ -15,6 +15,7 @@ from ..journal import Known
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import together
+from .bell import Bell
 from .catalogue import Cursor
 from .decide import Decision, Destination, destination, foreseen
 from .health import Health
@@ -66,6 +67,7 @@ class Sieve:
         self._far = far
         self._asking = asyncio.Semaphore(NEAR_LISTINGS)
         self._asked: dict[object, float] = {}  # since when each listing is under way
+        self._question = Bell()  # rung when one begins
         self._passed: asyncio.Queue[Slide | None] = asyncio.Queue(READY)
         self._error: Exception | None = None
 
@@ -142,6 +144,7 @@ class Sieve:
             async with self._asking:
                 question = object()
                 self._asked[question] = self._shared.clock.monotonic()
+                self._question.ring()
                 try:
                     found[folder] = await self._remote.listing(folder)
                 finally:
@@ -155,6 +158,8 @@ class Sieve:
         clock = self._shared.clock
         for _ in range(LISTINGS - NEAR_LISTINGS):
             while not self._far():
+                if not self._asked:
+                    await self._question.wait()
                 before = clock.monotonic()
                 await clock.sleep(SLOW_LISTING)
                 busy = clock.monotonic() - before > SLOW_LISTING + BUSY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -50,7 +51,7 @@ class Connection:
 
         Raises ConfigError.
         """
-        if self.ca_bundle or self.client_cert:
+        if self.url.startswith("https:") and (self.ca_bundle or self.client_cert):
             self.ssl_context()
         if self.proxy is None:
             _check_environment()
@@ -146,6 +147,12 @@ class Connection:
 
 
 def _systems_trust() -> ssl.SSLContext:
+    paths = ssl.get_default_verify_paths()
+    if sys.platform not in ("win32", "darwin") and (paths.cafile or paths.capath):
+        # As truststore would do it, but once, and not with each connection (20 ms).
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.set_default_verify_paths()
+        return context
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

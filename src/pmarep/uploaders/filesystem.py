@@ -39,7 +39,8 @@ class FileSystemUploader:
             body = Body(content, length, f"multipart/form-data; boundary={boundary}")
             await means.core.post_file(s.announcement.id, file.path, body)
 
-        await means.link.deliver(post, file.size)
+        # The main file goes last: what is before one that is longer had better not wait.
+        await means.link.deliver(post, file.size, may_wait=s.slide.main.size <= file.size)
         s.sent.bytes += file.size
 
 

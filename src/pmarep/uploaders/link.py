@@ -72,14 +72,15 @@ class Link:
         size: int = 0,
         *,
         race: Callable[[], Race] = lambda: Race.NEVER,
+        may_wait: bool = False,
     ) -> T:
         """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
 
-        `race` is asked when it begins. Raises PmaCoreError.
+        `race` is asked when it begins. `may_wait`: for longer ones to end, see Finish. Raises PmaCoreError.
         """
 
         async def once() -> T:
-            async with self._slot(size):
+            async with self._slot(size, may_wait):
                 how, first = race(), Delivery(self, size)
                 contest = Contest(first, how)
                 self._flying.add(contest)
@@ -144,8 +145,8 @@ class Link:
             delivery.settle(arrived)
 
     @asynccontextmanager
-    async def _slot(self, size: int) -> AsyncIterator[None]:
-        async with self._slots.one(size):
+    async def _slot(self, size: int, may_wait: bool) -> AsyncIterator[None]:
+        async with self._slots.one(size, may_wait=may_wait):
             self.connections += 1
             self.relieved()
             try:

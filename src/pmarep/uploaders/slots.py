@@ -23,14 +23,15 @@ OLDEST_EVERY = 4
 class _Waiter:
     rank: tuple[int, int]  # minus its bytes, then its turn
     size: int = field(compare=False)
+    may_wait: bool = field(compare=False)
     ready: asyncio.Future[None] = field(compare=False)
 
 
 class Slots:
     """So many requests at once as `limit` says, which may change at any time.
 
-    `keeps`: whether a request of so many bytes, and so all that are smaller, is kept for later though a slot is free.
-    Those of at most SMALL bytes are not.
+    `keeps`: whether a request of so many bytes, and so all that are smaller, is kept for later though a slot is free;
+    asked while there are no others than those that may wait, and none of SMALL bytes.
     """
 
     def __init__(self, limit: Callable[[], int], keeps: Callable[[int], bool] = lambda _: False) -> None:
@@ -49,11 +50,11 @@ class Slots:
         return len(self._small) + len(self._large)
 
     @asynccontextmanager
-    async def one(self, size: int) -> AsyncIterator[None]:
-        """A slot for a request of so many bytes."""
+    async def one(self, size: int, *, may_wait: bool = False) -> AsyncIterator[None]:
+        """A slot for a request of so many bytes. `may_wait`: it can be kept for later."""
         self._turn += 1
         turn = self._turn
-        waiter = _Waiter((-size, turn), size, asyncio.get_running_loop().create_future())
+        waiter = _Waiter((-size, turn), size, may_wait, asyncio.get_running_loop().create_future())
         queue = self._small if size <= SMALL else self._large
         queue[turn] = waiter
         if size > SMALL:
@@ -84,7 +85,7 @@ class Slots:
             self._looking.cancel()
             self._looking = None
         while self.held < limit and self.waiting:
-            if not self._small and self._keeps(self._largest().size):
+            if self._all_may_wait() and self._keeps(self._largest().size):
                 self._looking = asyncio.get_running_loop().call_later(LOOK, self.serve)
                 return
             waiter = self._next(limit)
@@ -93,6 +94,9 @@ class Slots:
                 continue
             self.held += 1
             waiter.ready.set_result(None)
+
+    def _all_may_wait(self) -> bool:
+        return not self._small and self._largest().may_wait and all(one.may_wait for one in self._large.values())
 
     def _largest(self) -> _Waiter:
         """Of the large ones that wait."""

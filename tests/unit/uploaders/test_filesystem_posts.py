@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -105,3 +106,21 @@ def test_no_name_breaks_the_frame(name: str) -> None:
     assert lines[1].count(b'"') == 4
     assert b"\n" not in lines[1]
     assert tail == b"\r\n--0123456789abcdef--\r\n"
+
+
+@pytest.mark.parametrize(("sizes", "waits"), [((4, 1), [True, True]), ((4, 9), [False, True]), ((5,), [True])])
+async def test_what_a_longer_file_waits_for_waits_for_nobody(sizes: tuple[int, ...], waits: list[bool]) -> None:
+    """A slide's main file goes last, and in DICOM it is the largest."""
+    asked: list[bool] = []
+
+    class Road:
+        async def deliver(self, _send: object, _size: int, *, may_wait: bool) -> None:
+            asked.append(may_wait)
+
+    files = tuple(SlideFile(f"{number}.dcm", size, 1) for number, size in enumerate(sizes))
+    slide = Slide("x.dcm", "DICOM", Path("/cases"), files)
+    means = cast(Any, SimpleNamespace(link=Road()))
+    one = Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent())
+    for file in files:
+        await uploader_for(one).send(file)
+    assert asked == waits

@@ -81,8 +81,8 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
 
     slots = Slots(lambda: 4, keeps)
 
-    async def one(size: int) -> None:
-        async with slots.one(size):
+    async def one(size: int, may_wait: bool = True) -> None:
+        async with slots.one(size, may_wait=may_wait):
             begun.append(size)
 
     work = [asyncio.create_task(one(size)) for size in (2 * MIB, 100, 3 * MIB, MIB)]
@@ -92,9 +92,11 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
         await asyncio.sleep(0.01)
     assert begun == [100]
     assert asked[-1] == 3 * MIB
+    await one(512 * 1024, may_wait=False)
+    assert begun[-1] == 512 * 1024
     kept = False
     await asyncio.gather(*work)
-    assert sorted(begun) == [100, MIB, 2 * MIB, 3 * MIB]
+    assert sorted(begun) == [100, 512 * 1024, MIB, 2 * MIB, 3 * MIB]
     assert (slots.held, slots.waiting, slots._looking) == (0, 0, None)
 
 
