@@ -51,7 +51,7 @@ class Connection:
 
         Raises ConfigError.
         """
-        if self.url.startswith("https:") and (self.ca_bundle or self.client_cert):
+        if self.ca_bundle or self.client_cert:
             self.ssl_context()
         if self.proxy is None:
             _check_environment()
