@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from .finish import LOOK
+
 SMALL = 256 * 1024
 """Bytes of a request that is over after a round trip: it goes ahead of larger ones, which hardly notice."""
-
-LOOK = 0.1  # seconds until it is seen whether what is kept may go
 
 SMALL_SHARE = 4  # a fourth of the slots is for small ones while larger ones wait too, and at least one
 SMALL_IN_A_ROW = 3
@@ -42,6 +42,7 @@ class Slots:
         self._small: dict[int, _Waiter] = {}  # by turn, so the oldest first
         self._large: dict[int, _Waiter] = {}
         self._by_size: list[_Waiter] = []  # a heap of the large ones, and some that wait no more
+        self._firm = 0  # large ones that may not wait
         self._small_held = self._small_in_a_row = self._large_begun = 0
         self.held = 0
 
@@ -59,14 +60,15 @@ class Slots:
         queue[turn] = waiter
         if size > SMALL:
             heapq.heappush(self._by_size, waiter)
+            self._firm += not may_wait
         self.serve()
         try:
             await waiter.ready
         except asyncio.CancelledError:
             if waiter.ready.done() and not waiter.ready.cancelled():
                 self._release(size)
-            else:
-                queue.pop(turn, None)
+            elif turn in queue:
+                self._take(queue, turn)
             raise
         try:
             yield
@@ -85,7 +87,7 @@ class Slots:
             self._looking.cancel()
             self._looking = None
         while self.held < limit and self.waiting:
-            if self._all_may_wait() and self._keeps(self._largest().size):
+            if not self._small and not self._firm and self._keeps(self._largest().size):
                 self._looking = asyncio.get_running_loop().call_later(LOOK, self.serve)
                 return
             waiter = self._next(limit)
@@ -95,8 +97,11 @@ class Slots:
             self.held += 1
             waiter.ready.set_result(None)
 
-    def _all_may_wait(self) -> bool:
-        return not self._small and self._largest().may_wait and all(one.may_wait for one in self._large.values())
+    def _take(self, queue: dict[int, _Waiter], turn: int) -> _Waiter:
+        """Out of one of the two queues."""
+        waiter = queue.pop(turn)
+        self._firm -= queue is self._large and not waiter.may_wait
+        return waiter
 
     def _largest(self) -> _Waiter:
         """Of the large ones that wait."""
@@ -109,9 +114,9 @@ class Slots:
         if self._small and (few or not self._large):
             self._small_in_a_row += 1
             self._small_held += 1
-            return self._small.pop(next(iter(self._small)))
+            return self._take(self._small, next(iter(self._small)))
         self._small_in_a_row = 0
         self._large_begun += 1
         if self._large_begun % OLDEST_EVERY == 0:
-            return self._large.pop(next(iter(self._large)))
-        return self._large.pop(self._largest().rank[1])
+            return self._take(self._large, next(iter(self._large)))
+        return self._take(self._large, self._largest().rank[1])

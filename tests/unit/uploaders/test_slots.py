@@ -100,6 +100,26 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
     assert (slots.held, slots.waiting, slots._looking) == (0, 0, None)
 
 
+async def test_one_that_may_not_wait_and_gives_up_leaves_the_others_kept() -> None:
+    asked = list[int]()
+
+    def keeps(size: int) -> bool:
+        asked.append(size)
+        return True
+
+    slots = Slots(lambda: 1, keeps)
+    async with slots.one(100):
+        waiting = [asyncio.create_task(hold(slots, MIB, may_wait=True)), asyncio.create_task(hold(slots, 2 * MIB))]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        await asyncio.gather(waiting[1], return_exceptions=True)
+    await asyncio.sleep(0)
+    assert asked == [MIB]
+    assert (slots.held, slots.waiting) == (0, 1)
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+
+
 async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
     slots = Slots(lambda: 1)
 
@@ -149,6 +169,6 @@ async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
     assert (slots.held, slots.waiting) == (0, 0)
 
 
-async def hold(slots: Slots, size: int) -> None:
-    async with slots.one(size):
+async def hold(slots: Slots, size: int, *, may_wait: bool = False) -> None:
+    async with slots.one(size, may_wait=may_wait):
         pass
