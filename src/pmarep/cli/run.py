@@ -60,7 +60,6 @@ def connections_of(text: str | None) -> int | Literal["auto"] | None:
 
     if text is None:
         return None
-
     try:
         found = fields.connections(int(text) if text.isdecimal() else text)
     except ValueError as error:
@@ -82,7 +81,7 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
 
     async def main() -> Summary:
-        asyncio.get_running_loop().set_exception_handler(_note)
+        asyncio.get_running_loop().set_exception_handler(_heard)
         stop = asyncio.Event()
         with stop_on_signals(stop, output.stopping):
             return await replicate(
@@ -96,13 +95,16 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     return code or 1
 
 
-def _note(_loop: AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What nobody waits for has failed: on Windows, asyncio's own closing of a connection that the peer has reset.
+def _heard(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """On Windows, asyncio fails to close a connection that the peer has reset, and would print a traceback.
 
-    asyncio would print a traceback, whatever the options.
+    What has failed in a task or a future of ours is a bug: asyncio says so as it always does.
     """
     error = context.get("exception")
-    log.debug("%s (%s)", context.get("message", "an error"), type(error).__name__ if error else "no exception")
+    if isinstance(error, ConnectionError) and not {"task", "future"} & context.keys():
+        log.debug("%s (%s)", context.get("message"), type(error).__name__)
+    else:
+        loop.default_exception_handler(context)
 
 
 def share_one_heap() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,24 @@ def reset(monkeypatch: pytest.MonkeyPatch) -> None:
     async def replicate(*_args: Any, **_options: Any) -> Summary:
         asyncio.get_running_loop().call_soon(lost)
         await asyncio.sleep(0.01)
+        return Summary(exit_code=0, seconds=0.0, sites={})
+
+    monkeypatch.setattr(engine, "replicate", replicate)
+    monkeypatch.setattr(run, "share_one_heap", lambda: None)
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run in which a task fails that nobody waits for, be it that a connection broke."""
+
+    async def lost() -> None:
+        raise ConnectionResetError("nobody has caught it")
+
+    async def replicate(*_args: Any, **_options: Any) -> Summary:
+        task = asyncio.create_task(lost())
+        await asyncio.sleep(0.01)
+        del task
+        gc.collect()
         return Summary(exit_code=0, seconds=0.0, sites={})
 
     monkeypatch.setattr(engine, "replicate", replicate)
@@ -59,6 +78,12 @@ def start(verbose: int) -> None:
 def test_a_broken_connection_prints_nothing(capfd: pytest.CaptureFixture[str], verbose: int) -> None:
     start(verbose)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("bug")
+def test_a_bug_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    start(0)
+    assert "Task exception was never retrieved" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("reset")
