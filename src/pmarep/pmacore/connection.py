@@ -147,9 +147,8 @@ class Connection:
 
 
 def _systems_trust() -> ssl.SSLContext:
-    paths = ssl.get_default_verify_paths()
-    if sys.platform not in ("win32", "darwin") and (paths.cafile or paths.capath):
-        # As truststore would do it, but once, and not with each connection (20 ms).
+    if sys.platform not in ("win32", "darwin") and ssl.get_default_verify_paths().cafile:
+        # As truststore does it, but once: it reads this whole file with each connection (20 ms).
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.set_default_verify_paths()
         return context

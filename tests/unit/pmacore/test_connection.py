@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import truststore
 from wire import HEAD_ONLY, LOOPBACK, Authority, Proxy, Wire
 
 from pmarep.errors import ConfigError
@@ -174,6 +177,25 @@ def test_a_host_without_a_name_is_excepted_too(environ: pytest.MonkeyPatch) -> N
     assert there.proxy_to(there.url) is None
     http = there.http()
     assert http._transport_for_url(httpx.URL(there.url)) is http._transport
+
+
+@pytest.mark.parametrize(
+    ("platform", "file", "by_truststore"),
+    [("linux", "/etc/ssl/cert.pem", False), ("linux", None, True), ("win32", "x.pem", True), ("darwin", "x.pem", True)],
+)
+def test_who_reads_the_systems_certificates(
+    monkeypatch: pytest.MonkeyPatch, platform: str, file: str | None, by_truststore: bool
+) -> None:
+    """Where OpenSSL has no file, truststore knows where systems have theirs; a folder may be there and be empty."""
+    read: list[ssl.SSLContext] = []
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", lambda context: read.append(context))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: SimpleNamespace(cafile=file, capath="/etc/ssl/certs"))
+    monkeypatch.setattr(sys, "platform", platform)
+    context = Connection("https://x/", "u").ssl_context()
+    assert isinstance(context, truststore.SSLContext) is by_truststore
+    assert read == ([] if by_truststore else [context])
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
 
 
 def test_an_unverified_context_is_asked_for() -> None:
