@@ -91,7 +91,9 @@ class SiteBook:
                     f'{self.path}: the sites "{other.name}" and "{site.name}" are the same place '
                     f"({site.url} {site.target}) and would write over each other; leave one out"
                 )
-        for (place, site), (other_place, other) in itertools.permutations(places.items(), 2):
+        # In this order, one that others lie within is next to one of them.
+        in_order = sorted(places.items(), key=lambda item: f"{item[0]}/")
+        for (other_place, other), (place, site) in itertools.pairwise(in_order):
             if lies_within(place, other_place):
                 raise ConfigError(
                     f'{self.path}: the site "{site.name}" ({site.target}) lies within "{other.name}" ({other.target}), '
