@@ -251,3 +251,13 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, pmarep.cli.app; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_push_leaves_out_what_httpx_has_for_its_own_command() -> None:
+    """A tenth of the start of each of our commands."""
+    code = (
+        "import sys; from pmarep.cli import main\nsys.argv[1:] = ['--version']\ntry: main()\nexcept SystemExit: pass\n"
+    )
+    code += "import pmarep.engine; print([m for m in ('httpx', 'rich.console', 'pygments') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["['httpx']"]

@@ -16,8 +16,7 @@ from .spool import Spool, pack_found, unpack_slide
 KEPT_FILES = 10_000
 """Slides of so many files stay in memory after a site has read them: others, at the same pace, read them next."""
 
-
-READ_AHEAD = 64
+BLOCK = 64
 """So many slides at most are read at once, since whoever wants one wants the next too."""
 
 
@@ -85,7 +84,7 @@ class Catalogue:
         if slide is not None:
             self._recent.move_to_end(index)
             return slide
-        block = self._slides.read(index, min(READ_AHEAD, self.admitted - index))
+        block = self._slides.read(index, min(BLOCK, self.admitted - index))
         for ahead in reversed(range(len(block))):  # so that the one that is wanted is the latest
             if index + ahead not in self._recent:
                 self._recent[index + ahead] = block[ahead]
