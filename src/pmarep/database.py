@@ -8,7 +8,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from .errors import UsageError
 from .private import make_private
 
 VERSION = 1
+"""Of the tables. To change them: change `_SCHEMA`, raise this, and add to `_STEPS` what changes an older file so."""
 PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
 IN_USE_SECONDS = 2.0  # that one may take which only looks
 GROUP = 500
@@ -64,6 +65,15 @@ CREATE TABLE run (
     summary TEXT               -- JSON of the summary event, NULL while running or killed
 );
 """
+
+_STEPS: dict[int, str] = {}
+"""By version: SQL statements that make a journal of that version one of the next, such as `{1: "ALTER TABLE slide ADD
+COLUMN looked REAL NOT NULL DEFAULT 0"}`. The columns have to stand in the same order as in `_SCHEMA`: INSERTs rely on
+it, and a file that has others counts as damaged."""
+
+
+class DamagedDatabaseError(sqlite3.DatabaseError):
+    """SQLite can read the file, but it does not hold what we have written."""
 
 
 class OpenDatabase:
@@ -214,7 +224,9 @@ def _tell(outcomes: Sequence[_Outcome]) -> None:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file itself is broken: SQLite's result codes "database corruption" and "not a database"."""
+    """Whether the file is broken: also SQLite's result codes "database corruption" and "not a database"."""
+    if isinstance(error, DamagedDatabaseError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte of extended codes
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -254,14 +266,60 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # presigned URLs are secrets
     connection.execute("BEGIN IMMEDIATE")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    _bring_up_to_date(connection, file)
+    connection.execute("COMMIT")
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, file: Path) -> None:
+    """Make the tables of a new file, and change those of an older pmarep. Part of a transaction.
+
+    Raises UsageError for those of a newer one, DamagedDatabaseError for others than we have ever written.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise UsageError(f"the journal {file} was written by a newer pmarep; update this one")
-    if version == 0:
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
+    if version == 0 and not _columns(connection):
+        _execute_all(connection, _SCHEMA)
+    elif version < 1:
+        raise DamagedDatabaseError(f"it says that it has version {version}")
+    else:
+        for older in range(version, VERSION):
+            try:
+                _execute_all(connection, _STEPS[older])
+            except sqlite3.OperationalError as error:  # no such table
+                if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                    raise
+                raise DamagedDatabaseError(str(error)) from None
+    if version != VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+    found = _columns(connection)
+    for table, columns in _wanted_columns().items():
+        if table not in found:
+            raise DamagedDatabaseError(f"no such table: {table}")
+        if found[table] != columns:
+            raise DamagedDatabaseError(f"the table {table} has other columns")
+
+
+def _execute_all(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):  # executescript() would end the transaction
+        connection.execute(statement)
+
+
+def _columns(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Of each table, in order."""
+    found: dict[str, list[str]] = {}
+    for table, column in connection.execute(
+        "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns "
+        "WHERE tables.type = 'table' ORDER BY tables.name, columns.cid"
+    ):
+        found.setdefault(table, []).append(column)
+    return found
+
+
+def _wanted_columns() -> dict[str, list[str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        _execute_all(connection, _SCHEMA)
+        return _columns(connection)
 
 
 def _put_aside(file: Path) -> Path:
