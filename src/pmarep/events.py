@@ -226,6 +226,21 @@ class SiteSummary:
 
 
 @_said
+class SourceSummary:
+    """What is in all sources together: `slides` of `bytes`, and how many things are `left_out`, by why.
+
+    `empty`: sources in which there is no slide at all; `filtered`: those whose slides are all left out by the options
+    or by `.pmarepignore`. Both only where the sources were looked through to their ends.
+    """
+
+    slides: int = 0
+    bytes: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    filtered: list[str] = field(default_factory=list)
+
+
+@_said
 class Summary(Event):
     """The last event of every run; after a dry run `sent` counts what would be sent.
 
@@ -236,6 +251,7 @@ class Summary(Event):
     seconds: float
     sites: dict[str, SiteSummary]
     source_problems: int = 0
+    source: SourceSummary = field(default_factory=SourceSummary)
     dry_run: bool = False
     verify_only: bool = False
     error: str | None = None

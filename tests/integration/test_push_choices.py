@@ -140,11 +140,6 @@ def test_a_source_that_is_not_there(desk: Desk, sandbox: Sandbox) -> None:
     assert not sandbox.requests
 
 
-def test_no_slides_at_all(desk: Desk, sandbox: Sandbox) -> None:
-    assert desk.push().code == 0
-    assert not transfers(sandbox)
-
-
 # --existing
 
 

@@ -73,6 +73,10 @@ NewerThanOption = Annotated[
 MinSizeOption = Annotated[
     str, typer.Option(metavar="SIZE", help="Only slides of at least that size, all files together (such as 10M).")
 ]
+AllowEmptyOption = Annotated[
+    bool,
+    typer.Option("--allow-empty", help="A SRC without any slide is no failure (a drive may be away)."),
+]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import (
+    AllowEmptyOption,
     AuditOption,
     ConfigOption,
     ConnectionsOption,
@@ -54,6 +55,7 @@ def push(
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
+    allow_empty: AllowEmptyOption = False,
     existing: Annotated[_Existing, typer.Option(help="A slide that is there already and differs.")] = _Existing.fail,
     verify: Annotated[
         _Verify,
@@ -125,6 +127,7 @@ def push(
             newer_than=moment(newer_than),
             min_size=read("--min-size", parse_size, min_size),
             ask_pma_start=book.slides.enumerate == "auto",
+            allow_empty=allow_empty,
             audit=audit,
         )
         choice = choice_of(include, exclude, newer_than, min_size)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import (
+    AllowEmptyOption,
     AuditOption,
     ConfigOption,
     ConnectionsOption,
@@ -54,6 +55,7 @@ def verify(
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
+    allow_empty: AllowEmptyOption = False,
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
@@ -93,6 +95,7 @@ def verify(
             connections=connections_of(connections),
             patience=read("--patience", parse_duration, patience),
             ask_pma_start=book.slides.enumerate == "auto",
+            allow_empty=allow_empty,
             audit=audit,
         )
         choice = choice_of(include, exclude, newer_than, min_size)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
+from ..events import SourceSummary
+from ..names import printable
 from ..slides import LeftOut, Slide, Why
 from ..slides.settle import Settling, newest
 from ..uploaders import Clock
@@ -44,6 +47,7 @@ class _Batch:
     slides: list[Slide] = field(default_factory=list)
     young: list[Young] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    left_out_by: Counter[Why] = field(default_factory=Counter)
     things: int = 0
     files: int = 0
     admitted: int = 0
@@ -62,8 +66,10 @@ class _Batch:
         elif isinstance(thing, Young):
             self.young.append(thing)
             self._count(thing, 1)
-        elif thing.why.is_problem:
-            self.left_out.append(thing)
+        else:
+            self.left_out_by[thing.why] += 1
+            if thing.why.is_problem:
+                self.left_out.append(thing)
 
     def replaces(self, young: Young) -> None:
         """What is added next is what has become of this."""
@@ -100,6 +106,10 @@ class Gathering:
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
         self._stopping = threading.Event()
+        self._has_slides: set[int] = set()  # numbers of finders, also of those that have some which cannot be sent
+        self._has_excluded: set[int] = set()
+        self._walked = False
+        self.left_out: Counter[Why] = Counter()
         self.error: str | None = None
 
     def close(self) -> None:
@@ -118,6 +128,10 @@ class Gathering:
             first = True
             for number, finder in enumerate(self._finders):
                 for thing in finder.find():
+                    if isinstance(thing, Slide) or thing.why.is_problem:
+                        self._has_slides.add(number)
+                    elif thing.why is Why.EXCLUDED:
+                        self._has_excluded.add(number)
                     batch.add(self._sorted(number, thing, batch.now))
                     if batch.full or (first and batch.slides):
                         first = first and not batch.slides
@@ -127,11 +141,27 @@ class Gathering:
 
         try:
             await self._hand_over(everything, self._young)
+            self._walked = True
         except SpoolError as error:
             self.error = str(error)  # what was found until now is sent
         except BaseException:
             self._catalogue.finish()
             raise
+
+    def summary(self) -> SourceSummary:
+        """What was found, as far as it is known by now."""
+        numbers = {n for n in range(len(self._finders)) if self._walked and n not in self._has_slides}
+        filtered = numbers & self._has_excluded
+        return SourceSummary(
+            slides=len(self._catalogue),
+            bytes=self._catalogue.bytes,
+            left_out={why.value: self.left_out[why] for why in Why if self.left_out[why]},
+            empty=self._names(numbers - filtered),
+            filtered=self._names(filtered),
+        )
+
+    def _names(self, numbers: Set[int]) -> list[str]:
+        return [printable(str(self._finders[number].source)) for number in sorted(numbers)]
 
     async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], young: Spool[Young]) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
@@ -182,6 +212,7 @@ class Gathering:
         self._waiting += batch.waiting
         self._catalogue.expect(batch.expected, batch.expected_bytes)
         self._catalogue.admit(batch.admitted, batch.admitted_bytes)
+        self.left_out += batch.left_out_by
         for thing in batch.left_out:
             self._ears.left_out(thing)
 
@@ -240,6 +271,8 @@ class Gathering:
     def _give_up(self, reason: str = "") -> None:
         """What still changes is for the next run."""
         for young in self._young:
-            self._ears.left_out(young.unfinished(reason))
+            unfinished = young.unfinished(reason)
+            self.left_out[unfinished.why] += 1
+            self._ears.left_out(unfinished)
         self._waiting = 0
         self._catalogue.expect_no_more()

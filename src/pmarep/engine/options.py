@@ -51,6 +51,8 @@ class Options:
 
     `newer_than` (seconds since the epoch) is for the newest file of a slide, `min_size` (bytes) for all its files
     together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine.
+
+    `allow_empty`: a source without any slide in it is no failure.
     """
 
     sources: tuple[Path, ...]
@@ -71,3 +73,4 @@ class Options:
     newer_than: float | None = None
     min_size: int = 0
     ask_pma_start: bool = True
+    allow_empty: bool = False

@@ -265,8 +265,10 @@ class _Run:
         error = self.why_aborted or self.gathering.error
         if interrupted:
             error = "interrupted; what was sent is kept for the next run"
+        source = self.gathering.summary()
         arrived = (
             not self.problems
+            and (self.options.allow_empty or not source.empty)
             and error is None
             and all(site.failed == 0 and site.error is None for site in sites.values())
         )
@@ -275,6 +277,7 @@ class _Run:
             seconds=round(self.clock.monotonic() - self.started, 3),
             sites=sites,
             source_problems=self.problems,
+            source=source,
             dry_run=self.options.dry_run,
             verify_only=self.options.verify_only,
             error=error,

@@ -70,10 +70,13 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
 def _verdict(summary: Summary, choice: str) -> str:
     if summary.error:
         return summary.error
-    if summary.dry_run:
-        return "dry run: nothing was sent"
-    missing = sum(site.failed for site in summary.sites.values())
     problems = []
+    if summary.source.empty and summary.exit_code:
+        folders = ", ".join(summary.source.empty)
+        problems.append(f"no slide is in {folders}; is its drive mounted? (--allow-empty: that is no failure)")
+    if summary.dry_run:
+        return "; ".join([*problems, "dry run: nothing was sent"])
+    missing = sum(site.failed for site in summary.sites.values())
     if missing and summary.verify_only:
         problems.append(
             f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
@@ -86,7 +89,9 @@ def _verdict(summary: Summary, choice: str) -> str:
         return "; ".join(problems)
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
-        found = f"no slide is left with {choice}" if choice else "no slides were found"
+        found = "a .pmarepignore leaves every slide out" if summary.source.filtered else "no slides were found"
+        if choice and not summary.source.empty:
+            found = f"no slide is left with {choice}"
         return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
     return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
 
