@@ -1,4 +1,4 @@
-"""A source without slides may be a drive that is not mounted: no green night, unless somebody says that it may be so."""
+"""A source without slides may be a drive that is not mounted: no green night, unless somebody says so."""
 
 from __future__ import annotations
 
