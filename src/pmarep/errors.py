@@ -6,7 +6,9 @@ from a cron mail at 3 a.m. No message ever holds a password, a session id or the
 
 from __future__ import annotations
 
+import traceback
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -59,3 +61,14 @@ class SourceAway(SourceError):
     """The disk or the NAS that holds the source does not answer; that passes."""
 
     remedy = Remedy.RETRY_SOURCE
+
+
+def internal_error(error: BaseException) -> str:
+    """One line about a bug of ours. Only its name: what some errors quote could be a secret."""
+    return f"internal error ({type(error).__name__}); please report it, with the output of -vv"
+
+
+def where(error: BaseException) -> str:
+    """The lines of code that an error came through, without what it says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

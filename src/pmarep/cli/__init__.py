@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from pmarep.errors import PmarepError
+    from pmarep.errors import PmarepError, internal_error, where
 
     stdout = sys.stdout
     try:
@@ -41,11 +41,15 @@ def _run() -> int:
         failure_of_output()  # what was said before comes before
         print(f"pmarep: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        # Any other file's error is not foreseen.
-        if not failure_of_output("\n"):
-            raise
-        return _without_output(error, 0)
+    except Exception as error:
+        if isinstance(error, OSError) and failure_of_output("\n"):
+            return _without_output(error, 0)
+        # Not foreseen: a bug of ours.
+        import logging
+
+        logging.getLogger(__name__).debug("ended in %s", where(error))
+        print(f"pmarep: {internal_error(error)}", file=sys.stderr)
+        return 1
     except SystemExit as end:
         if sys.stdout is not stdout:
             # Typer's way of saying that some pipe is closed, be it this one.

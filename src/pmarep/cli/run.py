@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import PmarepError, UsageError
+from ..errors import PmarepError, UsageError, internal_error
 from .stdio import cannot_write
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ def summary_whatever_happens(json: bool) -> Iterator[None]:
     except PmarepError as error:
         if json:
             say_how_it_ended(error.exit_code, str(error))
+        raise
+    except Exception as error:  # a bug of ours, or the end of stdout: then nobody hears this
+        if json:
+            say_how_it_ended(1, internal_error(error))
         raise
 
 

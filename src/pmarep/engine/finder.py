@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..slides import LeftOut, Slide, find_again, find_slides
+from ..slides import LeftOut, Slide, Why, find_again, find_slides
+from ..slides.listing import words_of
 from ..slides.pma_start import PmaStart
 from ..slides.settle import Traces, main_of, traces
 from .options import Options
@@ -40,9 +42,12 @@ class Finder:
     def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
         """The same slide as it is now. Blocks."""
         path = before.path if isinstance(before, Slide) else main_of(self._folder, before)
-        if isinstance(before, LeftOut) and path == before.path and (self._folder / path).is_dir():
+        if isinstance(before, LeftOut) and path == before.path and os.path.isdir(self._folder / path):  # noqa: PTH112
             return before  # a companion folder whose main file has not come
-        return find_again(self.source, path, **self._wanted)
+        try:
+            return find_again(self.source, path, **self._wanted)
+        except (OSError, ValueError) as error:
+            return LeftOut(path, Why.UNREADABLE, words_of(error))
 
     def traces(self, found: LeftOut) -> Traces | None:
         """What can be seen of something incomplete. Blocks."""

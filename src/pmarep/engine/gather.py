@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
+from ..errors import where
 from ..events import SourceSummary
 from ..names import printable
 from ..slides import LeftOut, Slide, Why
+from ..slides.listing import words_of
 from ..slides.settle import Settling, newest
 from ..uploaders import Clock
 from .catalogue import Catalogue
@@ -20,6 +23,8 @@ from .options import Options
 from .spool import Spool, SpoolError
 from .threads import in_thread
 from .young import Young, look_at, young_spool
+
+log = logging.getLogger(__name__)
 
 BATCH = 200  # things that are written down and handed over at once ...
 BATCH_FILES = 2000  # ... or fewer, where they have many files
@@ -144,6 +149,8 @@ class Gathering:
             self._walked = True
         except SpoolError as error:
             self.error = str(error)  # what was found until now is sent
+        except Exception as error:
+            self._failed(error)
         except BaseException:
             self._catalogue.finish()
             raise
@@ -240,8 +247,15 @@ class Gathering:
                     self._give_up()
         except SpoolError as error:
             self.error = str(error)
+        except Exception as error:
+            self._failed(error)
         finally:
             self._catalogue.finish()
+
+    def _failed(self, error: Exception) -> None:
+        """A bug of ours: what was found until now is sent, and the run says that it is not all."""
+        log.debug("looking through the source ended in %s: %s", where(error), type(error).__name__)
+        self.error = f"not every folder was looked through: {words_of(error)}"
 
     async def _sleep_until(self, when: float) -> None:
         if (seconds := when - self._clock.monotonic()) > 0:

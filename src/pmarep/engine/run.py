@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import PmarepError, internal_error, where
 from ..events import (
     Event,
     Listener,
@@ -30,7 +31,7 @@ from ..source import Reader
 from ..timetable import Timetable
 from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
-from .audit import Audit, AuditError, Auditor
+from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .gather import Ears, Gathering
 from .inspector import Fingerprints
@@ -147,6 +148,10 @@ class _Run:
                 walk.result()
                 if settle.done():  # else it waits for slides that no site is left for
                     settle.result()
+        except Exception as error:  # a bug of ours: the run ends, and says how far it has come
+            log.debug("ended in %s", where(error))
+            self.why_aborted = self.why_aborted or internal_error(error)
+            interrupted = False
         finally:
             await _cancel([walk, settle, stopped, late])
         interrupted = interrupted and self.why_aborted is None
@@ -257,7 +262,7 @@ class _Run:
         try:
             for worker in self.workers:
                 await worker.account.record_the_rest(worker.account.error or why)
-        except AuditError as error:
+        except PmarepError as error:  # of the audit, or of the list of slides
             self.why_aborted = self.why_aborted or str(error)
 
     def _summary(self, interrupted: bool) -> Summary:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 
-from ..errors import PmarepError, Remedy
+from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import SiteState, SlideStatus, State
 from ..pmacore import PmaCore
 from ..sites import Site
@@ -86,9 +84,8 @@ class SiteWorker:
             self._say(State.STOPPED, "interrupted")
             raise
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
-            log.debug("%s: internal error in %s", self.site.name, _where(error))
-            # Only its name: what some errors quote could be a secret.
-            self.account.error = f"internal error ({type(error).__name__}); please report it, with the output of -vv"
+            log.debug("%s: internal error in %s", self.site.name, where(error))
+            self.account.error = internal_error(error)
         else:
             if self.account.error is None:
                 self._say(State.DONE)
@@ -304,9 +301,3 @@ class SiteWorker:
 def _harmed(sent: Sent) -> bool:
     """Whether a slide that was to be replaced is no longer what it was."""
     return sent.old > Old.UNHARMED
-
-
-def _where(error: BaseException) -> str:
-    """The lines of code that an error came through, without what it says."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

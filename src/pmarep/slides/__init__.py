@@ -75,6 +75,14 @@ def find_again(
         where = f"its folder {above}/" if slash else "its folder"
         words = os_words(error) if isinstance(error, OSError) else str(error)
         return LeftOut(slide_path, Why.UNREADABLE, printable(f"cannot read {where}: {words}"))
+    if name in place.folder.folders:  # it could not be looked into
+        try:
+            place.folder.enter(name)
+        except OSError as error:
+            return LeftOut(slide_path, Why.UNREADABLE, os_words(error))
+        except LoopError as error:
+            return LeftOut(slide_path, Why.NOT_A_SLIDE, str(error))
+        return LeftOut(slide_path, Why.UNREADABLE, "this folder could not be read, and can be by now; push again")
     if name not in place.folder.files:
         why, words = place.folder.odd.get(name, (Why.INCOMPLETE, "the file has gone"))
         return LeftOut(slide_path, why if why.is_problem else Why.INCOMPLETE, words)

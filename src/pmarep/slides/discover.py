@@ -10,11 +10,13 @@ on Windows: of two slides whose paths differ only in case the second would overw
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 
+from ..errors import where
 from ..names import printable, windows_key
 from .claims import Ask, Claims, settle
 from .formats import companion_mains
@@ -22,12 +24,14 @@ from .globs import Selection
 from .ignore import NAME as IGNORE
 from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
-from .listing import Folder, LoopError, Scandir, os_words
+from .listing import Folder, LoopError, Scandir, os_words, words_of
 from .model import LeftOut, Slide, Why
 from .names import in_order
 from .parts import Parts
 from .place import Place
 from .verdict import Verdict
+
+log = logging.getLogger(__name__)
 
 _Steps = Generator["Slide | LeftOut | Place", None, None]
 
@@ -50,15 +54,20 @@ class Walk:
             if companion.is_companion(root.folder):
                 yield LeftOut(".", Why.INCOMPLETE, f"this is the folder of {printable(main)}; name that file instead")
                 root.reported = True
-        stack = [self._visit(root)]
+        stack = [(root, self._visit(root))]
         while stack:
-            for step in stack[-1]:
-                if isinstance(step, Place):
-                    stack.append(self._visit(step))
-                    break
-                yield step
-            else:
+            place, steps = stack[-1]
+            try:
+                step = next(steps, None)
+            except Exception as error:  # whatever it is, it costs this folder and not the others
+                log.debug("looking through a folder ended in %s: %s", where(error), type(error).__name__)
+                step = LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, words_of(error))
+            if step is None:
                 stack.pop()
+            elif isinstance(step, Place):
+                stack.append((step, self._visit(step)))
+            else:
+                yield step
 
     def only(self, place: Place, name: str) -> tuple[str, Slide | LeftOut | None]:
         """The slide of one main file, and the name of the slide that has that file ("" for none).

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from ..errors import internal_error
 from .model import Why
 from .names import is_system, loose_key
 
@@ -131,6 +132,11 @@ def os_words(error: OSError) -> str:
     if _may_be_too_long(error):
         return TOO_LONG
     return error.strerror or type(error).__name__
+
+
+def words_of(error: Exception) -> str:
+    """The same of any error."""
+    return os_words(error) if isinstance(error, OSError) else internal_error(error)
 
 
 def _may_be_too_long(error: OSError) -> bool:

@@ -93,10 +93,11 @@ def _below(folder: str, depth: int) -> Iterator[tuple[str, int, int]]:
 def main_of(source: Path, found: LeftOut) -> str:
     """The path of the main file that something incomplete has or waits for: `n.mrxs` of a folder `n/` without one."""
     path = source / found.path
-    if path.is_dir():
+    # Not Path's own, which raises what os.path takes for "no": no right to look, a path that is too long.
+    if os.path.isdir(path):  # noqa: PTH112
         above = found.path.rpartition("/")[0]
         for _, _, main in companion_mains(path.name):
-            if (path.parent / main).is_file():
+            if os.path.isfile(path.parent / main):  # noqa: PTH113
                 return f"{above}/{main}" if above else main
     return found.path
 
