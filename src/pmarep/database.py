@@ -19,7 +19,7 @@ from filelock import ReadWriteLock, Timeout
 from .errors import UsageError
 from .private import make_private
 
-VERSION = 1
+VERSION = 2
 """Of the tables. To change them: change `_SCHEMA`, raise this, and add to `_STEPS` what changes an older file so."""
 PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
 IN_USE_SECONDS = 2.0  # that one may take which only looks
@@ -39,6 +39,7 @@ CREATE TABLE slide (
     replaces INTEGER NOT NULL, -- 1: another slide is at the site and may be overwritten
     upload TEXT,               -- JSON: what the server answered to the announcement
     changed REAL NOT NULL,     -- seconds since the epoch
+    source TEXT,               -- what the files that are being sent are (inodes, ctimes), NULL where nobody has looked
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
 CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
@@ -66,10 +67,11 @@ CREATE TABLE run (
 );
 """
 
-_STEPS: dict[int, str] = {}
-"""By version: SQL statements that make a journal of that version one of the next, such as `{1: "ALTER TABLE slide ADD
-COLUMN looked REAL NOT NULL DEFAULT 0"}`. The columns have to stand in the same order as in `_SCHEMA`: INSERTs rely on
-it, and a file that has others counts as damaged."""
+_STEPS = {
+    1: "ALTER TABLE slide ADD COLUMN source TEXT",
+}
+"""By version: SQL statements that make a journal of that version one of the next. The columns have to stand in the same
+order as in `_SCHEMA`: INSERTs rely on it, and a file that has others counts as damaged."""
 
 
 class DamagedDatabaseError(sqlite3.DatabaseError):

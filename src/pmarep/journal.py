@@ -58,7 +58,7 @@ class Entry:
 
     `replaces`: when sending began, another slide was there, to be overwritten.
     `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
-    file) are the acknowledged ones of an unfinished upload.
+    file) are the acknowledged ones of an unfinished upload. `source`: what its files were (Source.check).
     """
 
     state: str
@@ -67,6 +67,7 @@ class Entry:
     upload: str | None
     files: frozenset[str]
     parts: dict[str, dict[int, str]]
+    source: str | None = None
 
 
 class Known(NamedTuple):
@@ -175,7 +176,7 @@ class Journal:
     async def entry(self, place: Place) -> Entry | None:
         def work() -> Entry | None:
             row = self._db.execute(
-                "SELECT state, signature, replaces, upload FROM slide WHERE server = ? AND path = ?",
+                "SELECT state, signature, replaces, upload, source FROM slide WHERE server = ? AND path = ?",
                 (place.server, place.path),
             ).fetchone()
             if row is None:
@@ -188,19 +189,26 @@ class Journal:
                 "SELECT file, number, tag FROM part WHERE server = ? AND path = ?", (place.server, place.path)
             ):
                 parts.setdefault(file, {})[number] = tag
-            return Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts)
+            return Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts, row[4])
 
         return await self._read(work)
 
     async def sending(
-        self, place: Place, signature: str, upload_id: int | str, upload: str, *, replaces: bool = False
+        self,
+        place: Place,
+        signature: str,
+        upload_id: int | str,
+        upload: str,
+        *,
+        replaces: bool = False,
+        source: str | None = None,
     ) -> None:
         """An upload was announced (`upload`: JSON); whatever was known of the place before is forgotten.
 
         An id belongs to one upload: another slide that had it at this server has lost its upload. A server that was
         restored from a backup gives ids out again, and the files of that slide would come to lie in this one.
         """
-        await self._put(place, SENDING, signature, str(upload_id), upload, replaces)
+        await self._put(place, SENDING, signature, str(upload_id), upload, replaces, source)
 
     async def file_sent(self, place: Place, file: str) -> None:
         """The server has acknowledged one whole file."""
@@ -270,14 +278,15 @@ class Journal:
         upload_id: str | None = None,
         upload: str | None = None,
         replaces: bool = False,
+        source: str | None = None,
     ) -> None:
         def work() -> None:
             if upload_id is not None:
                 self._free_id(place.server, upload_id)
             self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
             self._db.execute(
-                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time()),
+                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time(), source),
             )
 
         await self._write(work)

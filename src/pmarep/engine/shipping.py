@@ -112,6 +112,12 @@ class Shipper:
         if entry is None or entry.upload is None:
             return None
         announcement = _announcement(entry.upload)
+        source = await self.means.source.check(slide)
+        if entry.source not in (None, source):
+            reason = "its files were replaced here since they were sent, though sizes and times are the same"
+            if lost := _bytes_of(slide, entry, announcement):
+                self.restarted(slide, lost, reason)
+            return None
         complete, reason = await self._state_of(slide, announcement)
         if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
             complete, reason = None, "the server has given the id of the earlier upload to another one"
@@ -140,7 +146,7 @@ class Shipper:
         return complete, ""
 
     async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
-        await self.means.source.check(slide)
+        source = await self.means.source.check(slide)
         await self.remote.make(at.folder)
         announcement = await self._announce(slide, at, decision.over, sent)
         await self.means.journal.sending(
@@ -149,6 +155,7 @@ class Shipper:
             announcement.id,
             announcement.model_dump_json(by_alias=True),
             replaces=decision.over is not None,
+            source=source,
         )
         return _Upload(announcement, frozenset(), {})
 

@@ -37,6 +37,26 @@ def busy_file(slide: Slide) -> tuple[Path, str] | None:
     return None
 
 
+@lru_cache(maxsize=64)
+def file_system_of(device: int) -> str | None:
+    """What kind of file system a `st_dev` is, as Linux calls it ("ext4"); "" for a part of one (a subvolume).
+
+    None where nobody tells, as on other platforms.
+    """
+    if sys.platform != "linux":
+        return None
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    for line in mounts:  # `36 35 98:0 /root /mount options - ext4 ...` (proc(5))
+        words, _, kind = line.partition(" - ")
+        if words.split()[2:3] == [wanted]:
+            return kind.partition(" ")[0]
+    return ""
+
+
 if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
@@ -121,19 +141,10 @@ else:
             fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return ""
 
-        @lru_cache(maxsize=64)
         def _is_local(device: int) -> bool:
             """NFS and SMB refuse leases with the same error where nobody has the file open."""
-            wanted = f"{os.major(device)}:{os.minor(device)}"
-            try:
-                mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-            except OSError:
-                return False
-            for line in mounts:  # `36 35 98:0 /root /mount options - ext4 ...` (proc(5))
-                words, _, kind = line.partition(" - ")
-                if words.split()[2:3] == [wanted]:
-                    return not kind.startswith(_REMOTE)
-            return True  # a subvolume: of a disk
+            kind = file_system_of(device)
+            return kind is not None and not kind.startswith(_REMOTE)
 
     else:
 

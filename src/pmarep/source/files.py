@@ -14,6 +14,7 @@ from ..hanging import Pulse
 from ..slides.busy import busy_file
 from ..slides.listing import os_words
 from ..slides.model import Slide, SlideFile
+from .identity import Identities, Identity, identity_of, joined
 
 CHUNK = 256 * 1024
 """Bytes of one read, which each of many streams holds in memory. 1 MiB was no quicker by more than a tenth, 64 KiB half
@@ -32,30 +33,32 @@ class Version(NamedTuple):
         return cls(str(slide.local(file)), file.size, file.mtime_ns)
 
 
-def read_range(version: Version, start: int, length: int) -> Generator[bytes, None, None]:
+def read_range(
+    version: Version, start: int, length: int, known: Identities | None = None
+) -> Generator[bytes, None, None]:
     """Chunks of `length` bytes from `start`. Raises SourceError, also instead of the last chunk."""
-    handle = open_version(version)
+    handle = open_version(version, known)
     try:
         while length > CHUNK:
             yield read_at(handle, version, start, CHUNK)
             start, length = start + CHUNK, length - CHUNK
         last = read_at(handle, version, start, length)
-        check_version(version)
+        check_version(version, known)
         if last:
             yield last
     finally:
         handle.close()
 
 
-def open_version(version: Version) -> BinaryIO:
-    """Raises SourceError if the file is another one by now."""
+def open_version(version: Version, known: Identities | None = None) -> BinaryIO:
+    """Raises SourceError if the file is another one by now than when it was found, or first seen by `known`."""
     path = Path(version.path)
     try:
         handle = path.open("rb", buffering=0)
     except OSError as error:
         raise _failed(version, error) from None
     try:
-        _compare(os.fstat(handle.fileno()), version)
+        _compare(os.fstat(handle.fileno()), version, known)
     except OSError as error:
         handle.close()
         raise _failed(version, error) from None
@@ -80,23 +83,28 @@ def read_at(handle: BinaryIO, version: Version, start: int, length: int) -> byte
     return found
 
 
-def check_version(version: Version) -> None:
+def check_version(version: Version, known: Identities | None = None) -> Identity:
     """Raises SourceError if there is another file by now, or none."""
     try:
-        _compare(Path(version.path).stat(), version)
+        return _compare(Path(version.path).stat(), version, known)
     except OSError as error:
         raise _failed(version, error) from None
 
 
-def check_slide(slide: Slide, pulse: Pulse) -> None:
-    """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
+def check_slide(slide: Slide, pulse: Pulse, known: Identities | None = None) -> str:
+    """What its files are, as one text, also for a later run.
+
+    Raises SourceError if one of them is not what it was when it was found, or is being written.
+    """
+    identities = []
     for file in slide.files:
-        check_version(Version.of(slide, file))
+        identities.append(check_version(Version.of(slide, file), known))
         pulse.beat()
     held = busy_file(slide)
     if held is not None:
         path, how = held
         raise SourceError(f"{path} is {how}; it is left for the next run")
+    return joined(identities)
 
 
 # Linux's and macOS's codes, by name since platforms lack some; and Windows' for network drives: the path or the device
@@ -139,6 +147,13 @@ def _is_away(path: str, error: OSError) -> bool:
     return error.errno == errno.EINVAL
 
 
-def _compare(found: os.stat_result, version: Version) -> None:
+def _compare(found: os.stat_result, version: Version, known: Identities | None) -> Identity:
+    identity = identity_of(found)
     if (found.st_size, found.st_mtime_ns) != (version.size, version.mtime_ns):
         raise SourceError(f"{version.path} changed while being sent; it is left for the next run")
+    if known is not None and not known.same(version, identity):
+        raise SourceError(
+            f"{version.path} was replaced while being sent, though its size and time are the same; it is left for the "
+            "next run"
+        )
+    return identity

@@ -20,9 +20,12 @@ class Source:
         """Nothing is kept for this site any more."""
         self._reader.chunks.leave(self._site)
 
-    async def check(self, slide: Slide) -> None:
-        """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
-        await self._reader.check_slide(slide)
+    async def check(self, slide: Slide) -> str:
+        """What its files are, as one text, also for a later run.
+
+        Raises SourceError if one of them is not what it was when it was found, or is being written.
+        """
+        return await self._reader.check_slide(slide)
 
     async def read(
         self, slide: Slide, file: SlideFile, start: int = 0, length: int | None = None

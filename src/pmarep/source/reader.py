@@ -14,6 +14,7 @@ from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
 from .cache import Chunks, Key
 from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
+from .identity import Identities
 from .turns import Turns, heard
 
 BOUND = 40 * 1024**2
@@ -57,6 +58,7 @@ class Reader:
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[Version, _Handles] = {}
         self._looks = Looks()
+        self._known = Identities()
 
     def close(self) -> None:
         """Does not wait for a read that hangs."""
@@ -69,18 +71,21 @@ class Reader:
     def unpin(self, version: Version, start: int, length: int) -> None:
         self.chunks.unpin(key for key, _ in chunks_of(version, start, length))
 
-    async def check_slide(self, slide: Slide) -> None:
-        """Raises SourceError if a file of the slide is not what it was when it was found, or is being written."""
+    async def check_slide(self, slide: Slide) -> str:
+        """What its files are, as one text, also for a later run.
 
-        def begin(pulse: Pulse) -> asyncio.Future[None]:
+        Raises SourceError if one of them is not what it was when it was found, or is being written.
+        """
+
+        def begin(pulse: Pulse) -> asyncio.Future[str]:
             # Not in its turn: one that hangs is known by its folder, so that few do.
-            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, pulse)
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, pulse, self._known)
 
-        await self._looks.look(slide.folder, begin)
+        return await self._looks.look(slide.folder, begin)
 
     async def check(self, version: Version) -> None:
         """Raises SourceError if the file is another one by now."""
-        await self._do(version, lambda: check_version(version))
+        await self._do(version, lambda: check_version(version, self._known))
 
     async def chunk(self, version: Version, index: int) -> bytes:
         """One chunk, from memory where it is there. Raises SourceError."""
@@ -131,7 +136,7 @@ class Reader:
                     loop.call_soon_threadsafe(landed, key, data)
                 use(data if high - low == size else data[low:high])
                 pulse.beat()
-            check_version(version)
+            check_version(version, self._known)
 
         try:
             with self.lease(version):
@@ -150,7 +155,7 @@ class Reader:
         pulse = Pulse()
 
         def work() -> None:
-            for chunk in read_range(version, start, length):
+            for chunk in read_range(version, start, length, self._known):
                 use(chunk)
                 pulse.beat()
 
@@ -212,7 +217,7 @@ class Reader:
         pulse: Pulse | None = None,
     ) -> T:
         def open_and_work() -> tuple[BinaryIO, T]:
-            used = handle or open_version(version)
+            used = handle or open_version(version, self._known)
             try:
                 return used, work(used)
             except BaseException:
