@@ -42,6 +42,14 @@ class Account:
         self._sent.bytes += sent
         self._sent.resumed += resumed
 
+    async def arrived(self, slide: Slide, status: SlideStatus, sent: Sent, started: float) -> None:
+        """It is at the site, whole; `ended` comes later. On record before the journal says so.
+
+        A run that is killed between the two finds the slide again as one that may be there, and writes another line.
+        """
+        seconds = round(self._shared.clock.monotonic() - started, 3)
+        await self._record(slide, status, sent, seconds, None, read=True)
+
     async def ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
         """The one word about a slide in this run. `started`: the clock's time."""
         self._count(slide, status)
@@ -59,7 +67,8 @@ class Account:
                 error=error,
             )
         )
-        await self._record(slide, status, sent, seconds, error)
+        if slide.path not in self._on_record:
+            await self._record(slide, status, sent, seconds, error)
 
     async def settled(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """The same about many with which nothing had to be done."""
@@ -107,15 +116,17 @@ class Account:
         seconds: float,
         error: str | None,
         note: str | None = None,
+        *,
+        read: bool = False,
     ) -> None:
-        """For the audit. What was not sent or looked at now has no hash: nobody has read it."""
+        """For the audit. What was not sent, looked at or `read` now has no hash: nobody has read it."""
         shared = self._shared
         if shared.audit is None:
             return
         self._on_record.add(slide.path)
         hashes: list[str | None] = [None] * len(slide.files)
         stopped: asyncio.CancelledError | None = None
-        if status in (SlideStatus.SENT, SlideStatus.VERIFIED):
+        if read or status is SlideStatus.VERIFIED:
             try:
                 hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
             except SourceError as problem:
@@ -142,7 +153,7 @@ class Account:
                 "seconds": seconds,
                 "files": files,
             },
-            on_disk=status is not SlideStatus.SKIPPED and note != NOT_FINISHED,
+            on_disk=read or (status is not SlideStatus.SKIPPED and note != NOT_FINISHED),
         )
         if stopped is not None:
             raise stopped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
@@ -28,7 +29,11 @@ Outcome = tuple[SlideStatus, str | None]
 
 
 class Bringer:
-    """For all slides of one site. `waits` hears of a slide that waits for the site to be well again."""
+    """For all slides of one site.
+
+    `waits` hears of a slide that waits for the site to be well again; `arrived` of one that is there whole, with what
+    the last attempt has sent, before the journal says so.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class Bringer:
         inspector: Inspector,
         shipper: Shipper,
         waits: Callable[[Slide], None],
+        arrived: Callable[[Errand, SlideStatus, Sent], Awaitable[None]],
     ) -> None:
         self._site = site
         self._shared = shared
@@ -47,6 +53,7 @@ class Bringer:
         self._inspector = inspector
         self._shipper = shipper
         self._waits = waits
+        self._arrived = arrived
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
 
@@ -106,7 +113,8 @@ class Bringer:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
             errand.begun = True
-            await self._shipper.ship(slide, at, decision, sent, again=begun)
+            arrived = partial(self._arrived, errand, SlideStatus.SENT, sent)
+            await self._shipper.ship(slide, at, decision, sent, arrived, again=begun)
         if decision.sends:
             return SlideStatus.SENT, None
         if decision.action is not Action.SKIP:
@@ -129,7 +137,8 @@ class Bringer:
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
                 decision = await decide(slide, at, self._core, self._remote, journal, options)
         if decision.doubtful:
-            decision = await without_doubt(decision, slide, at, self._inspector, journal, options)
+            arrived = partial(self._arrived, errand, SlideStatus.SKIPPED, Sent())
+            decision = await without_doubt(decision, slide, at, self._inspector, journal, options, arrived)
         errand.sending = decision.sends
         return decision
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -130,9 +131,18 @@ async def decide(
 
 
 async def without_doubt(
-    decision: Decision, slide: Slide, at: Destination, inspector: Inspector, journal: Journal, options: Options
+    decision: Decision,
+    slide: Slide,
+    at: Destination,
+    inspector: Inspector,
+    journal: Journal,
+    options: Options,
+    arrived: Callable[[], Awaitable[None]],
 ) -> Decision:
-    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError."""
+    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError.
+
+    `arrived` is called where it turns out to be our slide, before the journal says so.
+    """
     there, here = decision.over or at.path, journal.signature(slide)
     try:
         found = await inspector.what_is_there(slide)
@@ -145,6 +155,7 @@ async def without_doubt(
         except NotArrived as error:
             await journal.broken(at.place, here)
             raise NotArrived(f"its bytes are there, but {error}", SENT_AGAIN) from None
+        await arrived()
         await journal.sent(at.place, here)
         return Decision(Action.SKIP, "already there, read back", same=True)
     entry = await journal.entry(at.place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 
-from ..errors import Remedy
+from ..errors import Remedy, SourceError
 from ..journal import Entry
 from ..pmacore import (
     Announcement,
@@ -59,6 +60,7 @@ class Shipper:
     """Sends slides to one site.
 
     `restarted` is told how many bytes of a slide have to be sent again, and why; `announced` that its bytes come now.
+    `hashed`: the SHA-256 of all files will be wanted when a slide has arrived.
     """
 
     means: Means
@@ -68,11 +70,22 @@ class Shipper:
     clock: Clock
     restarted: Callable[[Slide, int, str], None]
     announced: Callable[[Slide], None] = lambda _: None
+    hashed: bool = False
 
-    async def ship(self, slide: Slide, at: Destination, decision: Decision, sent: Sent, *, again: bool = False) -> None:
+    async def ship(
+        self,
+        slide: Slide,
+        at: Destination,
+        decision: Decision,
+        sent: Sent,
+        arrived: Callable[[], Awaitable[None]],
+        *,
+        again: bool = False,
+    ) -> None:
         """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns.
 
-        `again`: an upload that can be resumed was announced by this run.
+        `arrived` is called when it is there, before the journal says so. `again`: an upload that can be resumed was
+        announced by this run.
         """
         sent.old = _old(decision)
         upload = await self._resume(slide, at, decision, sent)
@@ -91,13 +104,21 @@ class Shipper:
                 self._count_as_lost(slide, upload.announcement, sent, error)
             resumed = False
             upload = await self._announce_again(slide, at, decision, sent)
+        if self.hashed:  # now, so that hardly any time passes between the look at the slide and the journal
+            await self._hash(slide)
         try:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
             await self.inspector.inspect(slide, self.verify)
         except NotArrived as error:
             await self.means.journal.broken(at.place, self.means.journal.signature(slide))
             raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None
+        await arrived()
         await self.means.journal.sent(at.place, self.means.journal.signature(slide))
+
+    async def _hash(self, slide: Slide) -> None:
+        with suppress(SourceError):  # whoever needs the hashes hears of it
+            for file in slide.files:
+                await self.means.digests.sha256(slide, file)
 
     def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, error: PmaCoreError) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import SiteState, SlideStatus, State
@@ -149,8 +150,11 @@ class SiteWorker:
                 shared.clock,
                 self.account.restarted,
                 self._announced,
+                hashed=shared.audit is not None,
             )
-            bringer = Bringer(self.site, shared, self.health, self._remote, inspector, shipper, self._waits)
+            bringer = Bringer(
+                self.site, shared, self.health, self._remote, inspector, shipper, self._waits, self._arrived
+            )
             try:
                 await self._run_lanes(bringer)
             finally:
@@ -249,6 +253,11 @@ class SiteWorker:
     def _announced(self, slide: Slide) -> None:
         """Its requests with bytes come now."""
         asyncio.get_running_loop().call_later(QUEUEING, self._over, self._turns[slide.path])
+
+    async def _arrived(self, errand: Errand, status: SlideStatus, attempt: Sent) -> None:
+        sent = replace(errand.sent)
+        sent.add(attempt)
+        await self.account.arrived(errand.slide, status, sent, errand.started)
 
     def _waits(self, slide: Slide) -> None:
         """Until the site is well again; others may try whether it is."""
