@@ -229,6 +229,8 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is broken: also SQLite's result codes "database corruption" and "not a database"."""
     if isinstance(error, DamagedDatabaseError):
         return True
+    if isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode"):
+        return True  # not SQLite says so but Python, of a text that is none
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte of extended codes
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 

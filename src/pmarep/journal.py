@@ -17,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from .database import DatabaseThread, OpenDatabase, damage_mark, is_damage
+from .database import DamagedDatabaseError, DatabaseThread, OpenDatabase, damage_mark, is_damage
 from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
 T = TypeVar("T")
-SENDING, BROKEN, SENT, SEEN, DIFFERS = "sending", "broken", "sent", "seen", "differs"
+SENDING, BROKEN, SENT, SEEN, DIFFERS = _STATES = "sending", "broken", "sent", "seen", "differs"
 
 SIGNED_FILES = 10_000
 """Signatures of slides of so many files are kept for other sites: as many as the catalogue keeps slides of."""
@@ -131,7 +131,7 @@ class Journal:
                 raise JournalError(
                     f"the journal {self.file} is damaged ({error}); the next run puts it aside and looks at the sites"
                 ) from None
-            raise JournalError(f"cannot use the journal {self.file} ({error}); is its disk full?") from None
+            raise JournalError(f"cannot use the journal {self.file} ({error}); {_advice(error)}") from None
 
     def _mark_damaged(self) -> None:
         with contextlib.suppress(OSError):
@@ -189,7 +189,9 @@ class Journal:
                 "SELECT file, number, tag FROM part WHERE server = ? AND path = ?", (place.server, place.path)
             ):
                 parts.setdefault(file, {})[number] = tag
-            return Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts, row[4])
+            entry = Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts, row[4])
+            _check(entry)
+            return entry
 
         return await self._read(work)
 
@@ -324,4 +326,48 @@ class Journal:
                 "SELECT started, sources, summary FROM run ORDER BY id DESC LIMIT ?", (count,)
             ).fetchall()
         )
-        return [Run(row[0], json.loads(row[1]), json.loads(row[2]) if row[2] else None) for row in rows]
+        with self._understood():
+            return [_run(*row) for row in rows]
+
+
+def _advice(error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return "is its disk full?"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program holds it"
+    return "start again: the next run looks whether it is damaged"
+
+
+def _check(entry: Entry) -> None:
+    """Raises DamagedDatabaseError for what we have never written."""
+    tags = [part for parts in entry.parts.values() for part in parts.items()]
+    if (
+        entry.state not in _STATES
+        or not isinstance(entry.signature, str)
+        or not all(isinstance(number, int) and isinstance(tag, str) for number, tag in tags)
+    ):
+        raise DamagedDatabaseError("a slide in it cannot be read")
+    if entry.upload is not None:
+        try:
+            json.loads(entry.upload)
+        except (TypeError, ValueError, RecursionError):  # without its words: it is a secret
+            raise DamagedDatabaseError("an upload in it cannot be read") from None
+
+
+def _run(started: float, sources: str, summary: str | None) -> Run:
+    """Raises DamagedDatabaseError."""
+    try:
+        run = Run(float(started), json.loads(sources), json.loads(summary) if summary else None)
+        good = all(isinstance(source, str) for source in run.sources) and (
+            run.summary is None
+            or (
+                isinstance(run.summary["exit_code"], int)
+                and all(site.keys() >= {"sent", "skipped", "failed"} for site in run.summary["sites"].values())
+            )
+        )
+    except (TypeError, ValueError, RecursionError, KeyError, AttributeError):
+        good = False
+    if not good:
+        raise DamagedDatabaseError("a run in it cannot be read")
+    return run

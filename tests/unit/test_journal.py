@@ -113,7 +113,7 @@ async def test_everything_is_there_after_a_restart(journal: Journal) -> None:
     await journal.file_sent(HERE, "a")
     await journal.sent(THERE, "sig")
     number = await journal.run_started(["/cases"])
-    await journal.run_finished(number, {"exit_code": 1})
+    await journal.run_finished(number, {"exit_code": 1, "sites": {}})
     await journal.run_started(["/killed"])
     again = reopened(journal)
     entry = await again.entry(HERE)
@@ -121,7 +121,7 @@ async def test_everything_is_there_after_a_restart(journal: Journal) -> None:
     assert entry.files == {"a"}
     assert [(run.sources, run.summary) for run in await again.runs(5)] == [
         (["/killed"], None),
-        (["/cases"], {"exit_code": 1}),
+        (["/cases"], {"exit_code": 1, "sites": {}}),
     ]
     again.close()
 

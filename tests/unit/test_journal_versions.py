@@ -10,7 +10,7 @@ import pytest
 
 from pmarep import database
 from pmarep.errors import UsageError
-from pmarep.journal import SENT, Journal, Place
+from pmarep.journal import SENT, Journal, JournalError, Place
 
 HERE = Place("https://tokyo.example/", "Slides/in/Größe 🔬.mrxs")
 
@@ -30,7 +30,7 @@ CREATE TABLE part (
 ) WITHOUT ROWID;
 CREATE TABLE run (id INTEGER PRIMARY KEY, started REAL NOT NULL, sources TEXT NOT NULL, summary TEXT);
 INSERT INTO slide VALUES ('https://tokyo.example/', 'Slides/in/Größe 🔬.mrxs', 'sent', 'sig', NULL, 0, NULL, 1.5);
-INSERT INTO run VALUES (1, 1.5, '["/cases"]', '{"exit_code": 0}');
+INSERT INTO run VALUES (1, 1.5, '["/cases"]', '{"exit_code": 0, "sites": {}}');
 PRAGMA user_version = 1;
 """
 """What the first pmarep wrote. It stays as it is, whatever the tables become."""
@@ -62,7 +62,7 @@ async def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Pa
     journal = Journal(write(tmp_path, VERSION_1))
     assert journal.put_aside is None
     assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
-    assert [run.summary for run in await journal.runs(5)] == [{"exit_code": 0}]
+    assert [run.summary for run in await journal.runs(5)] == [{"exit_code": 0, "sites": {}}]
     await journal.sending(HERE, "sig", 1, "{}")
     await journal.file_sent(HERE, "a")
     await journal.sent(HERE, "sig")
@@ -127,3 +127,70 @@ async def test_a_table_that_is_missing(tmp_path: Path, table: str) -> None:
 async def test_tables_that_are_not_ours(tmp_path: Path, sql: str, words: str) -> None:
     change(tmp_path, sql)
     await assert_put_aside(tmp_path, words)
+
+
+@pytest.mark.parametrize("upload", ['{"Id": 17, "Urls": ["https://secret', "[" * 100_000, "", b"\xff\xfe", b"\x00"])
+async def test_an_upload_that_cannot_be_read(tmp_path: Path, upload: object) -> None:
+    """It ends one run, and not every one; what is in it is a secret."""
+    journal = Journal(tmp_path)
+    await journal.sending(HERE, "sig", 17, '{"Id": 17}')
+    journal._db.execute("UPDATE slide SET upload = ?", (upload,))
+    with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside") as caught:
+        await journal.entry(HERE)
+    assert "secret" not in str(caught.value)
+    journal.close()
+    mended = Journal(tmp_path, mend=True)
+    assert mended.put_aside is not None
+    assert await mended.entry(HERE) is None
+    mended.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE slide SET state = 'sen\x7fing'",
+        "UPDATE slide SET signature = x'ff00'",
+        "UPDATE slide SET state = CAST(x'ff' AS TEXT)",
+        "UPDATE part SET number = 'x'",
+        "UPDATE part SET tag = x'00'",
+    ],
+)
+async def test_a_slide_that_cannot_be_read(tmp_path: Path, sql: str) -> None:
+    journal = Journal(tmp_path)
+    await journal.sending(HERE, "sig", 17, '{"Id": 17}')
+    await journal.part_sent(HERE, "a", 1, "etag")
+    assert await journal.entry(HERE) is not None
+    journal._db.execute(sql)
+    with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside"):
+        await journal.entry(HERE)
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE run SET sources = '[\"/cas'",
+        "UPDATE run SET sources = '17'",
+        "UPDATE run SET summary = '{'",
+        "UPDATE run SET summary = '[]'",
+        "UPDATE run SET summary = '{\"exit_code\": 0}'",
+        'UPDATE run SET summary = \'{"exit_code": 0, "sites": {"a": {}}}\'',
+        "UPDATE run SET started = 'yesterday'",
+    ],
+)
+async def test_a_run_that_cannot_be_read(tmp_path: Path, sql: str) -> None:
+    journal = Journal(tmp_path)
+    await journal.run_finished(await journal.run_started(["/cases"]), {"exit_code": 0, "sites": {}})
+    assert len(await journal.runs(5)) == 1
+    journal._db.execute(sql)
+    with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside"):
+        await journal.runs(5)
+    journal.close()
+
+
+async def test_a_table_that_goes_in_the_middle_is_no_full_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal._db.execute("DROP TABLE part")
+    with pytest.raises(JournalError, match=r"\(no such table: .*\); start again: the next run looks"):
+        await journal.part_sent(HERE, "a", 1, "etag")
+    journal.close()

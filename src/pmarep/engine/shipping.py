@@ -18,6 +18,7 @@ from ..pmacore import (
     NotFound,
     PermissionDenied,
     PmaCoreError,
+    ProtocolError,
     Refused,
     ServerError,
     StorageKind,
@@ -133,6 +134,8 @@ class Shipper:
         if entry is None or entry.upload is None:
             return None
         announcement = _announcement(entry.upload)
+        if announcement is None:
+            return None
         source = await self.means.source.check(slide)
         if entry.source not in (None, source):
             reason = "its files were replaced here since they were sent, though sizes and times are the same"
@@ -249,12 +252,17 @@ def _old(decision: Decision) -> Old:
     if entry is None:
         return Old.UNHARMED
     # A file system's files are written in place, also those of which nothing was acknowledged.
-    in_place = entry.upload is not None and _announcement(entry.upload).kind is StorageKind.FILESYSTEM
+    announcement = None if entry.upload is None else _announcement(entry.upload)
+    in_place = announcement is not None and announcement.kind is StorageKind.FILESYSTEM
     return Old.MIXED if entry.files or in_place else Old.UNHARMED
 
 
-def _announcement(upload: str) -> Announcement:
-    return Announcement.read(json.loads(upload), "an announcement in the journal")
+def _announcement(upload: str) -> Announcement | None:
+    """None for what cannot be used: then the slide is announced again."""
+    try:
+        return Announcement.read(json.loads(upload), "an announcement in the journal")
+    except (ProtocolError, ValueError, RecursionError):
+        return None
 
 
 def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
