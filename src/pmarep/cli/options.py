@@ -77,6 +77,9 @@ AllowEmptyOption = Annotated[
     bool,
     typer.Option("--allow-empty", help="A SRC without any slide is no failure (a drive may be away)."),
 ]
+FollowLinksOption = Annotated[
+    bool, typer.Option("--follow-links", help="Follow also links that lead out of SRC, to whatever they lead.")
+]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
 
 

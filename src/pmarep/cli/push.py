@@ -13,6 +13,7 @@ from .options import (
     ConfigOption,
     ConnectionsOption,
     ExcludeOption,
+    FollowLinksOption,
     IncludeOption,
     JsonEventsOption,
     MinSizeOption,
@@ -56,6 +57,7 @@ def push(
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
+    follow_links: FollowLinksOption = False,
     existing: Annotated[_Existing, typer.Option(help="A slide that is there already and differs.")] = _Existing.fail,
     verify: Annotated[
         _Verify,
@@ -128,6 +130,7 @@ def push(
             min_size=read("--min-size", parse_size, min_size),
             ask_pma_start=book.slides.enumerate == "auto",
             allow_empty=allow_empty,
+            follow_links=follow_links,
             audit=audit,
         )
         choice = choice_of(include, exclude, newer_than, min_size)

@@ -13,6 +13,7 @@ import typer
 from .options import (
     ConfigOption,
     ExcludeOption,
+    FollowLinksOption,
     IncludeOption,
     MinSizeOption,
     NewerThanOption,
@@ -45,6 +46,7 @@ def slides(
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
+    follow_links: FollowLinksOption = False,
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
     ] = False,
@@ -78,7 +80,13 @@ def slides(
             (
                 source,
                 find_slides(
-                    source, include=include or (), exclude=exclude or (), newer_than=since, min_size=least, ask=ask
+                    source,
+                    include=include or (),
+                    exclude=exclude or (),
+                    newer_than=since,
+                    min_size=least,
+                    ask=ask,
+                    follow_links=follow_links,
                 ),
             )
             for source in sources

@@ -13,6 +13,7 @@ from .options import (
     ConfigOption,
     ConnectionsOption,
     ExcludeOption,
+    FollowLinksOption,
     IncludeOption,
     JsonEventsOption,
     MinSizeOption,
@@ -56,6 +57,7 @@ def verify(
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
+    follow_links: FollowLinksOption = False,
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
@@ -96,6 +98,7 @@ def verify(
             patience=read("--patience", parse_duration, patience),
             ask_pma_start=book.slides.enumerate == "auto",
             allow_empty=allow_empty,
+            follow_links=follow_links,
             audit=audit,
         )
         choice = choice_of(include, exclude, newer_than, min_size)

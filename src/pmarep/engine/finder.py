@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..slides import LeftOut, Slide, Why, find_again, find_slides
+from ..slides.links import Links
 from ..slides.listing import words_of
 from ..slides.pma_start import PmaStart
 from ..slides.settle import Traces, main_of, traces
@@ -27,6 +28,7 @@ class Finder:
             "newer_than": options.newer_than,
             "min_size": options.min_size,
             "ask": pma_start.ask if pma_start else None,
+            "follow_links": options.follow_links,
         }
         self._found = find_slides(source, **self._wanted)
 
@@ -59,3 +61,8 @@ def finders(options: Options) -> list[Finder]:
     pma_start = PmaStart() if options.ask_pma_start else None
     sources = {source.resolve(): source for source in options.sources}.values()
     return [Finder(source, options, pma_start) for source in sources]
+
+
+def roots_of(sources: Sequence[Path]) -> list[str]:
+    """The real paths of folders and files that links may lead to."""
+    return [root for source in sources for root in Links.of(source).roots]

@@ -52,7 +52,7 @@ class Options:
     `newer_than` (seconds since the epoch) is for the newest file of a slide, `min_size` (bytes) for all its files
     together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine.
 
-    `allow_empty`: a source without any slide in it is no failure.
+    `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
     sources: tuple[Path, ...]
@@ -74,3 +74,4 @@ class Options:
     min_size: int = 0
     ask_pma_start: bool = True
     allow_empty: bool = False
+    follow_links: bool = False

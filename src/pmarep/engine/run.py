@@ -33,6 +33,7 @@ from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
+from .finder import roots_of
 from .gather import Ears, Gathering
 from .inspector import Fingerprints
 from .options import Options
@@ -92,7 +93,7 @@ class _Run:
         self.clock = clock
         self.catalogue = Catalogue()
         self.gathering = Gathering(options, self.catalogue, clock, Ears(self._left_out, self._waiting))
-        self.reader = Reader()
+        self.reader = Reader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.line = Line()

@@ -12,7 +12,8 @@ from .claims import Ask
 from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
-from .listing import Folder, LoopError, Scandir, os_words
+from .links import Links
+from .listing import LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .place import Place
 
@@ -27,6 +28,7 @@ def find_slides(
     newer_than: float | None = None,
     min_size: int = 0,
     ask: Ask | None = None,
+    follow_links: bool = False,
     scandir: Scandir = os.scandir,
 ) -> Iterator[Slide | LeftOut]:
     """The slides in a folder and below, or the one slide whose main file `source` is, and what is left out.
@@ -34,7 +36,8 @@ def find_slides(
     Yields while it walks. The order depends on the names only, not on the disk's. Globs are explained in globs.py,
     `.pmarepignore` files in ignore.py; the latter do not count for a `source` that is a file. `newer_than` is a time in
     seconds since the epoch that the newest file of a slide has to be after, `min_size` what a slide has at least, in
-    bytes. `ask` is called once per folder that has files which no format knows; see claims.Ask.
+    bytes. Links that lead out of `source` are followed only with `follow_links`. `ask` is called once per folder that
+    has files which no format knows; see claims.Ask.
 
     Raises UsageError at once if `source` does not exist or is a file but no slide's main file, or a glob is none.
     """
@@ -45,9 +48,10 @@ def find_slides(
     except OSError as error:
         away = "; is its drive mounted?" if isinstance(error, FileNotFoundError) else ""
         raise UsageError(f"cannot use {printable(path)}: {os_words(error)}{away}") from None
+    walk = Walk(selection, ask, None if follow_links else Links.of(source))
     if source.is_dir():
-        return Walk(selection, ask).all_below(path, scandir)
-    return iter([_one_slide(source, Walk(selection, ask), scandir)])
+        return walk.all_below(path, scandir)
+    return iter([_one_slide(source, walk, scandir)])
 
 
 def find_again(
@@ -59,6 +63,7 @@ def find_again(
     newer_than: float | None = None,
     min_size: int = 0,
     ask: Ask | None = None,
+    follow_links: bool = False,
     scandir: Scandir = os.scandir,
 ) -> Slide | LeftOut:
     """One slide that find_slides() found in `source`, as it is now. `slide_path` is its `Slide.path`.
@@ -68,7 +73,8 @@ def find_again(
     any more, or has gone. Takes the arguments of find_slides(); `.pmarepignore` files are not read again.
     """
     above, slash, name = slide_path.rpartition("/")
-    walk = Walk(Selection(include, exclude, newer_than, min_size), ask)
+    selection = Selection(include, exclude, newer_than, min_size)
+    walk = Walk(selection, ask, None if follow_links else Links.of(source))
     try:
         place = walk.go_to(os.fspath(source if source.is_dir() else source.parent), above, scandir)
     except (OSError, LoopError) as error:
@@ -95,7 +101,7 @@ def find_again(
 def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     folder_path = os.fspath(source.parent)
     try:
-        folder = Folder(folder_path, scandir)
+        folder = walk.folder(folder_path, scandir)
     except OSError as error:
         raise UsageError(f"cannot read the folder {printable(folder_path)}: {os_words(error)}") from None
     # On a disk that ignores case `a.SVS` opens `a.svs`: take the name that the disk has.

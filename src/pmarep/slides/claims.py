@@ -24,7 +24,7 @@ from .parts import Part, Parts, take_below
 Ask = Callable[[Folder, Sequence[str]], Mapping[str, Sequence[str]]]
 
 # What everybody knows to be no slide, so that nobody is asked.
-_NO_SLIDES = frozenset(
+NO_SLIDES = frozenset(
     (
         *("", "txt", "xml", "pdf", "csv", "tsv", "log", "ini", "json", "db", "htm", "html", "md", "doc", "docx", "odt"),
         *("xls", "xlsx", "ods", "ppt", "pptx", "zip", "7z", "gz", "rar", "tar", "exe", "dll", "lnk", "tmp", "bak"),
@@ -232,7 +232,7 @@ def _asked(claims: Claims, folder: Folder, owners: Owners, ask: Ask) -> list[str
     unknown = [
         name
         for name in in_order(folder.files)
-        if name not in claims.mains and name not in owners.here and extension_of(name) not in _NO_SLIDES
+        if name not in claims.mains and name not in owners.here and extension_of(name) not in NO_SLIDES
     ]
     answer = ask(folder, unknown) if unknown else {}
     mains = [name for name in unknown if name in answer]

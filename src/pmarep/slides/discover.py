@@ -24,6 +24,7 @@ from .globs import Selection
 from .ignore import NAME as IGNORE
 from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
+from .links import Links
 from .listing import Folder, LoopError, Scandir, os_words, words_of
 from .model import LeftOut, Slide, Why
 from .names import in_order
@@ -37,16 +38,24 @@ _Steps = Generator["Slide | LeftOut | Place", None, None]
 
 
 class Walk:
-    """Finds slides below a folder (`all_below`), or takes one by its main file (`only`)."""
+    """Finds slides below a folder (`all_below`), or takes one by its main file (`only`).
 
-    def __init__(self, selection: Selection, ask: Ask | None = None) -> None:
+    `links`: which ones are followed; None: all.
+    """
+
+    def __init__(self, selection: Selection, ask: Ask | None = None, links: Links | None = None) -> None:
         self._selection = selection
+        self._links = links
         self._verdict = Verdict(selection)
         self._ask = ask
 
+    def folder(self, path: str, scandir: Scandir) -> Folder:
+        """The listing of a folder where a walk begins. Raises OSError."""
+        return Folder(path, scandir, links=self._links)
+
     def all_below(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
         try:
-            root = Place(Folder(source, scandir))
+            root = Place(self.folder(source, scandir))
         except OSError as error:
             yield LeftOut(".", Why.UNREADABLE, os_words(error))
             return
@@ -58,16 +67,16 @@ class Walk:
         while stack:
             place, steps = stack[-1]
             try:
-                step = next(steps, None)
+                for step in steps:
+                    if isinstance(step, Place):
+                        stack.append((step, self._visit(step)))
+                        break
+                    yield step
+                else:
+                    stack.pop()
             except Exception as error:  # whatever it is, it costs this folder and not the others
                 log.debug("looking through a folder ended in %s: %s", where(error), type(error).__name__)
-                step = LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, words_of(error))
-            if step is None:
-                stack.pop()
-            elif isinstance(step, Place):
-                stack.append((step, self._visit(step)))
-            else:
-                yield step
+                yield LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, words_of(error))
 
     def only(self, place: Place, name: str) -> tuple[str, Slide | LeftOut | None]:
         """The slide of one main file, and the name of the slide that has that file ("" for none).
@@ -89,7 +98,7 @@ class Walk:
 
         Raises OSError and LoopError.
         """
-        place = Place(Folder(source, scandir))
+        place = Place(self.folder(source, scandir))
         for name in below.split("/") if below else ():
             self._settle(place, only_deep=True)
             if name not in place.folder.folders:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import internal_error
+from .links import Links, is_linked_folder
 from .model import Why
 from .names import is_system, loose_key
 
@@ -27,17 +28,20 @@ class LoopError(Exception):
 
 
 class Folder:
-    """The listing of one folder. Links are followed: a link to a file is a file.
+    """The listing of one folder. A link that is followed is what it leads to: without `links`, each of them.
 
     `files` and `folders` are what can be used, by name as on disk; `odd` is the rest, with the reason. The operating
     system's entries are kept since a stat() is made through them (`info_of`) only where a slide needs it.
     Raises OSError or LoopError.
     """
 
-    __slots__ = ("_alike", "_kept", "_local", "_parent", "_scandir", "files", "folders", "key", "odd", "path")
+    __slots__ = ("_alike", "_kept", "_links", "_local", "_parent", "_scandir", "files", "folders", "key", "odd", "path")
 
-    def __init__(self, path: str, scandir: Scandir = os.scandir, parent: Folder | None = None) -> None:
+    def __init__(
+        self, path: str, scandir: Scandir = os.scandir, parent: Folder | None = None, links: Links | None = None
+    ) -> None:
         self.path = path
+        self._links = links
         self._parent = parent
         self._scandir = scandir
         self._local: Path | None = None
@@ -60,22 +64,30 @@ class Folder:
             above = above._parent
 
     def _sort_in(self, entries: Iterator[os.DirEntry[str]]) -> None:
-        files, folders, odd = self.files, self.folders, self.odd
+        files, folders, odd, links = self.files, self.folders, self.odd, self._links
         for entry in entries:
             name = entry.name
             try:
                 if is_system(name):
                     odd[name] = (Why.NOT_A_SLIDE, "hidden or a system's own")
                 elif entry.is_file():
-                    files[name] = entry
+                    if links is None or not entry.is_symlink() or self._follows(entry, links):
+                        files[name] = entry
                 elif entry.is_dir():
-                    folders[name] = entry
+                    if links is None or not is_linked_folder(entry) or self._follows(entry, links):
+                        folders[name] = entry
                 elif entry.is_symlink():
                     odd[name] = (Why.UNREADABLE, "a link to something that is not there")
                 else:
                     odd[name] = (Why.NOT_A_SLIDE, "neither a file nor a folder")
             except OSError as error:
                 odd[name] = (Why.UNREADABLE, os_words(error))
+
+    def _follows(self, entry: os.DirEntry[str], links: Links) -> bool:
+        refusal = links.refusal(entry.path)
+        if refusal is not None:
+            self.odd[entry.name] = (Why.LINK, refusal)
+        return refusal is None
 
     @property
     def name(self) -> str:
@@ -92,12 +104,15 @@ class Folder:
     def enter(self, name: str) -> Folder:
         """The listing of a folder in this one. Raises OSError or LoopError."""
         kept = self._kept.pop(name, None)
-        return Folder(self.folders[name].path, self._scandir, self) if kept is None else kept
+        return self._below(name) if kept is None else kept
+
+    def _below(self, name: str) -> Folder:
+        return Folder(self.folders[name].path, self._scandir, self, self._links)
 
     def look_into(self, name: str) -> Folder:
         """The same, and kept: whoever enters that folder later gets this listing, once."""
         if name not in self._kept:
-            self._kept[name] = Folder(self.folders[name].path, self._scandir, self)
+            self._kept[name] = self._below(name)
         return self._kept[name]
 
     def find(self, name: str) -> os.DirEntry[str] | None:

@@ -69,6 +69,7 @@ class Why(enum.Enum):
     INCOMPLETE = "incomplete"  # a slide with parts missing or with an index that cannot be read
     UNREADABLE = "unreadable"  # a file or folder that the operating system would not let us read
     BAD_NAME = "bad name"  # a name that no PMA.core could store
+    LINK = "link out of the source"  # not followed, and there may be a slide behind it
     UNFINISHED = "still being written"  # its files changed, or were open in another program, as long as we looked
     EXCLUDED = "excluded"  # --include or --exclude
     NOT_A_SLIDE = "not a slide"  # some other file
@@ -76,7 +77,7 @@ class Why(enum.Enum):
     @property
     def is_problem(self) -> bool:
         """True where a person would have expected a slide to arrive: such a push ends with exit code 1."""
-        return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME, Why.UNFINISHED)
+        return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME, Why.LINK, Why.UNFINISHED)
 
 
 @value

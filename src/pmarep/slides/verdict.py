@@ -6,6 +6,7 @@ import os
 from functools import lru_cache
 
 from ..names import printable
+from .claims import NO_SLIDES
 from .formats import Format, extension_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
@@ -81,10 +82,14 @@ class Verdict:
     def left(self, place: Place, name: str, why: Why, detail: str) -> LeftOut:
         """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
         path = place.prefix + name
+        if why is Why.LINK and extension_of(name) and extension_of(name) in NO_SLIDES:
+            why = Why.NOT_A_SLIDE
         if why.is_problem:
-            if self._selection.excludes(path):
+            # A link may be one to a folder: then what is said of folders and of all in them counts.
+            paths = [path] if why is not Why.LINK else [path, path + "/", path + "/\0"]
+            if any(map(self._selection.excludes, paths)):
                 return LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
-            if place.ignore is not None and place.ignore.ignores(path):
+            if place.ignore is not None and any(map(place.ignore.ignores, paths)):
                 return LeftOut(printable(path), Why.EXCLUDED, IGNORED)
         return LeftOut(printable(path), why, printable(detail))
 

@@ -59,6 +59,8 @@ def open_version(version: Version, known: Identities | None = None) -> BinaryIO:
         raise _failed(version, error) from None
     try:
         _compare(os.fstat(handle.fileno()), version, known)
+        if known is not None and known.elsewhere(handle.fileno(), version.path) is not None:
+            raise SourceError(f"{version.path} has become a link out of SRC; --follow-links sends such files")
     except OSError as error:
         handle.close()
         raise _failed(version, error) from None

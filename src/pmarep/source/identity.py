@@ -12,9 +12,10 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from ..slides.busy import file_system_of
+from ..slides.links import lies_below, real_path_of
 
 REMEMBERED = 65_536
 """Of so many files at most is kept what they were, in some MB: those that were read last."""
@@ -39,11 +40,25 @@ def joined(identities: Iterable[Identity]) -> str:
 
 
 class Identities:
-    """What the files of a run were when it first looked at them. Asked from several threads."""
+    """What the files of a run were when it first looked at them, and where they may lie. Asked from several threads.
 
-    def __init__(self) -> None:
+    `roots`: real paths of folders and files; None: anywhere.
+    """
+
+    def __init__(self, roots: Sequence[str] | None = None) -> None:
+        self._roots = roots
         self._first: OrderedDict[int, Identity] = OrderedDict()  # by hash, which takes less room than paths
         self._lock = threading.Lock()
+
+    def elsewhere(self, handle: int, path: str) -> str | None:
+        """Where an open file lies, if that is where none may. Raises OSError.
+
+        The walk has looked at links already. A file, or a folder on the way, may have become one since.
+        """
+        if self._roots is None:
+            return None
+        real = real_path_of(handle, path)
+        return None if any(lies_below(real, root) for root in self._roots) else real
 
     def same(self, file: Hashable, identity: Identity) -> bool:
         """Whether it is what it was the first time; so it is the first time."""

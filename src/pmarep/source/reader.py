@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,10 +46,11 @@ class _Handles:
 class Reader:
     """Shared by all sites of a run. Nothing here waits for a site.
 
+    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
     A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
     """
 
-    def __init__(self, bound: int = BOUND, slow: float | None = None) -> None:
+    def __init__(self, bound: int = BOUND, slow: float | None = None, roots: Sequence[str] | None = None) -> None:
         self.chunks = Chunks(bound)
         self.slow = SLOW if slow is None else slow
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
@@ -58,7 +59,7 @@ class Reader:
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[Version, _Handles] = {}
         self._looks = Looks()
-        self._known = Identities()
+        self._known = Identities(roots)
 
     def close(self) -> None:
         """Does not wait for a read that hangs."""

@@ -32,8 +32,8 @@ class Stale:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._entry, name)
 
-    def stat(self) -> os.stat_result:
-        found = list(self._entry.stat())
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = list(self._entry.stat(follow_symlinks=follow_symlinks))
         found[6:10] = [0, 0, 0, 0]
         return os.stat_result(found, {"st_mtime_ns": 0})
 

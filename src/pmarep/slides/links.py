@@ -1,0 +1,71 @@
+"""Which links a walk follows. Who may write into a folder could else have whatever we can read sent from it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from ..names import printable
+
+_MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: junctions too
+
+
+class Links:
+    """Links to what lies below `root` are followed, and the one of the path `named`, which somebody has asked for."""
+
+    def __init__(self, root: str, named: str | None = None) -> None:
+        self._root = os.path.realpath(root)
+        self._named = named
+
+    @classmethod
+    def of(cls, source: Path) -> Links:
+        """Of a source: a folder, or the main file of a slide."""
+        if os.path.isdir(source):  # noqa: PTH112  (raises nothing)
+            return cls(os.fspath(source))
+        return cls(os.fspath(source.parent), os.path.join(os.fspath(source.parent), source.name))  # noqa: PTH118
+
+    @property
+    def roots(self) -> list[str]:
+        """What is read lies in these: real paths of folders, or of one file."""
+        return [self._root, *([os.path.realpath(self._named)] if self._named is not None else [])]
+
+    def refusal(self, path: str) -> str | None:
+        """Why a link is not followed, or None."""
+        real = os.path.realpath(path)
+        if path == self._named or lies_below(real, self._root):
+            return None
+        return f"a link that leads out of SRC, which is not followed (--follow-links): {printable(real)}"
+
+
+def is_linked_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is a symbolic link to one, or on Windows a junction, which anybody may make there."""
+    if sys.platform != "win32" or entry.is_symlink():
+        return entry.is_symlink()
+    tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+    return bool(tag == _MOUNT_POINT)
+
+
+def real_path_of(handle: int, path: str) -> str:
+    """Where an open file lies, whatever links lead there. As the kernel knows it, where that can be asked.
+
+    Raises OSError.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # no /proc
+            found = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115
+            if found.startswith("/"):
+                return found
+    elif sys.platform == "darwin":
+        import fcntl
+
+        found = fcntl.fcntl(handle, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")  # as long as it takes
+        return os.fsdecode(found)
+    return os.path.realpath(path)
+
+
+def lies_below(real: str, root: str) -> bool:
+    """Whether a path is in a folder, or is that. Both as of os.path.realpath()."""
+    real, root = os.path.normcase(real), os.path.normcase(root)
+    return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
