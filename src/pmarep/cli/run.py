@@ -79,9 +79,11 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     import asyncio
 
     from ..engine import replicate
+    from ..open_files import raise_limit
     from .signals import stop_on_signals
 
     share_one_heap()
+    raise_limit()
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
 
     async def main() -> Summary:

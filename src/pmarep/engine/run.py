@@ -24,6 +24,7 @@ from ..events import (
 )
 from ..journal import Journal, JournalError
 from ..locks import hold
+from ..open_files import most_requests
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
@@ -31,6 +32,7 @@ from ..source import Reader
 from ..timetable import Timetable
 from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
+from ..uploaders.controller import MOST
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .finder import roots_of
@@ -223,8 +225,10 @@ class _Run:
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
-        found = Controller(self.line, self.line.most(len(self.sites)))
-        link = Link(wanted or found, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
+        room = most_requests(len(self.sites)) or MOST
+        found = Controller(self.line, min(room, self.line.most(len(self.sites))))
+        requests = found if wanted is None else min(wanted, room)
+        link = Link(requests, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
         return SiteWorker(site, self.sessions.core(site), link, wanted, shared)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:

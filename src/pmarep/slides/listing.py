@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..errors import internal_error
+from ..open_files import NO_ROOM
 from .links import Links, is_linked_folder
 from .model import Why
 from .names import is_system, loose_key
 
 Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 
+
+_TRIES, _PAUSE = 600, 0.1  # seconds
 
 _MAX_PATH = 260  # characters; Windows counts a NUL at the end (learn.microsoft.com, Maximum Path Length Limitation)
 TOO_LONG = (
@@ -25,6 +29,18 @@ TOO_LONG = (
 
 class LoopError(Exception):
     """A folder that is already on the way to itself: a link, a junction or a bind mount leads back."""
+
+
+def _when_there_is_room(scandir: Scandir, path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    """Blocks while too many files are open: sending is about to close some."""
+    for _ in range(_TRIES):
+        try:
+            return scandir(path)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+        time.sleep(_PAUSE)
+    return scandir(path)
 
 
 class Folder:
@@ -53,7 +69,7 @@ class Folder:
         self.files: dict[str, os.DirEntry[str]] = {}
         self.folders: dict[str, os.DirEntry[str]] = {}
         self.odd: dict[str, tuple[Why, str]] = {}
-        with scandir(path) as entries:
+        with _when_there_is_room(scandir, path) as entries:
             self._sort_in(entries)
 
     def _refuse_loop(self) -> None:

@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 from ..errors import SourceAway, SourceError
 from ..hanging import Pulse
+from ..open_files import NO_ROOM
 from ..slides.busy import busy_file
 from ..slides.listing import os_words
 from ..slides.model import Slide, SlideFile
@@ -129,9 +130,15 @@ _AWAY = {
 _AWAY_WINDOWS = {21, 51, 53, 55, 59, 64, 67, 121, 1167, 1231, 1232, 1236}
 
 
+class NoRoom(SourceAway):
+    """Too many files are open, here or on the whole machine. Nothing has been read."""
+
+
 def _failed(version: Version, error: OSError) -> SourceError:
     """A NAS that restarts comes back; other errors stay."""
     words = f"cannot read {version.path}: {os_words(error)}"
+    if error.errno in NO_ROOM:
+        return NoRoom(words)
     return SourceAway(words) if _is_away(version.path, error) else SourceError(words)
 
 

@@ -13,7 +13,7 @@ from .. import hanging
 from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
 from .cache import Chunks, Key
-from .files import CHUNK, Version, check_slide, check_version, open_version, read_at, read_range
+from .files import CHUNK, NoRoom, Version, check_slide, check_version, open_version, read_at, read_range
 from .identity import Identities
 from .turns import Turns, heard
 
@@ -29,6 +29,11 @@ SLOW = 5.0
 
 IDLE = 2
 """Open handles of a file that wait for the next read."""
+
+ROOM_SECONDS = 600.0
+"""How long a read waits while too many files are open."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 1.0  # seconds, until it is tried again
 
 _MANY = 512  # threads; so many come to be only if nearly all of them hang
 
@@ -241,6 +246,28 @@ class Reader:
         work: Callable[[], T],
         slow: Callable[[], None] | None = None,
         pulse: Pulse | None = None,
+    ) -> T:
+        """As soon as there is room for one more open file."""
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + ROOM_SECONDS, SHORTEST_PAUSE
+        while True:
+            try:
+                return await self._do_once(version, work, slow, pulse)
+            except NoRoom:
+                if loop.time() > end:
+                    raise
+            self._close_idle()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _close_idle(self) -> None:
+        """Handles that wait for a next read, which can open the file again."""
+        for handles in self._handles.values():
+            while handles.idle:
+                handles.idle.pop().close()
+
+    async def _do_once(
+        self, version: Version, work: Callable[[], T], slow: Callable[[], None] | None, pulse: Pulse | None
     ) -> T:
         """In a thread, a few at a time. One that hangs gives its turn to the next, and in the end is given up."""
         loop = asyncio.get_running_loop()
