@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -32,7 +33,6 @@ from ..source import Reader
 from ..timetable import Timetable
 from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
-from ..uploaders.controller import MOST
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .finder import roots_of
@@ -225,7 +225,7 @@ class _Run:
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
-        room = most_requests(len(self.sites)) or MOST
+        room = most_requests(len(self.sites)) or sys.maxsize
         found = Controller(self.line, min(room, self.line.most(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
         link = Link(requests, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
