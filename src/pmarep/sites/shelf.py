@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
 from .names import quoted
-from .source import BookText, KeyPath
+from .source import BookText, KeyPath, read_bytes
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def _includes(text: BookText) -> list[Path]:
 
 def _read(text: BookText, path: Path) -> BookText:
     try:
-        content = path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would let us wait, a device may never end
+            raise text.error(f"include {quoted(str(path))} is no file; name a site book", ("include",))
+        content = read_bytes(path)
     except FileNotFoundError:
         raise text.error(f"include {quoted(str(path))} is not there", ("include",)) from None
     except (OSError, ValueError) as error:

@@ -18,6 +18,9 @@ from .names import quoted
 
 KeyPath = tuple[str, ...]
 
+LARGEST = 16 * 1024**2
+"""Bytes of a site book: of some 100,000 sites."""
+
 
 class NoBookError(ConfigError):
     """There is no such file. `options` are those with which `pmarep sites add` makes it."""
@@ -39,7 +42,7 @@ class BookText:
     def read(cls, path: Path) -> BookText:
         """Raises ConfigError when there is no such file, or none that can be read."""
         try:
-            return cls.decode(path, path.read_bytes())
+            return cls.decode(path, read_bytes(path))
         except FileNotFoundError:
             raise NoBookError(path) from None
         except OSError as error:
@@ -104,6 +107,15 @@ def _said_of_toml(words: str) -> str:
     if found := re.fullmatch(r"Cannot declare (\(.*\)) twice", words, re.DOTALL):
         return f"{described(ast.literal_eval(found[1]))} is there twice; leave one out"
     return f"this is not TOML: {words}{'; text needs quotes' if words == 'Invalid value' else ''}"
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a book: also of a pipe, but not without end. Raises OSError, ConfigError."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ConfigError(f"{path} is larger than {LARGEST // 1024**2} MiB; this cannot be a site book")
+    return content
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
 from .links import Links
-from .listing import LoopError, Scandir, os_words
+from .listing import NEITHER, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .place import Place
 
@@ -51,6 +51,8 @@ def find_slides(
     walk = Walk(selection, ask, None if follow_links else Links.of(source))
     if source.is_dir():
         return walk.all_below(path, scandir)
+    if not source.is_file():
+        raise UsageError(f"cannot use {printable(path)}: it is {NEITHER}")
     return iter([_one_slide(source, walk, scandir)])
 
 

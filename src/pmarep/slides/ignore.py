@@ -8,7 +8,9 @@ letters (as for --include and --exclude).
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import warnings
 from pathlib import Path
 
@@ -32,6 +34,8 @@ class Ignore:
     def __init__(self, path: str, prefix: str, above: Ignore | None) -> None:
         self._prefix = prefix
         self._above = above
+        if stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):  # noqa: PTH116
+            raise IgnoreFileError("it is no file")  # a pipe would let us wait for ever
         try:
             text = read_text(path, _LIMIT)
         except IndexFileError:

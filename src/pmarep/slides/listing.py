@@ -27,6 +27,10 @@ TOO_LONG = (
 )
 
 
+NEITHER = "neither a file nor a folder"
+"""A pipe, a socket, a device."""
+
+
 class LoopError(Exception):
     """A folder that is already on the way to itself: a link, a junction or a bind mount leads back."""
 
@@ -95,7 +99,7 @@ class Folder:
                 elif entry.is_symlink():
                     odd[name] = (Why.UNREADABLE, "a link to something that is not there")
                 else:
-                    odd[name] = (Why.NOT_A_SLIDE, "neither a file nor a folder")
+                    odd[name] = (Why.UNREADABLE, NEITHER)
             except OSError as error:
                 odd[name] = (Why.UNREADABLE, os_words(error))
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from ..names import printable
 from .claims import NO_SLIDES
-from .formats import Format, extension_of
+from .formats import Format, extension_of, format_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
-from .listing import info_of, os_words
+from .listing import NEITHER, info_of, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .names import unstorable
 from .parts import Parts
@@ -82,6 +82,8 @@ class Verdict:
     def left(self, place: Place, name: str, why: Why, detail: str) -> LeftOut:
         """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
         path = place.prefix + name
+        if why is Why.UNREADABLE and detail == NEITHER and format_of(name) is None:
+            why = Why.NOT_A_SLIDE  # no slide's name
         if why is Why.LINK and extension_of(name) and extension_of(name) in NO_SLIDES:
             why = Why.NOT_A_SLIDE
         if why.is_problem:

@@ -137,7 +137,7 @@ def test_a_hidden_source_is_meant(tmp_path: Path) -> None:
 
 def test_things_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.svs")
-    assert look(tmp_path).left == {"pipe.svs": Why.NOT_A_SLIDE}
+    assert look(tmp_path).left == {"pipe.svs": Why.UNREADABLE}
 
 
 class TestNames:
