@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import platform
+import sys
+import tempfile
 from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -61,6 +63,7 @@ def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | No
     try:
         make_private(folder.parent)
         make_private(folder)
+        _try_to_lock(folder)
         lock.acquire()
     except Timeout:
         holder = f" ({_holder(note)})" if note is not None else ""
@@ -71,6 +74,19 @@ def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | No
         yield
     finally:
         lock.release()
+
+
+def _try_to_lock(folder: Path) -> None:
+    """Raises OSError where the file system has no locks, such as Lustre's unless it is mounted with `flock`.
+
+    Else FileLock would make do with files that stand for locks, and one that a dead process has left stays for ever.
+    """
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with tempfile.TemporaryFile(dir=folder) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _refuse_nested(folder: Path, name: str, place: str, own: Container[str]) -> None:
