@@ -6,7 +6,9 @@ import os
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
+from .signals import ending_at_once
 from .stdio import cannot_write, drop_output, failure_of_output, nobody_reads, open_closed_streams
 
 HANGING_SECONDS = 1.0
@@ -14,6 +16,13 @@ HANGING_SECONDS = 1.0
 
 def main() -> None:
     """Entry point of the console script: every error that we foresee becomes one line and its exit code."""
+    arguments = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    runs = arguments[:1] in (["push"], ["verify"])
+    with ending_at_once(events="--json" in arguments) if runs else nullcontext():
+        _main()
+
+
+def _main() -> None:
     open_closed_streams()
     # The command line of httpx, which brings rich and pygments: a tenth of the start of each of our commands.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

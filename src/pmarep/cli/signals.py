@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,45 @@ def ending_signals() -> list[signal.Signals]:
     return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
 
 
+BEFORE_IT_BEGAN = "interrupted before anything was sent"
+
+_begun = False
+"""Whether a run has begun, which says itself how it ended."""
+
+
+@contextmanager
+def ending_at_once(*, events: bool) -> Iterator[None]:
+    """While inside, until a run begins, a signal ends the process with a word; `events`: with the summary of `--json`.
+
+    A KeyboardInterrupt would come anywhere, in the middle of an import or in a destructor, where Python drops it.
+    """
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # Nothing is imported here, and nothing of ours used: any module may be half there.
+        with suppress(OSError):
+            if events and not _begun:
+                now = time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime())
+                os.write(1, (_SUMMARY % (now, INTERRUPTED, BEFORE_IT_BEGAN)).encode())
+            elif not _begun:
+                os.write(2, f"pmarep: {BEFORE_IT_BEGAN}\n".encode())
+        os._exit(INTERRUPTED)
+
+    before = {number: signal.signal(number, on_signal) for number in ending_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SUMMARY = (
+    '{"event": "summary", "time": "%s", "exit_code": %d, "seconds": 0.0, "sites": {}, "source_problems": 0, '
+    '"source": {"slides": 0, "bytes": 0, "left_out": {}, "empty": [], "filtered": []}, "dry_run": false, '
+    '"verify_only": false, "error": "%s"}\n'
+)
+"""As the event of that name says it."""
+
+
 @contextmanager
 def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[None]:
     """While inside, the first signal sets `stop` and calls `tell`; the second ends the process.
@@ -29,6 +69,7 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
     """
     import asyncio
 
+    global _begun
     loop = asyncio.get_running_loop()
     stopping = False
 
@@ -41,6 +82,7 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
         loop.call_soon_threadsafe(tell)
 
     before = {number: signal.signal(number, on_signal) for number in ending_signals()}
+    _begun = True
     try:
         yield
     finally:

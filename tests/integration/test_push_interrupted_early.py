@@ -1,0 +1,82 @@
+"""Ctrl-C before a run has begun, wherever that is: one word or the summary, exit 130, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from corpus import tree
+from desk import Desk
+
+from pmarep.cli.signals import BEFORE_IT_BEGAN
+from pmarep.events import Summary
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
+
+AT_ONCE = "import os, signal\nimport pmarep.cli\nrun = pmarep.cli._run\n{handler}pmarep.cli._run = interrupted\n"
+MOMENTS = {
+    "when it starts": "def interrupted(): os.kill(os.getpid(), {number}); return run()\n",
+    "in the middle of an import": (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pmarep.engine.run': os.kill(os.getpid(), {number})\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "interrupted = run\n"
+    ),
+    "in a destructor": (
+        "class Dropped:\n"
+        "    def __del__(self): os.kill(os.getpid(), {number}); pow(1, 1)\n"
+        "def interrupted(): Dropped(); return run()\n"
+    ),
+    "while the site book is read": (
+        "from pmarep.sites import SiteBook\n"
+        "def load(*_): os.kill(os.getpid(), {number})\n"
+        "SiteBook.load = load\n"
+        "interrupted = run\n"
+    ),
+    "when the event loop begins": (
+        "import asyncio\ndef begin(main): os.kill(os.getpid(), {number})\nasyncio.run = begin\ninterrupted = run\n"
+    ),
+}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    desk = Desk(tmp_path / "desk")
+    desk.site("a", "http://127.0.0.1:9/")
+    tree(desk.source, "a.svs")
+    return desk
+
+
+def patch(moment: str, number: int = signal.SIGINT) -> str:
+    return AT_ONCE.format(handler=MOMENTS[moment].format(number=int(number)))
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_with_events(desk: Desk, moment: str) -> None:
+    result = desk.push(patch=patch(moment))
+    assert (result.code, result.stderr) == (130, "")
+    (summary,) = result.events
+    assert summary["error"] == BEFORE_IT_BEGAN
+    expected = Summary(exit_code=130, seconds=0.0, sites={}, error=BEFORE_IT_BEGAN).to_dict()
+    assert json.dumps(list(summary)) == json.dumps(list(expected))  # in the same order
+    assert summary | {"time": ""} == expected | {"time": ""}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_for_people(desk: Desk, number: int) -> None:
+    result = desk.run(patch=patch("in the middle of an import", number))
+    assert (result.code, result.stdout, result.stderr) == (130, "", f"pmarep: {BEFORE_IT_BEGAN}\n")
+
+
+def test_a_process_that_is_deaf_to_it_goes_on(desk: Desk) -> None:
+    """`nohup pmarep push`"""
+    deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    result = desk.push("--sites", "b", patch=deaf + patch("when it starts"))
+    assert result.code == 2
+    assert os.linesep.join(result.stderr.splitlines()).startswith("pmarep: ")
