@@ -74,7 +74,9 @@ def slides(
         settings = slides_settings(book_path(config), needed=config is not None)
     since, least = moment(newer_than), read("--min-size", parse_size, min_size)
     with ExitStack() as stack:
-        ask = stack.enter_context(PmaStart()).ask if settings.enumerate == "auto" else None
+        trust_anybody, ask = settings.enumerate == "always", None
+        if settings.enumerate != "never":
+            ask = stack.enter_context(PmaStart(trust_anybody=trust_anybody)).ask
         # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
         found = [
             (

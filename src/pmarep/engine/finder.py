@@ -58,7 +58,7 @@ class Finder:
 
 def finders(options: Options) -> list[Finder]:
     """Of all sources, each once. They ask one PMA.start."""
-    pma_start = PmaStart() if options.ask_pma_start else None
+    pma_start = PmaStart(trust_anybody=options.trust_pma_start) if options.ask_pma_start else None
     sources = {source.resolve(): source for source in options.sources}.values()
     return [Finder(source, options, pma_start) for source in sources]
 

@@ -50,7 +50,8 @@ class Options:
     are younger than a minute; 0: they always do.
 
     `newer_than` (seconds since the epoch) is for the newest file of a slide, `min_size` (bytes) for all its files
-    together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine.
+    together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine
+    and is this user's or the system's; `trust_pma_start`: whoever's it is.
 
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
@@ -73,5 +74,6 @@ class Options:
     newer_than: float | None = None
     min_size: int = 0
     ask_pma_start: bool = True
+    trust_pma_start: bool = False
     allow_empty: bool = False
     follow_links: bool = False

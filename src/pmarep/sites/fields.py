@@ -187,9 +187,12 @@ def password_command(value: object) -> tuple[str, ...] | str:
 
 def enumerate_slides(value: object) -> str:
     """Whether PMA.start on this machine is asked what files make a slide of an unknown format."""
-    if value in ("auto", "never"):
+    if value in ("auto", "always", "never"):
         return str(value)
-    raise ValueError('enumerate has to be "auto" (ask PMA.start if it runs on this machine) or "never"')
+    raise ValueError(
+        'enumerate has to be "auto" (ask PMA.start if it runs on this machine, as this user or the system), '
+        '"always" (whoever runs it) or "never"'
+    )
 
 
 def allow_http_uploads(value: object) -> bool:

@@ -42,7 +42,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
 Congestion = Annotated[str, BeforeValidator(fields.congestion)]
-Enumerate = Annotated[Literal["auto", "never"], BeforeValidator(fields.enumerate_slides)]
+Enumerate = Annotated[Literal["auto", "always", "never"], BeforeValidator(fields.enumerate_slides)]
 ServerName = Annotated[str, BeforeValidator(fields.server)]
 
 

@@ -28,7 +28,8 @@ DESCRIPTIONS = {
     "password_command": "Prints the password on its first line: a list of words, or text.",
 }
 SLIDES_DESCRIPTIONS = {
-    "enumerate": '"auto": PMA.start, if it runs on this machine, is asked about files of unknown formats; or "never".',
+    "enumerate": '"auto": PMA.start, if it is run on this machine by this user or the system, is asked about files of '
+    'unknown formats; "always": whoever runs it; or "never".',
 }
 
 

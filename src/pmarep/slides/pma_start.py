@@ -5,7 +5,9 @@ login, any caller name as session id; `IsLite` is true; `GetFiles` lists the mai
 `EnumerateAllFilesForSlide` the files of a slide, all as plain local paths. pmarep never needs it: one that does not run
 costs a refused connection per run.
 
-Whoever has that port may say anything: so the answers are bounded, and the walk takes nothing outside a slide's folder.
+Whoever has that port hears names of files, and may say anything. So only a program of this user or of the system is
+asked, unless somebody says that whoever listens may be; the answers are bounded, and the walk takes nothing outside a
+slide's folder.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from ..names import printable
+from .listener import Listener, listener_at
 from .names import unstorable
 
 if TYPE_CHECKING:
@@ -52,11 +55,17 @@ class _Gone(Exception):
 class PmaStart:
     """One run's acquaintance with PMA.start. `ask` fits `find_slides`; a context manager that closes the connection.
 
+    `trust_anybody`: ask it whoever it belongs to, also where the platform does not tell.
+
     Threads that ask at once wait for each other: a run has one walk, and PMA.start one small machine.
     """
 
-    def __init__(self, url: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str = "", clock: Callable[[], float] = time.monotonic, *, trust_anybody: bool = False
+    ) -> None:
         self._url = url or URL
+        self._port = urlsplit(self._url).port or 80
+        self._trust_anybody = trust_anybody
         self._clock = clock
         self._http: httpx.Client | None = None
         self._running: bool | None = None  # None: not tried yet
@@ -114,6 +123,21 @@ class PmaStart:
                 log.info("PMA.start runs at %s: asking it about files of unknown formats", self._url)
         return self._running
 
+    def _look_who_listens(self) -> None:
+        """Each time: its owner may have ended it since, and another have begun one. Raises _Gone."""
+        who = Listener.TRUSTED if self._trust_anybody else listener_at(self._port)
+        if who is Listener.TRUSTED:
+            return
+        if who is Listener.SOMEBODY:
+            log.warning(
+                "port %d, where PMA.start is asked, belongs to another user, who is told nothing; "
+                '[slides] enumerate = "always" in the site book asks him all the same',
+                self._port,
+            )
+        elif who is Listener.UNKNOWN:
+            log.info('nobody can tell here whose PMA.start is: [slides] enumerate = "always" asks it all the same')
+        raise _Gone("nobody that we may ask listens")
+
     def _slides_of(self, folder: str, names: Sequence[str]) -> dict[str, list[str]]:
         mains = {_base(path) for path in self._paths("GetFiles", "path", folder)}
         found = {name: self._files_of(os.path.join(folder, name)) for name in names if name in mains}  # noqa: PTH118
@@ -140,6 +164,7 @@ class PmaStart:
         """What it answers, out of the wrapping that old versions use."""
         import httpx
 
+        self._look_who_listens()
         try:
             status, body = self._download(method, seconds, query)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

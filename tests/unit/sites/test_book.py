@@ -306,7 +306,7 @@ KEPT = (
         ),
         ('[groups]\na = ["b"]\nb = ["c"]\nc = ["b"]', 'line 3: [groups] "b" contains itself: b -> c -> b'),
         ('[groups]\na = ["a"]', 'line 2: [groups] "a" contains itself: a -> a'),
-        ('[slides]\nenumerate = "always"', 'line 2: [slides] enumerate has to be "auto" (ask PMA.start if it'),
+        ('[slides]\nenumerate = "ever"', 'line 2: [slides] enumerate has to be "auto" (ask PMA.start if it'),
         ("[slides]\nenumerate = true", 'line 2: [slides] enumerate has to be "auto"'),
         ("[slides]\nx = 1\n", 'line 2: [slides] unknown key "x"; allowed: enumerate'),
         ("slides = 3", 'line 1: [slides] "slides" has to be a table'),

@@ -54,7 +54,7 @@ def test_values(site: dict[str, Any], good: bool) -> None:
         {"groups": {"g": "a"}},
         {"include": "x"},
         {"servers": {"a": {"server": "b"}}},
-        {"slides": {"enumerate": "always"}},
+        {"slides": {"enumerate": "ever"}},
         {"slides": {"connections": 4}},
     ],
 )
