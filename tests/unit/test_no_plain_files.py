@@ -61,7 +61,7 @@ def test_as_a_list_of_what_is_ignored(folder: Path) -> None:
     assert left.detail.startswith("it is no file; nothing is sent from its folder")
 
 
-@pytest.mark.parametrize("name", ["pipe.toml", "/dev/zero", "/dev/tty", "."])
+@pytest.mark.parametrize("name", ["pipe.toml", "/dev/zero", "/dev/tty"])
 def test_as_an_included_book(folder: Path, name: str) -> None:
     os.mkfifo(folder / "pipe.toml")
     (folder / "sites.toml").write_text(f'include = ["{name}"]\n{SITE}')

@@ -80,7 +80,10 @@ def _includes(text: BookText) -> list[Path]:
 
 def _read(text: BookText, path: Path) -> BookText:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would let us wait, a device may never end
+        if stat.S_IFMT(path.stat().st_mode) not in (
+            stat.S_IFREG,
+            stat.S_IFDIR,
+        ):  # a pipe would let us wait, a device may never end
             raise text.error(f"include {quoted(str(path))} is no file; name a site book", ("include",))
         content = read_bytes(path)
     except FileNotFoundError:
