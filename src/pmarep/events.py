@@ -230,7 +230,8 @@ class SourceSummary:
     """What is in all sources together: `slides` of `bytes`, and how many things are `left_out`, by why.
 
     `empty`: sources in which there is no slide at all; `filtered`: those whose slides are all left out by the options
-    or by `.pmarepignore`. Both only where the sources were looked through to their ends.
+    or by `.pmarepignore`. Both only where the sources were looked through to their ends. `may_be_empty`: that is no
+    failure (`--allow-empty`).
     """
 
     slides: int = 0
@@ -238,6 +239,7 @@ class SourceSummary:
     left_out: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     filtered: list[str] = field(default_factory=list)
+    may_be_empty: bool = False
 
 
 @_said

@@ -79,5 +79,6 @@ def test_the_summary_has_the_counts_of_the_source(desk: Desk) -> None:
         "left_out": {"incomplete": 1, "excluded": 1, "not a slide": 1},
         "empty": [],
         "filtered": [],
+        "may_be_empty": False,
     }
     assert summary["source_problems"] == 1

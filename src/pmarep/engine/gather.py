@@ -113,6 +113,7 @@ class Gathering:
         self._stopping = threading.Event()
         self._has_slides: set[int] = set()  # numbers of finders, also of those that have some which cannot be sent
         self._has_excluded: set[int] = set()
+        self._may_be_empty = options.allow_empty
         self._walked = False
         self.left_out: Counter[Why] = Counter()
         self.error: str | None = None
@@ -165,6 +166,7 @@ class Gathering:
             left_out={why.value: self.left_out[why] for why in Why if self.left_out[why]},
             empty=self._names(numbers - filtered),
             filtered=self._names(filtered),
+            may_be_empty=self._may_be_empty,
         )
 
     def _names(self, numbers: Set[int]) -> list[str]:

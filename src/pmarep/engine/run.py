@@ -278,7 +278,7 @@ class _Run:
         source = self.gathering.summary()
         arrived = (
             not self.problems
-            and (self.options.allow_empty or not source.empty)
+            and (source.may_be_empty or not source.empty)
             and error is None
             and all(site.failed == 0 and site.error is None for site in sites.values())
         )

@@ -71,7 +71,7 @@ def _verdict(summary: Summary, choice: str) -> str:
     if summary.error:
         return summary.error
     problems = []
-    if summary.source.empty and summary.exit_code:
+    if summary.source.empty and not summary.source.may_be_empty:
         folders = ", ".join(summary.source.empty)
         problems.append(f"no slide is in {folders}; is its drive mounted? (--allow-empty: that is no failure)")
     if summary.dry_run:
