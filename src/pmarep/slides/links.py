@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Links:
     """Links to what lies below `root` are followed, and the one of the path `named`, which somebody has asked for."""
 
     def __init__(self, root: str, named: str | None = None) -> None:
-        self._root = os.path.realpath(root)
+        self._roots = _real_paths(root)
         self._named = named
 
     @classmethod
@@ -29,12 +30,12 @@ class Links:
     @property
     def roots(self) -> list[str]:
         """What is read lies in these: real paths of folders, or of one file."""
-        return [self._root, *([os.path.realpath(self._named)] if self._named is not None else [])]
+        return [*self._roots, *([] if self._named is None else _real_paths(self._named))]
 
     def refusal(self, path: str) -> str | None:
         """Why a link is not followed, or None."""
         real = os.path.realpath(path)
-        if path == self._named or lies_below(real, self._root):
+        if path == self._named or any(lies_below(real, root) for root in self._roots):
             return None
         return f"a link that leads out of SRC, which is not followed (--follow-links): {printable(real)}"
 
@@ -65,7 +66,24 @@ def real_path_of(handle: int, path: str) -> str:
     return os.path.realpath(path)
 
 
+def _real_paths(path: str) -> list[str]:
+    """As os.path.realpath() has it, and as the kernel does: in other letters perhaps, on a disk that ignores case."""
+    found = [os.path.realpath(path)]
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            found.append(real_path_of(handle, path))
+        finally:
+            os.close(handle)
+    return list(dict.fromkeys(found))
+
+
 def lies_below(real: str, root: str) -> bool:
-    """Whether a path is in a folder, or is that. Both as of os.path.realpath()."""
-    real, root = os.path.normcase(real), os.path.normcase(root)
+    """Whether a path is in a folder, or is that. Both real ones."""
+    real, root = _comparable(real), _comparable(root)
     return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _comparable(path: str) -> str:
+    """macOS keeps and gives back names in whichever case and composition of letters, and takes all for the same."""
+    return unicodedata.normalize("NFC", path).casefold() if sys.platform == "darwin" else os.path.normcase(path)

@@ -10,7 +10,7 @@ import pytest
 from corpus import tree, write_mirax
 from looking import look
 
-from pmarep.slides import LeftOut, Slide, Why, find_again, find_slides
+from pmarep.slides import LeftOut, Slide, Why, find_again, find_slides, links
 from pmarep.slides.links import Links, lies_below, real_path_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links there")
@@ -114,3 +114,13 @@ def test_where_links_may_lead(cases: Path) -> None:
         os.path.realpath(cases),
         os.path.realpath(cases.parent / "store" / "a.svs"),
     ]
+
+
+def test_a_source_in_other_letters(cases: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that ignores case SRC may be typed otherwise than the kernel calls it."""
+    kernel = os.path.realpath(cases).replace("cases", "CASES")
+    monkeypatch.setattr(links, "real_path_of", lambda *_: kernel)
+    assert Links.of(cases).roots == [os.path.realpath(cases), kernel]
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert lies_below("/Users/a/SLIDES/Gro\u0308ße.svs", "/users/A/slides")
+    assert lies_below("/a/Gro\u0308ße/x", "/a/Größe")
