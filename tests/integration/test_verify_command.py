@@ -402,22 +402,30 @@ def test_slides_that_nobody_came_to_are_on_record(desk: Desk, three: list[Sandbo
             assert line["note"] == "not finished"
 
 
-def test_what_arrived_is_on_record_although_the_run_is_stopped(
+def test_what_arrived_when_the_run_was_stopped_is_put_on_record_by_the_next(
     desk: Desk, three: list[Sandbox], tmp_path: Path
 ) -> None:
     """And half a line, left by a full disk, swallows none."""
     tree(desk.source, "x.svs")
     audit = tmp_path / "audit.jsonl"
     audit.write_bytes(b'{"time": "2026')
-    slow = "import asyncio\nfrom pmarep.uploaders import Digests\nDigests.sha256 = lambda *_: asyncio.sleep(3600, b'')"
+    slow = (
+        "import asyncio\nfrom pmarep.uploaders import Digests\n"
+        "def slow(*_):\n    print('{\"event\": \"hashing\"}', flush=True)\n    return asyncio.sleep(3600, b'')\n"
+        "Digests.sha256 = slow"
+    )
     with desk.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
-        running.wait_for(lambda event: event["event"] == "slide_finished")
+        running.wait_for(lambda event: event["event"] == "hashing")
         running.interrupt()
         assert running.result().code == 130
-    half, line, end = audit.read_text().split("\n")
+    assert arrived(three[0]) == contents(desk.source)
+    desk.push("--sites", "a", "--audit", str(audit))
+    half, stopped, line, end = audit.read_text().split("\n")
     assert (half, end) == ('{"time": "2026', "")
+    assert (json.loads(stopped)["status"], json.loads(stopped)["note"]) == ("failed", "not finished")
     found = json.loads(line)
-    assert (found["slide"], found["status"], found["note"]) == ("x.svs", "sent", "no SHA-256: the run was stopped")
+    assert (found["slide"], found["error"], found["note"]) == ("x.svs", None, None)
+    assert found["files"][0]["sha256"] == hashlib.sha256(b"x").hexdigest()
 
 
 def test_an_audit_file_that_cannot_be_written(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
