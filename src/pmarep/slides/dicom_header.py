@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
+from .dicom_content import MAGIC, MAGIC_AT
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_MAGIC_AT = 128  # bytes; before that is a preamble that may be anything
-_MAGIC = b"DICM"
 _WINDOW = 8 * 1024  # bytes fetched by one read; a header up to (0048,0007) has 2 to 8 KiB
 _BUDGET = 1024 * 1024  # bytes that one header may make us read, in all
 _TAIL = 16 * 1024 * 1024  # bytes searched for the end of pixel data whose beginning is not known
@@ -29,12 +29,12 @@ _STEPS = 1_000_000  # frames walked over in search of that end; the largest slid
 _UNDEFINED = 0xFFFFFFFF
 _META_SOP_CLASS, _META_SYNTAX = 0x00020002, 0x00020010
 _IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
-_SERIES, _INSTANCE_NUMBER = 0x0020000E, 0x00200013
+_STUDY, _SERIES, _INSTANCE_NUMBER, _FRAME_OF_REFERENCE = 0x0020000D, 0x0020000E, 0x00200013, 0x00200052
 _CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
-_FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00480006, 0x00480007
+_FRAMES, _CONTAINER, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00400512, 0x00480006, 0x00480007
 _WANTED = (
-    *(_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _SERIES, _INSTANCE_NUMBER),
-    *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS),
+    *(_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _STUDY, _SERIES, _INSTANCE_NUMBER, _FRAME_OF_REFERENCE),
+    *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _CONTAINER, _MATRIX_COLUMNS, _MATRIX_ROWS),
 )
 _LAST = _MATRIX_ROWS
 _OFFSETS, _PIXELS = 0x7FE00001, (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -63,9 +63,10 @@ class HeaderError(Exception):
 class Header:
     """One whole-slide instance. Texts are "" and numbers 0 where the file does not say.
 
-    `flavor` is the third value of ImageType: VOLUME, LABEL, OVERVIEW or THUMBNAIL. `pixels` is the size of the total
-    pixel matrix, `place` and `total` are InConcatenationNumber and InConcatenationTotalNumber. `damage` says how the
-    file is not whole, or is "".
+    `frame` is the frame of reference: the same coordinates on the same glass. `container` is ContainerIdentifier: the
+    glass by the laboratory's name. `flavor` is the third value of ImageType: VOLUME, LABEL, OVERVIEW or THUMBNAIL.
+    `pixels` is the size of the total pixel matrix, `place` and `total` are InConcatenationNumber and
+    InConcatenationTotalNumber. `damage` says how the file is not whole, or is "".
     """
 
     series: str
@@ -76,6 +77,9 @@ class Header:
     place: int = 0
     total: int = 0
     damage: str = ""
+    study: str = ""
+    frame: str = ""
+    container: str = ""
 
 
 @contextmanager
@@ -93,19 +97,34 @@ def read_header(path: str) -> Header:
     modality SM and a total pixel matrix.
     """
     with _Bounded(path) as file:
-        file.seek(check_magic(file.at(0, _MAGIC_AT + len(_MAGIC))))
+        file.seek(check_magic(file.at(0, MAGIC_AT + len(MAGIC))))
         try:
             return _header(file)
-        except (OSError, NoSlideError, HeaderError):
+        except (NoSlideError, HeaderError):
             raise
-        except Exception as error:  # struct.error, KeyError, RecursionError, ...: whatever garbage does to pydicom
-            raise HeaderError(f"its header cannot be read: {type(error).__name__}") from None
+        except Exception as error:
+            raise of_garbage(error, "its header cannot be read") from None
+
+
+def of_garbage(error: BaseException, problem: str) -> OSError | HeaderError:
+    """Make an error of ours out of whatever garbage does to pydicom: struct.error, KeyError, RecursionError, ...
+
+    Where a tag cannot be read, pydicom raises an OSError without a number in place of what really happened, which may
+    be the disk's error, ours, or too deep nesting: so look at what came before.
+    """
+    first = error
+    while first.__context__ is not None:
+        first = first.__context__
+    if isinstance(first, HeaderError) or (isinstance(first, OSError) and first.errno is not None):
+        return first
+    words = "nested too deep" if isinstance(first, RecursionError) else type(error).__name__
+    return HeaderError(f"{problem}: {words}")
 
 
 def check_magic(head: bytes) -> int:
     """Where the header begins in a DICOM file that begins with these bytes. Raises HeaderError or NoSlideError."""
-    start = head[: _MAGIC_AT + len(_MAGIC)]
-    if start[_MAGIC_AT:] == _MAGIC:
+    start = head[: MAGIC_AT + len(MAGIC)]
+    if start[MAGIC_AT:] == MAGIC:
         return len(start)
     if not start:
         raise HeaderError("the file is empty")
@@ -147,6 +166,9 @@ def _header(file: _Bounded) -> Header:
         place=_number(data, _IN_CONCATENATION),
         total=_number(data, _CONCATENATION_TOTAL),
         damage=extent.damage(_number(data, _FRAMES)),
+        study=_text(data, _STUDY),
+        frame=_text(data, _FRAME_OF_REFERENCE),
+        container=_text(data, _CONTAINER),
     )
 
 

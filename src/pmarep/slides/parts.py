@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -194,11 +194,12 @@ def take_everything(
         waiting += [(f"{path}{below}/", here, below) for below in reversed(in_order(here.folders))]
 
 
-def take_below(parts: Parts, folder: Folder, paths: Iterable[str]) -> None:
+def take_below(parts: Parts, folder: Folder, paths: Iterable[str], endings: Sequence[str] = ("",)) -> None:
     """Takes the files that an index names by paths with "/" from its own folder, at any depth; each once.
 
     Folders and files are found in any case of letters and announced as the index has them. What is not there, cannot be
-    looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide.
+    looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide. `endings`:
+    what the disk may have behind a name.
     """
     taken = {part.local for part in parts.files}
     missing: list[str] = []
@@ -210,7 +211,7 @@ def take_below(parts: Parts, folder: Folder, paths: Iterable[str]) -> None:
             refused.append(repr(path[:100]))
             continue
         place = _descend(parts, below, above)
-        entry = place[0].find(name) if place else None
+        entry = place and next(filter(None, (place[0].find(name + ending) for ending in endings)), None)
         if place is None or entry is None:
             missing.append(path)
         elif place[1] + entry.name not in taken:
