@@ -18,6 +18,7 @@ from itertools import chain
 
 from ..errors import where
 from ..names import printable, windows_key
+from . import tiles
 from .claims import Ask, Claims, settle
 from .formats import companion_mains
 from .globs import Selection
@@ -123,6 +124,11 @@ class Walk:
                 detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
                 yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail))
                 return
+        tree = None
+        if place.tiles is None and not place.slide:
+            tree = place.tiles = tiles.find(folder, prefix)
+        if place.tiles is not None and not place.slide:
+            place.tiles.take(folder)
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
             keys = Counter(map(windows_key, folder.folders))
@@ -141,7 +147,7 @@ class Walk:
                 if why.is_problem or not place.reported:
                     yield self._verdict.left(place, name, why, detail)
             elif (entry := claims.mains.get(name)) is None:
-                if not place.reported:
+                if not place.reported and not tiles.is_index(folder, name):
                     yield self._verdict.stranger(place, name)
             elif not entry.has_parts:
                 yield self._verdict.slide(place, name, entry)
@@ -152,6 +158,8 @@ class Walk:
         for name in late:
             yield from self._main(place, name, claims)
         yield from self._sub_folders(place)
+        if tree is not None:
+            yield tree.left_out()
 
     def _settle(self, place: Place, asked_for: str = "", *, only_deep: bool = False) -> Claims:
         def refused(name: str) -> bool:
@@ -214,7 +222,7 @@ class Walk:
         shared = above.shared or windows_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
         owners, key = above.owners.take_below(name), windows_key(path + "/")
-        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key)
+        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=above.tiles)
 
     def _without_main(self, above: Place, folder: Folder, path: str) -> Iterator[LeftOut]:
         """Reports a folder that no main file has claimed, if it is the companion of one that is missing.
