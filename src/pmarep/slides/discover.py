@@ -18,7 +18,7 @@ from itertools import chain
 
 from ..errors import where
 from ..names import printable, windows_key
-from . import tiles
+from . import tiles, zarr
 from .claims import Ask, Claims, settle
 from .formats import companion_mains
 from .globs import Selection
@@ -64,6 +64,9 @@ class Walk:
             if companion.is_companion(root.folder):
                 yield LeftOut(".", Why.INCOMPLETE, f"this is the folder of {printable(main)}; name that file instead")
                 root.reported = True
+        if zarr.lacks_metadata(root.folder):
+            yield LeftOut(".", Why.INCOMPLETE, zarr.NO_METADATA)
+            root.reported = True
         stack = [(root, self._visit(root))]
         while stack:
             place, steps = stack[-1]
@@ -227,8 +230,10 @@ class Walk:
     def _without_main(self, above: Place, folder: Folder, path: str) -> Iterator[LeftOut]:
         """Reports a folder that no main file has claimed, if it is the companion of one that is missing.
 
-        Its files are claimed for that one.
+        Its files are claimed for that one. The same for a Zarr without its metadata.
         """
+        if zarr.lacks_metadata(folder):
+            yield self._verdict.left(above, folder.name, Why.INCOMPLETE, zarr.NO_METADATA)
         for entry, companion, main in companion_mains(folder.name):
             if companion.is_companion(folder) and entry.collect:
                 missing = f"the main file {printable(main)} is missing"

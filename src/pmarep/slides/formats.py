@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import afi, cws, dicom, dicom_content, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi
+from . import afi, cws, dicom, dicom_content, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi, zarr
 from .listing import Folder
 from .parts import Groups, Parts
 
@@ -142,6 +142,14 @@ FORMATS: tuple[Format, ...] = (
         group=dicom.group,
         search=dicom_content.find,
         belongs="all files of the same series in the folder, whatever their names; the largest is the main file",
+    ),
+    Format(
+        "Zarr",
+        names=zarr.NAMES,
+        group=zarr.group,
+        deep=True,
+        takes_rest=True,
+        belongs="all that is in its folder n.zarr/, also what is hidden: .zattrs, .zgroup, .zarray, .zmetadata",
     ),
     Format(
         "OME companion",
