@@ -155,7 +155,8 @@ FORMATS: tuple[Format, ...] = (
         "OME companion",
         ("companion.ome",),
         ome.companion_collect,
-        belongs="the .ome.tif files that it names, beside it",
+        deep=True,
+        belongs="the .ome.tif files that it names, beside it or in folders there",
     ),
     Format(
         "OME-TIFF",

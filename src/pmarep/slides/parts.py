@@ -204,22 +204,38 @@ def take_below(parts: Parts, folder: Folder, paths: Iterable[str], endings: Sequ
     taken = {part.local for part in parts.files}
     missing: list[str] = []
     refused: list[str] = []
-    below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
+    finder = Finder(parts, folder)
     for path in dict.fromkeys(paths):
-        above, _, name = path.rpartition("/")
         if not all(map(is_plain, path.split("/"))):
             refused.append(repr(path[:100]))
             continue
-        place = _descend(parts, below, above)
-        entry = place and next(filter(None, (place[0].find(name + ending) for ending in endings)), None)
-        if place is None or entry is None:
+        found = next(filter(None, (finder.find(path + ending) for ending in endings)), None)
+        if found is None:
             missing.append(path)
-        elif place[1] + entry.name not in taken:
-            taken.add(place[1] + entry.name)
-            parts.take(path, place[1] + entry.name, entry)
+        elif found[0] not in taken:
+            taken.add(found[0])
+            parts.take(path, *found)
     parts.missing(missing)
     if refused:
         parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+
+
+class Finder:
+    """Finds files below a folder by paths with "/", in any case of letters; looks at each folder on the way once.
+
+    What cannot be looked into becomes a problem of the slide.
+    """
+
+    def __init__(self, parts: Parts, folder: Folder) -> None:
+        self._parts = parts
+        self._below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
+
+    def find(self, path: str) -> tuple[str, os.DirEntry[str]] | None:
+        """The path as it is on disk, and the file; None if it is not there."""
+        above, _, name = path.rpartition("/")
+        place = _descend(self._parts, self._below, above)
+        entry = place[0].find(name) if place else None
+        return None if place is None or entry is None else (place[1] + entry.name, entry)
 
 
 def _descend(parts: Parts, below: dict[str, tuple[Folder, str] | None], path: str) -> tuple[Folder, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def field(tag: int, kind: int, size: int, value: bytes = b"", order: str = "<") 
     return struct.pack(f"{order}4I", kind, tag, 16 + len(value), size) + value
 
 
-def write_alone(path: Path, *fields: bytes, order: str = "<") -> None:
+def write_alone(path: Path, *fields: bytes, order: Literal["<", ">"] = "<") -> None:
     """A TIFF of one page with cellSens metadata in it."""
     with tifffile.TiffWriter(path, byteorder=order) as writer:
         writer.write(np.zeros((16, 16), np.uint8), photometric="minisblack")
@@ -45,7 +46,9 @@ def write_alone(path: Path, *fields: bytes, order: str = "<") -> None:
         (0x00F0F0F0, 1, b"", False),  # no field: some bytes of a picture
     ],
 )
-def test_the_tag_tells(tmp_path: Path, order: str, kind: int, size: int, value: bytes, needs: bool) -> None:
+def test_the_tag_tells(
+    tmp_path: Path, order: Literal["<", ">"], kind: int, size: int, value: bytes, needs: bool
+) -> None:
     other = field(2018, 0x10000001, 60, order=order)
     write_alone(tmp_path / "n.vsi", other, field(20005, kind, size, value, order), order=order)
     found = look(tmp_path)
