@@ -15,7 +15,7 @@ from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
 from .links import Links
-from .listing import NEITHER, LoopError, Scandir, os_words
+from .listing import NEITHER, Folder, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .place import Place
 

@@ -138,6 +138,10 @@ class Claims:
     parts: dict[str, Parts] = field(default_factory=dict)
     strangers: dict[str, tuple[Why, str]] = field(default_factory=dict)
 
+    def may_lack(self, name: str) -> bool:
+        """Whether what cannot be looked into might belong to a slide here that is known by what is in its files."""
+        return extension_of(name) not in _NO_DICOM and any(kind.search for kind in self.mains.values())
+
 
 def settle(
     folder: Folder,

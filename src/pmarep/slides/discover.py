@@ -142,7 +142,7 @@ class Walk:
             if name in owned:
                 continue
             if name in folder.odd:
-                yield self._verdict.left(place, name, *folder.odd[name])
+                yield self._verdict.odd(place, name, claims)
             elif place.owners.here.get(name, name) != name:
                 continue
             elif name in claims.strangers:
