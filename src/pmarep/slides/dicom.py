@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dicom_header import Header, HeaderError, NoSlideError, quiet, read_header
+from .dicom_file import HeaderError, NoSlideError
+from .dicom_header import Header, quiet, read_header
 from .listing import Folder, os_words
 from .model import Why
 from .names import few, in_order

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .listing import Folder
 
 MAGIC_AT, MAGIC = 128, b"DICM"  # before that is a preamble that may be anything
-_SAMPLE = 64  # files of a folder that are looked at where nothing else in it is DICOM
+_SAMPLE = 16  # files of a folder that are looked at where nothing else in it is DICOM
 
 
 def find(folder: Folder, names: Sequence[str], beside: Sequence[str]) -> list[str]:

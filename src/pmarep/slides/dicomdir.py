@@ -20,17 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from .dicom import problems_of
-from .dicom_header import (
-    WHOLE_SLIDE,
-    Header,
-    HeaderError,
-    NoSlideError,
-    check_magic,
-    of_garbage,
-    quiet,
-    raw,
-    read_header,
-)
+from .dicom_file import HeaderError, NoSlideError, check_magic, of_garbage
+from .dicom_header import WHOLE_SLIDE, Header, quiet, raw, read_header
 from .listing import Folder
 from .model import Why
 from .parts import Parts, take_below

@@ -12,9 +12,10 @@ from corpus import tree
 from corpus_dicom import Slide, image
 from looking import dicomdir, look, written
 
-from pmarep.slides import Why, dicom_header
+from pmarep.slides import Why
 from pmarep.slides import dicomdir as module
-from pmarep.slides.dicom_header import WHOLE_SLIDE, HeaderError, quiet, read_header
+from pmarep.slides.dicom_file import BoundedFile, HeaderError
+from pmarep.slides.dicom_header import WHOLE_SLIDE, quiet, read_header
 
 _SEQUENCE = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF)
 _ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
@@ -46,7 +47,7 @@ def test_an_error_of_the_disk_stays_one(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*_: object) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(dicom_header._Bounded, "read", fail)
+    monkeypatch.setattr(BoundedFile, "read", fail)
     with quiet(), pytest.raises(OSError, match="Input/output error") as raised:
         read_header(str(tmp_path / "n.dcm"))
     assert raised.value.errno == errno.EIO
