@@ -81,11 +81,11 @@ def find(folder: Folder, path: str) -> TileTree | None:
     kind = _kind(folder)
     if not kind:
         return None
-    if kind == _DEEP_ZOOM and folder.path.endswith(_FOLDER_OF_DZI) and path:
+    if kind == _DEEP_ZOOM and folder.path.lower().endswith(_FOLDER_OF_DZI) and path:
         stem, own = folder.path[: -len(_FOLDER_OF_DZI)], path[: -len(_FOLDER_OF_DZI) - 1]
-        for ending in (".dzi", ".xml"):
+        for ending in (".dzi", ".DZI", ".xml"):
             if os.path.isfile(stem + ending):  # noqa: PTH113  (str: names may be no text)
-                return TileTree(kind, own + ending, 1 if ending == ".dzi" else 0)
+                return TileTree(kind, own + ending, 0 if ending == ".xml" else 1)
     return TileTree(kind, path[:-1] or ".")
 
 
@@ -102,7 +102,7 @@ def _kind(folder: Folder) -> str:
     names = folder.folders
     if not names:
         return ""
-    if folder.name.endswith(_FOLDER_OF_DZI):
+    if folder.name.lower().endswith(_FOLDER_OF_DZI):
         return _DEEP_ZOOM if _has_levels_of_tiles(folder) else ""
     if any(map(_TILE_GROUP.fullmatch, names)):
         return _ZOOMIFY if _is_zoomify(folder) else ""

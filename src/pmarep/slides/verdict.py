@@ -6,6 +6,7 @@ import os
 from functools import lru_cache
 
 from ..names import printable
+from . import zarr
 from .claims import NO_SLIDES, Claims
 from .formats import Format, extension_of, format_of
 from .globs import Selection
@@ -27,6 +28,8 @@ class Verdict:
         """Why a main file is not wanted, or None."""
         path = place.prefix + name
         refusal = self._selection.refusal(path)
+        if name in zarr.NAMES and place.prefix:
+            refusal = self._selection.refusal_of_folder(path, place.prefix[:-1])
         if refusal is None and place.ignore is not None and place.ignore.ignores(path):
             return IGNORED
         return refusal

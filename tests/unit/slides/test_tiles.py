@@ -72,6 +72,14 @@ def test_deep_zoom_in_a_folder_of_any_name(tmp_path: Path) -> None:
     assert look(tmp_path).left == {"tiles": Why.NOT_A_SLIDE}
 
 
+def test_deep_zoom_in_capital_letters(tmp_path: Path) -> None:
+    deep_zoom(tmp_path, ending="JPG", first=3)
+    (tmp_path / "n_files").rename(tmp_path / "N_FILES")
+    (tmp_path / "n.dzi").rename(tmp_path / "N.DZI")
+    assert len(look(tmp_path).left) == 1
+    assert details(look(tmp_path))[0].startswith(f"{REASON}: N.")
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "number"),
     [(zoomify, "Zoomify", 4), (xyz, "XYZ tiles", 85), (iiif, "IIIF", 4)],

@@ -151,4 +151,13 @@ def test_a_zarr_is_no_source(tmp_path: Path, named: str) -> None:
     with pytest.raises(UsageError, match=r"one slide \(Zarr\); name the folder above it"):
         find_slides(tmp_path / "n.zarr" / named)
     assert list(look(tmp_path, include=["n.zarr/"]).slides) == ["n.zarr/.zattrs"]
-    assert list(look(tmp_path, include=["*.svs"]).left.values()) == [Why.EXCLUDED]
+
+
+def test_patterns_are_for_the_folders_name_too(tmp_path: Path) -> None:
+    main = write_zarr(tmp_path / "case" / "n.zarr", version=3)
+    path = main.relative_to(tmp_path).as_posix()
+    for pattern in ("*.zarr", "*.ZARR", "case/n.zarr", "case/", "**/n.zarr/", "zarr.json"):
+        assert list(look(tmp_path, include=[pattern]).slides) == [path]
+        assert look(tmp_path, exclude=[pattern]).left == {path: Why.EXCLUDED}
+    assert look(tmp_path, include=["*.svs"]).left == {path: Why.EXCLUDED}
+    assert list(look(tmp_path, exclude=["*.svs"]).slides) == [path]
