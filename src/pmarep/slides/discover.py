@@ -131,7 +131,7 @@ class Walk:
         if place.tiles is None and not place.slide:
             tree = place.tiles = tiles.find(folder, prefix)
         if place.tiles is not None and not place.slide:
-            place.tiles.take(folder)
+            place.tiles.take(folder, place.owners.here)
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
             keys = Counter(map(windows_key, folder.folders))
@@ -225,7 +225,8 @@ class Walk:
         shared = above.shared or windows_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
         owners, key = above.owners.take_below(name), windows_key(path + "/")
-        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=above.tiles)
+        tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
+        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 
     def _without_main(self, above: Place, folder: Folder, path: str) -> Iterator[LeftOut]:
         """Reports a folder that no main file has claimed, if it is the companion of one that is missing.

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from ..names import printable
-from .formats import format_of
 from .listing import Folder, LoopError
 from .model import LeftOut, Why
 
@@ -33,6 +33,7 @@ _BESIDE_LEVELS = frozenset(
         *("blank.png", "vips-properties.xml", "doc.kml"),
     )
 )
+_INDEXES = frozenset((*_BESIDE_LEVELS, "imageproperties.xml", "info.json"))
 _PICTURE = r"\.(?:jpe?g|png|webp|gif|avif|jxl|jp2|jxr|tiff?)"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _COLUMN_ROW = re.compile(rf"([0-9]+)_([0-9]+){_PICTURE}", re.IGNORECASE)
@@ -45,6 +46,12 @@ _TILES = {
     _XYZ: re.compile(rf"(?:[0-9]+(?:@2x)?|blank){_PICTURE}", re.IGNORECASE),
     _IIIF: re.compile(rf"(?:default|native|color|gray|bitonal){_PICTURE}", re.IGNORECASE),
 }
+_FOLDERS = {
+    _DEEP_ZOOM: _NUMBER,
+    _ZOOMIFY: _TILE_GROUP,
+    _XYZ: _NUMBER,
+    _IIIF: re.compile(r"full|max|square|[!^]?[0-9]*,?[0-9]*|!?[0-9.]+|(?:pct:)?[0-9.,]+"),
+}
 
 
 @dataclass(slots=True)
@@ -55,16 +62,18 @@ class TileTree:
     path: str
     files: int = 0
 
-    def take(self, folder: Folder) -> None:
-        """Count the tiles of a folder, and what is no slide's main file, and take them out of its listing."""
-        own = [name for name in folder.files if self._takes(name)]
-        self.files += len(own)
-        for name in own:
-            del folder.files[name]
+    def goes_into(self, name: str) -> bool:
+        """Whether a sub-folder of one of its folders is part of it."""
+        return _FOLDERS[self.kind].fullmatch(name) is not None
 
-    def _takes(self, name: str) -> bool:
-        kind = format_of(name)
-        return kind is None or (kind.plain and _TILES[self.kind].fullmatch(name) is not None)
+    def take(self, folder: Folder, others: Container[str]) -> None:
+        """Count the tiles of a folder and take them out of its listing, but for `others`, which slides have."""
+        is_tile = _TILES[self.kind].fullmatch
+        own = [name for name in folder.files if is_tile(name) or name.lower() in _INDEXES]
+        for name in own:
+            if name not in others:
+                self.files += 1
+                del folder.files[name]
 
     def left_out(self) -> LeftOut:
         name = printable(self.path.rpartition("/")[2] or ".")

@@ -110,7 +110,27 @@ def test_the_rest_of_such_a_folder_is_looked_at(tmp_path: Path) -> None:
     tree(tmp_path, "n_files/3/photo.jpg", "n_files/broken.mrxs", "n_files/3/notes.txt", "n.jpg")
     found = look(tmp_path)
     assert set(found.slides) == {"n_files/3/a.svs", "n_files/m/n.mrxs", "n_files/3/photo.jpg", "n.jpg"}
-    assert found.left == {"n.dzi": Why.NOT_A_SLIDE, "n_files/broken.mrxs": Why.INCOMPLETE}
+    assert found.left == {
+        "n.dzi": Why.NOT_A_SLIDE,
+        "n_files/broken.mrxs": Why.INCOMPLETE,
+        "n_files/3/notes.txt": Why.NOT_A_SLIDE,
+    }
+
+
+def test_what_slides_have_is_not_counted(tmp_path: Path) -> None:
+    """A tree beside other things: what is neither tile nor index is as anywhere."""
+    zoomify(tmp_path)
+    write_mirax(tmp_path / "m" / "n.mrxs")
+    tree(tmp_path, "_v_/stack1/frame_t.ets", "m/0-0-0.jpg", "odd.xyz", "cases/1-1-1.jpg", "cases/odd")
+    found = look(tmp_path)
+    assert set(found.slides) == {"m/n.mrxs", "m/0-0-0.jpg", "cases/1-1-1.jpg"}
+    assert found.left == {
+        ".": Why.NOT_A_SLIDE,
+        "_v_": Why.INCOMPLETE,
+        "odd.xyz": Why.NOT_A_SLIDE,
+        "cases/odd": Why.NOT_A_SLIDE,
+    }
+    assert found.detail(".").endswith("(Zoomify, 4 files)")
 
 
 @pytest.mark.parametrize(
