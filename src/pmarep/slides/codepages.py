@@ -52,7 +52,7 @@ def read_index(folder: Folder, main: str, names: Callable[[str], Iterable[str]],
 
 
 def _missing(folder: Folder, text: str, names: Callable[[str], Iterable[str]]) -> float:
-    """How many of the files that a text names are not here."""
+    """Count the files that a text names and that are not here."""
     try:
         return sum(1 for name in dict.fromkeys(names(text)) if not (is_plain(name) and folder.find(name)))
     except IndexFileError:

@@ -74,7 +74,7 @@ def _join(series: dict[str, dict[str, Header]]) -> None:
 
 
 def _home(label: Header, volumes: dict[str, dict[str, Header]]) -> str:
-    """The series of the slide that a label belongs to, or ""."""
+    """Find the series of the slide that a label belongs to, or ""."""
     firsts = {uid: next(iter(members.values())) for uid, members in volumes.items()}
     same_study = {uid: one for uid, one in firsts.items() if one.study == label.study}
     by_frame = [uid for uid, one in firsts.items() if label.frame and one.frame == label.frame]

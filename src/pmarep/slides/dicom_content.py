@@ -37,7 +37,7 @@ def find(folder: Folder, names: Sequence[str], beside: Sequence[str]) -> list[st
 
 
 def _sample(names: Sequence[str]) -> Sequence[str]:
-    """All of a few names; of many the first of each shape, then some from everywhere."""
+    """Take all of a few names; of many the first of each shape, then some from everywhere."""
     if len(names) <= _SAMPLE:
         return names
     firsts: dict[str, str] = {}

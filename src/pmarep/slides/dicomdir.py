@@ -55,7 +55,10 @@ def collect(folder: Folder, main: str) -> Parts:
 
 
 def _listed(path: str) -> dict[str, str]:
-    """The files in a directory, with "/" between the parts, and the SOP class of each ("" where it does not say)."""
+    """List the files in a directory, with "/" between the parts, and the SOP class of each ("" where it does not say).
+
+    Raises OSError, NoSlideError and HeaderError.
+    """
     with Path(path).open("rb") as file:
         data = file.read(_LIMIT + 1)
         if len(data) > _LIMIT:
@@ -77,7 +80,7 @@ def _listed(path: str) -> dict[str, str]:
 
 
 def _names_no_slide(data: bytes, file: BinaryIO) -> bool:
-    """Whether no record is of a whole-slide image, by the bytes; False too if there are too many of them to tell."""
+    """Tell by the bytes whether no record is of a whole-slide image; False too if there are too many to tell."""
     wanted, left = WHOLE_SLIDE.encode(), _LARGEST
     while data and wanted not in data:
         left -= len(data)
@@ -89,7 +92,7 @@ def _names_no_slide(data: bytes, file: BinaryIO) -> bool:
 
 
 def _records(data: bytes) -> Iterator[Dataset]:
-    """The records one by one: all at once, and read at once, they would take forty times the bytes of the file."""
+    """Read the records one by one: all at once they would take forty times the bytes of the file."""
     from pydicom.filereader import read_dataset, read_sequence_item
 
     start = check_magic(data)

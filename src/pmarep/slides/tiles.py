@@ -63,7 +63,7 @@ class TileTree:
     files: int = 0
 
     def goes_into(self, name: str) -> bool:
-        """Whether a sub-folder of one of its folders is part of it."""
+        """Tell whether a sub-folder of one of its folders is part of it."""
         return _FOLDERS[self.kind].fullmatch(name) is not None
 
     def take(self, folder: Folder, others: Container[str]) -> None:
@@ -83,23 +83,24 @@ class TileTree:
 
 
 def find(folder: Folder, path: str) -> TileTree | None:
-    """The tree that begins in a folder, or None. `path` is the folder's from the source, with "/" at its end, or "".
+    """Find the tree that begins in a folder, or None.
 
-    Looks at names only, and into three or four sub-folders where they are called like levels.
+    `path` is the folder's from the source, with "/" at its end, or "". Looks at names only, and into three or four
+    sub-folders where they are called like levels.
     """
     kind = _kind(folder)
     if not kind:
         return None
     if kind == _DEEP_ZOOM and folder.path.lower().endswith(_FOLDER_OF_DZI) and path:
         stem, own = folder.path[: -len(_FOLDER_OF_DZI)], path[: -len(_FOLDER_OF_DZI) - 1]
-        for ending in (".dzi", ".DZI", ".xml"):
+        for ending in (".dzi", ".DZI"):
             if os.path.isfile(stem + ending):  # noqa: PTH113  (str: names may be no text)
-                return TileTree(kind, own + ending, 0 if ending == ".xml" else 1)
+                return TileTree(kind, own + ending, 1)
     return TileTree(kind, path[:-1] or ".")
 
 
 def is_index(folder: Folder, name: str) -> bool:
-    """Whether a file is the `n.dzi` of a tree beside it, which speaks for it."""
+    """Tell whether a file is the `n.dzi` of a tree beside it, which speaks for it."""
     if not name.lower().endswith(".dzi"):
         return False
     entry = folder.find_folder(name[:-4] + _FOLDER_OF_DZI)
@@ -121,14 +122,14 @@ def _kind(folder: Folder) -> str:
 
 
 def _has_levels_of_tiles(folder: Folder) -> bool:
-    """Whether one of three levels has a tile: there may be other files, and levels that cannot be looked into."""
+    """Tell whether one of three levels has a tile: there may be other files, and levels that cannot be looked into."""
     levels = sorted((name for name in folder.folders if _NUMBER.fullmatch(name)), key=int)
     some = dict.fromkeys(levels[at] for at in (0, len(levels) // 2, -1)) if levels else ()
     return any(any(map(_COLUMN_ROW.fullmatch, below.files)) for level in some if (below := _look_into(folder, level)))
 
 
 def _kind_of_levels(folder: Folder) -> str:
-    """Which kind of tree a folder is that has folders with numbers only, and no name that tells; "" if none."""
+    """Tell which kind of tree a folder is that has folders with numbers only and no name that tells; "" if none."""
     levels = sorted(map(int, folder.folders))
     if levels[-1] > _DEEPEST_LEVEL or levels != list(range(levels[0], levels[-1] + 1)):
         return ""
@@ -155,7 +156,7 @@ def _has_columns_and_rows(level: Folder) -> bool:
 
 
 def _is_level(level: Folder, number: int) -> bool:
-    """Whether a folder holds folders of tiles, and both are numbered as on that level."""
+    """Tell whether a folder holds folders of tiles, and both are numbered as on that level."""
     across = 1 << number
     if not level.folders or not all(_NUMBER.fullmatch(x) and int(x) < across for x in level.folders):
         return False

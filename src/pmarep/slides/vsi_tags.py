@@ -25,7 +25,7 @@ _LIMIT = 64 * 1024 * 1024  # bytes that are searched; metadata have some hundred
 
 
 def needs_ets(path: str) -> bool:
-    """Whether a `.vsi` has pixels elsewhere, or may have: unless it is a whole TIFF that says otherwise.
+    """Tell whether a `.vsi` has pixels elsewhere, or may have: unless it is a whole TIFF that says otherwise.
 
     Raises OSError.
     """
@@ -39,7 +39,7 @@ def needs_ets(path: str) -> bool:
 
 
 def _values(data: bytes, order: str) -> list[int]:
-    """The values of all fields that look like the tag."""
+    """List the values of all fields that look like the tag."""
     tag = struct.pack(f"{order}I", _HAS_EXTERNAL_FILE)
     values: list[int] = []
     for found in re.finditer(re.escape(tag), data):

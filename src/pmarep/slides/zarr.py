@@ -52,12 +52,12 @@ def group(folder: Folder, names: Sequence[str]) -> Groups:
 
 
 def lacks_metadata(folder: Folder) -> bool:
-    """Whether a folder has the name of a Zarr, and something in it, but nothing that tells what it is."""
+    """Tell whether a folder has the name of a Zarr, and something in it, but nothing that tells what it is."""
     return _is_named_so(folder) and bool(folder.files or folder.folders) and not _has_metadata(folder)
 
 
 def is_slide(folder: Folder, deepest: int = _DEEPEST) -> bool:
-    """Whether all that is in a folder is one Zarr: its name says so, or each file and sub-folder."""
+    """Tell whether all that is in a folder is one Zarr: its name says so, or each file and sub-folder."""
     if not _has_metadata(folder):
         return False
     is_pure = all(name in _METADATA or _CHUNK.fullmatch(name) for name in folder.files)
@@ -73,7 +73,7 @@ def _has_metadata(folder: Folder) -> bool:
 
 
 def _belongs(folder: Folder, name: str, deepest: int) -> bool:
-    """Whether a sub-folder is part of a Zarr: chunks of an array, an array, a group, or what OME has beside them."""
+    """Tell whether a sub-folder is part of a Zarr: chunks, an array, a group, or what OME has beside them."""
     if name in ("OME", "c") or (_CHUNK.fullmatch(name) and ".zarray" in folder.files):
         return True
     try:
@@ -88,7 +88,7 @@ def _read(folder: Folder, name: str) -> Any:
 
 
 def _missing(folder: Folder, metadata: object) -> list[str]:
-    """The levels and wells that the metadata name and that are not there."""
+    """List the levels and wells that the metadata name and that are not there."""
     attributes = _value(metadata, "attributes", metadata)
     ome = _value(attributes, "ome", attributes)
     images = _items(ome, "multiscales")
@@ -108,7 +108,7 @@ def _items(thing: object, key: str) -> Iterator[object]:
 
 
 def _is_there(folder: Folder, path: str) -> bool:
-    """Whether a path from the folder is an array or a group. One that leads out of it is for readers to judge."""
+    """Tell whether a path from the folder is an array or a group. One that leads out of it is for readers to judge."""
     here = folder
     for name in path.strip("/").split("/"):
         if not is_plain(name):

@@ -65,6 +65,12 @@ def test_deep_zoom_without_its_index_or_with_a_png(tmp_path: Path) -> None:
     assert detail.startswith(f"{REASON}: . (Deep Zoom, ")
 
 
+def test_deep_zoom_with_an_index_of_an_older_kind(tmp_path: Path) -> None:
+    deep_zoom(tmp_path)
+    (tmp_path / "n.dzi").rename(tmp_path / "n.xml")
+    assert look(tmp_path).left == {"n.xml": Why.NOT_A_SLIDE, "n_files": Why.NOT_A_SLIDE}
+
+
 def test_deep_zoom_in_a_folder_of_any_name(tmp_path: Path) -> None:
     deep_zoom(tmp_path)
     (tmp_path / "n.dzi").unlink()
