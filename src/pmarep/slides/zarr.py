@@ -15,7 +15,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from .listing import Folder, LoopError
 from .model import Why
@@ -27,7 +26,7 @@ _ARRAY_OR_GROUP = ("zarr.json", ".zarray", ".zgroup")
 _METADATA = frozenset((*NAMES, ".zmetadata"))
 _CHUNK = re.compile(r"[0-9]+([._][0-9]+)*")
 _DEEPEST = 20  # groups within groups; a plate has five
-_LIMIT = 16 * 1024 * 1024  # bytes; with the metadata of all levels in it (consolidated) it has some hundred kilobytes
+_LIMIT = 4 * 1024 * 1024  # bytes; more than that is taken as it is (the consolidated metadata of a large plate)
 _ENDING = ".zarr"
 
 NO_METADATA = "it has neither .zgroup nor .zarray nor zarr.json: hidden files have not been copied with it"
@@ -82,9 +81,12 @@ def _belongs(folder: Folder, name: str, deepest: int) -> bool:
         return True
 
 
-def _read(folder: Folder, name: str) -> Any:
+def _read(folder: Folder, name: str) -> object:
+    """Read the metadata; None if there are too many of them. Raises OSError, ValueError and RecursionError."""
     with Path(folder.files[name].path).open("rb") as file:
-        return json.loads(file.read(_LIMIT))
+        data = file.read(_LIMIT + 1)
+    parsed: object = json.loads(data) if len(data) <= _LIMIT else None
+    return parsed
 
 
 def _missing(folder: Folder, metadata: object) -> list[str]:

@@ -11,7 +11,7 @@ from corpus_zarr import write_zarr
 from looking import look, refusing, shuffled
 
 from pmarep.errors import UsageError
-from pmarep.slides import Slide, Why, find_again, find_slides
+from pmarep.slides import Slide, Why, find_again, find_slides, zarr
 
 
 def files_in(folder: Path) -> list[str]:
@@ -112,6 +112,13 @@ def test_broken_metadata(tmp_path: Path, content: bytes) -> None:
 )
 def test_odd_metadata_name_nothing(tmp_path: Path, value: object) -> None:
     write_zarr(tmp_path / "n.zarr").write_text(json.dumps(value))
+    assert list(look(tmp_path).slides) == ["n.zarr/.zattrs"]
+
+
+def test_large_metadata_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_zarr(tmp_path / "n.zarr")
+    (tmp_path / "n.zarr" / "1" / ".zarray").rename(tmp_path / "n.zarr" / "1" / "other")
+    monkeypatch.setattr(zarr, "_LIMIT", 10)
     assert list(look(tmp_path).slides) == ["n.zarr/.zattrs"]
 
 
