@@ -38,7 +38,7 @@ class Slides:
         files = self._storage.files(folder)
         if self._is_companion_folder(folder):
             return []
-        mains = [file for file in files if _is_slide_name(file.path[-1]) and self._state(file.path) is not False]
+        mains = [file for file in files if self._is_main(file.path) and self._state(file.path) is not False]
         claimed = {self._storage.key(part.path) for file in mains for part in self._named_in_index(file)}
         return [
             file.path
@@ -50,7 +50,7 @@ class Slides:
     def files_of(self, path: Parts) -> list[StoredFile]:
         """All files of a slide, the main file last: no client may count on its coming first."""
         main = self._storage.find(path)
-        if main is None or not _is_slide_name(main.path[-1]):
+        if main is None or not self._is_main(main.path):
             raise NotFound(f"The slide {join(self._storage.name, *path)} does not exist")
         found = {self._storage.key(file.path): file for file in self._companions(main)}
         found.pop(self._storage.key(main.path), None)
@@ -97,6 +97,10 @@ class Slides:
         for file in self.check_readable(path):
             whole.update(self._storage.sha256(file))
         return whole.hexdigest()
+
+    def _is_main(self, path: Parts) -> bool:
+        """Whether a file is a slide's main file: by its name, or since an upload said so (a UID names a DICOM)."""
+        return _is_slide_name(path[-1]) or self._state(path) is not None
 
     def _state(self, path: Parts) -> bool | None:
         """Whether the upload that brought a main file is complete; None where no upload did."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UsageError
 from ..names import printable
+from . import zarr
 from .claims import Ask
 from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
 from .links import Links
-from .listing import NEITHER, LoopError, Scandir, os_words
+from .listing import NEITHER, Folder, LoopError, Scandir, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .place import Place
 
@@ -50,10 +52,21 @@ def find_slides(
         raise UsageError(f"cannot use {printable(path)}: {os_words(error)}{away}") from None
     walk = Walk(selection, ask, None if follow_links else Links.of(source))
     if source.is_dir():
+        _refuse_zarr(source, scandir)
         return walk.all_below(path, scandir)
     if not source.is_file():
         raise UsageError(f"cannot use {printable(path)}: it is {NEITHER}")
     return iter([_one_slide(source, walk, scandir)])
+
+
+def _refuse_zarr(source: Path, scandir: Scandir) -> None:
+    """Refuses a source that is one slide by itself: without its folder's name nothing would tell it from others."""
+    if not any((source / name).is_file() for name in zarr.NAMES):
+        return
+    with suppress(OSError):
+        if zarr.is_slide(folder := Folder(os.fspath(source), scandir)):
+            above = f"name the folder above it, and --include '{folder.name}/' for it alone"
+            raise UsageError(printable(f"cannot use {source}: this folder is one slide (Zarr); {above}"))
 
 
 def find_again(
@@ -110,6 +123,7 @@ def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     entry = folder.find(source.name)
     if entry is None:
         raise UsageError(why_no_slide(os.fspath(source)))
+    _refuse_zarr(source.parent, scandir)
     owner, slide = walk.only(Place(folder), entry.name)
     if owner:
         raise UsageError(f"{printable(source.name)} belongs to {printable(owner)}; name that file")

@@ -11,21 +11,22 @@ import re
 from collections import Counter
 from xml.etree import ElementTree
 
+from .codepages import read_index
 from .listing import Folder
-from .parts import IndexFileError, Parts, read_text, take_named
+from .parts import IndexFileError, Parts, take_named
 
 _LIMIT = 1024 * 1024  # bytes; a real one has some hundred, and a parsed one takes many times its size
 
 
 def collect(folder: Folder, main: str) -> Parts:
     try:
-        paths = _paths(read_text(folder.files[main].path, _LIMIT))
+        paths = _paths(read_index(folder, main, lambda text: map(_name, _paths(text)), _LIMIT))
     except OSError as error:
         return Parts().unreadable("it", error)
     except IndexFileError as error:
         return Parts.wrong(str(error))
     parts = Parts()
-    names = [re.split(r"[/\\]", path)[-1] for path in dict.fromkeys(paths)]
+    names = [_name(path) for path in dict.fromkeys(paths)]
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         parts.problems.append(
@@ -33,6 +34,10 @@ def collect(folder: Folder, main: str) -> Parts:
         )
     take_named(parts, folder, names)
     return parts
+
+
+def _name(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
 
 
 def _paths(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..names import printable, windows_key
-from .formats import ASKED, Format, extension_of, format_of
+from .formats import ASKED, SEARCHED, Format, extension_of, format_of
 from .listing import Folder, os_words
 from .model import Why
 from .names import few, in_order
@@ -30,6 +30,7 @@ NO_SLIDES = frozenset(
         *("xls", "xlsx", "ods", "ppt", "pptx", "zip", "7z", "gz", "rar", "tar", "exe", "dll", "lnk", "tmp", "bak"),
     )
 )
+_NO_DICOM = NO_SLIDES - {""}
 
 
 @dataclass(slots=True)
@@ -137,6 +138,10 @@ class Claims:
     parts: dict[str, Parts] = field(default_factory=dict)
     strangers: dict[str, tuple[Why, str]] = field(default_factory=dict)
 
+    def may_lack(self, name: str) -> bool:
+        """Whether what cannot be looked into might belong to a slide here that is known by what is in its files."""
+        return extension_of(name) not in _NO_DICOM and any(kind.search for kind in self.mains.values())
+
 
 def settle(
     folder: Folder,
@@ -182,7 +187,9 @@ def settle(
     for name in early:
         _collect(claims, folder, name)
     claim(early)
-    for kind in dict.fromkeys(kind for name in several if (kind := claims.mains.get(name)) and kind.group):
+    if not only_deep:
+        _search(claims, folder, owners)
+    for kind in dict.fromkeys(kind for kind in claims.mains.values() if kind.group):
         claim(_group(claims, folder, owners, kind))
     if ask is not None:
         claim(_asked(claims, folder, owners, ask))
@@ -227,13 +234,24 @@ def _group(claims: Claims, folder: Folder, owners: Owners, kind: Format) -> list
     return list(groups.slides)
 
 
+def _search(claims: Claims, folder: Folder, owners: Owners) -> None:
+    """Finds main files by what is in them, where no format knows their names."""
+    unknown = _unknown(claims, folder, owners, _NO_DICOM)
+    for kind in SEARCHED if unknown else ():
+        beside = [name for name, other in claims.mains.items() if other is kind]
+        assert kind.search is not None  # noqa: S101  (for mypy)
+        claims.mains |= dict.fromkeys(kind.search(folder, unknown, beside), kind)
+
+
+def _unknown(claims: Claims, folder: Folder, owners: Owners, endings: frozenset[str]) -> list[str]:
+    """The files of a folder that nobody has and no format knows, but for those with some endings; in order."""
+    names = folder.files.keys() - claims.mains.keys() - owners.here.keys()
+    return in_order(name for name in names if extension_of(name) not in endings)
+
+
 def _asked(claims: Claims, folder: Folder, owners: Owners, ask: Ask) -> list[str]:
     """What PMA.start takes for slides among the files that no format knows. Only files below this folder count."""
-    unknown = [
-        name
-        for name in in_order(folder.files)
-        if name not in claims.mains and name not in owners.here and extension_of(name) not in NO_SLIDES
-    ]
+    unknown = _unknown(claims, folder, owners, NO_SLIDES)
     answer = ask(folder, unknown) if unknown else {}
     mains = [name for name in unknown if name in answer]
     for name in mains:

@@ -1,4 +1,4 @@
-"""DICOM whole-slide images: all `.dcm` files of one series in a folder are one slide.
+"""DICOM whole-slide images: all files of one series in a folder are one slide, whatever they are called.
 
 A level of the pyramid is an instance of its own (or several, as a concatenation), and so are label, overview and
 thumbnail. OpenSlide (openslide-vendor-dicom.c) and wsidicom open a slide by any of its files and take what has the same
@@ -7,6 +7,10 @@ SeriesInstanceUID; nothing lists the files, so a level that is missing altogethe
 - a file that is cut off, or has fewer frames than it says;
 - a concatenation that lacks a member (InConcatenationTotalNumber, or a gap in InConcatenationNumber);
 - a series without any VOLUME image: labels alone are no slide.
+
+Some scanners and archives give label, overview and thumbnail a series of their own. Such a series goes with the slide
+of the same glass in its folder: of the same frame of reference, else of the same ContainerIdentifier, else with the
+only slide of the study.
 
 The main file is the largest VOLUME image, by its total pixel matrix: the scan itself, from which the rest is derived
 and of which readers take the slide's properties. It stays the same whatever the files are called, and whatever levels
@@ -22,7 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .dicom_header import Header, HeaderError, NoSlideError, quiet, read_header
+from .dicom_file import HeaderError, NoSlideError
+from .dicom_header import Header, quiet, read_header
 from .listing import Folder, os_words
 from .model import Why
 from .names import few, in_order
@@ -32,7 +37,7 @@ _VOLUME = "VOLUME"
 
 
 def group(folder: Folder, names: Sequence[str]) -> Groups:
-    """The slides among the `.dcm` files of a folder."""
+    """Sort the DICOM files of a folder into slides."""
     groups = Groups()
     series: dict[str, dict[str, Header]] = {}
     with quiet():
@@ -47,6 +52,7 @@ def group(folder: Folder, names: Sequence[str]) -> Groups:
                 groups.strangers[name] = Why.UNREADABLE, os_words(error)
             else:
                 series.setdefault(header.series, {})[name] = header
+    _join(series)
     for members in series.values():
         main = main_of(members)
         parts = Parts(problems=problems_of(members))
@@ -55,6 +61,32 @@ def group(folder: Folder, names: Sequence[str]) -> Groups:
                 parts.take(name, name, folder.files[name])
         groups.slides[main] = parts
     return groups
+
+
+def _join(series: dict[str, dict[str, Header]]) -> None:
+    """Put the files of series without a VOLUME image to those of the slide that they show, where that can be told."""
+    volumes = {uid: members for uid, members in series.items() if _has_volume(members)}
+    for uid in [uid for uid in series if uid not in volumes]:
+        home = _home(next(iter(series[uid].values())), volumes)
+        if home:
+            together = series[home] | series.pop(uid)
+            series[home] = {name: together[name] for name in in_order(together)}
+
+
+def _home(label: Header, volumes: dict[str, dict[str, Header]]) -> str:
+    """Find the series of the slide that a label belongs to, or ""."""
+    firsts = {uid: next(iter(members.values())) for uid, members in volumes.items()}
+    same_study = {uid: one for uid, one in firsts.items() if one.study == label.study}
+    by_frame = [uid for uid, one in firsts.items() if label.frame and one.frame == label.frame]
+    by_glass = [uid for uid, one in same_study.items() if label.container and one.container == label.container]
+    if by_frame or by_glass:
+        return (by_frame or by_glass)[0]
+    others = [uid for uid, one in same_study.items() if not (label.container and one.container)]
+    return others[0] if len(same_study) == 1 and others else ""
+
+
+def _has_volume(members: dict[str, Header]) -> bool:
+    return any(header.flavor == _VOLUME for header in members.values())
 
 
 def main_of(members: dict[str, Header]) -> str:
@@ -75,7 +107,7 @@ def problems_of(members: dict[str, Header]) -> list[str]:
         if header.damage:
             damaged.setdefault(header.damage, []).append(name)
     problems += [f"{damage}: {few(names)}" for damage, names in damaged.items()]
-    if not any(header.flavor == _VOLUME for header in members.values()):
+    if not _has_volume(members):
         flavors = sorted({header.flavor or "images of no known kind" for header in members.values()})
         problems.append(f"its series has no {_VOLUME} image, only {few(flavors)}")
     return [problem for problem in problems if problem]

@@ -8,33 +8,30 @@ annex A.4.
 
 from __future__ import annotations
 
-import io
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from .dicom_content import MAGIC, MAGIC_AT
+from .dicom_file import BoundedFile, HeaderError, NoSlideError, check_magic, of_garbage
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_MAGIC_AT = 128  # bytes; before that is a preamble that may be anything
-_MAGIC = b"DICM"
-_WINDOW = 8 * 1024  # bytes fetched by one read; a header up to (0048,0007) has 2 to 8 KiB
-_BUDGET = 1024 * 1024  # bytes that one header may make us read, in all
 _TAIL = 16 * 1024 * 1024  # bytes searched for the end of pixel data whose beginning is not known
 _STEPS = 1_000_000  # frames walked over in search of that end; the largest slides have some hundred thousand
 
 _UNDEFINED = 0xFFFFFFFF
 _META_SOP_CLASS, _META_SYNTAX = 0x00020002, 0x00020010
 _IMAGE_TYPE, _SOP_CLASS, _MODALITY = 0x00080008, 0x00080016, 0x00080060
-_SERIES, _INSTANCE_NUMBER = 0x0020000E, 0x00200013
+_STUDY, _SERIES, _INSTANCE_NUMBER, _FRAME_OF_REFERENCE = 0x0020000D, 0x0020000E, 0x00200013, 0x00200052
 _CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL = 0x00209161, 0x00209162, 0x00209163
-_FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00480006, 0x00480007
+_FRAMES, _CONTAINER, _MATRIX_COLUMNS, _MATRIX_ROWS = 0x00280008, 0x00400512, 0x00480006, 0x00480007
 _WANTED = (
-    *(_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _SERIES, _INSTANCE_NUMBER),
-    *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _MATRIX_COLUMNS, _MATRIX_ROWS),
+    *(_IMAGE_TYPE, _SOP_CLASS, _MODALITY, _STUDY, _SERIES, _INSTANCE_NUMBER, _FRAME_OF_REFERENCE),
+    *(_CONCATENATION, _IN_CONCATENATION, _CONCATENATION_TOTAL, _FRAMES, _CONTAINER, _MATRIX_COLUMNS, _MATRIX_ROWS),
 )
 _LAST = _MATRIX_ROWS
 _OFFSETS, _PIXELS = 0x7FE00001, (0x7FE00008, 0x7FE00009, 0x7FE00010)
@@ -51,21 +48,14 @@ WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 """VL Whole Slide Microscopy Image Storage."""
 
 
-class NoSlideError(Exception):
-    """No DICOM file, or one that is no whole-slide image. The text says which."""
-
-
-class HeaderError(Exception):
-    """A DICOM file whose header cannot be read. The text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Header:
     """One whole-slide instance. Texts are "" and numbers 0 where the file does not say.
 
-    `flavor` is the third value of ImageType: VOLUME, LABEL, OVERVIEW or THUMBNAIL. `pixels` is the size of the total
-    pixel matrix, `place` and `total` are InConcatenationNumber and InConcatenationTotalNumber. `damage` says how the
-    file is not whole, or is "".
+    `frame` is the frame of reference: the same coordinates on the same glass. `container` is ContainerIdentifier: the
+    glass by the laboratory's name. `flavor` is the third value of ImageType: VOLUME, LABEL, OVERVIEW or THUMBNAIL.
+    `pixels` is the size of the total pixel matrix, `place` and `total` are InConcatenationNumber and
+    InConcatenationTotalNumber. `damage` says how the file is not whole, or is "".
     """
 
     series: str
@@ -76,6 +66,9 @@ class Header:
     place: int = 0
     total: int = 0
     damage: str = ""
+    study: str = ""
+    frame: str = ""
+    container: str = ""
 
 
 @contextmanager
@@ -92,29 +85,17 @@ def read_header(path: str) -> Header:
     What tells a whole-slide image is its SOP class, as for OpenSlide and wsidicom; where that is a maker's own, the
     modality SM and a total pixel matrix.
     """
-    with _Bounded(path) as file:
-        file.seek(check_magic(file.at(0, _MAGIC_AT + len(_MAGIC))))
+    with BoundedFile(path) as file:
+        file.seek(check_magic(file.at(0, MAGIC_AT + len(MAGIC))))
         try:
             return _header(file)
-        except (OSError, NoSlideError, HeaderError):
+        except (NoSlideError, HeaderError):
             raise
-        except Exception as error:  # struct.error, KeyError, RecursionError, ...: whatever garbage does to pydicom
-            raise HeaderError(f"its header cannot be read: {type(error).__name__}") from None
+        except Exception as error:
+            raise of_garbage(error, "its header cannot be read") from None
 
 
-def check_magic(head: bytes) -> int:
-    """Where the header begins in a DICOM file that begins with these bytes. Raises HeaderError or NoSlideError."""
-    start = head[: _MAGIC_AT + len(_MAGIC)]
-    if start[_MAGIC_AT:] == _MAGIC:
-        return len(start)
-    if not start:
-        raise HeaderError("the file is empty")
-    if not any(start):
-        raise HeaderError("it begins with zeros, as files do that are still being copied")
-    raise NoSlideError("no DICOM file, whatever its name says")
-
-
-def _header(file: _Bounded) -> Header:
+def _header(file: BoundedFile) -> Header:
     from pydicom.filereader import read_dataset  # here: this takes 0.2 s, and most folders have no DICOM
     from pydicom.uid import UID
 
@@ -147,6 +128,9 @@ def _header(file: _Bounded) -> Header:
         place=_number(data, _IN_CONCATENATION),
         total=_number(data, _CONCATENATION_TOTAL),
         damage=extent.damage(_number(data, _FRAMES)),
+        study=_text(data, _STUDY),
+        frame=_text(data, _FRAME_OF_REFERENCE),
+        container=_text(data, _CONTAINER),
     )
 
 
@@ -172,68 +156,13 @@ def _number(data: Dataset, tag: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-class _Bounded:
-    """A file that is read in windows, and only so far: garbage may claim any length.
-
-    Not io.BufferedReader: pydicom asks for the position at every element, and there each time the system is asked.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._file = io.FileIO(path)
-        self.length = os.fstat(self._file.fileno()).st_size
-        self._left = _BUDGET
-        self._position = 0
-        self._window = b""
-        self._window_at = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, position: int, whence: int = 0) -> int:
-        self._position = max(0, position + (0, self._position, self.length)[whence])
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """What pydicom wants."""
-        if size < 0 or size > self._left:
-            raise HeaderError("its header is too large to be one")
-        self._left -= size
-        data = self.at(self._position, size)
-        self._position += len(data)
-        return data
-
-    def at(self, position: int, size: int) -> bytes:
-        """What stands there, whatever it costs."""
-        if position >= self.length:
-            return b""
-        start = position - self._window_at
-        if not 0 <= start <= len(self._window) - size:
-            self._file.seek(position)
-            self._window_at, start = position, 0
-            self._window = _read(self._file, min(max(size, _WINDOW), self.length - position))
-        return self._window[start : start + size]
-
-
-def _read(file: io.FileIO, size: int) -> bytes:
-    data = file.read(size)
-    while len(data) < size and (more := file.read(size - len(data))):
-        data += more
-    return data
-
-
 class _Extent:
     """Watches the elements go by, and says in the end whether the file holds all that it should.
 
     `stop` is for pydicom: it is called with the file at the beginning of each element's value.
     """
 
-    def __init__(self, file: _Bounded, native: bool) -> None:
+    def __init__(self, file: BoundedFile, native: bool) -> None:
         self._file = file
         self._native = native
         self._cut = False

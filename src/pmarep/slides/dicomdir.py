@@ -4,6 +4,9 @@ Its records (PS3.3 annex F) name files by ReferencedFileID: up to eight parts, t
 case, mostly without an extension; what a disk made of the case does not matter. The set is one slide, sent under the
 directory's names, so that a reader which starts from the `DICOMDIR` finds all.
 
+ISO 9660 has a version at the end of each name, which some systems show and some programs copy: `DICOMDIR;1` names
+`IM000001`, and there is an `IM000001;1`.
+
 A directory in which no record is a whole-slide image (a CD from radiology) is no slide. Otherwise all that it lists
 belongs to it, also objects of other kinds: it would be broken without them. Its whole-slide files are looked at as in a
 folder of `.dcm` files (dicom.py).
@@ -12,12 +15,13 @@ folder of `.dcm` files (dicom.py).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from .dicom import problems_of
-from .dicom_header import WHOLE_SLIDE, Header, HeaderError, NoSlideError, check_magic, quiet, raw, read_header
+from .dicom_file import HeaderError, NoSlideError, check_magic, of_garbage
+from .dicom_header import WHOLE_SLIDE, Header, quiet, raw, read_header
 from .listing import Folder
 from .model import Why
 from .parts import Parts, take_below
@@ -26,12 +30,11 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 NAME = "DICOMDIR"
-_LIMIT = 32 * 1024 * 1024  # bytes; a record has some hundred
+_VERSION = ";1"
+NAMES = (NAME.lower(), NAME.lower() + _VERSION)
+_LIMIT = 4 * 1024 * 1024  # bytes: 10,000 images at some 400 a record; read in 1 s, of smaller ones than that in 5 s
+_LARGEST = 64 * 1024 * 1024  # bytes that are searched for whole-slide images: the directory of an archive in radiology
 _RECORDS, _IN_USE, _FILE_ID, _SOP_CLASS = 0x00041220, 0x00041410, 0x00041500, 0x00041510
-
-
-class _NoDirectoryError(Exception):
-    pass
 
 
 def collect(folder: Folder, main: str) -> Parts:
@@ -40,11 +43,11 @@ def collect(folder: Folder, main: str) -> Parts:
             listed = _listed(folder.files[main].path)
         except OSError as error:
             return Parts().unreadable("it", error)
-        except _NoDirectoryError as error:
-            return Parts.wrong(str(error))
+        except (NoSlideError, HeaderError) as error:
+            return Parts.wrong(f"cannot be read as a DICOM directory: {error}")
         parts = Parts(main_as=NAME)
         if WHOLE_SLIDE in listed.values() or "" in listed.values():
-            take_below(parts, folder, listed)
+            take_below(parts, folder, listed, ("", _VERSION))
             parts.files = [part for part in parts.files if part.local != main]
         if not _look_at(parts, listed) and WHOLE_SLIDE not in listed.values():
             return Parts(problems=["a DICOM directory without whole-slide images"], why=Why.NOT_A_SLIDE)
@@ -52,34 +55,67 @@ def collect(folder: Folder, main: str) -> Parts:
 
 
 def _listed(path: str) -> dict[str, str]:
-    """The files in a directory, with "/" between the parts, and the SOP class of each ("" where it does not say)."""
+    """List the files in a directory, with "/" between the parts, and the SOP class of each ("" where it does not say).
+
+    Raises OSError, NoSlideError and HeaderError.
+    """
     with Path(path).open("rb") as file:
         data = file.read(_LIMIT + 1)
-    if len(data) > _LIMIT:
-        raise _NoDirectoryError(f"larger than {_LIMIT // 1024 // 1024} MiB: this cannot be a DICOM directory")
-    try:
-        records = _records(data)
-    except (NoSlideError, HeaderError) as error:
-        raise _NoDirectoryError(f"not a DICOM directory: {error}") from None
-    except Exception as error:  # whatever garbage does to pydicom: see dicom_header.py
-        raise _NoDirectoryError(f"its records cannot be read: {type(error).__name__}") from None
+        if len(data) > _LIMIT:
+            check_magic(data)
+            if _names_no_slide(data, file):
+                return {}
+            raise HeaderError(f"larger than {_LIMIT // 1024 // 1024} MiB")
     files: dict[str, str] = {}
-    for record in records:
-        value, _ = raw(record, _FILE_ID)
-        if value and raw(record, _IN_USE)[0] != b"\0\0":  # a deleted record stays in its place
-            files[_path(value)] = raw(record, _SOP_CLASS)[0].rstrip(b"\0 ").decode("latin-1")
+    try:
+        for record in _records(data):
+            value, _ = raw(record, _FILE_ID)
+            if value and raw(record, _IN_USE)[0] != b"\0\0":  # a deleted record stays in its place
+                files[_path(value)] = raw(record, _SOP_CLASS)[0].rstrip(b"\0 ").decode("latin-1")
+    except (NoSlideError, HeaderError):
+        raise
+    except Exception as error:
+        raise of_garbage(error, "its records are broken") from None
     return files
 
 
-def _records(data: bytes) -> Iterable[Dataset]:
-    from pydicom.filereader import read_dataset
+def _names_no_slide(data: bytes, file: BinaryIO) -> bool:
+    """Tell by the bytes whether no record is of a whole-slide image; False too if there are too many to tell."""
+    wanted, left = WHOLE_SLIDE.encode(), _LARGEST
+    while data and wanted not in data:
+        left -= len(data)
+        if left <= 0:
+            return False
+        data, before = file.read(_LIMIT), data
+        data = data and before[-len(wanted) :] + data
+    return not data
+
+
+def _records(data: bytes) -> Iterator[Dataset]:
+    """Read the records one by one: all at once they would take forty times the bytes of the file."""
+    from pydicom.filereader import read_dataset, read_sequence_item
 
     start = check_magic(data)
     file = io.BytesIO(data)
     file.seek(start)
     read_dataset(file, False, True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2)
-    directory = read_dataset(file, False, True, specific_tags=[_RECORDS])
-    return directory[_RECORDS].value or []
+    found: list[tuple[int, int]] = []
+
+    def stop(tag: int, _vr: str | None, length: int) -> bool:
+        if tag == _RECORDS:
+            found.append((file.tell(), length))
+        return bool(found)
+
+    read_dataset(file, False, True, stop_when=stop)
+    if not found:
+        raise HeaderError("it has no records")
+    begin, length = found[0]
+    file.seek(begin)
+    end = len(data) if length == 0xFFFFFFFF else begin + length
+    if end > len(data):
+        raise HeaderError("cut off")
+    while file.tell() < end and (record := read_sequence_item(file, False, True, "iso8859")) is not None:
+        yield record
 
 
 def _path(value: bytes) -> str:

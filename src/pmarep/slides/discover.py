@@ -18,6 +18,7 @@ from itertools import chain
 
 from ..errors import where
 from ..names import printable, windows_key
+from . import tiles, zarr
 from .claims import Ask, Claims, settle
 from .formats import companion_mains
 from .globs import Selection
@@ -63,6 +64,9 @@ class Walk:
             if companion.is_companion(root.folder):
                 yield LeftOut(".", Why.INCOMPLETE, f"this is the folder of {printable(main)}; name that file instead")
                 root.reported = True
+        if zarr.lacks_metadata(root.folder):
+            yield LeftOut(".", Why.INCOMPLETE, zarr.NO_METADATA)
+            root.reported = True
         stack = [(root, self._visit(root))]
         while stack:
             place, steps = stack[-1]
@@ -123,6 +127,11 @@ class Walk:
                 detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
                 yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail))
                 return
+        tree = None
+        if place.tiles is None and not place.slide:
+            tree = place.tiles = tiles.find(folder, prefix)
+        if place.tiles is not None and not place.slide:
+            place.tiles.take(folder, place.owners.here)
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
             keys = Counter(map(windows_key, folder.folders))
@@ -133,7 +142,7 @@ class Walk:
             if name in owned:
                 continue
             if name in folder.odd:
-                yield self._verdict.left(place, name, *folder.odd[name])
+                yield self._verdict.odd(place, name, claims)
             elif place.owners.here.get(name, name) != name:
                 continue
             elif name in claims.strangers:
@@ -141,7 +150,7 @@ class Walk:
                 if why.is_problem or not place.reported:
                     yield self._verdict.left(place, name, why, detail)
             elif (entry := claims.mains.get(name)) is None:
-                if not place.reported:
+                if not place.reported and not tiles.is_index(folder, name):
                     yield self._verdict.stranger(place, name)
             elif not entry.has_parts:
                 yield self._verdict.slide(place, name, entry)
@@ -152,6 +161,8 @@ class Walk:
         for name in late:
             yield from self._main(place, name, claims)
         yield from self._sub_folders(place)
+        if tree is not None:
+            yield tree.left_out()
 
     def _settle(self, place: Place, asked_for: str = "", *, only_deep: bool = False) -> Claims:
         def refused(name: str) -> bool:
@@ -214,13 +225,16 @@ class Walk:
         shared = above.shared or windows_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
         owners, key = above.owners.take_below(name), windows_key(path + "/")
-        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key)
+        tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
+        yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 
     def _without_main(self, above: Place, folder: Folder, path: str) -> Iterator[LeftOut]:
         """Reports a folder that no main file has claimed, if it is the companion of one that is missing.
 
-        Its files are claimed for that one.
+        Its files are claimed for that one. The same for a Zarr without its metadata.
         """
+        if zarr.lacks_metadata(folder):
+            yield self._verdict.left(above, folder.name, Why.INCOMPLETE, zarr.NO_METADATA)
         for entry, companion, main in companion_mains(folder.name):
             if companion.is_companion(folder) and entry.collect:
                 missing = f"the main file {printable(main)} is missing"

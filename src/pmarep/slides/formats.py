@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import afi, cws, dicom, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi
+from . import afi, cws, dicom, dicom_content, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi, zarr
 from .listing import Folder
 from .parts import Groups, Parts
 
@@ -35,6 +35,9 @@ class Format:
     the folder and all their names instead, and sorts them. A format has at most one of `collect` and `group`. Those
     without a `companion` folder may lay claim to any files, so they are asked before others are looked at.
 
+    `search` is given the folder, the names of its files that no format knows, and those of this format. It says which
+    of the former are of this format by what is in them: for formats with a `group`.
+
     `belongs` says for people what belongs to a slide besides its main file `n`, where something does.
 
     `plain`: pictures of any origin, which may as well be tiles. `deep`: has files in sub-folders of any name.
@@ -48,6 +51,7 @@ class Format:
     names: tuple[str, ...] = ()
     recognise: Callable[[str], str | None] | None = None
     group: Callable[[Folder, Sequence[str]], Groups] | None = None
+    search: Callable[[Folder, Sequence[str], Sequence[str]], list[str]] | None = None
     belongs: str = ""
     plain: bool = False
     deep: bool = False
@@ -131,18 +135,28 @@ FORMATS: tuple[Format, ...] = (
     Format("CWS", ("cws",)),
     Format("TMAP", ("tmap",)),
     Format("RTS", ("rts",)),
-    Format("DICOMDIR", collect=dicomdir.collect, names=("dicomdir",), deep=True, belongs="all files that it lists"),
+    Format("DICOMDIR", collect=dicomdir.collect, names=dicomdir.NAMES, deep=True, belongs="all files that it lists"),
     Format(
         "DICOM",
         ("dcm",),
         group=dicom.group,
-        belongs="all .dcm files of the same series in the folder; the largest is the main file",
+        search=dicom_content.find,
+        belongs="all files of the same series in the folder, whatever their names; the largest is the main file",
+    ),
+    Format(
+        "Zarr",
+        names=zarr.NAMES,
+        group=zarr.group,
+        deep=True,
+        takes_rest=True,
+        belongs="all that is in its folder n.zarr/, also what is hidden: .zattrs, .zgroup, .zarray, .zmetadata",
     ),
     Format(
         "OME companion",
         ("companion.ome",),
         ome.companion_collect,
-        belongs="the .ome.tif files that it names, beside it",
+        deep=True,
+        belongs="the .ome.tif files that it names, beside it or in folders there",
     ),
     Format(
         "OME-TIFF",
@@ -161,6 +175,7 @@ FORMATS: tuple[Format, ...] = (
 ASKED = Format("known to PMA.start", group=lambda _folder, _names: Groups())
 
 _BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.extensions}
+SEARCHED = tuple(entry for entry in FORMATS if entry.search)
 _BY_NAME = {name: entry for entry in FORMATS for name in entry.names}
 _LAST_OF_TWO = frozenset(extension.rpartition(".")[2] for extension in _BY_EXTENSION if "." in extension)
 _COMPANIONS = tuple((entry, entry.companion) for entry in FORMATS if entry.companion)

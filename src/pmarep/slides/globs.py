@@ -94,6 +94,12 @@ class Selection:
             return "matches no --include"
         return None
 
+    def refusal_of_folder(self, path: str, folder: str) -> str | None:
+        """The same of a slide that people know by the name of its folder: patterns are for either path."""
+        if self.excludes(path) or self.excludes(folder):
+            return "matches an --exclude"
+        return self.refusal(path) and self.refusal(folder)
+
     def excludes(self, path: str) -> bool:
         return any(glob.matches(path) for glob in self._exclude)
 

@@ -27,6 +27,7 @@ TOO_LONG = (
 )
 
 
+DEAD_LINK = "a link to something that is not there"
 NEITHER = "neither a file nor a folder"
 """A pipe, a socket, a device."""
 
@@ -97,7 +98,7 @@ class Folder:
                     if links is None or not is_linked_folder(entry) or self._follows(entry, links):
                         folders[name] = entry
                 elif entry.is_symlink():
-                    odd[name] = (Why.UNREADABLE, "a link to something that is not there")
+                    odd[name] = (Why.UNREADABLE, DEAD_LINK)
                 else:
                     odd[name] = (Why.UNREADABLE, NEITHER)
             except OSError as error:

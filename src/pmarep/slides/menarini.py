@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .codepages import read_index
 from .listing import Folder, LoopError
 from .names import loose_key
 from .parts import IndexFileError, Parts, is_plain, parse_ini, read_text, take_below, take_everything
@@ -35,7 +36,7 @@ def recognise(path: str) -> str | None:
 
 def collect(folder: Folder, main: str) -> Parts:
     try:
-        sections = parse_ini(read_text(folder.files[main].path, _LIMIT))
+        sections = parse_ini(read_index(folder, main, _pictures, _LIMIT))
     except OSError as error:
         return Parts().unreadable("it", error)
     except IndexFileError as error:
@@ -57,6 +58,12 @@ def collect(folder: Folder, main: str) -> Parts:
     if not parts.files and not parts.problems:
         parts.problems.append("no pictures beside it or in a folder of its name")
     return parts
+
+
+def _pictures(text: str) -> list[str]:
+    """The names of pictures in an index, wherever they are."""
+    values = (value for section in parse_ini(text).values() for value in section.values())
+    return [re.split(r"[/\\]", value.strip('"'))[-1] for value in values if _PICTURE.search(value)]
 
 
 def _named(folder: Folder, value: str) -> str | None:

@@ -20,6 +20,8 @@ _SYSTEM = frozenset(
     )
 )
 
+# Hidden, and yet a slide's: without them nobody knows what the other files of a Zarr are.
+_ZARR = frozenset((".zattrs", ".zgroup", ".zarray", ".zmetadata"))
 
 _FEW = 4  # names that a message has room for
 
@@ -31,7 +33,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def is_system(name: str) -> bool:
     """True for hidden files and folders and for what operating systems and NAS boxes leave behind."""
-    return name[0] == "." or name.lower() in _SYSTEM
+    return (name[0] == "." and name not in _ZARR) or name.lower() in _SYSTEM
 
 
 def unstorable(name: str) -> str | None:

@@ -1,8 +1,9 @@
 """OME-TIFF: an image in one or several `.ome.tif` files, each with a text that names them all (ome_xml.py).
 
-As Bio-Formats' OMETiffReader opens a set: by the names in the text, beside the file; what has no UUID is the file
-itself; so is what is not there under its name, if it has the UUID of the file itself or is the only one named: a
-single file can be renamed. All others have to be there: Bio-Formats would show black planes in their place.
+As Bio-Formats' OMETiffReader opens a set: by the names in the text, beside the file or in folders there; what has no
+UUID is the file itself; so is what is not there under its name, if it has the UUID of the file itself or is the only
+one named: a single file can be renamed. All others have to be there: Bio-Formats would show black planes in their
+place.
 
 The main file is the one that holds the first plane, by its own text, so it does not depend on which file is looked at
 first. Where the text is in a file `n.companion.ome`, and the `.ome.tif` only point there (`BinaryOnly`), that file is
@@ -13,8 +14,9 @@ Not looked at: whether each file of a set has as many planes as the text says, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..names import printable
@@ -22,45 +24,53 @@ from . import tiff
 from .listing import Folder, info_of, os_words
 from .model import Why
 from .names import few, in_order, loose_key
-from .ome_xml import LIMIT, Index, Named, NoIndexError, base_name, parse
-from .parts import Groups, Parts, is_plain
+from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
+from .parts import Finder, Groups, Parts, is_plain
 
 
 @dataclass(slots=True)
 class _Members:
-    """What the files that one text names are here: name on disk -> as the text has it, in its order."""
+    """What the files that one text names are here: path on disk -> as the text has it, in its order.
+
+    `parts` has what is wrong with sub-folders.
+    """
 
     here: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, os.DirEntry[str]] = field(default_factory=dict)
     missing: list[Named] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    parts: Parts = field(default_factory=Parts)
 
-    @property
-    def problems(self) -> list[str]:
-        parts = Parts()
-        parts.missing([base_name(named.file) or named.uuid for named in self.missing])
+    def noted(self) -> Parts:
+        """What is wrong with the set, as that of a slide without files."""
+        parts = replace(self.parts, problems=[*self.parts.problems])
+        parts.missing([relative_path(named.file) or named.uuid for named in self.missing])
         if self.refused:
             parts.problems.append(f"its index names files outside its own folder: {few(self.refused)}")
-        return parts.problems
+        return parts
 
 
 def _members(folder: Folder, index: Index, own: str) -> _Members:
     """`own` is the file that the text stands in, "" for a companion, which is no picture."""
-    members = _Members()
+    members = _Members(entries={own: folder.files[own]} if own else {})
+    finder = Finder(members.parts, folder)
     alone = len({(named.uuid, named.file) for named in index.named}) <= 1
     for named in index.named:
-        name = base_name(named.file)
+        path = relative_path(named.file)
         itself = bool(own) and (not named.uuid or named.uuid == index.uuid or alone)
-        entry = folder.find(name) if is_plain(name) else None
+        is_inside = all(map(is_plain, path.split("/")))
+        found = finder.find(path) if is_inside else None
         if own and (not named.uuid or (alone and named.uuid == index.uuid)):
             members.here.setdefault(own, own)
-        elif entry is not None:
-            members.here.setdefault(entry.name, name)
+        elif found is not None:
+            members.here.setdefault(found[0], path)
+            members.entries[found[0]] = found[1]
         elif itself:
             members.here.setdefault(own, own)
-        elif is_plain(name) or not name:
+        elif is_inside or not path:
             members.missing.append(named)
         else:
-            members.refused.append(repr(name[:100]))
+            members.refused.append(repr(path[:100]))
     return members
 
 
@@ -70,7 +80,7 @@ def group(folder: Folder, names: Sequence[str]) -> Groups:
 
 
 def companion_collect(folder: Folder, main: str) -> Parts:
-    """The TIFF files that `n.companion.ome` names, beside it."""
+    """Find the TIFF files that `n.companion.ome` names, beside it or in sub-folders."""
     try:
         index = _read_companion(folder, main)
     except OSError as error:
@@ -78,10 +88,10 @@ def companion_collect(folder: Folder, main: str) -> Parts:
     except NoIndexError as error:
         return Parts.wrong(f"not an index: {error}")
     members = _members(folder, index, "")
-    parts = Parts(problems=members.problems)
+    parts = members.noted()
     if not index.named:
         parts.problems.append("its index names no files")
-    _take(parts, folder, members.here, main)
+    _take(parts, members, members.here, main)
     return parts
 
 
@@ -93,7 +103,7 @@ def _read_companion(folder: Folder, name: str) -> Index:
     return parse(data)
 
 
-def _take(parts: Parts, folder: Folder, here: dict[str, str], main: str) -> None:
+def _take(parts: Parts, members: _Members, here: Mapping[str, str], main: str) -> None:
     """Takes the files besides the main one, and notes which of them are no TIFF files."""
     broken: list[str] = []
     for local, name in here.items():
@@ -101,7 +111,7 @@ def _take(parts: Parts, folder: Folder, here: dict[str, str], main: str) -> None
             if loose_key(local) == loose_key(name):  # in another case, and not renamed
                 parts.main_as = name
             continue
-        entry = folder.files[local]
+        entry = members.entries[local]
         parts.take(name, local, entry)
         try:
             tiff.check(entry.path)
@@ -140,7 +150,7 @@ class _Grouping:
         if index is None:
             return
         if index.metadata_file:
-            self._points_elsewhere(name, base_name(index.metadata_file))
+            self._points_elsewhere(name, relative_path(index.metadata_file))
             return
         members = _members(self._folder, index, name)
         main = next((one for one in members.here if one in self._names), name)
@@ -153,7 +163,7 @@ class _Grouping:
             self._dissolve(owner)  # the file with the first plane has been renamed, and knows all the others
         elif owner:
             self._groups.slides[owner].problems.append(f"a part of it has been renamed: {name}")
-            self._claim(owner, {name: name})
+            self._claim(owner, self._alone(name))
             return
         if main == name or (name in members.here and self._is_alone(self._done[main] or main)):
             self._make_slide(main, members)  # else the text of `main` is not to be read, or of that file only
@@ -219,16 +229,19 @@ class _Grouping:
             why, reason = self._groups.strangers.pop(main)
             parts.problems.append(reason)
             parts.why = why if why.is_problem else parts.why
-        parts.problems += members.problems
+        noted = members.noted()
+        parts.problems += noted.problems
+        parts.told += noted.told
+        parts.why = noted.why if noted.why.is_problem and noted.why is not Why.INCOMPLETE else parts.why
         self._missing[main] = members.missing
         self._done[main] = main
-        self._claim(main, members.here)
+        self._claim(main, members)
 
-    def _claim(self, main: str, here: dict[str, str]) -> None:
+    def _claim(self, main: str, members: _Members) -> None:
         """Gives a slide its files, also those that would be slides on their own. Of two sets the first has a file."""
         parts = self._groups.slides[main]
         lost: list[str] = []
-        for name in here:
+        for name in members.here:
             owner = self._done.get(name, "")
             if owner in ("", main) or (owner == name and self._is_alone(name)):
                 self._done[name] = main
@@ -237,9 +250,12 @@ class _Grouping:
                     self._groups.slides.pop(name, None)
             else:
                 lost.append(name)
-        _take(parts, self._folder, {local: name for local, name in here.items() if local not in lost}, main)
+        _take(parts, members, {local: name for local, name in members.here.items() if local not in lost}, main)
         if lost:
             parts.problems.append(f"belongs to another set already: {few(lost)}")
+
+    def _alone(self, name: str) -> _Members:
+        return _Members({name: name}, {name: self._folder.files[name]})
 
     def _points_elsewhere(self, name: str, wanted: str) -> None:
         """A file with pictures only (`BinaryOnly`). Those that a companion names are its: they do not come here."""
@@ -247,7 +263,7 @@ class _Grouping:
         if found is None:
             first = self._orphans.get(wanted, "")
             if first and self._done[first] == first:
-                self._claim(first, {name: name})
+                self._claim(first, self._alone(name))
                 return
             self._orphans[wanted] = name
             self._wrong(name, f"missing: {printable(wanted[:200])}, which says what belongs together")

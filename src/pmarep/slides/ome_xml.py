@@ -98,10 +98,12 @@ class _Reader:
             self._file = None
 
 
-def base_name(file: str) -> str:
-    """The name beside the index that a FileName means.
+def relative_path(file: str) -> str:
+    """The path from the index's folder that a FileName means, with "/" between its parts.
 
-    Old versions of Bio-Formats wrote absolute paths; it takes the last part of such a path that leads nowhere
-    (OMETiffReader), and so do we, without looking where it leads.
+    Bio-Formats takes it from that folder, also where it leads into a sub-folder or begins with "./" (OMETiffReader).
+    Old versions of it wrote absolute paths; it takes the last part of such a path that leads nowhere, and so do we,
+    without looking where it leads.
     """
-    return re.split(r"[/\\]", file)[-1] if re.match(r"[/\\]|[A-Za-z]:[/\\]", file) else file
+    parts = [part for part in re.split(r"[/\\]", file) if part not in ("", ".")]
+    return "/".join(parts[-1:] if re.match(r"[/\\]|[A-Za-z]:[/\\]", file) else parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -194,31 +194,48 @@ def take_everything(
         waiting += [(f"{path}{below}/", here, below) for below in reversed(in_order(here.folders))]
 
 
-def take_below(parts: Parts, folder: Folder, paths: Iterable[str]) -> None:
+def take_below(parts: Parts, folder: Folder, paths: Iterable[str], endings: Sequence[str] = ("",)) -> None:
     """Takes the files that an index names by paths with "/" from its own folder, at any depth; each once.
 
     Folders and files are found in any case of letters and announced as the index has them. What is not there, cannot be
-    looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide.
+    looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide. `endings`:
+    what the disk may have behind a name.
     """
     taken = {part.local for part in parts.files}
     missing: list[str] = []
     refused: list[str] = []
-    below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
+    finder = Finder(parts, folder)
     for path in dict.fromkeys(paths):
-        above, _, name = path.rpartition("/")
         if not all(map(is_plain, path.split("/"))):
             refused.append(repr(path[:100]))
             continue
-        place = _descend(parts, below, above)
-        entry = place[0].find(name) if place else None
-        if place is None or entry is None:
+        found = next(filter(None, (finder.find(path + ending) for ending in endings)), None)
+        if found is None:
             missing.append(path)
-        elif place[1] + entry.name not in taken:
-            taken.add(place[1] + entry.name)
-            parts.take(path, place[1] + entry.name, entry)
+        elif found[0] not in taken:
+            taken.add(found[0])
+            parts.take(path, *found)
     parts.missing(missing)
     if refused:
         parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+
+
+class Finder:
+    """Finds files below a folder by paths with "/", in any case of letters; looks at each folder on the way once.
+
+    What cannot be looked into becomes a problem of the slide.
+    """
+
+    def __init__(self, parts: Parts, folder: Folder) -> None:
+        self._parts = parts
+        self._below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
+
+    def find(self, path: str) -> tuple[str, os.DirEntry[str]] | None:
+        """The path as it is on disk, and the file; None if it is not there."""
+        above, _, name = path.rpartition("/")
+        place = _descend(self._parts, self._below, above)
+        entry = place[0].find(name) if place else None
+        return None if place is None or entry is None else (place[1] + entry.name, entry)
 
 
 def _descend(parts: Parts, below: dict[str, tuple[Folder, str] | None], path: str) -> tuple[Folder, str] | None:

@@ -6,11 +6,12 @@ import os
 from functools import lru_cache
 
 from ..names import printable
-from .claims import NO_SLIDES
+from . import zarr
+from .claims import NO_SLIDES, Claims
 from .formats import Format, extension_of, format_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
-from .listing import NEITHER, info_of, os_words
+from .listing import DEAD_LINK, NEITHER, info_of, os_words
 from .model import LeftOut, Slide, SlideFile, Why
 from .names import unstorable
 from .parts import Parts
@@ -27,6 +28,8 @@ class Verdict:
         """Why a main file is not wanted, or None."""
         path = place.prefix + name
         refusal = self._selection.refusal(path)
+        if name in zarr.NAMES and place.prefix:
+            refusal = self._selection.refusal_of_folder(path, place.prefix[:-1])
         if refusal is None and place.ignore is not None and place.ignore.ignores(path):
             return IGNORED
         return refusal
@@ -78,6 +81,17 @@ class Verdict:
         else:
             detail = _no_main_file(extension_of(name))
         return LeftOut(printable(place.prefix + name), Why.NOT_A_SLIDE, detail)
+
+    def odd(self, place: Place, name: str, claims: Claims) -> LeftOut:
+        """Something in a folder that cannot be used.
+
+        A link that leads nowhere is a problem if a slide may be behind it: if it is called like one, or may be a file
+        of one that is known by what is in its files.
+        """
+        why, detail = place.folder.odd[name]
+        if detail is DEAD_LINK and format_of(name) is None and not claims.may_lack(name):
+            why = Why.NOT_A_SLIDE
+        return self.left(place, name, why, detail)
 
     def left(self, place: Place, name: str, why: Why, detail: str) -> LeftOut:
         """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from .codepages import read_index
 from .listing import Folder
-from .parts import IndexFileError, Parts, parse_ini, read_text, take_named
+from .parts import IndexFileError, Parts, parse_ini, take_named
 
 _COMPRESSED = "virtual microscope specimen"
 _UNCOMPRESSED = "uncompressed virtual microscope specimen"
@@ -23,13 +24,13 @@ _CELLS_AT_MOST = 1_000_000  # NoJpegColumns times NoJpegRows; real slides have s
 
 def collect(folder: Folder, main: str) -> Parts:
     try:
-        sections = parse_ini(read_text(folder.files[main].path))
+        sections = parse_ini(read_index(folder, main, lambda text: _names(_section(parse_ini(text)) or {})))
     except OSError as error:
         return Parts().unreadable("it", error)
     except IndexFileError as error:
         return Parts.wrong(str(error))
     # as OpenSlide: what it is says the section, not the extension
-    section = sections.get(_COMPRESSED) or sections.get(_UNCOMPRESSED)
+    section = _section(sections)
     if section is None:
         return Parts.wrong("not an index: it has no section [(Uncompressed) Virtual Microscope Specimen]")
     parts = Parts()
@@ -37,9 +38,18 @@ def collect(folder: Folder, main: str) -> Parts:
     parts.problems += _gaps(section, images, compressed=_COMPRESSED in sections)
     if not section.get("mapfile"):
         parts.problems.append("its index has no MapFile")
-    others = [name for key in ("mapfile", "macroimage", "optimisationfile") if (name := section.get(key))]
-    take_named(parts, folder, [*images.values(), *others])
+    take_named(parts, folder, _names(section))
     return parts
+
+
+def _section(sections: Mapping[str, dict[str, str]]) -> dict[str, str] | None:
+    return sections.get(_COMPRESSED) or sections.get(_UNCOMPRESSED)
+
+
+def _names(section: Mapping[str, str]) -> list[str]:
+    """The files that an index names: pictures, then others."""
+    images = [name for key, name in section.items() if key.startswith("imagefile")]
+    return images + [name for key in ("mapfile", "macroimage", "optimisationfile") if (name := section.get(key))]
 
 
 def _gaps(section: Mapping[str, str], images: Mapping[str, str], *, compressed: bool) -> list[str]:

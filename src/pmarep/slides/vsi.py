@@ -2,13 +2,14 @@
 
 Bio-Formats' CellSensReader and PMA.UI's uploader look for `.ets` files in the folders of `_n_/`; the official Python
 client sends everything in it, since it also holds parts that those readers do not use (`*.meicom`, annotations). So do
-we. A `.vsi` without any `.ets` is only the preview.
+we. A `.vsi` without any `.ets` is only the preview, unless its metadata say that it is all there is (vsi_tags.py).
 """
 
 from __future__ import annotations
 
 from .listing import Folder, LoopError
 from .parts import Parts, take_everything
+from .vsi_tags import needs_ets
 
 EXTENSION = ".vsi"
 _PIXELS = ".ets"
@@ -18,9 +19,9 @@ def collect(folder: Folder, main: str) -> Parts:
     name = f"_{main[: -len(EXTENSION)]}_"
     found = folder.find_folder(name)
     missing = f"its folder {name}/ with {_PIXELS} files is missing: the {EXTENSION} alone is a preview"
-    if found is None:
-        return Parts.wrong(missing)
     parts = Parts()
+    if found is None:
+        return parts if _is_all(folder, main, parts) else Parts.wrong(missing)
     try:
         companion = folder.look_into(found.name)
     except OSError as error:
@@ -30,7 +31,18 @@ def collect(folder: Folder, main: str) -> Parts:
         return Parts.wrong(f"its folder {name}/ is {error}")
     take_everything(parts, companion, f"{name}/", f"{found.name}/")
     # An unreadable folder inside may hold the pictures: then that is what has to be said.
-    return parts if parts.problems or _has_pixels(parts) else Parts.wrong(missing)
+    if parts.problems or _has_pixels(parts) or _is_all(folder, main, parts):
+        return parts
+    return Parts.wrong(missing)
+
+
+def _is_all(folder: Folder, main: str, parts: Parts) -> bool:
+    """Whether a `.vsi` has no pixels elsewhere, or cannot be read, which is noted."""
+    try:
+        return not needs_ets(folder.files[main].path)
+    except OSError as error:
+        parts.unreadable("it", error)
+        return True
 
 
 def _has_pixels(parts: Parts) -> bool:

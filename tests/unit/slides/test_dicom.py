@@ -27,7 +27,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from pmarep.slides import dicom
-from pmarep.slides.dicom_header import Header, HeaderError, NoSlideError, quiet, read_header
+from pmarep.slides.dicom_file import HeaderError, NoSlideError
+from pmarep.slides.dicom_header import Header, quiet, read_header
 from pmarep.slides.listing import Folder
 from pmarep.slides.model import Why
 from pmarep.slides.parts import Groups
@@ -285,20 +286,20 @@ def test_a_header_is_read_in_a_few_small_reads(tmp_path: Path) -> None:
 
 
 class _Reads:
-    """Counts what is asked of the system, in read_header()'s own module."""
+    """Counts what is asked of the system, in the module that read_header() reads with."""
 
     def __enter__(self) -> _Reads:
-        from pmarep.slides import dicom_header
+        from pmarep.slides import dicom_file
 
         self.sizes: list[int] = []
-        self._real = dicom_header._read
+        self._real = dicom_file._read
 
         def read(file: object, size: int) -> bytes:
             self.sizes.append(size)
             return self._real(file, size)  # type: ignore[arg-type]
 
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr(dicom_header, "_read", read)
+        self._patch.setattr(dicom_file, "_read", read)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -142,9 +142,9 @@ def test_a_listed_file_that_is_damaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"hello", "not a DICOM directory: no DICOM file, whatever its name says"),
-        (b"", "not a DICOM directory: the file is empty"),
-        (bytes(128) + b"DICM", "its records cannot be read: KeyError"),
+        (b"hello", "cannot be read as a DICOM directory: no DICOM file, whatever its name says"),
+        (b"", "cannot be read as a DICOM directory: the file is empty"),
+        (bytes(128) + b"DICM", "cannot be read as a DICOM directory: it has no records"),
     ],
 )
 def test_what_is_no_directory(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -163,7 +163,7 @@ def test_a_directory_without_records(tmp_path: Path) -> None:
 def test_a_directory_is_read_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dicomdir(tmp_path)
     monkeypatch.setattr(dicomdir, "_LIMIT", 500)
-    assert collect(tmp_path).problems == ["larger than 0 MiB: this cannot be a DICOM directory"]
+    assert collect(tmp_path).problems == ["cannot be read as a DICOM directory: larger than 0 MiB"]
 
 
 @settings(deadline=None, max_examples=100)
