@@ -24,8 +24,8 @@ from .globs import Selection
 from .ignore import NAME as IGNORE
 from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
-from .listing import Folder, LoopError, Scandir, os_words, words_of
-from .model import LeftOut, Slide, Why
+from .listing import Folder, LoopError, Scandir, cause_of, os_words, words_of
+from .model import Cause, Kind, LeftOut, Slide, Why
 from .names import in_order
 from .parts import Parts
 from .place import Place
@@ -48,11 +48,12 @@ class Walk:
         try:
             root = Place(Folder(source, scandir))
         except OSError as error:
-            yield LeftOut(".", Why.UNREADABLE, os_words(error))
+            yield LeftOut(".", Why.UNREADABLE, os_words(error), cause_of(error), files=0)
             return
         for _, companion, main in companion_mains(root.folder.name):
             if companion.is_companion(root.folder):
-                yield LeftOut(".", Why.INCOMPLETE, f"this is the folder of {printable(main)}; name that file instead")
+                words = f"this is the folder of {printable(main)}; name that file instead"
+                yield LeftOut(".", Why.INCOMPLETE, words, Cause.INSIDE, files=0)
                 root.reported = True
         stack = [(root, self._visit(root))]
         while stack:
@@ -79,7 +80,9 @@ class Walk:
         if owner != name:
             return owner, None
         if name in claims.strangers:
-            return "", LeftOut(printable(place.prefix + name), *claims.strangers[name])
+            why, detail = claims.strangers[name]
+            cause = claims.causes.get(name, Cause.USUAL)
+            return "", LeftOut(printable(place.prefix + name), why, printable(detail), cause, Kind.OTHER)
         if name not in claims.mains:
             return "", None
         return "", self._verdict.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
@@ -112,7 +115,7 @@ class Walk:
             except (OSError, IgnoreFileError) as error:
                 words = os_words(error) if isinstance(error, OSError) else str(error)
                 detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
-                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail))
+                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail), files=0)
                 return
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
@@ -123,17 +126,16 @@ class Walk:
         for name in in_order(chain(folder.files, folder.odd)):
             if name in owned:
                 continue
-            if name in folder.odd:
-                yield self._verdict.left(place, name, *folder.odd[name])
-            elif place.owners.here.get(name, name) != name:
+            if place.owners.here.get(name, name) != name:
                 continue
+            if name in folder.odd:
+                yield self._verdict.odd(place, name, folder.odd[name])
             elif name in claims.strangers:
                 why, detail = claims.strangers[name]
-                if why.is_problem or not place.reported:
-                    yield self._verdict.left(place, name, why, detail)
+                cause = claims.causes.get(name, Cause.USUAL)
+                yield self._verdict.left(place, name, why, detail, cause, Kind.OTHER)
             elif (entry := claims.mains.get(name)) is None:
-                if not place.reported:
-                    yield self._verdict.stranger(place, name)
+                yield self._verdict.stranger(place, name)
             elif not entry.has_parts:
                 yield self._verdict.slide(place, name, entry)
             elif entry.companion and self._verdict.refusal(place, name):
@@ -184,21 +186,21 @@ class Walk:
             return  # a slide's problems speak of it
         if above.ignore is not None and above.ignore.ignores(path + "/"):
             only = f": only what belongs to {slide} is taken from it" if slide else ""
-            yield LeftOut(printable(path), Why.EXCLUDED, printable(IGNORED + only))
+            yield LeftOut(printable(path), Why.EXCLUDED, printable(IGNORED + only), files=0)
             return
         try:
             folder = above.folder.enter(name)
         except OSError as error:
             if self._selection.excludes(path) or self._selection.excludes(path + "/\0"):
-                yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
+                yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude", files=0)
             else:
-                yield LeftOut(printable(path), Why.UNREADABLE, os_words(error))
+                yield LeftOut(printable(path), Why.UNREADABLE, os_words(error), cause_of(error), files=0)
             return
         except LoopError as error:
-            yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error))
+            yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error), kind=Kind.OTHER, files=0)
             return
-        reported = False
-        if not slide:
+        reported = above.reported
+        if not slide and not above.owners.speaks_of(name):
             for step in self._without_main(above, folder, path):
                 reported = True
                 yield step
@@ -216,10 +218,13 @@ class Walk:
             if companion.is_companion(folder) and entry.collect:
                 missing = f"the main file {printable(main)} is missing"
                 refusal = self._verdict.refusal(above, main)
-                why = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
-                yield LeftOut(printable(path), *why)
+                why, words = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
                 parts = entry.collect(above.folder, main)
+                parts.files = [part for part in parts.files if not above.owners.has(part.local)]
                 above.owners.claim_all(main, parts)
+                files = len(parts.files) + parts.kept_back
+                if files:  # else all that is in there is told with others
+                    yield LeftOut(printable(path), why, words, files=files)
                 return
 
 

@@ -39,6 +39,9 @@ class Format:
 
     `plain`: pictures of any origin, which may as well be tiles. `deep`: has files in sub-folders of any name.
     `takes_rest`: what another slide has is simply not its own, where others would be incomplete.
+
+    `never_empty`: endings of the files of a slide (in lower case) that cannot be empty. Where a whole folder belongs to
+    a slide, others in it may be.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Format:
     plain: bool = False
     deep: bool = False
     takes_rest: bool = False
+    never_empty: tuple[str, ...] = ("",)
 
     @cached_property
     def has_parts(self) -> bool:
@@ -89,6 +93,7 @@ FORMATS: tuple[Format, ...] = (
         vsi.collect,
         Companion(vsi.main_of, vsi.is_companion),
         belongs="the folder _n_/ with the .ets files",
+        never_empty=(".ets",),
     ),
     Format("Hamamatsu NDPIS", ("ndpis",), ndpis.collect, belongs="the .ndpi files that it names, beside it"),
     Format("Hamamatsu VMS", ("vms",), vms.collect, belongs="the pictures and the map file that it names, beside it"),
@@ -100,6 +105,7 @@ FORMATS: tuple[Format, ...] = (
         names=(cws.MAIN,),
         deep=True,
         takes_rest=True,
+        never_empty=(".jpg", ".ini"),
         belongs="the whole folder: index files and a JPEG file per tile",
     ),
     Format(

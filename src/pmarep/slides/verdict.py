@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 
 from ..names import printable
-from .formats import Format, extension_of
+from .formats import Format, extension_of, format_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
-from .listing import info_of, os_words
-from .model import LeftOut, Slide, SlideFile, Why
-from .names import unstorable
+from .listing import AWAY, Odd, cause_of, info_of, is_away, os_words
+from .model import BrokenFileError, Cause, Kind, LeftOut, Slide, SlideFile, Why
+from .names import few, kind_of, unstorable
 from .parts import Parts
 from .place import Place
 
@@ -36,12 +37,19 @@ class Verdict:
         """The slide of a main file, or why it is none. What it sends from sub-folders is put into `below`, by key."""
         prefix = place.prefix
         path = prefix + name
+        count = 1 if parts is None else 1 + len(parts.files) + parts.kept_back
+
+        def left(why: Why, detail: str, cause: Cause = Cause.USUAL, kind: Kind = Kind.UNKNOWN) -> LeftOut:
+            return LeftOut(shown, why, detail, cause, kind, count)
+
+        shown = printable(path)
         refusal = self.refusal(place, name)
         if refusal is not None:
-            return LeftOut(printable(path), Why.EXCLUDED, refusal)
+            return left(Why.EXCLUDED, refusal)
         problem = unstorable(path) or (parts and _unstorable_part(parts))
         if problem:
-            return LeftOut(printable(path), Why.BAD_NAME, problem)
+            return left(Why.BAD_NAME, problem)
+        shown = path
         try:
             main_as = (parts and parts.main_as) or name
             files: tuple[SlideFile, ...] = (_slide_file(main_as, name, place.folder.files[name]),)
@@ -50,43 +58,76 @@ class Verdict:
                 files = (*[_slide_file(part.path, part.local, part.entry) for part in parts.files], main)
             refusal = self._selection.too_old(files)
             if refusal is not None:
-                return LeftOut(path, Why.EXCLUDED, refusal)
+                return left(Why.EXCLUDED, refusal)
             if main.size == 0:
-                return LeftOut(path, Why.INCOMPLETE, "the file is empty")
+                return left(Why.INCOMPLETE, "the file is empty", Cause.EMPTY)
             if entry.recognise is not None and not entry.has_parts:
                 reason = entry.recognise(place.folder.files[name].path)
                 if reason is not None:
-                    return LeftOut(path, Why.NOT_A_SLIDE, reason)
+                    return left(Why.NOT_A_SLIDE, reason)
+        except _AwayError as error:
+            return left(Why.UNREADABLE, AWAY if error.path == name else f"{AWAY}: {printable(error.path)}", Cause.AWAY)
         except OSError as error:
-            return LeftOut(path, Why.UNREADABLE, os_words(error))
+            return left(Why.UNREADABLE, os_words(error), cause_of(error))
+        except BrokenFileError as error:
+            return left(Why.INCOMPLETE, printable(str(error)), error.cause)
         keys = place.keys_of(files)
         twin = place.twin(files, keys)
         if twin is not None:
-            return LeftOut(path, Why.BAD_NAME, twin)
+            return left(Why.BAD_NAME, twin, Cause.TWIN)
         if parts and parts.problems:
-            return LeftOut(path, parts.why, "; ".join(map(printable, parts.problems)))
+            kind = Kind.UNKNOWN if parts.why.is_problem else Kind.OTHER
+            return left(parts.why, "; ".join(map(printable, parts.problems)), parts.cause, kind)
+        empty = [file.path for file in files if not file.size and file.path.lower().endswith(entry.never_empty)]
+        if empty:
+            return left(Why.INCOMPLETE, f"empty: {few(empty)}", Cause.EMPTY)
         refusal = self._selection.too_small(files)
         if refusal is not None:
-            return LeftOut(path, Why.EXCLUDED, refusal)
+            return left(Why.EXCLUDED, refusal)
         place.remember(files, keys, {} if below is None else below)
         return Slide(path, entry.name, place.folder.local, files)
 
     def stranger(self, place: Place, name: str) -> LeftOut:
+        """A file that no format knows. Where it might be a slide or a part of one, it can be excluded like one."""
+        path = printable(place.prefix + name)
+        if place.reported:
+            return LeftOut(path, Why.NOT_A_SLIDE, "in a folder that is reported as a whole", kind=Kind.TOLD)
+        kind = kind_of(name)
+        if kind is Kind.UNKNOWN and (refusal := self.refusal(place, name)):
+            return LeftOut(path, Why.EXCLUDED, refusal)
         if place.slide:
             detail = f"in the folder of a slide, but not part of it: {printable(place.slide)}"
         else:
             detail = _no_main_file(extension_of(name))
-        return LeftOut(printable(place.prefix + name), Why.NOT_A_SLIDE, detail)
+        return LeftOut(path, Why.NOT_A_SLIDE, detail, kind=kind)
 
-    def left(self, place: Place, name: str, why: Why, detail: str) -> LeftOut:
+    def odd(self, place: Place, name: str, odd: Odd) -> LeftOut:
+        """Something in the folder that cannot be used."""
+        why, kind = odd.why, odd.kind
+        if odd.cause is Cause.AWAY and format_of(name) is None:
+            why, kind = Why.NOT_A_SLIDE, kind_of(name)
+        return self.left(place, name, why, odd.detail, odd.cause, kind, odd.files)
+
+    def left(
+        self,
+        place: Place,
+        name: str,
+        why: Why,
+        detail: str,
+        cause: Cause = Cause.USUAL,
+        kind: Kind = Kind.UNKNOWN,
+        files: int = 1,
+    ) -> LeftOut:
         """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
         path = place.prefix + name
         if why.is_problem:
             if self._selection.excludes(path):
-                return LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
-            if place.ignore is not None and place.ignore.ignores(path):
-                return LeftOut(printable(path), Why.EXCLUDED, IGNORED)
-        return LeftOut(printable(path), why, printable(detail))
+                why, detail = Why.EXCLUDED, "matches an --exclude"
+            elif place.ignore is not None and place.ignore.ignores(path):
+                why, detail = Why.EXCLUDED, IGNORED
+        elif place.reported and kind is not Kind.SYSTEM:
+            kind = Kind.TOLD
+        return LeftOut(printable(path), why, printable(detail), cause, kind, files)
 
 
 @lru_cache(maxsize=256)
@@ -102,6 +143,17 @@ def _unstorable_part(parts: Parts) -> str | None:
     return None
 
 
+_CAN_BE_AWAY = sys.platform in ("win32", "darwin")
+
+
+class _AwayError(Exception):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 def _slide_file(path: str, local: str, entry: os.DirEntry[str]) -> SlideFile:
     info = info_of(entry)
+    if _CAN_BE_AWAY and is_away(info):
+        raise _AwayError(path)
     return SlideFile(path, info.st_size, info.st_mtime_ns, None if local == path else local)
