@@ -298,12 +298,11 @@ def test_a_source_that_changed_and_kept_its_size(desk: Desk, sandbox: Sandbox) -
     assert desk.push("--existing", "overwrite").counts("a") == (0, 1, 0)
 
 
-@pytest.mark.parametrize("how", ["unreadable", "other sizes", "not complete"])
+@pytest.mark.parametrize("how", ["other sizes", "not complete"])
 def test_a_slide_that_is_not_there_as_it_should_be_is_sent_again_whole(desk: Desk, sandbox: Sandbox, how: str) -> None:
     write_mirax(desk.source / "m.mrxs")
     everything = sorted(contents(desk.source))
     answers = {
-        "unreadable": ("GetImageInfo", Answer.refusal("cannot read it")),
         "other sizes": ("GetFilenames", Answer(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
         "not complete": (
             r"transfer/Upload/\d+$",

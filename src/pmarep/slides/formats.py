@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import afi, cws, dicom, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi
+from . import afi, continued, cws, dicom, dicomdir, menarini, mirax, ndpis, oif, ome, tiff, vms, vsi
 from .listing import Folder
 from .parts import Groups, Parts
 
@@ -118,21 +118,25 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("Aperio SVS", ("svs",)),
     Format("Hamamatsu NDPI", ("ndpi",)),
+    Format("Olympus OIF (not sent)", ("oif",), oif.collect, belongs="the folder n.oif.files/ with its planes"),
     Format("Leica SCN", ("scn",)),
     Format("Leica LIF", ("lif",)),
-    Format("Zeiss CZI", ("czi",)),
+    Format("Leica LOF", ("lof",)),
+    Format("Zeiss CZI", ("czi",), group=continued.czi_group, belongs="n (1).czi, n (2).czi, ... that continue it"),
     Format("Zeiss ZVI", ("zvi",)),
     Format("Zeiss LSM", ("lsm",)),
     Format("Nikon ND2", ("nd2",)),
-    Format("Olympus OIR", ("oir",)),
+    Format("Olympus OIR", ("oir",), group=continued.oir_group, belongs="n_00001, n_00002, ... that continue it"),
+    Format("Olympus OIB", ("oib",)),
     Format("Ventana BIF", ("bif",)),
-    Format("Philips iSyntax", ("isyntax",)),
+    Format("Philips iSyntax", ("isyntax", "i2syntax")),
     Format("Sakura SVSLIDE", ("svslide",)),
     Format("Motic MDS", ("mds", "mdsx")),
-    Format("KFBIO KFB", ("kfb",)),
+    Format("KFBIO KFB", ("kfb", "kfbf")),
     Format("Akoya QPTIFF", ("qptiff",)),
     Format("SmartZoom SZI", ("szi",)),
     Format("ZIF", ("zif",)),
+    Format("ARGOS AVS", ("avs",)),
     Format("SWS", ("sws",)),
     Format("CWS", ("cws",)),
     Format("TMAP", ("tmap",)),
@@ -156,7 +160,7 @@ FORMATS: tuple[Format, ...] = (
         group=ome.group,
         belongs="the other .ome.tif files that its text names, beside it",
     ),
-    Format("TIFF", ("tif", "tiff", "btf", "tf2", "tf8"), recognise=tiff.recognise, plain=True),
+    Format("TIFF", ("tif", "tiff", "ptif", "btf", "tf2", "tf8"), recognise=tiff.recognise, plain=True),
     Format("JPEG", ("jpeg", "jpg"), plain=True),
     Format("JPEG 2000", ("jp2",), plain=True),
     Format("JPEG XR", ("jxr",), plain=True),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .listing import AWAY, Folder, LoopError, cause_of, os_words
-from .model import Cause, Why, value
+from .model import Cause, Kind, Why, value
 from .names import few, in_order
 
 INDEX_LIMIT = 16 * 1024 * 1024  # bytes; the largest Slidedat.ini are some hundred kilobytes
@@ -29,10 +29,11 @@ class Parts:
     """The files of a slide besides the main file, and what is wrong with them.
 
     With `problems` the slide is not sent, and yet it keeps its files: three of four channels are no slides themselves.
-    `why` and `cause` say of what kind the problems are. `told` are files and folders (paths on disk from the main's
-    folder) that the problems speak of, so that the walk does not report them again. `main_as`: the name under which
-    readers of the slide will look for the main file, where the disk has it in another case. `away` are files that would
-    be the slide's and are in a cloud. `kept_back`: so many more files stay with this slide than it could send.
+    `why` and `cause` say of what kind the problems are; `kind` where they are none, but why it is no slide. `told` are
+    files and folders (paths on disk from the main's folder) that the problems speak of, so that the walk does not
+    report them again. `main_as`: the name under which readers of the slide will look for the main file, where the disk
+    has it in another case. `away` are files that would be the slide's and are in a cloud. `kept_back`: so many more
+    files stay with this slide than it could send.
     """
 
     files: list[Part] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Parts:
     told: list[str] = field(default_factory=list)
     main_as: str = ""
     cause: Cause = Cause.USUAL
+    kind: Kind = Kind.OTHER
     away: list[str] = field(default_factory=list)
     kept_back: int = 0
 

@@ -76,7 +76,7 @@ class Verdict:
         if twin is not None:
             return left(Why.BAD_NAME, twin, Cause.TWIN)
         if parts and parts.problems:
-            kind = Kind.UNKNOWN if parts.why.is_problem else Kind.OTHER
+            kind = Kind.UNKNOWN if parts.why.is_problem else parts.kind
             return left(parts.why, "; ".join(map(printable, parts.problems)), parts.cause, kind)
         empty = [file.path for file in files if not file.size and file.path.lower().endswith(entry.never_empty)]
         if empty:

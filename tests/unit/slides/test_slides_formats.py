@@ -49,10 +49,14 @@ def test_what_is_only_called_so_is_none(tmp_path: Path, extension: str) -> None:
     tree(tmp_path, f"a.{extension}", content=b"%PDF-1.7")
     tree(tmp_path, f"short.{extension}", content=b"II*")
     tree(tmp_path, f"empty.{extension}", content=b"")
+    tree(tmp_path, f"zeros.{extension}", content=bytes(5000))
+    tree(tmp_path, f"page.{extension}", content=b"<!DOCTYPE html><title>Sign in</title>")
     found = look(tmp_path)
     assert found.left == {
+        f"zeros.{extension}": Why.INCOMPLETE,
+        f"page.{extension}": Why.INCOMPLETE,
         f"a.{extension}": Why.NOT_A_SLIDE,
-        f"short.{extension}": Why.NOT_A_SLIDE,
+        f"short.{extension}": Why.INCOMPLETE,  # a copy that broke off
         f"empty.{extension}": Why.INCOMPLETE,  # a person would have expected a slide
     }
     assert found.detail(f"a.{extension}") == "not a TIFF"
