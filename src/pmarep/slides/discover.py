@@ -19,12 +19,13 @@ from itertools import chain
 from ..errors import where
 from ..names import printable, windows_key
 from .claims import Ask, Claims, settle
-from .formats import companion_mains
+from .formats import Format, companion_mains, format_of
 from .globs import Selection
 from .ignore import NAME as IGNORE
 from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
 from .listing import Folder, LoopError, Scandir, cause_of, os_words, words_of
+from .misplaced import lies_inside, look_around
 from .model import Cause, Kind, LeftOut, Slide, Why
 from .names import in_order
 from .parts import Parts
@@ -50,8 +51,8 @@ class Walk:
         except OSError as error:
             yield LeftOut(".", Why.UNREADABLE, os_words(error), cause_of(error), files=0)
             return
-        for _, companion, main in companion_mains(root.folder.name):
-            if companion.is_companion(root.folder):
+        for entry, companion, main in companion_mains(root.folder.name):
+            if companion.is_companion(root.folder) and not _has_main(root.folder, entry):
                 words = f"this is the folder of {printable(main)}; name that file instead"
                 yield LeftOut(".", Why.INCOMPLETE, words, Cause.INSIDE, files=0)
                 root.reported = True
@@ -122,6 +123,9 @@ class Walk:
             keys = Counter(map(windows_key, folder.folders))
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
+        for name, entry in claims.mains.items():
+            if entry.companion and lies_inside(folder, name, entry):  # so files of it are here, and come before it
+                claims.parts[name] = self._parts(place, name, claims)
         late: list[str] = []
         for name in in_order(chain(folder.files, folder.odd)):
             if name in owned:
@@ -159,6 +163,8 @@ class Walk:
         if parts is not None or entry.collect is None:
             return parts or Parts()
         parts = entry.collect(place.folder, name)
+        if parts.problems and not parts.files:
+            parts = look_around(place.folder, name, entry) or parts
         place.owners.claim_all(name, parts)
         return parts
 
@@ -215,7 +221,7 @@ class Walk:
         Its files are claimed for that one.
         """
         for entry, companion, main in companion_mains(folder.name):
-            if companion.is_companion(folder) and entry.collect:
+            if entry.collect and companion.is_companion(folder) and not _has_main(folder, entry):
                 missing = f"the main file {printable(main)} is missing"
                 refusal = self._verdict.refusal(above, main)
                 why, words = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
@@ -226,6 +232,11 @@ class Walk:
                 if files:  # else all that is in there is told with others
                     yield LeftOut(printable(path), why, words, files=files)
                 return
+
+
+def _has_main(folder: Folder, entry: Format) -> bool:
+    """Whether a companion folder has a main file in it: that one tells what is wrong."""
+    return any(format_of(name) is entry for name in folder.files)
 
 
 def why_no_slide(source: str) -> str:

@@ -8,18 +8,24 @@ from functools import cached_property
 
 from . import afi, continued, cws, dicom, dicomdir, menarini, mirax, ndpis, oif, ome, tiff, vms, vsi
 from .listing import Folder
-from .parts import Groups, Parts
+from .parts import Groups, Parts, take_everything
 
 
 @dataclass(frozen=True, slots=True)
 class Companion:
     """How a folder that belongs to a main file is known when that file is missing.
 
-    `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside.
+    `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside. `folder_of` gives
+    the folder's name for a main file's without its extension, and `take` what belongs to the slide out of such a folder
+    (given what it should be called, and where it is on disk, "" or with "/" at its end). `is_flat`: whether the files
+    tell that they belong to a slide also where they lie beside the main file.
     """
 
     main_of: Callable[[str], str | None]
     is_companion: Callable[[Folder], bool]
+    folder_of: Callable[[str], str] = str
+    take: Callable[[Parts, Folder, str, str], None] | None = None
+    is_flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,10 @@ def _collect_cws(folder: Folder, main: str) -> Parts:
     return cws.collect(folder, main, is_other_slide, is_others_folder)
 
 
+def _take_folder(parts: Parts, folder: Folder, name: str, local_prefix: str) -> None:
+    take_everything(parts, folder, f"{name}/", local_prefix)
+
+
 _MENARINI = "Menarini D-Sight"
 
 # The extensions are those of PMA.UI 2.39.2's uploader (imageUpload.js), of the Python SDK, and the single-file ones of
@@ -84,14 +94,14 @@ FORMATS: tuple[Format, ...] = (
         "3DHISTECH MIRAX",
         ("mrxs",),
         mirax.collect,
-        Companion(mirax.main_of, mirax.is_companion),
+        Companion(mirax.main_of, mirax.is_companion, take=mirax.take, is_flat=True),
         belongs="the folder n/ with its Slidedat.ini and all files that this names",
     ),
     Format(
         "cellSens VSI",
         ("vsi",),
         vsi.collect,
-        Companion(vsi.main_of, vsi.is_companion),
+        Companion(vsi.main_of, vsi.is_companion, "_{}_".format, _take_folder),
         belongs="the folder _n_/ with the .ets files",
         never_empty=(".ets",),
     ),
