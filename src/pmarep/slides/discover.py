@@ -123,8 +123,8 @@ class Walk:
             keys = Counter(map(windows_key, folder.folders))
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
-        for name, entry in claims.mains.items():
-            if entry.companion and lies_inside(folder, name, entry):  # so files of it are here, and come before it
+        for name, kind in claims.mains.items():
+            if kind.companion and lies_inside(folder, name, kind):  # so files of it are here, and come before it
                 claims.parts[name] = self._parts(place, name, claims)
         late: list[str] = []
         for name in in_order(chain(folder.files, folder.odd)):
