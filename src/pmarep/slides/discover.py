@@ -124,7 +124,9 @@ class Walk:
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
         for name, kind in claims.mains.items():
-            if kind.companion and lies_inside(folder, name, kind):  # so files of it are here, and come before it
+            if (
+                kind.companion and not place.inherits and lies_inside(folder, name, kind)
+            ):  # so files of it are here, and come before it
                 claims.parts[name] = self._parts(place, name, claims)
         late: list[str] = []
         for name in in_order(chain(folder.files, folder.odd)):
@@ -163,7 +165,7 @@ class Walk:
         if parts is not None or entry.collect is None:
             return parts or Parts()
         parts = entry.collect(place.folder, name)
-        if parts.problems and not parts.files:
+        if parts.problems and not parts.files and not place.inherits:
             parts = look_around(place.folder, name, entry) or parts
         place.owners.claim_all(name, parts)
         return parts
