@@ -18,6 +18,7 @@ from .tiff import KINDS, NoTiffError, TiffError
 from .tiff_layout import check_layout
 
 HEAD = 4096  # bytes
+_FEW = 64  # bytes, of which some formats might make something
 _MOST = 100  # files of a slide that are opened
 _TIFF = (".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".tif", ".tiff", ".ptif", ".btf", ".tf2", ".tf8", ".zif", ".lsm")
 
@@ -42,7 +43,7 @@ def _check_file(path: str) -> None:
     with Path(path).open("rb", buffering=0) as file:
         head = file.read(HEAD)
         is_tiff = path.lower().endswith(_TIFF)
-        if not head.strip(b"\0"):
+        if len(head) >= _FEW and not head.strip(b"\0"):
             file.seek(-min(HEAD, os.fstat(file.fileno()).st_size), os.SEEK_END)
             if is_tiff or not file.read(HEAD).strip(b"\0"):
                 raise BrokenFileError(ZEROS)
