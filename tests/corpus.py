@@ -13,6 +13,7 @@ from PIL import Image
 from pmarep.sandbox.samples import write_mirax, write_pyramidal_tiff, write_svs
 
 __all__ = [
+    "tiny_tiff",
     "tree",
     "wild_names",
     "write_afi",
@@ -26,6 +27,13 @@ __all__ = [
     "write_vmu",
     "write_vsi",
 ]
+
+
+def tiny_tiff(size: int) -> bytes:
+    """A TIFF with a directory and `size` bytes of picture, which are random."""
+    tags = ((256, size), (257, 1), (273, 62), (279, size))  # width, height, where the only strip is, and its bytes
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return struct.pack("<4sIH", b"II*\0", 8, len(tags)) + entries + bytes(4) + os.urandom(size)
 
 
 def write_vsi(path: Path, *, stacks: int = 2, size: int = 5_000) -> Path:
@@ -45,7 +53,7 @@ def write_ndpis(path: Path, *, names: Sequence[str] | None = None, size: int = 3
     names = [f"{path.stem}-{channel}.ndpi" for channel in ("DAPI", "FITC", "TRITC")] if names is None else names
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (path.parent / name).write_bytes(b"II*\0" + os.urandom(size))
+        (path.parent / name).write_bytes(tiny_tiff(size))
     lines = ["[NanoZoomer Digital Pathology Image Set]", f"NoImages={len(names)}"]
     lines += [f"Image{number}={name}" for number, name in enumerate(names)]
     path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())

@@ -247,6 +247,8 @@ class Summary(Event):
     """The last event of every run; after a dry run `sent` counts what would be sent.
 
     `source_problems` counts what could not be sent to any site. `verify_only`: the run was to send nothing.
+    `left_out`: numbers of files in the source that are neither in a slide nor in a problem, by what they are: `unknown`
+    (may be a slide or a part of one), `other`, `system` and `excluded` (also folders that were not looked into).
     """
 
     exit_code: int
@@ -254,6 +256,7 @@ class Summary(Event):
     sites: dict[str, SiteSummary]
     source_problems: int = 0
     source: SourceSummary = field(default_factory=SourceSummary)
+    left_out: dict[str, int] = field(default_factory=dict)
     dry_run: bool = False
     verify_only: bool = False
     error: str | None = None

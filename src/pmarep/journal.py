@@ -22,7 +22,14 @@ from .errors import PmarepError, Remedy
 from .slides.model import Slide
 
 T = TypeVar("T")
-SENDING, BROKEN, SENT, SEEN, DIFFERS = _STATES = "sending", "broken", "sent", "seen", "differs"
+SENDING, BROKEN, SENT, SEEN, DIFFERS, UNREADABLE = _STATES = (
+    "sending",
+    "broken",
+    "sent",
+    "seen",
+    "differs",
+    "unreadable",
+)
 
 SIGNED_FILES = 10_000
 """Signatures of slides of so many files are kept for other sites: as many as the catalogue keeps slides of."""
@@ -248,6 +255,10 @@ class Journal:
     async def broken(self, place: Place, signature: str) -> None:
         """All was sent, but the slide is not there as it should be: the next run sends it again, whole."""
         await self._put(place, BROKEN, signature)
+
+    async def unreadable(self, place: Place, signature: str) -> None:
+        """All was sent and is there, but the server cannot read it: the same bytes are not sent again."""
+        await self._put(place, UNREADABLE, signature)
 
     async def sent(self, place: Place, signature: str) -> None:
         """The slide is at the site, whole and verified."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cloud import MIB, PART, CloudSandbox, StartCloud
-from corpus import tree, wild_names, write_mirax, write_svs
+from corpus import tree, wild_names, write_mirax, write_svs, write_vsi
 from desk import NO_PAUSES, Desk, contents
 
 from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
@@ -63,11 +63,12 @@ def test_every_size_and_kind_of_slide(desk: Desk, tokyo: CloudSandbox, root: str
         tree(desk.source, f"of {size}.svs", content=os.urandom(size))
     write_svs(desk.source / "sub" / "real.svs")
     write_mirax(desk.source / "sub" / "m.mrxs", data_files=4, data_size=300_000)
-    (desk.source / "sub" / "m" / "Data0002.dat").write_bytes(b"")
+    write_vsi(desk.source / "sub" / "v.vsi")
+    (desk.source / "sub" / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
     result = desk.push()
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(desk.source)
-    slides = len(sizes) + 2
+    slides = len(sizes) + 3
     assert result.counts("tokyo") == (slides, 0, 0)
     assert announcements(tokyo) == slides
     assert tokyo.s3.open_multipart_uploads() == []

@@ -142,8 +142,8 @@ def test_an_empty_slide_is_reported_and_stops_nothing(desk: Desk, sandbox: Sandb
 
 
 def test_companion_files_of_0_bytes(desk: Desk, sandbox: Sandbox) -> None:
-    write_mirax(desk.source / "m.mrxs", data_files=3)
-    (desk.source / "m" / "Data0001.dat").write_bytes(b"")
+    write_vsi(desk.source / "v.vsi")
+    (desk.source / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
     desk.site("a", sandbox)
     assert desk.push().code == 0
     assert arrived(sandbox) == contents(desk.source)

@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pmarep.slides import LeftOut, Slide, Why
+from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
+from pmarep.slides.tally import Tally
 from pmarep.units import format_size
 
 from .slide_advice import advice
 
 COMPLETE = "complete"
+_UNKNOWN = "not known"  # may be a slide or a part of one
 _TABLE_LIMIT = 500  # rows; a table is only drawn when all is known, and nobody waits for a million of them
 _REASONS_SHOWN = 6  # of a summary, the commonest particulars
 
@@ -29,8 +31,10 @@ class SlideList:
         self.source = Path()  # where what is being added was found
         self._only_problems = only_problems
         self._slides = self._files = self._bytes = 0
+        self._tally = Tally()
 
     def add(self, thing: Slide | LeftOut) -> None:
+        self._tally.add(thing)
         if isinstance(thing, Slide):
             self._slides += 1
             self._files += len(thing.files)
@@ -58,8 +62,13 @@ class SlideList:
     def _totals(self) -> str:
         return (
             f"{_count(self._slides, 'slide')}, {_count(self._files, 'file')}, {format_size(self._bytes)}; "
-            f"{_count(self.problems, 'problem')}"
+            f"{_count(self.problems, 'problem')}{self._maybe()}"
         )
+
+    def _maybe(self) -> str:
+        unknown = self._tally.unknown
+        what = "a slide or a part of one" if unknown == 1 else "slides or parts of one"
+        return f"; {_count(unknown, 'other file')} may be {what}" if unknown else ""
 
 
 class JsonLines(SlideList):
@@ -82,7 +91,10 @@ class JsonLines(SlideList):
         self._print(self._of(thing) | {"advice": advice(thing)})
 
     def _left_out(self, thing: LeftOut) -> None:
-        self._print(self._of(thing))
+        line = self._of(thing)
+        if thing.why is Why.NOT_A_SLIDE:
+            line["kind"] = thing.kind.value
+        self._print(line)
 
     def _of(self, thing: LeftOut) -> dict[str, str | int]:
         why = thing.why.value
@@ -95,13 +107,16 @@ class JsonLines(SlideList):
 
 
 class PlainList(SlideList):
-    """Slides as they are found, in columns with tabs between; what is left out after them, problems first."""
+    """Slides as they are found, in columns with tabs between; what is left out after them, problems first.
+
+    Of what is left out, files that may be slides or parts of one are named, others counted; `verbose` names all.
+    """
 
     def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
         super().__init__(only_problems=only_problems)
         self._verbose = verbose
         self._bad: list[LeftOut] = []
-        self._fine: list[LeftOut] = []  # only with -v
+        self._fine: list[LeftOut] = []
         self._reasons: dict[str, Counter[str]] = {}
 
     def _slide(self, slide: Slide) -> None:
@@ -114,7 +129,8 @@ class PlainList(SlideList):
             self._bad.append(thing)
 
     def _left_out(self, thing: LeftOut) -> None:
-        if self._verbose:
+        unknown = thing.why is Why.NOT_A_SLIDE and thing.kind is Kind.UNKNOWN
+        if self._verbose or unknown:
             self._fine.append(thing)
         else:
             reason, _, particular = thing.detail.partition(": ")
@@ -127,7 +143,9 @@ class PlainList(SlideList):
         if self._fine or self._reasons:
             self._print("\nLeft out:")
         for thing in self._fine:
-            self._print(f"{thing.path}\t{thing.why.value}\t{thing.detail}")
+            unknown = thing.why is Why.NOT_A_SLIDE and thing.kind is Kind.UNKNOWN
+            why = _UNKNOWN if unknown else thing.why.value
+            self._print(f"{thing.path}\t{why}\t{thing.detail}")
         for reason, particulars in self._reasons.items():
             self._print(f"{_count(particulars.total(), 'entry', 'entries')}\t{reason}{_commonest(particulars)}")
         self._print(f"\n{self._totals()}")

@@ -104,7 +104,7 @@ def slides(
 
 
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
-    """A slide that we may not read, or that another program is writing at this moment, is not complete.
+    """A slide that we may not read, that is broken or that another program is writing at this moment is not complete.
 
     Whatever its format says: the walk looks into few files. Only young ones are asked about being written, as in a
     push: what was written long ago is merely open somewhere.
@@ -117,12 +117,32 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
 
     settling, now = Settling(), time.time()
     for thing in things:
-        if isinstance(thing, Slide) and (closed := _not_readable(thing)):
-            yield LeftOut(thing.path, Why.UNREADABLE, printable(f"{os.strerror(errno.EACCES)}: {closed}"))
-        elif isinstance(thing, Slide) and settling.is_young(newest(thing), now) and (held := busy_file(thing)):
-            yield LeftOut(thing.path, Why.UNFINISHED, printable(f"{held[0].name} is {held[1]}"))
-        else:
+        if not isinstance(thing, Slide):
             yield thing
+        elif closed := _not_readable(thing):
+            words = printable(f"{os.strerror(errno.EACCES)}: {closed}")
+            yield LeftOut(thing.path, Why.UNREADABLE, words, files=len(thing.files))
+        elif settling.is_young(newest(thing), now) and (held := busy_file(thing)):
+            words = printable(f"{held[0].name} is {held[1]}")
+            yield LeftOut(thing.path, Why.UNFINISHED, words, files=len(thing.files))
+        else:
+            yield _unless_broken(thing)
+
+
+def _unless_broken(slide: Slide) -> Slide | LeftOut:
+    """The same slide, if a reader could make something of it."""
+    from pmarep.slides import LeftOut, Why
+    from pmarep.slides.content import check_content
+    from pmarep.slides.listing import cause_of, os_words
+    from pmarep.slides.model import BrokenFileError
+
+    try:
+        check_content(slide)
+    except BrokenFileError as error:
+        return LeftOut(slide.path, Why.INCOMPLETE, str(error), error.cause, files=len(slide.files))
+    except OSError as error:
+        return LeftOut(slide.path, Why.UNREADABLE, os_words(error), cause_of(error), files=len(slide.files))
+    return slide
 
 
 def _not_readable(slide: Slide) -> str | None:

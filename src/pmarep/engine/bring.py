@@ -107,6 +107,8 @@ class Bringer:
         options = replace(shared.options, fresh=False) if errand.sent.anew else shared.options
         decision = await self._decide(errand, at, options)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
+        if decision.sends and not begun:
+            await self._shipper.means.source.check_content(slide)
         if shared.options.dry_run:
             shared.listener(planned(slide, at, decision))
         elif decision.sends:

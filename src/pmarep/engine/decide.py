@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, Entry, Journal, Known, Place
-from ..pmacore import NotArrived, PmaCore, Refused
+from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, Place
+from ..pmacore import NotArrived, PmaCore, Refused, Unreadable
 from ..sites import Site
 from ..slides import Slide
 from .inspector import Inspector, There
@@ -60,6 +61,7 @@ class Decision:
 
 
 SENT_AGAIN = "the next run sends it again"
+SENT_ONCE = "it is not sent again unless it changes, or with --fresh"
 
 _NEW = Decision(Action.SEND, "not there")
 _KNOWN = {
@@ -95,10 +97,12 @@ async def decide(
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
     there = await remote.slide_in(at.folder, at.path)
+    if entry is not None and entry.state == UNREADABLE and entry.signature == here and not options.fresh:
+        return await _of_unreadable(slide, at, there, core, journal, options)
     if entry is not None and _left_unfinished(entry, there):
         # Ours, so never a conflict, whatever is at the site by now.
         ours = not entry.replaces
-        if entry.state == BROKEN:
+        if entry.state in (BROKEN, UNREADABLE):
             return Decision(Action.SEND, "sent before, but not there as it should be", over=there, ours=ours)
         if options.fresh:
             return Decision(Action.SEND, "partly sent before, begun again (--fresh)", over=there, ours=ours)
@@ -130,6 +134,19 @@ async def decide(
     return Decision(Action.SKIP, reason, over=there, same=True, changed=changed, doubtful=doubtful)
 
 
+async def _of_unreadable(
+    slide: Slide, at: Destination, there: str | None, core: PmaCore, journal: Journal, options: Options
+) -> Decision:
+    """About a slide that a server could not read when it was sent: by now it may have learned to."""
+    with suppress(Refused):
+        if there is not None and not await differences(core, there, slide):
+            await core.image_info(there)
+            if not options.dry_run:
+                await journal.seen(at.place, journal.signature(slide))
+            return Decision(Action.SKIP, "already there, and the server can read it by now", over=there, same=True)
+    return Decision(Action.CONFLICT, f"the server could not read it when it was sent; {SENT_ONCE}")
+
+
 async def without_doubt(
     decision: Decision,
     slide: Slide,
@@ -152,6 +169,9 @@ async def without_doubt(
     if found is There.SAME:
         try:
             await inspector.inspect(slide, Verify.NONE if options.verify is Verify.NONE else Verify.SIZE)
+        except Unreadable as error:
+            await journal.unreadable(at.place, here)
+            raise Unreadable(f"its bytes are there, but {error}", SENT_ONCE) from None
         except NotArrived as error:
             await journal.broken(at.place, here)
             raise NotArrived(f"its bytes are there, but {error}", SENT_AGAIN) from None
@@ -185,7 +205,7 @@ def _left_unfinished(entry: Entry, there: str | None) -> bool:
     """
     if entry.state in _AT_REST:
         return False
-    return there is None or entry.replaces or entry.state == BROKEN or bool(entry.files or entry.parts)
+    return there is None or entry.replaces or entry.state in (BROKEN, UNREADABLE) or bool(entry.files or entry.parts)
 
 
 def _about_other(existing: Existing, there: str, found: str) -> Decision:

@@ -15,6 +15,7 @@ from ..names import printable
 from ..slides import LeftOut, Slide, Why
 from ..slides.listing import words_of
 from ..slides.settle import Settling, newest
+from ..slides.tally import Tally
 from ..uploaders import Clock
 from .catalogue import Catalogue
 from .clashes import Clashes
@@ -60,9 +61,12 @@ class _Batch:
     waiting: int = 0
     expected: int = 0
     expected_bytes: int = 0
+    tally: Tally = field(default_factory=Tally)
 
     def add(self, thing: Slide | LeftOut | Young) -> None:
         self.things += 1
+        if not isinstance(thing, Young):
+            self.tally.add(thing)
         if isinstance(thing, Slide):
             self.files += len(thing.files)
             self.slides.append(thing)
@@ -95,6 +99,8 @@ class _Batch:
 class Gathering:
     """`walk`, then `settle`; after that the catalogue is complete. `error` is why it is not all that there is.
 
+    `tally`: the files that were found until now, without those that are still to be looked at again.
+
     Raises, when it is made, UsageError for a source that is none, and SpoolError.
     """
 
@@ -117,6 +123,7 @@ class Gathering:
         self._walked = False
         self.left_out: Counter[Why] = Counter()
         self.error: str | None = None
+        self.tally = Tally()
 
     def close(self) -> None:
         """A thread that still looks finds nothing more to write to, and ends."""
@@ -212,10 +219,12 @@ class Gathering:
         if other is None:
             return thing
         where = self._finders[other].source
-        return LeftOut(thing.path, Why.BAD_NAME, f"{where} has a file of this name too; push them apart")
+        words = f"{where} has a file of this name too; push them apart"
+        return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
 
     def _take(self, batch: _Batch) -> None:
         """In the event loop."""
+        self.tally.merge(batch.tally)
         if batch.waiting > 0:
             self._seen = self._clock.monotonic()
         self._waiting += batch.waiting
@@ -289,6 +298,7 @@ class Gathering:
         for young in self._young:
             unfinished = young.unfinished(reason)
             self.left_out[unfinished.why] += 1
+            self.tally.add(unfinished)
             self._ears.left_out(unfinished)
         self._waiting = 0
         self._catalogue.expect_no_more()

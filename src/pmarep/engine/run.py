@@ -288,6 +288,7 @@ class _Run:
             sites=sites,
             source_problems=self.problems,
             source=source,
+            left_out=self.gathering.tally.left_out,
             dry_run=self.options.dry_run,
             verify_only=self.options.verify_only,
             error=error,

@@ -22,10 +22,11 @@ from ..pmacore import (
     Refused,
     ServerError,
     StorageKind,
+    Unreadable,
 )
 from ..slides import Slide, SlideFile
 from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
-from .decide import SENT_AGAIN, Decision, Destination
+from .decide import SENT_AGAIN, SENT_ONCE, Decision, Destination
 from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
@@ -110,6 +111,9 @@ class Shipper:
         try:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
             await self.inspector.inspect(slide, self.verify)
+        except Unreadable as error:
+            await self.means.journal.unreadable(at.place, self.means.journal.signature(slide))
+            raise Unreadable(f"after sending, {error}", SENT_ONCE) from None
         except NotArrived as error:
             await self.means.journal.broken(at.place, self.means.journal.signature(slide))
             raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ..errors import PmarepError
-from ..slides import LeftOut, Slide, SlideFile, Why
+from ..slides import Cause, Kind, LeftOut, Slide, SlideFile, Why
 
 T = TypeVar("T")
 
@@ -105,13 +105,16 @@ def _cannot(error: OSError) -> SpoolError:
 
 def pack_found(found: Slide | LeftOut) -> tuple[Any, ...]:
     if isinstance(found, LeftOut):
-        return found.path, found.why.name, found.detail
+        return found.path, found.why.name, found.detail, found.cause.name, found.kind.name, found.files
     files = [(file.path, file.size, file.mtime_ns, file.local_name) for file in found.files]
     return found.path, found.format, str(found.folder), files
 
 
 def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
-    return unpack_slide(row) if len(row) == 4 else LeftOut(row[0], Why[row[1]], row[2])
+    if len(row) == 4:
+        return unpack_slide(row)
+    path, why, detail, cause, kind, files = row
+    return LeftOut(path, Why[why], detail, Cause[cause], Kind[kind], files)
 
 
 def unpack_slide(row: tuple[Any, ...]) -> Slide:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ..pmacore import NotArrived, PermissionDenied, PmaCore, PmaCoreError, Refused, StorageFull, UploadStatus
+from ..pmacore import (
+    NotArrived,
+    PermissionDenied,
+    PmaCore,
+    PmaCoreError,
+    Refused,
+    StorageFull,
+    Unreadable,
+    UploadStatus,
+)
 from ..slides import Slide
 from ..uploaders import Clock
 from .remote import differences, shortened
@@ -28,7 +37,13 @@ async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *,
     # Both at once: over a long way, the last slide's questions are time in which nothing moves.
     early = asyncio.create_task(_wrong(core, path, slide))
     try:
-        await _wait_until_readable(core, path, clock, just_sent=wait)
+        try:
+            await _wait_until_readable(core, path, clock, just_sent=wait)
+        except Unreadable:
+            with suppress(Refused):  # of what it cannot open it may not know the files either
+                if wrong := await _wrong(core, path, slide):
+                    raise NotArrived(shortened(wrong)) from None
+            raise
         with suppress(PmaCoreError):
             if not await early:
                 return
@@ -57,7 +72,7 @@ async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, *, just_s
             if not just_sent:  # no reason to send it again
                 raise
             if clock.monotonic() + pause > end:
-                raise NotArrived(
+                raise Unreadable(
                     f"the server cannot read the slide ({error})", "does it open where it came from?"
                 ) from None
         await clock.sleep(pause)

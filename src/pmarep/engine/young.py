@@ -28,9 +28,10 @@ class Young:
     def unfinished(self, reason: str = "") -> LeftOut:
         """For the report of what was left for the next run."""
         why = reason or self.reason or "its files changed while they were watched"
+        files = len(self.found.files) if isinstance(self.found, Slide) else self.found.files
         if isinstance(self.found, LeftOut):
             why = f"{self.found.detail}, and {why}"
-        return LeftOut(self.found.path, Why.UNFINISHED, f"{why}; push again when it is finished")
+        return LeftOut(self.found.path, Why.UNFINISHED, f"{why}; push again when it is finished", files=files)
 
 
 def look_at(finder: Finder, young: Young) -> Slide | LeftOut | Young:

@@ -25,6 +25,7 @@ from .errors import (
     TooLarge,
     TransferBroken,
     Unreachable,
+    Unreadable,
 )
 from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
 
@@ -59,5 +60,6 @@ __all__ = [
     "TooLarge",
     "TransferBroken",
     "Unreachable",
+    "Unreadable",
     "UploadStatus",
 ]

@@ -126,6 +126,10 @@ class NotArrived(PmaCoreError):
     """Sent, but the server does not have it as it should be: the next run sends it again, whole."""
 
 
+class Unreadable(NotArrived):
+    """All its bytes are there, and the server can make nothing of them: sending them again would change nothing."""
+
+
 class ProtocolError(PmaCoreError):
     """The answer is none that a PMA.core gives."""
 

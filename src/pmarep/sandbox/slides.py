@@ -18,7 +18,7 @@ from .uploads import AnnouncedFile, Upload, Uploads
 
 _SINGLE = (
     "tif tiff jpeg jpg jp2 png ndpi dcm svs scn svslide lif zvi czi lsm nd2 mds zif sws qptiff tmap jxr kfb isyntax "
-    "rts bif oir szi mdsx cws tf2 tf8 btf"
+    "rts bif oir szi mdsx cws tf2 tf8 btf oib lof i2syntax kfbf avs ptif"
 )
 _SEVERAL = "mrxs vsi ndpis afi vms vmu ome ini"
 EXTENSIONS = frozenset((_SINGLE + " " + _SEVERAL).upper().split())

@@ -15,11 +15,23 @@ from .discover import Walk, why_no_slide
 from .formats import FORMATS, Format
 from .globs import Selection
 from .links import Links
-from .listing import NEITHER, Folder, LoopError, Scandir, os_words
-from .model import LeftOut, Slide, SlideFile, Why
+from .listing import NEITHER, Folder, LoopError, Odd, Scandir, os_words
+from .model import Cause, Kind, LeftOut, Slide, SlideFile, Why
 from .place import Place
 
-__all__ = ["FORMATS", "Ask", "Format", "LeftOut", "Slide", "SlideFile", "Why", "find_again", "find_slides"]
+__all__ = [
+    "FORMATS",
+    "Ask",
+    "Cause",
+    "Format",
+    "Kind",
+    "LeftOut",
+    "Slide",
+    "SlideFile",
+    "Why",
+    "find_again",
+    "find_slides",
+]
 
 
 def find_slides(
@@ -105,8 +117,8 @@ def find_again(
             return LeftOut(slide_path, Why.NOT_A_SLIDE, str(error))
         return LeftOut(slide_path, Why.UNREADABLE, "this folder could not be read, and can be by now; push again")
     if name not in place.folder.files:
-        why, words = place.folder.odd.get(name, (Why.INCOMPLETE, "the file has gone"))
-        return LeftOut(slide_path, why if why.is_problem else Why.INCOMPLETE, words)
+        odd = place.folder.odd.get(name, Odd(Why.INCOMPLETE, "the file has gone"))
+        return LeftOut(slide_path, odd.why if odd.why.is_problem else Why.INCOMPLETE, odd.detail, odd.cause)
     owner, found = walk.only(place, name)
     if owner:
         return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")

@@ -14,23 +14,14 @@ from dataclasses import dataclass, field
 
 from ..names import printable, windows_key
 from .formats import ASKED, SEARCHED, Format, extension_of, format_of
-from .listing import Folder, os_words
-from .model import Why
-from .names import few, in_order
+from .listing import Folder, cause_of, os_words
+from .model import BrokenFileError, Cause, Kind, Why
+from .names import few, in_order, kind_of
 from .parts import Part, Parts, take_below
 
 # Given a folder and the names of its files that no format knows, the slides among them: main file name -> paths of all
 # its files on this machine. How PMA.start is asked (pma_start.py).
 Ask = Callable[[Folder, Sequence[str]], Mapping[str, Sequence[str]]]
-
-# What everybody knows to be no slide, so that nobody is asked.
-NO_SLIDES = frozenset(
-    (
-        *("", "txt", "xml", "pdf", "csv", "tsv", "log", "ini", "json", "db", "htm", "html", "md", "doc", "docx", "odt"),
-        *("xls", "xlsx", "ods", "ppt", "pptx", "zip", "7z", "gz", "rar", "tar", "exe", "dll", "lnk", "tmp", "bak"),
-    )
-)
-_NO_DICOM = NO_SLIDES - {""}
 
 
 @dataclass(slots=True)
@@ -50,12 +41,14 @@ class Owners:
     """Which slide has which file (or speaks of which folder): in one folder by name, and in its sub-folders.
 
     Names are as on disk, slides are named by their main files; a main file that claims others is claimed by itself.
-    `folders` is the sub-folders that slides of this folder have: Windows key, to main file and name on disk.
+    `folders` is the sub-folders that slides of this folder have: Windows key, to main file and name on disk. `done`:
+    those that have been handed down; nobody has anything more in them.
     """
 
     here: dict[str, str] = field(default_factory=dict)
     below: dict[str, Below] = field(default_factory=dict)
     folders: dict[str, tuple[str, str]] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, paths: dict[str, str]) -> Owners:
@@ -85,6 +78,12 @@ class Owners:
             below.files.setdefault(rest, main)
         return below.slide
 
+    def _stays_with(self, path: str, main: str) -> bool:
+        """Whether a file in another slide's folder is this one's all the same, since it is in a twin of that folder."""
+        top, _, rest = path.partition("/")
+        below = self.below.get(top)
+        return below is not None and below.twin and top not in self.done and below.files.get(rest) == main
+
     def _claim_folder(self, name: str, main: str) -> Below:
         below = self.below.setdefault(name, Below())
         below.slide, spelled = self.folders.setdefault(windows_key(name), (main, name))
@@ -96,9 +95,21 @@ class Owners:
         below = self.below.get(folder)
         return "" if below is None or below.twin else below.slide
 
+    def has(self, path: str) -> bool:
+        """Whether a slide has a file in a sub-folder already."""
+        top, _, rest = path.partition("/")
+        below = self.below.get(top)
+        return below is not None and rest in below.files
+
+    def speaks_of(self, folder: str) -> bool:
+        """Whether a slide of this folder would have files in a sub-folder, but a twin of that is another slide's."""
+        below = self.below.get(folder)
+        return below is not None and below.twin
+
     def take_below(self, folder: str) -> Owners:
         """Hands down what is known of a sub-folder."""
         below = self.below.pop(folder, None)
+        self.done.add(folder)
         return Owners() if below is None else Owners.of(below.files)
 
     def claim_all(self, main: str, parts: Parts, *, takes_rest: bool = False) -> None:
@@ -111,11 +122,16 @@ class Owners:
                 kept.append(part)
             else:
                 lost.setdefault(owner, []).append(part.local)
+                parts.kept_back += self._stays_with(part.local, main)
         for path in parts.told:
             self.claim(path, main)
+        for path in parts.away:
+            has = self.claim(path, main, takes_rest=takes_rest) == main and path.partition("/")[0] not in self.done
+            parts.kept_back += has or self._stays_with(path, main)
         parts.files = kept
         if not takes_rest:
-            parts.problems += [self._who(owner, main, paths) for owner, paths in lost.items()]
+            for owner, paths in lost.items():
+                parts.tell(self._who(owner, main, paths), Cause.SHARED)
 
     def _who(self, owner: str, main: str, paths: list[str]) -> str:
         """That another slide has some files already, or the folders that they are in."""
@@ -137,10 +153,11 @@ class Claims:
     mains: dict[str, Format]
     parts: dict[str, Parts] = field(default_factory=dict)
     strangers: dict[str, tuple[Why, str]] = field(default_factory=dict)
+    causes: dict[str, Cause] = field(default_factory=dict)
 
     def may_lack(self, name: str) -> bool:
         """Whether what cannot be looked into might belong to a slide here that is known by what is in its files."""
-        return extension_of(name) not in _NO_DICOM and any(kind.search for kind in self.mains.values())
+        return kind_of(name) is Kind.UNKNOWN and any(kind.search for kind in self.mains.values())
 
 
 def settle(
@@ -207,7 +224,11 @@ def _recognise(claims: Claims, folder: Folder, names: list[str]) -> None:
         try:
             reason = recognise(folder.files[name].path)
         except OSError as error:
-            claims.strangers[name] = Why.UNREADABLE, os_words(error)
+            claims.strangers[name], claims.causes[name] = (Why.UNREADABLE, os_words(error)), cause_of(error)
+            del claims.mains[name]
+            continue
+        except BrokenFileError as error:
+            claims.strangers[name], claims.causes[name] = (Why.INCOMPLETE, str(error)), error.cause
             del claims.mains[name]
             continue
         if reason is not None:
@@ -236,22 +257,22 @@ def _group(claims: Claims, folder: Folder, owners: Owners, kind: Format) -> list
 
 def _search(claims: Claims, folder: Folder, owners: Owners) -> None:
     """Finds main files by what is in them, where no format knows their names."""
-    unknown = _unknown(claims, folder, owners, _NO_DICOM)
+    unknown = _unknown(claims, folder, owners)
     for kind in SEARCHED if unknown else ():
         beside = [name for name, other in claims.mains.items() if other is kind]
         assert kind.search is not None  # noqa: S101  (for mypy)
         claims.mains |= dict.fromkeys(kind.search(folder, unknown, beside), kind)
 
 
-def _unknown(claims: Claims, folder: Folder, owners: Owners, endings: frozenset[str]) -> list[str]:
-    """The files of a folder that nobody has and no format knows, but for those with some endings; in order."""
+def _unknown(claims: Claims, folder: Folder, owners: Owners) -> list[str]:
+    """List the files of a folder that nobody has and no format knows, and that may be slides; in order."""
     names = folder.files.keys() - claims.mains.keys() - owners.here.keys()
-    return in_order(name for name in names if extension_of(name) not in endings)
+    return in_order(name for name in names if kind_of(name) is Kind.UNKNOWN)
 
 
 def _asked(claims: Claims, folder: Folder, owners: Owners, ask: Ask) -> list[str]:
     """What PMA.start takes for slides among the files that no format knows. Only files below this folder count."""
-    unknown = _unknown(claims, folder, owners, NO_SLIDES)
+    unknown = [name for name in _unknown(claims, folder, owners) if extension_of(name)]
     answer = ask(folder, unknown) if unknown else {}
     mains = [name for name in unknown if name in answer]
     for name in mains:
@@ -259,7 +280,7 @@ def _asked(claims: Claims, folder: Folder, owners: Owners, ask: Ask) -> list[str
         parts = claims.parts[name] = Parts()
         paths = [_from(folder, path) for path in answer[name]]
         if None in paths:
-            parts.problems.append("PMA.start names files of it that are outside its own folder")
+            parts.tell("PMA.start names files of it that are outside its own folder", Cause.OUTSIDE)
         take_below(parts, folder, [path for path in paths if path is not None and path != name])
     return mains
 
@@ -279,4 +300,5 @@ def _refuse_sets(parts: Parts) -> None:
     sets = [part for part in parts.files if (kind := format_of(part.local)) and kind.collect and not kind.recognise]
     if sets:
         parts.files = [part for part in parts.files if part not in sets]
-        parts.problems += [f"its index names {printable(part.path)}, which has files of its own" for part in sets]
+        for part in sets:
+            parts.tell(f"its index names {printable(part.path)}, which has files of its own", Cause.NESTED)

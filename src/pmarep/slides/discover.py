@@ -20,14 +20,15 @@ from ..errors import where
 from ..names import printable, windows_key
 from . import tiles, zarr
 from .claims import Ask, Claims, settle
-from .formats import companion_mains
+from .formats import Format, companion_mains, format_of
 from .globs import Selection
 from .ignore import NAME as IGNORE
 from .ignore import REASON as IGNORED
 from .ignore import IgnoreFileError, read_ignore
 from .links import Links
-from .listing import Folder, LoopError, Scandir, os_words, words_of
-from .model import LeftOut, Slide, Why
+from .listing import Folder, LoopError, Scandir, cause_of, os_words, words_of
+from .misplaced import lies_inside, look_around
+from .model import Cause, Kind, LeftOut, Slide, Why
 from .names import in_order
 from .parts import Parts
 from .place import Place
@@ -58,14 +59,15 @@ class Walk:
         try:
             root = Place(self.folder(source, scandir))
         except OSError as error:
-            yield LeftOut(".", Why.UNREADABLE, os_words(error))
+            yield LeftOut(".", Why.UNREADABLE, os_words(error), cause_of(error), files=0)
             return
-        for _, companion, main in companion_mains(root.folder.name):
-            if companion.is_companion(root.folder):
-                yield LeftOut(".", Why.INCOMPLETE, f"this is the folder of {printable(main)}; name that file instead")
+        for entry, companion, main in companion_mains(root.folder.name):
+            if companion.is_companion(root.folder) and not _has_main(root.folder, entry):
+                words = f"this is the folder of {printable(main)}; name that file instead"
+                yield LeftOut(".", Why.INCOMPLETE, words, Cause.INSIDE, files=0)
                 root.reported = True
         if zarr.lacks_metadata(root.folder):
-            yield LeftOut(".", Why.INCOMPLETE, zarr.NO_METADATA)
+            yield LeftOut(".", Why.INCOMPLETE, zarr.NO_METADATA, files=0)
             root.reported = True
         stack = [(root, self._visit(root))]
         while stack:
@@ -92,7 +94,9 @@ class Walk:
         if owner != name:
             return owner, None
         if name in claims.strangers:
-            return "", LeftOut(printable(place.prefix + name), *claims.strangers[name])
+            why, detail = claims.strangers[name]
+            cause = claims.causes.get(name, Cause.USUAL)
+            return "", LeftOut(printable(place.prefix + name), why, printable(detail), cause, Kind.OTHER)
         if name not in claims.mains:
             return "", None
         return "", self._verdict.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
@@ -125,7 +129,7 @@ class Walk:
             except (OSError, IgnoreFileError) as error:
                 words = os_words(error) if isinstance(error, OSError) else str(error)
                 detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
-                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail))
+                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail), files=0)
                 return
         tree = None
         if place.tiles is None and not place.slide:
@@ -137,20 +141,25 @@ class Walk:
             keys = Counter(map(windows_key, folder.folders))
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
+        for name, kind in claims.mains.items():
+            if (
+                kind.companion and not place.inherits and lies_inside(folder, name, kind)
+            ):  # so files of it are here, and come before it
+                claims.parts[name] = self._parts(place, name, claims)
         late: list[str] = []
         for name in in_order(chain(folder.files, folder.odd)):
             if name in owned:
                 continue
-            if name in folder.odd:
-                yield self._verdict.odd(place, name, claims)
-            elif place.owners.here.get(name, name) != name:
+            if place.owners.here.get(name, name) != name:
                 continue
+            if name in folder.odd:
+                yield self._verdict.odd(place, name, folder.odd[name], claims)
             elif name in claims.strangers:
                 why, detail = claims.strangers[name]
-                if why.is_problem or not place.reported:
-                    yield self._verdict.left(place, name, why, detail)
+                cause = claims.causes.get(name, Cause.USUAL)
+                yield self._verdict.left(place, name, why, detail, cause, Kind.OTHER)
             elif (entry := claims.mains.get(name)) is None:
-                if not place.reported and not tiles.is_index(folder, name):
+                if not tiles.is_index(folder, name):
                     yield self._verdict.stranger(place, name)
             elif not entry.has_parts:
                 yield self._verdict.slide(place, name, entry)
@@ -177,6 +186,8 @@ class Walk:
         if parts is not None or entry.collect is None:
             return parts or Parts()
         parts = entry.collect(place.folder, name)
+        if parts.problems and not parts.files and not place.inherits:
+            parts = look_around(place.folder, name, entry) or parts
         place.owners.claim_all(name, parts)
         return parts
 
@@ -204,21 +215,21 @@ class Walk:
             return  # a slide's problems speak of it
         if above.ignore is not None and above.ignore.ignores(path + "/"):
             only = f": only what belongs to {slide} is taken from it" if slide else ""
-            yield LeftOut(printable(path), Why.EXCLUDED, printable(IGNORED + only))
+            yield LeftOut(printable(path), Why.EXCLUDED, printable(IGNORED + only), files=0)
             return
         try:
             folder = above.folder.enter(name)
         except OSError as error:
             if self._selection.excludes(path) or self._selection.excludes(path + "/\0"):
-                yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
+                yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude", files=0)
             else:
-                yield LeftOut(printable(path), Why.UNREADABLE, os_words(error))
+                yield LeftOut(printable(path), Why.UNREADABLE, os_words(error), cause_of(error), files=0)
             return
         except LoopError as error:
-            yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error))
+            yield LeftOut(printable(path), Why.NOT_A_SLIDE, str(error), kind=Kind.OTHER, files=0)
             return
-        reported = False
-        if not slide:
+        reported = above.reported
+        if not slide and not above.owners.speaks_of(name):
             for step in self._without_main(above, folder, path):
                 reported = True
                 yield step
@@ -234,16 +245,24 @@ class Walk:
         Its files are claimed for that one. The same for a Zarr without its metadata.
         """
         if zarr.lacks_metadata(folder):
-            yield self._verdict.left(above, folder.name, Why.INCOMPLETE, zarr.NO_METADATA)
+            yield self._verdict.left(above, folder.name, Why.INCOMPLETE, zarr.NO_METADATA, files=0)
         for entry, companion, main in companion_mains(folder.name):
-            if companion.is_companion(folder) and entry.collect:
+            if entry.collect and companion.is_companion(folder) and not _has_main(folder, entry):
                 missing = f"the main file {printable(main)} is missing"
                 refusal = self._verdict.refusal(above, main)
-                why = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
-                yield LeftOut(printable(path), *why)
+                why, words = (Why.EXCLUDED, refusal) if refusal else (Why.INCOMPLETE, missing)
                 parts = entry.collect(above.folder, main)
+                parts.files = [part for part in parts.files if not above.owners.has(part.local)]
                 above.owners.claim_all(main, parts)
+                files = len(parts.files) + parts.kept_back
+                if files:  # else all that is in there is told with others
+                    yield LeftOut(printable(path), why, words, files=files)
                 return
+
+
+def _has_main(folder: Folder, entry: Format) -> bool:
+    """Whether a companion folder has a main file in it: that one tells what is wrong."""
+    return any(format_of(name) is entry for name in folder.files)
 
 
 def why_no_slide(source: str) -> str:

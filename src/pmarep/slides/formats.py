@@ -6,20 +6,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from . import afi, cws, dicom, dicom_content, dicomdir, menarini, mirax, ndpis, ome, tiff, vms, vsi, zarr
+from . import (
+    afi,
+    continued,
+    cws,
+    dicom,
+    dicom_content,
+    dicomdir,
+    menarini,
+    mirax,
+    ndpis,
+    oif,
+    ome,
+    tiff,
+    vms,
+    vsi,
+    zarr,
+)
 from .listing import Folder
-from .parts import Groups, Parts
+from .parts import Groups, Parts, take_everything
 
 
 @dataclass(frozen=True, slots=True)
 class Companion:
     """How a folder that belongs to a main file is known when that file is missing.
 
-    `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside.
+    `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside. `folder_of` gives
+    the folder's name for a main file's without its extension, and `take` what belongs to the slide out of such a folder
+    (given what it should be called, and where it is on disk, "" or with "/" at its end). `is_flat`: whether the files
+    tell that they belong to a slide also where they lie beside the main file.
     """
 
     main_of: Callable[[str], str | None]
     is_companion: Callable[[Folder], bool]
+    folder_of: Callable[[str], str] = str
+    take: Callable[[Parts, Folder, str, str], None] | None = None
+    is_flat: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,9 @@ class Format:
 
     `plain`: pictures of any origin, which may as well be tiles. `deep`: has files in sub-folders of any name.
     `takes_rest`: what another slide has is simply not its own, where others would be incomplete.
+
+    `never_empty`: endings of the files of a slide (in lower case) that cannot be empty. Where a whole folder belongs to
+    a slide, others in it may be.
     """
 
     name: str
@@ -56,6 +81,7 @@ class Format:
     plain: bool = False
     deep: bool = False
     takes_rest: bool = False
+    never_empty: tuple[str, ...] = ("",)
 
     @cached_property
     def has_parts(self) -> bool:
@@ -75,6 +101,10 @@ def _collect_cws(folder: Folder, main: str) -> Parts:
     return cws.collect(folder, main, is_other_slide, is_others_folder)
 
 
+def _take_folder(parts: Parts, folder: Folder, name: str, local_prefix: str) -> None:
+    take_everything(parts, folder, f"{name}/", local_prefix)
+
+
 _MENARINI = "Menarini D-Sight"
 
 # The extensions are those of PMA.UI 2.39.2's uploader (imageUpload.js), of the Python SDK, and the single-file ones of
@@ -84,15 +114,16 @@ FORMATS: tuple[Format, ...] = (
         "3DHISTECH MIRAX",
         ("mrxs",),
         mirax.collect,
-        Companion(mirax.main_of, mirax.is_companion),
+        Companion(mirax.main_of, mirax.is_companion, take=mirax.take, is_flat=True),
         belongs="the folder n/ with its Slidedat.ini and all files that this names",
     ),
     Format(
         "cellSens VSI",
         ("vsi",),
         vsi.collect,
-        Companion(vsi.main_of, vsi.is_companion),
+        Companion(vsi.main_of, vsi.is_companion, "_{}_".format, _take_folder),
         belongs="the folder _n_/ with the .ets files",
+        never_empty=(".ets",),
     ),
     Format("Hamamatsu NDPIS", ("ndpis",), ndpis.collect, belongs="the .ndpi files that it names, beside it"),
     Format("Hamamatsu VMS", ("vms",), vms.collect, belongs="the pictures and the map file that it names, beside it"),
@@ -104,6 +135,7 @@ FORMATS: tuple[Format, ...] = (
         names=(cws.MAIN,),
         deep=True,
         takes_rest=True,
+        never_empty=(".jpg", ".ini"),
         belongs="the whole folder: index files and a JPEG file per tile",
     ),
     Format(
@@ -116,21 +148,25 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("Aperio SVS", ("svs",)),
     Format("Hamamatsu NDPI", ("ndpi",)),
+    Format("Olympus OIF (not sent)", ("oif",), oif.collect, belongs="the folder n.oif.files/ with its planes"),
     Format("Leica SCN", ("scn",)),
     Format("Leica LIF", ("lif",)),
-    Format("Zeiss CZI", ("czi",)),
+    Format("Leica LOF", ("lof",)),
+    Format("Zeiss CZI", ("czi",), group=continued.czi_group, belongs="n (1).czi, n (2).czi, ... that continue it"),
     Format("Zeiss ZVI", ("zvi",)),
     Format("Zeiss LSM", ("lsm",)),
     Format("Nikon ND2", ("nd2",)),
-    Format("Olympus OIR", ("oir",)),
+    Format("Olympus OIR", ("oir",), group=continued.oir_group, belongs="n_00001, n_00002, ... that continue it"),
+    Format("Olympus OIB", ("oib",)),
     Format("Ventana BIF", ("bif",)),
-    Format("Philips iSyntax", ("isyntax",)),
+    Format("Philips iSyntax", ("isyntax", "i2syntax")),
     Format("Sakura SVSLIDE", ("svslide",)),
     Format("Motic MDS", ("mds", "mdsx")),
-    Format("KFBIO KFB", ("kfb",)),
+    Format("KFBIO KFB", ("kfb", "kfbf")),
     Format("Akoya QPTIFF", ("qptiff",)),
     Format("SmartZoom SZI", ("szi",)),
     Format("ZIF", ("zif",)),
+    Format("ARGOS AVS", ("avs",)),
     Format("SWS", ("sws",)),
     Format("CWS", ("cws",)),
     Format("TMAP", ("tmap",)),
@@ -164,7 +200,7 @@ FORMATS: tuple[Format, ...] = (
         group=ome.group,
         belongs="the other .ome.tif files that its text names, beside it",
     ),
-    Format("TIFF", ("tif", "tiff", "btf", "tf2", "tf8"), recognise=tiff.recognise, plain=True),
+    Format("TIFF", ("tif", "tiff", "ptif", "btf", "tf2", "tf8"), recognise=tiff.recognise, plain=True),
     Format("JPEG", ("jpeg", "jpg"), plain=True),
     Format("JPEG 2000", ("jp2",), plain=True),
     Format("JPEG XR", ("jxr",), plain=True),

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import internal_error
 from ..open_files import NO_ROOM
 from .links import Links, is_linked_folder
-from .model import Why
-from .names import is_system, loose_key
+from .model import Cause, Kind, Why
+from .names import is_system, loose_key, placeholder_of
 
 Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 
@@ -27,9 +28,24 @@ TOO_LONG = (
 )
 
 
-DEAD_LINK = "a link to something that is not there"
 NEITHER = "neither a file nor a folder"
 """A pipe, a socket, a device."""
+AWAY = "in a cloud, not downloaded to this machine"
+
+# FILE_ATTRIBUTE_OFFLINE, _RECALL_ON_OPEN and _RECALL_ON_DATA_ACCESS (winnt.h): OneDrive, tape libraries. Reading such a
+# file fetches it, or fails without a network.
+_RECALL = 0x1000 | 0x40000 | 0x400000
+_DATALESS = 0x40000000  # SF_DATALESS (macOS, sys/stat.h): iCloud since macOS 14
+
+
+class Odd(NamedTuple):
+    """Something in a folder that cannot be used, and why; the rest as in LeftOut."""
+
+    why: Why
+    detail: str
+    cause: Cause = Cause.USUAL
+    kind: Kind = Kind.UNKNOWN
+    files: int = 0
 
 
 class LoopError(Exception):
@@ -73,7 +89,7 @@ class Folder:
         self._refuse_loop()
         self.files: dict[str, os.DirEntry[str]] = {}
         self.folders: dict[str, os.DirEntry[str]] = {}
-        self.odd: dict[str, tuple[Why, str]] = {}
+        self.odd: dict[str, Odd] = {}
         with _when_there_is_room(scandir, path) as entries:
             self._sort_in(entries)
 
@@ -86,28 +102,47 @@ class Folder:
 
     def _sort_in(self, entries: Iterator[os.DirEntry[str]]) -> None:
         files, folders, odd, links = self.files, self.folders, self.odd, self._links
+        hidden: list[os.DirEntry[str]] = []
         for entry in entries:
             name = entry.name
             try:
                 if is_system(name):
-                    odd[name] = (Why.NOT_A_SLIDE, "hidden or a system's own")
+                    hidden.append(entry)
                 elif entry.is_file():
-                    if links is None or not entry.is_symlink() or self._follows(entry, links):
+                    if links is not None and entry.is_symlink() and not self._follows(entry, links):
+                        continue
+                    if _LISTS_ATTRIBUTES and is_away(entry.stat(follow_symlinks=False)):
+                        odd[name] = Odd(Why.UNREADABLE, AWAY, Cause.AWAY, files=1)
+                    else:
                         files[name] = entry
                 elif entry.is_dir():
                     if links is None or not is_linked_folder(entry) or self._follows(entry, links):
                         folders[name] = entry
                 elif entry.is_symlink():
-                    odd[name] = (Why.UNREADABLE, DEAD_LINK)
+                    odd[name] = Odd(Why.UNREADABLE, "a link to something that is not there", Cause.DEAD_LINK)
                 else:
-                    odd[name] = (Why.UNREADABLE, NEITHER)
+                    odd[name] = Odd(Why.UNREADABLE, NEITHER)
             except OSError as error:
-                odd[name] = (Why.UNREADABLE, os_words(error))
+                odd[name] = Odd(Why.UNREADABLE, os_words(error), cause_of(error))
+        for entry in hidden:
+            self._set_aside(entry)
+
+    def _set_aside(self, entry: os.DirEntry[str]) -> None:
+        """Something hidden or a system's own. A placeholder of a cloud has the name of what it stands for."""
+        try:
+            files = int(entry.is_file())
+        except OSError:
+            files = 0
+        name = placeholder_of(entry.name)
+        if name and not is_system(name) and name not in self.files and name not in self.folders:
+            self.odd[name] = Odd(Why.UNREADABLE, AWAY, Cause.AWAY, files=files)
+        else:
+            self.odd[entry.name] = Odd(Why.NOT_A_SLIDE, "hidden or a system's own", kind=Kind.SYSTEM, files=files)
 
     def _follows(self, entry: os.DirEntry[str], links: Links) -> bool:
         refusal = links.refusal(entry.path)
         if refusal is not None:
-            self.odd[entry.name] = (Why.LINK, refusal)
+            self.odd[entry.name] = Odd(Why.LINK, refusal)
         return refusal is None
 
     @property
@@ -161,6 +196,20 @@ def info_of(entry: os.DirEntry[str]) -> os.stat_result:
     while a program writes it (FindFirstFileW, remarks).
     """
     return os.stat(entry.path) if sys.platform == "win32" else entry.stat()  # noqa: PTH116  (str: quicker)
+
+
+# There a folder's listing has them, so that asking costs nothing.
+_LISTS_ATTRIBUTES = sys.platform == "win32"
+
+
+def is_away(info: os.stat_result) -> bool:
+    """Whether a file's bytes are in a cloud or on a tape, and not on this disk."""
+    attributes, flags = getattr(info, "st_file_attributes", 0), getattr(info, "st_flags", 0)
+    return bool(attributes & _RECALL or flags & _DATALESS)
+
+
+def cause_of(error: OSError) -> Cause:
+    return Cause.TOO_LONG if _may_be_too_long(error) else Cause.USUAL
 
 
 def os_words(error: OSError) -> str:

@@ -27,25 +27,32 @@ def collect(folder: Folder, main: str) -> Parts:
         return parts.unreadable(f"its folder {stem}/", error)
     except LoopError as error:
         return Parts.wrong(f"its folder {stem}/ is {error}")
+    take(parts, companion, stem, f"{found.name}/")
+    return parts
+
+
+def take(parts: Parts, companion: Folder, stem: str, local_prefix: str) -> None:
+    """Takes what belongs to a slide out of the folder that has it, which should be called `stem`."""
     ini = companion.find(INI)
     if ini is None:
-        return Parts.wrong(f"missing: {stem}/{INI}")
-    parts.take(f"{stem}/{INI}", f"{found.name}/{ini.name}", ini)
+        parts.missing([f"{stem}/{INI}"])
+        return
+    parts.take(f"{stem}/{INI}", f"{local_prefix}{ini.name}", ini)
     try:
         sections = parse_ini(read_text(ini.path))
     except OSError as error:
-        return parts.unreadable(f"{stem}/{INI}", error)
+        parts.unreadable(f"{stem}/{INI}", error)
+        return
     except IndexFileError as error:
         parts.problems.append(f"{stem}/{INI} is {error}")
-        return parts
+        return
     names, problem = numbered(sections.get("datafile", {}), "FILE_COUNT", "FILE_")
     index = sections.get("hierarchical", {}).get("indexfile", "")
     if problem is not None:
         parts.problems.append(problem)
     if not index:
         parts.problems.append("its index has no INDEXFILE")
-    take_named(parts, companion, [index, *names] if index else names, f"{stem}/", f"{found.name}/")
-    return parts
+    take_named(parts, companion, [index, *names] if index else names, f"{stem}/", local_prefix)
 
 
 def main_of(folder_name: str) -> str | None:

@@ -80,15 +80,55 @@ class Why(enum.Enum):
         return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME, Why.LINK, Why.UNFINISHED)
 
 
+class Kind(enum.Enum):
+    """What something that is left out and no problem may be. Whatever nobody knows counts as UNKNOWN."""
+
+    UNKNOWN = "unknown"  # may be a slide or a part of one
+    OTHER = "other"  # known to be no part of a slide
+    SYSTEM = "system"  # hidden, or left behind by an operating system or a NAS
+    TOLD = "told"  # in the folder of a slide that is reported as a problem
+
+
+class Cause(enum.Enum):
+    """What kind of problem it is, where something better can be advised than what is usual for its Why."""
+
+    USUAL = enum.auto()
+    INSIDE = enum.auto()  # SRC is the companion folder of a slide
+    SHARED = enum.auto()  # two slides claim the same files
+    NESTED = enum.auto()  # an index names another index
+    OUTSIDE = enum.auto()  # an index names files outside its own folder
+    EMPTY = enum.auto()  # a file of it has no bytes
+    MISPLACED = enum.auto()  # the files are there, under another name or in another folder
+    BROKEN = enum.auto()  # a file breaks off or is none of its format
+    POINTER = enum.auto()  # a file that stands for one that git keeps elsewhere
+    WEB_PAGE = enum.auto()  # what a failed download leaves
+    AWAY = enum.auto()  # in a cloud, and not downloaded to this machine
+    DEAD_LINK = enum.auto()
+    TOO_LONG = enum.auto()  # the path, for Windows
+    TWIN = enum.auto()  # differs only in case from another
+
+
 @value
 class LeftOut:
     """Something in a source folder that is not sent.
 
     `path` is relative to the source, with "/", and fit to be printed and stored: control characters and bytes that are
     no text are escaped in it (so it names the thing to a person; it does not always open it). `detail` is a reason that
-    many things share, then, where there is more to say, ": " and what is special about this one.
+    many things share, then, where there is more to say, ": " and what is special about this one. `files`: so many
+    files below the source it stands for; 0 for a folder that nobody looks into, a link or a device.
     """
 
     path: str
     why: Why
     detail: str
+    cause: Cause = Cause.USUAL
+    kind: Kind = Kind.UNKNOWN
+    files: int = 1
+
+
+class BrokenFileError(Exception):
+    """A file that no reader of slides could read. The text says why, in one line."""
+
+    def __init__(self, text: str, cause: Cause = Cause.BROKEN) -> None:
+        super().__init__(text)
+        self.cause = cause

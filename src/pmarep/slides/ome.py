@@ -22,7 +22,7 @@ from pathlib import Path
 from ..names import printable
 from . import tiff
 from .listing import Folder, info_of, os_words
-from .model import Why
+from .model import Cause, Why
 from .names import few, in_order, loose_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
 from .parts import Finder, Groups, Parts, is_plain
@@ -46,7 +46,7 @@ class _Members:
         parts = replace(self.parts, problems=[*self.parts.problems])
         parts.missing([relative_path(named.file) or named.uuid for named in self.missing])
         if self.refused:
-            parts.problems.append(f"its index names files outside its own folder: {few(self.refused)}")
+            parts.tell(f"its index names files outside its own folder: {few(self.refused)}", Cause.OUTSIDE)
         return parts
 
 

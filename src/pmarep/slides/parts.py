@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .listing import Folder, LoopError, os_words
-from .model import Why, value
+from .listing import AWAY, Folder, LoopError, cause_of, os_words
+from .model import Cause, Kind, Why, value
 from .names import few, in_order
 
 INDEX_LIMIT = 16 * 1024 * 1024  # bytes; the largest Slidedat.ini are some hundred kilobytes
@@ -29,9 +29,11 @@ class Parts:
     """The files of a slide besides the main file, and what is wrong with them.
 
     With `problems` the slide is not sent, and yet it keeps its files: three of four channels are no slides themselves.
-    `why` says of what kind the problems are. `told` are files and folders (paths on disk from the main's folder) that
-    the problems speak of, so that the walk does not report them again. `main_as`: the name under which readers of the
-    slide will look for the main file, where the disk has it in another case.
+    `why` and `cause` say of what kind the problems are; `kind` where they are none, but why it is no slide. `told` are
+    files and folders (paths on disk from the main's folder) that the problems speak of, so that the walk does not
+    report them again. `main_as`: the name under which readers of the slide will look for the main file, where the disk
+    has it in another case. `away` are files that would be the slide's and are in a cloud. `kept_back`: so many more
+    files stay with this slide than it could send.
     """
 
     files: list[Part] = field(default_factory=list)
@@ -39,13 +41,23 @@ class Parts:
     why: Why = Why.INCOMPLETE
     told: list[str] = field(default_factory=list)
     main_as: str = ""
+    cause: Cause = Cause.USUAL
+    kind: Kind = Kind.OTHER
+    away: list[str] = field(default_factory=list)
+    kept_back: int = 0
 
     @classmethod
     def wrong(cls, problem: str) -> Parts:
         return cls(problems=[problem])
 
+    def tell(self, problem: str, cause: Cause) -> None:
+        """A problem of which something better can be advised than usual; of several the first such one counts."""
+        self.problems.append(problem)
+        if self.cause is Cause.USUAL:
+            self.cause = cause
+
     def unreadable(self, what: str, error: OSError) -> Parts:
-        self.problems.append(f"cannot read {what}: {os_words(error)}")
+        self.tell(f"cannot read {what}: {os_words(error)}", cause_of(error))
         self.why = Why.UNREADABLE
         return self
 
@@ -143,6 +155,7 @@ def take_named(parts: Parts, folder: Folder, names: Iterable[str], prefix: str =
     """Takes the files that an index names out of one folder, each once; notes those that are not there or not plain."""
     taken = {part.local for part in parts.files}
     missing: list[str] = []
+    away: list[str] = []
     refused: list[str] = []
     for name in dict.fromkeys(names):
         entry = folder.find(name) if is_plain(name) else None
@@ -151,12 +164,20 @@ def take_named(parts: Parts, folder: Folder, names: Iterable[str], prefix: str =
                 taken.add(local_prefix + entry.name)
                 parts.take(prefix + name, local_prefix + entry.name, entry)
         elif is_plain(name):
-            missing.append(prefix + name)
+            odd = folder.odd.get(name)
+            if odd is not None and odd.cause is Cause.AWAY:
+                away.append(prefix + name)
+                parts.away.append(local_prefix + name)
+            else:
+                missing.append(prefix + name)
         else:
             refused.append(repr(name[:100]))
     parts.missing(missing)
+    if away:
+        parts.tell(f"{AWAY}: {few(away)}", Cause.AWAY)
+        parts.why = Why.UNREADABLE
     if refused:
-        parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+        parts.tell(f"its index names files outside its own folder: {few(refused)}", Cause.OUTSIDE)
 
 
 def take_everything(
@@ -187,10 +208,10 @@ def take_everything(
         for file in in_order([*here.files, *here.odd]):
             if file in here.files:
                 parts.take(prefix + path + file, local_prefix + path + file, here.files[file])
-            elif here.odd[file][0].is_problem:
-                parts.why = here.odd[file][0]
-                parts.problems.append(f"cannot read {prefix}{path}{file}: {here.odd[file][1]}")
-                parts.told.append(local_prefix + path + file)
+            elif (odd := here.odd[file]).why.is_problem:
+                parts.why = odd.why
+                parts.tell(f"cannot read {prefix}{path}{file}: {odd.detail}", odd.cause)
+                (parts.away if odd.files else parts.told).append(local_prefix + path + file)
         waiting += [(f"{path}{below}/", here, below) for below in reversed(in_order(here.folders))]
 
 
@@ -217,7 +238,7 @@ def take_below(parts: Parts, folder: Folder, paths: Iterable[str], endings: Sequ
             parts.take(path, *found)
     parts.missing(missing)
     if refused:
-        parts.problems.append(f"its index names files outside its own folder: {few(refused)}")
+        parts.tell(f"its index names files outside its own folder: {few(refused)}", Cause.OUTSIDE)
 
 
 class Finder:

@@ -20,7 +20,8 @@ class Place:
     `slide`: the slide whose folder this is. `reported`: the folder as a whole has been reported already. `seen`: what
     is sent from here, by Windows key; `shared` with other folders whose names differ only in case, since on Windows
     they become one. `key` is the Windows key of the prefix, `twins` those of sub-folders that differ only in case.
-    `entered`: the sub-folders that the walk is done with. `tiles`: the tree of tiles that the folder is in.
+    `entered`: the sub-folders that the walk is done with. `tiles`: the tree of tiles that the folder is in. `inherits`:
+    slides further up have files here.
     """
 
     folder: Folder
@@ -35,6 +36,10 @@ class Place:
     entered: set[str] = field(default_factory=set)
     twins: frozenset[str] = frozenset()
     tiles: TileTree | None = None
+    inherits: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inherits = bool(self.owners.here)
 
     def keys_of(self, files: Sequence[SlideFile]) -> list[str]:
         """The Windows keys of the paths of a slide's files, none of which has a control character in it."""

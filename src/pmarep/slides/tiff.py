@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .head import ZEROS, check_head
+from .model import BrokenFileError
+
 _WINDOW = 4096  # bytes fetched by one read; small files have header and first directory in it
 _TAGS = 4096  # most directories have some twenty
 _DESCRIPTION, _ASCII = 270, 2
 
 NO_TIFF = "not a TIFF"
+_SHORTEST = 8  # bytes of a header
 
 
 class TiffError(Exception):
@@ -26,28 +30,37 @@ class NoTiffError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class TiffKind:
     order: str  # "little" or "big"
     word: int  # bytes of an offset
     count: int  # bytes of the number of entries
     first: int  # where the offset of the first directory stands
 
 
-_KINDS = {
-    b"II*\0": _Kind("little", 4, 2, 4),
-    b"MM\0*": _Kind("big", 4, 2, 4),
-    b"II+\0": _Kind("little", 8, 8, 8),
-    b"MM\0+": _Kind("big", 8, 8, 8),
+KINDS = {
+    b"II*\0": TiffKind("little", 4, 2, 4),
+    b"MM\0*": TiffKind("big", 4, 2, 4),
+    b"II+\0": TiffKind("little", 8, 8, 8),
+    b"MM\0+": TiffKind("big", 8, 8, 8),
 }
 
 
 def recognise(path: str) -> str | None:
-    """Why a file is no TIFF, by its first bytes.
+    """Why a file is no TIFF, by its first bytes. Raises BrokenFileError where it was to be one, and broke off.
 
     More is not asked: PMA.core shows plain TIFFs too, and which flavour (Aperio, Philips, ...) it is, is for readers.
     """
     with Path(path).open("rb", buffering=0) as file:
-        return None if file.read(4) in _KINDS else NO_TIFF
+        head = file.read(4)
+        if head in KINDS:
+            return None
+        head += file.read(_WINDOW)
+    check_head(head)
+    if len(head) < _SHORTEST:
+        raise BrokenFileError(f"only {len(head)} bytes long: a copy that broke off")
+    if not head.strip(b"\0"):
+        raise BrokenFileError(ZEROS)
+    return NO_TIFF
 
 
 def description(path: str, limit: int) -> bytes:
@@ -73,7 +86,7 @@ def check(path: str) -> None:
 
 def _find_description(file: BinaryIO) -> tuple[int, int] | None:
     """Where the description stands and its length in bytes."""
-    kind = _KINDS.get(file.read(4))
+    kind = KINDS.get(file.read(4))
     if kind is None:
         raise NoTiffError(NO_TIFF)
     first = _number(_read(file, kind.first, kind.word), kind)
@@ -106,5 +119,5 @@ def _read(file: BinaryIO, at: int, size: int) -> bytes:
     return data
 
 
-def _number(data: bytes, kind: _Kind) -> int:
+def _number(data: bytes, kind: TiffKind) -> int:
     return int.from_bytes(data, "little" if kind.order == "little" else "big")

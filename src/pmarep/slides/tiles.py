@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ..names import printable
 from .listing import Folder, LoopError
-from .model import LeftOut, Why
+from .model import Kind, LeftOut, Why
 
 _DEEP_ZOOM, _ZOOMIFY, _XYZ, _IIIF = "Deep Zoom", "Zoomify", "XYZ tiles", "IIIF"
 _FOLDER_OF_DZI = "_files"
@@ -79,7 +79,7 @@ class TileTree:
         name = printable(self.path.rpartition("/")[2] or ".")
         number = f"{self.files:,} file{'' if self.files == 1 else 's'}"
         detail = f"a picture as a tree of tiles, which PMA.core does not open: {name} ({self.kind}, {number})"
-        return LeftOut(printable(self.path), Why.NOT_A_SLIDE, detail)
+        return LeftOut(printable(self.path), Why.NOT_A_SLIDE, detail, kind=Kind.OTHER, files=self.files)
 
 
 def find(folder: Folder, path: str) -> TileTree | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 
 from ..names import printable
 from . import zarr
-from .claims import NO_SLIDES, Claims
+from .claims import Claims
 from .formats import Format, extension_of, format_of
 from .globs import Selection
 from .ignore import REASON as IGNORED
-from .listing import DEAD_LINK, NEITHER, info_of, os_words
-from .model import LeftOut, Slide, SlideFile, Why
-from .names import unstorable
+from .listing import AWAY, NEITHER, Odd, cause_of, info_of, is_away, os_words
+from .model import BrokenFileError, Cause, Kind, LeftOut, Slide, SlideFile, Why
+from .names import few, kind_of, unstorable
 from .parts import Parts
 from .place import Place
 
@@ -40,12 +41,19 @@ class Verdict:
         """The slide of a main file, or why it is none. What it sends from sub-folders is put into `below`, by key."""
         prefix = place.prefix
         path = prefix + name
+        count = 1 if parts is None else 1 + len(parts.files) + parts.kept_back
+
+        def left(why: Why, detail: str, cause: Cause = Cause.USUAL, kind: Kind = Kind.UNKNOWN) -> LeftOut:
+            return LeftOut(shown, why, detail, cause, kind, count)
+
+        shown = printable(path)
         refusal = self.refusal(place, name)
         if refusal is not None:
-            return LeftOut(printable(path), Why.EXCLUDED, refusal)
+            return left(Why.EXCLUDED, refusal)
         problem = unstorable(path) or (parts and _unstorable_part(parts))
         if problem:
-            return LeftOut(printable(path), Why.BAD_NAME, problem)
+            return left(Why.BAD_NAME, problem)
+        shown = path
         try:
             main_as = (parts and parts.main_as) or name
             files: tuple[SlideFile, ...] = (_slide_file(main_as, name, place.folder.files[name]),)
@@ -54,60 +62,87 @@ class Verdict:
                 files = (*[_slide_file(part.path, part.local, part.entry) for part in parts.files], main)
             refusal = self._selection.too_old(files)
             if refusal is not None:
-                return LeftOut(path, Why.EXCLUDED, refusal)
+                return left(Why.EXCLUDED, refusal)
             if main.size == 0:
-                return LeftOut(path, Why.INCOMPLETE, "the file is empty")
+                return left(Why.INCOMPLETE, "the file is empty", Cause.EMPTY)
             if entry.recognise is not None and not entry.has_parts:
                 reason = entry.recognise(place.folder.files[name].path)
                 if reason is not None:
-                    return LeftOut(path, Why.NOT_A_SLIDE, reason)
+                    return left(Why.NOT_A_SLIDE, reason)
+        except _AwayError as error:
+            return left(Why.UNREADABLE, AWAY if error.path == name else f"{AWAY}: {printable(error.path)}", Cause.AWAY)
         except OSError as error:
-            return LeftOut(path, Why.UNREADABLE, os_words(error))
+            return left(Why.UNREADABLE, os_words(error), cause_of(error))
+        except BrokenFileError as error:
+            return left(Why.INCOMPLETE, printable(str(error)), error.cause)
         keys = place.keys_of(files)
         twin = place.twin(files, keys)
         if twin is not None:
-            return LeftOut(path, Why.BAD_NAME, twin)
+            return left(Why.BAD_NAME, twin, Cause.TWIN)
         if parts and parts.problems:
-            return LeftOut(path, parts.why, "; ".join(map(printable, parts.problems)))
+            kind = Kind.UNKNOWN if parts.why.is_problem else parts.kind
+            return left(parts.why, "; ".join(map(printable, parts.problems)), parts.cause, kind)
+        empty = [file.path for file in files if not file.size and file.path.lower().endswith(entry.never_empty)]
+        if empty:
+            return left(Why.INCOMPLETE, f"empty: {few(empty)}", Cause.EMPTY)
         refusal = self._selection.too_small(files)
         if refusal is not None:
-            return LeftOut(path, Why.EXCLUDED, refusal)
+            return left(Why.EXCLUDED, refusal)
         place.remember(files, keys, {} if below is None else below)
         return Slide(path, entry.name, place.folder.local, files)
 
     def stranger(self, place: Place, name: str) -> LeftOut:
+        """A file that no format knows. Where it might be a slide or a part of one, it can be excluded like one."""
+        path = printable(place.prefix + name)
+        if place.reported:
+            return LeftOut(path, Why.NOT_A_SLIDE, "in a folder that is reported as a whole", kind=Kind.TOLD)
+        kind = kind_of(name)
+        if kind is Kind.UNKNOWN and (refusal := self.refusal(place, name)):
+            return LeftOut(path, Why.EXCLUDED, refusal)
         if place.slide:
             detail = f"in the folder of a slide, but not part of it: {printable(place.slide)}"
         else:
             detail = _no_main_file(extension_of(name))
-        return LeftOut(printable(place.prefix + name), Why.NOT_A_SLIDE, detail)
+        return LeftOut(path, Why.NOT_A_SLIDE, detail, kind=kind)
 
-    def odd(self, place: Place, name: str, claims: Claims) -> LeftOut:
-        """Something in a folder that cannot be used.
+    def odd(self, place: Place, name: str, odd: Odd, claims: Claims) -> LeftOut:
+        """Something in the folder that cannot be used.
 
-        A link that leads nowhere is a problem if a slide may be behind it: if it is called like one, or may be a file
-        of one that is known by what is in its files.
+        What is in a cloud, and a link that leads nowhere, is a problem if a slide may be behind it: if it is called
+        like one, or may be a file of one that is known by what is in its files.
         """
-        why, detail = place.folder.odd[name]
-        if detail is DEAD_LINK and format_of(name) is None and not claims.may_lack(name):
-            why = Why.NOT_A_SLIDE
-        return self.left(place, name, why, detail)
+        why, kind = odd.why, odd.kind
+        is_known = format_of(name) is not None or claims.may_lack(name)
+        if odd.cause in (Cause.AWAY, Cause.DEAD_LINK) and not is_known:
+            why, kind = Why.NOT_A_SLIDE, kind_of(name)
+        return self.left(place, name, why, odd.detail, odd.cause, kind, odd.files)
 
-    def left(self, place: Place, name: str, why: Why, detail: str) -> LeftOut:
+    def left(
+        self,
+        place: Place,
+        name: str,
+        why: Why,
+        detail: str,
+        cause: Cause = Cause.USUAL,
+        kind: Kind = Kind.UNKNOWN,
+        files: int = 1,
+    ) -> LeftOut:
         """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
         path = place.prefix + name
         if why is Why.UNREADABLE and detail == NEITHER and format_of(name) is None:
             why = Why.NOT_A_SLIDE  # no slide's name
-        if why is Why.LINK and extension_of(name) and extension_of(name) in NO_SLIDES:
+        if why is Why.LINK and kind_of(name) is Kind.OTHER:
             why = Why.NOT_A_SLIDE
         if why.is_problem:
             # A link may be one to a folder: then what is said of folders and of all in them counts.
             paths = [path] if why is not Why.LINK else [path, path + "/", path + "/\0"]
             if any(map(self._selection.excludes, paths)):
-                return LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude")
-            if place.ignore is not None and any(map(place.ignore.ignores, paths)):
-                return LeftOut(printable(path), Why.EXCLUDED, IGNORED)
-        return LeftOut(printable(path), why, printable(detail))
+                why, detail = Why.EXCLUDED, "matches an --exclude"
+            elif place.ignore is not None and any(map(place.ignore.ignores, paths)):
+                why, detail = Why.EXCLUDED, IGNORED
+        elif place.reported and kind is not Kind.SYSTEM:
+            kind = Kind.TOLD
+        return LeftOut(printable(path), why, printable(detail), cause, kind, files)
 
 
 @lru_cache(maxsize=256)
@@ -123,6 +158,17 @@ def _unstorable_part(parts: Parts) -> str | None:
     return None
 
 
+_CAN_BE_AWAY = sys.platform in ("win32", "darwin")
+
+
+class _AwayError(Exception):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 def _slide_file(path: str, local: str, entry: os.DirEntry[str]) -> SlideFile:
     info = info_of(entry)
+    if _CAN_BE_AWAY and is_away(info):
+        raise _AwayError(path)
     return SlideFile(path, info.st_size, info.st_mtime_ns, None if local == path else local)

@@ -13,8 +13,9 @@ from ..errors import SourceAway, SourceError
 from ..hanging import Pulse
 from ..open_files import NO_ROOM
 from ..slides.busy import busy_file
+from ..slides.content import check_content
 from ..slides.listing import os_words
-from ..slides.model import Slide, SlideFile
+from ..slides.model import BrokenFileError, Slide, SlideFile
 from .identity import Identities, Identity, identity_of, joined
 
 CHUNK = 256 * 1024
@@ -108,6 +109,17 @@ def check_slide(slide: Slide, pulse: Pulse, known: Identities | None = None) -> 
         path, how = held
         raise SourceError(f"{path} is {how}; it is left for the next run")
     return joined(identities)
+
+
+def check_content_of(slide: Slide, pulse: Pulse) -> None:
+    """Raises SourceError if a file of the slide is none that any server could read."""
+    try:
+        check_content(slide, pulse.beat)
+    except BrokenFileError as error:
+        text = f"no server could read it, so it is not sent: {error}; pmarep slides says what to do"
+        raise SourceError(text) from None
+    except OSError as error:
+        raise _failed(Version.of(slide, slide.main), error) from None
 
 
 # Linux's and macOS's codes, by name since platforms lack some; and Windows' for network drives: the path or the device

@@ -27,6 +27,10 @@ class Source:
         """
         return await self._reader.check_slide(slide)
 
+    async def check_content(self, slide: Slide) -> None:
+        """Raises SourceError if a file of the slide is none that any server could read."""
+        await self._reader.check_content(slide)
+
     async def read(
         self, slide: Slide, file: SlideFile, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:

@@ -13,7 +13,17 @@ from .. import hanging
 from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
 from .cache import Chunks, Key
-from .files import CHUNK, NoRoom, Version, check_slide, check_version, open_version, read_at, read_range
+from .files import (
+    CHUNK,
+    NoRoom,
+    Version,
+    check_content_of,
+    check_slide,
+    check_version,
+    open_version,
+    read_at,
+    read_range,
+)
 from .identity import Identities
 from .turns import Turns, heard
 
@@ -88,6 +98,14 @@ class Reader:
             return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, pulse, self._known)
 
         return await self._looks.look(slide.folder, begin)
+
+    async def check_content(self, slide: Slide) -> None:
+        """Raises SourceError if a file of the slide is none that any server could read."""
+
+        def begin(pulse: Pulse) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, pulse)
+
+        await self._looks.look(slide.folder, begin)
 
     async def check(self, version: Version) -> None:
         """Raises SourceError if the file is another one by now."""

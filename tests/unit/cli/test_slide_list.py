@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from pmarep.cli.slide_advice import advice
 from pmarep.cli.slide_list import SlideList, TerminalList
-from pmarep.slides import LeftOut, Slide, SlideFile, Why, find_slides
+from pmarep.slides import Kind, LeftOut, Slide, SlideFile, Why, find_slides
 
 
 def slide(name: str, size: int = 3_000_000) -> Slide:
@@ -87,7 +87,7 @@ def test_excluded_slides_are_rows_only_when_asked_for(capsys: pytest.CaptureFixt
 
 def test_only_problems(capsys: pytest.CaptureFixture[str]) -> None:
     output = TerminalList(only_problems=True)
-    show(output, slide("a.mrxs"), LeftOut("t.txt", Why.NOT_A_SLIDE, "no slide's main file: .txt"))
+    show(output, slide("a.mrxs"), LeftOut("t.txt", Why.NOT_A_SLIDE, "no slide's main file: .txt", kind=Kind.OTHER))
     assert capsys.readouterr().out == "1 slide, 1 file, 2.9 MiB; 0 problems\n"
     show(output, LeftOut("b.mrxs", Why.INCOMPLETE, "missing: x"))
     shown = capsys.readouterr().out.splitlines()

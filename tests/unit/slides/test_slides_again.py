@@ -45,7 +45,7 @@ class TestFindAgain:
         write_mirax(tmp_path / "a" / "n.mrxs")
         (tmp_path / "a" / "n" / "Index.dat").unlink()
         again = find_again(tmp_path, "a/n.mrxs")
-        assert again == LeftOut("a/n.mrxs", Why.INCOMPLETE, "missing: n/Index.dat")
+        assert again == LeftOut("a/n.mrxs", Why.INCOMPLETE, "missing: n/Index.dat", files=5)
 
     def test_gone(self, tmp_path: Path) -> None:
         tree(tmp_path, "a/")

@@ -80,6 +80,7 @@ def test_json(tmp_path: Path) -> None:
             "why": "not a slide",
             "detail": "no slide's main file: .txt",
             "state": "not a slide",
+            "kind": "other",
         },
         {"slide": "ä.svs", "format": "Aperio SVS", "files": 1, "bytes": 1, "state": "complete"},
     ]

@@ -49,10 +49,14 @@ def test_what_is_only_called_so_is_none(tmp_path: Path, extension: str) -> None:
     tree(tmp_path, f"a.{extension}", content=b"%PDF-1.7")
     tree(tmp_path, f"short.{extension}", content=b"II*")
     tree(tmp_path, f"empty.{extension}", content=b"")
+    tree(tmp_path, f"zeros.{extension}", content=bytes(5000))
+    tree(tmp_path, f"page.{extension}", content=b"<!DOCTYPE html><title>Sign in</title>")
     found = look(tmp_path)
     assert found.left == {
+        f"zeros.{extension}": Why.INCOMPLETE,
+        f"page.{extension}": Why.INCOMPLETE,
         f"a.{extension}": Why.NOT_A_SLIDE,
-        f"short.{extension}": Why.NOT_A_SLIDE,
+        f"short.{extension}": Why.INCOMPLETE,  # a copy that broke off
         f"empty.{extension}": Why.INCOMPLETE,  # a person would have expected a slide
     }
     assert found.detail(f"a.{extension}") == "not a TIFF"
@@ -98,10 +102,11 @@ class TestMirax:
         assert found.left == {}
         assert found.slide("x/n.mrxs").folder == tmp_path / "x"
 
-    def test_empty_files_inside_are_fine(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["Data0001.dat", "Index.dat"])
+    def test_an_empty_file_inside(self, tmp_path: Path, name: str) -> None:
         write_mirax(tmp_path / "n.mrxs")
-        (tmp_path / "n" / "Data0001.dat").write_bytes(b"")
-        assert "n.mrxs" in look(tmp_path).slides
+        (tmp_path / "n" / name).write_bytes(b"")
+        incomplete(look(tmp_path), "n.mrxs", f"empty: n/{name}")
 
     @pytest.mark.parametrize("gone", ["Slidedat.ini", "Index.dat", "Data0000.dat", "Data0002.dat"])
     def test_a_missing_file(self, tmp_path: Path, gone: str) -> None:
@@ -220,7 +225,7 @@ class TestMirax:
     def test_the_folder_itself_as_source(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         found = look(tmp_path / "n")
-        assert found.left == {".": Why.INCOMPLETE}
+        assert [path for path, why in found.left.items() if why.is_problem] == ["."]
         assert "n.mrxs" in found.detail(".")
 
     def test_an_index_too_large_to_be_one(self, tmp_path: Path) -> None:

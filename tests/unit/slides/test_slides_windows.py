@@ -15,7 +15,7 @@ from corpus import write_mirax, write_svs
 
 from pmarep.cli.slide_advice import advice
 from pmarep.errors import SourceError
-from pmarep.slides import LeftOut, Slide, Why, find_slides
+from pmarep.slides import Cause, LeftOut, Slide, Why, find_slides
 from pmarep.slides.listing import TOO_LONG, os_words
 from pmarep.slides.settle import newest, traces
 from pmarep.source.files import Version, check_version, open_version
@@ -94,7 +94,7 @@ def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path, windows: None) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "stat", short_paths_only(os.stat))
         (found,) = found_in(tmp_path)
-    assert found == LeftOut(LONG, Why.UNREADABLE, TOO_LONG)
+    assert found == LeftOut(LONG, Why.UNREADABLE, TOO_LONG, Cause.TOO_LONG)
     assert "enable long paths" in advice(found)
     gone = Version(str(tmp_path / "d" / LONG), 1, 1)
     for look in (open_version, check_version):

@@ -51,6 +51,24 @@ def summary_lines(summary: Summary, choice: str = "") -> list[str]:
     return [*lines, _verdict(summary, choice)]
 
 
+def left_out_line(summary: Summary) -> str:
+    """What was in the source and is neither sent nor told as a problem; empty where that is nothing."""
+    unknown, other, system, excluded = (
+        summary.left_out.get(key, 0) for key in ("unknown", "other", "system", "excluded")
+    )
+    parts = []
+    if unknown:
+        what = "slides or parts of one" if unknown > 1 else "a slide or a part of one"
+        parts.append(f"{count_of(unknown, 'file')} that may be {what} (pmarep slides SRC says which)")
+    if other:
+        parts.append(count_of(other, "other file"))
+    if system:
+        parts.append(f"{system} system files and folders" if system > 1 else "1 system file or folder")
+    if excluded:
+        parts.append(f"{excluded} excluded")
+    return f"left out: {', '.join(parts)}" if parts else ""
+
+
 def _site_line(site: SiteSummary, of: Summary) -> str:
     if of.verify_only:
         parts = [f"{site.verified} verified, {site.failed} failed", format_duration(site.seconds)]

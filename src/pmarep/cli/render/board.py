@@ -33,7 +33,7 @@ from ...events import (
 )
 from ...names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, planned_line, summary_lines, waiting_line
+from .base import Output, count_of, left_out_line, planned_line, summary_lines, waiting_line
 
 _SMOOTHING = 0.2  # how much of a new rate goes into the time left, once a second
 _RATES_NEEDED = 3
@@ -190,6 +190,8 @@ class BoardOutput(Output):
     def _end(self, event: Summary) -> None:
         self._rows = {}
         self._live.refresh()
+        if line := left_out_line(event):
+            self._say(line, "yellow" if event.left_out.get("unknown", 0) else "")
         good = event.exit_code == 0
         *sites, verdict = summary_lines(event, self.choice)
         for line in sites:

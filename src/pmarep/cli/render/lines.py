@@ -22,7 +22,7 @@ from ...events import (
 )
 from ...names import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, planned_line, summary_lines, waiting_line
+from .base import Output, count_of, left_out_line, planned_line, summary_lines, waiting_line
 
 PROGRESS_EVERY = 60.0
 
@@ -75,6 +75,8 @@ class LinesOutput(Output):
             case Progress():
                 self._progress(event)
             case Summary():
+                if line := left_out_line(event):
+                    self._print(line, wrong=event.left_out.get("unknown", 0) > 0)
                 wrong = event.exit_code != 0
                 *sites, verdict = summary_lines(event, self.choice)
                 for line in sites:

@@ -1,0 +1,27 @@
+"""Olympus OIF: `n.oif` and the folder `n.oif.files/` with a TIFF per plane and channel (oiffile's README).
+
+PMA.core is not known to read it, so it is not sent, and neither are its planes as slides of their own.
+"""
+
+from __future__ import annotations
+
+from .listing import Folder, LoopError
+from .model import Kind, Why
+from .parts import Parts, take_everything
+
+_WHY = "Olympus OIF, of several files, which PMA.core is not known to read"
+
+
+def collect(folder: Folder, main: str) -> Parts:
+    parts = Parts(problems=[_WHY], why=Why.NOT_A_SLIDE, kind=Kind.UNKNOWN)
+    found = folder.find_folder(f"{main}.files")
+    if found is None:
+        return parts
+    try:
+        take_everything(parts, folder.look_into(found.name), f"{main}.files/", f"{found.name}/")
+    except OSError as error:
+        parts.told.append(found.name)
+        return parts.unreadable(f"its folder {main}.files/", error)
+    except LoopError:
+        pass  # for the walk to report
+    return parts
