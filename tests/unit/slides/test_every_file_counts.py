@@ -27,7 +27,14 @@ extras = st.sets(
             *("~$n.svs", "n/__MACOSX/n.svs", "x y/readme", "scan_00001", "scan.oir", "n (1).czi", "n.czi", "n/n.mrxs"),
             *("n_data/Slidedat.ini", "n_data/Index.dat", "_v_/_n_/a.ets", "_n_/n.vsi", "n.Full", "a.oif"),
             *("a.oif.files/s_C001.tif", "n.xlef", "n.pmarep", "_n_/s/.a.ets.icloud"),
-            *("t.dzi", "t_files/0/0_0.jpeg", "t_files/1/0_0.jpeg", "t_files/1/n.svs", "t_files/notes.txt", "t_files/x/a"),
+            *(
+                "t.dzi",
+                "t_files/0/0_0.jpeg",
+                "t_files/1/0_0.jpeg",
+                "t_files/1/n.svs",
+                "t_files/notes.txt",
+                "t_files/x/a",
+            ),
             *("z.zarr/.zgroup", "z.zarr/0/.zarray", "z.zarr/0/0", "z.zarr/n.svs", "y.zarr/0/0", ".zattrs", "0/0/0.png"),
             *("0/zarr.json", "1/1/1.png", "1/1/.DS_Store", "TileGroup0/0-0-0.jpg", "ImageProperties.xml"),
         ]
