@@ -155,7 +155,7 @@ class PmaCore:
             return self._session
 
     async def _authenticate(self) -> str:
-        version = tuple(map(int, re.findall(r"\d+", await self.version())[:4]))
+        version = tuple(map(int, re.findall(r"[0-9]{1,9}", (await self.version())[:100])[:4]))
         password = await self._password()
         self._keep_secret(password)
         if not _is_text(password):

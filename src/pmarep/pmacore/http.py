@@ -185,7 +185,7 @@ def _titled(page: bytes, place: _Place) -> str:
     text = page[:20_000].decode("utf-8", "replace")
     if not re.search(r"<html|<!doctype html", text, re.IGNORECASE):
         return ""
-    title = re.search(r"<title[^>]*>([^<]{1,500})", text, re.IGNORECASE)
+    title = re.search(r"<title[^<>]*>([^<]{1,500})", text, re.IGNORECASE)
     return f': a web page ("{one_line(unescape(title[1]), place.secrets, 100)}")' if title else ": a web page"
 
 
