@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from ..errors import UsageError
 from .model import SlideFile
+from .wildcards import PathPattern
 
 
 class Glob:
@@ -35,32 +36,11 @@ class Glob:
             parts[-1] = "**"
         if parts[-1] == "**":  # what is below a folder, not the folder
             parts[-1:] = ["*", "**"]
-        # None stands for `**`: any number of parts.
-        self._parts = [None if part == "**" else _one_part(part) for part in parts]
+        self._pattern = PathPattern([None if part == "**" else _one_part(part) for part in parts])
 
     def matches(self, path: str) -> bool:
-        """True if the whole path matches. Time is proportional to pattern times path."""
-        at = self._past_any({0})
-        for part in unicodedata.normalize("NFC", path).split("/"):
-            following: set[int] = set()
-            for index in at:
-                if index == len(self._parts):
-                    continue
-                wanted = self._parts[index]
-                if wanted is None:
-                    following.add(index)
-                elif wanted.match(part):
-                    following.add(index + 1)
-            at = self._past_any(following)
-        return len(self._parts) in at
-
-    def _past_any(self, at: set[int]) -> set[int]:
-        """Also the positions behind each `**`, which may stand for nothing."""
-        reached = set(at)
-        for index, part in enumerate(self._parts):
-            if part is None and index in reached:
-                reached.add(index + 1)
-        return reached
+        """True if the whole path matches."""
+        return self._pattern.matches(unicodedata.normalize("NFC", path))
 
 
 def _one_part(part: str) -> re.Pattern[str]:

@@ -1,31 +1,56 @@
 """`.pmarepignore`: which slides and folders are not wanted, written where they lie. The rules are those of .gitignore.
 
-pathspec says what a rule means. A file's rules count for its folder and all below; the nearest file that has a rule for
-something decides, and in it the last such rule. They are matched against slides' main files and against folders, never
-against other files of a slide: a slide goes whole or not at all. Case does not matter, nor composed or decomposed
-letters (as for --include and --exclude).
+A file's rules count for its folder and all below; the nearest file that has a rule for something decides, and in it the
+last such rule. They are matched against slides' main files and against folders, never against other files of a slide: a
+slide goes whole or not at all. Case does not matter, nor composed or decomposed letters (as for --include and
+--exclude).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
-import warnings
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
 
 from .names import loose_key
 from .parts import IndexFileError, read_text
+from .wildcards import PathPattern, part_of_rule
 
 NAME = ".pmarepignore"
 REASON = f"matches a rule in a {NAME}"
 _LIMIT = 1024 * 1024  # bytes
+_LONGEST_RULE = 4096  # characters: as long as a path can be
 
 
 class IgnoreFileError(Exception):
     """A `.pmarepignore` that cannot be used. The text says why, in one line."""
+
+
+class Rule:
+    """One line that is neither empty nor a comment. Raises ValueError, in words.
+
+    `wanted`: it begins with a "!", so what it matches is kept. As in git's dir.c: a rule without a "/", but for one at
+    its end, is for a name in any folder; one with it is for the path from the file's folder. A "/" at its end: folders
+    only.
+    """
+
+    def __init__(self, line: str) -> None:
+        self.wanted = line.startswith("!")
+        line = line.removeprefix("!")
+        self._folders_only = line.endswith("/")
+        line = line.removesuffix("/")
+        self._names_only = "/" not in line
+        parts = [part_of_rule(part) for part in line.removeprefix("/").split("/")]
+        if not line:
+            raise ValueError("a rule without a name")
+        if self._names_only:
+            parts = [part_of_rule("*")] if parts == [None] else parts
+        elif parts[-1] is None:  # all that is in a folder, but not the folder
+            parts[-1:] = [part_of_rule("*"), None]
+        self._pattern = PathPattern(parts)
+
+    def matches(self, path: str, name: str, *, folder: bool) -> bool:
+        return (folder or not self._folders_only) and self._pattern.matches(name if self._names_only else path)
 
 
 class Ignore:
@@ -40,20 +65,33 @@ class Ignore:
             text = read_text(path, _LIMIT)
         except IndexFileError:
             raise IgnoreFileError(f"larger than {_LIMIT // 1024 // 1024} MiB: this cannot be a list of rules") from None
-        lines = text.splitlines()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # of `[[`, about Python versions to come
-                self._spec = GitIgnoreSpec.from_lines(map(loose_key, lines))
-        except (ValueError, re.error) as error:
-            raise IgnoreFileError(f"a rule in it cannot be understood: {str(error).splitlines()[0][:200]}") from None
+        self._rules = [rule for line in text.splitlines() if (rule := _read(line)) is not None]
+        self._rules.reverse()
 
     def ignores(self, path: str) -> bool:
         """Whether a main file is not wanted, or a folder (its path ends with "/"). Paths are from the source."""
-        found = self._spec.check_file(loose_key(path[len(self._prefix) :])).include
-        if found is None:
-            return self._above is not None and self._above.ignores(path)
-        return found
+        own = loose_key(path[len(self._prefix) :].removesuffix("/"))
+        name = own.rpartition("/")[2]
+        for rule in self._rules:
+            if rule.matches(own, name, folder=path.endswith("/")):
+                return not rule.wanted
+        return self._above is not None and self._above.ignores(path)
+
+
+def _read(line: str) -> Rule | None:
+    """A rule, or None for a line that is none. Raises IgnoreFileError."""
+    # Blanks at the end do not count, but for one with a backslash before it.
+    rule = line.rstrip()
+    if len(rule) < len(line) and (len(rule) - len(rule.rstrip("\\"))) % 2:
+        rule = line[: len(rule) + 1]
+    if not rule or rule.startswith("#") or rule == "/":
+        return None
+    if len(rule) > _LONGEST_RULE:
+        raise IgnoreFileError(f"a rule in it has {len(rule)} characters; no path is longer than {_LONGEST_RULE}")
+    try:
+        return Rule(loose_key(rule))
+    except ValueError as error:
+        raise IgnoreFileError(f"a rule in it cannot be understood: {rule[:100]!r} has {error}") from None
 
 
 def read_ignore(folder: str, prefix: str, above: Ignore | None) -> Ignore:

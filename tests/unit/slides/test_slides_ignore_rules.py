@@ -1,0 +1,130 @@
+"""Rules of `.pmarepignore` are those of git, and none of them takes long."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from corpus import tree
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from looking import look
+
+from pmarep.slides.ignore import Ignore, IgnoreFileError
+from pmarep.slides.wildcards import PathPattern, part_of_rule
+
+NAMES = ("c", "a b", "a-", "[a]", "!a", "#a", "a*", "ba.svs", "x.svs", "aab", "a ", "]")
+FOLDERS = ("a", "b", "ab", "ba")
+
+
+def read(folder: Path, *rules: str) -> Ignore:
+    (folder / ".pmarepignore").write_text("".join(f"{rule}\n" for rule in rules), "utf-8")
+    return Ignore(str(folder / ".pmarepignore"), "", None)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A git repository with many folders and files; their paths, those of folders with "/" at the end."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    folder = tmp_path_factory.mktemp("repository")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    paths: list[str] = []
+    for depth in range(3):
+        for names in itertools.product(FOLDERS, repeat=depth):
+            above = "".join(f"{name}/" for name in names)
+            (folder / above).mkdir(exist_ok=True)
+            paths += [above] if above else []
+            for name in NAMES:
+                (folder / above / name).touch()
+                paths.append(above + name)
+    return folder, paths
+
+
+def ignored_by_git(folder: Path, rules: list[str], paths: list[str]) -> set[str]:
+    (folder / ".gitignore").write_text("".join(f"{rule}\n" for rule in rules), "utf-8")
+    asked = "\0".join(path.rstrip("/") for path in paths)  # it looks itself which of them are folders
+    command = ["git", "-c", "core.ignorecase=true", "check-ignore", "--no-index", "--stdin", "-z"]
+    done = subprocess.run(command, cwd=folder, input=asked, capture_output=True, text=True, check=False)
+    found = set(done.stdout.split("\0"))
+    return {path for path in paths if path.rstrip("/") in found}
+
+
+def ignored_by_us(folder: Path, rules: list[str], paths: list[str]) -> set[str]:
+    """As the walk asks: nothing in an ignored folder is asked about."""
+    ignore, found = read(folder, *rules), set[str]()
+    for path in sorted(paths, key=lambda path: path.count("/")):
+        steps = path.rstrip("/").split("/")
+        above = ["/".join(steps[:depth]) + "/" for depth in range(1, len(steps))]
+        if not found.isdisjoint(above) or ignore.ignores(path):
+            found.add(path)
+    return found
+
+
+atoms = st.sampled_from(
+    [*"ab*?/-!# ", "ab", "**", "[ab]", "[!a]", "[^b]", "[a-b]", "[]a]", "\\a", "\\*", "\\ ", ".svs"]
+)
+rules = st.lists(st.lists(atoms, min_size=1, max_size=6).map("".join), min_size=1, max_size=4)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rules=rules)
+def test_the_rules_are_those_of_git(repository: tuple[Path, list[str]], rules: list[str]) -> None:
+    folder, paths = repository
+    try:
+        ours = ignored_by_us(folder, rules, paths)
+    except IgnoreFileError:  # where git says nothing and ignores nothing
+        return
+    assert ours == ignored_by_git(folder, rules, paths)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("a[b", "a [ without its ]"),
+        ("a\\", "a backslash at the end"),
+        ("[z-a]", "the range [Z-A]"),
+        ("[[:digit:]]", "a class such as [:alpha:]"),
+        ("!", "a rule without a name"),
+        ("*a" * 3000, "6000 characters"),
+    ],
+)
+def test_what_git_passes_over_is_said(tmp_path: Path, rule: str, words: str) -> None:
+    with pytest.raises(IgnoreFileError) as caught:
+        read(tmp_path, rule)
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ("*a*a*a*a*a*a*a*a*a*a*b", "a" * 204),
+        ("?*?*?*?*?*?*?*?*?*b", "a" * 255),
+        ("*" * 200 + "b", "a" * 255),
+        ("[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*[a-z]*1", "a" * 255),
+        ("**/a/**/a/**/a/**/a/**/a/**/a/**/b", "a/" * 2000 + "a"),
+        ("**/*a*/**/*a*/**/*a*/**/*a*/**/b", "aaaa/" * 700 + "a"),
+        ("a/" + "**/" * 1000 + "b", "a/" * 2000 + "a"),
+        ("*a" * 120 + "b", "a" * 255),
+    ],
+)
+def test_no_rule_takes_long(tmp_path: Path, rule: str, path: str) -> None:
+    """A regular expression tries billions of ways on these."""
+    assert not read(tmp_path, rule).ignores(path)
+    assert read(tmp_path, "!x", rule[:-1] + path[-1]).ignores(path)
+
+
+def test_the_walk_goes_on(tmp_path: Path) -> None:
+    name = "a" * 200 + ".svs"
+    tree(tmp_path, name, "b.svs")
+    (tmp_path / ".pmarepignore").write_text("*a*a*a*a*a*a*a*a*a*a*b")
+    assert set(look(tmp_path).slides) == {name, "b.svs"}
+
+
+def test_pieces_do_not_overlap() -> None:
+    assert not PathPattern([part_of_rule("*ab*ba")]).matches("aba")
+    assert PathPattern([part_of_rule("*ab*ba")]).matches("abba")
