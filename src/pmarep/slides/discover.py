@@ -4,7 +4,7 @@ Depth first, each folder read once, its files before its sub-folders; a slide's 
 slide. No recursion: a stack holds one generator per folder on the way, so memory is bounded by the folders on one path.
 
 Who has which file is settled folder by folder (claims.py), and handed down where a slide has files below. PMA.core runs
-on Windows: of two slides whose paths differ only in case the second would overwrite the first, so it is left out.
+on Windows: of two slides whose paths it cannot tell apart the second would overwrite the first, so it is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 
 from ..errors import where
-from ..names import printable, windows_key
+from ..names import place_key, printable
 from . import tiles, zarr
 from .claims import Ask, Claims, settle
 from .formats import Format, companion_mains, format_of
@@ -116,7 +116,7 @@ class Walk:
             if not place.owners.slide_of(name):
                 for _ in self._without_main(place, folder, path):
                     pass
-            place = Place(folder, path, place.owners.take_below(name), key=windows_key(path))
+            place = Place(folder, path, place.owners.take_below(name), key=place_key(path))
         return place
 
     def _visit(self, place: Place) -> _Steps:
@@ -138,7 +138,7 @@ class Walk:
             place.tiles.take(folder, place.owners.here)
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
-            keys = Counter(map(windows_key, folder.folders))
+            keys = Counter(map(place_key, folder.folders))
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
         for name, kind in claims.mains.items():
@@ -233,9 +233,9 @@ class Walk:
             for step in self._without_main(above, folder, path):
                 reported = True
                 yield step
-        shared = above.shared or windows_key(name) in above.twins
+        shared = above.shared or place_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
-        owners, key = above.owners.take_below(name), windows_key(path + "/")
+        owners, key = above.owners.take_below(name), place_key(path + "/")
         tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
         yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..names import printable, windows_key
+from ..names import is_device, loose_key, printable
 from .model import Kind
 
 # A backslash separates folders on PMA.core's Windows; control characters are legal on no Windows disk and would reach
@@ -66,6 +65,8 @@ _OTHER_NAMES = frozenset(("readme", "license", "licence", "copying", "changelog"
 # Hidden, and yet a slide's: without them nobody knows what the other files of a Zarr are.
 _ZARR = frozenset((".zattrs", ".zgroup", ".zarray", ".zmetadata"))
 
+__all__ = ["few", "in_order", "is_system", "loose_key", "unstorable"]
+
 _FEW = 4  # names that a message has room for
 
 
@@ -101,8 +102,11 @@ def unstorable(name: str) -> str | None:
     """Why no PMA.core could store this name (or path with "/"), or None.
 
     Names that only Windows refuses (`a:b`, a trailing dot) are not among them: a root-directory can be an S3 bucket or
-    an Azure container, so that is for the server to say.
+    an Azure container, so that is for the server to say. But what a Windows writes to a device is gone without a word.
     """
+    for part in name.split("/"):
+        if is_device(part):
+            return f"{part} is the name of a device on PMA.core's Windows, where what is written to it is lost"
     if name.isascii() and name.isprintable() and "\\" not in name:  # most are, and this is the faster way to see it
         return None
     found = _UNSTORABLE.search(name)
@@ -111,11 +115,6 @@ def unstorable(name: str) -> str | None:
     if found[0] == "\\":
         return "a backslash in the name"
     return "bytes in the name that are no text" if found[0] >= "\ud800" else "a control character in the name"
-
-
-def loose_key(name: str) -> str:
-    """Equal for names that a person takes for the same: case and composed or decomposed umlauts do not matter."""
-    return windows_key(name) if name.isascii() else windows_key(unicodedata.normalize("NFC", name))
 
 
 def few(names: list[str]) -> str:
