@@ -12,7 +12,7 @@ from .connection import Connection
 from .errors import PmaCoreError, ProtocolError
 from .http import Request, refused
 from .limits import AnswerLimit, flowing
-from .places import leads_home
+from .places import is_home, leads_home, same_host
 from .sockets import tuned
 from .transport import FAILURES, from_transport
 
@@ -39,7 +39,7 @@ async def download(
     url, client = request.url(connection.url), core
     for _ in range(_REDIRECTS):
         try:
-            async with _asked(client, url) as response:
+            async with _asked(client, url, connection) as response:
                 if not response.is_redirect:
                     if not response.is_success or _is_something_else(response, size):
                         async with AnswerLimit(_origin(url), client.timeout):
@@ -64,9 +64,15 @@ def _is_something_else(response: httpx.Response, size: int | None) -> bool:
 
 
 @asynccontextmanager
-async def _asked(client: httpx.AsyncClient, url: str) -> AsyncIterator[httpx.Response]:
+async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) -> AsyncIterator[httpx.Response]:
     """An answer whose head has come in time, the body of which is still to be read."""
-    request = client.build_request("GET", url, extensions={"trace": tuned(client)})
+
+    def meets(address: str) -> None:
+        direct = connection.proxy_to(url) is None and not same_host(url, connection.url)
+        if direct and is_home(address) and not leads_home(connection.url):
+            raise _leads_here(connection)
+
+    request = client.build_request("GET", url, extensions={"trace": tuned(client, meets)})
     async with AnswerLimit(_origin(url), client.timeout):
         response = await client.send(request, stream=True)
     try:
@@ -102,8 +108,12 @@ def _next(url: str, location: str, connection: Connection) -> str:
     if scheme not in ("http", "https") or (scheme == "http" and connection.url.startswith("https:")):
         raise ProtocolError(f"{connection.url} redirects a download to {scheme or 'nowhere'}, which is not followed")
     if leads_home(to) and not leads_home(connection.url):
-        raise ProtocolError(f"{connection.url} redirects a download to this machine itself, which is not followed")
+        raise _leads_here(connection)
     return to
+
+
+def _leads_here(connection: Connection) -> ProtocolError:
+    return ProtocolError(f"{connection.url} redirects a download to this machine itself, which is not followed")
 
 
 def _origin(url: str) -> str:

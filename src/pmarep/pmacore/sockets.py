@@ -58,8 +58,10 @@ class Client(httpx.AsyncClient):
         self.way = Way()
 
 
-def tuned(client: httpx.AsyncClient) -> Trace:
+def tuned(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None) -> Trace:
     """For a request's `trace` extension, httpcore's public way to a connection's socket.
+
+    `meets` is told the address at the other end of each new connection, before anything is said over it, and may raise.
 
     On Linux, bytes that the kernel has taken and the other side does not acknowledge end the connection after the
     time-out of writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow
@@ -79,9 +81,16 @@ def tuned(client: httpx.AsyncClient) -> Trace:
         if name.endswith("connect_tcp.complete"):
             way.connecting = min(time.perf_counter() - began, way.connecting)
             way.measured()
-            found = info["return_value"].get_extra_info("socket")
+            stream = info["return_value"]
+            found = stream.get_extra_info("socket")
             if found is not None:
                 tune(found, limit, congestion)
+            if meets is not None:
+                try:
+                    meets(str(stream.get_extra_info("server_addr")[0]))
+                except BaseException:
+                    await stream.aclose()
+                    raise
 
     return on_event
 

@@ -28,7 +28,7 @@ from ..pmacore import (
 )
 from ..pmacore.http import SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
 from ..pmacore.limits import AnswerLimit
-from ..pmacore.places import leads_home
+from ..pmacore.places import is_home, leads_home, same_host
 from ..pmacore.redact import one_line
 from ..pmacore.sockets import Client, tuned
 from ..pmacore.transport import FAILURES, from_transport, proxy_refused
@@ -51,6 +51,7 @@ class Storage:
         http: httpx.AsyncClient | None = None,
         away: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._core = connection.url
         self._at_home = leads_home(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
@@ -85,7 +86,7 @@ class Storage:
             content=content if isinstance(content, bytes) else limit.body(content),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(http.timeout, length),
-            extensions={"trace": tuned(http)},
+            extensions={"trace": tuned(http, self._whom_it_meets(target.origin))},
         )
         request.url = _AsGiven(target.origin, target.path)
         try:
@@ -119,8 +120,26 @@ class Storage:
                 "if that is right, say allow_http_uploads = true at this site",
             )
         if leads_home(target.origin) and not self._at_home:
-            raise ProtocolError(f"the server wants the slide sent to {target.origin}, which is this machine itself")
+            raise _wants_it_here(target.origin)
         return target
+
+    def _whom_it_meets(self, origin: str) -> Callable[[str], None] | None:
+        """Raises where a name has led to this machine; None where that is right, or where a proxy makes the way.
+
+        The host of PMA.core itself may be this machine under its own name.
+        """
+        if self._at_home or self._proxy_to(origin) is not None or same_host(origin, self._core):
+            return None
+
+        def meets(address: str) -> None:
+            if is_home(address):
+                raise _wants_it_here(origin)
+
+        return meets
+
+
+def _wants_it_here(origin: str) -> ProtocolError:
+    return ProtocolError(f"the server wants the slide sent to {origin}, which is this machine itself")
 
 
 class _AsGiven(httpx.URL):
