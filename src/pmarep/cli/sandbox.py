@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from .options import read
 
 if TYPE_CHECKING:
     from pmarep.sandbox import AzureBackend, S3Backend
+    from pmarep.sandbox.settings import Names
 
 
 def sandbox(
@@ -51,6 +52,12 @@ def sandbox(
     part_size: Annotated[str, typer.Option(help="Of the parts in which large files come to S3.")] = "8M",
     url_lifetime: Annotated[int, typer.Option(help="Seconds that upload URLs live.", min=1, max=604_800)] = 3600,
     path: Annotated[str, typer.Option(help="Path of the base URL, e.g. /core/")] = "/",
+    names: Annotated[
+        str,
+        typer.Option(
+            help="Dots and blanks at the end of names: refuse, fold (drop them in silence) or tell (what is left)."
+        ),
+    ] = "refuse",
     discard: Annotated[bool, typer.Option("--discard", help="Keep sizes and hashes, not the bytes.")] = False,
     rate: Annotated[str, typer.Option(help="Slow the server down to so many bytes/s, e.g. 2M.")] = "",
     latency: Annotated[float, typer.Option(help="Milliseconds before each request is handled.", min=0)] = 0,
@@ -83,6 +90,7 @@ def sandbox(
         host=host,
         port=port,
         path=path,
+        names=cast("Names", names),
         discard=discard,
         rate=bytes_per_second,
         latency=latency / 1000,

@@ -154,6 +154,7 @@ class Bringer:
     async def _examine(self, slide: Slide, at: Destination) -> Outcome:
         if await self._remote.slide_in(at.folder, at.path) is None:
             return SlideStatus.FAILED, "it is not there; pmarep push sends it"
+        await self._remote.look_for(at.folder, slide)
         level = self._shared.options.verify
         error = await self._found_wrong(slide, at, self._inspector.inspect(slide, level, just_sent=False))
         return (SlideStatus.VERIFIED, None) if error is None else (SlideStatus.FAILED, error)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sized
+from collections.abc import Awaitable, Callable, Iterable, Sized
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from ..names import windows_key
+from ..names import is_altered, loose_key, place_key, printable, windows_key
 from ..pmacore import PmaCore, Refused, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
@@ -21,6 +21,8 @@ KEPT_NAMES = 10_000
 """Names in the listings of one site that stay in memory, about 3 MB: slides come folder by folder, few are enough."""
 KEPT_LISTINGS = 8
 """So many stay however large they are: slides of one folder are at several stages at once."""
+SHOWN_AFTER = (0.5, 1.0, 2.0, 4.0)
+"""Pauses in seconds before a folder or slide that was just made is looked for again: listings may lag behind."""
 KEPT_FOLDERS = 1000
 """Folders of one site of which the sub-folders stay in memory, the ones above all those in use among them."""
 
@@ -44,6 +46,10 @@ class Listing:
     def find(self, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
         return path if path in self._exactly else self._paths.get(windows_key(path))
+
+    def taken(self, path: str) -> str | None:
+        """The virtual path of another slide that Windows may take for this one."""
+        return next((other for key, other in self._paths.items() if _is_twin(key, windows_key(path))), None)
 
 
 S = TypeVar("S", bound=Sized)
@@ -136,13 +142,57 @@ class Remote:
             except Refused:
                 self._folders.drop(parent)
                 if not await self.exists(folder):
+                    if is_altered(name):
+                        await self._look_for_folder(folder)
                     raise
                 return
+            if is_altered(name):
+                await self._look_for_folder(folder)
             (await self._children(parent)).add(windows_key(name))
             now = self._clock.monotonic()
             if self._folders.get(folder) is None:
                 self._folders.put(folder, set(), now)
             self._slides.put(folder, Listing([]), now)
+
+    async def make_way(self, folder: str, slide: Slide) -> None:
+        """Make the folder of a slide, and those below it whose names not every server keeps as they are.
+
+        Raises Refused if one comes to have another name, or if something is in the slide's place that has.
+        """
+        await self.make(folder)
+        for below in _altered_folders(slide):
+            await self.make(f"{folder}/{below}")
+        if is_altered(slide.main.path):
+            path = f"{folder}/{slide.main.path}"
+            if (other := (await self.listing(folder)).taken(path)) is not None:
+                raise _other_name(path, other)
+
+    async def look_for(self, folder: str, slide: Slide) -> None:
+        """Whether the site shows a slide that has just come under the names that it was sent with. Raises Refused.
+
+        Of names that every server keeps nothing is asked here.
+        """
+        levels = folder.split("/")
+        above = ["/".join(levels[:depth]) for depth in range(2, len(levels) + 1) if is_altered(levels[depth - 1])]
+        for one in (*above, *(f"{folder}/{below}" for below in _altered_folders(slide))):
+            await self._look_for_folder(one)
+        if is_altered(slide.main.path):
+            await self._look(f"{folder}/{slide.main.path}", self._core.slides)
+
+    async def _look_for_folder(self, folder: str) -> None:
+        await self._look(folder, self._core.directories)
+
+    async def _look(self, path: str, names: Callable[[str], Awaitable[list[str]]]) -> None:
+        """Win32 drops what a name may not end with and says nothing: only a listing tells. Raises Refused."""
+        parent, wanted = path.rpartition("/")[0], windows_key(path)
+        for pause in (*SHOWN_AFTER, None):
+            found = await names(parent)
+            if wanted in map(windows_key, found):
+                return
+            other = next((other for other in found if _is_twin(windows_key(other), wanted)), None)
+            if other is not None or pause is None:
+                raise _other_name(path, other)
+            await self._clock.sleep(pause)
 
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
@@ -164,16 +214,40 @@ class Remote:
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
     """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
-    folder = path.rpartition("/")[0]
-    there = {windows_key(file.path.strip("/")[len(folder) + 1 :]): file for file in await core.slide_files(path)}
-    found = []
+    folder = loose_key(path.rpartition("/")[0]) + "/"
+    there, found = {}, []
+    for one in await core.slide_files(path):
+        key = loose_key(one.path.strip("/"))
+        if key.startswith(folder):
+            there[key[len(folder) :]] = one
+        elif not found:  # a server that does not keep names as they are
+            found.append(f"asked for {path}, the site answers with {printable(one.path[:500])}")
     for file in slide.files:
-        other = there.pop(windows_key(file.path), None)
+        other = there.pop(loose_key(file.path), None)
         if other is None:
             found.append(f"{file.path} is missing there")
         elif other.size != file.size:
             found.append(f"{file.path} has {other.size} bytes there and {file.size} here")
     return found + [f"{file.path.rpartition('/')[2]} is only there" for file in there.values()]
+
+
+def _is_twin(key: str, other: str) -> bool:
+    return key != other and place_key(key) == place_key(other)
+
+
+def _altered_folders(slide: Slide) -> list[str]:
+    """The folders below that of a slide, each level, whose names Windows does not keep."""
+    ways = {way for file in slide.files if "/" in file.path and is_altered(way := file.path.rpartition("/")[0])}
+    levels = {way[:end] for way in ways for end in (*(at for at, c in enumerate(way) if c == "/"), len(way))}
+    return sorted(level for level in levels if is_altered(level.rpartition("/")[2]))
+
+
+def _other_name(path: str, other: str | None) -> Refused:
+    shown = f"shows {printable(other[:500])} instead" if other else "does not show it"
+    return Refused(
+        f"the site does not keep the name {path} and {shown}",
+        'rename it: on Windows no name ends with a dot or a blank, or has one of <>:"|?*',
+    )
 
 
 def shortened(found: list[str]) -> str:

@@ -117,6 +117,7 @@ class Shipper:
         except NotArrived as error:
             await self.means.journal.broken(at.place, self.means.journal.signature(slide))
             raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None
+        await self.remote.look_for(at.folder, slide)
         await arrived()
         await self.means.journal.sent(at.place, self.means.journal.signature(slide))
 
@@ -175,7 +176,7 @@ class Shipper:
 
     async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         source = await self.means.source.check(slide)
-        await self.remote.make(at.folder)
+        await self.remote.make_way(at.folder, slide)
         announcement = await self._announce(slide, at, decision.over, sent)
         await self.means.journal.sending(
             at.place,

@@ -7,11 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ..private import make_private
 from .backends import AzureBackend, S3Backend
 from .cloud import CloudStorage
 from .filesystem import FileSystemStorage
 from .ledger import Digests, Ledger
-from .names import NotFound, Parts, Refusal, SessionRefused, join, split_path
+from .names import NotFound, Parts, Refusal, SessionRefused, join, split_path, without_ends
 from .sessions import Sessions
 from .settings import Settings
 from .slides import Slides, json_date
@@ -25,6 +26,7 @@ class Core:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
+        make_private(own)
         incoming = own / "incoming"
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()
@@ -48,18 +50,32 @@ class Core:
                 from .azure import AzureBlobs
 
                 return CloudStorage(root, AzureBlobs(backend, settings.url_times), backend.prefix)
-        return FileSystemStorage(root, settings.data / root, incoming, self._digests, discard=settings.discard)
+        drop_ends = settings.names != "refuse"
+        return FileSystemStorage(
+            root, settings.data / root, incoming, self._digests, discard=settings.discard, drop_ends=drop_ends
+        )
 
     def close(self) -> None:
         self._ledger.close()
 
     def locate(self, path: object) -> tuple[Storage, Parts]:
         """The root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
-        root, *below = split_path(path, "The path")
+        root, *below = self._real(split_path(path, "The path"))
         storage = self._roots.get(root.upper())
         if storage is None:
             raise NotFound(f"There is no root-directory {root!r}")
         return storage, tuple(below)
+
+    def _real(self, parts: Parts) -> Parts:
+        return parts if self.settings.names == "refuse" else tuple(map(without_ends, parts))
+
+    def _told(self, asked: object, storage: Storage, real: Parts) -> str:
+        """A path in an answer to a question about another one, which is as long or shorter."""
+        told = join(storage.name, *real)
+        if self.settings.names != "fold":
+            return told
+        above = str(asked).strip("/").split("/")
+        return join(*above, *told.split("/")[len(above) :])
 
     def announce(self, path: object, announced: object) -> tuple[Upload, Storage, dict[str, Any]]:
         """A new upload, its root-directory, and where its files are to be sent."""
@@ -127,18 +143,26 @@ class Core:
 
     def directories(self, path: object) -> list[str]:
         storage, folder = self.locate(path)
-        return [join(storage.name, *sub) for sub in storage.folders(folder)]
+        return [self._told(path, storage, sub) for sub in storage.folders(folder)]
 
     def files(self, path: object) -> list[str]:
         storage, folder = self.locate(path)
-        return [join(storage.name, *main) for main in self.slides(storage, folder).in_folder(folder)]
+        return [self._told(path, storage, main) for main in self.slides(storage, folder).in_folder(folder)]
 
     def filenames(self, path: object) -> list[dict[str, Any]]:
         storage, slide = self.locate(path)
-        return [
-            {"Path": join(storage.name, *file.path), "Size": file.size, "LastModified": json_date(file)}
-            for file in self.slides(storage, slide[:-1]).files_of(slide)
-        ]
+        files = self.slides(storage, slide[:-1]).files_of(slide)
+        upload = self.uploads.that_brought(storage.name, files[-1].path)
+        announced = {file.parts: file.path for file in upload.files.values()} if upload else {}
+        folder = str(path).rpartition("/")[0]
+
+        def told(file: Parts) -> str:
+            if self.settings.names != "fold":
+                return join(storage.name, *file)
+            below = file[len(slide) - 1 :]
+            return str(path) if file is files[-1].path else join(folder, announced.get(below, join(*below)))
+
+        return [{"Path": told(file.path), "Size": file.size, "LastModified": json_date(file)} for file in files]
 
     def image_info(self, path: object) -> dict[str, Any]:
         storage, slide = self.locate(path)
@@ -193,7 +217,7 @@ class Core:
     def find_for_download(self, image: object, path: object) -> tuple[Storage, Any]:
         """A file of a slide; `path` is relative to the slide's folder and has to name one of its files."""
         storage, slide = self.locate(image)
-        wanted = slide[:-1] + split_path(path, "The path")
+        wanted = slide[:-1] + self._real(split_path(path, "The path"))
         found = storage.find(wanted)
         if found is None or found not in self.slides(storage, slide[:-1]).files_of(slide):
             raise Refusal(f"The slide has no file {path!r}", status=404)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -19,18 +20,26 @@ if TYPE_CHECKING:
 
 
 class FileSystemStorage:
-    """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete."""
+    """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete.
+
+    A symbolic link is nothing here, whatever it leads to: a client would read, replace and delete what is elsewhere.
+    """
 
     kind = UploadType.FileSystem
     continues = False
 
-    def __init__(self, name: str, base: Path, incoming: Path, digests: Digests, *, discard: bool) -> None:
+    def __init__(
+        self, name: str, base: Path, incoming: Path, digests: Digests, *, discard: bool, drop_ends: bool = False
+    ) -> None:
         self.name = name
         self._base = base
         self._incoming = incoming
         self._digests = digests
         self._discard = discard
+        self._drop_ends = drop_ends
         self._lock = threading.Lock()  # makes "look, then create" one step
+        if base.is_symlink():
+            raise OSError(errno.ELOOP, f"{base.name} in it is a symbolic link, which is not followed")
         base.mkdir(parents=True, exist_ok=True)
         incoming.mkdir(parents=True, exist_ok=True)
 
@@ -38,7 +47,7 @@ class FileSystemStorage:
         return fold_parts(path)
 
     def check_name(self, name: str) -> None:
-        check_windows_name(name)
+        check_windows_name(name, drop_ends=self._drop_ends)
 
     def folders(self, folder: Parts) -> list[Parts]:
         where, spelled = self._existing_folder(folder)
@@ -69,7 +78,7 @@ class FileSystemStorage:
     def make_folder(self, folder: Parts) -> None:
         if not folder:
             raise Refusal(f"{self.name} exists already")
-        check_windows_name(folder[-1])
+        self.check_name(folder[-1])
         with self._lock:
             parent, _ = self._existing_folder(folder[:-1])
             if self._locate(folder) is not None:
@@ -165,6 +174,8 @@ class FileSystemStorage:
         current = self._base
         for part in path:
             child = current / part
+            if child.is_symlink():
+                return None
             if not os.path.lexists(child):
                 try:
                     names = os.listdir(current)  # noqa: PTH208 - three times as fast, and needed often
@@ -172,7 +183,7 @@ class FileSystemStorage:
                     return None
                 wanted = fold(part)
                 spelled = next((name for name in names if fold(name) == wanted), None)
-                if spelled is None:
+                if spelled is None or (current / spelled).is_symlink():
                     return None
                 child = current / spelled
             current = child
@@ -214,7 +225,7 @@ class Incoming:
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: fold(entry.name))
+        return sorted((one for one in entries if not one.is_symlink()), key=lambda entry: fold(entry.name))
 
 
 def _stored(entry: os.DirEntry[str], folder: Parts) -> StoredFile:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..private import make_private
 from .storage import StoredFile
 
 
@@ -15,11 +18,11 @@ class Ledger:
     """Append-only; a last line cut by a crash is ignored."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         self._path = path
         self._lock = threading.Lock()
-        old = path.read_bytes() if path.exists() else b""
-        self._file = path.open("ab")
+        self._file = open(path, "ab", opener=_for_us_only)  # noqa: SIM115
+        old = path.read_bytes()
         if old and not old.endswith(b"\n"):
             self._file.write(b"\n")
 
@@ -39,6 +42,14 @@ class Ledger:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _for_us_only(path: str, flags: int) -> int:
+    """Open, or make, a file that nobody else can read; a link that somebody has laid there is not followed."""
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if sys.platform != "win32":
+        os.fchmod(handle, 0o600)
+    return handle
 
 
 class Digests:

@@ -54,8 +54,15 @@ def fold_parts(parts: Parts) -> Parts:
     return tuple(fold(part) for part in parts)
 
 
-def check_windows_name(name: str) -> None:
-    """Raise Refusal for a name that no Windows file system could store."""
+def without_ends(name: str) -> str:
+    """A name as Win32 takes it: without dots and blanks at its end."""
+    return name.rstrip(". ")
+
+
+def check_windows_name(name: str, *, drop_ends: bool = False) -> None:
+    """Raise Refusal for a name that no Windows file system could store, or none that only has to lose its end."""
+    if drop_ends:
+        name = without_ends(name)
     if not name:
         raise Refusal("A name is empty")
     bad = _FORBIDDEN.search(name)

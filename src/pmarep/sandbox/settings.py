@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from pmarep.errors import UsageError
 
 from .backends import Backend, UrlTimes
 from .names import Refusal, check_windows_name
+
+Names = Literal["refuse", "fold", "tell"]
+"""What becomes of dots and blanks at the end of a name: it is refused; they are dropped, and answers have the name as
+it was asked for; they are dropped, and answers have the real one. Nobody knows which a PMA.core does."""
 
 # The first version whose `authenticate` takes POST, as PMA.UI has it; older ones know only GET.
 FIRST_POST_LOGIN = (2, 0, 0, 1836)
@@ -39,11 +44,14 @@ class Settings:
     session_seconds: float | None = None  # a session not used for so long ends
     max_request: int | None = None  # IIS's limit on a request's body; real ones stand at 4 GiB at most
     forget_uploads: bool = False  # a started server does not know the uploads announced before
+    names: Names = "refuse"
     discard: bool = False  # keep sizes and hashes, not the bytes
     rate: float | None = None  # of the whole server, both directions together
     latency: float = 0.0  # before each request is handled
 
     def __post_init__(self) -> None:
+        if self.names not in get_args(Names):
+            raise UsageError(f"names is {' or '.join(get_args(Names))}, not {self.names!r}")
         path = "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/"
         object.__setattr__(self, "path", path)
         if not self.roots:

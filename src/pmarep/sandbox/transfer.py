@@ -47,7 +47,7 @@ async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) 
         raise Refusal(f"The path {path!r} was not announced for this upload")
     if length < file.length:
         raise Refusal(f"{file.length} bytes were announced for {path!r}; a body of {length} cannot hold them")
-    part = FilePart(headers.get("content-type", ""), file.parts[-1], file.length)
+    part = FilePart(headers.get("content-type", ""), file.path.rpartition("/")[2], file.length)
     incoming = await asyncio.to_thread(storage.receive)
     try:
         await _drain(exchange, part, incoming)

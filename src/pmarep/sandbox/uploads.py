@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .ledger import Ledger
-from .names import NotFound, Parts, Refusal, fold_parts, split_path
+from .names import NotFound, Parts, Refusal, fold_parts, split_path, without_ends
 from .storage import Storage
 
 Key = tuple[str, Parts]  # root-directory and path in it, folded where case does not matter
@@ -38,7 +38,8 @@ class AnnouncedFile:
 
     @property
     def parts(self) -> Parts:
-        return tuple(self.path.split("/"))
+        """Where it comes to lie. Dots and blanks at the end are in no path here but where they are dropped."""
+        return tuple(map(without_ends, self.path.split("/")))
 
 
 @dataclass
