@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..errors import PmarepError
+from ..errors import CredentialsError, PmarepError
 from ..names import windows_key
+from ..passwords import Password
 from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
 from ..pmacore.certificate import Certificate, certificate
-from .credentials import Credentials, password_of_any
+from .credentials import Credentials
 from .models import Site
 from .names import quoted
 from .network import connection_of, no_root_directory
@@ -68,17 +69,16 @@ class Visit:
 async def visit(connection: Connection, password: str) -> Visit:
     """Log in, look at the root-directories, log out. Raises PmaCoreError; CredentialsRefused for a wrong password."""
 
-    async def given() -> str:
-        return password
-
-    async with PmaCore(connection, given) as core:
+    async with PmaCore(connection, _always(password)) as core:
         version = await core.version()
         await core.login()
         return Visit(version, tuple(await core.root_directories()))
 
 
 async def check_sites(sites: Sequence[Site], credentials: Credentials, write: bool = False) -> list[SiteCheck]:
-    """All sites at once, with one session for those on the same PMA.core as the same user. In the order given.
+    """All sites at once, with one session for those on the same PMA.core as the same user with the same password.
+
+    In the order given.
 
     `write`: make the target's folders where they are missing, as a push would. PMA.core has no call that removes a
     folder, so nothing else is made: what could not be taken away again should not be there.
@@ -96,26 +96,74 @@ async def _check_account(
 ) -> list[SiteCheck]:
     # What is true for the account, and so for all of its sites.
     known = SiteCheck(site="", url=connection.url, target="")
+    secrets: dict[str, Password] = {}
+    checks: dict[str, SiteCheck] = {}
 
-    async def password() -> str:
-        return await asyncio.to_thread(password_of_any, credentials.password_for, sites)
+    async def first() -> str:
+        return next(iter(secrets.values()))
 
-    checks: list[SiteCheck] = []
     try:
-        async with PmaCore(connection, password) as core:
+        async with PmaCore(connection, first) as core:
             began = time.perf_counter()
             version = await core.version()
             known = replace(known, version=version, reachable=True, seconds=time.perf_counter() - began)
             known = replace(known, tls=await _look_at_tls(connection), credentials=False)
-            await core.login()
-            known = replace(known, credentials=True)
-            roots = await core.root_directories()
+            secrets, checks = await _passwords(sites, credentials, known)
+            groups: dict[str, list[Site]] = {}
             for site in sites:
-                here = replace(known, site=site.name, target=site.target)
-                checks.append(await _check_target(core, here, roots, write))
+                if site.name in secrets:
+                    groups.setdefault(secrets[site.name], []).append(site)
+            for number, (password, group) in enumerate(groups.items()):
+                own = core if number == 0 else PmaCore(connection, _always(password))
+                checks |= await _check_session(own, known, group, secrets, write)
+                if number:
+                    await own.close()
     except PmarepError as error:
-        left = sites[len(checks) :]
-        checks += [replace(known, site=site.name, target=site.target, error=str(error)) for site in left]
+        left = [site for site in sites if site.name not in checks]
+        checks |= {site.name: replace(known, site=site.name, target=site.target, error=str(error)) for site in left}
+    return [checks[site.name] for site in sites]
+
+
+async def _passwords(
+    sites: Sequence[Site], credentials: Credentials, known: SiteCheck
+) -> tuple[dict[str, Password], dict[str, SiteCheck]]:
+    """Each site's own, by name, whatever another one has that a push would use for both; else how its check ended."""
+    found: dict[str, Password] = {}
+    failed: dict[str, SiteCheck] = {}
+
+    async def ask(site: Site) -> None:
+        try:
+            found[site.name] = await asyncio.to_thread(credentials.password_for, site)
+        except CredentialsError as error:
+            failed[site.name] = replace(known, site=site.name, target=site.target, error=str(error))
+
+    await asyncio.gather(*map(ask, sites))
+    return {site.name: found[site.name] for site in sites if site.name in found}, failed
+
+
+def _always(password: str) -> Callable[[], Awaitable[str]]:
+    async def given() -> str:
+        return password
+
+    return given
+
+
+async def _check_session(
+    core: PmaCore, known: SiteCheck, sites: Sequence[Site], secrets: Mapping[str, Password], write: bool
+) -> dict[str, SiteCheck]:
+    """Sites with one password in one session. An error names the place that each has it from."""
+    checks: dict[str, SiteCheck] = {}
+    try:
+        await core.login()
+        known = replace(known, credentials=True)
+        roots = await core.root_directories()
+        for site in sites:
+            here = replace(known, site=site.name, target=site.target)
+            checks[site.name] = await _check_target(core, here, roots, write)
+    except PmarepError as error:
+        for site in sites[len(checks) :]:
+            words = str(error).replace(secrets[sites[0].name].source, secrets[site.name].source)
+            checks[site.name] = replace(known, site=site.name, target=site.target, error=words)
     return checks
 
 

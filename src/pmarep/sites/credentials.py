@@ -82,15 +82,17 @@ class Credentials:
         """
         for variable in variables(account):
             if password := self._environ.get(variable):
-                return Password(password, f"from the variable {variable}")
+                return Password(password, f"from the variable {variable}{_ends_oddly(password)}")
         command = account.password_command
         try:
             if command:
                 # Forty sites of one server ask `op` or `pass` once.
                 password = self._once(("command", *_words(command)), lambda: self._from_command(command))
-                return Password(password, f"from the password_command of {account.name}")
+                source = f"from the password_command of {account.name}"
+                return Password(password, source + _ends_oddly(password))
             password = self._once(_key(account), lambda: self._from_keyring(account))
-            return Password(password, f"from the keyring; pmarep sites login {account.name}")
+            source = f"from the keyring; pmarep sites login {account.name}"
+            return Password(password, source + _ends_oddly(password))
         except _NoPassword as error:
             raise CredentialsError(f"no password for {account.name}: {error}; {_advice(account, error)}") from None
 
@@ -160,7 +162,7 @@ class Credentials:
 
     def _from_command(self, command: tuple[str, ...] | str) -> str:
         words = _words(command)
-        label = f"its password_command ({printable(words[0])})"
+        label = f"its password_command ({_program(words[0])})"
         try:
             argv = commands.startable(command, self._environ.get("PATH"))
             done = self._run(argv, env=self._environ, timeout=COMMAND_SECONDS)
@@ -168,6 +170,8 @@ class Credentials:
             raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
+            if "=" in words[0]:
+                reason += "; a command is not run by a shell: write env before NAME=value"
             raise _BrokenCommand(f"{label} could not be started ({reason})") from None
         try:
             password = first_line(done.stdout)
@@ -253,10 +257,26 @@ def _words(command: commands.Command) -> tuple[str, ...]:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
 
 
+def _program(word: str) -> str:
+    """What a command is called in messages: `TOKEN=x vault` is meant for a shell, and its first word is a secret."""
+    name, equals, _ = word.partition("=")
+    return printable(f"{name[:200]}=***" if equals else word[:200])
+
+
+def _ends_oddly(password: str) -> str:
+    """What nobody sees in a variable: `export X="secret "`, or a line of a file that was written on Windows."""
+    kinds = {"\r": "a carriage return", "\n": "a line break", "\t": "a tab", " ": "a blank", "\xa0": "a blank"}
+    for place, character in (("ends with", password[-1:]), ("begins with", password[:1])):
+        if character in kinds:
+            return f", which {place} {kinds[character]}: is that meant?"
+    return ""
+
+
 def _last_line(stderr: bytes, password: str) -> str:
     """`: gpg: decryption failed`, or nothing."""
     lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     if not lines:
         return ""
-    words = lines[-1].replace(password, "***") if password else lines[-1]
-    return f": {printable(words)[:300]}"
+    from ..pmacore.redact import redact  # slow to import, and needed only here
+
+    return f": {printable(redact(lines[-1], [password]))[:300]}"

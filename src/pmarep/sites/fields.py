@@ -132,6 +132,11 @@ def _file(key: str, value: object, folder: Path | None) -> Path:
     text = _text(key, value)
     if not text.strip():
         raise ValueError(f"{key} is empty")
+    if any(character < " " for character in text):
+        raise ValueError(
+            f"{key} {quoted(text)} holds a tab or a line break; in double quotes \\t and \\n are such: "
+            "write a Windows path in single quotes"
+        )
     try:
         path = Path(text).expanduser()
     except RuntimeError:

@@ -106,6 +106,10 @@ def _said_of_toml(words: str) -> str:
     """What tomllib says, where a book's own words are clearer in those."""
     if found := re.fullmatch(r"Cannot declare (\(.*\)) twice", words, re.DOTALL):
         return f"{described(ast.literal_eval(found[1]))} is there twice; leave one out"
+    if words.startswith(("Unescaped '\\'", "Invalid hex value")):
+        return (
+            f"this is not TOML: {words}; in double quotes \\ begins an escape: write 'C:\\Users\\...' in single quotes"
+        )
     return f"this is not TOML: {words}{'; text needs quotes' if words == 'Invalid value' else ''}"
 
 
