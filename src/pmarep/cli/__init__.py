@@ -9,7 +9,7 @@ import time
 from contextlib import nullcontext
 
 from .signals import ending_at_once
-from .stdio import cannot_write, drop_output, failure_of_output, nobody_reads, open_closed_streams
+from .stdio import cannot_write, drop_output, failure_of_output, nobody_reads, open_closed_streams, say
 
 HANGING_SECONDS = 1.0
 
@@ -48,7 +48,7 @@ def _run() -> int:
         app(windows_expand_args=False)
     except PmarepError as error:
         failure_of_output()  # what was said before comes before
-        print(f"pmarep: {error}", file=sys.stderr)
+        say(f"pmarep: {error}", err=True)
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError) and failure_of_output("\n"):
@@ -57,7 +57,7 @@ def _run() -> int:
         import logging
 
         logging.getLogger(__name__).debug("ended in %s", where(error))
-        print(f"pmarep: {internal_error(error)}", file=sys.stderr)
+        say(f"pmarep: {internal_error(error)}", err=True)
         return 1
     except SystemExit as end:
         if sys.stdout is not stdout:
@@ -75,7 +75,7 @@ def _without_output(failure: OSError, code: int) -> int:
     drop_output()
     if fine:
         return code
-    print(cannot_write(failure), file=sys.stderr)
+    say(cannot_write(failure), err=True)
     return code or 1
 
 

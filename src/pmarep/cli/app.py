@@ -14,13 +14,14 @@ from .sandbox import sandbox
 from .sites import sites
 from .slides import slides
 from .status import status
+from .stdio import say
 from .usage import Commands, EventsCommand, PlainGroup
 from .verify import verify
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"pmarep {__version__}")
+        say(f"pmarep {__version__}")
         raise typer.Exit
 
 

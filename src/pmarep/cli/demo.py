@@ -15,6 +15,7 @@ import typer
 
 from ..errors import PmarepError
 from .signals import ending_signals
+from .stdio import say
 
 if TYPE_CHECKING:
     from ..sandbox.arrivals import Arrival
@@ -89,7 +90,7 @@ def play(stage: Stage, ending: Ending) -> bool:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    say(text)
 
 
 def _push(stage: Stage, sites: list[Site], ending: Ending) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from . import complete
 from .options import ConfigOption, JsonListOption, also, load_book
+from .stdio import say
 from .tables import print_json, print_lines
 from .usage import Commands
 
@@ -39,7 +40,7 @@ def list_groups(
         print_json([{"name": g, "members": list(m), "sites": sites[g]} for g, m in book.groups.items()])
     elif not book.groups:
         make = f"pmarep groups set NAME MEMBER...{also(config)}"
-        typer.echo(f"no groups in {book.path}; make one with `{make}`", err=True)
+        say(f"no groups in {book.path}; make one with `{make}`", err=True)
     else:
         rows = [[g, str(len(sites[g])), ", ".join(members) or "-"] for g, members in book.groups.items()]
         print_lines([["NAME", "SITES", "MEMBERS"], *rows])
@@ -81,7 +82,7 @@ def remove_members(
     current = _members(book, name)
     if not members:
         remove_group(book.path, name)
-        typer.echo(f"removed the group {name} from {book.path}; its sites stay")
+        say(f"removed the group {name} from {book.path}; its sites stay")
         return
     leaving = _expanded(book, members)
     for member in leaving:
@@ -95,7 +96,7 @@ def _set(book: SiteBook, name: str, members: list[str]) -> None:
     from ..sites.edit import set_group
 
     after = set_group(book.path, name, members)
-    typer.echo(f"{name}: {', '.join(after.groups[name]) or 'no members'}")
+    say(f"{name}: {', '.join(after.groups[name]) or 'no members'}")
 
 
 def _members(book: SiteBook, name: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from . import complete
+from .stdio import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -180,4 +181,4 @@ def warn_of_unverified(sites: Sequence[Site]) -> None:
     from pmarep.sites.network import unverified
 
     if warning := unverified(sites):
-        print(f"pmarep: {warning}", file=sys.stderr, flush=True)
+        say(f"pmarep: {warning}", err=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import PmarepError, UsageError, internal_error
-from .stdio import cannot_write
+from .stdio import cannot_write, say
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -97,7 +97,7 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     code = asyncio.run(main()).exit_code
     if output.failure is None:
         return code
-    print(cannot_write(output.failure), file=sys.stderr)
+    say(cannot_write(output.failure), err=True)
     return code or 1
 
 

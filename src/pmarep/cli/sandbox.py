@@ -13,6 +13,7 @@ from pmarep.errors import PmarepError, UsageError
 from pmarep.units import parse_size
 
 from .options import read
+from .stdio import say
 
 if TYPE_CHECKING:
     from pmarep.sandbox import AzureBackend, S3Backend
@@ -95,7 +96,7 @@ def sandbox(
         rate=bytes_per_second,
         latency=latency / 1000,
     )
-    run(settings, lambda url: print(f"sandbox listens on {url}", flush=True))
+    run(settings, lambda url: say(f"sandbox listens on {url}"))
 
 
 def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:

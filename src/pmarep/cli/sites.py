@@ -31,6 +31,7 @@ from .site_options import (
 from .sites_edit import duplicate, edit, remove, rename
 from .sites_import import import_sites, schema
 from .sites_show import list_sites, show
+from .stdio import say
 from .tables import print_json, print_lines
 from .usage import Commands
 
@@ -82,7 +83,7 @@ def add_command(
         add_by_asking(path, name, values, TerminalAsker(), _credentials())
         return
     add_as_told(path, name, values)
-    typer.echo(
+    say(
         f"added {name} to {path}; now keep its password (pmarep sites login {name}) and try it "
         f"(pmarep sites test {name})"
     )
@@ -124,7 +125,7 @@ def login_command(
         except PmarepError as error:
             if len(chosen) == 1:
                 raise
-            typer.echo(f"pmarep: {site.name}: {error}", err=True)
+            say(f"pmarep: {site.name}: {error}", err=True)
             failed = True
     raise typer.Exit(1 if failed else 0)
 
@@ -155,9 +156,9 @@ def _login(site: Site, piped: str | None, credentials: Credentials) -> None:
         raise CredentialsError(f"no password given for {site.name}; nothing was kept")
     asyncio.run(visit(connection_of(site), password))
     credentials.store(site, password)
-    typer.echo(f"{site.name}: {site.url} accepts the password of {site.username}; it is in the keyring now")
+    say(f"{site.name}: {site.url} accepts the password of {site.username}; it is in the keyring now")
     if first := credentials.comes_first(site):
-        typer.echo(f"{site.name}: note that {first} comes before the keyring", err=True)
+        say(f"{site.name}: note that {first} comes before the keyring", err=True)
 
 
 @sites.command("logout")
@@ -173,7 +174,7 @@ def logout_command(names: NamesArgument, config: ConfigOption = None) -> None:
         except PmarepError as error:
             if len(chosen) == 1:
                 raise
-            typer.echo(f"pmarep: {site.name}: {error}", err=True)
+            say(f"pmarep: {site.name}: {error}", err=True)
             failed = True
     raise typer.Exit(1 if failed else 0)
 
@@ -181,13 +182,13 @@ def logout_command(names: NamesArgument, config: ConfigOption = None) -> None:
 def _logout(book: SiteBook, site: Site, credentials: Credentials) -> None:
     was_there = credentials.forget(site)
     words = "is no longer" if was_there else "was not"
-    typer.echo(f"{site.name}: the password of {site.username} at {site.url} {words} in the keyring")
+    say(f"{site.name}: the password of {site.username} at {site.url} {words} in the keyring")
     account = (site.url, site.username)
     others = [s.name for s in book.sites.values() if (s.url, s.username) == account and s.name != site.name]
     if was_there and others:
-        typer.echo(f"{site.name}: note that it was also the password of {', '.join(others)}", err=True)
+        say(f"{site.name}: note that it was also the password of {', '.join(others)}", err=True)
     if first := credentials.comes_first(site):
-        typer.echo(f"{site.name}: note that {first} still gives one", err=True)
+        say(f"{site.name}: note that {first} still gives one", err=True)
 
 
 @sites.command("test")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import typer
 
 from ..errors import ConfigError, CredentialsError, PmarepError, UsageError
-from ..names import windows_key
+from ..names import printable, windows_key
 from ..pmacore import Connection, CredentialsRefused
 from ..sites import Credentials, SiteBook, fields
 from ..sites.check import Visit, visit
@@ -21,6 +21,7 @@ from ..sites.names import did_you_mean
 from ..sites.network import connection_from
 from ..sites.reader import merge, server_of
 from ..sites.source import BookText
+from .stdio import say
 
 TRIES = 3
 _OPTIONS = {"url": "--url (or --server)", "username": "--username", "target": "--target"}
@@ -40,16 +41,16 @@ class TerminalAsker:
     """Asks at the terminal; Ctrl-C and Ctrl-D end the command."""
 
     def text(self, question: str, default: str | None = None) -> str:
-        return str(typer.prompt(question, default=default, show_default=bool(default))).strip()
+        return str(typer.prompt(printable(question), default=default, show_default=bool(default))).strip()
 
     def hidden(self, question: str) -> str:
-        return str(typer.prompt(question, default="", show_default=False, hide_input=True))
+        return str(typer.prompt(printable(question), default="", show_default=False, hide_input=True))
 
     def yes(self, question: str, default: bool) -> bool:
-        return typer.confirm(question, default=default)
+        return typer.confirm(printable(question), default=default)
 
     def say(self, words: str) -> None:
-        typer.echo(words)
+        say(words)
 
 
 @dataclass(frozen=True)

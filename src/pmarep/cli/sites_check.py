@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import typer
+from .stdio import say
 
 if TYPE_CHECKING:
     from ..sites.check import SiteCheck
@@ -17,9 +17,9 @@ def show(checks: Sequence[SiteCheck], print_lines: Callable[[list[list[str]]], N
     print_lines([_HEADER, *map(_row, checks)])
     failed = [check for check in checks if not check.ok]
     if failed:
-        typer.echo()
+        say()
     for check in failed:
-        typer.echo(f"{check.site}: {check.error}")
+        say(f"{check.site}: {check.error}")
 
 
 def _row(check: SiteCheck) -> list[str]:

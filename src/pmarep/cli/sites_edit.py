@@ -28,6 +28,7 @@ from .site_options import (
     VerifyTlsOption,
     site_values,
 )
+from .stdio import say
 
 if TYPE_CHECKING:
     from ..sites import Credentials, Site, SiteBook
@@ -76,11 +77,11 @@ def edit(
     book = change_site(book_path(config), name, values, unset or ())
     after = book.sites[name]
     if before == after:
-        typer.echo(f"{name} is as it was")
+        say(f"{name} is as it was")
         return
-    typer.echo(f"changed {name} in {book.path}")
+    say(f"changed {name} in {book.path}")
     if before and (before.url, before.username) != (after.url, after.username):
-        typer.echo(f"its password is now that of {after.username} at {after.url}: pmarep sites login {name}", err=True)
+        say(f"its password is now that of {after.username} at {after.url}: pmarep sites login {name}", err=True)
 
 
 def duplicate(
@@ -100,7 +101,7 @@ def duplicate(
 
     asker = TerminalAsker() if may_ask(no_input) else None
     with about_the_same_book(config):
-        typer.echo(duplicate_by_asking(book_path(config), name, new, target, yes, asker))
+        say(duplicate_by_asking(book_path(config), name, new, target, yes, asker))
 
 
 def duplicate_by_asking(path: Path, name: str, new: str, target: str | None, yes: bool, ask: Asker | None) -> str:
@@ -162,10 +163,10 @@ def rename(
     book = rename_site(book_path(config), name, new)
     groups = [group for group, members in book.groups.items() if new in members]
     also_in = f", also in {', '.join(groups)}" if groups else ""
-    typer.echo(f"renamed {name} to {new} in {book.path}{also_in}")
+    say(f"renamed {name} to {new} in {book.path}{also_in}")
     old_variable, variable = password_variable(name), password_variable(new)
     if old_variable != variable and not book.sites[new].password_command:
-        typer.echo(f"note: a password in the variable {old_variable} has to be in {variable} now", err=True)
+        say(f"note: a password in the variable {old_variable} has to be in {variable} now", err=True)
 
 
 def remove(
@@ -203,10 +204,10 @@ def remove_by_asking(path: Path, names: list[str], yes: bool, ask: Asker | None,
     if not yes and ask is None:
         raise UsageError(f"this would remove {what}; say --yes; nothing was changed")
     if not yes and ask is not None and not ask.yes(f"Remove {what}?", default=False):
-        typer.echo("nothing was changed")
+        say("nothing was changed")
         return
     after = remove_sites(path, [site.name for site in leaving])
-    typer.echo(f"removed {what}")
+    say(f"removed {what}")
     _say_what_is_left(after, leaving, groups)
     _passwords(after, leaving, None if yes else ask, credentials)
 
@@ -215,10 +216,10 @@ def _say_what_is_left(after: SiteBook, gone: list[Site], groups: list[str]) -> N
     used = {site.server for site in after.sites.values()}
     for server in dict.fromkeys(site.server for site in gone if site.server):
         if server not in used:
-            typer.echo(f"note: no site is at [servers.{server}] now; it is still in the book", err=True)
+            say(f"note: no site is at [servers.{server}] now; it is still in the book", err=True)
     for group in groups:
         if not after.groups[group]:
-            typer.echo(f"note: the group {group} is empty now (pmarep groups remove {group})", err=True)
+            say(f"note: the group {group} is empty now (pmarep groups remove {group})", err=True)
 
 
 def _passwords(after: SiteBook, gone: list[Site], ask: Asker | None, credentials: Credentials) -> None:
@@ -233,7 +234,7 @@ def _passwords(after: SiteBook, gone: list[Site], ask: Asker | None, credentials
         whose = f"the password of {site.username} at {site.url}"
         if ask is None:
             entry = f"'{site.username}@{site.url}'"
-            typer.echo(f"note: if {whose} is in the keyring, it stays (keyring del pmarep {entry})", err=True)
+            say(f"note: if {whose} is in the keyring, it stays (keyring del pmarep {entry})", err=True)
         elif ask.yes(f"Remove {whose} from the keyring as well?", default=False):
             try:
                 was_there = credentials.forget(site)

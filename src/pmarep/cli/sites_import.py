@@ -10,6 +10,7 @@ import typer
 
 from . import complete
 from .options import ConfigOption, book_path
+from .stdio import say
 from .tables import print_json
 
 if TYPE_CHECKING:
@@ -43,15 +44,15 @@ def import_sites(
         found = read_sites(file, book, server, update)
     except SpreadsheetError as error:
         for problem in error.problems[:SHOWN]:
-            typer.echo(problem, err=True)
+            say(problem, err=True)
         if len(error.problems) > SHOWN:
-            typer.echo(f"... and {len(error.problems) - SHOWN} more", err=True)
+            say(f"... and {len(error.problems) - SHOWN} more", err=True)
         raise
     after = add_sites(path, found, update=update)
     changed = [name for name in found if name in book.sites]
     words = [f"added {len(found) - len(changed)}"] if len(found) > len(changed) else []
     words += [f"changed {len(changed)}"] if changed else []
-    typer.echo(f"{', '.join(words)} in {path}; try them: pmarep sites test {' '.join(list(found)[:3])}"
+    say(f"{', '.join(words)} in {path}; try them: pmarep sites test {' '.join(list(found)[:3])}"
                f"{' ...' if len(found) > 3 else ''}")  # fmt: skip
     _warn_of_same_places(after, list(found))
 
@@ -63,7 +64,7 @@ def _warn_of_same_places(book: SiteBook, names: list[str]) -> None:
     for site in book.sites.values():
         other = places.setdefault(site.place, site.name)
         if other != site.name and {site.name, other} & new:
-            typer.echo(f"note: {other} and {site.name} are the same place ({site.url} {site.target})", err=True)
+            say(f"note: {other} and {site.name} are the same place ({site.url} {site.target})", err=True)
 
 
 def schema() -> None:

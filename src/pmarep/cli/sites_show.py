@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..names import printable
 from . import complete
 from .options import ConfigOption, JsonListOption, also, load_book
+from .stdio import say
 from .tables import print_fitting, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ def list_sites(
     if as_json:
         print_json([_as_json(book, site) for site in chosen])
     elif not chosen:
-        typer.echo(f"no sites in {book.path}; add one with `pmarep sites add NAME{also(config)}`", err=True)
+        say(f"no sites in {book.path}; add one with `pmarep sites add NAME{also(config)}`", err=True)
     else:
         _print_sites(book, chosen)
 
@@ -47,7 +49,7 @@ def _print_sites(book: SiteBook, chosen: list[Site]) -> None:
     cut = print_fitting([header, *rows])
     count = "1 site" if len(chosen) == 1 else f"{len(chosen)} sites"
     hint = "; in full: pmarep sites list | less -S" if cut else ""
-    typer.secho(f"{count} in {book.path}{hint}", dim=True)
+    typer.secho(printable(f"{count} in {book.path}{hint}"), dim=True)
 
 
 def show(
@@ -70,7 +72,7 @@ def show(
         return
     for number, site in enumerate(found):
         if number:
-            typer.echo()
+            say()
         _print_site(book.path, site)
 
 

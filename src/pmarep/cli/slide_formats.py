@@ -9,6 +9,8 @@ from rich.table import Table
 
 from pmarep.slides import FORMATS, Format
 
+from .stdio import say
+
 _HEADER = ("Format", "Main file", "What belongs to it")
 
 
@@ -17,7 +19,7 @@ def print_formats() -> None:
     rows = [(entry.name, _main_file(entry), entry.belongs or "-") for entry in FORMATS]
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(row))
+            say(*row)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title, whole in zip(_HEADER, (True, False, False), strict=True):

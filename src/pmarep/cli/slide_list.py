@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pmarep.names import printable
 from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
 from pmarep.slides.tally import Tally
 from pmarep.units import format_size
 
 from .slide_advice import advice
+from .stdio import say
 
 COMPLETE = "complete"
 _UNKNOWN = "not known"  # may be a slide or a part of one
@@ -103,7 +105,7 @@ class JsonLines(SlideList):
     def _print(self, line: dict[str, str | int]) -> None:
         if self._several:
             line["source"] = str(self.source)
-        print(json.dumps(line), flush=True)
+        say(json.dumps(line))
 
 
 class PlainList(SlideList):
@@ -120,11 +122,11 @@ class PlainList(SlideList):
         self._reasons: dict[str, Counter[str]] = {}
 
     def _slide(self, slide: Slide) -> None:
-        self._print("\t".join(_cells(slide, _count(len(slide.files), "file"))))
+        self._print(*_cells(slide, _count(len(slide.files), "file")))
 
     def _problem(self, thing: LeftOut) -> None:
         if self._only_problems:
-            self._print(_problem_line(thing))
+            self._print(*_problem_cells(thing))
         else:
             self._bad.append(thing)
 
@@ -145,19 +147,19 @@ class PlainList(SlideList):
         for thing in self._fine:
             unknown = thing.why is Why.NOT_A_SLIDE and thing.kind is Kind.UNKNOWN
             why = _UNKNOWN if unknown else thing.why.value
-            self._print(f"{thing.path}\t{why}\t{thing.detail}")
+            self._print(thing.path, why, thing.detail)
         for reason, particulars in self._reasons.items():
-            self._print(f"{_count(particulars.total(), 'entry', 'entries')}\t{reason}{_commonest(particulars)}")
+            self._print(_count(particulars.total(), "entry", "entries"), f"{reason}{_commonest(particulars)}")
         self._print(f"\n{self._totals()}")
 
     def _finish_problems(self) -> None:
         if self._bad:
             self._print("\nCannot be sent:")
         for thing in self._bad:
-            self._print(_problem_line(thing))
+            self._print(*_problem_cells(thing))
 
-    def _print(self, text: str) -> None:
-        print(text, flush=True)
+    def _print(self, *cells: str) -> None:
+        say(*cells)
 
 
 class TerminalList(PlainList):
@@ -218,8 +220,8 @@ class TerminalList(PlainList):
             head = Text(f"{why.value} ({len(things):,})", "bold red")
             self._show(head.append(f": {what_to_do}", "not bold default"))
             for thing in things:
-                self._show(Text(thing.path), indent=2)
-                self._show(Text(thing.detail, "dim"), indent=6)
+                self._show(Text(printable(thing.path)), indent=2)
+                self._show(Text(printable(thing.detail), "dim"), indent=6)
 
     def _show(self, text: Text, indent: int = 0) -> None:
         for line in text.wrap(self._console, max(self._console.width - indent, 1), overflow="fold"):
@@ -238,11 +240,11 @@ def _table(things: list[Slide | LeftOut]) -> Table:
         # Text, so that brackets and colons in names stay what they are.
         if isinstance(thing, Slide):
             name, *cells = _cells(thing, str(len(thing.files)))
-            table.add_row(Text(name), *cells)
+            table.add_row(Text(printable(name)), *cells)
         else:
             style = "red" if thing.why.is_problem else "dim"
             kind = format_of(thing.path)
-            table.add_row(Text(thing.path), kind.name if kind else "", "", "", Text(thing.why.value, style))
+            table.add_row(Text(printable(thing.path)), kind.name if kind else "", "", "", Text(thing.why.value, style))
     return table
 
 
@@ -250,8 +252,8 @@ def _cells(slide: Slide, files: str) -> tuple[str, ...]:
     return slide.path, slide.format, files, format_size(slide.size), COMPLETE
 
 
-def _problem_line(thing: LeftOut) -> str:
-    return "\t".join((thing.path, thing.why.value, thing.detail, advice(thing)))
+def _problem_cells(thing: LeftOut) -> tuple[str, ...]:
+    return thing.path, thing.why.value, thing.detail, advice(thing)
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

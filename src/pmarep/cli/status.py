@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from ..names import printable
 from .options import StateDirOption, state_path
+from .stdio import say
 
 if TYPE_CHECKING:
     from ..journal import Place, Run
@@ -53,7 +53,7 @@ def _print_json(runs: list[Run], places: list[Place]) -> None:
     import dataclasses
     import json
 
-    print(
+    say(
         json.dumps(
             {
                 "unfinished": [dataclasses.asdict(place) for place in places],
@@ -68,22 +68,22 @@ def _print_lines(runs: list[Run], places: list[Place], none: str) -> None:
 
     _print_unfinished(places)
     if runs or none:
-        print("last runs:" if runs else printable(none))
+        say("last runs:" if runs else none)
     for run in runs:
         started = datetime.fromtimestamp(run.started).astimezone().isoformat(" ", "seconds")
-        print(printable(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}"))
+        say(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
 
 
 def _print_unfinished(places: list[Place]) -> None:
-    print(f"{len(places)} partly sent" + (":" if places else ""))
+    say(f"{len(places)} partly sent" + (":" if places else ""))
     for server, found in itertools.groupby(places, key=lambda place: place.server):
         here = list(found)
         for place in here[:SHOWN]:
-            print(printable(f"  {server}  {place.path}"))
+            say(f"  {server}  {place.path}")
         if len(here) > SHOWN:
-            print(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
+            say(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
     if places:
-        print("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
+        say("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
 
 
 def _how_it_ended(summary: dict[str, Any] | None) -> str:

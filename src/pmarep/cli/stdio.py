@@ -8,6 +8,18 @@ import stat
 import sys
 from contextlib import suppress
 
+from ..names import printable
+
+
+def say(*cells: str, err: bool = False) -> None:
+    """Print text for people; several cells with tabs between. How all commands print, but for boards and tables.
+
+    Any part of it may come from a server or a file's name: nothing in it disturbs a terminal or forges a line. Line
+    breaks of our own stay, so names go through `printable` where they are put between those.
+    """
+    text = "\t".join("\n".join(map(printable, cell.split("\n"))) for cell in cells)
+    print(text, file=sys.stderr if err else sys.stdout, flush=True)
+
 
 def open_closed_streams() -> None:
     """`pmarep ... >&-`: what is written to a closed stream is gone, and what is read from one is empty."""

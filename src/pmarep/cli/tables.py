@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import shutil
 
-import typer
+from ..names import printable
+from .stdio import say
 
 
 def print_json(value: object) -> None:
     """ASCII with escapes: right in whatever encoding the standard output has."""
     import json
 
-    typer.echo(json.dumps(value, indent=2))
+    say(json.dumps(value, indent=2))
 
 
 def print_lines(rows: list[list[str]]) -> None:
     """Every cell in full."""
     from rich.cells import cell_len
 
+    rows = [list(map(printable, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def print_fitting(rows: list[list[str]]) -> bool:
     """One line a row on this terminal, long cells cut but for those of the first column; whether any was cut."""
     from rich.cells import cell_len, set_cell_size
 
+    rows = [list(map(printable, row)) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     fitting = fit(widths, shutil.get_terminal_size().columns)
 

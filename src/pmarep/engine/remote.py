@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from ..names import is_altered, loose_key, place_key, printable, windows_key
-from ..pmacore import PmaCore, Refused, TargetMissing
+from ..pmacore import PmaCore, Refused, RemoteFile, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..uploaders import Clock
@@ -215,7 +215,8 @@ class Remote:
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
     """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
     folder = loose_key(path.rpartition("/")[0]) + "/"
-    there, found = {}, []
+    there: dict[str, RemoteFile] = {}
+    found: list[str] = []
     for one in await core.slide_files(path):
         key = loose_key(one.path.strip("/"))
         if key.startswith(folder):

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 CALLER = "pmarep"
 # The first version whose `authenticate` takes a POST; older ones want the password in the URL (PMA.UI does the same).
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
+LONGEST_VERSION = 100
 GOODBYE_SECONDS = 5.0
 SESSIONS = 3
 """How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
@@ -112,7 +113,7 @@ class PmaCore:
         """
         try:
             answer = await self._ask(VERSION)
-            if not isinstance(answer, str):
+            if not isinstance(answer, str) or len(answer) > LONGEST_VERSION:
                 raise ProtocolError(f"{self.url} does not tell a PMA.core's version", "is the path of its url right?")
         except PmaCoreError as error:
             if not self._may_look_further:
@@ -155,7 +156,7 @@ class PmaCore:
             return self._session
 
     async def _authenticate(self) -> str:
-        version = tuple(map(int, re.findall(r"[0-9]{1,9}", (await self.version())[:100])[:4]))
+        version = tuple(map(int, re.findall(r"[0-9]{1,9}", await self.version())[:4]))
         password = await self._password()
         self._keep_secret(password)
         if not _is_text(password):

@@ -129,14 +129,14 @@ def client_cert(value: object, folder: Path | None) -> tuple[Path, ...]:
 def _file(key: str, value: object, folder: Path | None) -> Path:
     if isinstance(value, Path):
         return value
+    if isinstance(value, str) and {"\t", "\n", "\r", "\b", "\f"} & set(value):
+        raise ValueError(
+            f"{key} {quoted(value)} holds a tab or a line break; in double quotes \\t and \\n are such: "
+            "write a Windows path in single quotes"
+        )
     text = _text(key, value)
     if not text.strip():
         raise ValueError(f"{key} is empty")
-    if any(character < " " for character in text):
-        raise ValueError(
-            f"{key} {quoted(text)} holds a tab or a line break; in double quotes \\t and \\n are such: "
-            "write a Windows path in single quotes"
-        )
     try:
         path = Path(text).expanduser()
     except RuntimeError:
