@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from .answers import LARGEST, loads
 from .connection import Connection
 from .errors import (
     Intercepted,
@@ -31,10 +31,6 @@ from .limits import AnswerLimit
 from .redact import one_line
 from .sockets import tuned
 from .transport import FAILURES, from_transport, proxy_refused
-
-MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes of an answer that we are ready to hold: a listing of some 500,000 slides."""
-
 
 SLOWEST_STORAGE = 8 * 1024 * 1024
 """Bytes per second at which a server stores at least: a 4 GiB file may take nine minutes after its last byte came."""
@@ -95,7 +91,7 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
         options["timeout"] = patient(client.timeout, length)
     try:
         async with limit, client.stream(request.method, request.url(base), **options) as response:
-            content = await read_answer(response, base, MAX_ANSWER)
+            content = await read_answer(response, base, LARGEST)
     except FAILURES as error:
         certified = connection.client_cert is not None
         raise from_transport(error, base, connection.proxy_to(base), certified) from None
@@ -156,14 +152,14 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         to = one_line(location, place.secrets)
         raise Redirected(f"{place.base} redirects to {to}", "use the address it redirects to as url", location)
     try:
-        answer = json.loads(content) if content.strip() else None
+        answer = loads(content, place.base) if content.strip() else None
     except (ValueError, RecursionError):
         answer = content
     if isinstance(answer, dict) and set(answer) == {"d"}:
         answer = answer["d"]
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
-        if says_full(status, content.decode("utf-8", "replace")[:20_000]):
+        if says_full(status, content[:20_000].decode("utf-8", "replace")):
             raise StorageFull(
                 f"{place.base} has no room left: {place.says(refusal or f'HTTP status {status}')}",
                 "free some, or ask its administrator for a larger quota; the next run sends the rest",
