@@ -229,7 +229,7 @@ async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
             found.append(f"{file.path} is missing there")
         elif other.size != file.size:
             found.append(f"{file.path} has {other.size} bytes there and {file.size} here")
-    return found + [f"{file.path.rpartition('/')[2]} is only there" for file in there.values()]
+    return found + [f"{printable(one.path.rpartition('/')[2][:200])} is only there" for one in there.values()]
 
 
 def _is_twin(key: str, other: str) -> bool:

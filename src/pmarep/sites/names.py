@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from ..names import printable
 
 NEAREST = 3  # names that are proposed, at most
+ASKED = 2000  # names that are compared, at most: a server may have any number of root-directories
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -24,9 +26,9 @@ def check_name(name: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The names that `word` may have been meant to be, best first, ignoring case."""
+    """The names that `word` may have been meant to be, best first, ignoring case. Of very many, the first are asked."""
     by_fold: dict[str, list[str]] = {}
-    for name in known:
+    for name in islice(known, ASKED):
         by_fold.setdefault(name.casefold(), []).append(name)
     close = difflib.get_close_matches(word.casefold(), by_fold, n=NEAREST, cutoff=0.6)
     return [name for fold in close for name in by_fold[fold]][:NEAREST]

@@ -54,4 +54,4 @@ def _some(names: Sequence[str]) -> str:
     if not names:
         return "none to this user"
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(quoted(name) for name in names[:SHOWN_NAMES]) + more
+    return ", ".join(quoted(name[:200]) for name in names[:SHOWN_NAMES]) + more

@@ -13,6 +13,7 @@ from .model import Cause, Kind, Why, value
 from .names import few, in_order
 
 INDEX_LIMIT = 16 * 1024 * 1024  # bytes; the largest Slidedat.ini are some hundred kilobytes
+LONGEST_PATH = 4096  # characters; an index may hold longer ones, a disk does not
 
 
 @value
@@ -253,6 +254,8 @@ class Finder:
 
     def find(self, path: str) -> tuple[str, os.DirEntry[str]] | None:
         """The path as it is on disk, and the file; None if it is not there."""
+        if len(path) > LONGEST_PATH:  # each level of it would be looked for
+            return None
         above, _, name = path.rpartition("/")
         place = _descend(self._parts, self._below, above)
         entry = place[0].find(name) if place else None
