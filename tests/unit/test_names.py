@@ -6,7 +6,7 @@ import unicodedata
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmarep.names import is_altered, is_device, loose_key, place_key, printable, windows_key
@@ -16,6 +16,7 @@ paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
 endings = st.text(st.sampled_from(". "), max_size=4)
 
 
+@settings(deadline=None)
 @given(paths, st.lists(endings, min_size=4, max_size=4), st.sampled_from(["NFC", "NFD"]))
 def test_one_place(path: str, ends: list[str], form: Literal["NFC", "NFD"]) -> None:
     other = "/".join(part + end for part, end in zip(path.split("/"), ends, strict=False))
@@ -24,6 +25,7 @@ def test_one_place(path: str, ends: list[str], form: Literal["NFC", "NFD"]) -> N
     assert place_key(f"{path}\n{other}").split("\n") == [place_key(path)] * 2
 
 
+@settings(deadline=None)
 @given(paths, paths)
 def test_other_places(one: str, other: str) -> None:
     """What neither Windows nor people alter is the same place only in another case."""
@@ -60,6 +62,7 @@ def test_what_it_keeps(name: str) -> None:
     assert not is_altered(name)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_printable_disturbs(text: str) -> None:
     shown = printable(text)
