@@ -99,6 +99,7 @@ class Remote:
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that somebody is at
         self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0, clock)  # keys of their sub-folders
+        self._shown: set[str] = set()  # folders whose names not every server keeps, and this one does
         self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES, clock)
 
     def _lock(self, what: str) -> asyncio.Lock:
@@ -180,7 +181,9 @@ class Remote:
             await self._look(f"{folder}/{slide.main.path}", self._core.slides)
 
     async def _look_for_folder(self, folder: str) -> None:
-        await self._look(folder, self._core.directories)
+        if folder not in self._shown:
+            await self._look(folder, self._core.directories)
+            self._shown.add(folder)
 
     async def _look(self, path: str, names: Callable[[str], Awaitable[list[str]]]) -> None:
         """Win32 drops what a name may not end with and says nothing: only a listing tells. Raises Refused."""
