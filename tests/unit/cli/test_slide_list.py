@@ -112,8 +112,7 @@ def test_advice_for_what_is_found_in_folders(tmp_path: Path) -> None:
     (tmp_path / "3.ndpis").write_bytes(index.replace(b"x.ndpi", b"1.ndpis"))
     (tmp_path / "4.ndpis").write_bytes(index.replace(b"x.ndpi", b"../x.ndpi"))
     expected = {
-        "m": "copy the whole slide again",
-        "n.mrxs": "copy the whole slide again",
+        "n.mrxs": "move or rename it as said",
         "empty.svs": "if it is empty there too",
         "a.svs": "rename one of the two",
         "b\\c.svs": "rename it; ",
