@@ -5,6 +5,8 @@ A class says what to do about it (`remedy`), not where it happened.
 
 from __future__ import annotations
 
+from urllib.parse import urljoin, urlsplit
+
 from ..errors import PmarepError, Remedy
 
 
@@ -135,9 +137,17 @@ class ProtocolError(PmaCoreError):
 
 
 class Intercepted(ProtocolError):
-    """A web page where a PMA.core or a storage should have answered: a sign-in page in between, or a wrong url."""
+    """Something in between answered, or sends elsewhere: a sign-in page, a firewall; or the url is wrong.
+
+    `status` is HTTP's. `may_be_refusal`: it may be what is in this one request that it does not let through.
+    """
 
     remedy = Remedy.RETRY
+
+    def __init__(self, what: str, advice: str = "", *, status: int = 200, may_be_refusal: bool = False) -> None:
+        super().__init__(what, advice)
+        self.status = status
+        self.may_be_refusal = may_be_refusal
 
 
 class Redirected(ProtocolError):
@@ -146,3 +156,10 @@ class Redirected(ProtocolError):
     def __init__(self, what: str, advice: str, location: str) -> None:
         super().__init__(what, advice)
         self.location = location
+
+    def leads_away_from(self, url: str) -> bool:
+        """Whether it is to another host. A server's own redirects, to https or a log-in, stay at home."""
+        try:
+            return urlsplit(urljoin(url, self.location)).hostname != urlsplit(url).hostname
+        except ValueError:
+            return True

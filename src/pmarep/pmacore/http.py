@@ -54,6 +54,11 @@ _FULL = re.compile(
 )
 
 
+OF_FIREWALLS = (403, 406)
+"""What firewalls and ModSecurity answer with a page of their own, now and then and to what is harmless: PMA.core
+refuses in JSON. IIS itself has pages for 400, 401, 404, 405 and 413, whose causes last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
     """A request body that can be made again, since a request may have to be repeated. `length` in bytes."""
@@ -230,6 +235,13 @@ def moment(text: str) -> datetime | None:
 def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:
     status = response.status_code
     words = place.says(refusal) if refusal else f"HTTP status {status}{_titled(content, place)}"
+    if status in OF_FIREWALLS and refusal is None and _titled(content, place):
+        return Intercepted(
+            f"{place.base} answers {place.method} with {words}, which is not PMA.core's",
+            "if that stays so, ask who runs the firewall or the proxy before it",
+            status=status,
+            may_be_refusal=True,
+        )
     if status in (401, 403):
         return PermissionDenied(f"{place.method} is not permitted: {words}", "check the rights of this user")
     # IIS's own answer to what is over its maxAllowedContentLength; the sub-status stands in detailed pages only.

@@ -26,7 +26,7 @@ from ..pmacore import (
     ServerError,
     StorageFull,
 )
-from ..pmacore.http import SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
+from ..pmacore.http import OF_FIREWALLS, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
 from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import leads_home
 from ..pmacore.redact import one_line
@@ -99,11 +99,17 @@ class Storage:
             raise from_transport(error, target.origin, self._proxy_to(target.origin)) from None
         if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage
             raise proxy_refused("407", target.origin, self._proxy_to(target.origin))
+        if _is_in_between(response, answer):
+            status = response.status_code
+            raise Intercepted(
+                f"something between here and {target.origin} answers with a "
+                + ("redirect" if response.is_redirect else "web page"),
+                "if that stays so, ask who runs the firewall or the proxy on the way",
+                status=status,
+                may_be_refusal=status >= 400,
+            )
         if response.status_code >= 300:
             raise _error(response, answer, url)
-        if answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
-            # A hotel's or a hospital's sign-in page answers everything with 200.
-            raise Intercepted(f"something between here and {target.origin} answers with a web page")
         return response.headers
 
     def _another(self) -> httpx.AsyncClient:
@@ -161,6 +167,17 @@ class _Target:
         except (ValueError, httpx.InvalidURL):
             raise ProtocolError("the server gave an upload URL that is none") from None
         return cls(scheme, origin, raw)
+
+
+def _is_in_between(response: httpx.Response, answer: str) -> bool:
+    """Whether it was not the storage that answered, which speaks XML and has a code for everything.
+
+    A hotel's or a hospital's sign-in page answers everything with 200 or a redirect, firewalls have pages for 403.
+    """
+    if _tag(answer, "Code") or response.headers.get("x-ms-error-code"):
+        return False
+    page = answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html"))
+    return response.is_redirect or (page and (response.status_code < 400 or response.status_code in OF_FIREWALLS))
 
 
 def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
