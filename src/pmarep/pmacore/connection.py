@@ -60,6 +60,8 @@ class Connection:
         """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
         context = self._trust()
         if self.client_cert:
+            # TLS 1.3: Apache's SSLVerifyClient in a location, and IIS, ask only when they have read the request.
+            context.post_handshake_auth = True
             # Without a password given, OpenSSL would ask for one at the terminal.
             try:
                 context.load_cert_chain(*map(str, self.client_cert), password=lambda: "-")  # type: ignore[misc]
@@ -80,8 +82,13 @@ class Connection:
             return context
         if self.ca_bundle is None:
             return _systems_trust()
+        # By the system's own rules: create_default_context adds VERIFY_X509_STRICT since Python 3.13, which refuses old
+        # CAs of hospitals that are trusted where they are installed. One that is named is trusted, be it no root.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
-            return ssl.create_default_context(cafile=str(self.ca_bundle))
+            context.load_verify_locations(cafile=str(self.ca_bundle))
+            return context
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
                 f"cannot read the ca_bundle {self.ca_bundle} ({_reason(error)}); it has to be a PEM file"

@@ -59,11 +59,15 @@ class TlsError(PmaCoreError):
 
 
 class CertificateRefused(TlsError):
-    """The server's certificate is not trusted. `code` is OpenSSL's X509_V_ERR number where OpenSSL has looked."""
+    """The server's certificate is not trusted.
 
-    def __init__(self, what: str, advice: str = "", code: int | None = None) -> None:
+    `code` is OpenSSL's X509_V_ERR number where OpenSSL has looked, `words` what it or the system says.
+    """
+
+    def __init__(self, what: str, advice: str = "", code: int | None = None, words: str = "") -> None:
         super().__init__(what, advice)
         self.code = code
+        self.words = words
 
 
 class ProxyRefused(PmaCoreError):
