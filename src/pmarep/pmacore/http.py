@@ -28,6 +28,7 @@ from .errors import (
     TooLarge,
 )
 from .limits import AnswerLimit
+from .pool import AGAIN
 from .redact import one_line
 from .sockets import tuned
 from .transport import FAILURES, from_transport, proxy_refused
@@ -95,6 +96,7 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
         options["json"] = request.json
     if body is not None:
         options["content"] = limit.body(body.content())
+        options["extensions"][AGAIN] = lambda: limit.body(body.content())
         options["headers"] = {"Content-Length": str(body.length), "Content-Type": body.content_type}
     if length:
         options["timeout"] = patient(client.timeout, length)

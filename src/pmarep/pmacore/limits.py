@@ -38,6 +38,7 @@ class AnswerLimit:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._limit.reschedule(None)  # it may be sent once more
         async for chunk in chunks:
             yield chunk
         self._begin()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -29,6 +30,7 @@ from ..pmacore import (
 from ..pmacore.http import OF_FIREWALLS, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
 from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import leads_home
+from ..pmacore.pool import AGAIN
 from ..pmacore.redact import one_line
 from ..pmacore.sockets import Client, tuned
 from ..pmacore.transport import FAILURES, from_transport, proxy_refused
@@ -69,23 +71,29 @@ class Storage:
     async def put(
         self,
         url: str,
-        content: AsyncIterator[bytes] | bytes,
+        content: Callable[[], AsyncIterator[bytes]] | bytes,
         length: int,
         headers: Mapping[str, str],
         *,
         anew: bool = False,
     ) -> httpx.Headers:
-        """One PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before."""
+        """Send one PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before.
+
+        `content` may be asked for a second time, where a connection turns out to have been closed.
+        """
         target, http = self._check(url), self._another() if anew else self._http
-        streamed = not isinstance(content, bytes)
-        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=streamed)
+        make = content if callable(content) else None
+        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
+        extensions: dict[str, Any] = {"trace": tuned(http)}
+        if make is not None:
+            extensions[AGAIN] = lambda: limit.body(make())
         request = http.build_request(
             "PUT",
             target.origin,
-            content=content if isinstance(content, bytes) else limit.body(content),
+            content=content if isinstance(content, bytes) else extensions[AGAIN](),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(http.timeout, length),
-            extensions={"trace": tuned(http)},
+            extensions=extensions,
         )
         request.url = _AsGiven(target.origin, target.path)
         try:

@@ -67,7 +67,7 @@ async def post(url: str) -> None:
 async def put(url: str) -> None:
     storage = Storage(connection_to(url), allow_http=True)
     try:
-        await storage.put(url + "x?X-Amz-Signature=s", slowly(), 20, {})
+        await storage.put(url + "x?X-Amz-Signature=s", slowly, 20, {})
     finally:
         await storage.close()
 

@@ -64,7 +64,9 @@ async def _on_the_wire(path: str) -> tuple[bytes, dict[bytes, bytes]]:
     port = server.sockets[0].getsockname()[1]
     storage = Storage(HTTP, allow_http=False)
     try:
-        await storage.put(f"http://127.0.0.1:{port}{path}", _pieces(b"some ", b"bytes"), 10, {"Content-MD5": "x"})
+        await storage.put(
+            f"http://127.0.0.1:{port}{path}", lambda: _pieces(b"some ", b"bytes"), 10, {"Content-MD5": "x"}
+        )
     finally:
         await storage.close()
         server.close()
@@ -156,7 +158,7 @@ async def _error_for(response: httpx.Response, url: str = S3_URL, site: Connecti
     transport = httpx.MockTransport(lambda request: response)
     storage = Storage(site, allow_http=False, http=httpx.AsyncClient(transport=transport))
     with pytest.raises(PmaCoreError) as caught:
-        await storage.put(url, _pieces(b"x"), 1, {})
+        await storage.put(url, lambda: _pieces(b"x"), 1, {})
     assert "Signature=" not in str(caught.value)
     assert "sig=" not in str(caught.value)
     assert "\n" not in str(caught.value)
