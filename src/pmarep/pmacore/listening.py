@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 import httpcore
 
 _CHUNK = 64 * 1024
@@ -51,6 +52,7 @@ class Listening(httpcore.AsyncNetworkStream):
         self._stream = stream
         self._writes = 0  # since something was read: the first is a request's head
         self._heard: asyncio.Task[bytes] | None = None  # while a body is sent: what comes, once it has come
+        self._writing: anyio.CancelScope | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._writes = 0
@@ -72,24 +74,19 @@ class Listening(httpcore.AsyncNetworkStream):
             return
         if self._heard is None:
             self._heard = asyncio.create_task(self._stream.read(_CHUNK))
+            self._heard.add_done_callback(self._stop_writing)
         if not self._heard.done() and self._stream.get_extra_info("is_readable"):
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-        if _ends_writing(self._heard):
-            raise httpcore.WriteError("the other side has answered or closed")
-        if self._heard.done():
+        with anyio.CancelScope() as self._writing:
+            self._stop_writing(self._heard)
             await self._stream.write(buffer, timeout)
-            return
-        writing = asyncio.create_task(self._stream.write(buffer, timeout))
-        try:
-            await asyncio.wait({writing, self._heard}, return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done() and _ends_writing(self._heard):
-                raise httpcore.WriteError("the other side has answered or closed")
-            await writing
-        finally:
-            if not writing.done():
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
+        if self._writing.cancelled_caught:
+            raise httpcore.WriteError("the other side has answered or closed")
+
+    def _stop_writing(self, heard: asyncio.Task[bytes]) -> None:
+        if self._writing is not None and _ends_writing(heard):
+            self._writing.cancel()
 
     async def aclose(self) -> None:
         if self._heard is not None:
