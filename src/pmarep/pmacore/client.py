@@ -29,6 +29,7 @@ from .errors import (
     Refused,
     ServerError,
     SessionLost,
+    TransferBroken,
 )
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
@@ -41,6 +42,7 @@ CALLER = "pmarep"
 # The first version whose `authenticate` takes a POST; older ones want the password in the URL (PMA.UI does the same).
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
 GOODBYE_SECONDS = 5.0
+PROBE_SECONDS = 20.0
 SESSIONS = 3
 """How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
 
@@ -140,8 +142,12 @@ class PmaCore:
         return answer
 
     async def answers(self) -> None:
-        """One request without a session, not repeated: raises what a server that is away makes it raise."""
-        await self._ask_once(VERSION)
+        """Ask without a session, once and not for long: raises what a server that is away makes it raise."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._ask_once(VERSION)
+        except TimeoutError:
+            raise TransferBroken(f"{self.url} does not tell its version in {PROBE_SECONDS:g} s") from None
 
     async def login(self) -> None:
         """Make sure that there is a session. Raises CredentialsRefused."""

@@ -28,6 +28,7 @@ from .errors import (
     TooLarge,
 )
 from .limits import AnswerLimit
+from .packing import Unpacker
 from .pool import AGAIN
 from .redact import one_line
 from .sockets import tuned
@@ -36,6 +37,8 @@ from .transport import FAILURES, from_transport, proxy_refused
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that we are ready to hold: a listing of some 500,000 slides."""
 
+
+_PIECE = 1024 * 1024
 
 SLOWEST_STORAGE = 8 * 1024 * 1024
 """Bytes per second at which a server stores at least: a 4 GiB file may take nine minutes after its last byte came."""
@@ -102,7 +105,7 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
         options["timeout"] = patient(client.timeout, length)
     try:
         async with limit, client.stream(request.method, request.url(base), **options) as response:
-            content = await read_answer(response, base, MAX_ANSWER)
+            content = await read_answer(response, base, MAX_ANSWER, limit.came)
     except FAILURES as error:
         certified = connection.client_cert is not None
         raise from_transport(error, base, connection.proxy_to(base), certified) from None
@@ -117,16 +120,20 @@ def patient(usual: httpx.Timeout, length: int) -> httpx.Timeout:
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=None)
 
 
-async def read_answer(response: httpx.Response, who: str, limit: int) -> bytes:
-    """An answer of `limit` bytes at most. Raises ProtocolError, and what httpx raises."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        # We ask for none, and some kilobytes of gzip unpack to gigabytes.
-        raise ProtocolError(f"{who} gave a packed answer although none was asked for")
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > limit:
-            raise ProtocolError(f"{who} gave an endless answer")
+async def read_answer(response: httpx.Response, who: str, limit: int, came: Callable[[int], None]) -> bytes:
+    """Read an answer of `limit` bytes at most; `came` is told how many have come.
+
+    Raises ProtocolError, TransferBroken, and what httpx raises.
+    """
+    content, unpacker = bytearray(), Unpacker(response, who)
+    async for chunk in unpacker.chunks():
+        came(len(chunk))
+        for piece in unpacker.pieces(chunk, _PIECE):
+            content += piece
+            if len(content) > limit:
+                raise ProtocolError(f"{who} gave an endless answer")
+    if content:
+        unpacker.end()
     return bytes(content)
 
 

@@ -100,7 +100,8 @@ class Storage:
             async with limit:
                 response = await http.send(request, stream=True)
                 try:
-                    answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
+                    answered = await read_answer(response, "the storage", MAX_ANSWER, limit.came)
+                    answer = answered.decode("utf-8", "replace")
                 finally:
                     await response.aclose()
         except FAILURES as error:
