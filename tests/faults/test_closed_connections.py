@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import PASSWORD
 from corpus import tree, write_mirax
-from wire import LOOPBACK, Wire
+from wire import LOOPBACK, Authority, Wire
 
 from pmarep.events import SiteState, State
 from pmarep.pmacore import Connection, TooLarge, TransferBroken
@@ -136,7 +137,14 @@ async def test_a_new_connection_that_breaks_is_a_failure(wire: Wire) -> None:
 # Answers that come early
 
 
-def early(wire: Wire, *, reads: int = 0, closes: bool = True, answer: bytes = TOO_LARGE) -> str:
+def early(
+    wire: Wire,
+    *,
+    reads: int = 0,
+    closes: bool = True,
+    answer: bytes = TOO_LARGE,
+    tls: ssl.SSLContext | None = None,
+) -> str:
     """The url of a server that answers when it has the head and so many bytes of the body."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -147,11 +155,11 @@ def early(wire: Wire, *, reads: int = 0, closes: bool = True, answer: bytes = TO
         if not closes:  # nor reads on
             await asyncio.Event().wait()
 
-    return f"http://{LOOPBACK}:{wire.serve(handle)}/"
+    return f"http{'s' if tls else ''}://{LOOPBACK}:{wire.serve(handle, tls)}/"
 
 
-async def post(url: str, size: int) -> None:
-    connection = Connection(url, "u", proxy="none")
+async def post(url: str, size: int, ca: Path | None = None) -> None:
+    connection = Connection(url, "u", ca, proxy="none")
 
     async def content() -> AsyncIterator[bytes]:
         for _ in range(size // 65536):
@@ -168,6 +176,13 @@ async def test_a_refusal_before_the_end_of_a_body_is_heard(wire: Wire, reads: in
     async with asyncio.timeout(30):
         with pytest.raises(TooLarge):
             await post(early(wire, reads=reads, closes=False), size)
+
+
+async def test_a_refusal_is_heard_over_tls(tmp_path: Path, wire: Wire) -> None:
+    ca = Authority(tmp_path)
+    async with asyncio.timeout(30):
+        with pytest.raises(TooLarge):
+            await post(early(wire, closes=False, tls=ca.server(ca.issue(LOOPBACK))), 64 * MIB, ca.pem)
 
 
 @pytest.mark.parametrize(("reads", "size"), [(0, MIB), (0, 64 * MIB), (MIB, 64 * MIB)])

@@ -21,6 +21,7 @@ from .connection import Connection
 from .diagnose import VERSION, diagnosed
 from .download import download
 from .errors import (
+    CertificateRefused,
     CredentialsRefused,
     Intercepted,
     PmaCoreError,
@@ -30,6 +31,7 @@ from .errors import (
     ServerError,
     SessionLost,
     TransferBroken,
+    another_certificate,
 )
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
@@ -242,6 +244,8 @@ class PmaCore:
                     "if that stays so, ask who runs the network, or whether PMA.core has moved",
                 ) from None
             raise
+        except CertificateRefused as error:
+            raise (another_certificate(error, self.url) if self._answered else error) from None
         self._answered = True
         return answer
 

@@ -17,6 +17,7 @@ import httpx
 from ..pmacore import (
     AnnounceAgain,
     BlocksLost,
+    CertificateRefused,
     Connection,
     Damaged,
     Intercepted,
@@ -27,6 +28,7 @@ from ..pmacore import (
     ServerError,
     StorageFull,
 )
+from ..pmacore.errors import another_certificate
 from ..pmacore.http import OF_FIREWALLS, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
 from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import leads_home
@@ -58,6 +60,7 @@ class Storage:
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
         self._http = http or self._connect()
+        self._answered: set[str] = set()  # origins
         self._anew: httpx.AsyncClient | None = None
         if isinstance(self._http, Client):
             way = self._http.way
@@ -105,7 +108,11 @@ class Storage:
                 finally:
                     await response.aclose()
         except FAILURES as error:
-            raise from_transport(error, target.origin, self._proxy_to(target.origin)) from None
+            failure = from_transport(error, target.origin, self._proxy_to(target.origin))
+            if isinstance(failure, CertificateRefused) and target.origin in self._answered:
+                failure = another_certificate(failure, target.origin)
+            raise failure from None
+        self._answered.add(target.origin)
         if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage
             raise proxy_refused("407", target.origin, self._proxy_to(target.origin))
         if _is_in_between(response, answer):

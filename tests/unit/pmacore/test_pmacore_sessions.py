@@ -17,6 +17,7 @@ from fake_server import PASSWORD, SESSION, Script, aspnet, html, refusal
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
     Connection,
+    Intercepted,
     PermissionDenied,
     PmaCore,
     PmaCoreError,
@@ -178,7 +179,6 @@ HUNG_UP.reason = "UNEXPECTED_EOF_WHILE_READING"
         (httpx.ProxyError("407 https://u:secret@proxy/?key=secret"), ProxyRefused, "wants a user name and password"),
         (httpx.ProxyError("403 Forbidden"), ProxyRefused, "refused .403 Forbidden.; whoever runs it has to allow"),
         (httpx.ProxyError("502 Bad Gateway"), ServerError, "cannot reach .*502 Bad Gateway"),
-        (caused(httpx.ConnectError(""), UNTRUSTED), TlsError, "self-signed.*ca_bundle"),
         (caused(httpx.ConnectError(""), PLAIN), TlsError, "http or https"),
         (caused(httpx.ConnectError(""), HUNG_UP), Unreachable, "hung up in the middle of the TLS handshake"),
         (ALERT, TlsError, "wants a client certificate"),
@@ -201,6 +201,19 @@ async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError],
     assert SESSION not in str(caught.value)
     assert (caught.value.remedy is Remedy.RETRY) is (kind in (Unreachable, TransferBroken, ServerError))
     assert (caught.value.remedy is Remedy.STOP_SITE) is (kind in (TlsError, ProxyRefused))
+
+
+async def test_a_certificate_that_is_another_one_all_at_once() -> None:
+    """From the beginning it is the site's, later on that of somebody in between."""
+    untrusted = caused(httpx.ConnectError(""), UNTRUSTED)
+    async with Script(GetVersionInfo=untrusted).core() as core:
+        with pytest.raises(TlsError, match=r"self-signed.*ca_bundle") as first:
+            await core.slides("Slides")
+    assert first.value.remedy is Remedy.STOP_SITE
+    async with Script(GetFiles=untrusted).core() as core:
+        with pytest.raises(Intercepted, match=r"pma\.example.* shows a certificate of its own .self-signed") as later:
+            await core.slides("Slides")
+    assert later.value.remedy is Remedy.RETRY
 
 
 async def test_retry_pauses_grow_and_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import string
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pmarep.pmacore import (
     AnnounceAgain,
     BlocksLost,
+    CertificateRefused,
     Connection,
     Damaged,
     Intercepted,
@@ -169,6 +171,27 @@ def _xml(status: int, code: str, message: str = "words", **headers: str) -> http
     return httpx.Response(
         status, text=f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", headers=headers
     )
+
+
+async def test_a_certificate_that_is_another_one_all_at_once() -> None:
+    """Of somebody in between: the storage's was right a moment ago."""
+    untrusted = httpx.ConnectError("")
+    untrusted.__cause__ = cause = ssl.SSLCertVerificationError("self-signed certificate")
+    cause.verify_message = "self-signed certificate"
+    answers: list[httpx.Response | Exception] = [untrusted, httpx.Response(200, headers={"ETag": "e"}), untrusted]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        said = answers.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    storage = Storage(HTTPS, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    with pytest.raises(CertificateRefused):
+        await storage.put(S3_URL, b"x", 1, {})
+    await storage.put(S3_URL, b"x", 1, {})
+    with pytest.raises(Intercepted, match="shows a certificate of its own"):
+        await storage.put(S3_URL, b"x", 1, {})
 
 
 LATER = "Thu, 01 Jan 2026 02:00:00 GMT"
