@@ -261,10 +261,16 @@ class PmaCore:
 
         `bytes_follow`: it has slide bytes, so that those who count them try again.
         """
-        if self._patience is None or bytes_follow:
+        try:
             return await self._ask_in_sessions(make)
+        except SessionLost as error:
+            if self._patience is None or bytes_follow:
+                raise
+            lost = [error]  # the first attempt
 
         async def attempt() -> Any:
+            if lost:
+                raise lost.pop()
             try:
                 return await self._ask_in_sessions(make)
             except SessionLost:
