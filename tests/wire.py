@@ -28,6 +28,8 @@ HEAD_ONLY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 class Authority:
     """A hospital's CA. `pem` is its certificate."""
 
+    ENCODING = serialization.Encoding.PEM
+
     def __init__(self, folder: Path, name: str = "Hospital Root CA", organisation: str = "St. Example") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())

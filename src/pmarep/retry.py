@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any, TypeVar
 
 import tenacity
@@ -19,25 +21,40 @@ LONGEST = 60.0
 """Seconds that one request waits because a server asks for it (`Retry-After`). More is for the whole site to wait."""
 
 
+SHORTEST = 30.0
+"""Seconds in which a request is tried again however impatient somebody is: five attempts that fail at once take ten."""
+
+
 class Retry:
     """Tries a request again as long as its error's remedy says so, `attempts` times in all.
 
     Pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15 (the "full jitter" of AWS's architecture
     blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top: a
     server in trouble is not hit all the harder for it. When they are used up, the first error counts.
+    `longest`: seconds after the beginning in which another attempt begins: each may last as long as silence may.
     """
 
     SHARE = 0.2
     RESERVE = 20.0
 
-    def __init__(self, attempts: int = 5, sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        attempts: int = 5,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        *,
+        longest: float = inf,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._attempts = attempts
+        self._longest = max(longest, SHORTEST)
+        self._monotonic = monotonic
         self._sleep = sleep
         self._left = self.RESERVE
 
     async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
         """Raises what the last attempt raised; errors that another try does not help at once."""
         self._left = min(self._left + self.SHARE, self.RESERVE)
+        last = self._monotonic() + self._longest
         # Most requests need none of tenacity, whose preparations take a good part of what a request does.
         try:
             return await work()
@@ -54,7 +71,7 @@ class Retry:
             return await work()
 
         result: T = await tenacity.AsyncRetrying(
-            retry=self._again,
+            retry=lambda state: self._monotonic() < last and self._again(state),
             wait=_pause,
             sleep=self._sleep,
             before_sleep=_log_retry,

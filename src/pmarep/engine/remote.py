@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sized
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
 from ..names import is_altered, loose_key, place_key, printable, windows_key
-from ..pmacore import PmaCore, Refused, RemoteFile, TargetMissing
+from ..pmacore import PermissionDenied, PmaCore, Refused, RemoteFile, StorageFull, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
 from ..uploaders import Clock
 
 LISTING_SECONDS = 60.0
 """How long a listing is believed: in a long night, others may put folders and slides where ours are to come."""
+
+LAG_SECONDS = 10.0
+"""How long a folder that may not be made is looked for: listings were seen to show one 5 s after it was made."""
+
+# Whole phrases: `An existing connection was closed` says nothing about the folder, and `does not exist` the opposite.
+_EXISTS = re.compile(r"\balready exists\b|\bexists already\b|\bHTTP status 409\b", re.IGNORECASE)
 
 KEPT_NAMES = 10_000
 """Names in the listings of one site that stay in memory, about 3 MB: slides come folder by folder, few are enough."""
@@ -140,12 +147,15 @@ class Remote:
                 return
             try:
                 await self._core.create_directory(folder)
-            except Refused:
-                self._folders.drop(parent)
-                if not await self.exists(folder):
+            except Refused as error:
+                try:
+                    await self._find_made_by_another(folder, error)
+                except Refused:
                     if is_altered(name):
                         await self._look_for_folder(folder)
                     raise
+                if is_altered(name):  # what exists may have another name
+                    await self._look_for_folder(folder)
                 return
             if is_altered(name):
                 await self._look_for_folder(folder)
@@ -196,6 +206,25 @@ class Remote:
             if other is not None or pause is None:
                 raise _other_name(path, other)
             await self._clock.sleep(pause)
+
+    async def _find_made_by_another(self, folder: str, refused: Refused) -> None:
+        """Find a folder that may not be made, perhaps as it has just been made: listings lag behind on some servers.
+
+        Raises `refused` where it does not show up and the refusal does not say that it exists.
+        """
+        parent, _, name = folder.rpartition("/")
+        end, pause = self._clock.monotonic() + LAG_SECONDS, 0.1
+        while True:
+            self._folders.drop(parent)
+            if await self.exists(folder):
+                return
+            if _EXISTS.search(str(refused)):
+                (await self._children(parent)).add(windows_key(name))
+                return
+            if isinstance(refused, PermissionDenied | StorageFull) or self._clock.monotonic() + pause > end:
+                raise refused
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, 2.0)
 
     async def slide_in(self, folder: str, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""

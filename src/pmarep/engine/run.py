@@ -68,7 +68,7 @@ async def replicate(
     UsageError (also for credentials and configuration) and TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
-    run = _Run(options, sites, Sessions(sites, passwords, lambda: Retry(sleep=clock.sleep)), listener, clock)
+    run = _Run(options, sites, Sessions(sites, passwords, lambda: _retry(options, clock)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold(state_dir / "locks", places):
@@ -228,7 +228,7 @@ class _Run:
         room = most_requests(len(self.sites)) or sys.maxsize
         found = Controller(self.line, min(room, self.line.most(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
-        link = Link(requests, [*own, *overall], Retry(sleep=self.clock.sleep), self.clock)
+        link = Link(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
         return SiteWorker(site, self.sessions.core(site), link, wanted, shared)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
@@ -310,6 +310,11 @@ class _Attendance:
     def idle(self, slides: int) -> bool:
         """Whether every site has finished so many slides, or has ended."""
         return all(finished >= slides for finished in self._finished.values())
+
+
+def _retry(options: Options, clock: Clock) -> Retry:
+    """A site that answers too slowly is not tried again for longer than it may stay away."""
+    return Retry(sleep=clock.sleep, longest=options.patience, monotonic=clock.monotonic)
 
 
 def _guarded(listener: Listener, attendance: _Attendance) -> Listener:

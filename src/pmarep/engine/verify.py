@@ -22,6 +22,9 @@ from .remote import differences, shortened
 READABLE_SECONDS = 60.0
 """Seconds that a server gets to understand a new slide; published clients wait for some seconds."""
 
+LISTED_SECONDS = 15.0
+"""What a server gets to report the files of a new slide, once it can read it: sizes were seen to be 2 s late."""
+
 
 def check_status(status: UploadStatus, slide: Slide) -> None:
     """Raises NotArrived if the server itself says that files of the upload are not complete."""
@@ -33,7 +36,10 @@ def check_status(status: UploadStatus, slide: Slide) -> None:
 
 
 async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *, wait: bool = True) -> None:
-    """The server can read the slide, perhaps after a while, and has its files with their sizes. Raises NotArrived."""
+    """Make sure that the server can read the slide, perhaps after a while, and has its files with their sizes.
+
+    `wait`: it has just been sent, so that what is wrong may only be late. Raises NotArrived.
+    """
     # Both at once: over a long way, the last slide's questions are time in which nothing moves.
     early = asyncio.create_task(_wrong(core, path, slide))
     try:
@@ -50,9 +56,26 @@ async def check_arrived(core: PmaCore, path: str, slide: Slide, clock: Clock, *,
     finally:
         early.cancel()
         await asyncio.gather(early, return_exceptions=True)
-    # What is wrong was perhaps asked too early.
-    if wrong := await _wrong(core, path, slide):
-        raise NotArrived(shortened(wrong))
+    await _wait_until_listed(core, path, slide, clock, LISTED_SECONDS if wait else 0.0)
+
+
+async def _wait_until_listed(core: PmaCore, path: str, slide: Slide, clock: Clock, seconds: float) -> None:
+    """Ask for names and sizes until they are right: some servers show them seconds after the last byte."""
+    end, pause = clock.monotonic() + seconds, 0.1
+    while True:
+        late = clock.monotonic() + pause > end
+        try:
+            if not (wrong := await _wrong(core, path, slide)):
+                return
+            if late:
+                raise NotArrived(shortened(wrong))
+        except (PermissionDenied, StorageFull):
+            raise  # says nothing about the slide
+        except Refused:
+            if late:
+                raise
+        await clock.sleep(pause)
+        pause = min(pause * 2, 2.0)
 
 
 async def _wrong(core: PmaCore, path: str, slide: Slide) -> list[str]:

@@ -21,6 +21,7 @@ from .transport import FAILURES
 _NO_CHECK_TIME = 0x200000
 # X509_V_ERR: self-signed; self-signed in the chain; no issuer found for the chain; none for the server's own.
 _UNKNOWN_ISSUER = (18, 19, 20, 21)
+_OPENSSL_CODES = 1000
 _SHOWN_NAMES = 5
 
 
@@ -112,6 +113,11 @@ def _matches(host: str, name: str) -> bool:
     return host == name
 
 
+def _knows_better(error: CertificateRefused) -> bool:
+    """Whether OpenSSL has said that something else is wrong; the numbers of Windows and macOS are no such ones."""
+    return error.code is not None and 0 < error.code < _OPENSSL_CODES and error.code not in _UNKNOWN_ISSUER
+
+
 def explained(error: CertificateRefused, found: Certificate, connection: Connection) -> CertificateRefused:
     """The same refusal with the certificate's own words: who signed it, since when, for whom."""
     host, wrong, advice = httpx.URL(connection.url).host, [], []
@@ -126,13 +132,16 @@ def explained(error: CertificateRefused, found: Certificate, connection: Connect
         more = len(found.names) - _SHOWN_NAMES
         wrong.append(f"is for {shown}{f' and {more} more' if more > 0 else ''}, not for {host}")
         advice.append("write a host name that it is for in the url")
-    if error.code in _UNKNOWN_ISSUER or not wrong:
+    if error.code in _UNKNOWN_ISSUER or not (wrong or _knows_better(error)):
         here = f"the ca_bundle {connection.ca_bundle} does not hold" if connection.ca_bundle else "is not trusted here"
         who = "itself" if found.self_signed else f'"{found.issuer}"'
         wrong.append(f"is signed by {who}, which {here}")
         advice.append(
             "name a ca_bundle that holds it" if connection.ca_bundle else "install that CA or name it with ca_bundle"
         )
+    if not wrong:
+        wrong.append(f"is not accepted here ({error.words})")
+        advice.append("its administrator has to replace it, or a CA above it")
     return CertificateRefused(
-        f"the certificate of {connection.url} {' and '.join(wrong)}", ", and ".join(advice), error.code
+        f"the certificate of {connection.url} {' and '.join(wrong)}", ", and ".join(advice), error.code, error.words
     )

@@ -20,7 +20,19 @@ from ..passwords import Password
 from .connection import Connection
 from .diagnose import VERSION, diagnosed
 from .download import download
-from .errors import CredentialsRefused, PmaCoreError, ProtocolError, Refused, ServerError, SessionLost
+from .errors import (
+    CertificateRefused,
+    CredentialsRefused,
+    Intercepted,
+    PmaCoreError,
+    ProtocolError,
+    Redirected,
+    Refused,
+    ServerError,
+    SessionLost,
+    TransferBroken,
+    another_certificate,
+)
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
 from .redact import guard_logging, one_line
@@ -33,8 +45,17 @@ CALLER = "pmarep"
 POST_LOGIN_SINCE = (2, 0, 0, 1836)
 LONGEST_VERSION = 100
 GOODBYE_SECONDS = 5.0
+PROBE_SECONDS = 20.0
 SESSIONS = 3
 """How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
+
+# Whole phrases, and no part of a path: `Slides/Session 3` may be missing.
+_SESSION_ENDED = re.compile(
+    r"\b(invalid|expired|unknown|missing|no|no such|no valid|no active) session\b"
+    r"|(?<![\w/\\])session( id| key| token)?( has| had| is| was)?( already| been| not)* "
+    r"(invalid|valid|expired|unknown|found|ended|closed|over|timed out|terminated|abandoned)\b",
+    re.IGNORECASE,
+)
 
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -43,7 +64,7 @@ class PmaCore:
     """One server and one session, shared by everyone who talks to it as the same user.
 
     Logs in when first needed; when a session has ended, logs in again and repeats the call, in `SESSIONS` sessions at
-    most (a download: in two). `password` is asked only then. `patience` runs each call and may repeat it.
+    most. `password` is asked only then. `patience` runs each call and may repeat it.
     As a context manager it logs out at the end, since sessions can count against a licence.
     Every method raises PmaCoreError, the first one also ConfigError.
     """
@@ -66,6 +87,8 @@ class PmaCore:
         self._may_look_further = http is None
         self._patience = patience
         self._session: str | None = None
+        self._answered = False  # so its url is right
+        self._old: bool | None = None  # whether it wants passwords in the URL
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
@@ -116,14 +139,18 @@ class PmaCore:
             if not isinstance(answer, str) or len(answer) > LONGEST_VERSION:
                 raise ProtocolError(f"{self.url} does not tell a PMA.core's version", "is the path of its url right?")
         except PmaCoreError as error:
-            if not self._may_look_further:
+            if self._answered or not self._may_look_further:
                 raise
             raise await diagnosed(self._connection, error) from None
         return answer
 
     async def answers(self) -> None:
-        """One request without a session, not repeated: raises what a server that is away makes it raise."""
-        await ask(self._http, self._connection, VERSION, self._secrets)
+        """Ask without a session, once and not for long: raises what a server that is away makes it raise."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._ask_once(VERSION)
+        except TimeoutError:
+            raise TransferBroken(f"{self.url} does not tell its version in {PROBE_SECONDS:g} s") from None
 
     async def login(self) -> None:
         """Make sure that there is a session. Raises CredentialsRefused."""
@@ -156,13 +183,15 @@ class PmaCore:
             return self._session
 
     async def _authenticate(self) -> str:
-        version = tuple(map(int, re.findall(r"[0-9]{1,9}", await self.version())[:4]))
+        if self._old is None:
+            version = tuple(map(int, re.findall(r"[0-9]{1,9}", await self.version())[:4]))
+            self._old = bool(version) and version < POST_LOGIN_SINCE
         password = await self._password()
         self._keep_secret(password)
         if not _is_text(password):
             raise CredentialsRefused(f"the password of {self._username} is not valid text", "set it again as UTF-8")
         who = {"username": self._username, "password": password, "caller": CALLER}
-        if version and version < POST_LOGIN_SINCE:
+        if self._old:
             request = Request("GET", "api/json/authenticate", who)
         else:
             request = Request("POST", "api/json/authenticate", {"caller": CALLER}, json=who)
@@ -191,7 +220,7 @@ class PmaCore:
             self._secrets.append(secret)
 
     async def _session_has_ended(self, session: str, why: PmaCoreError, *, if_unsure: bool) -> bool:
-        """No client shows how a PMA.core says so, so any refusal makes us ask. A refusal to answer that is no proof.
+        """Ask whether it has: no client shows how a PMA.core says so. A refusal to answer that is no proof.
 
         Where it cannot be asked just now, and the refusal speaks of sessions itself: raises what may pass.
         """
@@ -200,30 +229,90 @@ class PmaCore:
         try:
             return await self._ask(Request("GET", "api/json/Ping", {"sessionID": session})) is False
         except Refused:
-            return if_unsure
+            return if_unsure or _is_about_the_session(why)
         except PmaCoreError as error:
-            if error.remedy is Remedy.RETRY and "session" in str(why).lower():
+            if error.remedy is Remedy.RETRY and _is_about_the_session(why):
                 raise
             return False
 
+    async def _ask_once(self, request: Request) -> Any:
+        try:
+            answer = await ask(self._http, self._connection, request, self._secrets)
+        except Redirected as error:
+            if self._answered and error.leads_away_from(self.url):
+                raise Intercepted(
+                    f"something between here and {self.url} redirects to another host",
+                    "if that stays so, ask who runs the network, or whether PMA.core has moved",
+                ) from None
+            raise
+        except CertificateRefused as error:
+            raise (another_certificate(error, self.url) if self._answered else error) from None
+        self._answered = True
+        return answer
+
     async def _ask(self, request: Request) -> Any:
         async def once() -> Any:
-            return await ask(self._http, self._connection, request, self._secrets)
+            return await self._ask_once(request)
 
         # A request with slide bytes is repeated by those who count the bytes.
         return await (once() if self._patience is None or request.body is not None else self._patience(once))
 
-    async def _call(self, make: Callable[[str], Request]) -> Any:
-        """Ask within a session; where that has ended, again in a new one."""
+    async def _call(self, make: Callable[[str], Request], *, bytes_follow: bool = False) -> Any:
+        """Ask within a session; where that has ended, again in a new one; where several have, again after a while.
+
+        `bytes_follow`: it has slide bytes, so that those who count them try again.
+        """
+        try:
+            return await self._ask_in_sessions(make)
+        except SessionLost as error:
+            if self._patience is None or bytes_follow:
+                raise
+            lost = [error]  # the first attempt
+
+        async def attempt() -> Any:
+            if lost:
+                raise lost.pop()
+            try:
+                return await self._ask_in_sessions(make)
+            except SessionLost:
+                raise
+            except PmaCoreError as error:  # where it helps, it was tried again already
+                return error
+
+        answer = await self._patience(attempt)
+        if isinstance(answer, PmaCoreError):
+            raise answer
+        return answer
+
+    async def _ask_in_sessions(self, make: Callable[[str], Request]) -> Any:
+        known = False
         for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
             try:
                 return await self._ask(make(session))
             except (Refused, ServerError) as error:
-                if not await self._session_has_ended(session, error, if_unsure=left > 0):
-                    raise
+                known = await self._renew_session(session, error, left, known)
+        raise self._session_lost()
+
+    async def _renew_session(self, session: str, error: PmaCoreError, left: int, known: bool) -> bool:
+        """Forget a session that has ended. Raises `error` where it is about something else; `left` so many more come.
+
+        `known`: the one before it in this call was asked about, and had ended. Then this one is asked about only where
+        that is not clear: a server that ends sessions with every so many requests would end each at the same point.
+        Returns whether this one was asked about, and had ended.
+        """
+        if known and _is_about_the_session(error):
             self._forget(session)
-        raise SessionLost(
+            return False
+        ended = await self._session_has_ended(session, error, if_unsure=left > 0)
+        if ended:
+            self._forget(session)
+        elif not _is_about_the_session(error):
+            raise error
+        return ended
+
+    def _session_lost(self) -> SessionLost:
+        return SessionLost(
             f"{self.url} ends each session at once", "is the same user logged in from another place meanwhile?"
         )
 
@@ -301,8 +390,8 @@ class PmaCore:
         """
         if self._storage is None:
             self._storage = self._connection.storage_http()
-        begun = False
-        for last in (False, True):
+        begun = known = False
+        for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
             query = {"sessionId": session, "image": slide, "path": file}
             request = Request("GET", "transfer/Download", query, any_answer=True)
@@ -314,9 +403,10 @@ class PmaCore:
                     yield chunks
                 return
             except (Refused, ServerError) as error:
-                if begun or last or not await self._session_has_ended(session, error, if_unsure=True):
+                if begun:
                     raise
-                self._forget(session)
+                known = await self._renew_session(session, error, left, known)
+        raise self._session_lost()
 
     # Upload
 
@@ -332,7 +422,10 @@ class PmaCore:
     async def post_file(self, upload: int | str, path: str, body: Body) -> None:
         """Send one file of an upload to a FileSystem root-directory. `path` as announced."""
         url = f"transfer/Upload/{upload}"
-        await self._call(lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True))
+        await self._call(
+            lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True),
+            bytes_follow=True,
+        )
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
         """Put the parts of one file together: its full virtual path, S3's id, (number, ETag) in ascending order."""
@@ -349,6 +442,11 @@ class PmaCore:
         url = f"transfer/Upload/{upload}"
         answer = await self._call(lambda s: Request("GET", url, {"sessionID": s}, any_answer=True))
         return UploadStatus.read(answer if isinstance(answer, dict) else {}, "transfer/Upload")
+
+
+def _is_about_the_session(error: PmaCoreError) -> bool:
+    """Whether a refusal says that the session is no good: then it is about nothing else, whatever its status."""
+    return _SESSION_ENDED.search(str(error)) is not None
 
 
 def _is_text(password: str) -> bool:

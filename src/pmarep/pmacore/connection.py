@@ -14,7 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from ..errors import ConfigError
-from ..proxies import split_proxy
+from ..proxies import is_exempt, split_proxy
+from .pool import Transport
 from .sockets import Client
 
 CONNECT_TIMEOUT = 15.0
@@ -23,6 +24,9 @@ DIRECT = "none"
 """The proxy of a site that is reached without one, whatever the environment says."""
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0)
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Connection:
         """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
         context = self._trust()
         if self.client_cert:
+            # TLS 1.3: Apache's SSLVerifyClient in a location, and IIS, ask only when they have read the request.
+            context.post_handshake_auth = True
             # Without a password given, OpenSSL would ask for one at the terminal.
             try:
                 context.load_cert_chain(*map(str, self.client_cert), password=lambda: "-")  # type: ignore[misc]
@@ -80,8 +86,13 @@ class Connection:
             return context
         if self.ca_bundle is None:
             return _systems_trust()
+        # By the system's own rules: create_default_context adds VERIFY_X509_STRICT since Python 3.13, which refuses old
+        # CAs of hospitals that are trusted where they are installed. One that is named is trusted, be it no root.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
-            return ssl.create_default_context(cafile=str(self.ca_bundle))
+            context.load_verify_locations(cafile=str(self.ca_bundle))
+            return context
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(
                 f"cannot read the ca_bundle {self.ca_bundle} ({_reason(error)}); it has to be a PEM file"
@@ -101,49 +112,44 @@ class Connection:
 
     def http(self, context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
         """A client that follows no redirects and waits without a total limit, since slides are long."""
-        verify = context or (self.ssl_context() if self.url.startswith("https:") else False)
-        return self._client(verify, {"Accept": "application/json"})
+        if context is None and self.url.startswith("https:"):
+            context = self.ssl_context()
+        return self._client(context, {"Accept": "application/json"})
 
-    def _client(self, verify: ssl.SSLContext | bool, headers: dict[str, str]) -> httpx.AsyncClient:
+    def _client(self, context: ssl.SSLContext | None, headers: dict[str, str]) -> httpx.AsyncClient:
         if self.proxy is None:
             _check_environment()
         return Client(
             congestion=self.congestion,
-            verify=verify,
+            transport=Transport(context, _LIMITS, lambda url: self._proxy_to(str(url))),
             follow_redirects=False,
+            trust_env=False,
             headers={"User-Agent": "pmarep", "Accept-Encoding": "identity", **headers},
             timeout=httpx.Timeout(self.timeout, connect=self.connect_timeout, pool=None),
-            limits=_LIMITS,
-            proxy=None if self.proxy in (None, DIRECT) else self.proxy,
-            trust_env=self.proxy is None,
-            mounts=self._own_way(),
         )
 
-    def _own_way(self) -> dict[str, httpx.AsyncBaseTransport | None]:
-        """For httpx: that the way to PMA.core's own host is a direct one, where the machine's settings say so."""
-        if self.proxy is not None or not getproxies() or not self._excepted(urlsplit(self.url)):
-            return {}
-        host = httpx.URL(self.url).host
-        return {f"all://[{host}]" if ":" in host else f"all://{host}": None}
-
     def proxy_to(self, url: str) -> str | None:
-        """The proxy on the way to `url`, without a password, for error messages: httpx finds it by itself."""
+        """The proxy on the way to `url`, without a password, for error messages."""
+        if (found := self._proxy_to(url)) is None:
+            return None
+        proxy = urlsplit(found)
+        return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+
+    def _proxy_to(self, url: str) -> str | None:
         if self.proxy is not None:
             return None if self.proxy == DIRECT else self.proxy
         parts, proxies = urlsplit(url), getproxies()
         found = proxies.get(parts.scheme) or proxies.get("all")
-        if not found or self._excepted(parts):
+        if not found or self._is_exempt(parts, proxies.get("no")):
             return None
-        proxy = urlsplit(found if "://" in found else f"http://{found}")
-        return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+        return found if "://" in found else f"http://{found}"
 
-    def _excepted(self, parts: SplitResult) -> bool:
-        """httpx knows NO_PROXY, but not the exceptions in the settings of Windows and macOS (encode/httpx#1536).
-
-        We tell it of those when a client is made, so that they count for PMA.core's own host only.
-        """
+    def _is_exempt(self, parts: SplitResult, no_proxy: str | None) -> bool:
+        """By NO_PROXY; or by the settings of Windows and macOS, which count for PMA.core's own host only."""
+        if no_proxy is not None:
+            return is_exempt(no_proxy, parts.hostname or "", parts.port or _PORTS.get(parts.scheme))
         own = parts.hostname == urlsplit(self.url).hostname
-        return (own or "no" in getproxies()) and bool(proxy_bypass(parts.netloc.rpartition("@")[2]))
+        return own and bool(proxy_bypass(parts.netloc.rpartition("@")[2]))
 
 
 def _systems_trust() -> ssl.SSLContext:
@@ -168,9 +174,9 @@ def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext
 def _check_environment() -> None:
     """Raises ConfigError for a proxy over which httpx would stumble, with its value in a traceback."""
     proxies = getproxies()
-    if "*" in (host.strip() for host in proxies.get("no", "").split(",")):
-        return  # httpx does not look at the others then
-    for kind in ("http", "https", "all"):  # httpx reads all three, whatever the site's url
+    if is_exempt(proxies.get("no", ""), ""):
+        return  # that is `*`
+    for kind in ("http", "https", "all"):  # storage may be spoken to in another way than PMA.core
         found = proxies.get(kind)
         if found and not _usable(found if "://" in found else f"http://{found}"):
             names = sorted((name for name in os.environ if name.lower() == f"{kind}_proxy"), key=str.isupper)

@@ -14,6 +14,7 @@ from .certificate import certificate, explained
 from .connection import Connection
 from .errors import (
     CertificateRefused,
+    Intercepted,
     NotFound,
     PermissionDenied,
     PmaCoreError,
@@ -67,7 +68,7 @@ async def _look(connection: Connection, error: PmaCoreError) -> PmaCoreError | N
         return _perhaps_a_client_certificate(connection, error)
     if isinstance(error, NotFound | ProtocolError | PermissionDenied) and (there := await _other_path(connection)):
         return there
-    if isinstance(error, PermissionDenied):
+    if isinstance(error, PermissionDenied) or (isinstance(error, Intercepted) and error.may_be_refusal):
         # Everybody may ask for the version, so it is not PMA.core that says no.
         return PermissionDenied(
             f"{connection.url} lets nobody in to ask for the version ({error})",

@@ -12,12 +12,14 @@ from .connection import Connection
 from .errors import PmaCoreError, ProtocolError
 from .http import Request, refused
 from .limits import AnswerLimit, flowing
+from .packing import Unpacker
 from .places import is_home, leads_home, same_host
 from .sockets import tuned
 from .transport import FAILURES, from_transport
 
 _CHUNK = 1024 * 1024
 _REDIRECTS = 5
+_REFUSAL = 64 * 1024  # bytes of one that are read
 
 
 @asynccontextmanager
@@ -55,9 +57,8 @@ async def download(
 def _is_something_else(response: httpx.Response, size: int | None) -> bool:
     headers = response.headers
     length = headers.get("content-length", "")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        return True
-    if size is not None and length.isdecimal():
+    packed = headers.get("content-encoding", "identity").lower() != "identity"
+    if size is not None and length.isdecimal() and not packed:
         return int(length) != size
     kind: str = headers.get("content-type", "").lower()
     return kind.startswith(("text/html", "application/json"))
@@ -82,9 +83,12 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
 
 
 async def _chunks(response: httpx.Response, connection: Connection, silence: float | None) -> AsyncIterator[bytes]:
+    unpacker = Unpacker(response, connection.url)
     try:
         async for chunk in flowing(response, connection.url, silence, _CHUNK):
-            yield chunk
+            for piece in unpacker.pieces(chunk, _CHUNK):
+                yield piece
+        unpacker.end()
     except FAILURES as error:
         raise from_transport(error, connection.url) from None
 
@@ -92,10 +96,10 @@ async def _chunks(response: httpx.Response, connection: Connection, silence: flo
 async def _refusal(
     response: httpx.Response, request: Request, connection: Connection, secrets: list[str], *, from_core: bool
 ) -> PmaCoreError:
-    content = b""
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > 64 * 1024:
+    content, unpacker = b"", Unpacker(response, connection.url)
+    async for chunk in unpacker.chunks():
+        content += next(unpacker.pieces(chunk, _REFUSAL), b"")
+        if len(content) > _REFUSAL:
             break
     if from_core:
         return refused(response, content, connection, request, secrets)

@@ -5,6 +5,8 @@ A class says what to do about it (`remedy`), not where it happened.
 
 from __future__ import annotations
 
+from urllib.parse import urljoin, urlsplit
+
 from ..errors import PmarepError, Remedy
 
 
@@ -57,11 +59,15 @@ class TlsError(PmaCoreError):
 
 
 class CertificateRefused(TlsError):
-    """The server's certificate is not trusted. `code` is OpenSSL's X509_V_ERR number where OpenSSL has looked."""
+    """The server's certificate is not trusted.
 
-    def __init__(self, what: str, advice: str = "", code: int | None = None) -> None:
+    `code` is OpenSSL's X509_V_ERR number where OpenSSL has looked, `words` what it or the system says.
+    """
+
+    def __init__(self, what: str, advice: str = "", code: int | None = None, words: str = "") -> None:
         super().__init__(what, advice)
         self.code = code
+        self.words = words
 
 
 class ProxyRefused(PmaCoreError):
@@ -135,9 +141,25 @@ class ProtocolError(PmaCoreError):
 
 
 class Intercepted(ProtocolError):
-    """A web page where a PMA.core or a storage should have answered: a sign-in page in between, or a wrong url."""
+    """Something in between answered, or sends elsewhere: a sign-in page, a firewall; or the url is wrong.
+
+    `status` is HTTP's. `may_be_refusal`: it may be what is in this one request that it does not let through.
+    """
 
     remedy = Remedy.RETRY
+
+    def __init__(self, what: str, advice: str = "", *, status: int = 200, may_be_refusal: bool = False) -> None:
+        super().__init__(what, advice)
+        self.status = status
+        self.may_be_refusal = may_be_refusal
+
+
+def another_certificate(error: CertificateRefused, url: str) -> Intercepted:
+    """The error for a server whose certificate was right a while ago: a captive portal shows its own."""
+    return Intercepted(
+        f"something between here and {url} shows a certificate of its own ({error.words or 'not trusted'})",
+        "if that stays so, ask who runs the network, or whether the server's certificate was changed or has expired",
+    )
 
 
 class Redirected(ProtocolError):
@@ -146,3 +168,10 @@ class Redirected(ProtocolError):
     def __init__(self, what: str, advice: str, location: str) -> None:
         super().__init__(what, advice)
         self.location = location
+
+    def leads_away_from(self, url: str) -> bool:
+        """Whether it is to another host. A server's own redirects, to https or a log-in, stay at home."""
+        try:
+            return urlsplit(urljoin(url, self.location)).hostname != urlsplit(url).hostname
+        except ValueError:
+            return True

@@ -28,9 +28,13 @@ from .errors import (
     TooLarge,
 )
 from .limits import AnswerLimit
+from .packing import Unpacker
+from .pool import AGAIN
 from .redact import one_line
 from .sockets import tuned
 from .transport import FAILURES, from_transport, proxy_refused
+
+_PIECE = 1024 * 1024
 
 SLOWEST_STORAGE = 8 * 1024 * 1024
 """Bytes per second at which a server stores at least: a 4 GiB file may take nine minutes after its last byte came."""
@@ -48,6 +52,11 @@ _FULL = re.compile(
     r"|QuotaExceeded|InsufficientStorage|StorageFull|0x80070070",
     re.IGNORECASE,
 )
+
+
+OF_FIREWALLS = (403, 406)
+"""What firewalls and ModSecurity answer with a page of their own, now and then and to what is harmless: PMA.core
+refuses in JSON. IIS itself has pages for 400, 401, 404, 405 and 413, whose causes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +95,13 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
         options["json"] = request.json
     if body is not None:
         options["content"] = limit.body(body.content())
+        options["extensions"][AGAIN] = lambda: limit.body(body.content())
         options["headers"] = {"Content-Length": str(body.length), "Content-Type": body.content_type}
     if length:
         options["timeout"] = patient(client.timeout, length)
     try:
         async with limit, client.stream(request.method, request.url(base), **options) as response:
-            content = await read_answer(response, base, LARGEST)
+            content = await read_answer(response, base, LARGEST, limit.came)
     except FAILURES as error:
         certified = connection.client_cert is not None
         raise from_transport(error, base, connection.proxy_to(base), certified) from None
@@ -106,16 +116,20 @@ def patient(usual: httpx.Timeout, length: int) -> httpx.Timeout:
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=None)
 
 
-async def read_answer(response: httpx.Response, who: str, limit: int) -> bytes:
-    """An answer of `limit` bytes at most. Raises ProtocolError, and what httpx raises."""
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        # We ask for none, and some kilobytes of gzip unpack to gigabytes.
-        raise ProtocolError(f"{who} gave a packed answer although none was asked for")
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > limit:
-            raise ProtocolError(f"{who} gave an endless answer")
+async def read_answer(response: httpx.Response, who: str, limit: int, came: Callable[[int], None]) -> bytes:
+    """Read an answer of `limit` bytes at most; `came` is told how many have come.
+
+    Raises ProtocolError, TransferBroken, and what httpx raises.
+    """
+    content, unpacker = bytearray(), Unpacker(response, who)
+    async for chunk in unpacker.chunks():
+        came(len(chunk))
+        for piece in unpacker.pieces(chunk, _PIECE):
+            content += piece
+            if len(content) > limit:
+                raise ProtocolError(f"{who} gave an endless answer")
+    if content:
+        unpacker.end()
     return bytes(content)
 
 
@@ -226,6 +240,13 @@ def moment(text: str) -> datetime | None:
 def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:
     status = response.status_code
     words = place.says(refusal) if refusal else f"HTTP status {status}{_titled(content, place)}"
+    if status in OF_FIREWALLS and refusal is None and _titled(content, place):
+        return Intercepted(
+            f"{place.base} answers {place.method} with {words}, which is not PMA.core's",
+            "if that stays so, ask who runs the firewall or the proxy before it",
+            status=status,
+            may_be_refusal=True,
+        )
     if status in (401, 403):
         return PermissionDenied(f"{place.method} is not permitted: {words}", "check the rights of this user")
     # IIS's own answer to what is over its maxAllowedContentLength; the sub-status stands in detailed pages only.

@@ -12,8 +12,9 @@ import httpx
 from ..units import format_duration
 from .errors import TransferBroken
 
-WHOLE_ANSWER = 5
-"""Times the limit of silence, 60 s by default: a listing of 100,000 slides has 10 MB, for which 300 s are plenty."""
+SLOWEST_ANSWER = 1024
+"""Bytes per second at which an answer comes at least, on average: a listing of 10 MB may take hours, a byte every two
+seconds not much longer than silence."""
 
 SLOWEST_DOWNLOAD = 1024
 """Bytes per second at which a file comes back at least, on average over the limit of silence."""
@@ -22,13 +23,14 @@ SLOWEST_DOWNLOAD = 1024
 class AnswerLimit:
     """`async with`: the answer has to be complete in time. Raises TransferBroken.
 
+    In as much time as silence may last, and a second more for each `SLOWEST_ANSWER` bytes that have come: say `came`.
     `who` answers, `extra` is what it gets on top, in seconds. Where a body is sent, which may take hours, time begins
     when its last byte has gone: say `sending`, and send what `body` gives.
     """
 
     def __init__(self, who: str, timeout: httpx.Timeout, extra: float = 0.0, *, sending: bool = False) -> None:
         silence, connecting = timeout.read, timeout.connect
-        self._seconds = None if silence is None else WHOLE_ANSWER * silence + (connecting or 0.0) + extra
+        self._seconds = None if silence is None else silence + (connecting or 0.0) + extra
         self._who = who
         self._sending = sending
         self._limit = asyncio.timeout(None)
@@ -37,7 +39,13 @@ class AnswerLimit:
         if self._seconds is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
+    def came(self, count: int) -> None:
+        """Bytes of the answer's body."""
+        if (end := self._limit.when()) is not None:
+            self._limit.reschedule(end + count / SLOWEST_ANSWER)
+
     async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._limit.reschedule(None)  # it may be sent once more
         async for chunk in chunks:
             yield chunk
         self._begin()
@@ -55,7 +63,9 @@ class AnswerLimit:
             await self._limit.__aexit__(kind, error, trace)
         except TimeoutError:
             took = format_duration(self._seconds or 0.0)
-            raise TransferBroken(f"{self._who} did not come to the end of an answer in {took}") from None
+            raise TransferBroken(
+                f"{self._who} does not come to the end of an answer, hardly moving for {took}"
+            ) from None
 
 
 async def flowing(response: httpx.Response, who: str, silence: float | None, size: int) -> AsyncIterator[bytes]:

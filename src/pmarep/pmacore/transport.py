@@ -90,6 +90,7 @@ def _from_tls(causes: list[BaseException], server: str, client_cert: bool, conne
                 f"the certificate of {server} is not trusted ({words})",
                 "install its CA on this machine or name it with ca_bundle",
                 getattr(cause, "verify_code", None),
+                one_line(words, limit=150),
             )
     for cause in causes:
         if not isinstance(cause, ssl.SSLError) or cause.reason is None:

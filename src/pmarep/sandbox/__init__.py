@@ -12,7 +12,7 @@ Needs the extra `sandbox` (starlette, uvicorn). The public face:
 from __future__ import annotations
 
 from .backends import AzureBackend, S3Backend, UrlTimes
-from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Rule, SlowRead
+from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, Rule, SlowRead
 from .gates import SERVER_BUSY, SLOW_DOWN, AzureGate, S3Gate
 from .gateway import Gateway, StorageRequest
 from .requests import LoggedRequest
@@ -32,6 +32,7 @@ __all__ = [
     "Faults",
     "Gateway",
     "Hold",
+    "Lag",
     "LoggedRequest",
     "Rule",
     "S3Backend",

@@ -16,7 +16,8 @@ from . import transfer
 from .core import Core
 from .exchange import ABORT, Dropped, Exchange
 from .faults import Faults, iis_page
-from .names import Refusal
+from .lag import Newcomers
+from .names import Refusal, SessionRefused
 from .pace import Pacer
 from .requests import Query, RequestLog, label
 
@@ -54,6 +55,7 @@ class App:
         self._core = core
         self._faults = faults
         self._log = log
+        self._newcomers = Newcomers()
         rate = core.settings.rate
         self._pacer = Pacer(rate) if rate else None
 
@@ -75,7 +77,7 @@ class App:
     async def _run(self, exchange: Exchange, inside: bool) -> None:
         await exchange.begin()
         await asyncio.sleep(self._core.settings.latency + exchange.delay)
-        if exchange.end_sessions:
+        if exchange.end_session:
             self._core.sessions.end_all()
         fault = exchange.answer
         if fault is not None:
@@ -93,14 +95,19 @@ class App:
         route = exchange.scope["path"].removeprefix(self._core.settings.path).rstrip("/").split("/")
         match [part.lower() for part in route]:
             case ["api", "json", name]:
-                return await self._guarded(self._api(exchange, name), self._api_refusal)
+                return await self._guarded(exchange, self._api(exchange, name), self._api_refusal)
             case ["transfer", *rest]:
-                return await self._guarded(self._transfer(exchange, rest), _transfer_refusal)
+                return await self._guarded(exchange, self._transfer(exchange, rest), _transfer_refusal)
         return _no_such_page()
 
-    async def _guarded(self, handling: Any, refusal_shape: Callable[[Refusal], Response]) -> Response:
+    async def _guarded(
+        self, exchange: Exchange, handling: Any, refusal_shape: Callable[[Refusal], Response]
+    ) -> Response:
         try:
             answer: Response = await handling
+        except SessionRefused as refusal:
+            told = exchange.end_session and exchange.end_session.status
+            return _told(refusal, told) if told else refusal_shape(refusal)
         except Refusal as refusal:
             return refusal_shape(refusal)
         except (Dropped, ClientDisconnect):
@@ -133,7 +140,12 @@ class App:
         if name not in _PUBLIC:
             core.sessions.check(get("sessionid"))
         call = _PUBLIC.get(name) or _READING.get(name) or _WRITING[name]
-        return self._json(await asyncio.to_thread(call, core, get))
+        answer = await asyncio.to_thread(call, core, get)
+        if name == "createdirectory":
+            self._newcomers.made(get("path"))
+        if exchange.lag:
+            answer = self._newcomers.hide(name, answer, exchange.lag)
+        return self._json(answer)
 
     async def _transfer(self, exchange: Exchange, rest: list[str]) -> Response:
         method = exchange.scope["method"]
@@ -185,6 +197,10 @@ async def _json_body(exchange: Exchange) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refusal("The body is not a JSON object")
     return {key.lower(): item for key, item in value.items()}
+
+
+def _told(refusal: Refusal, status: int) -> Response:
+    return JSONResponse({"Code": status, "Message": str(refusal)}, status)
 
 
 def _transfer_refusal(refusal: Refusal) -> Response:

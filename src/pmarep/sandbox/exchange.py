@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Message, Receive, Scope, Send
 
-from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, SlowRead
+from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, SlowRead
 from .pace import Pacer
 from .requests import LoggedRequest, RequestLog
 
@@ -44,7 +44,8 @@ class Exchange:
         self._drop_at: int | None = None
         self._drop_answer = False
         self.answer: Answer | None = None
-        self.end_sessions = False
+        self.end_session: EndSession | None = None
+        self.lag = 0.0
         self.delay = 0.0
         self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
@@ -56,9 +57,11 @@ class Exchange:
                 case Drop(after_bytes=count):
                     self._drop_at = count
                 case EndSession():
-                    self.end_sessions = True
+                    self.end_session = action
                 case Delay(seconds=seconds):
                     self.delay += seconds
+                case Lag(seconds=seconds):
+                    self.lag = seconds
                 case SlowRead(bytes_per_second=rate):
                     self._pacers.append(Pacer(rate))
                 case Corrupt(offset=offset):

@@ -71,12 +71,24 @@ class Drop:
 
 @dataclass(frozen=True)
 class EndSession:
-    """End all sessions before the request is handled, as an IIS recycle does."""
+    """End all sessions before the request is handled, as an IIS recycle does.
+
+    `status`: what a call that needs one is then told "Invalid session ID" with; None: what the sandbox says otherwise.
+    """
+
+    status: int | None = None
 
 
 @dataclass(frozen=True)
 class Delay:
     """Wait so long before the request is handled."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Show folders (GetDirectories) and the sizes of files (GetFilenames) so many seconds after they have come."""
 
     seconds: float
 
@@ -126,7 +138,7 @@ class Hold:
         await event.wait()
 
 
-Action = Answer | Drop | EndSession | Delay | SlowRead | Corrupt | Hold
+Action = Answer | Drop | EndSession | Delay | Lag | SlowRead | Corrupt | Hold
 
 
 @dataclass(eq=False)
@@ -138,6 +150,7 @@ class Rule:
     path: re.Pattern[str]
     after: int
     times: int | None
+    every: int = 1
     seen: int = 0
     hits: int = 0
 
@@ -145,7 +158,11 @@ class Rule:
         if (self.method and self.method != method) or not self.path.search(path):
             return False
         self.seen += 1
-        if self.seen <= self.after or (self.times is not None and self.hits >= self.times):
+        if (
+            self.seen <= self.after
+            or (self.seen - self.after) % self.every
+            or (self.times is not None and self.hits >= self.times)
+        ):
             return False
         self.hits += 1
         return True
@@ -159,14 +176,21 @@ class Faults:
         self._lock = threading.Lock()
 
     def add(
-        self, action: Action, *, method: str | None = None, path: str = "", after: int = 0, times: int | None = None
+        self,
+        action: Action,
+        *,
+        method: str | None = None,
+        path: str = "",
+        after: int = 0,
+        times: int | None = None,
+        every: int = 1,
     ) -> Rule:
         """Let `action` happen to requests whose path matches the regex `path` somewhere, ignoring case.
 
         The path is that of the request log: relative to the base URL, with `?path=...` decoded. The first `after`
-        matching requests are spared; then `times` are hit (None: all).
+        matching requests are spared; then `times` are hit (None: all), or of those that follow the `every`-th each.
         """
-        rule = Rule(action, method, re.compile(path, re.IGNORECASE), after, times)
+        rule = Rule(action, method, re.compile(path, re.IGNORECASE), after, times, every)
         with self._lock:
             self._rules.append(rule)
         return rule

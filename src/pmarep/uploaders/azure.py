@@ -102,8 +102,11 @@ class AzureUploader:
         async def put(delivery: Delivery) -> None:
             async with means.digests.ahead(s.slide, file, start, length) as found:
                 digest = found or await means.digests.md5(s.slide, file, start, length)
-                content: AsyncIterator[bytes] = delivery.carry(means.source.read(s.slide, file, start, length))
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
+
+                def content() -> AsyncIterator[bytes]:
+                    return delivery.carry(means.source.read(s.slide, file, start, length))
+
                 await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
 
         await s.deliver(put, file, start, length, lambda: race)

@@ -97,10 +97,12 @@ class Delivery:
     async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Pass source bytes on at the pace of the road, and count them.
 
+        From the beginning, where it is sent once more since the connection was closed.
         The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
         moves, and never where it only takes long.
         """
         clock, size, took = self._road.clock, LARGEST_PIECE, 0.0
+        self.settle(arrived=False)
         self._began = clock.monotonic()
         async for chunk in chunks:
             start = 0

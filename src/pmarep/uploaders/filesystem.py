@@ -29,7 +29,6 @@ class FileSystemUploader:
             head, tail = form_frame(PurePosixPath(file.path).name, boundary)
 
             async def content() -> AsyncIterator[bytes]:
-                delivery.settle(arrived=False)  # what went before the session turned out to have ended
                 yield head
                 async for piece in delivery.carry(means.source.read(s.slide, file)):
                     yield piece

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ..pmacore import (
@@ -96,15 +96,18 @@ class S3Uploader:
             async with means.digests.ahead(s.slide, file, start, length) as digest:
                 if digest is None and not self._may_check_afterwards(url, whole):
                     digest = await means.digests.md5(s.slide, file, start, length)
-                chunks = means.source.read(s.slide, file, start, length)
+
+                def chunks() -> AsyncIterator[bytes]:
+                    return means.source.read(s.slide, file, start, length)
+
                 if digest is not None:
                     answer = await means.storage.put(
-                        url, delivery.carry(chunks), length, _content_md5(url, digest), anew=delivery.anew
+                        url, lambda: delivery.carry(chunks()), length, _content_md5(url, digest), anew=delivery.anew
                     )
                     return self._tag(file, url, answer, digest)
                 stream = means.digests.stream(s.slide, file, start, length)
                 answer = await means.storage.put(
-                    url, delivery.carry(stream.through(chunks)), length, {}, anew=delivery.anew
+                    url, lambda: delivery.carry(stream.through(chunks())), length, {}, anew=delivery.anew
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -16,6 +17,7 @@ import httpx
 from ..pmacore import (
     AnnounceAgain,
     BlocksLost,
+    CertificateRefused,
     Connection,
     Damaged,
     Intercepted,
@@ -26,9 +28,11 @@ from ..pmacore import (
     ServerError,
     StorageFull,
 )
-from ..pmacore.http import SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
+from ..pmacore.errors import another_certificate
+from ..pmacore.http import OF_FIREWALLS, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
 from ..pmacore.limits import AnswerLimit
 from ..pmacore.places import is_home, leads_home, same_host
+from ..pmacore.pool import AGAIN
 from ..pmacore.redact import one_line
 from ..pmacore.sockets import Client, tuned
 from ..pmacore.transport import FAILURES, from_transport, proxy_refused
@@ -57,6 +61,7 @@ class Storage:
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
         self._http = http or self._connect()
+        self._answered: set[str] = set()  # origins
         self._anew: httpx.AsyncClient | None = None
         if isinstance(self._http, Client):
             way = self._http.way
@@ -70,41 +75,58 @@ class Storage:
     async def put(
         self,
         url: str,
-        content: AsyncIterator[bytes] | bytes,
+        content: Callable[[], AsyncIterator[bytes]] | bytes,
         length: int,
         headers: Mapping[str, str],
         *,
         anew: bool = False,
     ) -> httpx.Headers:
-        """One PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before."""
+        """Send one PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before.
+
+        `content` may be asked for a second time, where a connection turns out to have been closed.
+        """
         target, http = self._check(url), self._another() if anew else self._http
-        streamed = not isinstance(content, bytes)
-        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=streamed)
+        make = content if callable(content) else None
+        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
+        extensions: dict[str, Any] = {"trace": tuned(http, self._whom_it_meets(target.origin))}
+        if make is not None:
+            extensions[AGAIN] = lambda: limit.body(make())
         request = http.build_request(
             "PUT",
             target.origin,
-            content=content if isinstance(content, bytes) else limit.body(content),
+            content=content if isinstance(content, bytes) else extensions[AGAIN](),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(http.timeout, length),
-            extensions={"trace": tuned(http, self._whom_it_meets(target.origin))},
+            extensions=extensions,
         )
         request.url = _AsGiven(target.origin, target.path)
         try:
             async with limit:
                 response = await http.send(request, stream=True)
                 try:
-                    answer = (await read_answer(response, "the storage", MAX_ANSWER)).decode("utf-8", "replace")
+                    answered = await read_answer(response, "the storage", MAX_ANSWER, limit.came)
+                    answer = answered.decode("utf-8", "replace")
                 finally:
                     await response.aclose()
         except FAILURES as error:
-            raise from_transport(error, target.origin, self._proxy_to(target.origin)) from None
+            failure = from_transport(error, target.origin, self._proxy_to(target.origin))
+            if isinstance(failure, CertificateRefused) and target.origin in self._answered:
+                failure = another_certificate(failure, target.origin)
+            raise failure from None
+        self._answered.add(target.origin)
         if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage
             raise proxy_refused("407", target.origin, self._proxy_to(target.origin))
+        if _is_in_between(response, answer):
+            status = response.status_code
+            raise Intercepted(
+                f"something between here and {target.origin} answers with a "
+                + ("redirect" if response.is_redirect else "web page"),
+                "if that stays so, ask who runs the firewall or the proxy on the way",
+                status=status,
+                may_be_refusal=status >= 400,
+            )
         if response.status_code >= 300:
             raise _error(response, answer, url)
-        if answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html")):
-            # A hotel's or a hospital's sign-in page answers everything with 200.
-            raise Intercepted(f"something between here and {target.origin} answers with a web page")
         return response.headers
 
     def _another(self) -> httpx.AsyncClient:
@@ -180,6 +202,17 @@ class _Target:
         except (ValueError, httpx.InvalidURL):
             raise ProtocolError("the server gave an upload URL that is none") from None
         return cls(scheme, origin, raw)
+
+
+def _is_in_between(response: httpx.Response, answer: str) -> bool:
+    """Whether it was not the storage that answered, which speaks XML and has a code for everything.
+
+    A hotel's or a hospital's sign-in page answers everything with 200 or a redirect, firewalls have pages for 403.
+    """
+    if _tag(answer, "Code") or response.headers.get("x-ms-error-code"):
+        return False
+    page = answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html"))
+    return response.is_redirect or (page and (response.status_code < 400 or response.status_code in OF_FIREWALLS))
 
 
 def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:

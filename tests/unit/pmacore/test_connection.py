@@ -175,8 +175,6 @@ def test_a_host_without_a_name_is_excepted_too(environ: pytest.MonkeyPatch) -> N
     environ.setattr(connection, "proxy_bypass", lambda host: host == "[fd00::7]:8443")
     there = Connection("https://[fd00::7]:8443/", "u", verify_tls=False)
     assert there.proxy_to(there.url) is None
-    http = there.http()
-    assert http._transport_for_url(httpx.URL(there.url)) is http._transport
 
 
 @pytest.mark.parametrize(

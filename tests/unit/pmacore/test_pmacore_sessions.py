@@ -17,6 +17,8 @@ from fake_server import PASSWORD, SESSION, Script, aspnet, html, refusal
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
     Connection,
+    Intercepted,
+    PermissionDenied,
     PmaCore,
     PmaCoreError,
     ProxyRefused,
@@ -68,7 +70,7 @@ async def test_a_refusal_in_a_living_session_is_a_refusal() -> None:
 
 
 async def test_not_repeated_for_ever() -> None:
-    script = Script(GetFiles=refusal("Invalid session"), Ping=refusal("Invalid session"))
+    script = Script(GetFiles=refusal("no"), Ping=refusal("no"))
     async with script.core() as core:
         with pytest.raises(Refused):
             await core.slides("Slides")
@@ -83,6 +85,35 @@ async def test_a_server_that_ends_each_session_may_be_well_again_later() -> None
             await core.slides("Slides")
     assert caught.value.remedy is Remedy.RETRY
     assert len(script.asked("GetFiles")) == SESSIONS
+
+
+@pytest.mark.parametrize("ping", [True, False, refusal("Invalid session ID", 403)])
+@pytest.mark.parametrize("status", [200, 401, 403, 500])
+@pytest.mark.parametrize(
+    "words",
+    ["Invalid session ID", "The session has expired.", "No such session", "Session ID is not valid", "Session ended"],
+)
+async def test_words_about_a_session_are_about_the_session(words: str, status: int, ping: object) -> None:
+    """And not about the rights of this user, whatever a ping says by then."""
+    script = Script(GetFiles=refusal(words, status), Ping=ping)
+    async with script.core() as core:
+        with pytest.raises(SessionLost, match="ends each session at once"):
+            await core.slides("Slides")
+        script.answers["GetFiles"] = [refusal(words, status)] * 2 + [httpx.Response(200, json=[])]
+        assert await core.slides("Slides") == []
+    left_open = len(script.asked("authenticate")) - len(script.asked("DeAuthenticate"))
+    assert left_open == 0 or ping is not True
+
+
+@pytest.mark.parametrize(
+    "words", ["Slides/Session 3/a.svs not found", "Slides/session not found", "You may not see the session notes"]
+)
+async def test_a_path_is_no_word_about_a_session(words: str) -> None:
+    script = Script(GetFiles=refusal(words, 403))
+    async with script.core() as core:
+        with pytest.raises(PermissionDenied):
+            await core.slides("Slides")
+    assert len(script.asked("GetFiles")) == 1
 
 
 @pytest.mark.parametrize("ping", [html(503), httpx.ReadError("gone"), html(200)])
@@ -148,7 +179,6 @@ HUNG_UP.reason = "UNEXPECTED_EOF_WHILE_READING"
         (httpx.ProxyError("407 https://u:secret@proxy/?key=secret"), ProxyRefused, "wants a user name and password"),
         (httpx.ProxyError("403 Forbidden"), ProxyRefused, "refused .403 Forbidden.; whoever runs it has to allow"),
         (httpx.ProxyError("502 Bad Gateway"), ServerError, "cannot reach .*502 Bad Gateway"),
-        (caused(httpx.ConnectError(""), UNTRUSTED), TlsError, "self-signed.*ca_bundle"),
         (caused(httpx.ConnectError(""), PLAIN), TlsError, "http or https"),
         (caused(httpx.ConnectError(""), HUNG_UP), Unreachable, "hung up in the middle of the TLS handshake"),
         (ALERT, TlsError, "wants a client certificate"),
@@ -171,6 +201,19 @@ async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError],
     assert SESSION not in str(caught.value)
     assert (caught.value.remedy is Remedy.RETRY) is (kind in (Unreachable, TransferBroken, ServerError))
     assert (caught.value.remedy is Remedy.STOP_SITE) is (kind in (TlsError, ProxyRefused))
+
+
+async def test_a_certificate_that_is_another_one_all_at_once() -> None:
+    """From the beginning it is the site's, later on that of somebody in between."""
+    untrusted = caused(httpx.ConnectError(""), UNTRUSTED)
+    async with Script(GetVersionInfo=untrusted).core() as core:
+        with pytest.raises(TlsError, match=r"self-signed.*ca_bundle") as first:
+            await core.slides("Slides")
+    assert first.value.remedy is Remedy.STOP_SITE
+    async with Script(GetFiles=untrusted).core() as core:
+        with pytest.raises(Intercepted, match=r"pma\.example.* shows a certificate of its own .self-signed") as later:
+            await core.slides("Slides")
+    assert later.value.remedy is Remedy.RETRY
 
 
 async def test_retry_pauses_grow_and_end() -> None:

@@ -95,7 +95,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 
 async def test_errors_of_a_client_that_knows_its_secrets() -> None:
-    echo = f"no session {SESSION}; password was {PASSWORD} for https://pma.example/?sessionID={SESSION}"
+    echo = f"no such slide {SESSION}; password was {PASSWORD} for https://pma.example/?sessionID={SESSION}"
     script = Script(GetFiles=httpx.Response(200, json={"Code": 1, "Message": echo}))
     async with script.core() as core:
         with pytest.raises(Refused) as caught:

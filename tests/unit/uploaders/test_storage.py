@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import string
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from pmarep.pmacore import (
     AnnounceAgain,
     BlocksLost,
+    CertificateRefused,
     Connection,
     Damaged,
     Intercepted,
@@ -64,7 +66,9 @@ async def _on_the_wire(path: str) -> tuple[bytes, dict[bytes, bytes]]:
     port = server.sockets[0].getsockname()[1]
     storage = Storage(HTTP, allow_http=False)
     try:
-        await storage.put(f"http://127.0.0.1:{port}{path}", _pieces(b"some ", b"bytes"), 10, {"Content-MD5": "x"})
+        await storage.put(
+            f"http://127.0.0.1:{port}{path}", lambda: _pieces(b"some ", b"bytes"), 10, {"Content-MD5": "x"}
+        )
     finally:
         await storage.close()
         server.close()
@@ -156,7 +160,7 @@ async def _error_for(response: httpx.Response, url: str = S3_URL, site: Connecti
     transport = httpx.MockTransport(lambda request: response)
     storage = Storage(site, allow_http=False, http=httpx.AsyncClient(transport=transport))
     with pytest.raises(PmaCoreError) as caught:
-        await storage.put(url, _pieces(b"x"), 1, {})
+        await storage.put(url, lambda: _pieces(b"x"), 1, {})
     assert "Signature=" not in str(caught.value)
     assert "sig=" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -167,6 +171,27 @@ def _xml(status: int, code: str, message: str = "words", **headers: str) -> http
     return httpx.Response(
         status, text=f"<Error><Code>{code}</Code><Message>{message}</Message></Error>", headers=headers
     )
+
+
+async def test_a_certificate_that_is_another_one_all_at_once() -> None:
+    """Of somebody in between: the storage's was right a moment ago."""
+    untrusted = httpx.ConnectError("")
+    untrusted.__cause__ = cause = ssl.SSLCertVerificationError("self-signed certificate")
+    cause.verify_message = "self-signed certificate"
+    answers: list[httpx.Response | Exception] = [untrusted, httpx.Response(200, headers={"ETag": "e"}), untrusted]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        said = answers.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    storage = Storage(HTTPS, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    with pytest.raises(CertificateRefused):
+        await storage.put(S3_URL, b"x", 1, {})
+    await storage.put(S3_URL, b"x", 1, {})
+    with pytest.raises(Intercepted, match="shows a certificate of its own"):
+        await storage.put(S3_URL, b"x", 1, {})
 
 
 LATER = "Thu, 01 Jan 2026 02:00:00 GMT"
@@ -191,7 +216,9 @@ EARLIER = "Thu, 01 Jan 2026 00:10:00 GMT"
         (httpx.Response(502, text="<html>Bad gateway"), ServerError, "502"),
         (httpx.Response(409, headers={"x-ms-error-code": "LeaseIdMissing"}), Refused, "LeaseIdMissing"),
         (_xml(400, "EntityTooLarge", "too &#10;big"), Refused, "EntityTooLarge"),
-        (httpx.Response(307, headers={"Location": S3_URL}), ProtocolError, "redirect"),
+        (_xml(307, "TemporaryRedirect", "a", Location=S3_URL), ProtocolError, "redirect"),
+        (httpx.Response(307, headers={"Location": "http://portal.example/"}), Intercepted, "redirect"),
+        (httpx.Response(403, text="<html>Request Rejected"), Intercepted, "web page"),
         (httpx.Response(400, content=b"x" * 100_000), ProtocolError, "endless"),
         (httpx.Response(200, text="\n<!DOCTYPE html><html>Sign in"), Intercepted, "web page"),
     ],

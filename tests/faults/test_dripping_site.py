@@ -1,0 +1,73 @@
+"""A site that says a byte now and then: never silent for long, and yet away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from corpus import tree
+from wire import Wire
+
+from pmarep.events import SiteState, State
+from pmarep.pmacore import TransferBroken
+from pmarep.retry import SHORTEST, Retry
+from pmarep.sites import Site
+
+from . import inside
+from .hostile import Hostile, Raw
+
+EACH = ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "GetImageInfo", "transfer/Upload"]
+
+
+def drips() -> Raw:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n["
+        while True:
+            yield b" "
+            await asyncio.sleep(0.01)
+
+    return Raw(content)
+
+
+@pytest.mark.parametrize("calls", [EACH, EACH[-1:], EACH[2:3]])
+async def test_it_does_not_outlive_the_patience(tmp_path: Path, wire: Wire, calls: list[str]) -> None:
+    tree(tmp_path / "cases", "a.svs")
+    site = Hostile(wire)
+    site.says = {call: drips() for call in calls}
+    there = Site(name="evil", url=site.url, username="seeder", target="Slides/in", timeout=0.1, connect_timeout=0.1)
+    async with asyncio.timeout(60):
+        report = await inside.push(
+            tmp_path / "cases", [there], tmp_path / "state", "none", clock=inside.Swift(), patience=120.0
+        )
+    assert "does not come to the end of an answer" in report.error("evil")
+    states = [event.state for event in report.events if isinstance(event, SiteState)]
+    assert State.PAUSED in states or calls == EACH[-1:]
+
+
+class Slow:
+    """Time goes on by 75 s with each attempt, as with an answer that is never complete."""
+
+    now = 0.0
+    attempts = 0
+
+    async def __call__(self) -> None:
+        self.attempts += 1
+        self.now += 75.0
+        raise TransferBroken("too slow")
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("longest", "attempts"), [(0.0, 1), (10.0, 1), (100.0, 2), (3600.0, 5)])
+async def test_a_request_is_tried_again_as_long_as_a_site_may_be_away(longest: float, attempts: int) -> None:
+    slow = Slow()
+    with pytest.raises(TransferBroken):
+        await Retry(sleep=slow.sleep, longest=longest, monotonic=slow.monotonic)(slow)
+    assert slow.attempts == attempts
+    assert SHORTEST < 75
