@@ -44,16 +44,14 @@ class Verdict:
         count = 1 if parts is None else 1 + len(parts.files) + parts.kept_back
 
         def left(why: Why, detail: str, cause: Cause = Cause.USUAL, kind: Kind = Kind.UNKNOWN) -> LeftOut:
-            return LeftOut(shown, why, detail, cause, kind, count)
+            return LeftOut(path, why, detail, cause, kind, count)
 
-        shown = printable(path)
         refusal = self.refusal(place, name)
         if refusal is not None:
-            return left(Why.EXCLUDED, refusal)
+            return LeftOut(printable(path), Why.EXCLUDED, refusal, files=count)
         problem = unstorable(path) or (parts and _unstorable_part(parts))
         if problem:
-            return left(Why.BAD_NAME, problem)
-        shown = path
+            return LeftOut(printable(path), Why.BAD_NAME, problem, files=count)
         try:
             main_as = (parts and parts.main_as) or name
             files: tuple[SlideFile, ...] = (_slide_file(main_as, name, place.folder.files[name]),)
