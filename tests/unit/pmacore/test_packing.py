@@ -70,6 +70,7 @@ async def test_a_file_that_is_read_back(coding: str, pack: Pack) -> None:
         (gzip.compress(gzip.compress(b"[]")), "gzip, gzip", ProtocolError),
         (gzip.compress(bytes(100 << 20)), "gzip", ProtocolError),
     ],
+    ids=["cut off", "not packed", "of an unknown kind", "packed twice", "a bomb"],  # gzip writes the time of day
 )
 async def test_what_cannot_be_unpacked(content: bytes, coding: str, kind: type[PmaCoreError]) -> None:
     async with Script(GetFiles=lambda: packed(content, coding)).core() as core:
