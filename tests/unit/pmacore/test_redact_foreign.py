@@ -13,7 +13,8 @@ from fake_server import URL, Script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pmarep.pmacore import Connection, CredentialsRefused, PmaCore, ProtocolError, Refused
+from pmarep.pmacore import Connection, CredentialsRefused, PmaCore, ProtocolError
+from pmarep.pmacore.errors import Intercepted
 from pmarep.pmacore.http import says_full
 from pmarep.pmacore.redact import HIDDEN, one_line, redact
 
@@ -58,7 +59,7 @@ async def test_nor_is_a_refusal_or_a_page(unit: str) -> None:
     script = Script(GetFiles=httpx.Response(403, text="<html>" + unit * (MEGABYTE // len(unit))))
     says_full(400, unit * 3000)
     async with script.core() as core:
-        with pytest.raises(Refused):
+        with pytest.raises(Intercepted):
             await core.slides("Slides")
 
 

@@ -23,13 +23,14 @@ _keys = st.sampled_from(
 _values = st.sampled_from(
     ['"https://a.example/"', '"http://[::1"', '"x"', '""', "1", "-1", "1e400", "nan", "true", "[]", '["a"]', "{}",
      "1979-05-27", "99999999999999999999", '"auto"', '"none"', '"20M"', '"08:00,2M"', '"\\u0000"', '"a/../b"', "'''",
-     f'"{CANARY}"', f'"https://u:{CANARY}@a.example/"', f'"http://u:{CANARY}@p.example:3128"', "[[[[[[", "0x", "é"]
+     f'"https://u:{CANARY}@a.example/"', f'"http://u:{CANARY}@p.example:3128"', "[[[[[[", "0x", "é"]
 ) | st.text(max_size=6)  # fmt: skip
 _headers = st.sampled_from(
     ["[sites.a]", "[sites.b]", "[servers.s]", "[groups]", "[defaults]", "[sites]", "[[sites]]", "[sites.'a.b']", "[x",
      "[sites.\"\"]", 'include = ["other.toml"]', "[sites.a.b]", "[groups.x]", "[sites.all]"]
 )  # fmt: skip
-_lines = _headers | st.builds("{} = {}".format, _keys, _values) | st.text(max_size=20)
+_secret = st.sampled_from(["password", "passwd", "token"]).map(lambda key: f'{key} = "{CANARY}"')
+_lines = _headers | st.builds("{} = {}".format, _keys, _values) | _secret | st.text(max_size=20)
 books = st.lists(_lines, max_size=14).map("\n".join)
 
 
