@@ -4,11 +4,15 @@
 
 s3          1 GB per site (2 x 300 MB, 8 x 40 MB, a MIRAX slide of 80 MB) to Tokyo and São Paulo at once
 filesystem  24 slides of 40 MB and the MIRAX slide, the same links
-large       one file of 200 MB to file-system root-directories: one stream, by cubic and by bbr
+large       one file of 200 MB to file-system root-directories: one stream, by cubic, by bbr, by auto
+slow        12 slides of 20 MB to file-system root-directories over 4 and 8 Mbit/s, and what a kill would cost
 four        the files of s3 to four sites, 20 to 250 ms
 official    the files of s3 by the official client, one process per site, against pmarep in the same run
 uplink      250 MB to each of four sites through one line of 100 Mbit/s that they share
 small       one slide of 100 kB over 200 ms: how many round trips it takes
+
+At stake: bytes that a kill at a random moment of the run would have cost on average, and at most: sent, and not of use
+to the next run (from the client's events, once a second).
 
 Share: bytes of slides * 8 / seconds / link, from the start of the process until the site has everything, verified. Of a
 full link, headers of TCP and IP take 3.5 %.
@@ -28,6 +32,7 @@ from pathlib import Path
 from _lab import MB, Desk, Run, Site, cost, machine, size_of, table, workshop, write, write_mirax
 from _links import Link, Links
 
+SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
 TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
 UPLINK = Link("uplink", 20, 100, 0)
 FOUR = [
@@ -52,6 +57,11 @@ def many(folder: Path, scale: float) -> None:
     for number in range(24):
         write(folder / f"slide{number:02}.svs", int(40 * MB * scale))
     write_mirax(folder / "mirax.mrxs", int(80 * MB * scale))
+
+
+def twelve(folder: Path, scale: float) -> None:
+    for number in range(12):
+        write(folder / f"slide{number:02}.svs", int(20 * MB * scale))
 
 
 def large(folder: Path, scale: float) -> None:
@@ -108,6 +118,7 @@ class Lab:
         self._links = links
         self._timeline: bool = options.timeline
         self._keys = {} if options.connections is None else {"connections": options.connections}
+        self._keys |= {} if options.own_congestion is None else {"congestion": options.own_congestion}
         self._runs = 0
         self.desk = Desk(folder, links.client)
 
@@ -158,7 +169,7 @@ class Lab:
         """Send everything to all sites, and tell; the share of each link."""
         one: Run | None = None
         with self._servers(kind) as sites:
-            self.desk.sites(sites, **self._keys, **keys)
+            self.desk.sites(sites, **{**self._keys, **keys})
             with Wire(sites, self._links) as wire:
                 if official:
                     seconds = {name: run.seconds for name, run in self.desk.official(sites).items()}
@@ -173,10 +184,13 @@ class Lab:
         shares = {name: size * 8 / seconds[name] / (self._links.links[name].rate * MB) for name in seconds}
         print(f"== {title}: {size / MB:.0f} MB per site, {kind}")
         rows = [
-            [name, str(self._links.links[name]), f"{s:.1f} s", f"{shares[name]:.0%}", self._connections(name, sites)]
+            [
+                *(name, str(self._links.links[name]), f"{s:.1f} s", f"{shares[name]:.0%}"),
+                *("" if one is None else _at_stake(one, name, size), self._connections(name, sites)),
+            ]
             for name, s in seconds.items()
         ]
-        table(["site", "link", "time", "share", "storage"], rows)
+        table(["site", "link", "time", "share", "at stake", "storage"], rows)
         if one is not None:
             print(cost(one))
         if self._timeline:
@@ -203,10 +217,15 @@ class Lab:
         return f"{report['puts']} PUTs on {report['connections']}" if report["puts"] else ""
 
 
-def knows_congestion() -> bool:
-    from pmarep.sites.models import Site as Model
-
-    return "congestion" in getattr(Model, "__dataclass_fields__", getattr(Model, "model_fields", {}))
+def _at_stake(run: Run, site: str, size: int) -> str:
+    """Mean and most, in MB and of all that the site is to get."""
+    done = run.done_at(site)
+    events = [e for at, e in run.events if at < done and e["event"] == "progress" and e["site"] == site]
+    seen = [e["bytes_under_way"] for e in events]
+    if not seen:
+        return ""
+    mean = sum(seen) / len(seen)
+    return f"{mean / MB:.0f} MB ({mean / size:.0%}), most {max(seen) / MB:.0f} MB"
 
 
 def s3(lab: Lab, _links: Links) -> None:
@@ -221,13 +240,13 @@ def filesystem(lab: Lab, _links: Links) -> None:
     lab.run("filesystem", "filesystem")
 
 
-def one_large(lab: Lab, links: Links) -> None:
-    lab.run("large, cubic", "filesystem")
-    if knows_congestion():
-        lab.run("large, bbr", "filesystem", congestion="bbr")
-    else:
-        links.use("bbr")
-        lab.run("large, bbr for the whole client machine (pmarep has no key `congestion` yet)", "filesystem")
+def one_large(lab: Lab, _links: Links) -> None:
+    for name in ("cubic", "bbr", "auto"):
+        lab.run(f"large, congestion = {name}", "filesystem", congestion=name)
+
+
+def slow(lab: Lab, _links: Links) -> None:
+    lab.run("slow", "filesystem")
 
 
 def official(lab: Lab, _links: Links) -> None:
@@ -249,6 +268,7 @@ SCENARIOS: dict[str, tuple[Callable[[Lab, Links], None], Sequence[Link], Callabl
     "s3": (s3, TWO, gigabyte),
     "filesystem": (filesystem, TWO, many),
     "large": (one_large, TWO, large),
+    "slow": (slow, SLOW, twelve),
     "four": (four, FOUR, gigabyte),
     "official": (official, TWO, gigabyte),
     "uplink": (uplink, FOUR, quarter),
@@ -265,6 +285,7 @@ def main() -> None:
     parser.add_argument("--timeline", action="store_true", help="rate of each second on the wire [requests in flight]")
     parser.add_argument("--connections", type=int, help="a fixed number of requests per site, to compare with")
     parser.add_argument("--congestion", default="cubic", help="of both ends: cubic, bbr, reno")
+    parser.add_argument("--own-congestion", help="the key `congestion` of all sites, else as usual (auto): cubic, bbr")
     parser.add_argument("--dir", type=Path, help="where the slides are made")
     options = parser.parse_args()
     print(machine())

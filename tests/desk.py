@@ -69,6 +69,11 @@ class Result:
         of = self.summary["sites"][site]
         return of["sent"], of["skipped"], of["failed"]
 
+    def not_begun(self, site: str) -> int:
+        """Slides that the run has left for the next one."""
+        number: int = self.summary["sites"][site]["not_begun"]
+        return number
+
 
 class Running:
     """A command that is still running; its lines can be waited for. Killed at the end of the block."""

@@ -199,28 +199,36 @@ class SiteState(Event):
 
 @_said
 class Progress(Event):
-    """`bytes_done` of `bytes_total` that this site needs; `rate` over the last seconds."""
+    """`bytes_done` of `bytes_total` that this site needs; `rate` over the last seconds. `bytes_under_way` are sent and
+    not acknowledged: to be sent again if the run were killed now.
+    """
 
     site: str
     bytes_done: int
     bytes_total: int
     rate: float
     connections: int
+    bytes_under_way: int = 0
 
 
 @_said
 class SiteSummary:
-    """`failed` counts every slide that should be at the site and is not, tried or not.
+    """`failed` counts every slide that should be at the site and is not, tried or not; but not those that were not
+    begun because the run was to end, or was interrupted: `not_begun`.
 
-    `verified`: found to be there as it should be, by a run that sends nothing.
+    `verified`: found to be there as it should be, by a run that sends nothing. Of slides that were begun and are not
+    whole, `bytes_kept` need not be sent again by the next run; `bytes_again` were under way when the run ended, and do.
     """
 
     sent: int = 0
     skipped: int = 0
     failed: int = 0
     verified: int = 0
+    not_begun: int = 0
     bytes_sent: int = 0
     bytes_resumed: int = 0
+    bytes_kept: int = 0
+    bytes_again: int = 0
     seconds: float = 0.0
     error: str | None = None
 

@@ -313,6 +313,18 @@ class Journal:
         )
         return [Place(*row) for row in rows]
 
+    async def acknowledged(self) -> dict[Place, tuple[int, int]]:
+        """Of unfinished slides, how many whole files and how many parts of others their servers have."""
+        rows = await self._read(
+            lambda: self._db.execute(
+                "SELECT server, path, (SELECT count(*) FROM file f WHERE f.server = s.server AND f.path = s.path), "
+                "(SELECT count(*) FROM part p WHERE p.server = s.server AND p.path = s.path) "
+                "FROM slide s WHERE state = ?",
+                (SENDING,),
+            ).fetchall()
+        )
+        return {Place(server, path): (files, parts) for server, path, files, parts in rows}
+
     # Runs
 
     async def run_started(self, sources: list[str]) -> int:

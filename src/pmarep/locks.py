@@ -29,19 +29,29 @@ BEGINNING_SECONDS = 30.0
 
 
 @contextmanager
-def hold(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[None]:
+def hold(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[dict[str, TargetBusyError]]:
     """Hold the locks of `places`, pairs of a site's name and its place (base URL and target).
 
-    Raises TargetBusyError that names the holder, also of a place above or below one of these; then none is held.
+    Gives, by their names, the sites whose locks another run has, also those of a place above or below: the errors name
+    the holder. Raises TargetBusyError where no site is left.
     """
     wanted = sorted(places, key=lambda pair: pair[1])
+    busy: dict[str, TargetBusyError] = {}
     with ExitStack() as stack:
         if wanted:
-            with _locked(folder, folder / "all.lock", BEGINNING_SECONDS, "another run is just beginning"):
+            beginning = "another run is just beginning; nothing was sent"
+            with _locked(folder, folder / "all.lock", BEGINNING_SECONDS, beginning):
                 for name, place in wanted:
-                    stack.enter_context(_hold_one(folder, name, place))
-                    _refuse_nested(folder, name, place, {place for _, place in wanted})
-        yield
+                    try:
+                        with ExitStack() as one:
+                            one.enter_context(_hold_one(folder, name, place))
+                            _refuse_nested(folder, name, place, {place for _, place in wanted})
+                            stack.push(one.pop_all())
+                    except TargetBusyError as error:
+                        busy[name] = error
+        if wanted and len(busy) == len(wanted):
+            raise TargetBusyError(f"{next(iter(busy.values()))}; nothing was sent")
+        yield busy
 
 
 @contextmanager
@@ -67,7 +77,7 @@ def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | No
         lock.acquire()
     except Timeout:
         holder = f" ({_holder(note)})" if note is not None else ""
-        raise TargetBusyError(f"{busy}{holder}; nothing was sent") from None
+        raise TargetBusyError(f"{busy}{holder}") from None
     except OSError as error:
         raise UsageError(f"cannot lock in {folder} ({error}); name another folder with --state-dir") from None
     try:

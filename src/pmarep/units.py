@@ -38,6 +38,17 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_time(text: str) -> dt.time:
+    """A time of the day, such as `06:00` or `6:00`. Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*", text)
+    if match:
+        try:
+            return dt.time(int(match[1]), int(match[2]))
+        except ValueError:
+            pass
+    raise UsageError(f"cannot read the time {text!r}; write it as 06:00 or 22:30")
+
+
 def parse_moment(text: str, now: float) -> float:
     """Seconds since the epoch of `7d` (so long before `now`) or `2026-11-01`, `2026-11-01T18:30` (local time).
 

@@ -210,7 +210,7 @@ def test_test_names_each_failure_and_goes_on(shell: Shell, sandbox: Sandbox, sta
     assert checks["up"] | {"seconds": 0} == {
         "site": "up", "url": sandbox.url, "target": "Slides", "reachable": True, "version": sandbox.settings.version,
         "credentials": True, "root_directory": True, "folder": "exists", "seconds": 0, "error": None, "ok": True,
-        "tls": None, "writable": None, "storage": "unknown",
+        "tls": None, "writable": None, "storage": "unknown", "advice": None,
     }  # fmt: skip
     known = {name: (c["reachable"], c["credentials"], c["root_directory"], c["ok"]) for name, c in checks.items()}
     assert known["down"] == (False, None, None, False)

@@ -88,9 +88,9 @@ def test_many_partly_sent_slides_are_counted(desk: Desk) -> None:
     asyncio.run(begin())
     lines = status(desk).splitlines()
     assert lines[0] == "26 partly sent:"
-    assert lines[1:21] == [f"  https://a/  S/{number:02}.svs" for number in range(20)]
+    assert lines[1:21] == [f"  https://a/  S/{number:02}.svs  (nothing of it is kept)" for number in range(20)]
     assert lines[21] == "  https://a/  and 5 more (--json has all)"
-    assert lines[22] == "  https://b/  S/\\x1b.svs"
+    assert lines[22] == "  https://b/  S/\\x1b.svs  (nothing of it is kept)"
     assert "--fresh" in lines[23]
     assert lines[24:] == [f"no runs yet in {desk.state}"]
     assert len(json.loads(status(desk, "--json"))["unfinished"]) == 26

@@ -71,12 +71,25 @@ def test_locks_end_with_a_killed_process(tmp_path: Path) -> None:
         pass
 
 
-def test_all_or_none(tmp_path: Path) -> None:
-    with another_process(tmp_path, BOB):
-        with pytest.raises(TargetBusyError, match=r"^bob: "), hold(tmp_path, [TOKYO, ANNA, BOB]):
+def test_what_is_free_is_held_and_who_has_the_rest_is_told(tmp_path: Path) -> None:
+    with another_process(tmp_path, BOB) as holder, hold(tmp_path, [TOKYO, ANNA, BOB]) as busy:
+        assert list(busy) == ["bob"]
+        assert str(busy["bob"]).startswith("bob: another run holds this site's target")
+        assert f"process {holder.pid} " in str(busy["bob"])
+        with pytest.raises(TargetBusyError), hold(tmp_path, [TOKYO]):
             pass
-        with another_process(tmp_path, TOKYO, ANNA):
+        with pytest.raises(TargetBusyError), hold(tmp_path, [ANNA]):
             pass
+    with hold(tmp_path, [TOKYO, ANNA, BOB]) as busy:
+        assert not busy
+
+
+def test_one_within_a_busy_one_is_left_and_given_back(tmp_path: Path) -> None:
+    inner = ("inner", f"{ANNA[1]}/demo")
+    with another_process(tmp_path, ANNA), hold(tmp_path, [inner, BOB]) as busy:
+        assert list(busy) == ["inner"]
+    with another_process(tmp_path, inner):
+        pass
 
 
 def test_again_afterwards(tmp_path: Path) -> None:

@@ -75,8 +75,15 @@ def push(
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin partly sent slides again instead of resuming.")] = False,
     max_duration: Annotated[
-        str | None, typer.Option(metavar="T", help="Begin no slide after T (such as 6h); finish those begun.")
+        str | None,
+        typer.Option(
+            metavar="T", help="End after T (6h): begin only slides that can be there by then, finish those begun."
+        ),
     ] = None,
+    stop_at: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="Break off at that time (local); what can be kept is kept.")
+    ] = None,
+    hard: Annotated[bool, typer.Option("--hard", help="Break off what is under way at --max-duration too.")] = False,
     patience: PatienceOption = "10m",
     settle: Annotated[
         str | None,
@@ -101,14 +108,17 @@ def push(
     import os
 
     from ..engine import Existing, Options, Verify
+    from ..errors import UsageError
     from ..sites import Credentials
     from ..timetable import Timetable
-    from ..units import parse_duration, parse_size
+    from ..units import parse_duration, parse_size, parse_time
     from .render import output_for
     from .run import connections_of, run_to_the_end, sub_folder, summary_whatever_happens
 
     with summary_whatever_happens(json):
         start_logging(verbose)
+        if hard and not (max_duration or stop_at):
+            raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_of_unverified(chosen)
@@ -124,6 +134,8 @@ def push(
             dry_run=dry_run,
             fresh=fresh,
             max_duration=read("--max-duration", parse_duration, max_duration) if max_duration else None,
+            stop_at=read("--stop-at", parse_time, stop_at) if stop_at else None,
+            hard=hard,
             settle=read("--settle", parse_duration, settle) if settle else None,
             patience=read("--patience", parse_duration, patience),
             newer_than=moment(newer_than),

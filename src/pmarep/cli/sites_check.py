@@ -20,6 +20,9 @@ def show(checks: Sequence[SiteCheck], print_lines: Callable[[list[list[str]]], N
         say()
     for check in failed:
         say(f"{check.site}: {check.error}")
+    for advice in dict.fromkeys(check.advice for check in checks if check.advice):
+        names = ", ".join(check.site for check in checks if check.advice == advice)
+        say(f"\nnote on {names}: {advice}")
 
 
 def _row(check: SiteCheck) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # partly sent slides of one server
 MOST = 1_000_000  # runs
+
+Kept: TypeAlias = "dict[Place, tuple[int, int]]"
+"""Unfinished slides, with how many of their files and of their parts are at the server."""
 
 
 def status(
@@ -30,7 +33,7 @@ def status(
         raise UsageError(f"--runs takes numbers up to {MOST:,}")
     folder = state_path(state_dir)
     runs: list[Run] = []
-    places: list[Place] = []
+    places: Kept = {}
     if (folder / "journal.sqlite").exists():
         runs, places = asyncio.run(_read(folder, count))
     if json:
@@ -39,31 +42,35 @@ def status(
         _print_lines(runs, places, f"no runs yet in {folder}" if count else "")
 
 
-async def _read(folder: Any, count: int) -> tuple[list[Run], list[Place]]:
+async def _read(folder: Any, count: int) -> tuple[list[Run], Kept]:
     from ..journal import Journal
 
     journal = Journal(folder)
     try:
-        return await journal.runs(count), await journal.unfinished()
+        kept = await journal.acknowledged()
+        return await journal.runs(count), {place: kept.get(place, (0, 0)) for place in await journal.unfinished()}
     finally:
         journal.close()
 
 
-def _print_json(runs: list[Run], places: list[Place]) -> None:
+def _print_json(runs: list[Run], places: Kept) -> None:
     import dataclasses
     import json
 
     say(
         json.dumps(
             {
-                "unfinished": [dataclasses.asdict(place) for place in places],
+                "unfinished": [
+                    {**dataclasses.asdict(place), "files_kept": files, "parts_kept": parts}
+                    for place, (files, parts) in places.items()
+                ],
                 "runs": [{"started": r.started, "sources": r.sources, "summary": r.summary} for r in runs],
             }
         )
     )
 
 
-def _print_lines(runs: list[Run], places: list[Place], none: str) -> None:
+def _print_lines(runs: list[Run], places: Kept, none: str) -> None:
     from datetime import datetime
 
     _print_unfinished(places)
@@ -74,16 +81,24 @@ def _print_lines(runs: list[Run], places: list[Place], none: str) -> None:
         say(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
 
 
-def _print_unfinished(places: list[Place]) -> None:
+def _print_unfinished(places: Kept) -> None:
     say(f"{len(places)} partly sent" + (":" if places else ""))
     for server, found in itertools.groupby(places, key=lambda place: place.server):
         here = list(found)
         for place in here[:SHOWN]:
-            say(f"  {server}  {place.path}")
+            say(f"  {server}  {place.path}  ({_kept(*places[place])})")
         if len(here) > SHOWN:
             say(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
     if places:
         say("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
+
+
+def _kept(files: int, parts: int) -> str:
+    """What the next run need not send again."""
+    from .render.base import count_of
+
+    said = [count_of(number, noun) for number, noun in ((files, "file"), (parts, "part")) if number]
+    return f"{' and '.join(said)} kept" if said else "nothing of it is kept"
 
 
 def _how_it_ended(summary: dict[str, Any] | None) -> str:
@@ -105,4 +120,5 @@ def _counts(site: dict[str, Any], verified: bool) -> str:
     stopped = f" (stopped: {site['error']})" if site.get("error") else ""
     if verified:
         return f"{site['verified']} verified {site['failed']} failed{stopped}"
-    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{stopped}"
+    not_begun = f" {site['not_begun']} not begun" if site.get("not_begun") else ""
+    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{not_begun}{stopped}"

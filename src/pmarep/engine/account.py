@@ -26,6 +26,10 @@ class Account:
         self._shared = shared
         self._slides = dict.fromkeys(SlideStatus, 0)
         self._retracted = 0  # slides that were counted as arrived before
+        self._unfinished = 0  # slides that were begun, and broken off by the end of the run
+        self._kept = 0  # bytes of theirs that the site has
+        self.broken_off = 0  # bytes that were under way when the site ended
+        self.ended_early = False  # because the run was to end, with slides that were not begun
         self._sent = Sent()  # of all slides together
         self._bytes_skipped = 0
         self._started = shared.clock.monotonic()
@@ -78,6 +82,16 @@ class Account:
             if not self._shared.options.dry_run:
                 self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
                 await self._record(slide, status, Sent(), 0.0, None)
+
+    @property
+    def settled_slides(self) -> int:
+        """About which something has been said."""
+        return sum(self._slides.values())
+
+    def unfinished(self, sent: Sent) -> None:
+        """A slide of which so much is at the site, and of which nothing more is said in this run."""
+        self._unfinished += 1
+        self._kept += sent.bytes + sent.resumed
 
     def _count(self, slide: Slide, status: SlideStatus) -> None:
         self._slides[status] += 1
@@ -176,21 +190,30 @@ class Account:
             bytes_total=total,
             rate=round(self._link.rate(), 1),
             connections=self._link.connections,
+            bytes_under_way=self._link.under_way,
         )
 
-    def summary(self) -> SiteSummary:
-        """Whatever is not known to be at the site counts as failed: slides that were never tried too."""
+    def summary(self, early: bool) -> SiteSummary:
+        """Whatever is not known to be at the site counts as failed: slides that were never tried too, unless the run
+        has ended `early` because it was to end.
+        """
         sent, skipped, verified = (
             self._slides[status] for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED)
         )
         seconds = self._seconds
         if seconds is None:
             seconds = self._shared.clock.monotonic() - self._started
+        missing = len(self._shared.catalogue) - sent - skipped - verified
+        begun = self._slides[SlideStatus.FAILED] + self._unfinished
+        not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
         return SiteSummary(
             sent=sent,
             skipped=skipped,
             verified=verified,
-            failed=len(self._shared.catalogue) - sent - skipped - verified + self._retracted,
+            failed=missing - not_begun + self._retracted,
+            not_begun=not_begun,
+            bytes_kept=self._kept,
+            bytes_again=self.broken_off,
             bytes_sent=self._sent.bytes,
             bytes_resumed=self._sent.resumed,
             seconds=round(seconds, 3),

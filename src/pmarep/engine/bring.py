@@ -12,6 +12,7 @@ from ..events import SlidePlanned, SlideStarted, SlideStatus
 from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..slides import Slide
+from ..units import format_size
 from ..uploaders import Sent
 from .decide import Action, Decision, Destination, decide, destination, remember_wrong, without_doubt
 from .errands import Errand
@@ -20,7 +21,7 @@ from .inspector import Inspector
 from .options import Options, Verify
 from .remote import Remote
 from .shared import Shared
-from .shipping import Shipper
+from .shipping import Shipper, kept_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Bringer:
 
         Raises PmarepError when it fails for good, or has failed often and long enough although the site is well.
         """
-        attempt, slide = Sent(), errand.slide
+        errand.attempt, slide = Sent(), errand.slide
+        attempt = errand.attempt
         try:
             return await self._try(errand, attempt)
         except PmarepError as error:
@@ -169,12 +171,19 @@ class Bringer:
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:
-    """What a dry run says."""
+    """What a dry run says. Nothing is resumed where nothing was kept."""
+    action, reason, kept = decision.action, decision.reason, 0
+    if action is Action.RESUME:
+        kept = kept_of(slide, decision.entry)
+        if kept:
+            reason = f"{reason}: {format_size(kept)} kept, {format_size(slide.size - kept)} to send"
+        else:
+            action, reason = Action.SEND, f"{reason}, but nothing of it is kept"
     return SlidePlanned(
         site=at.site.name,
         slide=slide.path,
-        action=decision.action.value,
-        reason=decision.reason,
+        action=action.value,
+        reason=reason,
         to=at.path,
-        bytes=slide.size if decision.sends else 0,
+        bytes=slide.size - kept if decision.sends else 0,
     )

@@ -27,13 +27,15 @@ SECOND_PAUSE = 4.0  # seconds, at most: the pause after a second failure; the fi
 class Errand:
     """One slide on its way to one site, over all attempts of a run. Times are the clock's, in seconds.
 
-    `sent`: of all attempts together. `due`: when it may be tried next. `sending`: whether the last attempt came so far
-    that something was to be sent. `error`: what it failed with last. `ended`: it is over in this run.
+    `sent`: of all attempts together; `attempt`: of the one that goes on. `due`: when it may be tried next. `sending`:
+    whether the last attempt came so far that something was to be sent. `error`: what it failed with last. `ended`: it
+    is over in this run.
     """
 
     slide: Slide
     started: float
     sent: Sent = field(default_factory=Sent)
+    attempt: Sent = field(default_factory=Sent)
     due: float = 0.0
     begun: bool = False
     sending: bool = False
@@ -42,6 +44,12 @@ class Errand:
     _farthest: int = 0  # bytes
     _fruitless: int = 0  # attempts since it came so far
     _since: float | None = None
+
+    @property
+    def left(self) -> int:
+        """Bytes that the site does not have yet, as far as is known."""
+        had = self.attempt.bytes + self.attempt.resumed or self.sent.bytes + self.sent.resumed
+        return max(self.slide.size - had, 0)
 
     def failed(self, come: int, now: float, *, away: bool, patience: float, sent: int = 0) -> bool:
         """An attempt that came so many bytes far, `sent` of them itself. True if another makes sense, after `due`.

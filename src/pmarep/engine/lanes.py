@@ -63,7 +63,7 @@ class Lanes:
         link, fixed = self._link, self._fixed
         if self.in_hand >= (fixed or max(FEWEST, PER_REQUEST * link.limit)):
             return False
-        return self.preparing < (fixed or PREPARING) and link.waiting < link.limit
+        return self.preparing < (fixed or PREPARING) and link.waiting < (fixed or max(link.limit, PREPARING))
 
     def look(self) -> None:
         """Something has changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -38,7 +39,7 @@ PATIENCE = 600.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`to` is a sub-folder below every site's target. `connections`: None means as each site says.
-    `max_duration` in seconds.
+    `max_duration` in seconds. `stop_at`: a time of the day, at which all is broken off; `hard`: at `max_duration` too.
 
     `verify_only`: nothing is sent; what is at the sites is looked at. `audit`: a file to append to, one line for each
     slide and site.
@@ -69,6 +70,8 @@ class Options:
     dry_run: bool = False
     fresh: bool = False
     max_duration: float | None = None
+    stop_at: dt.time | None = None
+    hard: bool = False
     patience: float = PATIENCE
     settle: float | None = None
     newer_than: float | None = None

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import PmarepError, internal_error, where
+from ..errors import PmarepError, TargetBusyError, internal_error, where
 from ..events import (
     Event,
     Listener,
     Notice,
     RunStarted,
     SiteState,
+    SiteSummary,
     SlideFinished,
     SourceProblem,
     SourceWaiting,
@@ -35,6 +36,7 @@ from ..units import format_duration
 from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
+from .ending import Ending, what_is_kept
 from .finder import roots_of
 from .gather import Ears, Gathering
 from .inspector import Fingerprints
@@ -49,6 +51,7 @@ PROGRESS_SECONDS = 1.0
 SCAN_SECONDS = 0.5  # how long the start waits for the walk, so that most runs know their totals from the beginning
 ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those whose clock goes on meanwhile
 WALK_SECONDS = 10.0  # after --max-duration: a walk that takes longer is broken off
+SAID_AFTER = 10.0  # what is waited for so long is said
 INTERRUPTED = 130
 
 
@@ -64,17 +67,22 @@ async def replicate(
 ) -> Summary:
     """Bring every slide of the sources to every site; the result is also the last event.
 
-    Setting `stop` ends the run cleanly: what was sent is kept for the next one. Raises, before anything is sent,
-    UsageError (also for credentials and configuration) and TargetBusyError.
+    Setting `stop` ends the run cleanly: what can be kept is kept for the next one. A site that cannot take part is
+    left out, and the others are sent to. Raises, before anything is sent, UsageError (also for configuration, and where
+    there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
     run = _Run(options, sites, Sessions(sites, passwords, lambda: _retry(options, clock)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
-    with closing(run), hold(state_dir / "locks", places):
+    with closing(run), hold(state_dir / "locks", places) as busy:
         run.sessions.check_connections()
-        if not await run.sessions.check_passwords(stop):
+        missing = await run.sessions.check_passwords(stop, run.wait)
+        if missing is None:
             return run.interrupted()
+        run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
+        if busy and not run.sites:
+            raise TargetBusyError(f"{'; '.join(run.left_out.values())}; nothing was sent")
         journal = Journal(state_dir, mend=not options.dry_run)
         try:
             return await run.go(journal, stop)
@@ -88,9 +96,11 @@ class _Run:
         self, options: Options, sites: Sequence[Site], sessions: Sessions, listener: Listener, clock: Clock
     ) -> None:
         self.options = options
-        self.sites = sites
+        self.names = [site.name for site in sites]
+        self.sites = sites  # those that take part
+        self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
-        self.attendance = _Attendance([site.name for site in sites])
+        self.attendance = _Attendance(self.names)
         self.listener = _guarded(listener, self.attendance)
         self.clock = clock
         self.catalogue = Catalogue()
@@ -106,7 +116,12 @@ class _Run:
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
         self.started = clock.monotonic()
-        self.deadline = None if options.max_duration is None else self.started + options.max_duration
+        self.ending = Ending.of(options, clock)
+
+    @property
+    def _over(self) -> bool:
+        """Whether it is the time at which the run is to end."""
+        return self.ending is not None and self.clock.monotonic() >= self.ending.at
 
     def close(self) -> None:
         self.gathering.close()
@@ -116,6 +131,28 @@ class _Run:
         self.fingerprints.close()
         if self.audit is not None:
             self.audit.close()
+
+    async def wait(self, tasks: set[asyncio.Task[Any]], what: Callable[[], str]) -> bool:
+        """Until one is done, or the run has to end: whether one is. Says what is waited for when that takes long."""
+        said = False
+        while True:
+            left = SAID_AFTER if self.ending is None else self.ending.at - self.clock.monotonic()
+            seconds = min(SAID_AFTER, left)
+            timer = asyncio.create_task(self.clock.sleep(max(seconds, 0.0)))
+            done, _ = await asyncio.wait({*tasks, timer}, return_when=asyncio.FIRST_COMPLETED)
+            timer.cancel()
+            if done - {timer}:
+                return True
+            if self.ending is not None and self.clock.monotonic() >= self.ending.at:
+                return False
+            if not said:
+                said = True
+                self.listener(Notice(text=f"waiting for {what()}", passing=True))
+
+    def leave_out(self, why: dict[str, str]) -> None:
+        """The run goes on without these sites."""
+        self.left_out = {name: why[name] for name in self.names if name in why}
+        self.sites = [site for site in self.sites if site.name not in why]
 
     def interrupted(self) -> Summary:
         """The end of a run that had not begun."""
@@ -137,6 +174,7 @@ class _Run:
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
         late = asyncio.create_task(self._end_the_walk_in_time(walk))
+        hard = asyncio.create_task(self._break_off())
         try:
             await asyncio.wait({walk, stopped}, timeout=SCAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             self._say_start(scanning=not walk.done())
@@ -156,7 +194,7 @@ class _Run:
             self.why_aborted = self.why_aborted or internal_error(error)
             interrupted = False
         finally:
-            await _cancel([walk, settle, stopped, late])
+            await _cancel([walk, settle, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
         summary = self._summary(interrupted)
@@ -173,27 +211,35 @@ class _Run:
 
     async def _end_the_walk_in_time(self, walk: asyncio.Task[None]) -> None:
         """At --max-duration, also where a drive hangs; what is on its way then still arrives."""
-        if self.deadline is None:
+        if self.ending is None:
             return
-        end = self.deadline + WALK_SECONDS
+        end = self.ending.at + WALK_SECONDS
         while self.clock.monotonic() <= end or any(worker.busy for worker in self.workers):
             await self.clock.sleep(PROGRESS_SECONDS)
         if not walk.done():
-            self._stop_run("stopped at --max-duration, before every folder was looked through; the next run goes on")
+            self._stop_run(f"stopped at {self.ending.option}, before every folder was looked through")
+
+    async def _break_off(self) -> None:
+        """At a hard ending; what can be kept is kept."""
+        if self.ending is not None and self.ending.hard:
+            while (left := self.ending.at - self.clock.monotonic()) > 0:
+                await self.clock.sleep(min(left, PROGRESS_SECONDS))
+            self._stop_run(f"stopped at {self.ending.option}")
 
     async def _settle(self, walk: asyncio.Task[None]) -> None:
         await asyncio.wait({walk})
         await self.start_said.wait()
-        await self.gathering.settle(lambda: self.attendance.idle(self.catalogue.admitted), self.deadline)
+        deadline = None if self.ending is None else self.ending.at
+        await self.gathering.settle(lambda: self.attendance.idle(self.catalogue.admitted), deadline)
 
     def _waiting(self, slides: int, seconds: float) -> None:
         self.listener(SourceWaiting(slides=slides, seconds=round(seconds, 3)))
 
     def _say_start(self, scanning: bool) -> None:
-        names = [site.name for site in self.sites]
-        self.listener(
-            RunStarted(sites=names, slides=len(self.catalogue), bytes=self.catalogue.bytes, scanning=scanning)
-        )
+        slides, size = len(self.catalogue), self.catalogue.bytes
+        self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning))
+        for name, why in self.left_out.items():
+            self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
     def _workers(self, journal: Journal) -> list[SiteWorker]:
         shared = Shared(
@@ -206,7 +252,7 @@ class _Run:
             self.listener,
             self.clock,
             self.audit,
-            self.deadline,
+            self.ending,
             self._others_work,
             self._stop_run,
         )
@@ -259,6 +305,7 @@ class _Run:
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
                     worker.health.slept(now - before)
+                worker.look()
                 self.listener(worker.account.progress())
             before = now
 
@@ -271,10 +318,16 @@ class _Run:
             self.why_aborted = self.why_aborted or str(error)
 
     def _summary(self, interrupted: bool) -> Summary:
-        sites = {worker.site.name: worker.account.summary() for worker in self.workers}
+        by_name = {worker.site.name: worker.account.summary(interrupted or self._over) for worker in self.workers}
+        for name, why in self.left_out.items():
+            by_name[name] = SiteSummary(failed=len(self.catalogue), error=why)
+        sites = {name: by_name[name] for name in self.names if name in by_name}
         error = self.why_aborted or self.gathering.error
         if interrupted:
-            error = "interrupted; what was sent is kept for the next run"
+            error = "interrupted"
+        if interrupted or (error and self._over):
+            kept = what_is_kept(sum(s.bytes_kept for s in sites.values()), sum(s.bytes_again for s in sites.values()))
+            error = f"{error}; {kept}; the next run sends the rest"
         source = self.gathering.summary()
         arrived = (
             not self.problems

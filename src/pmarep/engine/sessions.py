@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Protocol
 
+from ..errors import CredentialsError
 from ..pmacore import Connection, PmaCore
 from ..retry import Retry
 from ..sites import Site
@@ -14,6 +15,10 @@ from ..sites.network import connection_of
 from .threads import in_thread
 
 LAST_WORD_SECONDS = 0.2  # Ctrl-C ends a password_command too, whose end may be heard of first
+
+
+Wait = Callable[[set[asyncio.Task[Any]], Callable[[], str]], Awaitable[bool]]
+"""Waits until one of the tasks is done; whether one was. The words say what is waited for."""
 
 
 class Passwords(Protocol):
@@ -39,25 +44,43 @@ class Sessions:
         for connection in self._sites:
             connection.check()
 
-    async def check_passwords(self, stop: asyncio.Event) -> bool:
-        """Ask for every password once before anything is sent; False if `stop` came first. Raises CredentialsError."""
+    async def check_passwords(self, stop: asyncio.Event, wait: Wait) -> dict[str, str] | None:
+        """Ask for every password once before anything is sent. Raises CredentialsError where there is none at all.
+
+        Why the others have none, by the names of their sites; None if `stop` came first. `wait` is how long that may
+        take, and hears whose password is waited for.
+        """
+        missing: dict[str, CredentialsError] = {}
+        asked: list[list[Site]] = []
 
         def ask() -> None:
             for sites in self._sites.values():
-                password_of_any(self._passwords.password_for, sites)
+                asked.append(sites)
+                try:
+                    password_of_any(self._passwords.password_for, sites)
+                except CredentialsError as error:
+                    missing.update({site.name: error for site in sites})
 
         asking, stopped = asyncio.create_task(in_thread(ask)), asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({asking, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done() and asking.exception() is not None:
+            in_time = await wait({asking, stopped}, lambda: _whose(asked))
+            if missing:
                 await asyncio.wait({stopped}, timeout=LAST_WORD_SECONDS)
-            if not stop.is_set():
+            if stop.is_set():
+                return None
+            if in_time:
                 await asking
-            return not stop.is_set()
+            else:
+                late = CredentialsError(f"{_whose(asked)} did not come in time")
+                unasked = [site for sites in list(self._sites.values())[max(len(asked) - 1, 0) :] for site in sites]
+                missing.update({site.name: late for site in unasked})
         finally:
             asking.cancel()
             stopped.cancel()
             await asyncio.gather(asking, stopped, return_exceptions=True)
+        if missing and len(missing) == sum(map(len, self._sites.values())):
+            raise next(iter(missing.values()))
+        return {name: str(error) for name, error in missing.items()}
 
     async def _password(self, connection: Connection) -> str:
         return await asyncio.to_thread(password_of_any, self._passwords.password_for, self._sites[connection])
@@ -73,3 +96,7 @@ class Sessions:
     async def close(self) -> None:
         """Log out everywhere, whatever happened. Raises nothing."""
         await asyncio.gather(*(core.close() for core in self._cores.values()), return_exceptions=True)
+
+
+def _whose(asked: Sequence[Sequence[Site]]) -> str:
+    return f"the password of {' or '.join(site.name for site in asked[-1])}" if asked else "the passwords"

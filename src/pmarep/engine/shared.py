@@ -11,6 +11,7 @@ from ..source import Reader
 from ..uploaders import Clock, Digests
 from .audit import Audit
 from .catalogue import Catalogue
+from .ending import Ending
 from .inspector import Fingerprints
 from .options import Options
 
@@ -28,6 +29,11 @@ class Shared:
     listener: Listener
     clock: Clock
     audit: Audit | None
-    deadline: float | None  # of clock.monotonic(); after it no slide is begun
+    ending: Ending | None
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
+
+    @property
+    def deadline(self) -> float | None:
+        """Of clock.monotonic(): after it no slide is begun, and nothing is waited for."""
+        return None if self.ending is None else self.ending.at

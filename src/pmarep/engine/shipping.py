@@ -26,6 +26,7 @@ from ..pmacore import (
 )
 from ..slides import Slide, SlideFile
 from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
+from ..uploaders.azure import block_size
 from .decide import SENT_AGAIN, SENT_ONCE, Decision, Destination
 from .inspector import Inspector
 from .options import Verify
@@ -315,10 +316,21 @@ def _whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
     return frozenset(path for path, there in complete.items() if there and path in entry.files)
 
 
+def kept_of(slide: Slide, entry: Entry | None) -> int:
+    """Bytes of an unfinished slide that the journal says a site has, none where no upload is known."""
+    announcement = None if entry is None or entry.upload is None else _announcement(entry.upload)
+    return 0 if entry is None or announcement is None else _bytes_of(slide, entry, announcement)
+
+
 def _bytes_of(slide: Slide, entry: Entry, announcement: Announcement) -> int:
     """What an earlier run had sent of a slide."""
     lengths = {
         (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
     }
+    if announcement.kind is StorageKind.AZURE:
+        for file in slide.files:
+            block = block_size(file.size)
+            for number in entry.parts.get(file.path, {}):
+                lengths[file.path, number] = min(block, file.size - number * block)
     whole = sum(file.size for file in slide.files if file.path in entry.files)
     return whole + sum(lengths.get((path, number), 0) for path, tags in entry.parts.items() for number in tags)

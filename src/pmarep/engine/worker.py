@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..errors import PmarepError, Remedy, internal_error, where
-from ..events import SiteState, SlideStatus, State
+from ..events import Notice, SiteState, SlideStatus, State
 from ..pmacore import PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
@@ -20,6 +20,7 @@ from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
 from .catalogue import Cursor
+from .closing import Closing
 from .decide import destination
 from .errands import Errand, Errands
 from .health import Health
@@ -29,9 +30,11 @@ from .remote import Remote
 from .shared import Shared
 from .shipping import LEAVES, Shipper
 from .sieve import Settled, Sieve
+from .watch import Watch
 
 log = logging.getLogger(__name__)
 
+HELD = 1.0  # seconds after which is looked again whether there is time for a slide
 QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
 
 
@@ -59,12 +62,16 @@ class SiteWorker:
         self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled, self._is_far)
         self._ahead = Ahead(self._sieve.take)
         self._errands = Errands(self._ahead.take, shared.clock)
-        self._in_hand = 0  # slides
+        self._state = State.CONNECTING
+        self._work: asyncio.Task[None] | None = None
+        looks = shared.options.dry_run or shared.options.verify_only
+        self._closing = Closing(None if looks else shared.ending, link, shared.clock, self._say_closing)
+        self._watch = Watch(shared.ending, shared.clock, lambda what: self._say(self._state, what), self._stop)
 
     @property
     def busy(self) -> bool:
         """Whether this site has a slide in hand."""
-        return self._in_hand > 0
+        return bool(self._closing.in_hand)
 
     @property
     def works(self) -> bool:
@@ -73,10 +80,11 @@ class SiteWorker:
 
     async def run(self) -> None:
         self._say(State.CONNECTING)
+        self._work = asyncio.create_task(self._connect_and_send())
         try:
-            await self._connect()
-            self._say(State.RUNNING)
-            await self._send_all()
+            await asyncio.wait({self._work})
+            if not self._work.cancelled():  # else it was broken off by `look`, which has said why
+                self._work.result()
         except PmarepError as error:
             self.account.error = str(error)
             if error.remedy is Remedy.STOP_RUN:
@@ -93,7 +101,32 @@ class SiteWorker:
         finally:
             if self.account.error is not None:
                 self._say(State.STOPPED, self.account.error)
+            await _end(self._work)
             self.account.close()
+
+    async def _connect_and_send(self) -> None:
+        await self._connect()
+        self._say(State.RUNNING)
+        await self._send_all()
+
+    def look(self) -> None:
+        """About once a second."""
+        if self._work is None or self._work.done():
+            return
+        self._closing.look()
+        waits_for = None
+        if self._state in (State.CONNECTING, State.PAUSED):
+            waits_for = f"{self._core.url} to answer the log-in"
+        if self._closing.in_hand:
+            waits_for = f"{self._core.url} to answer about {next(iter(self._closing.in_hand))}"
+        sign = self._state, self.account.settled_slides, self.link.carried, self.link.under_way
+        self._watch.look(self._state, sign, waits_for)
+
+    def _stop(self, why: str) -> None:
+        """The run is to end, and this site is silent."""
+        self._end_early(why)
+        if self._work is not None:
+            self._work.cancel()
 
     async def _connect(self) -> None:
         async def once() -> None:
@@ -169,7 +202,10 @@ class SiteWorker:
             await self._feed_and_run_lanes(bringer)
         except (PmarepError, asyncio.CancelledError) as end:
             # What ends the site is said once for all slides, unless it leaves one in a state that people have to know.
-            await self._give_up(lambda errand: _harmed(errand.sent), str(end) or "interrupted")
+            early = self.account.ended_early
+            await self._give_up(
+                lambda errand: _harmed(errand.sent) or (early and errand.error is not None), str(end) or "interrupted"
+            )
             raise
         finally:
             await self._errands.close()
@@ -184,7 +220,8 @@ class SiteWorker:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done() and feeding.exception() is None:
                 await asyncio.wait({lanes})
-        finally:  # lanes that have ended, at --max-duration, want no more
+        finally:  # lanes that have ended, because the run is to end, want no more
+            self.account.broken_off = self.link.under_way
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -226,29 +263,56 @@ class SiteWorker:
                 self._errands.put_back(errand)
                 await self._give_up(lambda errand: errand.error is not None)
                 return False
+            if not self._closing.may_begin(errand):
+                await self._hold_back(errand, turn)
+                return True
             self._turns[errand.slide.path] = turn
-            self._in_hand += 1
             try:
-                await self._one(errand, bringer)
+                done = await self._closing.attempt(errand, self._one(errand, bringer))
             finally:
-                self._in_hand -= 1
+                del self._turns[errand.slide.path]
+            if not done:
+                self._errands.put_back(errand)
             return True
         except asyncio.CancelledError:  # the site is given up, or the run: what becomes of the slide is said there
             if errand is not None and not errand.ended:
                 self._errands.put_back(errand)
             raise
         finally:
-            if errand is not None:
-                self._turns.pop(errand.slide.path, None)
             turn.end()
             self._over(turn)
+
+    async def _hold_back(self, errand: Errand, turn: Turn) -> None:
+        """There may be no time for it; a smaller one may fit, and this one as soon as the line is faster."""
+        self.health.tried()
+        turn.end()
+        if self.busy:
+            await self._shared.clock.sleep(HELD)
+            self._errands.put_back(errand)
+            return
+        self._end_early()  # the rate will not be another any more
+        if errand.error is not None:
+            await self._ended(errand, SlideStatus.FAILED, errand.error)
+
+    def _say_closing(self) -> None:
+        if self._shared.ending is not None:
+            end = f"the end ({self._shared.ending.option}) is near"
+            text = f"{self.site.name}: {end}; only slides that can be there by then are begun"
+            self._shared.listener(Notice(text=text, passing=True))
 
     def _too_late(self) -> bool:
         deadline = self._shared.deadline
         if deadline is None or self._shared.clock.monotonic() <= deadline:
             return False
-        self.account.error = "stopped at --max-duration; the next run sends the rest"
+        self._end_early()
         return True
+
+    def _end_early(self, why: str = "") -> None:
+        """Slides that were not begun are for the next run."""
+        ending = self._shared.ending
+        if ending is not None:
+            self.account.ended_early = True
+            self.account.error = f"stopped at {ending.option}{why and ' ' + why}; the next run sends the rest"
 
     def _announced(self, slide: Slide) -> None:
         """Its requests with bytes come now."""
@@ -267,8 +331,8 @@ class SiteWorker:
         turn.over()
         self.link.ending(self._errands.at_the_end and self._lanes.preparing == 0)
 
-    async def _one(self, errand: Errand, bringer: Bringer) -> None:
-        """One attempt. Raises only what concerns the whole site."""
+    async def _one(self, errand: Errand, bringer: Bringer) -> bool:
+        """One attempt; False if there is to be another. Raises only what concerns the whole site."""
         before = errand.sent.bytes, errand.sent.resumed
         try:
             outcome = await bringer.bring(errand)
@@ -280,8 +344,7 @@ class SiteWorker:
                 raise
         else:
             if outcome is None:
-                self._errands.put_back(errand)
-                return
+                return False
             await self._ended(errand, *outcome)
             if outcome[0] is SlideStatus.SKIPPED:
                 self.health.looked()
@@ -290,12 +353,15 @@ class SiteWorker:
         finally:
             self.account.moved(errand.sent.bytes - before[0], errand.sent.resumed - before[1])
         self.health.tried()
+        return True
 
     async def _give_up(self, which: Callable[[Errand], bool], why: str = "") -> None:
         """Those that are not tried again; of some something is said, and `why` where they have not failed yet."""
         for errand in self._errands.give_up():
             if which(errand):
                 await self._ended(errand, SlideStatus.FAILED, errand.error or why)
+            elif errand.begun:
+                self.account.unfinished(errand.sent)
 
     async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
         errand.ended = True
@@ -304,9 +370,16 @@ class SiteWorker:
         await self.account.ended(errand.slide, status, errand.sent, errand.started, error)
 
     def _say(self, state: State, reason: str | None = None) -> None:
+        self._state = state
         self._shared.listener(SiteState(site=self.site.name, state=state, reason=reason))
 
 
 def _harmed(sent: Sent) -> bool:
     """Whether a slide that was to be replaced is no longer what it was."""
     return sent.old > Old.UNHARMED
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancelled, if it is not done, and waited for; whatever it ends with is somebody else's to hear."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

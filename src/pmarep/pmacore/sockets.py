@@ -26,6 +26,14 @@ LARGEST_BUFFER = 4 * 1024**2
 """Bytes to send that a single bbr stream needs on long ways: two round trips of 180 ms at 90 Mbit/s, say."""
 
 
+AUTO = "auto"
+"""The name for: bbr where the way is long and this machine allows it, else what the machine does."""
+
+LONG_WAY = 0.05
+"""Seconds there and back from which on a stream suffers much from every lost packet. On shorter ways the machine's own
+algorithm is as good."""
+
+
 class Way:
     """How long the way is, as a client's connections have shown so far. `measured` is called whenever one has.
 
@@ -49,10 +57,10 @@ class Way:
 class Client(httpx.AsyncClient):
     """Knows what its connections are to be like, and how long their way is.
 
-    `congestion`: what TCP is to do about losses, None for what the machine does.
+    `congestion`: the name of what TCP is to do about losses, or AUTO.
     """
 
-    def __init__(self, *, congestion: str | None = None, **options: Any) -> None:
+    def __init__(self, *, congestion: str = AUTO, **options: Any) -> None:
         super().__init__(**options)
         self.congestion = congestion
         self.way = Way()
@@ -69,7 +77,7 @@ def tuned(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None)
     """
     # time.monotonic() goes in steps of 16 ms on Windows before Python 3.13, longer than many a way.
     limit, began = client.timeout.write, 0.0
-    way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), None)
+    way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), AUTO)
 
     async def on_event(name: str, info: Mapping[str, Any]) -> None:
         nonlocal began
@@ -84,7 +92,7 @@ def tuned(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None)
             stream = info["return_value"]
             found = stream.get_extra_info("socket")
             if found is not None:
-                tune(found, limit, congestion)
+                tune(found, limit, None if congestion == AUTO and way.connecting < LONG_WAY else congestion)
             if meets is not None:
                 try:
                     meets(str(stream.get_extra_info("server_addr")[0]))
@@ -122,14 +130,19 @@ def tune(connection: socket.socket, limit: float | None, congestion: str | None 
 
 def _use(connection: socket.socket, congestion: str) -> None:
     option = getattr(socket, "TCP_CONGESTION", None)  # Linux
+    wanted = "bbr" if congestion == AUTO else congestion
     try:
         if option is None:
             raise OSError(f"not on {sys.platform}")
-        connection.setsockopt(socket.IPPROTO_TCP, option, congestion.encode())
+        connection.setsockopt(socket.IPPROTO_TCP, option, wanted.encode())
     except OSError as error:
-        _say_once(congestion, error.strerror or str(error))
+        if congestion != AUTO:
+            why = error.strerror or str(error)
+            _say_once(f"congestion = {wanted} is not possible on this machine ({why}); connections are as usual")
+        elif advice := bbr_advice():
+            _say_once(advice)
         return
-    if congestion == "bbr" and _longest_buffer() >= LARGEST_BUFFER:
+    if wanted == "bbr" and _longest_buffer() >= LARGEST_BUFFER:
         # The kernel's own growth ends at tcp_wmem, too early for a single stream; a size that net.core.wmem_max would
         # cut down to less is worse than none.
         with suppress(OSError):
@@ -146,7 +159,36 @@ def _longest_buffer() -> int:
 _said: set[str] = set()
 
 
-def _say_once(congestion: str, why: str) -> None:
-    if congestion not in _said:
-        _said.add(congestion)
-        log.info("congestion = %s is not possible on this machine (%s); connections are as usual", congestion, why)
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        log.info("%s", text)
+
+
+def bbr_advice() -> str | None:
+    """What an administrator can do so that bbr may be used here, in one line; None where it may be, or never can."""
+    option = getattr(socket, "TCP_CONGESTION", None)
+    if option is None:
+        return None
+    with socket.socket() as trial:
+        try:
+            trial.setsockopt(socket.IPPROTO_TCP, option, b"bbr")
+        except OSError:
+            pass
+        else:
+            return None
+    allowed, available = (_algorithms(kind) for kind in ("allowed", "available"))
+    load = "" if "bbr" in available else "modprobe tcp_bbr && "
+    wanted = " ".join([*allowed, "bbr"])
+    return (
+        "the TCP algorithm bbr is not allowed on this machine, with which one large file goes several times as fast "
+        "over a long way that loses packets; as root: "
+        f"{load}sysctl -w net.ipv4.tcp_allowed_congestion_control='{wanted}'"
+    )
+
+
+def _algorithms(kind: str) -> list[str]:
+    try:
+        return Path(f"/proc/sys/net/ipv4/tcp_{kind}_congestion_control").read_text().split()
+    except OSError:
+        return []

@@ -13,6 +13,7 @@ from ..names import windows_key
 from ..passwords import Password
 from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
 from ..pmacore.certificate import Certificate, certificate
+from ..pmacore.sockets import AUTO, LONG_WAY, bbr_advice
 from .credentials import Credentials
 from .models import Site
 from .names import quoted
@@ -36,7 +37,7 @@ class SiteCheck:
     `seconds` is how long the first answer took. `tls` is None also for a plain http url. `writable` is tried on demand
     only: `made` if folders of the target were missing and have been made; where all of them were there, `not refused`,
     or `unknown` if the server's words could also be about that.
-    `storage` cannot be told without announcing an upload.
+    `storage` cannot be told without announcing an upload. `advice`: what would make sending there faster.
     """
 
     site: str
@@ -51,6 +52,7 @@ class SiteCheck:
     folder: Literal["exists", "will be made"] | None = None
     writable: Literal["made", "not refused", "unknown", "no"] | None = None
     storage: Literal["unknown"] = "unknown"
+    advice: str | None = None
     error: str | None = None
 
     @property
@@ -107,6 +109,8 @@ async def _check_account(
             began = time.perf_counter()
             version = await core.version()
             known = replace(known, version=version, reachable=True, seconds=time.perf_counter() - began)
+            if connection.congestion == AUTO and (core.round_trip or 0.0) >= LONG_WAY:
+                known = replace(known, advice=bbr_advice())
             known = replace(known, tls=await _look_at_tls(connection), credentials=False)
             secrets, checks = await _passwords(sites, credentials, known)
             groups: dict[str, list[Site]] = {}

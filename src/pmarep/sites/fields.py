@@ -174,11 +174,11 @@ def seconds(key: str, value: object) -> float:
 
 
 def congestion(value: object) -> str:
-    """The name of one of the kernel's algorithms; which of them a machine has is its own."""
+    """The name of one of the kernel's algorithms, or `auto`; which of them a machine has is its own."""
     text = _text("congestion", value).strip().lower()
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", text):  # Linux: TCP_CA_NAME_MAX
         return text
-    raise ValueError('congestion has to be the name of a TCP algorithm of this machine, such as "bbr" or "cubic"')
+    raise ValueError('congestion has to be "auto" or the name of a TCP algorithm of this machine, such as "cubic"')
 
 
 def password_command(value: object) -> tuple[str, ...] | str:

@@ -23,7 +23,7 @@ DESCRIPTIONS = {
     "verify_tls": "false: the server's certificate is not checked. Anybody on the way can pose as the server.",
     "connect_timeout": "Seconds until a connection has to stand.",
     "timeout": "Seconds of silence within a request.",
-    "congestion": 'What TCP does about losses: "bbr" fills long ways that lose packets, where this machine allows it.',
+    "congestion": 'What TCP does about losses: "auto" (bbr on long ways, where this machine allows it), or a name.',
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
 }

@@ -36,13 +36,14 @@ class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
     `old`: of the slide that it replaces. `anew`: it was announced anew, or has to be, so that nothing
-    that was sent before is of use any more.
+    that was sent before is of use any more. `begun`: bytes are under way, or were.
     """
 
     bytes: int = 0
     resumed: int = 0
     old: Old = Old.NONE
     anew: bool = False
+    begun: bool = False
 
     def add(self, again: Sent) -> None:
         """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
@@ -52,6 +53,7 @@ class Sent:
         self.bytes += again.bytes
         self.old = max(self.old, again.old)
         self.anew = self.anew or again.anew
+        self.begun = self.begun or again.begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class Shipment:
         """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
 
         async def guarded(delivery: Delivery) -> T:
+            self.sent.begun = True
             try:
                 return await put(delivery)
             except Damaged:

@@ -23,6 +23,7 @@ SECONDS_PER_STREAM = 0.008
 half the rate, so this is also what makes sites that share a line about equal from the beginning."""
 
 EPOCH, SETTLING = 2.0, 1.0  # seconds of a measurement, and after each change before one
+LONG_EPOCH = 5.0  # where a request more costs something, it is better to be sure
 ROUND_TRIPS = 10  # at least, of both: slow start alone takes some
 NEAR = 0.01
 """Seconds: on a shorter round trip nothing is doubled to find out."""
@@ -71,6 +72,8 @@ class Controller:
         self._most = most
         self.limit = min(USUAL, most)
         self.far = False  # whether the way is a long one
+        self.usual = self.limit  # what it begins with on such a way
+        self._careful = False  # whether each request has to show that it brings more
         self.moved = 0  # bytes, since the beginning
         self.moved_at = float("-inf")
         self._phase = _Phase.STEADY
@@ -80,6 +83,7 @@ class Controller:
         self._peak = 0.0  # the best of these, slowly forgotten: many small losses are a large one
         self._before = self.limit  # what it was before a trial
         self._since_probe = 0
+        self._probe_every = PROBE_EVERY
         self._next_probe = _Phase.UP
         self._no_gift = 0  # measurements until it is tried to give back what is more than an equal part
         self._give_every = GIVE_EVERY
@@ -92,10 +96,34 @@ class Controller:
         """Begin as suits a way of so many seconds there and back."""
         self.far = round_trip >= NEAR
         usual = max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)) if self.far else USUAL_NEAR
-        self.limit = self._before = min(self._most, usual)
-        self._phase = _Phase.WARMING if self.far else _Phase.STEADY
-        self._epoch = max(EPOCH, ROUND_TRIPS * round_trip)
+        self.usual = min(self._most, usual)
+        if not self._careful:
+            self.limit = self._before = self.usual
+            self._phase = _Phase.WARMING if self.far else _Phase.STEADY
+        self._epoch = max(LONG_EPOCH if self._careful else EPOCH, ROUND_TRIPS * round_trip)
         self._settling = max(SETTLING, ROUND_TRIPS * round_trip)
+
+    @property
+    def warming(self) -> bool:
+        """Whether it still looks for how many fill the line."""
+        return self._phase is _Phase.WARMING
+
+    def begin_with_one(self) -> None:
+        """Every request more has to show that it brings more: what they carry is lost when they end early."""
+        self._careful = True
+        self.limit = self._before = 1
+        self._probe_every = PROBE_EVERY
+        self._epoch = max(self._epoch, LONG_EPOCH)
+        self._base = None
+        self._phase = _Phase.WARMING
+        self._next_probe = _Phase.DOWN
+        self._open(float("-inf"))
+
+    def one_more(self, now: float) -> None:
+        """There may be one more that need not show anything."""
+        self._base = None
+        self._set(self.limit + 1, now)
+        self._before = self.limit
 
     def sent(self, now: float, count: int, *, full: bool, held_back: bool, over: bool = False) -> None:
         """The network has taken `count` bytes.
@@ -128,7 +156,7 @@ class Controller:
         self._base = None
         self._phase = _Phase.STEADY
         self._since_probe = -PROBE_EVERY
-        self._set(max(FEWEST, self.limit // 2), now)
+        self._set(max(min(FEWEST, self.limit), self.limit // 2), now)
 
     def _set(self, limit: int, now: float) -> None:
         self.limit = limit
@@ -187,7 +215,8 @@ class Controller:
         self._base = rate, others
         self._before = self.limit
         if self._phase is _Phase.WARMING and self.limit < self._most:
-            self._set(min(self._most, 2 * self.limit), now)
+            more = max(1, self.limit // 2) if self._careful else self.limit
+            self._set(min(self._most, self.limit + more), now)
         else:
             self._phase = _Phase.STEADY
 
@@ -202,7 +231,7 @@ class Controller:
             self._no_gift = self._give_every
             self._give_every = min(2 * self._give_every, SELDOM)  # where nobody takes it, the line is not shared
             self._try(_Phase.GIVING, round(self.limit * max(GIFT, equal / self._base[0])), now)
-        elif self._since_probe >= PROBE_EVERY:
+        elif self._since_probe >= self._probe_every:
             self._since_probe = 0
             if self._next_probe is _Phase.UP:
                 self._next_probe = _Phase.DOWN
@@ -213,7 +242,8 @@ class Controller:
 
     def _try(self, phase: _Phase, limit: int, now: float) -> None:
         self._before = self.limit
-        to = min(self._most, max(min(FEWEST_UNFORCED, self.limit), limit))
+        fewest = FEWEST if self._careful else FEWEST_UNFORCED  # with one, the line is empty between two files
+        to = min(self._most, max(min(fewest, self.limit), limit))
         if to != self.limit:
             self._phase = phase
             self._set(to, now)
@@ -228,8 +258,13 @@ class Controller:
         if given or (self._gained(rate, others, SLIGHTLY) if up else rate >= self._peak * SAME):
             self._base = rate, others
             if up:
+                self._probe_every = PROBE_EVERY
                 self._next_probe, self._since_probe = _Phase.UP, PROBE_EVERY - 1  # it may pay again
+            elif self._careful:
+                self._next_probe, self._since_probe = _Phase.DOWN, self._probe_every - 1
         else:
+            if up and self._careful:  # one in vain stays until its file is whole
+                self._probe_every = min(2 * self._probe_every, SELDOM)
             self._set(self._before, now)
 
     def _gained(self, rate: float, others: float, much: float) -> bool:

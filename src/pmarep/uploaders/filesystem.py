@@ -25,6 +25,7 @@ class FileSystemUploader:
         s, means = self._shipment, self._shipment.means
 
         async def post(delivery: Delivery) -> None:
+            s.sent.begun = True
             boundary = secrets.token_hex(16)
             head, tail = form_frame(PurePosixPath(file.path).name, boundary)
 
@@ -39,7 +40,8 @@ class FileSystemUploader:
             await means.core.post_file(s.announcement.id, file.path, body)
 
         # The main file goes last: what is before one that is longer had better not wait.
-        await means.link.deliver(post, file.size, may_wait=s.slide.main.size <= file.size)
+        may_wait = s.slide.main.size <= file.size
+        await means.link.deliver(post, file.size, may_wait=may_wait, whole=True)
         s.sent.bytes += file.size
 
 

@@ -16,6 +16,7 @@ from .delivery import Contest, Delivery, Race
 from .finish import Finish
 from .pacer import Clock, Pacer
 from .slots import Slots
+from .stake import BUFFERED, LOOK, Stake
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,11 @@ class Link:
     def __init__(self, connections: int | Controller, pacers: Sequence[Pacer], retry: Retry, clock: Clock) -> None:
         self.controller = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
-        self._slots = Slots(lambda: self.limit, lambda size: self.finish.keeps(size))
+        self._slots = Slots(self._may_be, lambda size: self.finish.keeps(size), lambda: self.whole)
+        self._stake = None if self.controller is None else Stake(clock, self.controller, lambda: self.carried)
+        self.whole = False  # whether there are requests that no later run can take up in the middle
+        self._told = 0  # bytes that the controller has heard of
+        self._served_at = float("-inf")
         self._pacers = pacers
         self._retry = retry
         self.clock = clock
@@ -51,6 +56,12 @@ class Link:
     def limit(self) -> int:
         """How many requests there may be now."""
         return self._fixed if self.controller is None else self.controller.limit
+
+    def _may_be(self, size: int) -> int:
+        """The same, when the largest that waits has so many bytes."""
+        if self._stake is not None:
+            self._stake.look(self._slots.held, self._slots.held_bytes, size)
+        return self.limit
 
     @property
     def waiting(self) -> int:
@@ -73,11 +84,16 @@ class Link:
         *,
         race: Callable[[], Race] = lambda: Race.NEVER,
         may_wait: bool = False,
+        whole: bool = False,
     ) -> T:
         """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
 
-        `race` is asked when it begins. `may_wait`: for longer ones to end, see Finish. Raises PmaCoreError.
+        `race` is asked when it begins. `may_wait`: for longer ones to end, see Finish. `whole`: what it has carried is
+        lost when it is broken off, however much that is; see Stake. Raises PmaCoreError.
         """
+        if whole and self._stake is not None:
+            self.whole = True
+            self._stake.comes(size)
 
         async def once() -> T:
             async with self._slot(size, may_wait):
@@ -172,11 +188,26 @@ class Link:
         self._moved.append((now, count))
         self.finish.look()
         if self.controller is not None:
+            if self.whole:  # else each one that begins would look like a gain, while it fills buffers
+                carried = self.carried
+                count, self._told = max(carried - self._told, 0), max(carried, self._told)
             before, held = self.controller.limit, self._slots.held
             full = held >= before and not self.finish.on
             self.controller.sent(now, count, full=full, held_back=held_back, over=held > before)
-            if self.controller.limit > before:
+            if self.controller.limit > before or self._may_find_room(now):
                 self._slots.serve()
+
+    @property
+    def carried(self) -> int:
+        """Bytes of this run that have left the machine, as far as that is known."""
+        return self.acknowledged + sum(max(one.size - one.left - BUFFERED, 0) for one in self._flying)
+
+    def _may_find_room(self, now: float) -> bool:
+        """Whether the line may have turned out to be fast enough for one more."""
+        if self._stake is None or not self._stake.open or not self.waiting or now - self._served_at < LOOK:
+            return False
+        self._served_at = now
+        return True
 
     def settle(self, under_way: int, arrived: int) -> None:
         """So many bytes are not under way any more, and so many have arrived."""

@@ -28,15 +28,23 @@ class _Waiter:
 
 
 class Slots:
-    """So many requests at once as `limit` says, which may change at any time.
+    """So many requests at once as `limit` says, which may change at any time. It is asked with the bytes of the largest
+    request that waits.
 
+    `aside`: whether a small request may go besides the others where those are too few to leave it a part.
     `keeps`: whether a request of so many bytes, and so all that are smaller, is kept for later though a slot is free;
     asked while there are no others than those that may wait, and none of SMALL bytes.
     """
 
-    def __init__(self, limit: Callable[[], int], keeps: Callable[[int], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        limit: Callable[[int], int],
+        keeps: Callable[[int], bool] = lambda _: False,
+        aside: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._limit = limit
         self._keeps = keeps
+        self._aside = aside
         self._looking: asyncio.TimerHandle | None = None
         self._turn = 0
         self._small: dict[int, _Waiter] = {}  # by turn, so the oldest first
@@ -44,7 +52,7 @@ class Slots:
         self._by_size: list[_Waiter] = []  # a heap of the large ones, and some that wait no more
         self._firm = 0  # large ones that may not wait
         self._small_held = self._small_in_a_row = self._large_begun = 0
-        self.held = 0
+        self.held = self.held_bytes = 0
 
     @property
     def waiting(self) -> int:
@@ -77,16 +85,19 @@ class Slots:
 
     def _release(self, size: int) -> None:
         self.held -= 1
+        self.held_bytes -= size
         self._small_held -= size <= SMALL
         self.serve()
 
     def serve(self) -> None:
         """Give out the slots that are free; to be called also when the limit has grown."""
-        limit = max(1, self._limit())
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
-        while self.held < limit and self.waiting:
+        while self.waiting:
+            limit = max(1, self._limit(self._largest().size if self._large else 0))
+            if self.held >= limit and not self._goes_aside(limit):
+                return
             if not self._small and not self._firm and self._keeps(self._largest().size):
                 self._looking = asyncio.get_running_loop().call_later(LOOK, self.serve)
                 return
@@ -95,7 +106,12 @@ class Slots:
                 self._small_held -= waiter.size <= SMALL
                 continue
             self.held += 1
+            self.held_bytes += waiter.size
             waiter.ready.set_result(None)
+
+    def _goes_aside(self, limit: int) -> bool:
+        """Whether the next one is a small one that would have to wait for a large one to end."""
+        return bool(self._small) and self._small_held == 0 and limit < SMALL_SHARE and self._aside()
 
     def _take(self, queue: dict[int, _Waiter], turn: int) -> _Waiter:
         """Out of one of the two queues."""
@@ -111,7 +127,7 @@ class Slots:
 
     def _next(self, limit: int) -> _Waiter:
         few = self._small_held < max(1, limit // SMALL_SHARE) and self._small_in_a_row < SMALL_IN_A_ROW
-        if self._small and (few or not self._large):
+        if self._small and (few or not self._large or self.held >= limit):
             self._small_in_a_row += 1
             self._small_held += 1
             return self._take(self._small, next(iter(self._small)))

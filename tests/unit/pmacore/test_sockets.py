@@ -142,3 +142,67 @@ def test_who_is_behind_a_proxy_is_farther_than_the_proxy(
     assert way.round_trip is None
     way.connecting, way.handshake = connecting, handshake
     assert way.round_trip == round_trip
+
+
+async def asked_for(monkeypatch: pytest.MonkeyPatch, congestion: str, seconds: float) -> list[str | None]:
+    """What connections are told to do about losses, over a way of so many seconds."""
+    told: list[str | None] = []
+    times = iter([0.0, seconds])
+    monkeypatch.setattr(sockets, "time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr(sockets, "tune", lambda _socket, _limit, congestion: told.append(congestion))
+    async with Connection("http://pma.example/", "me", congestion=congestion).http() as client:
+        trace = sockets.tuned(client)
+        stream = SimpleNamespace(get_extra_info=lambda _name: object())
+        await trace("connection.connect_tcp.started", {})
+        await trace("connection.connect_tcp.complete", {"return_value": stream})
+    return told
+
+
+@pytest.mark.parametrize(
+    ("congestion", "seconds", "told"),
+    [("auto", 0.02, None), ("auto", 0.18, "auto"), ("cubic", 0.18, "cubic"), ("bbr", 0.02, "bbr")],
+)
+async def test_bbr_is_for_long_ways_unless_the_book_says_more(
+    monkeypatch: pytest.MonkeyPatch, congestion: str, seconds: float, told: str | None
+) -> None:
+    assert await asked_for(monkeypatch, congestion, seconds) == [told]
+
+
+def test_auto_is_the_usual() -> None:
+    assert Connection("http://pma.example/", "me").congestion == "auto"
+
+
+class Forbidden(socket.socket):
+    """Of a machine that allows one thing only."""
+
+    def setsockopt(self, *arguments: object) -> None:
+        if arguments[-1] == b"bbr":
+            raise PermissionError(1, "Operation not permitted")
+
+
+@on_linux
+@pytest.mark.parametrize(("available", "load"), [(["reno", "cubic", "bbr"], False), (["reno", "cubic"], True)])
+def test_what_an_administrator_can_do_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, available: list[str], load: bool
+) -> None:
+    monkeypatch.setattr(sockets, "_said", set())
+    monkeypatch.setattr(socket, "socket", Forbidden)
+    lists = {"allowed": ["reno", "cubic"], "available": available}
+    monkeypatch.setattr(sockets, "_algorithms", lists.__getitem__)
+    caplog.set_level(logging.INFO)
+    with Forbidden() as connection:
+        for _ in range(3):
+            tune(connection, None, "auto")
+    (record,) = caplog.records
+    advice = record.getMessage()
+    assert "sysctl -w net.ipv4.tcp_allowed_congestion_control='reno cubic bbr'" in advice
+    assert ("modprobe tcp_bbr" in advice) is load
+    assert "\n" not in advice
+
+
+@on_linux
+def test_where_it_is_allowed_auto_is_bbr(connected: socket.socket) -> None:
+    if sockets.bbr_advice() is not None:
+        pytest.skip("not allowed on this machine")
+    tune(connected, None, "auto")
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == b"bbr"

@@ -114,7 +114,8 @@ async def test_what_a_longer_file_waits_for_waits_for_nobody(sizes: tuple[int, .
     asked: list[bool] = []
 
     class Road:
-        async def deliver(self, _send: object, _size: int, *, may_wait: bool) -> None:
+        async def deliver(self, _send: object, _size: int, *, may_wait: bool, whole: bool) -> None:
+            assert whole
             asked.append(may_wait)
 
     files = tuple(SlideFile(f"{number}.dcm", size, 1) for number, size in enumerate(sizes))

@@ -74,6 +74,7 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
         parts = [f"{site.verified} verified, {site.failed} failed", format_duration(site.seconds)]
     else:
         parts = [f"{site.sent} {'to send' if of.dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"]
+        parts[0] += f", {site.not_begun} not begun" if site.not_begun else ""
     if not of.dry_run and not of.verify_only:
         parts.append(f"{format_size(site.bytes_sent)} in {format_duration(site.seconds)}")
         if site.bytes_sent and site.seconds > 0:
@@ -95,12 +96,15 @@ def _verdict(summary: Summary, choice: str) -> str:
     if summary.dry_run:
         return "; ".join([*problems, "dry run: nothing was sent"])
     missing = sum(site.failed for site in summary.sites.values())
+    not_begun = sum(site.not_begun for site in summary.sites.values())
     if missing and summary.verify_only:
         problems.append(
             f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
         )
     elif missing:
         problems.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
+    if not_begun:
+        problems.append(f"{count_of(not_begun, 'slide')} not begun; the next run sends the rest")
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:

@@ -75,6 +75,8 @@ class _Row:
         """The slide that has been under way longest; what the site does where there is none."""
         if self.state is not State.RUNNING:
             return f"{self.state}: {self.reason}" if self.reason else str(self.state)
+        if self.reason:
+            return self.reason
         # The board is drawn by a thread of its own: a copy is made in one step, an iteration is not.
         return next(iter(list(self.under_way)), "")
 
@@ -160,7 +162,7 @@ class BoardOutput(Output):
                 self._say(planned_line(event))
             case SiteState():
                 row = self._rows[event.site]
-                row.state, row.reason = event.state, (event.reason or "") if event.state is State.PAUSED else ""
+                row.state, row.reason = event.state, "" if event.state is State.STOPPED else event.reason or ""
                 if event.state is State.STOPPED:
                     self._say(f"{event.site}: stopped: {event.reason}", "red")
             case SlideStarted():
@@ -168,7 +170,9 @@ class BoardOutput(Output):
             case SlideFinished():
                 self._finished(event)
             case Progress():
-                self._rows[event.site].hear(event)
+                row = self._rows[event.site]
+                row.reason = row.reason if row.state is not State.RUNNING or event.bytes_done == row.done else ""
+                row.hear(event)
             case Summary():
                 self._end(event)
 
@@ -181,6 +185,7 @@ class BoardOutput(Output):
     def _finished(self, event: SlideFinished) -> None:
         row = self._rows[event.site]
         row.under_way.pop(event.slide, None)
+        row.reason = ""
         if event.status is not SlideStatus.FAILED:
             row.arrived += 1
         else:

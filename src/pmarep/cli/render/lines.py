@@ -67,6 +67,8 @@ class LinesOutput(Output):
             case SiteState(state=State.PAUSED) if event.site not in self._paused:
                 self._paused.add(event.site)
                 self._print(f"{event.site}: paused: {event.reason}")
+            case SiteState(state=State.CONNECTING | State.RUNNING) if event.reason:
+                self._print(f"{event.site}: {event.reason}")
             case SiteState(state=State.RUNNING) if event.site in self._paused:
                 self._paused.discard(event.site)
                 self._print(f"{event.site}: answers again")

@@ -1,0 +1,47 @@
+"""What people see of the end of a run, and of what is waited for."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from pmarep.cli.render.base import summary_lines
+from pmarep.cli.render.board import BoardOutput
+from pmarep.cli.render.lines import LinesOutput
+from pmarep.events import Progress, RunStarted, SiteState, SiteSummary, State, Summary
+
+WAITING = "waiting for https://a.example/ to answer the log-in, for 10s now"
+
+
+def test_slides_that_were_not_begun_have_not_failed() -> None:
+    site = SiteSummary(sent=2, not_begun=7, error="stopped at --max-duration; the next run sends the rest")
+    line, verdict = summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site}))
+    assert line.startswith("a  2 sent, 0 skipped, 0 failed, 7 not begun; ")
+    assert verdict == "7 slides not begun; the next run sends the rest"
+
+
+@pytest.mark.parametrize("state", [State.CONNECTING, State.RUNNING])
+def test_what_is_waited_for_is_a_line(capsys: pytest.CaptureFixture[str], state: State) -> None:
+    output = LinesOutput(quiet=False, verbose=False)
+    output.hear(SiteState(site="a", state=state, reason=WAITING))
+    output.hear(SiteState(site="a", state=State.RUNNING))
+    assert capsys.readouterr().out == f"a: {WAITING}\n"
+
+
+def test_what_is_waited_for_is_on_the_board_until_something_moves() -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=160)
+    board = BoardOutput(console)
+
+    def shown() -> str:
+        with console.capture() as capture:
+            console.print(board._table())
+        return capture.get()
+
+    board.hear(RunStarted(sites=["a"], slides=1, bytes=100))
+    board.hear(SiteState(site="a", state=State.RUNNING, reason=WAITING))
+    board.hear(Progress(site="a", bytes_done=0, bytes_total=100, rate=0.0, connections=0))
+    assert WAITING in shown()
+    board.hear(Progress(site="a", bytes_done=50, bytes_total=100, rate=50.0, connections=1))
+    assert WAITING not in shown()
