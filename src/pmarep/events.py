@@ -212,7 +212,9 @@ class Progress(Event):
 class SiteSummary:
     """`failed` counts every slide that should be at the site and is not, tried or not.
 
-    `verified`: found to be there as it should be, by a run that sends nothing.
+    `verified`: found to be there as it should be, by a run that sends nothing. Of the skipped and verified ones,
+    `differing` are other slides, left as they are with `--existing skip`; `changed` have the same names and sizes, but
+    have changed here since they were sent, and were not compared.
     """
 
     sent: int = 0
@@ -223,6 +225,8 @@ class SiteSummary:
     bytes_resumed: int = 0
     seconds: float = 0.0
     error: str | None = None
+    differing: int = 0
+    changed: int = 0
 
 
 @_said

@@ -31,6 +31,7 @@ KEYS = {
     "summary": {"exit_code", "seconds", "sites"},
 }
 SITE_KEYS = {"sent", "skipped", "failed", "verified", "bytes_sent", "bytes_resumed", "seconds", "error"}
+SITE_KEYS |= {"differing", "changed"}
 
 
 @pytest.fixture
