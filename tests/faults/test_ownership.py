@@ -307,6 +307,15 @@ def test_what_was_left_is_counted(case: Case) -> None:
     assert summary_lines(case.push().summary)[-1] == "every slide is at every site"
 
 
+def test_what_a_closer_look_finds_to_be_another_is_left_and_counted(case: Case) -> None:
+    case.put(CONTENT[::-1])
+    assert case.push().summary.sites["a"].differing == 0  # of the same size, so it counts as the same
+    for verify in Verify.DEEP, Verify.SIZE:
+        report = case.push(existing=Existing.SKIP, verify=verify)
+        assert (report.code, report.summary.sites["a"].differing) == (0, 1)
+    assert case.there == CONTENT[::-1]
+
+
 def test_a_slide_that_changed_here_is_counted(case: Case) -> None:
     case.push()
     tree(case.machine.source, "x.svs", content=CONTENT[::-1])

@@ -116,7 +116,7 @@ class Bringer:
             wrong = await self._found_wrong(slide, at, decision)
             if wrong is not None:  # perhaps damage that this run can mend
                 decision = await self._decide(errand, at, options)
-                if not decision.sends:
+                if not decision.sends and not decision.left:
                     return SlideStatus.FAILED, wrong
         if decision.sends and not shared.options.dry_run:
             if not begun:
