@@ -269,17 +269,20 @@ def test_a_source_that_changed_after_the_kill_says_what_helps(case: Case) -> Non
 # An upload of ours that was broken off, and somebody else's slide
 
 
-@pytest.mark.parametrize("root", ["Slides", pytest.param("Cloud"), pytest.param("Blobs")])
+def place_of(root: str, start_sandbox: StartSandbox, request: pytest.FixtureRequest) -> Place:
+    if root == "Slides":
+        return Place("a", start_sandbox("a"), root)
+    start: StartCloud = request.getfixturevalue("cloud_sandbox")
+    cloud = start("c", azure=root == "Blobs", s3_options={"part_size": SMALLEST_PART})
+    return Place("c", cloud.sandbox, root, cloud)
+
+
+@pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"])
 def test_no_resume_goes_over_what_has_come_meanwhile(
     folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
 ) -> None:
     """Killed at every request, single and multi-file, of equal sizes."""
-    if root == "Slides":
-        place = Place("a", start_sandbox("a"), root)
-    else:
-        start: StartCloud = request.getfixturevalue("cloud_sandbox")
-        cloud = start("c", azure=root == "Blobs", s3_options={"part_size": SMALLEST_PART})
-        place = Place("c", cloud.sandbox, root, cloud)
+    place = place_of(root, start_sandbox, request)
     size = 6000 if root == "Slides" else 2 * SMALLEST_PART + 9
     for after in range(2, 10) if root == "Slides" else (0, 2, 5):  # a login and a folder come first
         two = TwoMachines(folder, place, size)
@@ -434,3 +437,19 @@ def test_a_slide_of_several_files_is_mended(case: Case, how: str, file: str) -> 
     assert case.push().finished("a")["m.mrxs"].status is SlideStatus.SENT
     assert case.place.has("in") == contents(case.machine.source)
     assert case.verify(Verify.DEEP) == ""
+
+
+@pytest.mark.parametrize("root", ["Slides", "Cloud"])
+def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
+    folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
+) -> None:
+    """Files of equal sizes: the second one's lie in place of those of the first, which the first has acknowledged."""
+    place = place_of(root, start_sandbox, request)
+    for after in (8, 9) if root == "Slides" else (4, 5):
+        two = TwoMachines(folder, place, 900 if root == "Slides" else 2 * SMALLEST_PART + 9)
+        for who in (0, 1):
+            (two.machines[who].source / "x.svs").unlink()
+            two.kill(who, after - 1, True, Existing.FAIL, False, False)
+        for _ in range(2):  # the first finds it out
+            two.push(0, Existing.FAIL, False, False)
+        assert two.there() == contents(two.machines[0].source)

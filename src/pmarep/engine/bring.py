@@ -70,7 +70,7 @@ class Bringer:
 
         Raises PmarepError when it fails for good, or has failed often and long enough although the site is well.
         """
-        attempt, slide = Sent(), errand.slide
+        attempt, slide = Sent(earlier=errand.sent.earlier), errand.slide
         try:
             return await self._try(errand, attempt)
         except PmarepError as error:

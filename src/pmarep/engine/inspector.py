@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import IntEnum
@@ -228,9 +228,11 @@ class Inspector:
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
 
-    async def read_back(self, slide: Slide) -> None:
-        """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
+    async def read_back(self, slide: Slide, some: Container[str] | None = None) -> None:
+        """Download files, `some` or all, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
         for file in slide.files:
+            if some is not None and file.path not in some:
+                continue
             there = await self._retry(partial(self._sha256, slide, file))
             if there != await self._digests.sha256(slide, file):
                 raise NotArrived(f"{file.path} is not the same there (read back, SHA-256 differs)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
 from .verify import check_status
+
+log = logging.getLogger(__name__)
 
 LEAVES = {
     Old.NONE: "",
@@ -91,6 +94,8 @@ class Shipper:
         sent.old = _old(decision)
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
+        if not again:
+            sent.earlier = frozenset() if upload is None else upload.done
         if upload is None:
             sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
@@ -110,6 +115,8 @@ class Shipper:
         try:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
             stamp = await self.inspector.inspect(slide, self.verify)
+            if self.verify in (Verify.SIZE, Verify.FINGERPRINT):
+                await self._prove_earlier(slide, sent.earlier & upload.done)
         except NotArrived as error:
             wrong = await judge(error, slide, at, self.inspector, self.means.journal, just_sent=True)
             if wrong is not None:
@@ -118,6 +125,16 @@ class Shipper:
         await self.remote.look_for(at.folder, slide)
         await arrived()
         await self.means.journal.sent(at.place, self.means.journal.signature(slide), stamp)
+
+    async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
+        """Read back what an earlier run has sent of a slide of several files.
+
+        Until the main file came, nobody could see whether another machine had sent its own to the same names.
+        """
+        try:
+            await self.inspector.read_back(slide, files)
+        except Refused as error:  # this user may not read it: by names and sizes it is there
+            log.info("%s cannot be read back: %s", slide.path, error)
 
     async def _hash(self, slide: Slide) -> None:
         with suppress(SourceError):  # whoever needs the hashes hears of it

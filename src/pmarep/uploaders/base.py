@@ -36,13 +36,15 @@ class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
     `old`: of the slide that it replaces. `anew`: it was announced anew, or has to be, so that nothing
-    that was sent before is of use any more.
+    that was sent before is of use any more. `earlier`: whole files that an earlier run has sent and that count as
+    there: another machine may have sent its own to the same name since.
     """
 
     bytes: int = 0
     resumed: int = 0
     old: Old = Old.NONE
     anew: bool = False
+    earlier: frozenset[str] = frozenset()
 
     def add(self, again: Sent) -> None:
         """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
@@ -52,6 +54,7 @@ class Sent:
         self.bytes += again.bytes
         self.old = max(self.old, again.old)
         self.anew = self.anew or again.anew
+        self.earlier = again.earlier
 
 
 @dataclass(frozen=True, slots=True)
