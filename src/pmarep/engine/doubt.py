@@ -163,7 +163,7 @@ async def judge(
     here, stamp = journal.signature(slide), await inspector.stamp(slide)
     entry = await journal.entry(at.place)
     ours = entry is not None and entry.signature == here and entry.state == SENT
-    untouched = just_sent or (entry is not None and ours and stamp is not None and entry.stamp == stamp)
+    untouched = stamp is not None and (just_sent or (entry is not None and ours and entry.stamp == stamp))
     if entry is not None and not just_sent:
         if entry.state == SENDING:
             return f"{error}; an upload of it is unfinished, and the next push looks at it"
@@ -179,7 +179,7 @@ async def judge(
         if untouched:
             await journal.broken(at.place, here, stamp)
             return f"{error}; {SENT_AGAIN}"
-        if ours:
+        if ours or just_sent:
             await journal.broken(at.place, here)
         return f"{error}; it cannot be read back to see what it is ({refusal}); {REPLACES}"
     if found.what is There.SAME:
