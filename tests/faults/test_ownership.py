@@ -277,7 +277,10 @@ def place_of(root: str, start_sandbox: StartSandbox, request: pytest.FixtureRequ
     return Place("c", cloud.sandbox, root, cloud)
 
 
-@pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"])
+CLOUDS = [pytest.param(root, marks=pytest.mark.slow) for root in ("Cloud", "Blobs")]
+
+
+@pytest.mark.parametrize("root", ["Slides", *CLOUDS])
 def test_no_resume_goes_over_what_has_come_meanwhile(
     folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
 ) -> None:
@@ -439,7 +442,7 @@ def test_a_slide_of_several_files_is_mended(case: Case, how: str, file: str) -> 
     assert case.verify(Verify.DEEP) == ""
 
 
-@pytest.mark.parametrize("root", ["Slides", "Cloud"])
+@pytest.mark.parametrize("root", ["Slides", CLOUDS[0]])
 def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
     folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
 ) -> None:

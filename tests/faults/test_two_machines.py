@@ -276,7 +276,7 @@ def in_every_order(begin: Callable[[], TwoMachines], examples: int) -> None:
 
 def test_at_a_file_system(folder: Path, start_sandbox: StartSandbox) -> None:
     place = Place("a", start_sandbox("a"), "Slides")
-    in_every_order(lambda: TwoMachines(folder, place), 8)
+    in_every_order(lambda: TwoMachines(folder, place), 6)
 
 
 @pytest.mark.slow
