@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cloud import StartCloud
 from conftest import PASSWORD, SMALLEST_PART, StartSandbox
-from corpus import tree, write_mirax
+from corpus import tiny_tiff, tree, write_mirax
 from desk import contents
 from refusals import EXISTS, NAME, OTHERWISE
 from sandbox_client import Client
@@ -27,7 +27,7 @@ from .test_model import Place, journal_of, put_back
 from .test_model import folder as folder
 from .test_two_machines import Machine, TwoMachines
 
-CONTENT = b"II*\0" + os.urandom(50_000)
+CONTENT = tiny_tiff(50_000)
 MENDS: list[dict[str, Any]] = [
     {},
     {"fresh": True},
@@ -258,7 +258,7 @@ def test_what_the_server_cannot_open_may_be_a_slide_of_others_all_the_same(case:
 def test_a_source_that_changed_after_the_kill_says_what_helps(case: Case) -> None:
     """What lies there is a beginning of bytes that nobody has any more: it may be anything."""
     begun(case, CONTENT[:20_000])
-    new = b"II*\0" + os.urandom(60_000)
+    new = tiny_tiff(60_000)
     tree(case.machine.source, "x.svs", content=new)
     assert "--existing overwrite" in case.push().error("a")
     assert case.there == CONTENT[:20_000]
