@@ -310,6 +310,7 @@ def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(desk: Desk, s
     write_mirax(desk.source / "m.mrxs")
     everything = sorted(contents(desk.source))
     answers = {
+        "unreadable": ("GetImageInfo", Answer.refusal("cannot read it")),
         "other sizes": ("GetFilenames", Answer(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
         "not complete": (
             r"transfer/Upload/\d+$",

@@ -90,7 +90,8 @@ async def test_what_was_begun_gives_no_right_over_what_is_there(
 ) -> None:
     """The site does not say when it was written, so that it has to be read back."""
     await remember(look.journal, what)
-    assert (await look(existing=existing, fresh=fresh)).action in (Action.RESUME, Action.SEND)
+    if what != "unreadable" or fresh:
+        assert (await look(existing=existing, fresh=fresh)).sends
     look.core.there = ["Slides/in/x.svs"]
     look.clock.now += LISTING_SECONDS + 1
     decision = await look(existing=existing, fresh=fresh)
