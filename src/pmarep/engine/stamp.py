@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from ..names import windows_key
+from ..names import loose_key
 from ..pmacore import RemoteFile
 
 
@@ -19,9 +19,8 @@ def stamp_of(path: str, files: Sequence[RemoteFile]) -> str | None:
 
     `path` is the virtual path of the slide. None where the site does not say when its files were written.
     """
-    folder = len(path.rpartition("/")[0]) + 1
-    facts = {windows_key(file.path.strip("/")[folder:]): (file.size, file.modified) for file in files}
-    main = facts.get(windows_key(path[folder:]))
+    facts = {loose_key(file.path.strip("/")): (file.size, file.modified) for file in files}
+    main = facts.get(loose_key(path))
     if main is None or any(modified is None for _, modified in facts.values()):
         return None
     everything = hashlib.sha256(json.dumps(sorted(facts.items())).encode()).hexdigest()
