@@ -19,7 +19,7 @@ from filelock import ReadWriteLock, Timeout
 from .errors import UsageError
 from .private import make_private
 
-VERSION = 2
+VERSION = 3
 """Of the tables. To change them: change `_SCHEMA`, raise this, and add to `_STEPS` what changes an older file so."""
 PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
 IN_USE_SECONDS = 2.0  # that one may take which only looks
@@ -33,6 +33,7 @@ CREATE TABLE slide (
     server TEXT NOT NULL,      -- base URL
     path TEXT NOT NULL,        -- virtual path of the main file
     state TEXT NOT NULL,       -- sending | broken (sent, but not there as it should be) | sent
+                               -- | unreadable (sent, all its bytes are there, and the server cannot open it)
                                -- | seen (there, not from us) | differs (there, not from us, other bytes)
     signature TEXT NOT NULL,   -- of the files that are (being) sent
     upload_id TEXT,            -- the server's id of an unfinished upload
@@ -40,6 +41,7 @@ CREATE TABLE slide (
     upload TEXT,               -- JSON: what the server answered to the announcement
     changed REAL NOT NULL,     -- seconds since the epoch
     source TEXT,               -- what the files that are being sent are (inodes, ctimes), NULL where nobody has looked
+    stamp TEXT,                -- what the site said of the files that `state` is about: engine/stamp.py
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
 CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
@@ -69,6 +71,7 @@ CREATE TABLE run (
 
 _STEPS = {
     1: "ALTER TABLE slide ADD COLUMN source TEXT",
+    2: "ALTER TABLE slide ADD COLUMN stamp TEXT",
 }
 """By version: SQL statements that make a journal of that version one of the next. The columns have to stand in the same
 order as in `_SCHEMA`: INSERTs rely on it, and a file that has others counts as damaged."""

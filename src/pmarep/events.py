@@ -218,6 +218,8 @@ class SiteSummary:
 
     `verified`: found to be there as it should be, by a run that sends nothing. Of slides that were begun and are not
     whole, `bytes_kept` need not be sent again by the next run; `bytes_again` were under way when the run ended, and do.
+    Of the skipped and verified ones, `differing` are other slides, left as they are with `--existing skip`; `changed`
+    have the same names and sizes, but have changed here since they were sent, and were not compared.
     """
 
     sent: int = 0
@@ -231,6 +233,8 @@ class SiteSummary:
     bytes_again: int = 0
     seconds: float = 0.0
     error: str | None = None
+    differing: int = 0
+    changed: int = 0
 
 
 @_said

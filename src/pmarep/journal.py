@@ -63,7 +63,8 @@ class Place:
 class Entry:
     """What the journal knows of a slide at a place.
 
-    `replaces`: when sending began, another slide was there, to be overwritten.
+    `replaces`: when sending began, another slide was there, to be overwritten. `stamp`: what the site said of the files
+    that `state` is about, or of those to be overwritten; None where it said too little to know them again.
     `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
     file) are the acknowledged ones of an unfinished upload. `source`: what its files were (Source.check).
     """
@@ -75,6 +76,7 @@ class Entry:
     files: frozenset[str]
     parts: dict[str, dict[int, str]]
     source: str | None = None
+    stamp: str | None = None
 
 
 class Known(NamedTuple):
@@ -183,7 +185,7 @@ class Journal:
     async def entry(self, place: Place) -> Entry | None:
         def work() -> Entry | None:
             row = self._db.execute(
-                "SELECT state, signature, replaces, upload, source FROM slide WHERE server = ? AND path = ?",
+                "SELECT state, signature, replaces, upload, source, stamp FROM slide WHERE server = ? AND path = ?",
                 (place.server, place.path),
             ).fetchone()
             if row is None:
@@ -196,7 +198,8 @@ class Journal:
                 "SELECT file, number, tag FROM part WHERE server = ? AND path = ?", (place.server, place.path)
             ):
                 parts.setdefault(file, {})[number] = tag
-            entry = Entry(row[0], row[1], bool(row[2]), row[3], frozenset(name for (name,) in files), parts, row[4])
+            names = frozenset(name for (name,) in files)
+            entry = Entry(row[0], row[1], bool(row[2]), row[3], names, parts, row[4], row[5])
             _check(entry)
             return entry
 
@@ -211,13 +214,14 @@ class Journal:
         *,
         replaces: bool = False,
         source: str | None = None,
+        stamp: str | None = None,
     ) -> None:
         """An upload was announced (`upload`: JSON); whatever was known of the place before is forgotten.
 
         An id belongs to one upload: another slide that had it at this server has lost its upload. A server that was
         restored from a backup gives ids out again, and the files of that slide would come to lie in this one.
         """
-        await self._put(place, SENDING, signature, str(upload_id), upload, replaces, source)
+        await self._put(place, SENDING, signature, str(upload_id), upload, replaces, source, stamp)
 
     async def file_sent(self, place: Place, file: str) -> None:
         """The server has acknowledged one whole file."""
@@ -252,25 +256,28 @@ class Journal:
 
         await self._write(work)
 
-    async def broken(self, place: Place, signature: str) -> None:
-        """All was sent, but the slide is not there as it should be: the next run sends it again, whole."""
-        await self._put(place, BROKEN, signature)
+    async def broken(self, place: Place, signature: str, stamp: str | None = None) -> None:
+        """All was sent, but the slide is not there as it should be.
 
-    async def unreadable(self, place: Place, signature: str) -> None:
-        """All was sent and is there, but the server cannot read it: the same bytes are not sent again."""
-        await self._put(place, UNREADABLE, signature)
+        `stamp` is of what is known to be ours and damaged: the next run sends it again. Without it, that run looks.
+        """
+        await self._put(place, BROKEN, signature, stamp=stamp)
 
-    async def sent(self, place: Place, signature: str) -> None:
+    async def unreadable(self, place: Place, signature: str, stamp: str | None = None) -> None:
+        """All its bytes are at the site, and the server cannot open it: sending them again would not help."""
+        await self._put(place, UNREADABLE, signature, stamp=stamp)
+
+    async def sent(self, place: Place, signature: str, stamp: str | None = None) -> None:
         """The slide is at the site, whole and verified."""
-        await self._put(place, SENT, signature)
+        await self._put(place, SENT, signature, stamp=stamp)
 
     async def seen(self, place: Place, signature: str) -> None:
         """A slide with these files and sizes is at the site, and not from us as far as is known."""
         await self._put(place, SEEN, signature)
 
-    async def differs(self, place: Place, signature: str) -> None:
-        """A slide that is not known to be ours has these files and sizes, and other bytes."""
-        await self._put(place, DIFFERS, signature)
+    async def differs(self, place: Place, signature: str, stamp: str | None = None) -> None:
+        """A slide that is not known to be ours is there, and is another than this one."""
+        await self._put(place, DIFFERS, signature, stamp=stamp)
 
     def _free_id(self, server: str, upload_id: str) -> None:
         """Part of a write."""
@@ -292,14 +299,15 @@ class Journal:
         upload: str | None = None,
         replaces: bool = False,
         source: str | None = None,
+        stamp: str | None = None,
     ) -> None:
         def work() -> None:
             if upload_id is not None:
                 self._free_id(place.server, upload_id)
             self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
             self._db.execute(
-                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time(), source),
+                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time(), source, stamp),
             )
 
         await self._write(work)

@@ -184,9 +184,15 @@ def test_an_unfinished_overwrite_at_a_server_that_refuses_existing_names(
         tree(desk.source, "x.svs", content=b"newest" * 1000)
     else:
         sandbox.forget_uploads()
-    sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$", times=1)
+    rule = sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$")
     sandbox.clear_requests()
     result = desk.push()
+    assert (result.code, arrived(sandbox)) == (1, {"x.svs": old})
+    assert "--existing overwrite deletes what is there first" in result.finished("a")["x.svs"]["error"]
+    assert not deletions(sandbox)  # nobody has said that to this run
+    sandbox.faults.remove(rule)
+    sandbox.faults.add(EXISTS, method="POST", path="transfer/Upload$", times=1)
+    result = desk.push("--existing", "overwrite")
     assert result.code == 0, result.stdout
     assert deletions(sandbox) == 1
     assert arrived(sandbox) == contents(desk.source)
@@ -298,11 +304,13 @@ def test_a_source_that_changed_and_kept_its_size(desk: Desk, sandbox: Sandbox) -
     assert desk.push("--existing", "overwrite").counts("a") == (0, 1, 0)
 
 
-@pytest.mark.parametrize("how", ["other sizes", "not complete"])
-def test_a_slide_that_is_not_there_as_it_should_be_is_sent_again_whole(desk: Desk, sandbox: Sandbox, how: str) -> None:
+@pytest.mark.parametrize("how", ["unreadable", "other sizes", "not complete"])
+def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(desk: Desk, sandbox: Sandbox, how: str) -> None:
+    """It is read back: what is right is not sent again, and what the server cannot open is said in each run."""
     write_mirax(desk.source / "m.mrxs")
     everything = sorted(contents(desk.source))
     answers = {
+        "unreadable": ("GetImageInfo", Answer.refusal("cannot read it")),
         "other sizes": ("GetFilenames", Answer(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
         "not complete": (
             r"transfer/Upload/\d+$",
@@ -310,13 +318,17 @@ def test_a_slide_that_is_not_there_as_it_should_be_is_sent_again_whole(desk: Des
         ),
     }
     path, answer = answers[how]
-    # Files are asked for together with whether the slide can be read, so a wrong answer is doubted once.
-    sandbox.faults.add(answer, method="GET", path=path, times=2 if how == "other sizes" else 1)
-    result = desk.push(patch=IMPATIENT)
-    assert (result.code, result.counts("a")) == (1, (0, 0, 1))
+    rule = sandbox.faults.add(answer, method="GET", path=path)
+    impatient = f"{IMPATIENT}\npmarep.engine.verify.LISTED_SECONDS = 0.0"
+    result = desk.push(patch=impatient)
+    assert result.code == int(how != "not complete")
     sandbox.clear_requests()
+    if how == "unreadable":
+        for _ in range(2):
+            assert "its bytes are there" in desk.push(patch=impatient).finished("a")["m.mrxs"]["error"]
+        assert not [r for r in sandbox.requests if "Download" in r.path]  # known from the first time
+    sandbox.faults.remove(rule)
     again = desk.push()
-    assert again.code == 0, again.stdout
-    assert sorted(files_sent(sandbox)) == everything
+    assert (again.code, again.counts("a")) == (0, (0, 1, 0))
+    assert not transfers(sandbox)
     assert arrived(sandbox) == contents(desk.source)
-    assert desk.push().counts("a") == (0, 1, 0)

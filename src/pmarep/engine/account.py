@@ -11,7 +11,7 @@ from ..events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarte
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Link, Sent
-from .decide import destination, remember_wrong
+from .decide import destination
 from .shared import Shared
 
 NOT_FINISHED = "not finished"
@@ -30,6 +30,7 @@ class Account:
         self._kept = 0  # bytes of theirs that the site has
         self.broken_off = 0  # bytes that were under way when the site ended
         self.ended_early = False  # because the run was to end, with slides that were not begun
+        self._differing = self._changed = 0
         self._sent = Sent()  # of all slides together
         self._bytes_skipped = 0
         self._started = shared.clock.monotonic()
@@ -98,20 +99,18 @@ class Account:
         if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
             self._bytes_skipped += slide.size
 
-    async def retract(self, slide: Slide, error: str) -> None:
-        """Another site has found out that a slide which this run has said to be here is damaged."""
-        at = destination(self._site, self._shared.options.to, slide)
-        await self.accuse(slide, await remember_wrong(self._shared.journal, at.place, slide, error))
-
     async def accuse(self, slide: Slide, text: str) -> None:
-        """A slide that this run has said to be here may be damaged. What the journal knows of it stays as it is."""
+        """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
         self._retracted += 1
         self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)
 
-    def say_changed(self, slides: int) -> None:
-        if slides:
-            which = "1 slide was" if slides == 1 else f"{slides} slides were"
+    def left(self, differing: int, changed: int) -> None:
+        """Count slides that stay at the site though they are others, or though their files have changed here since."""
+        self._differing += differing
+        self._changed += changed
+        if changed and not self._shared.options.verify_only:
+            which = "1 slide was" if changed == 1 else f"{changed} slides were"
             self._shared.listener(
                 Notice(
                     text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
@@ -210,6 +209,8 @@ class Account:
             sent=sent,
             skipped=skipped,
             verified=verified,
+            differing=self._differing,
+            changed=self._changed,
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             bytes_kept=self._kept,

@@ -9,12 +9,14 @@ from functools import partial
 
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
+from ..journal import SENT
 from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..slides import Slide
 from ..units import format_size
 from ..uploaders import Sent
-from .decide import Action, Decision, Destination, decide, destination, remember_wrong, without_doubt
+from .decide import Action, Decision, Destination, decide, destination
+from .doubt import judge, known_wrong, without_doubt
 from .errands import Errand
 from .health import Health, Probe
 from .inspector import Inspector
@@ -57,6 +59,8 @@ class Bringer:
         self._arrived = arrived
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
+        self.left = 0
+        """Slides that differ, and were left as they are."""
 
     @property
     def _core(self) -> PmaCore:
@@ -67,7 +71,7 @@ class Bringer:
 
         Raises PmarepError when it fails for good, or has failed often and long enough although the site is well.
         """
-        errand.attempt, slide = Sent(), errand.slide
+        errand.attempt, slide = Sent(earlier=errand.sent.earlier), errand.slide
         attempt = errand.attempt
         try:
             return await self._try(errand, attempt)
@@ -104,16 +108,19 @@ class Bringer:
         errand.sending = False
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
-            return await self._examine(slide, at)
+            return await self._examine(errand, at)
         # What this run itself has announced is no earlier upload to be forgotten.
         options = replace(shared.options, fresh=False) if errand.sent.anew else shared.options
         decision = await self._decide(errand, at, options)
-        log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
-        if decision.sends and not begun:
-            await self._shipper.means.source.check_content(slide)
         if shared.options.dry_run:
             shared.listener(planned(slide, at, decision))
-        elif decision.sends:
+        else:
+            wrong = await self._found_wrong(slide, at, decision)
+            if wrong is not None:  # perhaps damage that this run can mend
+                decision = await self._decide(errand, at, options)
+                if not decision.sends and not decision.left:
+                    return SlideStatus.FAILED, wrong
+        if decision.sends and not shared.options.dry_run:
             if not begun:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
             errand.begun = True
@@ -123,51 +130,68 @@ class Bringer:
             return SlideStatus.SENT, None
         if decision.action is not Action.SKIP:
             return SlideStatus.FAILED, decision.reason
-        if decision.same and not shared.options.dry_run:
-            outcome = await self._skipped(slide, at)
-            self.changed += decision.changed
-            return outcome
-        return SlideStatus.SKIPPED, None
+        self.changed += decision.changed
+        self.left += decision.left
+        # What an attempt of this run has sent is there after all.
+        return SlideStatus.SENT if begun and decision.same else SlideStatus.SKIPPED, None
 
     async def _decide(self, errand: Errand, at: Destination, options: Options) -> Decision:
         """What is to be done, with the folder made that it goes to."""
         slide, journal = errand.slide, self._shared.journal
         decision = await decide(slide, at, self._core, self._remote, journal, options)
-        if options.dry_run:
-            return decision
-        if decision.action is Action.SEND and decision.over is None:
+        if decision.action is Action.SEND and decision.over is None and not options.dry_run:
             errand.sending = True
             await self._remote.make(at.folder)
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
                 decision = await decide(slide, at, self._core, self._remote, journal, options)
         if decision.doubtful:
-            arrived = partial(self._arrived, errand, SlideStatus.SKIPPED, Sent())
+            status = SlideStatus.SENT if errand.begun else SlideStatus.SKIPPED
+            arrived = partial(self._arrived, errand, status, Sent())
             decision = await without_doubt(decision, slide, at, self._inspector, journal, options, arrived)
-        errand.sending = decision.sends
+        log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
+        if decision.sends and not errand.begun:
+            await self._shipper.means.source.check_content(slide)
+        errand.sending = decision.sends and not options.dry_run
         return decision
 
-    async def _skipped(self, slide: Slide, at: Destination) -> Outcome:
-        """Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now."""
-        if self._shared.options.verify not in (Verify.FINGERPRINT, Verify.DEEP):
-            return SlideStatus.SKIPPED, None
-        error = await self._found_wrong(slide, at, self._inspector.compare(slide))
-        return (SlideStatus.SKIPPED, None) if error is None else (SlideStatus.FAILED, error)
+    async def _found_wrong(self, slide: Slide, at: Destination, decision: Decision) -> str | None:
+        """What a closer look finds wrong with a slide that is skipped.
 
-    async def _examine(self, slide: Slide, at: Destination) -> Outcome:
+        Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now.
+        """
+        level = self._shared.options.verify
+        if not decision.same or decision.proved:
+            return None
+        try:
+            if level is Verify.DEEP:
+                await self._inspector.inspect(slide, level, just_sent=False)
+            elif level is Verify.FINGERPRINT:  # names and sizes have been compared
+                await self._inspector.compare(slide)
+        except NotArrived as error:
+            return await judge(error, slide, at, self._inspector, self._shared.journal)
+        return None
+
+    async def _examine(self, errand: Errand, at: Destination) -> Outcome:
+        slide = errand.slide
         if await self._remote.slide_in(at.folder, at.path) is None:
             return SlideStatus.FAILED, "it is not there; pmarep push sends it"
         await self._remote.look_for(at.folder, slide)
-        level = self._shared.options.verify
-        error = await self._found_wrong(slide, at, self._inspector.inspect(slide, level, just_sent=False))
-        return (SlideStatus.VERIFIED, None) if error is None else (SlideStatus.FAILED, error)
-
-    async def _found_wrong(self, slide: Slide, at: Destination, look: Awaitable[None]) -> str | None:
-        """What a look finds wrong. A slide of ours is sent again by the next push; `--existing` is for others."""
+        journal, level = self._shared.journal, self._shared.options.verify
+        entry, here = await journal.entry(at.place), journal.signature(slide)
         try:
-            await look
+            stamp = await self._inspector.inspect(slide, level, just_sent=False)
         except NotArrived as error:
-            return await remember_wrong(self._shared.journal, at.place, slide, str(error))
-        return None
+            wrong = await judge(error, slide, at, self._inspector, journal)
+        else:
+            wrong = None
+            if level is Verify.DEEP:
+                if entry is None or entry.state != SENT or entry.signature != here or entry.stamp != stamp:
+                    await self._arrived(errand, SlideStatus.VERIFIED, Sent())
+                    await journal.sent(at.place, here, stamp)
+            else:
+                wrong = await known_wrong(slide, at, self._inspector, journal)
+                self.changed += wrong is None and entry is not None and entry.signature != here
+        return (SlideStatus.VERIFIED, None) if wrong is None else (SlideStatus.FAILED, wrong)
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:

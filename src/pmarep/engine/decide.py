@@ -1,19 +1,22 @@
-"""What is to be done about one slide at one site. Only looks; nothing is changed here but the journal's knowledge."""
+"""What is to be done about one slide at one site. Only looks; nothing is changed here but the journal's knowledge.
+
+What the journal says that we have begun gives no right over what lies at the site: somebody else may have put it there
+since. What is not known to be ours by its stamp has to be read back before it is written over: see doubt.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..journal import BROKEN, DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, Place
-from ..pmacore import NotArrived, PmaCore, Refused, Unreadable
+from ..journal import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, Place
+from ..pmacore import PmaCore, Refused, RemoteFile
 from ..sites import Site
 from ..slides import Slide
-from .inspector import Inspector, There
 from .options import Existing, Options, Verify
-from .remote import Remote, differences, shortened
+from .remote import Remote, differences_in, shortened
+from .stamp import same_main, stamp_of
 
 
 class Action(Enum):
@@ -39,20 +42,26 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`entry` is what the journal knows where an upload of ours is unfinished; `over` what lies there already.
+    """`entry` is what the journal knows where an upload of ours is to be resumed; `over` what lies there already, and
+    `stamp` what the site says of it.
 
-    `ours`: that is not a slide to be replaced, but what we have left there, unfinished or wrong. `same`: as far as is
-    known, the slide at the site is this one. `changed`: its files have changed here since then, and kept their sizes.
-    `doubtful`: it has to be read back to know what it is; see `without_doubt`.
+    `ours`: that is not a slide to be replaced, but what we have left there, unfinished or wrong. `permitted`: it may be
+    replaced whoever it is from, since a person has said so. `same`: as far as is known, the slide at the site is this
+    one; `proved`: byte for byte. `changed`: its files have changed here since then, and kept their sizes. `left`:
+    another slide is there, and stays. `doubtful`: it has to be read back to know what it is.
     """
 
     action: Action
     reason: str
     entry: Entry | None = None
     over: str | None = None
+    stamp: str | None = None
     ours: bool = False
+    permitted: bool = False
     same: bool = False
+    proved: bool = False
     changed: bool = False
+    left: bool = False
     doubtful: bool = False
 
     @property
@@ -62,6 +71,7 @@ class Decision:
 
 SENT_AGAIN = "the next run sends it again"
 SENT_ONCE = "it is not sent again unless it changes, or with --fresh"
+OTHER_CONTENT = "its content is another, found by reading it back"
 
 _NEW = Decision(Action.SEND, "not there")
 _KNOWN = {
@@ -90,6 +100,12 @@ def foreseen(known: Known | None, here: str, there: str | None) -> Decision | No
     return None
 
 
+def looks_again(options: Options) -> bool:
+    """Whether what the journal knows to be at a site is looked at all the same, slide by slide."""
+    compares = options.verify in (Verify.FINGERPRINT, Verify.DEEP)
+    return compares or options.fresh or options.existing is Existing.OVERWRITE
+
+
 async def decide(
     slide: Slide, at: Destination, core: PmaCore, remote: Remote, journal: Journal, options: Options
 ) -> Decision:
@@ -97,120 +113,95 @@ async def decide(
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
     there = await remote.slide_in(at.folder, at.path)
-    if entry is not None and entry.state == UNREADABLE and entry.signature == here and not options.fresh:
-        return await _of_unreadable(slide, at, there, core, journal, options)
-    if entry is not None and _left_unfinished(entry, there):
-        # Ours, so never a conflict, whatever is at the site by now.
-        ours = not entry.replaces
-        if entry.state in (BROKEN, UNREADABLE):
-            return Decision(Action.SEND, "sent before, but not there as it should be", over=there, ours=ours)
-        if options.fresh:
-            return Decision(Action.SEND, "partly sent before, begun again (--fresh)", over=there, ours=ours)
-        if entry.signature != here:
-            return Decision(Action.SEND, "partly sent before, but changed since", over=there, ours=ours)
-        return Decision(Action.RESUME, "partly sent before", entry, over=there, ours=ours)
     known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
-    if (decision := foreseen(known, here, there)) is not None:
+    if there is None:
+        return _NEW if entry is None or known is not None else _unfinished(entry, here, options)
+    if not looks_again(options) and (decision := foreseen(known, here, there)) is not None:
         return decision
-    assert there is not None  # noqa: S101  (for mypy)
-    if known is not None and known.state == DIFFERS and known.signature == here:
-        return _about_other(options.existing, there, "its content is another, found by reading it back")
+    files: Sequence[RemoteFile] = ()
     try:
-        found = await differences(core, there, slide)
+        files = await core.slide_files(there)
+        differences = differences_in(files, there, slide)
     except Refused as error:
-        found = [f"the server cannot tell its files: {error}"]
-    # What a run that was killed had announced may have arrived unnoticed, whole or torn.
-    begun = entry is not None and entry.state == SENDING
-    changed = entry is not None and entry.signature != here
-    if found:
-        decision = _about_other(options.existing, there, shortened(found))
-        return decision if decision.sends else replace(decision, over=there, doubtful=begun)
-    if changed and options.existing is Existing.OVERWRITE:
-        return Decision(Action.REPLACE, "same files and sizes, but changed here since it was sent", over=there)
-    if entry is None and not options.dry_run:
-        await journal.seen(at.place, here)
-    doubtful = begun or (changed and (options.verify is Verify.DEEP or (known is not None and known.state == DIFFERS)))
-    reason = "already there, with these files and sizes, but changed here since" if changed else "already there"
-    return Decision(Action.SKIP, reason, over=there, same=True, changed=changed, doubtful=doubtful)
+        differences = [f"the server cannot tell its files: {error}"]
+    lies = Decision(
+        Action.CONFLICT,
+        shortened(differences) if differences else "",
+        over=there,
+        stamp=stamp_of(there, files),
+        permitted=options.existing is Existing.OVERWRITE,
+        same=not differences,
+    )
+    if entry is not None and known is None:
+        return _about_unfinished(entry, here, lies, options)
+    if differences:
+        decision = about_other(lies, options.existing, lies.reason)
+        torn = _may_be_torn(files, slide) or (known is not None and known == Known(SENT, here))
+        return decision if decision.sends else replace(decision, doubtful=torn)
+    return await _about_equal(slide, at, entry, lies, journal, options)
 
 
-async def _of_unreadable(
-    slide: Slide, at: Destination, there: str | None, core: PmaCore, journal: Journal, options: Options
+def _unfinished(entry: Entry, here: str, options: Options) -> Decision:
+    """What to do where the rest of an earlier upload may be written."""
+    if entry.state == UNREADABLE and entry.signature == here and not options.fresh:
+        return Decision(Action.CONFLICT, f"the server could not read it when it was sent; {SENT_ONCE}")
+    if entry.state != SENDING:
+        return Decision(Action.SEND, "sent before, but not there as it should be")
+    if options.fresh:
+        return Decision(Action.SEND, "partly sent before, begun again (--fresh)")
+    if entry.signature != here:
+        return Decision(Action.SEND, "partly sent before, but changed since")
+    return Decision(Action.RESUME, "partly sent before", entry)
+
+
+def _about_unfinished(entry: Entry, here: str, lies: Decision, options: Options) -> Decision:
+    """An earlier run of ours had begun to send the slide, or had sent it in vain, and something is there."""
+    if entry.state == SENDING:
+        # Still what was to be replaced then: the main file comes last.
+        known = entry.replaces and same_main(entry.stamp, lies.stamp)
+    else:
+        known = entry.stamp is not None and entry.stamp == lies.stamp
+    opens_at_last = entry.state == UNREADABLE and entry.signature == here and not options.fresh
+    if not known or opens_at_last:
+        return replace(lies, doubtful=True)
+    decision = _unfinished(entry, here, options)
+    ours = entry.state != SENDING
+    return replace(decision, over=lies.over, stamp=lies.stamp, permitted=lies.permitted, ours=ours)
+
+
+async def _about_equal(
+    slide: Slide, at: Destination, entry: Entry | None, lies: Decision, journal: Journal, options: Options
 ) -> Decision:
-    """About a slide that a server could not read when it was sent: by now it may have learned to."""
-    with suppress(Refused):
-        if there is not None and not await differences(core, there, slide):
-            await core.image_info(there)
-            if not options.dry_run:
-                await journal.seen(at.place, journal.signature(slide))
-            return Decision(Action.SKIP, "already there, and the server can read it by now", over=there, same=True)
-    return Decision(Action.CONFLICT, f"the server could not read it when it was sent; {SENT_ONCE}")
+    """The slide that is there has our names and sizes."""
+    here = journal.signature(slide)
+    if entry is None:
+        if not options.dry_run:
+            await journal.seen(at.place, here)
+        return replace(lies, action=Action.SKIP, reason="already there")
+    if entry.signature == here:
+        if entry.state != DIFFERS:
+            return replace(lies, action=Action.SKIP, reason=_KNOWN[entry.state].reason)
+        if entry.stamp in (None, lies.stamp):
+            return about_other(lies, options.existing, OTHER_CONTENT)
+        return replace(lies, doubtful=True)
+    if options.existing is Existing.OVERWRITE:
+        return replace(lies, action=Action.REPLACE, reason="same files and sizes, but changed here since it was sent")
+    doubtful = options.verify is Verify.DEEP or entry.state == DIFFERS
+    reason = "already there, with these files and sizes, but changed here since"
+    return replace(lies, action=Action.SKIP, reason=reason, changed=True, doubtful=doubtful)
 
 
-async def without_doubt(
-    decision: Decision,
-    slide: Slide,
-    at: Destination,
-    inspector: Inspector,
-    journal: Journal,
-    options: Options,
-    arrived: Callable[[], Awaitable[None]],
-) -> Decision:
-    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError.
-
-    `arrived` is called where it turns out to be our slide, before the journal says so.
-    """
-    there, here = decision.over or at.path, journal.signature(slide)
-    try:
-        found = await inspector.what_is_there(slide)
-    except Refused as error:
-        reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
-        return Decision(Action.CONFLICT, reason)
-    if found is There.SAME:
-        try:
-            await inspector.inspect(slide, Verify.NONE if options.verify is Verify.NONE else Verify.SIZE)
-        except Unreadable as error:
-            await journal.unreadable(at.place, here)
-            raise Unreadable(f"its bytes are there, but {error}", SENT_ONCE) from None
-        except NotArrived as error:
-            await journal.broken(at.place, here)
-            raise NotArrived(f"its bytes are there, but {error}", SENT_AGAIN) from None
-        await arrived()
-        await journal.sent(at.place, here)
-        return Decision(Action.SKIP, "already there, read back", same=True)
-    entry = await journal.entry(at.place)
-    if found is There.TORN and entry is not None and entry.state == SENDING:
-        # Announced anew: nothing can be resumed, and the id of that upload may be another slide's by now.
-        return Decision(Action.SEND, "torn when it was sent before", over=there, ours=True)
-    if not decision.same:
-        return decision
-    await journal.differs(at.place, here)
-    return _about_other(options.existing, there, "its content is another, found by reading it back")
-
-
-async def remember_wrong(journal: Journal, place: Place, slide: Slide, error: str) -> str:
-    """What was found wrong with a slide at a site, and what helps. Only what we have sent is sent again unasked."""
-    entry, here = await journal.entry(place), journal.signature(slide)
-    if entry is not None and entry.state == SENT and entry.signature == here:
-        await journal.broken(place, here)
-        return f"{error}; the next push sends it again"
-    await journal.differs(place, here)
-    return f"{error}; pmarep push --existing overwrite replaces it"
-
-
-def _left_unfinished(entry: Entry, there: str | None) -> bool:
-    """Whether an earlier run of ours has left something at the site that is to be finished.
-
-    Where it was killed before anything had arrived, and now a slide is there, then that is somebody else's.
-    """
-    if entry.state in _AT_REST:
-        return False
-    return there is None or entry.replaces or entry.state in (BROKEN, UNREADABLE) or bool(entry.files or entry.parts)
-
-
-def _about_other(existing: Existing, there: str, found: str) -> Decision:
+def about_other(lies: Decision, existing: Existing, found: str) -> Decision:
+    """What lies there is another slide."""
+    lies = replace(lies, same=False, doubtful=False)
     if existing is Existing.SKIP:
-        return Decision(Action.SKIP, f"differs, left as it is (--existing skip): {found}")
+        return replace(lies, action=Action.SKIP, reason=f"differs, left as it is (--existing skip): {found}", left=True)
     if existing is Existing.OVERWRITE:
-        return Decision(Action.REPLACE, f"differs: {found}", over=there)
-    return Decision(Action.CONFLICT, f"another slide of this name is there ({found}); use --existing overwrite or skip")
+        return replace(lies, action=Action.REPLACE, reason=f"differs: {found}")
+    reason = f"another slide of this name is there ({found}); use --existing overwrite or skip"
+    return replace(lies, action=Action.CONFLICT, reason=reason)
+
+
+def _may_be_torn(files: Sequence[RemoteFile], slide: Slide) -> bool:
+    """By its sizes, it may be nothing but a beginning of ours; also where the server cannot tell its files."""
+    return len(files) <= len(slide.files) and sum(file.size for file in files) < slide.size

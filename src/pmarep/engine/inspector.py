@@ -5,18 +5,33 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import aclosing
-from enum import Enum, auto
+from dataclasses import dataclass
+from enum import IntEnum
 from functools import partial
+from typing import Any, cast
 
-from ..names import windows_key
-from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, Refused, TransferBroken
+from ..names import loose_key
+from ..pmacore import (
+    NotArrived,
+    NotFound,
+    PermissionDenied,
+    PmaCore,
+    PmaCoreError,
+    ProtocolError,
+    Refused,
+    RemoteFile,
+    StorageFull,
+    TransferBroken,
+)
 from ..retry import Retry
 from ..slides import Slide, SlideFile
 from ..source import Source
 from ..uploaders import Clock, Digests
 from .options import Verify
+from .remote import differences_in, shortened
+from .stamp import stamp_of
 from .verify import check_arrived
 
 log = logging.getLogger(__name__)
@@ -50,12 +65,36 @@ class Fingerprints:
         return self._db.execute("DELETE FROM print WHERE slide = ? AND site = ?", (slide, site)).rowcount == 1
 
 
-class There(Enum):
-    """What lies at a site in a slide's place, by its bytes."""
+class There(IntEnum):
+    """What lies at a site in place of a slide or of a file of it, by its bytes. The worst is last."""
 
-    SAME = auto()
-    TORN = auto()  # nothing but a beginning of it: an upload that broke off where files are written in place
-    OTHER = auto()
+    SAME = 0
+    TORN = 1  # nothing but a beginning of it, perhaps with zeros behind: nothing that is not in ours
+    OTHER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`whole`: files that are there as they are here. `beginning`: bytes of the others, as far as they are as ours."""
+
+    what: There
+    whole: frozenset[str] = frozenset()
+    beginning: int = 0
+
+
+class _Listener:
+    """A PmaCore, of which it keeps what it last said of a slide's files: no need to ask again."""
+
+    def __init__(self, core: PmaCore) -> None:
+        self._core = core
+        self.files: list[RemoteFile] = []
+
+    async def slide_files(self, path: str) -> list[RemoteFile]:
+        self.files = await self._core.slide_files(path)
+        return self.files
+
+    async def image_info(self, path: str) -> dict[str, Any]:
+        return await self._core.image_info(path)
 
 
 class Inspector:
@@ -90,19 +129,74 @@ class Inspector:
         self._comparing: set[str] = set()  # slides
         fingerprints.inspectors[site] = self
 
-    async def inspect(self, slide: Slide, level: Verify, *, just_sent: bool = True) -> None:
-        """Raises NotArrived if the slide is not there as it should be. `just_sent`: the server may need some time."""
+    async def inspect(self, slide: Slide, level: Verify, *, just_sent: bool = True) -> str | None:
+        """Look at a slide as closely as `level` says; its stamp. Raises NotArrived if it is not there as it should be.
+
+        `just_sent`: the server may need some time.
+        """
         if level is Verify.NONE:
-            return
-        await check_arrived(self._core, self._where(slide), slide, self._clock, wait=just_sent)
+            return None
+        where = self._where(slide)
+        if just_sent:
+            said = _Listener(self._core)
+            await check_arrived(cast("PmaCore", said), where, slide, self._clock)
+            stamp = stamp_of(where, said.files)
+        else:
+            stamp = await self._check_there(slide)
         if level is Verify.DEEP:
             await self.read_back(slide)
         elif level is Verify.FINGERPRINT:
             await self.compare(slide)
+        return stamp
+
+    async def _check_there(self, slide: Slide) -> str | None:
+        """Sizes first: they say more than that the server cannot open the slide. Raises NotArrived."""
+        where = self._where(slide)
+        try:
+            files = await self._core.slide_files(where)
+        except Refused as error:
+            if not _is_about_the_slide(error):
+                raise
+            raise NotArrived(f"the server cannot tell its files ({error})") from None
+        # Files that are only there do no harm: leftovers of an older slide of this name.
+        wrong = [text for text in differences_in(files, where, slide) if not text.endswith("is only there")]
+        if wrong:
+            raise NotArrived(shortened(wrong))
+        if (refusal := await self.refusal_to_open(slide)) is not None:
+            raise NotArrived(f"the server cannot read the slide ({refusal})")
+        return stamp_of(where, files)
+
+    async def refusal_to_open(self, slide: Slide) -> Refused | None:
+        """Why the server cannot open what is there, None where it can. Raises what says nothing about the slide."""
+        try:
+            await self._core.image_info(self._where(slide))
+        except Refused as error:
+            if not _is_about_the_slide(error):
+                raise
+            return error
+        return None
+
+    async def has_sizes(self, slide: Slide) -> bool:
+        """Whether the site has exactly these files, as far as names and sizes tell. Raises PmaCoreError."""
+        where = self._where(slide)
+        return not differences_in(await self._core.slide_files(where), where, slide)
+
+    async def stamp(self, slide: Slide) -> str | None:
+        """Of what is there now. None where the site does not say, or says nothing just now."""
+        where = self._where(slide)
+        try:
+            return stamp_of(where, await self._core.slide_files(where))
+        except PmaCoreError:
+            return None
 
     async def compare(self, slide: Slide) -> None:
         """The fingerprint with those of the other sites of this run that have the slide."""
-        value = await self._core.fingerprint(self._where(slide))
+        try:
+            value = await self._core.fingerprint(self._where(slide))
+        except Refused as error:
+            if not _is_about_the_slide(error):
+                raise
+            raise NotArrived(f"the server gives no fingerprint of it ({error})") from None
         others = self._fingerprints.others(slide.path, self._site, value)
         if not others:
             return
@@ -134,9 +228,11 @@ class Inspector:
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
 
-    async def read_back(self, slide: Slide) -> None:
-        """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
+    async def read_back(self, slide: Slide, some: Container[str] | None = None) -> None:
+        """Download files, `some` or all, and compare SHA-256 with the source. Raises NotArrived, SourceError."""
         for file in slide.files:
+            if some is not None and file.path not in some:
+                continue
             there = await self._retry(partial(self._sha256, slide, file))
             if there != await self._digests.sha256(slide, file):
                 raise NotArrived(f"{file.path} is not the same there (read back, SHA-256 differs)")
@@ -153,35 +249,55 @@ class Inspector:
             raise TransferBroken(f"reading {file.path} back ended {left} bytes too early")
         return digest.digest()
 
-    async def what_is_there(self, slide: Slide) -> There:
-        """Compare byte for byte, as far as there is anything. Raises PmaCoreError, SourceError."""
-        folder, found = self._where(slide).removesuffix(slide.main.path), set()
-        sizes: dict[str, int | None] = {windows_key(slide.main.path): None}
+    async def what_is_there(self, slide: Slide, *, begun: bool = False) -> Found:
+        """Compare byte for byte, as far as there is anything. Raises PmaCoreError, SourceError.
+
+        `begun`: an upload of ours is unfinished. Where its main file is torn, no whole slide is there, and nothing else
+        is looked at: companions may be many gigabytes.
+        """
+        folder = self._where(slide).removesuffix(slide.main.path)
+        sizes: dict[str, int | None] = {loose_key(folder + file.path): None for file in slide.files}
         try:
             listed = await self._core.slide_files(self._where(slide))
-            sizes = {windows_key(file.path.strip("/")[len(folder) :]): file.size for file in listed}
+            sizes = {loose_key(file.path.strip("/")): file.size for file in listed}
         except Refused:  # it does not understand what is torn, but may give it back
-            if len(slide.files) > 1:
-                raise
-        for file in slide.files:
-            size = sizes.pop(windows_key(file.path), 0)
-            found.add(await self._retry(partial(self._compare_file, slide, file, size)))
-            if There.OTHER in found:
-                return There.OTHER
-        if sizes:  # files that are none of ours
-            return There.OTHER
-        return There.TORN if There.TORN in found else There.SAME
+            pass
+        if loose_key(folder + slide.main.path) not in sizes:  # the site answers with another slide than asked for
+            return Found(There.OTHER)
+        worst, beginning = There.SAME, 0
+        whole: set[str] = set()
+        for file in reversed(slide.files):  # the main file first: slides of one scanner differ there
+            size = sizes.pop(loose_key(folder + file.path), 0)
+            what, count = await self._retry(partial(self._compare_file, slide, file, size))
+            worst = max(worst, what)
+            if worst is There.OTHER or (begun and what is There.TORN):
+                return Found(worst, frozenset(whole), count)
+            if what is There.SAME:
+                whole.add(file.path)
+            else:
+                beginning += count
+        if sizes and worst is not There.SAME:  # files that are none of ours
+            return Found(There.OTHER)
+        return Found(worst, frozenset(whole), beginning)
 
-    async def _compare_file(self, slide: Slide, file: SlideFile, size: int | None) -> There:
-        """With the bytes that are there, so many if that is known.
+    async def _compare_file(self, slide: Slide, file: SlideFile, size: int | None) -> tuple[There, int]:
+        """With the bytes that are there, so many if that is known; and how many of them are as ours, from the first.
 
         Zeros behind a beginning are none: a server may make room first.
         """
         if size == 0:
-            return There.TORN if file.size else There.SAME
+            return (There.TORN if file.size else There.SAME), 0
         if size is not None and size > file.size:
-            return There.OTHER
-        equal, next_ones, count = True, b"", 0
+            return There.OTHER, 0
+        try:
+            return await self._compare_bytes(slide, file, size)
+        except NotFound:
+            if size is not None or file is slide.main:
+                raise
+            return There.TORN, 0  # it was not listed, and is not there
+
+    async def _compare_bytes(self, slide: Slide, file: SlideFile, size: int | None) -> tuple[There, int]:
+        equal, same, next_ones, count = True, 0, b"", 0
         async with (
             aclosing(self._source.read(slide, file)) as ours,
             self._core.download(self._where(slide), file.path, size) as theirs,
@@ -190,16 +306,22 @@ class Inspector:
                 count += len(chunk)
                 while equal and len(next_ones) < len(chunk):
                     if not (more := await anext(ours, b"")):
-                        return There.OTHER
+                        return There.OTHER, same
                     next_ones += more
                 own, next_ones = next_ones[: len(chunk)], next_ones[len(chunk) :]
                 if equal and chunk == own:
+                    same += len(chunk)
                     continue
                 if equal:
-                    chunk = chunk[next(at for at, (a, b) in enumerate(zip(chunk, own, strict=True)) if a != b) :]
-                    equal = False
+                    at = next(at for at, (a, b) in enumerate(zip(chunk, own, strict=True)) if a != b)
+                    chunk, same, equal = chunk[at:], same + at, False
                 if chunk.strip(b"\0"):
-                    return There.OTHER
+                    return There.OTHER, same
         if size is not None and count != size:
             raise TransferBroken(f"reading {file.path} back ended after {count} of {size} bytes")
-        return There.SAME if equal and count == file.size else There.TORN
+        return (There.SAME if equal and count == file.size else There.TORN), same
+
+
+def _is_about_the_slide(error: Refused) -> bool:
+    """Not about this user, the room left, or a method that the server does not have."""
+    return not isinstance(error, PermissionDenied | StorageFull | NotFound)

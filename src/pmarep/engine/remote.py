@@ -246,10 +246,15 @@ class Remote:
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
     """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
+    return differences_in(await core.slide_files(path), path, slide)
+
+
+def differences_in(files: Iterable[RemoteFile], path: str, slide: Slide) -> list[str]:
+    """As `differences`, for a slide with these files at `path`."""
     folder = loose_key(path.rpartition("/")[0]) + "/"
     there: dict[str, RemoteFile] = {}
     found: list[str] = []
-    for one in await core.slide_files(path):
+    for one in files:
         key = loose_key(one.path.strip("/"))
         if key.startswith(folder):
             there[key[len(folder) :]] = one

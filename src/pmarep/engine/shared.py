@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..events import Listener
 from ..journal import Journal
@@ -11,6 +11,7 @@ from ..source import Reader
 from ..uploaders import Clock, Digests
 from .audit import Audit
 from .catalogue import Catalogue
+from .deletion import Deletions
 from .ending import Ending
 from .inspector import Fingerprints
 from .options import Options
@@ -32,6 +33,7 @@ class Shared:
     ending: Ending | None
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
+    deletions: Deletions = field(default_factory=Deletions)
 
     @property
     def deadline(self) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 
 from ..errors import Remedy, SourceError
@@ -15,23 +16,25 @@ from ..pmacore import (
     Announcement,
     FileToSend,
     NotArrived,
-    NotFound,
     PermissionDenied,
     PmaCoreError,
     ProtocolError,
     Refused,
     ServerError,
     StorageKind,
-    Unreadable,
 )
 from ..slides import Slide, SlideFile
 from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
 from ..uploaders.azure import block_size
-from .decide import SENT_AGAIN, SENT_ONCE, Decision, Destination
+from .decide import Decision, Destination
+from .deletion import Deletions, says_that_it_exists
+from .doubt import judge
 from .inspector import Inspector
 from .options import Verify
 from .remote import Remote
 from .verify import check_status
+
+log = logging.getLogger(__name__)
 
 LEAVES = {
     Old.NONE: "",
@@ -44,9 +47,6 @@ LEAVES = {
 
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
-
-_EXISTS = re.compile(r"\bexist(s|ing)?\b|\balready (there|present|in use|taken)\b|overwrit|duplicate|status 409", re.I)
-_OTHERWISE = re.compile(r"(not|n['\u2019]t|no longer|never) exist|quota|space|\bfull\b|too (large|big|long)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Shipper:
     restarted: Callable[[Slide, int, str], None]
     announced: Callable[[Slide], None] = lambda _: None
     hashed: bool = False
+    deletions: Deletions = field(default_factory=Deletions)
+    one_deletion: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ship(
         self,
@@ -93,6 +95,8 @@ class Shipper:
         sent.old = _old(decision)
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
+        if not again:
+            sent.earlier = frozenset() if upload is None else upload.done
         if upload is None:
             sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
@@ -111,16 +115,27 @@ class Shipper:
             await self._hash(slide)
         try:
             check_status(await self.means.core.upload_status(upload.announcement.id), slide)
-            await self.inspector.inspect(slide, self.verify)
-        except Unreadable as error:
-            await self.means.journal.unreadable(at.place, self.means.journal.signature(slide))
-            raise Unreadable(f"after sending, {error}", SENT_ONCE) from None
+            stamp = await self.inspector.inspect(slide, self.verify)
+            if self.verify in (Verify.SIZE, Verify.FINGERPRINT):
+                await self._prove_earlier(slide, sent.earlier & upload.done)
         except NotArrived as error:
-            await self.means.journal.broken(at.place, self.means.journal.signature(slide))
-            raise NotArrived(f"after sending, {error}", SENT_AGAIN) from None
+            wrong = await judge(error, slide, at, self.inspector, self.means.journal, just_sent=True)
+            if wrong is not None:
+                raise NotArrived(f"after sending, {wrong}") from None
+            stamp = await self.inspector.stamp(slide)
         await self.remote.look_for(at.folder, slide)
         await arrived()
-        await self.means.journal.sent(at.place, self.means.journal.signature(slide))
+        await self.means.journal.sent(at.place, self.means.journal.signature(slide), stamp)
+
+    async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
+        """Read back what an earlier run has sent of a slide of several files.
+
+        Until the main file came, nobody could see whether another machine had sent its own to the same names.
+        """
+        try:
+            await self.inspector.read_back(slide, files)
+        except Refused as error:  # this user may not read it: by names and sizes it is there
+            log.info("%s cannot be read back: %s", slide.path, error)
 
     async def _hash(self, slide: Slide) -> None:
         with suppress(SourceError):  # whoever needs the hashes hears of it
@@ -178,7 +193,7 @@ class Shipper:
     async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         source = await self.means.source.check(slide)
         await self.remote.make_way(at.folder, slide)
-        announcement = await self._announce(slide, at, decision.over, sent)
+        announcement = await self._announce(slide, at, decision, sent)
         await self.means.journal.sending(
             at.place,
             self.means.journal.signature(slide),
@@ -186,6 +201,7 @@ class Shipper:
             announcement.model_dump_json(by_alias=True),
             replaces=decision.over is not None,
             source=source,
+            stamp=decision.stamp,
         )
         return _Upload(announcement, frozenset(), {})
 
@@ -198,30 +214,44 @@ class Shipper:
         if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
             return await self._begin(slide, at, decision, sent)
         await self.means.source.check(slide)
-        announcement = await self._announce(slide, at, decision.over, sent)
+        announcement = await self._announce(slide, at, decision, sent)
         await self.means.journal.announced_again(at.place, announcement.id, announcement.model_dump_json(by_alias=True))
         complete = (await self.means.core.upload_status(announcement.id)).complete
         return _Upload(announcement, _whole(entry, complete), entry.parts)
 
-    async def _announce(self, slide: Slide, at: Destination, over: str | None, sent: Sent) -> Announcement:
-        core = self.means.core
+    async def _announce(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> Announcement:
         files = [FileToSend(file.path, file.size, file is slide.main) for file in announced(slide)]
         try:
-            return await core.announce(at.folder, files)
+            return await self.means.core.announce(at.folder, files)
         except Refused as error:
-            if over is None or not _says_that_it_exists(error, (over, at.folder, *(file.path for file in slide.files))):
+            over = decision.over
+            if over is None or not says_that_it_exists(error, (over, at.path, slide.main.path)):
                 raise
-        # A server that does not write over slides: the old one has to go first.
+            if not decision.permitted:
+                raise Refused(str(error), "pmarep push --existing overwrite deletes what is there first") from None
+            async with self.one_deletion:
+                return await self._make_room(slide, at, over, files, error, sent)
+
+    async def _make_room(
+        self, slide: Slide, at: Destination, over: str, files: Sequence[FileToSend], error: Refused, sent: Sent
+    ) -> Announcement:
+        """At a server that does not write over slides, the old one has to go first."""
+        if self.deletions.ended is not None:
+            raise Refused(str(error), f"nothing more is deleted in this run, since {self.deletions.ended}")
+        await self.means.source.check(slide)
+        for file in slide.files:  # what cannot be read cannot take the place of anything
+            await self.means.digests.sha256(slide, file)
         refused: Refused | None = None
         try:
-            await core.delete_slide(over)
-        except Refused as error:  # it is gone already where the answer to a first attempt got lost
-            refused = error
+            await self.means.core.delete_slide(over)
+        except Refused as problem:  # it is gone already where the answer to a first attempt got lost
+            refused = problem
         else:
             sent.old = Old.DELETED
         try:
-            return await core.announce(at.folder, files)
+            return await self.means.core.announce(at.folder, files)
         except PmaCoreError:
+            self.deletions.in_vain(over)
             if refused is not None:
                 raise refused from None
             raise
@@ -282,21 +312,6 @@ def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
         and isinstance(error, Refused)
         and error.remedy is Remedy.GIVE_UP_SLIDE
         and not isinstance(error, PermissionDenied)
-    )
-
-
-def _says_that_it_exists(error: Refused, names: Iterable[str]) -> bool:
-    """A slide is deleted for no other refusal: not for a full disk, a quota, a size, a folder that does not exist.
-
-    `names` are not words of the refusal, but may be quoted in it.
-    """
-    text = str(error)
-    for name in sorted(names, key=len, reverse=True):
-        text = text.replace(name, "")
-    return (
-        not isinstance(error, PermissionDenied | NotFound)
-        and _EXISTS.search(text) is not None
-        and _OTHERWISE.search(text) is None
     )
 
 

@@ -17,9 +17,9 @@ from ..slides import Slide
 from ..uploaders import together
 from .bell import Bell
 from .catalogue import Cursor
-from .decide import Decision, Destination, destination, foreseen
+from .decide import Decision, Destination, destination, foreseen, looks_again
 from .health import Health
-from .options import Options, Verify
+from .options import Options
 from .remote import Listing, Remote
 from .shared import Shared
 
@@ -179,6 +179,4 @@ class Sieve:
 
 def _settles(options: Options) -> bool:
     """Whether a slide that is known to be at the site needs nothing more."""
-    if options.verify_only:
-        return False
-    return options.dry_run or options.verify not in (Verify.FINGERPRINT, Verify.DEEP)
+    return not (options.verify_only or looks_again(options))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import Notice, SiteState, SlideStatus, State
-from ..pmacore import PmaCore
+from ..pmacore import NotArrived, PmaCore
 from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
@@ -22,6 +22,7 @@ from .bring import Bringer, planned
 from .catalogue import Cursor
 from .closing import Closing
 from .decide import destination
+from .doubt import judge
 from .errands import Errand, Errands
 from .health import Health
 from .inspector import Inspector
@@ -162,6 +163,13 @@ class SiteWorker:
         shared = self._shared
         source = Source(shared.reader)
         storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._measured)
+
+        async def retract(slide: Slide, error: str) -> None:
+            at = destination(self.site, shared.options.to, slide)
+            wrong = await judge(NotArrived(error), slide, at, inspector, shared.journal)
+            if wrong is not None:
+                await self.account.accuse(slide, wrong)
+
         inspector = Inspector(
             self.site.name,
             self._core,
@@ -170,7 +178,7 @@ class SiteWorker:
             shared.clock,
             shared.fingerprints,
             lambda slide: destination(self.site, shared.options.to, slide).path,
-            self.account.retract,
+            retract,
             self.account.accuse,
         )
         try:
@@ -184,6 +192,7 @@ class SiteWorker:
                 self.account.restarted,
                 self._announced,
                 hashed=shared.audit is not None,
+                deletions=shared.deletions,
             )
             bringer = Bringer(
                 self.site, shared, self.health, self._remote, inspector, shipper, self._waits, self._arrived
@@ -191,7 +200,7 @@ class SiteWorker:
             try:
                 await self._run_lanes(bringer)
             finally:
-                self.account.say_changed(bringer.changed)
+                self.account.left(bringer.left, bringer.changed)
         finally:
             source.close()
             await storage.close()

@@ -69,6 +69,14 @@ def _goes_into_a_url(value: int | str) -> int | str:
     return value
 
 
+def _moment(value: object) -> str | None:
+    """`/Date(ms+tz)/` without its zone, which changes with summer time; what else it may be as it is."""
+    if value is None:
+        return None
+    found = re.match(r"/Date\((-?[0-9]{1,20})", str(value)[:100])
+    return found[1] if found else str(value)[:100]
+
+
 class Login(_Answer):
     """Answer of `authenticate`."""
 
@@ -78,10 +86,14 @@ class Login(_Answer):
 
 
 class RemoteFile(_Answer):
-    """One entry of `GetFilenames`: a full virtual path and a size in bytes."""
+    """One entry of `GetFilenames`: a full virtual path, a size in bytes, and when it was written, as the server has it.
+
+    `modified` is to be compared with what the same server says later, with nothing else.
+    """
 
     path: str
     size: int
+    modified: Annotated[str | None, BeforeValidator(_moment)] = Field(default=None, alias="lastmodified")
 
 
 class Part(_Answer):

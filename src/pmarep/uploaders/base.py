@@ -36,7 +36,8 @@ class Sent:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
     `old`: of the slide that it replaces. `anew`: it was announced anew, or has to be, so that nothing
-    that was sent before is of use any more. `begun`: bytes are under way, or were.
+    that was sent before is of use any more. `begun`: bytes are under way, or were. `earlier`: whole files that an
+    earlier run has sent and that count as there: another machine may have sent its own to the same name since.
     """
 
     bytes: int = 0
@@ -44,6 +45,7 @@ class Sent:
     old: Old = Old.NONE
     anew: bool = False
     begun: bool = False
+    earlier: frozenset[str] = frozenset()
 
     def add(self, again: Sent) -> None:
         """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
@@ -54,6 +56,7 @@ class Sent:
         self.old = max(self.old, again.old)
         self.anew = self.anew or again.anew
         self.begun = self.begun or again.begun
+        self.earlier = again.earlier
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import pytest
 from pmarep.engine import Existing, Options
 from pmarep.engine.decide import Action, Decision, decide, destination
 from pmarep.engine.remote import LISTING_SECONDS, Remote
+from pmarep.engine.stamp import stamp_of
 from pmarep.journal import Journal, signature
-from pmarep.pmacore import NotFound, PermissionDenied, PmaCore, Refused, RemoteFile
+from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Clock
@@ -35,6 +36,7 @@ class FakeCore:
     def __init__(self) -> None:
         self.there: list[str] = []
         self.listed = 0
+        self.modified: str | None = None
 
     async def directories(self, path: str) -> list[str]:
         return ["Slides/in"]
@@ -44,7 +46,7 @@ class FakeCore:
         return list(self.there)
 
     async def slide_files(self, path: str) -> list[RemoteFile]:
-        return [RemoteFile(path=path, size=10)]
+        return [RemoteFile(path=path, size=10, lastmodified=self.modified)]
 
 
 class Looking:
@@ -80,31 +82,69 @@ async def test_a_listing_is_believed_for_a_minute(look: Looking) -> None:
     assert look.core.listed == 2
 
 
+@pytest.mark.parametrize("what", ["nothing", "a file", "a part", "an overwrite", "broken", "unreadable"])
 @pytest.mark.parametrize("existing", list(Existing))
-async def test_an_upload_of_which_nothing_had_arrived_claims_no_slide_of_others(
-    look: Looking, existing: Existing
+@pytest.mark.parametrize("fresh", [False, True])
+async def test_what_was_begun_gives_no_right_over_what_is_there(
+    look: Looking, what: str, existing: Existing, fresh: bool
 ) -> None:
-    changed = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 11, 2),))
-    await look.journal.sending(AT.place, signature(changed), 1, "{}")
+    """The site does not say when it was written, so that it has to be read back."""
+    await remember(look.journal, what)
+    if what != "unreadable" or fresh:
+        assert (await look(existing=existing, fresh=fresh)).sends
     look.core.there = ["Slides/in/x.svs"]
-    wanted = {Existing.FAIL: Action.CONFLICT, Existing.SKIP: Action.SKIP, Existing.OVERWRITE: Action.REPLACE}
-    assert (await look(changed, existing=existing)).action is wanted[existing]
+    look.clock.now += LISTING_SECONDS + 1
+    decision = await look(existing=existing, fresh=fresh)
+    assert decision.doubtful
+    assert not decision.sends
 
 
-@pytest.mark.parametrize("what", ["a file", "a part", "an overwrite", "broken", "nothing there"])
-async def test_what_is_ours_is_finished(look: Looking, what: str) -> None:
-    await look.journal.sending(AT.place, signature(SLIDE), 1, "{}", replaces=what == "an overwrite")
+async def remember(journal: Journal, what: str, stamp: str | None = None) -> None:
+    """What an earlier run has written of SLIDE."""
+    here = signature(SLIDE)
+    await journal.sending(AT.place, here, 1, "{}", replaces=what == "an overwrite", stamp=stamp)
     if what == "a file":
-        await look.journal.file_sent(AT.place, "x.svs")
+        await journal.file_sent(AT.place, "x.svs")
     elif what == "a part":
-        await look.journal.part_sent(AT.place, "x.svs", 1, "tag")
+        await journal.part_sent(AT.place, "x.svs", 1, "tag")
     elif what == "broken":
-        await look.journal.broken(AT.place, signature(SLIDE))
-    if what != "nothing there":
-        look.core.there = ["Slides/in/x.svs"]
+        await journal.broken(AT.place, here, stamp)
+    elif what == "unreadable":
+        await journal.unreadable(AT.place, here, stamp)
+
+
+@pytest.mark.parametrize(
+    ("what", "action"), [("an overwrite", Action.RESUME), ("broken", Action.SEND), ("a file", None), ("nothing", None)]
+)
+async def test_what_nobody_has_written_to_since_is_known_again(look: Looking, what: str, action: Action | None) -> None:
+    """What a person has let us replace, and what we have found damaged."""
+    look.core.there, look.core.modified = ["Slides/in/x.svs"], "/Date(1700000000123+0200)/"
+    stamp = stamp_of(AT.path, await look.core.slide_files(AT.path))
+    await remember(look.journal, what, stamp)
     decision = await look()
-    assert decision.action is (Action.SEND if what == "broken" else Action.RESUME)
-    assert decision.over == (None if what == "nothing there" else "Slides/in/x.svs")
+    assert decision.doubtful is (action is None)
+    assert action in (None, decision.action)
+    assert decision.over == "Slides/in/x.svs"
+    look.core.modified = "/Date(1700000000123+0100)/"  # winter
+    assert (await look()).action is decision.action
+    look.core.modified = "/Date(1700000000124+0200)/"
+    assert (await look()).doubtful
+
+
+@pytest.mark.parametrize("options", [{"existing": Existing.OVERWRITE}, {"fresh": True}])
+@pytest.mark.parametrize("size", [10, 11])
+async def test_what_the_journal_knows_is_looked_at_where_a_person_says_so(
+    look: Looking, options: dict[str, Any], size: int
+) -> None:
+    slide = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", size, 1),))
+    await look.journal.sent(AT.place, signature(slide))
+    look.core.there = ["Slides/in/x.svs"]
+    assert (await look(slide)).action is Action.SKIP
+    decision = await look(slide, **options)
+    if size == 10:
+        assert decision.action is Action.SKIP
+    else:
+        assert decision.doubtful if "fresh" in options else decision.action is Action.REPLACE
 
 
 async def test_the_same_size_but_changed_since(look: Looking) -> None:
@@ -115,31 +155,3 @@ async def test_the_same_size_but_changed_since(look: Looking) -> None:
     assert entry is not None
     assert entry.signature == "of an older version"
     assert (await look(existing=Existing.OVERWRITE)).action is Action.REPLACE
-
-
-@pytest.mark.parametrize(
-    ("words", "exists"),
-    [
-        ("A slide with this name already exists", True),
-        ("The file 'Slides/in/full of space.svs' exists", True),
-        ("HTTP status 409", True),
-        ("Overwriting is not allowed", True),
-        ("There is already a file of this name; existing files are kept", True),
-        ("duplicate name", True),
-        ("The quota is exceeded already", False),
-        ("The folder Slides/in does not exist", False),
-        ("The folder doesn't exist", False),
-        ("Not enough space to overwrite it", False),
-        ("existing/already exists.svs: not taken", False),
-        ("HTTP status 507", False),
-        ("too large: 11 bytes already", False),
-        ("no reason given", False),
-    ],
-)
-def test_which_refusals_say_that_a_slide_exists(words: str, exists: bool) -> None:
-    from pmarep.engine.shipping import _says_that_it_exists
-
-    names = ["Slides/in/full of space.svs", "existing/already exists.svs"]
-    assert _says_that_it_exists(Refused(f"transfer/Upload was refused: {words}"), names) is exists
-    assert not _says_that_it_exists(PermissionDenied(words), names)
-    assert not _says_that_it_exists(NotFound(words), names)

@@ -98,9 +98,7 @@ def _verdict(summary: Summary, choice: str) -> str:
     missing = sum(site.failed for site in summary.sites.values())
     not_begun = sum(site.not_begun for site in summary.sites.values())
     if missing and summary.verify_only:
-        problems.append(
-            f"{count_of(missing, 'slide')} not at a site as it should be; pmarep push sends what is missing"
-        )
+        problems.append(f"{count_of(missing, 'slide')} not at a site as it should be; see above what helps")
     elif missing:
         problems.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
     if not_begun:
@@ -115,7 +113,28 @@ def _verdict(summary: Summary, choice: str) -> str:
         if choice and not summary.source.empty:
             found = f"no slide is left with {choice}"
         return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
-    return "every slide is at every site" if summary.exit_code == 0 else "not every site is complete"
+    if summary.exit_code != 0:
+        return "not every site is complete"
+    return "; ".join(_not_as_here(summary)) or "every slide is at every site"
+
+
+def _not_as_here(summary: Summary) -> list[str]:
+    """What keeps a run that went well from saying that every slide is at every site."""
+    differing = sum(site.differing for site in summary.sites.values())
+    changed = sum(site.changed for site in summary.sites.values())
+    found = []
+    if differing:
+        differs = "slide at a site differs and was" if differing == 1 else "slides at sites differ and were"
+        found.append(f"{differing} {differs} left as {'it is' if differing == 1 else 'they are'} (--existing skip)")
+    if changed:
+        has = "slide has" if changed == 1 else "slides have"
+        deep = "--level deep" if summary.verify_only else "--verify deep"
+        found.append(
+            f"{changed} {has} changed here since and kept names and sizes, so a site may have another ({deep} compares)"
+        )
+    if found:
+        found.append("every other slide is at every site")
+    return found
 
 
 def planned_line(event: SlidePlanned) -> str:
