@@ -78,6 +78,12 @@ def push(
         str | None, typer.Option(metavar="T", help="Begin no slide after T (such as 6h); finish those begun.")
     ] = None,
     patience: PatienceOption = "10m",
+    recheck: Annotated[
+        str,
+        typer.Option(
+            metavar="T|off", help="Look again, within T, at the sizes of all slides that are known to be at a site."
+        ),
+    ] = "7d",
     settle: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +132,7 @@ def push(
             max_duration=read("--max-duration", parse_duration, max_duration) if max_duration else None,
             settle=read("--settle", parse_duration, settle) if settle else None,
             patience=read("--patience", parse_duration, patience),
+            recheck=None if recheck == "off" else read("--recheck", parse_duration, recheck) or None,
             newer_than=moment(newer_than),
             min_size=read("--min-size", parse_size, min_size),
             ask_pma_start=book.slides.enumerate != "never",

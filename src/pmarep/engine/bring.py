@@ -9,7 +9,7 @@ from functools import partial
 
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
-from ..pmacore import NotArrived, PmaCore
+from ..pmacore import NotArrived, Overtaken, PmaCore, Refused
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Sent
@@ -18,7 +18,7 @@ from .errands import Errand
 from .health import Health, Probe
 from .inspector import Inspector
 from .options import Options, Verify
-from .remote import Remote
+from .remote import Remote, differences, shortened
 from .shared import Shared
 from .shipping import Shipper
 
@@ -32,7 +32,8 @@ class Bringer:
     """For all slides of one site.
 
     `waits` hears of a slide that waits for the site to be well again; `arrived` of one that is there whole, with what
-    the last attempt has sent, before the journal says so.
+    the last attempt has sent, before the journal says so. `doubted`: slides that the
+    journal knows to be there, and that are not there as they should be.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Bringer:
         shipper: Shipper,
         waits: Callable[[Slide], None],
         arrived: Callable[[Errand, SlideStatus, Sent], Awaitable[None]],
+        doubted: set[str],
     ) -> None:
         self._site = site
         self._shared = shared
@@ -54,6 +56,7 @@ class Bringer:
         self._shipper = shipper
         self._waits = waits
         self._arrived = arrived
+        self._doubted = doubted
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
 
@@ -80,7 +83,7 @@ class Bringer:
             come = attempt.resumed + attempt.bytes
             patience = self._shared.options.patience
             again = errand.failed(come, now, away=away, patience=patience, sent=attempt.bytes)
-            if not again or (deadline is not None and errand.due >= deadline):
+            if not again or (not away and self._health.exhausted) or (deadline is not None and errand.due >= deadline):
                 raise
             log.info("%s: %s: again in %.0f s after: %s", self._site.name, slide.path, errand.due - now, error)
             return None
@@ -106,6 +109,12 @@ class Bringer:
         # What this run itself has announced is no earlier upload to be forgotten.
         options = replace(shared.options, fresh=False) if errand.sent.anew else shared.options
         decision = await self._decide(errand, at, options)
+        if decision.same and slide.path in self._doubted:
+            self._doubted.discard(slide.path)
+            if (error := await self._found_wrong(slide, at, self._check_sizes(slide, at))) is not None:
+                decision = await self._decide(errand, at, options)
+                if not decision.sends:
+                    return SlideStatus.FAILED, error
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if decision.sends and not begun:
             await self._shipper.means.source.check_content(slide)
@@ -116,15 +125,23 @@ class Bringer:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
             errand.begun = True
             arrived = partial(self._arrived, errand, SlideStatus.SENT, sent)
-            await self._shipper.ship(slide, at, decision, sent, arrived, again=begun)
+            try:
+                await self._shipper.ship(slide, at, decision, sent, arrived, again=begun)
+            except Overtaken as error:
+                log.info("%s: %s: %s", self._site.name, slide.path, error)
+                decision = await self._decide(errand, at, options)
+                if decision.sends:  # something of ours, torn
+                    self._shipper.means.link.forget(sent.bytes)
+                    sent.bytes = sent.resumed = 0
+                    await self._shipper.ship(slide, at, decision, sent, arrived, again=True)
         if decision.sends:
             return SlideStatus.SENT, None
         if decision.action is not Action.SKIP:
             return SlideStatus.FAILED, decision.reason
         if decision.same and not shared.options.dry_run:
-            outcome = await self._skipped(slide, at)
+            wrong = await self._skipped(slide, at)
             self.changed += decision.changed
-            return outcome
+            return (SlideStatus.FAILED, wrong) if wrong is not None else (_there(errand), None)
         return SlideStatus.SKIPPED, None
 
     async def _decide(self, errand: Errand, at: Destination, options: Options) -> Decision:
@@ -139,17 +156,29 @@ class Bringer:
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
                 decision = await decide(slide, at, self._core, self._remote, journal, options)
         if decision.doubtful:
-            arrived = partial(self._arrived, errand, SlideStatus.SKIPPED, Sent())
+            arrived = partial(self._arrived, errand, _there(errand), Sent())
             decision = await without_doubt(decision, slide, at, self._inspector, journal, options, arrived)
         errand.sending = decision.sends
         return decision
 
-    async def _skipped(self, slide: Slide, at: Destination) -> Outcome:
-        """Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now."""
+    async def _skipped(self, slide: Slide, at: Destination) -> str | None:
+        """What is wrong with a slide that is skipped.
+
+        Fingerprints are to agree at all sites that have the slide, not only at those that it was sent to now.
+        """
         if self._shared.options.verify not in (Verify.FINGERPRINT, Verify.DEEP):
-            return SlideStatus.SKIPPED, None
-        error = await self._found_wrong(slide, at, self._inspector.compare(slide))
-        return (SlideStatus.SKIPPED, None) if error is None else (SlideStatus.FAILED, error)
+            return None
+        return await self._found_wrong(slide, at, self._inspector.compare(slide))
+
+    async def _check_sizes(self, slide: Slide, at: Destination) -> None:
+        """Raises NotArrived if the files there have other names or sizes, or the server cannot tell them."""
+        try:
+            found = await differences(self._core, at.path, slide)
+        except Refused as error:
+            raise NotArrived(f"the server cannot tell its files ({error})") from None
+        # Files that are only there do no harm: leftovers of an older slide of this name.
+        if wrong := [text for text in found if not text.endswith("is only there")]:
+            raise NotArrived(shortened(wrong))
 
     async def _examine(self, slide: Slide, at: Destination) -> Outcome:
         if await self._remote.slide_in(at.folder, at.path) is None:
@@ -166,6 +195,11 @@ class Bringer:
         except NotArrived as error:
             return await remember_wrong(self._shared.journal, at.place, slide, str(error))
         return None
+
+
+def _there(errand: Errand) -> SlideStatus:
+    """What is said of a slide that is there: what an attempt of this run has sent has not been skipped."""
+    return SlideStatus.SENT if errand.begun else SlideStatus.SKIPPED
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from enum import Enum, auto
 from functools import partial
 
+from ..errors import PmarepError
 from ..names import windows_key
 from ..pmacore import NotArrived, PmaCore, PmaCoreError, ProtocolError, Refused, TransferBroken
 from ..retry import Retry
@@ -133,6 +134,16 @@ class Inspector:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
+
+    async def look_again(self, slide: Slide) -> None:
+        """Read back a slide that has been said to be here; take that back where it is not. Raises nothing."""
+        try:
+            await self.read_back(slide)
+        except NotArrived as error:
+            await self._retract(slide, str(error))
+        except PmarepError as error:
+            text = "the server has restarted, another slide may have come to its place, and it cannot be read back"
+            await self._accuse(slide, f"{text} ({error}); pmarep verify --verify deep looks again")
 
     async def read_back(self, slide: Slide) -> None:
         """Download every file, streamed, and compare SHA-256 with the source. Raises NotArrived, SourceError."""

@@ -209,6 +209,7 @@ class _Run:
             self.deadline,
             self._others_work,
             self._stop_run,
+            len(self.sites),
         )
         overall = [] if self.options.bwlimit is None else [Pacer(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, shared) for site in self.sites]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..events import Listener
 from ..journal import Journal
 from ..source import Reader
-from ..uploaders import Clock, Digests
+from ..uploaders import Clock, Digests, UploadIds
 from .audit import Audit
 from .catalogue import Catalogue
 from .inspector import Fingerprints
@@ -31,3 +31,9 @@ class Shared:
     deadline: float | None  # of clock.monotonic(); after it no slide is begun
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
+    sites: int = 1  # how many there are
+    upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
+
+    def ids_of(self, url: str) -> UploadIds:
+        """Those that one server has given out in this run."""
+        return self.upload_ids.setdefault(url, UploadIds(self.clock))
