@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/scale.py [--slides 100000] [--sites 4]
 
-2,000 folders of 50 slides. The servers have them from the start, and the journal says that an earlier run sent them:
+2,000 folders of 50 slides. The servers have them from the start, and the journal says that a run sent them a day ago:
 both are written directly (that takes about two minutes), as if a first push had been done. Two slides are new, one in
 the first folder and one in the last. Requests are counted at the servers.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from _lab import MB, TARGET, Desk, Site, age, cost, machine, table, workshop, write
@@ -34,8 +35,8 @@ def lay_out(source: Path, slides: int) -> list[str]:
     return paths
 
 
-async def remember(desk: Desk, sites: list[Site]) -> None:
-    """Write the journal of a push that has sent everything."""
+async def remember(desk: Desk, sites: list[Site], days: float) -> None:
+    """Write the journal of a push that sent everything so many days ago."""
     from pmarep.journal import Journal, Place, signature
     from pmarep.slides import Slide, find_slides
 
@@ -47,12 +48,17 @@ async def remember(desk: Desk, sites: list[Site]) -> None:
             await asyncio.gather(*(journal.sent(Place(site.url, path), signature(slide)) for site in sites))
     finally:
         journal.close()
+    with closing(sqlite3.connect(desk.state / "journal.sqlite")) as db, db:
+        db.execute("UPDATE slide SET changed = changed - ?", (days * 86400,))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slides", type=int, default=100_000)
     parser.add_argument("--sites", type=int, default=4)
+    parser.add_argument(
+        "--days", type=float, default=1.0, help="how long ago they were sent: see pmarep push --recheck"
+    )
     parser.add_argument("--profile", action="store_true", help="one push under cProfile instead")
     parser.add_argument("--dir", type=Path, help="where the slides are made")
     options = parser.parse_args()
@@ -69,7 +75,7 @@ def main() -> None:
                 stack.enter_context(Site(f"s{number}", "s3", folder, holds=holds)) for number in range(options.sites)
             ]
             desk.sites(sites)
-            asyncio.run(remember(desk, sites))
+            asyncio.run(remember(desk, sites, options.days))
             fresh = [str(Path(paths[0]).with_name("a.svs")), str(Path(paths[-1]).with_name("z.svs"))]
             for path in fresh:
                 write(desk.source / path, 1_000_000)

@@ -19,7 +19,7 @@ from filelock import ReadWriteLock, Timeout
 from .errors import UsageError
 from .private import make_private
 
-VERSION = 3
+VERSION = 4
 """Of the tables. To change them: change `_SCHEMA`, raise this, and add to `_STEPS` what changes an older file so."""
 PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
 IN_USE_SECONDS = 2.0  # that one may take which only looks
@@ -61,6 +61,13 @@ CREATE TABLE part (            -- parts and blocks of files that are not whole y
     PRIMARY KEY (server, path, file, number),
     FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
 ) WITHOUT ROWID;
+CREATE TABLE looked (          -- when the files of slides at sites were last compared with ours, by names and sizes
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    at REAL NOT NULL,          -- seconds since the epoch
+    PRIMARY KEY (server, path),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID;
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     started REAL NOT NULL,
@@ -72,6 +79,15 @@ CREATE TABLE run (
 _STEPS = {
     1: "ALTER TABLE slide ADD COLUMN source TEXT",
     2: "ALTER TABLE slide ADD COLUMN stamp TEXT",
+    3: """
+CREATE TABLE looked (
+    server TEXT NOT NULL,
+    path TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (server, path),
+    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
+) WITHOUT ROWID
+""",
 }
 """By version: SQL statements that make a journal of that version one of the next. The columns have to stand in the same
 order as in `_SCHEMA`: INSERTs rely on it, and a file that has others counts as damaged."""

@@ -36,6 +36,10 @@ SIGNED_FILES = 10_000
 MOST_PATHS = 500
 """In one question: SQLite takes 32,766 values (SQLITE_MAX_VARIABLE_NUMBER), before 3.32 it took 999."""
 
+_KNOWN_BELOW = (
+    "FROM slide LEFT JOIN looked USING (server, path) "
+    f"WHERE server = ? AND path >= ? AND path < ? AND state IN ('{SENT}', '{SEEN}')"
+)
 _FORGET_PARTS = "DELETE FROM part WHERE server = ? AND path = ? AND file = ?"
 
 
@@ -84,6 +88,14 @@ class Known(NamedTuple):
 
     state: str
     signature: str
+
+
+class Looks(NamedTuple):
+    """At slides: how many there are, when one was last looked at (None: never), when the first was sent (epoch)."""
+
+    slides: int
+    newest: float | None
+    first: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +194,62 @@ class Journal:
 
         return await self._read(work)
 
+    # Looks at what is at the sites already
+
+    async def looks(self, server: str, below: str) -> Looks:
+        """At slides below a folder of a server that are known to be there."""
+
+        def work() -> Looks:
+            count, newest, first = self._db.execute(
+                f"SELECT count(*), max(looked.at), min(slide.changed) {_KNOWN_BELOW}",
+                (server, below + "/", below + "0"),  # "0" comes after "/"
+            ).fetchone()
+            return Looks(count, newest, first)
+
+        return await self._read(work)
+
+    async def oldest_look(self, server: str, below: str, number: int) -> float:
+        """When the slides were looked at, or sent, that were so the longest ago: the `number`th of them, from 1."""
+
+        def work() -> float:
+            row = self._db.execute(
+                f"SELECT coalesce(looked.at, slide.changed) AS last {_KNOWN_BELOW} ORDER BY last LIMIT 1 OFFSET ?",
+                (server, below + "/", below + "0", number - 1),
+            ).fetchone()
+            return 0.0 if row is None else float(row[0])
+
+        return await self._read(work)
+
+    async def not_looked_at_since(self, server: str, paths: Sequence[str], moment: float) -> dict[str, float]:
+        """Those of these slides that were neither sent nor looked at since, and when they last were."""
+
+        def work() -> dict[str, float]:
+            found: dict[str, float] = {}
+            for start in range(0, len(paths), MOST_PATHS):
+                some = paths[start : start + MOST_PATHS]
+                found.update(
+                    self._db.execute(
+                        "SELECT path, coalesce(looked.at, slide.changed) AS last "  # noqa: S608
+                        "FROM slide LEFT JOIN looked USING (server, path) "
+                        f"WHERE server = ? AND path IN ({', '.join('?' * len(some))}) AND last <= ?",
+                        (server, *some, moment),
+                    ).fetchall()
+                )
+            return found
+
+        return await self._read(work)
+
+    async def looked_at(self, server: str, paths: Sequence[str], moment: float) -> None:
+        """Their files have been found as they should be."""
+
+        def work() -> None:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO looked SELECT server, path, ? FROM slide WHERE server = ? AND path = ?",
+                [(moment, server, path) for path in paths],
+            )
+
+        await self._write(work)
+
     async def entry(self, place: Place) -> Entry | None:
         def work() -> Entry | None:
             row = self._db.execute(
@@ -253,6 +321,18 @@ class Journal:
                 "UPDATE slide SET upload_id = ?, upload = ? WHERE server = ? AND path = ?",
                 (str(upload_id), upload, place.server, place.path),
             )
+
+        await self._write(work)
+
+    async def overtaken(self, place: Place) -> None:
+        """Another slide has come to the place of an unfinished upload: what was acknowledged is not ours any more."""
+
+        def work() -> None:
+            for table in ("file", "part"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE server = ? AND path = ?",  # noqa: S608
+                    (place.server, place.path),
+                )
 
         await self._write(work)
 

@@ -51,8 +51,11 @@ class Retry:
         self._sleep = sleep
         self._left = self.RESERVE
 
-    async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Raises what the last attempt raised; errors that another try does not help at once."""
+    async def __call__(self, work: Callable[[], Awaitable[T]], *, worth: Callable[[], bool] = lambda: True) -> T:
+        """Raises what the last attempt raised; errors that another try does not help at once.
+
+        `worth`: whether another try makes sense, as far as others have found out.
+        """
         self._left = min(self._left + self.SHARE, self.RESERVE)
         last = self._monotonic() + self._longest
         # Most requests need none of tenacity, whose preparations take a good part of what a request does.
@@ -71,7 +74,7 @@ class Retry:
             return await work()
 
         result: T = await tenacity.AsyncRetrying(
-            retry=lambda state: self._monotonic() < last and self._again(state),
+            retry=lambda state: worth() and self._monotonic() < last and self._again(state),
             wait=_pause,
             sleep=self._sleep,
             before_sleep=_log_retry,

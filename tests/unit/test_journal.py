@@ -427,3 +427,21 @@ def test_an_equal_slide_that_changed_has_a_signature_of_its_own(journal: Journal
     for size in range(500):
         found.add(journal.signature(slide(SlideFile("a.svs", size, 1))))
     assert len(found) == 500
+
+
+async def test_an_older_file_is_brought_up_to_date(journal: Journal) -> None:
+    """As it was before slides were looked at again."""
+    await journal.sent(HERE, "sig")
+    file = journal.file
+    journal.close()
+    with closing(sqlite3.connect(file)) as older:
+        older.execute("DROP TABLE looked")
+        older.execute("PRAGMA user_version = 2")
+    again = Journal(file.parent)
+    try:
+        assert await again.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
+        await again.looked_at(HERE.server, [HERE.path, THERE.path], 1e12)
+        assert (await again.looks(HERE.server, "Slides/in")).newest == 1e12
+        assert await again.not_looked_at_since(HERE.server, [HERE.path], 1e11) == {}
+    finally:
+        again.close()

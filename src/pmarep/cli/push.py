@@ -85,6 +85,12 @@ def push(
     ] = None,
     hard: Annotated[bool, typer.Option("--hard", help="Break off what is under way at --max-duration too.")] = False,
     patience: PatienceOption = "10m",
+    recheck: Annotated[
+        str,
+        typer.Option(
+            metavar="T|off", help="Look again, within T, at the sizes of all slides that are known to be at a site."
+        ),
+    ] = "7d",
     settle: Annotated[
         str | None,
         typer.Option(
@@ -138,6 +144,7 @@ def push(
             hard=hard,
             settle=read("--settle", parse_duration, settle) if settle else None,
             patience=read("--patience", parse_duration, patience),
+            recheck=None if recheck == "off" else read("--recheck", parse_duration, recheck) or None,
             newer_than=moment(newer_than),
             min_size=read("--min-size", parse_size, min_size),
             ask_pma_start=book.slides.enumerate != "never",

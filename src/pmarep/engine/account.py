@@ -10,8 +10,10 @@ from ..errors import SourceError
 from ..events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
 from ..sites import Site
 from ..slides import Slide
+from ..units import format_duration
 from ..uploaders import Link, Sent
 from .decide import destination
+from .recheck import BUDGET
 from .shared import Shared
 
 NOT_FINISHED = "not finished"
@@ -115,6 +117,18 @@ class Account:
                 Notice(
                     text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
                     "since they were sent; --verify deep compares, --existing overwrite replaces"
+                )
+            )
+
+    def say_overdue(self, slides: int) -> None:
+        """So many slides were not looked at again in the time that `recheck` gives."""
+        if slides and self._shared.options.recheck is not None:
+            period = format_duration(self._shared.options.recheck)
+            which = "1 slide has" if slides == 1 else f"{slides} slides have"
+            self._shared.listener(
+                Notice(
+                    text=f"{self._site.name}: {which} not been looked at for {period}, since a run looks at "
+                    f"{BUDGET} at most, of all sites together; the next ones go on, pmarep verify looks at all"
                 )
             )
 

@@ -10,7 +10,7 @@ from functools import partial
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
 from ..journal import SENT
-from ..pmacore import NotArrived, PmaCore
+from ..pmacore import NotArrived, Overtaken, PmaCore
 from ..sites import Site
 from ..slides import Slide
 from ..units import format_size
@@ -35,7 +35,8 @@ class Bringer:
     """For all slides of one site.
 
     `waits` hears of a slide that waits for the site to be well again; `arrived` of one that is there whole, with what
-    the last attempt has sent, before the journal says so.
+    the last attempt has sent, before the journal says so. `doubted`: slides that the
+    journal knows to be there, and that are not there as they should be.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Bringer:
         shipper: Shipper,
         waits: Callable[[Slide], None],
         arrived: Callable[[Errand, SlideStatus, Sent], Awaitable[None]],
+        doubted: set[str],
     ) -> None:
         self._site = site
         self._shared = shared
@@ -57,6 +59,7 @@ class Bringer:
         self._shipper = shipper
         self._waits = waits
         self._arrived = arrived
+        self._doubted = doubted
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
         self.left = 0
@@ -86,7 +89,7 @@ class Bringer:
             come = attempt.resumed + attempt.bytes
             patience = self._shared.options.patience
             again = errand.failed(come, now, away=away, patience=patience, sent=attempt.bytes)
-            if not again or (deadline is not None and errand.due >= deadline):
+            if not again or (not away and self._health.exhausted) or (deadline is not None and errand.due >= deadline):
                 raise
             log.info("%s: %s: again in %.0f s after: %s", self._site.name, slide.path, errand.due - now, error)
             return None
@@ -125,7 +128,15 @@ class Bringer:
                 shared.listener(SlideStarted(site=self._site.name, slide=slide.path))
             errand.begun = True
             arrived = partial(self._arrived, errand, SlideStatus.SENT, sent)
-            await self._shipper.ship(slide, at, decision, sent, arrived, again=begun)
+            try:
+                await self._shipper.ship(slide, at, decision, sent, arrived, again=begun)
+            except Overtaken as error:
+                log.info("%s: %s: %s", self._site.name, slide.path, error)
+                decision = await self._decide(errand, at, options)
+                if decision.sends:  # something of ours, torn
+                    self._shipper.means.link.forget(sent.bytes)
+                    sent.bytes = sent.resumed = 0
+                    await self._shipper.ship(slide, at, decision, sent, arrived, again=True)
         if decision.sends:
             return SlideStatus.SENT, None
         if decision.action is not Action.SKIP:
@@ -133,20 +144,20 @@ class Bringer:
         self.changed += decision.changed
         self.left += decision.left
         # What an attempt of this run has sent is there after all.
-        return SlideStatus.SENT if begun and decision.same else SlideStatus.SKIPPED, None
+        return _there(errand) if decision.same else SlideStatus.SKIPPED, None
 
     async def _decide(self, errand: Errand, at: Destination, options: Options) -> Decision:
         """What is to be done, with the folder made that it goes to."""
         slide, journal = errand.slide, self._shared.journal
-        decision = await decide(slide, at, self._core, self._remote, journal, options)
+        look = slide.path in self._doubted
+        decision = await decide(slide, at, self._core, self._remote, journal, options, look=look)
         if decision.action is Action.SEND and decision.over is None and not options.dry_run:
             errand.sending = True
             await self._remote.make(at.folder)
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
-                decision = await decide(slide, at, self._core, self._remote, journal, options)
+                decision = await decide(slide, at, self._core, self._remote, journal, options, look=look)
         if decision.doubtful:
-            status = SlideStatus.SENT if errand.begun else SlideStatus.SKIPPED
-            arrived = partial(self._arrived, errand, status, Sent())
+            arrived = partial(self._arrived, errand, _there(errand), Sent())
             decision = await without_doubt(decision, slide, at, self._inspector, journal, options, arrived)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if decision.sends and not errand.begun:
@@ -192,6 +203,11 @@ class Bringer:
                 wrong = await known_wrong(slide, at, self._inspector, journal)
                 self.changed += wrong is None and entry is not None and entry.signature != here
         return (SlideStatus.VERIFIED, None) if wrong is None else (SlideStatus.FAILED, wrong)
+
+
+def _there(errand: Errand) -> SlideStatus:
+    """What is said of a slide that is there: what an attempt of this run has sent has not been skipped."""
+    return SlideStatus.SENT if errand.begun else SlideStatus.SKIPPED
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:

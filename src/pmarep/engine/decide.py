@@ -107,16 +107,23 @@ def looks_again(options: Options) -> bool:
 
 
 async def decide(
-    slide: Slide, at: Destination, core: PmaCore, remote: Remote, journal: Journal, options: Options
+    slide: Slide,
+    at: Destination,
+    core: PmaCore,
+    remote: Remote,
+    journal: Journal,
+    options: Options,
+    *,
+    look: bool = False,
 ) -> Decision:
-    """Raises PmaCoreError."""
+    """Raises PmaCoreError. `look`: the journal is not believed, whatever the options say."""
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
     there = await remote.slide_in(at.folder, at.path)
     known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
     if there is None:
         return _NEW if entry is None or known is not None else _unfinished(entry, here, options)
-    if not looks_again(options) and (decision := foreseen(known, here, there)) is not None:
+    if not (look or looks_again(options)) and (decision := foreseen(known, here, there)) is not None:
         return decision
     files: Sequence[RemoteFile] = ()
     try:

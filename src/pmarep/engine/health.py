@@ -151,7 +151,8 @@ class Health:
             return self._was_away
         self._mood = _Mood.AWAY  # while it is probed, nobody begins a slide
         try:
-            failure = await self._ask(probe)
+            # Who says 500 itself need not be asked whether it answers.
+            failure = None if getattr(error, "may_be_refusal", False) else await self._ask(probe)
             self._was_away = failure is not None or isinstance(error, Unreachable) or self._is_to_blame()
             if self._was_away:
                 await self._outlast(failure or error, probe)
@@ -164,6 +165,14 @@ class Health:
             if self._mood is _Mood.AWAY:  # given up or cancelled
                 self._mood = _Mood.WELL
             self._changed.ring()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing has worked for as long as the site may be away, and it answers all the same.
+
+        Slides are tried once then, and wait for the next run.
+        """
+        return self._patience > 0 and self._away() >= self._patience
 
     def _is_to_blame(self) -> bool:
         """Whether slides that fail at a site that answers are hardly to blame themselves.

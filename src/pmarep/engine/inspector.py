@@ -12,6 +12,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, cast
 
+from ..errors import PmarepError
 from ..names import loose_key
 from ..pmacore import (
     NotArrived,
@@ -227,6 +228,16 @@ class Inspector:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
+
+    async def look_again(self, slide: Slide) -> None:
+        """Read back a slide that has been said to be here; take that back where it is not. Raises nothing."""
+        try:
+            await self.read_back(slide)
+        except NotArrived as error:
+            await self._retract(slide, str(error))
+        except PmarepError as error:
+            text = "the server has restarted, another slide may have come to its place, and it cannot be read back"
+            await self._accuse(slide, f"{text} ({error}); pmarep verify --verify deep looks again")
 
     async def read_back(self, slide: Slide, some: Container[str] | None = None) -> None:
         """Download files, `some` or all, and compare SHA-256 with the source. Raises NotArrived, SourceError."""

@@ -36,6 +36,10 @@ PATIENCE = 600.0
 """Seconds: a server that installs its updates and starts again needs some minutes."""
 
 
+RECHECK = 7 * 86400.0
+"""Seconds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`to` is a sub-folder below every site's target. `connections`: None means as each site says.
@@ -46,6 +50,9 @@ class Options:
 
     `patience`: how long a site may stay away, in seconds, before it gets nothing more in this run; 0: not at all. A
     slide that fails at a site that is well gets a tenth of that.
+
+    `recheck`: within so many seconds, the names and sizes of every slide that is known to be at a site are looked at
+    again, a share of them in each run; None: of none.
 
     `settle`: how long files have to stand still, in seconds, before they count as finished; None: 10 seconds where they
     are younger than a minute; 0: they always do.
@@ -73,6 +80,7 @@ class Options:
     stop_at: dt.time | None = None
     hard: bool = False
     patience: float = PATIENCE
+    recheck: float | None = RECHECK
     settle: float | None = None
     newer_than: float | None = None
     min_size: int = 0

@@ -24,6 +24,10 @@ LAG_SECONDS = 10.0
 # Whole phrases: `An existing connection was closed` says nothing about the folder, and `does not exist` the opposite.
 _EXISTS = re.compile(r"\balready exists\b|\bexists already\b|\bHTTP status 409\b", re.IGNORECASE)
 
+JUST_NOW = 5
+"""Times as long as a listing takes: so old one may be that is to be a new one. So no folder, however large, is listed
+more than a fifth of the time."""
+
 KEPT_NAMES = 10_000
 """Names in the listings of one site that stay in memory, about 3 MB: slides come folder by folder, few are enough."""
 KEPT_LISTINGS = 8
@@ -75,11 +79,11 @@ class _Latest(Generic[S]):
         self._found: OrderedDict[str, tuple[S, int, float]] = OrderedDict()
         self._names = 0
 
-    def get(self, folder: str) -> S | None:
+    def get(self, folder: str, seconds: float = LISTING_SECONDS) -> S | None:
         if folder not in self._found:
             return None
         found, _, asked = self._found[folder]
-        if self._clock.monotonic() - asked > LISTING_SECONDS:
+        if self._clock.monotonic() - asked > seconds:
             return None
         self._found.move_to_end(folder)
         return found
@@ -108,6 +112,7 @@ class Remote:
         self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0, clock)  # keys of their sub-folders
         self._shown: set[str] = set()  # folders whose names not every server keeps, and this one does
         self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES, clock)
+        self._took: dict[str, float] = {}  # seconds that the last listing of a folder took
 
     def _lock(self, what: str) -> asyncio.Lock:
         return self._locks.setdefault(what, asyncio.Lock())
@@ -230,17 +235,25 @@ class Remote:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
         return (await self.listing(folder)).find(path)
 
-    async def listing(self, folder: str) -> Listing:
-        """The slides in a folder, not longer ago than LISTING_SECONDS; none where there is no such folder."""
-        if (known := self._slides.get(folder)) is not None:
+    async def slide_just_now(self, folder: str, path: str) -> str | None:
+        """The same, not longer ago than it takes to list the folder a few times, as far as that is known."""
+        took = max(self._took.get(folder, 0.0), self._core.round_trip or 0.0)
+        return (await self.listing(folder, JUST_NOW * took)).find(path)
+
+    async def listing(self, folder: str, seconds: float = LISTING_SECONDS) -> Listing:
+        """The slides in a folder, not longer ago than so many seconds; none where there is no such folder."""
+        if (known := self._slides.get(folder, seconds)) is not None:
             return known
         async with self._lock("slides " + folder):
-            if (known := self._slides.get(folder)) is None:
+            if (known := self._slides.get(folder, seconds)) is None:
                 if not await self.exists(folder):
                     return Listing([])  # not kept: others may make it at any time, and put slides there
                 now = self._clock.monotonic()
                 known = Listing(await self._core.slides(folder))
                 self._slides.put(folder, known, now)
+                self._took[folder] = self._clock.monotonic() - now
+                while len(self._took) > KEPT_FOLDERS:
+                    del self._took[next(iter(self._took))]
             return known
 
 

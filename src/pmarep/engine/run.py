@@ -255,6 +255,7 @@ class _Run:
             self.ending,
             self._others_work,
             self._stop_run,
+            sites=len(self.sites),
         )
         overall = [] if self.options.bwlimit is None else [Pacer(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, shared) for site in self.sites]

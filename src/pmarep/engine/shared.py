@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..events import Listener
 from ..journal import Journal
 from ..source import Reader
-from ..uploaders import Clock, Digests
+from ..uploaders import Clock, Digests, UploadIds
 from .audit import Audit
 from .catalogue import Catalogue
 from .deletion import Deletions
@@ -34,8 +34,14 @@ class Shared:
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
     deletions: Deletions = field(default_factory=Deletions)
+    sites: int = 1  # how many there are
+    upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 
     @property
     def deadline(self) -> float | None:
         """Of clock.monotonic(): after it no slide is begun, and nothing is waited for."""
         return None if self.ending is None else self.ending.at
+
+    def ids_of(self, url: str) -> UploadIds:
+        """Those that one server has given out in this run."""
+        return self.upload_ids.setdefault(url, UploadIds(self.clock))

@@ -5,26 +5,46 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC
+from functools import partial
 
 from ..errors import Remedy, SourceError
 from ..journal import Entry
 from ..pmacore import (
+    AnnounceAgain,
     Announcement,
     FileToSend,
     NotArrived,
+    Overtaken,
     PermissionDenied,
     PmaCoreError,
     ProtocolError,
     Refused,
     ServerError,
     StorageKind,
+    Unreadable,
+    UploadDoubtful,
+    UploadStatus,
 )
 from ..slides import Slide, SlideFile
-from ..uploaders import Clock, Means, Old, Sent, Shipment, Uploader, announced, still_live, together, uploader_for
+from ..uploaders import (
+    NO_SESSION,
+    Clock,
+    HeldId,
+    Means,
+    Old,
+    Sent,
+    Shipment,
+    Uploader,
+    UploadIds,
+    announced,
+    still_live,
+    together,
+    uploader_for,
+)
 from ..uploaders.azure import block_size
 from .decide import Decision, Destination
 from .deletion import Deletions, says_that_it_exists
@@ -48,22 +68,33 @@ LEAVES = {
 ANNOUNCEMENTS = 3
 """How often a slide is announced in one run. URLs that expire faster than a slide can be sent would never end."""
 
+DOUBTS = 10
+"""How often the end of a session puts an upload in doubt in one attempt. Where sessions end more often than that, the
+server does not restart all the time: somebody ends them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """An announcement, the files that are at the site whole, and the acknowledged parts of the others."""
+    """An announcement, the files that are at the site whole, and the acknowledged parts of the others.
+
+    `counted`: of these files the bytes are in `Sent` already.
+    """
 
     announcement: Announcement
+    held: HeldId
     done: frozenset[str]
     parts: dict[str, dict[int, str]]
+    counted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Shipper:
     """Sends slides to one site.
 
-    `restarted` is told how many bytes of a slide have to be sent again, and why; `announced` that its bytes come now.
-    `hashed`: the SHA-256 of all files will be wanted when a slide has arrived.
+    `ids`: which slide holds which upload id at the site's server. `keeps_others`: a slide that comes to the name of
+    ours while that is being sent is left alone. `restarted` is told how many bytes of a slide have to be sent again,
+    and why; `announced` that its bytes come now. `hashed`: the SHA-256 of all files will be wanted when a
+    slide has arrived.
     """
 
     means: Means
@@ -71,6 +102,8 @@ class Shipper:
     inspector: Inspector
     verify: Verify
     clock: Clock
+    ids: UploadIds
+    keeps_others: bool
     restarted: Callable[[Slide, int, str], None]
     announced: Callable[[Slide], None] = lambda _: None
     hashed: bool = False
@@ -90,7 +123,7 @@ class Shipper:
         """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns.
 
         `arrived` is called when it is there, before the journal says so. `again`: an upload that can be resumed was
-        announced by this run.
+        announced by this run. Raises Overtaken where another slide has come to its name meanwhile.
         """
         sent.old = _old(decision)
         upload = await self._resume(slide, at, decision, sent)
@@ -101,31 +134,64 @@ class Shipper:
             sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
             sent.anew = True
-        for left in range(ANNOUNCEMENTS - 1, -1, -1):
-            try:
-                await self._send(slide, at, upload, sent, over=decision.over is not None)
-                break
-            except PmaCoreError as error:
-                if left == 0 or not _announcing_may_help(error, resumed):
-                    raise
-                self._count_as_lost(slide, upload.announcement, sent, error)
-            resumed = False
-            upload = await self._announce_again(slide, at, decision, sent)
+        left, doubts = ANNOUNCEMENTS - 1, DOUBTS
+        try:
+            while True:
+                try:
+                    await self._send(slide, at, upload, sent, decision)
+                    await self._look(slide, at, upload, sent, arrived)
+                    self.ids.done(upload.held)
+                    return
+                except UploadDoubtful as doubt:
+                    renewed, why = await self._after_doubt(at, upload, last=doubts <= 0), str(doubt)
+                    doubts -= 1
+                except PmaCoreError as error:
+                    if not left or not _announcing_may_help(error, resumed):
+                        raise
+                    renewed, why = None, str(error)
+                    left -= 1
+                resumed = False
+                if renewed is None:
+                    self._count_as_lost(slide, upload.announcement, sent, why)
+                    self.ids.release(upload.held)
+                    renewed = await self._announce_again(slide, at, decision, sent)
+                upload = renewed
+        finally:
+            self.ids.release(upload.held)
+
+    async def _look(
+        self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, arrived: Callable[[], Awaitable[None]]
+    ) -> None:
+        """All has been sent: is it there? Raises PmarepError; AnnounceAgain where it is not, and the server has lost
+        the upload: what it says of that id is about another slide, or nothing.
+        """
         if self.hashed:  # now, so that hardly any time passes between the look at the slide and the journal
             await self._hash(slide)
+        journal, held, level = self.means.journal, upload.held, self.verify
+        status = await self._last_status(upload)
+        if held.strays:
+            await asyncio.wait(held.strays)
+            level = Verify.DEEP
+        elif status is None and level is Verify.NONE:
+            level = Verify.SIZE
         try:
-            check_status(await self.means.core.upload_status(upload.announcement.id), slide)
-            stamp = await self.inspector.inspect(slide, self.verify)
-            if self.verify in (Verify.SIZE, Verify.FINGERPRINT):
+            if status is not None:
+                check_status(status, slide)
+            stamp = await self.inspector.inspect(slide, level)
+            if level in (Verify.SIZE, Verify.FINGERPRINT):
                 await self._prove_earlier(slide, sent.earlier & upload.done)
         except NotArrived as error:
-            wrong = await judge(error, slide, at, self.inspector, self.means.journal, just_sent=True)
+            if (status is None or held.strays) and not isinstance(error, Unreadable):
+                raise AnnounceAgain(f"the server has lost the upload, and {error}") from None
+            wrong = await judge(error, slide, at, self.inspector, journal, just_sent=True)
             if wrong is not None:
                 raise NotArrived(f"after sending, {wrong}") from None
             stamp = await self.inspector.stamp(slide)
         await self.remote.look_for(at.folder, slide)
+        held.check()
         await arrived()
-        await self.means.journal.sent(at.place, self.means.journal.signature(slide), stamp)
+        await journal.sent(at.place, journal.signature(slide), stamp)
+        held.check()
 
     async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
         """Read back what an earlier run has sent of a slide of several files.
@@ -142,12 +208,36 @@ class Shipper:
             for file in slide.files:
                 await self.means.digests.sha256(slide, file)
 
-    def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, error: PmaCoreError) -> None:
+    async def _last_status(self, upload: _Upload) -> UploadStatus | None:
+        """The call that ends an upload; None where the server does not know it, or may mean another by its id."""
+        core = self.means.core
+        try:
+            status = await core.upload_status(upload.announcement.id)
+        except (Refused, ServerError) as error:
+            if isinstance(error, PermissionDenied) or (isinstance(error, ServerError) and not error.may_be_refusal):
+                raise
+            return None
+        return status if upload.held.vouched(core.logins) else None
+
+    def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, why: str) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.
         lost = 0 if announcement.kind is StorageKind.AZURE else sent.bytes + sent.resumed
-        self.restarted(slide, lost, str(error))
+        self.restarted(slide, lost, why)
         self.means.link.forget(sent.bytes)
         sent.bytes = sent.resumed = 0
+
+    async def _after_doubt(self, at: Destination, upload: _Upload, *, last: bool) -> _Upload | None:
+        """The same upload, where it is to be used as it is; None where it has to be announced again.
+
+        What the server says of the files of an upload does not tell whose it is: another machine's slide may have the
+        same names and sizes, and the same of them there. So what was acknowledged is sent again. Where sessions end
+        all the time, that must not go on for ever. `last`: it has gone on for long.
+        """
+        entry = await self.means.journal.entry(at.place)
+        if not last or entry is None or upload.held.lost_since is not None:
+            return None
+        upload.held.session = None
+        return _Upload(upload.announcement, upload.held, entry.files, entry.parts, counted=entry.files)
 
     async def _resume(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload | None:
         """The unfinished upload of an earlier run, as far as the server still has it."""
@@ -163,20 +253,35 @@ class Shipper:
             if lost := _bytes_of(slide, entry, announcement):
                 self.restarted(slide, lost, reason)
             return None
+        logins = self.means.core.logins
+        if entry.files == {file.path for file in slide.files}:  # perhaps it is there; who looks will see
+            return _Upload(announcement, self._held(slide, announcement, NO_SESSION), entry.files, {})
+        if announcement.kind is StorageKind.FILESYSTEM:
+            if not entry.files:
+                return None  # nothing is lost, and the id may be another slide's by now
+            if self.ids.session_of(str(announcement.id)) not in (None, logins):
+                self.restarted(slide, _bytes_of(slide, entry, announcement), "the session of the upload has ended")
+                return None
         complete, reason = await self._state_of(slide, announcement)
         if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
             complete, reason = None, "the server has given the id of the earlier upload to another one"
         if complete is not None:
-            return _Upload(announcement, _whole(entry, complete), entry.parts)
+            held = self._held(slide, announcement, logins)
+            if self.ids.hold(held):
+                return _Upload(announcement, held, _whole(entry, complete), entry.parts)
+            reason = "the server has given the id of the earlier upload to another one"
         if announcement.kind is StorageKind.AZURE:
             return await self._announce_again(slide, at, decision, sent)
         if lost := _bytes_of(slide, entry, announcement):
             self.restarted(slide, lost, reason)
         return None
 
+    def _held(self, slide: Slide, announcement: Announcement, session: int) -> HeldId:
+        return HeldId(str(announcement.id), slide, session, partial(self.inspector.look_again, slide))
+
     async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
         """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
-        now = self.clock.local().astimezone(UTC)
+        now = self.means.core.server_time or self.clock.local().astimezone(UTC)
         if not all(still_live(url, now) for url in announcement.every_url):
             return None, "the upload URLs of the earlier run have expired"
         try:
@@ -193,17 +298,18 @@ class Shipper:
     async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         source = await self.means.source.check(slide)
         await self.remote.make_way(at.folder, slide)
-        announcement = await self._announce(slide, at, decision, sent)
-        await self.means.journal.sending(
-            at.place,
-            self.means.journal.signature(slide),
-            announcement.id,
-            announcement.model_dump_json(by_alias=True),
-            replaces=decision.over is not None,
-            source=source,
-            stamp=decision.stamp,
-        )
-        return _Upload(announcement, frozenset(), {})
+        announcement, held = await self._ask(slide, at, decision, sent)
+        with self._released_on_error(held):
+            await self.means.journal.sending(
+                at.place,
+                self.means.journal.signature(slide),
+                announcement.id,
+                announcement.model_dump_json(by_alias=True),
+                replaces=decision.over is not None,
+                source=source,
+                stamp=decision.stamp,
+            )
+        return _Upload(announcement, held, frozenset(), {})
 
     async def _announce_again(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
         """New URLs. Azure keeps the blocks sent before under the blob's name; elsewhere nothing of them is left."""
@@ -214,10 +320,32 @@ class Shipper:
         if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
             return await self._begin(slide, at, decision, sent)
         await self.means.source.check(slide)
-        announcement = await self._announce(slide, at, decision, sent)
-        await self.means.journal.announced_again(at.place, announcement.id, announcement.model_dump_json(by_alias=True))
-        complete = (await self.means.core.upload_status(announcement.id)).complete
-        return _Upload(announcement, _whole(entry, complete), entry.parts)
+        announcement, held = await self._ask(slide, at, decision, sent)
+        with self._released_on_error(held):
+            text = announcement.model_dump_json(by_alias=True)
+            await self.means.journal.announced_again(at.place, announcement.id, text)
+            complete = (await self.means.core.upload_status(announcement.id)).complete
+        return _Upload(announcement, held, _whole(entry, complete), entry.parts)
+
+    async def _ask(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> tuple[Announcement, HeldId]:
+        """Announce a slide. Its id may show that the server has restarted: then slides that have just ended may have
+        sent their files to this one, and are read back.
+        """
+        logins = self.means.core.logins
+        announcement, held, suspects = await self.ids.announce(slide, lambda: self._announce(slide, at, decision, sent))
+        held.session, held.look_again = logins, partial(self.inspector.look_again, slide)
+        with self._released_on_error(held):
+            for suspect in suspects:
+                await suspect.look_again()
+        return announcement, held
+
+    @contextmanager
+    def _released_on_error(self, held: HeldId) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.ids.release(held)
+            raise
 
     async def _announce(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> Announcement:
         files = [FileToSend(file.path, file.size, file is slide.main) for file in announced(slide)]
@@ -256,11 +384,23 @@ class Shipper:
                 raise refused from None
             raise
 
-    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, *, over: bool) -> None:
+    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, decision: Decision) -> None:
+        async def still_free() -> None:
+            if await self.remote.slide_just_now(at.folder, at.path) is not None:
+                await self.means.journal.overtaken(at.place)
+                raise Overtaken(
+                    "another slide of this name has come there while this one was being sent",
+                    "nothing of it was replaced; the next run compares them",
+                )
+
+        over = decision.over is not None
         shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, over, upload.parts)
+        shipment = replace(shipment, held=upload.held)
+        if self.keeps_others and not over:
+            shipment = replace(shipment, still_free=still_free)
         uploader = uploader_for(shipment)
         left = [file for file in slide.files if file.path not in upload.done]
-        sent.resumed += slide.size - sum(file.size for file in left)
+        sent.resumed += sum(file.size for file in slide.files if file.path in upload.done - upload.counted)
         self.announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
         if sent.old is Old.UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):

@@ -20,6 +20,7 @@ from .catalogue import Cursor
 from .decide import Decision, Destination, destination, foreseen, looks_again
 from .health import Health
 from .options import Options
+from .recheck import Recheck
 from .remote import Listing, Remote
 from .shared import Shared
 
@@ -44,6 +45,7 @@ class Sieve:
 
     `settle` hears of the others. `far`: whether the way to the site is a long one, asked when `run` begins. Whatever
     goes wrong here, slides are passed on instead: the lanes find the same error where they know what to do about it.
+    `doubted`: slides that are passed on since they are not there as they should be.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Sieve:
         cursor: Cursor,
         settle: Settle,
         far: Callable[[], bool],
+        recheck: Recheck,
     ) -> None:
         self._site = site
         self._shared = shared
@@ -65,6 +68,8 @@ class Sieve:
         self._settles = _settles(shared.options)
         self._reading = asyncio.Lock()
         self._far = far
+        self._recheck = recheck
+        self.doubted: set[str] = set()
         self._asking = asyncio.Semaphore(NEAR_LISTINGS)
         self._asked: dict[object, float] = {}  # since when each listing is under way
         self._question = Bell()  # rung when one begins
@@ -133,9 +138,29 @@ class Sieve:
                 unsure.append(slide)
             else:
                 settled.append((slide, at, decision))
+        again, settled = await self._to_look_at_again(settled)
         await self._settle(settled)
         for slide in unsure:
             yield slide
+        for slide in await self._differing(again):
+            yield slide
+
+    async def _to_look_at_again(self, settled: list[Settled]) -> tuple[list[Settled], list[Settled]]:
+        """Those that have their turn, and the others."""
+        if self._shared.options.dry_run:
+            return [], settled
+        due = await self._recheck.due([at.path for _, at, _ in settled])
+        return [one for one in settled if one[1].path in due], [one for one in settled if one[1].path not in due]
+
+    async def _differing(self, again: list[Settled]) -> list[Slide]:
+        """Look at slides again, and settle those that are there as they should be; the others."""
+        if not again:
+            return []
+        wrong = await self._recheck.differing([(slide, at.path) for slide, at, _ in again])
+        await self._settle([one for one in again if one[1].path not in wrong])
+        slides = [slide for slide, at, _ in again if at.path in wrong]
+        self.doubted.update(slide.path for slide in slides)
+        return slides
 
     async def _listings(self, folders: set[str]) -> dict[str, Listing]:
         found: dict[str, Listing] = {}

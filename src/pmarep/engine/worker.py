@@ -27,6 +27,8 @@ from .errands import Errand, Errands
 from .health import Health
 from .inspector import Inspector
 from .lanes import Lanes, Turn
+from .options import Existing
+from .recheck import BUDGET, Recheck
 from .remote import Remote
 from .shared import Shared
 from .shipping import LEAVES, Shipper
@@ -60,7 +62,12 @@ class SiteWorker:
             lambda: link.connections > 0 or shared.others_work(site.name),
         )
         link.heard = self.health.worked
-        self._sieve = Sieve(site, shared, self.health, self._remote, self._cursor, self._settled, self._is_far)
+        self._recheck = Recheck(
+            site, core, shared.journal, shared.clock, shared.options.recheck, BUDGET // shared.sites
+        )
+        self._sieve = Sieve(
+            site, shared, self.health, self._remote, self._cursor, self._settled, self._is_far, self._recheck
+        )
         self._ahead = Ahead(self._sieve.take)
         self._errands = Errands(self._ahead.take, shared.clock)
         self._state = State.CONNECTING
@@ -189,18 +196,29 @@ class SiteWorker:
                 inspector,
                 shared.options.verify,
                 shared.clock,
+                shared.ids_of(self.site.url),
+                shared.options.existing is not Existing.OVERWRITE,
                 self.account.restarted,
                 self._announced,
                 hashed=shared.audit is not None,
                 deletions=shared.deletions,
             )
             bringer = Bringer(
-                self.site, shared, self.health, self._remote, inspector, shipper, self._waits, self._arrived
+                self.site,
+                shared,
+                self.health,
+                self._remote,
+                inspector,
+                shipper,
+                self._waits,
+                self._arrived,
+                self._sieve.doubted,
             )
             try:
                 await self._run_lanes(bringer)
             finally:
                 self.account.left(bringer.left, bringer.changed)
+                self.account.say_overdue(self._recheck.overdue)
         finally:
             source.close()
             await storage.close()

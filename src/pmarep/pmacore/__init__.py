@@ -11,6 +11,7 @@ from .errors import (
     Intercepted,
     NotArrived,
     NotFound,
+    Overtaken,
     PermissionDenied,
     PmaCoreError,
     ProtocolError,
@@ -26,6 +27,7 @@ from .errors import (
     TransferBroken,
     Unreachable,
     Unreadable,
+    UploadDoubtful,
 )
 from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
 
@@ -42,6 +44,7 @@ __all__ = [
     "MultipartFile",
     "NotArrived",
     "NotFound",
+    "Overtaken",
     "Part",
     "PermissionDenied",
     "PmaCore",
@@ -61,5 +64,6 @@ __all__ = [
     "TransferBroken",
     "Unreachable",
     "Unreadable",
+    "UploadDoubtful",
     "UploadStatus",
 ]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +33,7 @@ from .errors import (
     ServerError,
     SessionLost,
     TransferBroken,
+    UploadDoubtful,
     another_certificate,
 )
 from .http import Body, Request, ask
@@ -56,6 +59,9 @@ _SESSION_ENDED = re.compile(
     r"(invalid|valid|expired|unknown|found|ended|closed|over|timed out|terminated|abandoned)\b",
     re.IGNORECASE,
 )
+
+SURE_SECONDS = 5.0
+"""After a call that was answered, its session is taken to live for so long."""
 
 Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -89,9 +95,14 @@ class PmaCore:
         self._session: str | None = None
         self._answered = False  # so its url is right
         self._old: bool | None = None  # whether it wants passwords in the URL
+        self.logins = 0
+        """How many sessions there have been."""
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
+        self._date: datetime | None = None
+        self._date_came = 0.0
+        self._served = "", 0.0  # the session of the last call that was answered, and when
 
     @property
     def _http(self) -> httpx.AsyncClient:
@@ -104,6 +115,17 @@ class PmaCore:
     def round_trip(self) -> float | None:
         """Seconds to the server and back; None before there is a connection."""
         return self._client.way.round_trip if isinstance(self._client, Client) else None
+
+    @property
+    def server_time(self) -> datetime | None:
+        """What the server's clock says now, by the `Date` of its last answer; None before it has said so.
+
+        Its presigned URLs end by that clock; ours may be hours ahead.
+        """
+        return None if self._date is None else self._date + timedelta(seconds=time.monotonic() - self._date_came)
+
+    def _dated(self, date: datetime) -> None:
+        self._date, self._date_came = date, time.monotonic()
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,6 +202,7 @@ class PmaCore:
                 raise self._turned_away
             if self._session is None:
                 self._session = await self._authenticate()
+                self.logins += 1
             return self._session
 
     async def _authenticate(self) -> str:
@@ -237,7 +260,7 @@ class PmaCore:
 
     async def _ask_once(self, request: Request) -> Any:
         try:
-            answer = await ask(self._http, self._connection, request, self._secrets)
+            answer = await ask(self._http, self._connection, request, self._secrets, self._dated)
         except Redirected as error:
             if self._answered and error.leads_away_from(self.url):
                 raise Intercepted(
@@ -257,13 +280,16 @@ class PmaCore:
         # A request with slide bytes is repeated by those who count the bytes.
         return await (once() if self._patience is None or request.body is not None else self._patience(once))
 
-    async def _call(self, make: Callable[[str], Request], *, bytes_follow: bool = False) -> Any:
+    async def _call(
+        self, make: Callable[[str], Request], *, bytes_follow: bool = False, only: int | None = None
+    ) -> Any:
         """Ask within a session; where that has ended, again in a new one; where several have, again after a while.
 
-        `bytes_follow`: it has slide bytes, so that those who count them try again.
+        `bytes_follow`: it has slide bytes, so that those who count them try again. `only`: the number of the session
+        that it has to be. Raises UploadDoubtful in another.
         """
         try:
-            return await self._ask_in_sessions(make)
+            return await self._ask_in_sessions(make, only)
         except SessionLost as error:
             if self._patience is None or bytes_follow:
                 raise
@@ -273,7 +299,7 @@ class PmaCore:
             if lost:
                 raise lost.pop()
             try:
-                return await self._ask_in_sessions(make)
+                return await self._ask_in_sessions(make, only)
             except SessionLost:
                 raise
             except PmaCoreError as error:  # where it helps, it was tried again already
@@ -284,13 +310,21 @@ class PmaCore:
             raise answer
         return answer
 
-    async def _ask_in_sessions(self, make: Callable[[str], Request]) -> Any:
+    async def _ask_in_sessions(self, make: Callable[[str], Request], only: int | None) -> Any:
         known = False
         for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
+            if only not in (None, self.logins):
+                raise UploadDoubtful("the session in which the upload was announced has ended")
+            request = make(session)
             try:
-                return await self._ask(make(session))
+                answer = await self._ask(request)
+                self._served = session, time.monotonic()
+                return answer
             except (Refused, ServerError) as error:
+                failed_again = isinstance(error, ServerError) and not _is_about_the_session(error)
+                if request.body is not None and failed_again and self._has_just_been_served(session):
+                    raise
                 known = await self._renew_session(session, error, left, known)
         raise self._session_lost()
 
@@ -315,6 +349,11 @@ class PmaCore:
         return SessionLost(
             f"{self.url} ends each session at once", "is the same user logged in from another place meanwhile?"
         )
+
+    def _has_just_been_served(self, session: str) -> bool:
+        """A server that fails at one file after the other is not asked each time whether the session has ended."""
+        served, when = self._served
+        return served == session and time.monotonic() - when < SURE_SECONDS
 
     def _forget(self, session: str) -> None:
         log.info("%s: the session had ended, logging in again", self.url)
@@ -419,12 +458,17 @@ class PmaCore:
         answer = await self._call(lambda s: Request("POST", "transfer/Upload", {"sessionID": s}, json=json))
         return Announcement.read(answer, "transfer/Upload")
 
-    async def post_file(self, upload: int | str, path: str, body: Body) -> None:
-        """Send one file of an upload to a FileSystem root-directory. `path` as announced."""
+    async def post_file(self, upload: int | str, path: str, body: Body, session: int | None = None) -> None:
+        """Send one file of an upload to a FileSystem root-directory. `path` as announced.
+
+        `session`: that in which the id of the upload is known to be right, as `logins` counts them (None: any). Raises
+        UploadDoubtful where that has ended.
+        """
         url = f"transfer/Upload/{upload}"
         await self._call(
             lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True),
             bytes_follow=True,
+            only=session,
         )
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:

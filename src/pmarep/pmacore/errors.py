@@ -33,17 +33,25 @@ class ServerError(PmaCoreError):
     """The server failed (5xx) or is overloaded (429).
 
     `retry_after`: seconds that it asks us to wait, or None. `may_be_refusal`: ASP.NET says 500 of much that it does not
-    want or does not find; 429, 502, 503 and 504 are about the server itself.
+    want or does not find; 429, 502, 503 and 504 are about the server itself. `by_proxy`: 502 and 504 come from a proxy
+    that has not heard from the server, which may have done all that it was asked.
     """
 
     remedy = Remedy.RETRY
 
     def __init__(
-        self, what: str, advice: str = "", *, retry_after: float | None = None, may_be_refusal: bool = False
+        self,
+        what: str,
+        advice: str = "",
+        *,
+        retry_after: float | None = None,
+        may_be_refusal: bool = False,
+        by_proxy: bool = False,
     ) -> None:
         super().__init__(what, advice)
         self.retry_after = retry_after
         self.may_be_refusal = may_be_refusal
+        self.by_proxy = by_proxy
 
 
 class Damaged(PmaCoreError):
@@ -124,8 +132,16 @@ class AnnounceAgain(PmaCoreError):
     remedy = Remedy.ANNOUNCE
 
 
+class UploadDoubtful(AnnounceAgain):
+    """The session in which an upload was announced has ended. If the server has restarted, its id may be another's."""
+
+
 class BlocksLost(PmaCoreError):
     """Azure no longer has blocks that it had acknowledged: another commit discards them, and so do 7 days."""
+
+
+class Overtaken(PmaCoreError):
+    """While a slide was being sent, another one has come to its name. Nothing of that was replaced."""
 
 
 class NotArrived(PmaCoreError):

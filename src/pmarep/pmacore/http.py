@@ -85,8 +85,17 @@ class Request:
         return f"{base}{self.path}?{query}" if query else base + self.path
 
 
-async def ask(client: httpx.AsyncClient, connection: Connection, request: Request, secrets: Iterable[str] = ()) -> Any:
-    """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message."""
+async def ask(
+    client: httpx.AsyncClient,
+    connection: Connection,
+    request: Request,
+    secrets: Iterable[str] = (),
+    dated: Callable[[datetime], None] = lambda _: None,
+) -> Any:
+    """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message.
+
+    `dated` hears of the server's time.
+    """
     base, body = connection.url, request.body
     length = body.length if body is not None else SLOW_BYTES if request.slow else 0
     limit = AnswerLimit(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None)
@@ -105,6 +114,8 @@ async def ask(client: httpx.AsyncClient, connection: Connection, request: Reques
     except FAILURES as error:
         certified = connection.client_cert is not None
         raise from_transport(error, base, connection.proxy_to(base), certified) from None
+    if (date := moment(response.headers.get("date", ""))) is not None:
+        dated(date)
     if response.status_code == 407:  # over plain http, a proxy answers as if it were the server
         raise proxy_refused("407", base, connection.proxy_to(base))
     return _understand(response, content, _Place(base, request, tuple(secrets)))
@@ -268,5 +279,6 @@ def _error(response: httpx.Response, refusal: str | None, content: bytes, place:
             f"the server failed at {place.method}: {words}",
             retry_after=retry_after(response),
             may_be_refusal=status == 500,
+            by_proxy=status in (502, 504),
         )
     return Refused(f"{place.method} was refused: {words}")

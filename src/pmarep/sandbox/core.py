@@ -23,7 +23,7 @@ from .uploads import Upload, Uploads, check_files, check_parts
 class Core:
     """One PMA.core, without HTTP. Its methods block and are called from worker threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sessions: Sessions | None = None) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
         make_private(own)
@@ -32,10 +32,12 @@ class Core:
             left.unlink()
         self._ledger = Ledger(own / "ledger.jsonl")
         self._digests = Digests(self._ledger, settings.data)
-        self.sessions = Sessions(settings.session_seconds)
+        self.sessions = Sessions(settings.session_seconds) if sessions is None else sessions
         self._noticing = threading.Lock()  # or an older look could be noted after a newer one
         exact_roots = {root.upper() for root in settings.cloud}
-        self.uploads = Uploads(self._ledger, exact_roots=exact_roots, forget=settings.forget_uploads)
+        self.uploads = Uploads(
+            self._ledger, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
+        )
         self._roots = {root.upper(): self._storage(root, incoming) for root in settings.roots}
 
     def _storage(self, root: str, incoming: Path) -> Storage:

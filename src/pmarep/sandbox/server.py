@@ -18,12 +18,13 @@ from .core import Core
 from .faults import Faults
 from .requests import LoggedRequest, RequestLog
 from .serving import PATIENCE, Server, Serving, listen
+from .sessions import Sessions
 from .settings import Settings
 
 
-def _open(settings: Settings, listener: socket.socket) -> Core:
+def _open(settings: Settings, listener: socket.socket, sessions: Sessions | None = None) -> Core:
     try:
-        return Core(settings)
+        return Core(settings, sessions)
     except OSError as error:
         listener.close()
         raise UsageError(f"cannot use the data folder {settings.data}: {error.strerror}; choose another") from error
@@ -51,20 +52,24 @@ def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
 
 
 class Sandbox:
-    """A sandbox on a thread of this process. `faults` and the request log outlive a restart, sessions do not."""
+    """A sandbox on a thread of this process. `faults` and the request log outlive a restart, sessions do not unless the
+    settings say so.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = Faults()
         self._log = RequestLog()
         self._core: Core | None = None
+        self._sessions: Sessions | None = None
         self._serving: Serving | None = None
 
     def start(self) -> Self:
         """Listen; on a free port at the first time, on the same one afterwards."""
         listener = listen(self.settings.host, self.settings.port)
         self.settings = dataclasses.replace(self.settings, port=listener.getsockname()[1])
-        self._core = _open(self.settings, listener)
+        self._core = _open(self.settings, listener, self._sessions if self.settings.keep_sessions else None)
+        self._sessions = self._core.sessions
         self._serving = Serving(App(self._core, self.faults, self._log), listener, "sandbox").start()
         return self
 

@@ -43,7 +43,9 @@ class Settings:
     upload_type_name: bool = False  # "FileSystem" instead of 0 as UploadType
     session_seconds: float | None = None  # a session not used for so long ends
     max_request: int | None = None  # IIS's limit on a request's body; real ones stand at 4 GiB at most
-    forget_uploads: bool = False  # a started server does not know the uploads announced before
+    forget_uploads: bool = False  # a started server does not know the uploads announced before ...
+    reuse_ids: bool = False  # ... nor how many there were: it gives their ids out again
+    keep_sessions: bool = False  # a restarted server knows its sessions still
     names: Names = "refuse"
     discard: bool = False  # keep sizes and hashes, not the bytes
     rate: float | None = None  # of the whole server, both directions together

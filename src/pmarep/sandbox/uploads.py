@@ -1,7 +1,8 @@
 """Announced uploads: what may be sent, what has been sent, and which upload brought a slide.
 
 An upload stays known for the life of the data folder, also after a restart; with `forget` its Id is unknown afterwards
-(a client has to announce again), but what it brought is judged by it all the same.
+(a client has to announce again), but what it brought is judged by it all the same. With `reuse_ids` a restarted server
+also counts its Ids from 1 again.
 
 To S3 and Azure clients write without this server seeing it, so there the storage is asked: a file is complete when it
 lies there with the announced length and was written since the announcement (`AnnouncedFile.before` knows what was there
@@ -135,7 +136,9 @@ def check_parts(given: object) -> list[tuple[int, str]]:
 class Uploads:
     """All uploads of one server."""
 
-    def __init__(self, ledger: Ledger, *, exact_roots: Container[str] = (), forget: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, *, exact_roots: Container[str] = (), forget: bool = False, reuse_ids: bool = False
+    ) -> None:
         self._ledger = ledger
         self._exact_roots = exact_roots  # their names in upper case
         self._lock = threading.Lock()
@@ -143,8 +146,9 @@ class Uploads:
         self._brought_by: dict[Key, Upload] = {}
         for fact in ledger.facts():
             self._replay(fact)
-        if forget:
+        if forget or reuse_ids:
             self.forget_all()
+        self._last_id = 0 if reuse_ids else max(self._by_id, default=0)
 
     def _replay(self, fact: dict[str, Any]) -> None:
         if "announced" in fact:
@@ -152,6 +156,7 @@ class Uploads:
                 path: AnnouncedFile(path, length, main, before=before) for path, length, main, before in fact["files"]
             }
             upload = self._new(fact["announced"], fact["root"], tuple(fact["folder"]), files)
+            self._by_id.pop(upload.id, None)
             self._by_id[upload.id] = upload
         elif "multipart" in fact and fact["multipart"] in self._by_id:
             self._by_id[fact["multipart"]].files[fact["path"]].multipart = fact["id"]
@@ -164,8 +169,9 @@ class Uploads:
 
     def announce(self, root: str, folder: Parts, files: list[AnnouncedFile]) -> Upload:
         with self._lock:
-            # Ids go on after a restart: an Id that a server forgot must not come to mean another upload.
-            upload = self._new(max(self._by_id, default=0) + 1, root, folder, {file.path: file for file in files})
+            self._last_id += 1
+            upload = self._new(self._last_id, root, folder, {file.path: file for file in files})
+            self._by_id.pop(upload.id, None)  # the latest comes last
             self._by_id[upload.id] = upload
         announced = [(file.path, file.length, file.is_main, file.before) for file in files]
         self._ledger.write({"announced": upload.id, "root": root, "folder": folder, "files": announced})

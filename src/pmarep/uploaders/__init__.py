@@ -15,6 +15,7 @@ from .link import Link
 from .pacer import Clock, Pacer
 from .s3 import S3Uploader
 from .storage import Storage, still_live
+from .upload_ids import NO_SESSION, HeldId, UploadIds
 
 _UPLOADERS: dict[StorageKind, Callable[[Shipment], Uploader]] = {
     StorageKind.FILESYSTEM: FileSystemUploader,
@@ -32,10 +33,12 @@ def uploader_for(shipment: Shipment) -> Uploader:
 
 __all__ = [
     "NEAR",
+    "NO_SESSION",
     "Clock",
     "Controller",
     "Delivery",
     "Digests",
+    "HeldId",
     "Line",
     "Link",
     "Means",
@@ -44,6 +47,7 @@ __all__ = [
     "Sent",
     "Shipment",
     "Storage",
+    "UploadIds",
     "Uploader",
     "announced",
     "still_live",

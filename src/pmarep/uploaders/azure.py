@@ -20,6 +20,8 @@ MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB
 WANTED_BLOCKS = 1000
 MAX_BLOCKS = 50_000
+COMMITS = 3
+"""How often the blocks of a file are sent in one attempt: whoever else writes to a blob discards those of others."""
 
 
 def block_size(size: int) -> int:
@@ -49,21 +51,27 @@ class AzureUploader:
             self._shipment.url_of(file)
 
     async def send(self, file: SlideFile) -> None:
+        s = self._shipment
         if file.size <= SMALLEST:
+            await s.before_visible(file)
             # One that lost its race and came later would replace whatever is there by then.
             headers = {"x-ms-blob-type": "BlockBlob"}
-            await self._put(file, 0, file.size, self._shipment.url_of(file), headers, Race.CAREFULLY)
+            await self._put(file, 0, file.size, s.url_of(file), headers, Race.CAREFULLY)
             return
-        known_before = self._bytes_known(file)
-        try:
-            await self._send_blocks(file)
-        except BlocksLost:
-            # The server has lost what the journal remembers: all of this file again.
-            if not known_before:
-                raise
-            self._shipment.sent.resumed -= known_before
-            await self._shipment.forget_parts(file)
-            await self._send_blocks(file)
+        for left in range(COMMITS - 1, -1, -1):
+            known_before = self._bytes_known(file)
+            try:
+                await self._send_blocks(file)
+                return
+            except BlocksLost:
+                # Azure no longer has what the journal remembers, or somebody else has written to the blob: all again.
+                if not left:
+                    raise
+                s.sent.resumed -= known_before
+                s.sent.bytes -= file.size - known_before
+                s.means.link.forget(file.size - known_before)
+                await s.forget_parts(file)
+                await s.before_visible(file)
 
     def _bytes_known(self, file: SlideFile) -> int:
         known = self._shipment.parts_of(file)
@@ -81,6 +89,7 @@ class AzureUploader:
 
         self._shipment.sent.resumed += self._bytes_known(file)
         await together(send(*block) for block in blocks if block[0] not in known)
+        await self._shipment.before_visible(file)
         await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
 
     async def _commit(self, file: SlideFile, ids: list[str]) -> None:

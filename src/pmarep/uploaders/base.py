@@ -18,6 +18,7 @@ from .delivery import Delivery, Race
 from .digests import Digests
 from .link import Link
 from .storage import Storage
+from .upload_ids import HeldId
 
 T = TypeVar("T")
 
@@ -80,12 +81,17 @@ def announced(slide: Slide) -> list[SlideFile]:
     return sorted(slide.files, key=lambda file: file.path)
 
 
+async def _free() -> None:
+    """Nobody else sends there."""
+
+
 @dataclass(frozen=True)
 class Shipment:
     """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
 
     `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks). `over`:
-    files of these names are there already, be they ours.
+    files of these names are there already, be they ours. `held`: the upload's id. `still_free` is asked before the
+    main file becomes visible, and raises Overtaken where another slide has come to its name.
     """
 
     means: Means
@@ -96,6 +102,8 @@ class Shipment:
     sent: Sent
     over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
+    held: HeldId | None = None
+    still_free: Callable[[], Awaitable[None]] = _free
 
     @cached_property
     def _urls(self) -> dict[str, str | None]:
@@ -122,6 +130,11 @@ class Shipment:
         """The storage no longer has what it acknowledged."""
         await self.means.journal.forget_parts(self.place, file.path)
         self.parts.pop(file.path, None)
+
+    async def before_visible(self, file: SlideFile) -> None:
+        """To be called before a file is complete at the site. Raises Overtaken."""
+        if file is self.slide.main:
+            await self.still_free()
 
     async def deliver(
         self,

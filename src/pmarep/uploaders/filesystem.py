@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import PurePosixPath
 
-from ..pmacore.http import Body
+from ..pmacore import PmaCoreError, ServerError, TransferBroken, UploadDoubtful
+from ..pmacore.http import SLOWEST_STORAGE, Body
 from ..slides.model import SlideFile
 from .base import Shipment
 from .delivery import Delivery
+from .upload_ids import HeldId
+
+MIB = 1024**2
+LONGEST_LOOK = 30.0
+"""Seconds, and what storing takes at SLOWEST_STORAGE: so long a large file is looked for before it is sent again."""
 
 
 class FileSystemUploader:
@@ -17,12 +24,16 @@ class FileSystemUploader:
 
     def __init__(self, shipment: Shipment) -> None:
         self._shipment = shipment
+        self._held = shipment.held or HeldId(str(shipment.announcement.id), shipment.slide)
 
     def check(self) -> None:
         """Nothing to look at: every file goes to PMA.core itself."""
 
     async def send(self, file: SlideFile) -> None:
-        s, means = self._shipment, self._shipment.means
+        s, means, held = self._shipment, self._shipment.means, self._held
+        await s.before_visible(file)
+        # Of a file that is being replaced, a server may say that it is complete before it is ours.
+        older = s.over and file.size > MIB and await self._is_there(file)
 
         async def post(delivery: Delivery) -> None:
             s.sent.begun = True
@@ -37,12 +48,48 @@ class FileSystemUploader:
 
             length = len(head) + file.size + len(tail)
             body = Body(content, length, f"multipart/form-data; boundary={boundary}")
-            await means.core.post_file(s.announcement.id, file.path, body)
+            request = partial(means.core.post_file, s.announcement.id, file.path, body, held.session)
+            try:
+                await held.post(request, delivery, means.link.clock)
+            except (TransferBroken, ServerError) as error:
+                if isinstance(error, ServerError) and not error.by_proxy:
+                    raise
+                if older or not delivery.may_arrive or not await self._arrives(file):
+                    raise
 
         # The main file goes last: what is before one that is longer had better not wait.
         may_wait = s.slide.main.size <= file.size
         await means.link.deliver(post, file.size, may_wait=may_wait, whole=True)
         s.sent.bytes += file.size
+
+    async def _arrives(self, file: SlideFile) -> bool:
+        """Whether a file has arrived although its request was not answered, or does so in a while.
+
+        A proxy may give up long before the server has stored the file. What is looked for takes no longer than to send
+        it again over a quick line.
+        """
+        clock, pause = self._shipment.means.link.clock, 0.1
+        end = clock.monotonic() + min(file.size / MIB, LONGEST_LOOK + file.size / SLOWEST_STORAGE)
+        while True:
+            try:
+                if await self._is_there(file):
+                    return True
+            except UploadDoubtful:
+                raise
+            except PmaCoreError:
+                return False
+            if clock.monotonic() + pause > end:
+                return False
+            await clock.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    async def _is_there(self, file: SlideFile) -> bool:
+        """Whether the server says that it has the whole file. Raises PmaCoreError."""
+        s, core = self._shipment, self._shipment.means.core
+        status = await core.upload_status(s.announcement.id)
+        if not self._held.vouched(core.logins):
+            raise UploadDoubtful("the session in which the upload was announced has ended")
+        return status.complete.get(file.path, False)
 
 
 def form_frame(filename: str, boundary: str) -> tuple[bytes, bytes]:

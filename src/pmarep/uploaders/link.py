@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from ..errors import PmarepError, Remedy
+from ..pmacore import ServerError
 from ..retry import Retry
 from .controller import Controller
 from .delivery import Contest, Delivery, Race
@@ -25,6 +26,9 @@ T = TypeVar("T")
 RATE_SECONDS = 5.0
 
 OTHER = 2  # times longer or shorter: less is no other way
+
+DOWN = 6
+"""Requests in a row that the server has failed at: then each of the next ones is tried once, and not five times."""
 
 STALLED = 1.0  # seconds after which somebody looks although nothing moves
 
@@ -47,6 +51,7 @@ class Link:
         self._flying: set[Contest] = set()
         self.finish = Finish(clock, self._few, lambda: self._flying, self.rate)
         self.connections = 0  # requests in flight
+        self._failures = 0  # of the server, since it last took something
         self.under_way = 0  # bytes handed to the network and not acknowledged
         self.acknowledged = 0  # bytes that the site has said it has
         self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
@@ -107,7 +112,7 @@ class Link:
                 finally:
                     self._flying.discard(contest)
 
-        return await self._retry(once)
+        return await self._retry(once, worth=lambda: self._failures < DOWN)
 
     async def _race(self, send: Callable[[Delivery], Awaitable[T]], first: Delivery, contest: Contest, how: Race) -> T:
         """Where it is slow at the end of all, another goes over a new connection; the first there counts."""
@@ -152,8 +157,10 @@ class Link:
         try:
             result = await send(delivery)
             arrived, contest.arrived = not contest.arrived, True
+            self._failures = 0
             return result
         except PmarepError as error:
+            self._failures += isinstance(error, ServerError)
             if self.controller is not None and error.remedy is Remedy.RETRY:
                 self.controller.failed(self.clock.monotonic())
             raise

@@ -55,6 +55,7 @@ class S3Uploader:
         if listed is not None and listed.parts:
             await self._send_parts(file, listed)
         else:
+            await self._shipment.before_visible(file)
             await self._put(file, 0, file.size, self._shipment.url_of(file), whole=True)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
@@ -75,8 +76,11 @@ class S3Uploader:
         core = s.means.core
 
         async def is_there() -> bool:
-            return (await core.upload_status(s.announcement.id)).complete.get(file.path, False)
+            status = await core.upload_status(s.announcement.id)
+            vouched = s.held is None or s.held.vouched(core.logins)
+            return vouched and status.complete.get(file.path, False)
 
+        await s.before_visible(file)
         older = s.over and await is_there()  # what a server says of the file that is being replaced
         try:
             await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))

@@ -15,6 +15,7 @@ from pmarep.engine import Options, Verify
 from pmarep.engine.catalogue import Catalogue, Cursor
 from pmarep.engine.decide import destination
 from pmarep.engine.health import Health
+from pmarep.engine.recheck import Recheck
 from pmarep.engine.remote import Remote
 from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, LISTINGS, NEAR_LISTINGS, READY, SLOW_LISTING, Settled, Sieve
 from pmarep.journal import Journal, Place
@@ -89,7 +90,8 @@ class Bench:
 
         health = Health(clock, 0, None, lambda state, reason: None, lambda: False)
         remote = Remote(cast(PmaCore, self.core), clock)
-        return Sieve(SITE, cast(Any, shared), health, remote, Cursor(catalogue), settle, lambda: self.far)
+        recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, shared.options.recheck, 1000)
+        return Sieve(SITE, cast(Any, shared), health, remote, Cursor(catalogue), settle, lambda: self.far, recheck)
 
     async def left(self, slides: Iterable[Slide], **options: Any) -> set[str]:
         """What comes through; every slide is either settled or comes through, once."""

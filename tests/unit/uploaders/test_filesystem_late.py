@@ -1,0 +1,158 @@
+"""A file that was sent completely and not acknowledged is looked for before it is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+from clock import FakeClock
+
+from pmarep.journal import Place
+from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, UploadDoubtful
+from pmarep.retry import Retry
+from pmarep.slides import Slide, SlideFile
+from pmarep.source import Reader, Source
+from pmarep.uploaders import HeldId, Link, Means, Sent, Shipment, uploader_for
+
+MIB = 1024**2
+
+
+class Server:
+    """Answers posts with `status` and stores them so many seconds later; None: never."""
+
+    def __init__(self, clock: FakeClock, status: int, stores_after: float | None) -> None:
+        self.clock = clock
+        self.status = status
+        self.stores_after = stores_after
+        self.posts = 0
+        self.looks = 0
+        self.complete_from = float("inf")
+        self.sessions = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if "GetVersionInfo" in path:
+            return httpx.Response(200, json="3.0")
+        if "authenticate" in path:
+            self.sessions += 1
+            return httpx.Response(200, json={"Success": True, "SessionId": f"s{self.sessions}"})
+        if "Ping" in path:
+            return httpx.Response(200, json=request.url.params["sessionID"] == f"s{self.sessions}")
+        if request.method == "POST":
+            self.posts += 1
+            if self.posts == 1 and self.stores_after is not None:
+                self.complete_from = self.clock.now + self.stores_after
+            return httpx.Response(self.status if self.posts == 1 else 200)
+        self.looks += 1
+        there = self.clock.now >= self.complete_from
+        return httpx.Response(200, json={"Files": [{"Path": "x.svs", "Complete": there}]})
+
+
+def shipment(folder: Path, server: Server, size: int, *, over: bool = False) -> Shipment:
+    path = folder / "x.svs"
+    path.write_bytes(b"x" * size)
+    file = SlideFile(path.name, size, path.stat().st_mtime_ns)
+
+    async def password() -> str:
+        return "secret"
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(server))
+    core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
+    unused, clock = cast(Any, None), server.clock
+    link = Link(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
+    means = Means(core, unused, link, Source(Reader()), unused, unused)
+    slide = Slide(path.name, "Aperio SVS", folder, (file,))
+    held = HeldId("17", slide)
+    return Shipment(
+        means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent(), over, held=held
+    )
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_what_arrives_late_is_sent_once(tmp_path: Path, status: int) -> None:
+    clock = FakeClock()
+    server = Server(clock, status, stores_after=4.0)
+    one = shipment(tmp_path, server, 30 * MIB)
+    await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert server.posts == 1
+    assert 4 <= clock.now < 10
+    assert (one.sent.bytes, one.means.link.acknowledged, one.means.link.under_way) == (30 * MIB, 30 * MIB, 0)
+
+
+async def test_what_never_arrives_is_sent_again_in_a_while(tmp_path: Path) -> None:
+    clock = FakeClock()
+    server = Server(clock, 504, stores_after=None)
+    one = shipment(tmp_path, server, 4 * MIB)
+    await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert server.posts == 2
+    assert clock.now < 10
+    assert one.sent.bytes == one.means.link.acknowledged == 4 * MIB
+
+
+async def test_a_small_file_is_not_waited_for(tmp_path: Path) -> None:
+    clock = FakeClock()
+    server = Server(clock, 504, stores_after=None)
+    one = shipment(tmp_path, server, 1000)
+    await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert (server.posts, server.looks) == (2, 1)
+
+
+async def test_a_server_that_says_no_itself_is_believed(tmp_path: Path) -> None:
+    clock = FakeClock()
+    server = Server(clock, 503, stores_after=0.0)
+    one = shipment(tmp_path, server, 4 * MIB)
+    await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert (server.posts, server.looks) == (2, 0)
+
+
+async def test_the_file_that_is_being_replaced_is_none_that_has_arrived(tmp_path: Path) -> None:
+    clock = FakeClock()
+    server = Server(clock, 504, stores_after=None)
+    server.complete_from = 0.0  # the old one
+    one = shipment(tmp_path, server, 4 * MIB, over=True)
+    await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert server.posts == 2
+
+
+async def test_another_session_may_mean_another_slide(tmp_path: Path) -> None:
+    """The server restarts: what it then says of this id is no acknowledgement, and nothing is posted to it."""
+    clock = FakeClock()
+    server = Server(clock, 504, stores_after=0.0)
+    one = shipment(tmp_path, server, 4 * MIB)
+    await one.means.core.login()
+    assert one.held is not None
+    one.held.session = one.means.core.logins
+
+    def restarted(request: httpx.Request) -> httpx.Response:
+        of_first = request.url.params.get("sessionID") == "s1"
+        if request.method == "GET" and "transfer" in request.url.path and of_first:
+            return httpx.Response(401)
+        if "Ping" in request.url.path:
+            return httpx.Response(200, json=False)
+        return server(request)
+
+    one.means.core._client = httpx.AsyncClient(transport=httpx.MockTransport(restarted))
+    with pytest.raises(UploadDoubtful):
+        await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert server.posts == 1
+    assert one.sent.bytes == 0
+
+
+async def test_errors_in_looking_are_not_those_that_count(tmp_path: Path) -> None:
+    clock = FakeClock()
+    server = Server(clock, 504, stores_after=None)
+    one = shipment(tmp_path, server, 4 * MIB)
+
+    def down(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and "transfer" in request.url.path:
+            server.posts += 1
+            return httpx.Response(504)
+        return httpx.Response(503) if "transfer" in request.url.path else server(request)
+
+    one.means.core._client = httpx.AsyncClient(transport=httpx.MockTransport(down))
+    with pytest.raises(ServerError, match="504"):
+        await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
+    assert server.posts == 2
