@@ -6,68 +6,32 @@ PMAREP_MODEL_EXAMPLES=500 pytest tests/faults/test_model.py      # hours of bad 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
-import sqlite3
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
 import pytest
-from cloud import CloudSandbox, StartCloud
-from conftest import PASSWORD, SMALLEST_PART, USER, StartSandbox
+from cloud import StartCloud
+from conftest import PASSWORD, SMALLEST_PART, StartSandbox
 from corpus import write_mirax
-from desk import arrived, contents
+from desk import contents
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sandbox_client import Client
 
-from pmarep.engine import Existing, Options, replicate
+from pmarep.engine import Existing
 from pmarep.events import Event, SlideFinished, SlideStatus
-from pmarep.sandbox import Hold, Sandbox
-from pmarep.sandbox.faults import Faults
-from pmarep.sites import Site
 
-from .inside import Hasty, Passwords, Report, push
+from .inside import Report, push
+from .places import Place, killed, push_options
 
 EXAMPLES = int(os.environ.get("PMAREP_MODEL_EXAMPLES", "0"))
 LAST = 12
 """Requests with something to lose, at most, that pass before a kill."""
 
 numbers = itertools.count(1)
-
-
-class Place:
-    """One site of the model, for any number of sequences: each has a target folder of its own."""
-
-    def __init__(self, name: str, sandbox: Sandbox, root: str, cloud: CloudSandbox | None = None) -> None:
-        self.name = name
-        self.sandbox = sandbox
-        self.root = root
-        self.cloud = cloud
-
-    def site(self, folder: str) -> Site:
-        return Site(name=self.name, url=self.sandbox.url, username=USER, target=f"{self.root}/{folder}")
-
-    def has(self, folder: str) -> dict[str, bytes]:
-        """What lies in its target folder."""
-        if self.cloud is None:
-            return arrived(self.sandbox, f"{self.root}/{folder}")
-        side = self.cloud.side(self.root)
-        mine = [name for name in side.names() if name.startswith(folder + "/")]
-        return {name.removeprefix(folder + "/"): b"".join(side.chunks(name)) for name in mine}
-
-    @property
-    def faults(self) -> Faults:
-        """Those of what takes the bytes."""
-        return self.sandbox.faults if self.cloud is None else self.cloud.side(self.root).faults
-
-    def wait_idle(self) -> bool:
-        return self.sandbox.wait_idle() and (self.cloud is None or self.cloud.side(self.root).wait_idle())
 
 
 class Replication(RuleBasedStateMachine):
@@ -103,10 +67,20 @@ class Replication(RuleBasedStateMachine):
     def kill(self, at: int, after: int, handled: bool, existing: Existing, fresh: bool) -> None:
         """`kill -9` while a server has a request; `handled`: it does what was asked, and nobody learns of it."""
         place = self.places[at % len(self.places)]
-        options = Options(
-            sources=(self.source,), existing=existing, fresh=fresh, connections=2, patience=0.0, settle=0.0
+        options = push_options(self.source, existing=existing, fresh=fresh, connections=2)
+        events = asyncio.run(
+            killed(
+                self.places,
+                place,
+                self.sites,
+                self.state,
+                options,
+                after=after,
+                handled=handled,
+                password=PASSWORD,
+            )
         )
-        self.check(asyncio.run(self.killed(place, after, handled, options)), existing)
+        self.check(events, existing)
 
     @rule(which=st.integers(0, 9), larger=st.integers(0, 2))
     def change(self, which: int, larger: int) -> None:
@@ -189,60 +163,6 @@ class Replication(RuleBasedStateMachine):
         work = push(self.source, self.sites, self.state, PASSWORD, existing=existing, connections=connections)
         return asyncio.run(work)
 
-    async def killed(self, place: Place, after: int, handled: bool, options: Options) -> list[Event]:
-        """The run stands still while the server works; what it would do at its end is undone, so that the journal stays
-        as it was at that moment. Without a kill if there are not so many requests."""
-        events: list[Event] = []
-        hold = Hold()
-        chosen = place.faults.add(hold, method="PUT" if place.cloud else "POST", after=after, times=1)
-        run = asyncio.create_task(
-            replicate(
-                options,
-                self.sites,
-                passwords=Passwords(PASSWORD),
-                state_dir=self.state,
-                listener=events.append,
-                clock=Hasty(),
-            )
-        )
-        while not run.done() and not hold.reached.is_set():
-            await asyncio.sleep(0.001)
-        if not run.done() and handled:
-            await asyncio.sleep(0.005)  # the bodies of the requests go out
-            hold.release()
-            # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
-            # have gone out.
-            waiting = threading.Thread(target=place.wait_idle, daemon=True)
-            waiting.start()
-            waiting.join(0.5)
-        said = list(events)
-        journal = journal_of(self.state)
-        place.faults.remove(chosen)
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await run
-            return events
-        hold.release()
-        for other in self.places:
-            assert await asyncio.to_thread(other.wait_idle)
-        put_back(self.state, journal)
-        return said
-
-
-def journal_of(state: Path) -> bytes:
-    """All that is committed, as one file."""
-    if not (state / "journal.sqlite").exists():
-        return b""
-    with closing(sqlite3.connect(state / "journal.sqlite", timeout=30)) as journal:
-        return journal.serialize()
-
-
-def put_back(state: Path, journal: bytes) -> None:
-    for leftover in state.glob("journal.sqlite*"):
-        leftover.unlink()
-    if journal:
-        (state / "journal.sqlite").write_bytes(journal)
-
 
 def profile(examples: int) -> hypothesis.settings:
     return hypothesis.settings(
@@ -259,17 +179,6 @@ def profile(examples: int) -> hypothesis.settings:
 
 def night_after_night(begin: Callable[[], Replication], examples: int) -> None:
     run_state_machine_as_test(begin, settings=profile(examples))  # type: ignore[arg-type]  # any factory will do
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where that can be had: the journal of a push waits for the disk, and this is about hundreds of them."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as made:
-        yield Path(made)
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+"""The sites of a model of many runs, and a run that is killed, within the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from cloud import CloudSandbox
+from conftest import USER
+from desk import arrived
+
+from pmarep.engine import Options, replicate
+from pmarep.events import Event
+from pmarep.sandbox import Hold, Sandbox
+from pmarep.sandbox.faults import Faults
+from pmarep.sites import Site
+
+from .inside import Hasty, Passwords
+
+
+class Place:
+    """One site of the model, for any number of sequences: each has a target folder of its own."""
+
+    def __init__(self, name: str, sandbox: Sandbox, root: str, cloud: CloudSandbox | None = None) -> None:
+        self.name = name
+        self.sandbox = sandbox
+        self.root = root
+        self.cloud = cloud
+
+    def site(self, folder: str) -> Site:
+        return Site(name=self.name, url=self.sandbox.url, username=USER, target=f"{self.root}/{folder}")
+
+    def has(self, folder: str) -> dict[str, bytes]:
+        """What lies in its target folder."""
+        if self.cloud is None:
+            return arrived(self.sandbox, f"{self.root}/{folder}")
+        side = self.cloud.side(self.root)
+        mine = [name for name in side.names() if name.startswith(folder + "/")]
+        return {name.removeprefix(folder + "/"): b"".join(side.chunks(name)) for name in mine}
+
+    @property
+    def faults(self) -> Faults:
+        """Those of what takes the bytes."""
+        return self.sandbox.faults if self.cloud is None else self.cloud.side(self.root).faults
+
+    def restart_from_the_start(self) -> None:
+        """Restart the server; it gives its upload ids out from the start again."""
+        self.sandbox.restart(forget_uploads=True)
+
+    def wait_idle(self) -> bool:
+        return self.sandbox.wait_idle() and (self.cloud is None or self.cloud.side(self.root).wait_idle())
+
+
+def push_options(source: Path, **options: Any) -> Options:
+    """Those of a run that waits for nothing, unless told otherwise."""
+    return Options(sources=(source,), **{"patience": 0.0, "settle": 0.0, **options})
+
+
+async def killed(
+    places: Sequence[Place],
+    place: Place,
+    sites: Sequence[Site],
+    state: Path,
+    options: Options,
+    *,
+    after: int,
+    handled: bool,
+    password: str,
+) -> list[Event]:
+    """The run stands still while the server works; what it would do at its end is undone, so that the journal stays
+    as it was at that moment. Without a kill if there are not so many requests."""
+    events: list[Event] = []
+    hold = Hold()
+    chosen = place.faults.add(hold, method="PUT" if place.cloud else "POST", after=after, times=1)
+    run = asyncio.create_task(
+        replicate(
+            options,
+            sites,
+            passwords=Passwords(password),
+            state_dir=state,
+            listener=events.append,
+            clock=Hasty(),
+        )
+    )
+    while not run.done() and not hold.reached.is_set():
+        await asyncio.sleep(0.001)
+    if not run.done() and handled:
+        await asyncio.sleep(0.005)  # the bodies of the requests go out
+        hold.release()
+        # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
+        # have gone out.
+        waiting = threading.Thread(target=place.wait_idle, daemon=True)
+        waiting.start()
+        waiting.join(0.5)
+    said = list(events)
+    journal = journal_of(state)
+    place.faults.remove(chosen)
+    run.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await run
+        return events
+    hold.release()
+    for other in places:
+        assert await asyncio.to_thread(other.wait_idle)
+    put_back(state, journal)
+    return said
+
+
+def journal_of(state: Path) -> bytes:
+    """All that is committed, as one file."""
+    if not (state / "journal.sqlite").exists():
+        return b""
+    with closing(sqlite3.connect(state / "journal.sqlite", timeout=30)) as journal:
+        return journal.serialize()
+
+
+def put_back(state: Path, journal: bytes) -> None:
+    for leftover in state.glob("journal.sqlite*"):
+        leftover.unlink()
+    if journal:
+        (state / "journal.sqlite").write_bytes(journal)

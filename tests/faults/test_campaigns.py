@@ -1,0 +1,41 @@
+"""A few random campaigns; `make soak` has hundreds.
+
+PMAREP_CAMPAIGNS=200 PMAREP_FAULT_SEED=1 pytest tests/faults/test_campaigns.py -s
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from cloud import StartCloud
+from conftest import SMALLEST_PART, StartSandbox
+
+from . import storms
+from .campaigns import Campaign
+from .places import Place
+
+CAMPAIGNS = int(os.environ.get("PMAREP_CAMPAIGNS", "8"))
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_and_nothing_is_said_that_is_not_so(
+    folder: Path, start_sandbox: StartSandbox, cloud_sandbox: StartCloud
+) -> None:
+    cloud = cloud_sandbox("cloud", s3_options={"part_size": SMALLEST_PART})
+    places = [
+        Place("a", start_sandbox("a"), "Slides"),
+        Place("b", start_sandbox("b"), "Slides"),
+        Place("s3", cloud.sandbox, "Cloud", cloud),
+        Place("azure", cloud.sandbox, "Blobs", cloud),
+    ]
+    first = storms.seed(1)
+    for seed in range(first, first + CAMPAIGNS):
+        campaign = Campaign(folder, places, seed, SMALLEST_PART)
+        try:
+            campaign.run()
+        except BaseException:
+            steps = "\n".join(f"{number}. {step}" for number, step in enumerate(campaign.steps, 1))
+            print(f"\nPMAREP_FAULT_SEED={seed} PMAREP_CAMPAIGNS=1 repeats this:\n{steps}")
+            raise
