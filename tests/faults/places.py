@@ -51,7 +51,7 @@ class Place:
 
     def restart_from_the_start(self) -> None:
         """Restart the server; it gives its upload ids out from the start again."""
-        self.sandbox.restart(forget_uploads=True)
+        self.sandbox.restart(reuse_ids=True)
 
     def wait_idle(self) -> bool:
         return self.sandbox.wait_idle() and (self.cloud is None or self.cloud.side(self.root).wait_idle())

@@ -23,8 +23,7 @@ from pmarep.events import SlidePlanned, SlideStatus
 from pmarep.sandbox import Answer, Sandbox
 
 from .inside import Report, push
-from .test_model import Place, journal_of, put_back
-from .test_model import folder as folder
+from .places import Place, journal_of, put_back
 from .test_two_machines import Machine, TwoMachines
 
 CONTENT = tiny_tiff(50_000)

@@ -6,11 +6,9 @@ PMAREP_MODEL_EXAMPLES=500 pytest tests/faults/test_two_machines.py      # a long
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -24,13 +22,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sandbox_client import Client
 
-from pmarep.engine import Existing, Options, Verify, replicate
+from pmarep.engine import Existing, Options, Verify
 from pmarep.events import Event, SlideFinished, SlidePlanned, SlideStatus
-from pmarep.sandbox import Hold
 
-from .inside import Hasty, Passwords, Report, push
-from .test_model import Place, journal_of, profile, put_back
-from .test_model import folder as folder
+from .inside import Report, push
+from .places import Place, killed, put_back
+from .test_model import profile
 
 SLIDES = ("x.svs", "m.mrxs")
 EXISTING = st.sampled_from(list(Existing))
@@ -218,41 +215,16 @@ class TwoMachines(RuleBasedStateMachine):
         return asyncio.run(work)
 
     async def killed(self, machine: Machine, after: int, handled: bool, options: Options) -> list[Event]:
-        """The run stands still while the server works; what it would do at its end is undone."""
-        events: list[Event] = []
-        hold = Hold()
-        place = self.place
-        chosen = place.faults.add(hold, method="PUT" if place.cloud else "POST", after=after, times=1)
-        passwords = Passwords(PASSWORD)
-        run = asyncio.create_task(
-            replicate(
-                options,
-                [self.site],
-                passwords=passwords,
-                state_dir=machine.state,
-                listener=events.append,
-                clock=Hasty(),
-            )
+        return await killed(
+            [self.place],
+            self.place,
+            [self.site],
+            machine.state,
+            options,
+            after=after,
+            handled=handled,
+            password=PASSWORD,
         )
-        while not run.done() and not hold.reached.is_set():
-            await asyncio.sleep(0.001)
-        if not run.done() and handled:
-            await asyncio.sleep(0.005)  # the bodies of the requests go out
-            hold.release()
-            # Blocks our loop on purpose: answers come, and nobody reads them.
-            waiting = threading.Thread(target=place.wait_idle, daemon=True)
-            waiting.start()
-            waiting.join(0.5)
-        said, journal = list(events), journal_of(machine.state)
-        place.faults.remove(chosen)
-        run.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await run
-            return events
-        hold.release()
-        assert await asyncio.to_thread(place.wait_idle)
-        put_back(machine.state, journal)
-        return said
 
 
 SLIDEDAT = """\
