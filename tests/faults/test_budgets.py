@@ -36,7 +36,7 @@ Push = Callable[..., Awaitable[Report]]
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     for number in range(SLIDES):
-        tree(tmp_path / "cases", f"{number:02}.svs", content=bytes([number]) * 1000)
+        tree(tmp_path / "cases", f"{number:02}.svs", content=bytes([number + 1]) * 1000)
     return tmp_path / "cases"
 
 
