@@ -108,8 +108,8 @@ def push(
     """Replicate the slides in SRC to several sites at once.
 
     The contents of a folder land below each site's target, sub-folders kept. Run it again after anything went wrong:
-    it sends what is missing. Ends with 0 if every slide is at every site, 1 if not, 2 for wrong usage, 3 if another
-    run holds a site, 130 if interrupted.
+    it sends what is missing. Ends with 0 if every slide is at every site, 1 if not, 2 for wrong usage, 3 if other
+    runs hold all sites, 130 if interrupted.
     """
     import os
 

@@ -70,7 +70,7 @@ def verify(
     """Compare the slides in SRC with what the sites have; send nothing.
 
     A slide that pmarep has sent and that is damaged now is sent again by the next push. Ends with 0 if every slide is
-    at every site as it should be, 1 if not, 2 for wrong usage, 3 if another run holds a site, 130 if interrupted.
+    at every site as it should be, 1 if not, 2 for wrong usage, 3 if other runs hold all sites, 130 if interrupted.
     """
     import os
 
