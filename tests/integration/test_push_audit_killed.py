@@ -18,9 +18,9 @@ DIES = """
 import os
 from pmarep.journal import Journal
 sent = Journal.sent
-async def dies(journal, place, signature):
+async def dies(*arguments):
     if {after}:
-        await sent(journal, place, signature)
+        await sent(*arguments)
     os._exit(9)
 Journal.sent = dies
 """

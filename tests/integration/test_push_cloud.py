@@ -223,7 +223,9 @@ def test_blocks_that_azure_has_lost(desk: Desk, tokyo: CloudSandbox, root: str) 
         until(lambda: len(side.acknowledged()) >= 2)
         running.kill()
     assert side.wait_idle()
-    side.client.get_blob_client("in/a.svs").upload_blob(b"somebody else", overwrite=True)
+    blob = side.client.get_blob_client("in/a.svs")
+    blob.upload_blob(b"somebody else", overwrite=True)
+    blob.delete_blob()
     result = desk.push()
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(desk.source)
@@ -235,6 +237,7 @@ def test_an_old_server_without_multipart(desk: Desk, cloud_sandbox: StartCloud, 
     desk.site("old", tokyo.sandbox, target="Cloud/in")
     tree(desk.source, "a.svs", content=os.urandom(2 * PART))
     with (desk.source / "huge.svs").open("wb") as huge:
+        huge.write(b"a slide")
         huge.truncate(5 * 1024**3 + 1)
     result = desk.push()
     assert result.code == 1
@@ -255,6 +258,7 @@ def test_memory_does_not_grow_with_the_parts(
     for name in "abc":
         desk.site(name, tokyo.sandbox, target=f"Cloud/{name}")
     with (desk.source / "huge.svs").open("wb") as huge:
+        huge.write(b"a slide")
         huge.truncate(size)
     result, peak = desk.push_measured()
     assert result.code == 0, result.stdout

@@ -45,6 +45,7 @@ def test_memory_does_not_grow_with_the_file(
 ) -> None:
     """2 GiB to three sites in less than 150 MB. The file is sparse and the sandboxes keep no bytes."""
     with (desk.source / "huge.svs").open("wb") as huge:
+        huge.write(b"a slide")
         huge.truncate(2 * GIB)
     with ExitStack() as stack:
         for name in ("a", "b", "c"):

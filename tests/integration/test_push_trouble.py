@@ -102,7 +102,7 @@ def test_an_unknown_root_directory(desk: Desk, sandbox: Sandbox, start_sandbox: 
     assert not transfers(boxes)
 
 
-@pytest.mark.parametrize("name", ['what"ever', "why?", "a:b", "a|b", "a<b>", "trailing.", "CON"])
+@pytest.mark.parametrize("name", ['what"ever', "why?", "a:b", "a|b", "a<b>", "trailing."])
 def test_a_name_that_the_server_refuses_fails_alone(desk: Desk, sandbox: Sandbox, name: str) -> None:
     folder = f"{name}/" if name.endswith(".") else ""
     tree(desk.source, f"{folder}{name}.svs", "good.svs", "sub/good.svs")
@@ -111,7 +111,7 @@ def test_a_name_that_the_server_refuses_fails_alone(desk: Desk, sandbox: Sandbox
     assert result.code == 1
     assert result.counts("a") == (2, 0, 1)
     error = result.finished("a")[f"{folder}{name}.svs"]["error"]
-    assert "refused" in error
+    assert "refused" in error or "rename it" in error
     assert name in error
     assert set(arrived(sandbox)) == {"good.svs", "sub/good.svs"}
     assert sandbox.open_sessions == 0

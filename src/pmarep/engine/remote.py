@@ -39,24 +39,32 @@ KEPT_FOLDERS = 1000
 
 
 class Listing:
-    """The slides of one folder of a site, by their names. PMA.core runs on Windows: `X.svs` is also `x.svs`."""
+    """The slides of one folder of a site, by their names. PMA.core runs on Windows: `X.svs` is also `x.svs`.
 
-    __slots__ = ("_exactly", "_paths")
+    Shares of a Mac or a NAS compose or decompose the letters of a name; that is the same slide, unless both are there.
+    """
+
+    __slots__ = ("_exactly", "_loosely", "_paths")
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths: dict[str, str] = {}  # by windows_key()
         self._exactly: set[str] = set()  # where a bucket has names that Windows takes for one: all that have others
+        self._loosely: dict[str, str] = {}  # by loose_key(): names that are not all ASCII
         for path in paths:
             other = self._paths.setdefault(windows_key(path), path)
             if other != path:
                 self._exactly |= {path, other}
+            if not path.isascii():
+                self._loosely.setdefault(loose_key(path), path)
 
     def __len__(self) -> int:
         return len(self._paths) + len(self._exactly)
 
     def find(self, path: str) -> str | None:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
-        return path if path in self._exactly else self._paths.get(windows_key(path))
+        if path in self._exactly:
+            return path
+        return self._paths.get(windows_key(path)) or self._loosely.get(loose_key(path))
 
     def taken(self, path: str) -> str | None:
         """The virtual path of another slide that Windows may take for this one."""
@@ -121,14 +129,14 @@ class Remote:
         """Raises TargetMissing with the nearest names."""
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
-        if windows_key(root) not in map(windows_key, roots):
+        if loose_key(root) not in map(loose_key, roots):
             raise TargetMissing(no_root_directory(self._core.url, root, roots))
 
     async def exists(self, folder: str) -> bool:
         parent, _, name = folder.rpartition("/")
         if not parent:
             return True  # the root-directory, checked before
-        return await self.exists(parent) and windows_key(name) in await self._children(parent)
+        return await self.exists(parent) and loose_key(name) in await self._children(parent)
 
     async def _children(self, folder: str) -> set[str]:
         if (known := self._folders.get(folder)) is not None:
@@ -137,7 +145,7 @@ class Remote:
             if (known := self._folders.get(folder)) is None:
                 now = self._clock.monotonic()
                 found = await self._core.directories(folder)
-                known = {windows_key(path.rpartition("/")[2]) for path in found}
+                known = {loose_key(path.rpartition("/")[2]) for path in found}
                 self._folders.put(folder, known, now)
             return known
 
@@ -164,7 +172,7 @@ class Remote:
                 return
             if is_altered(name):
                 await self._look_for_folder(folder)
-            (await self._children(parent)).add(windows_key(name))
+            (await self._children(parent)).add(loose_key(name))
             now = self._clock.monotonic()
             if self._folders.get(folder) is None:
                 self._folders.put(folder, set(), now)
@@ -202,12 +210,12 @@ class Remote:
 
     async def _look(self, path: str, names: Callable[[str], Awaitable[list[str]]]) -> None:
         """Win32 drops what a name may not end with and says nothing: only a listing tells. Raises Refused."""
-        parent, wanted = path.rpartition("/")[0], windows_key(path)
+        parent, wanted = path.rpartition("/")[0], loose_key(path)
         for pause in (*SHOWN_AFTER, None):
             found = await names(parent)
-            if wanted in map(windows_key, found):
+            if wanted in map(loose_key, found):
                 return
-            other = next((other for other in found if _is_twin(windows_key(other), wanted)), None)
+            other = next((other for other in found if _is_twin(loose_key(other), wanted)), None)
             if other is not None or pause is None:
                 raise _other_name(path, other)
             await self._clock.sleep(pause)
@@ -224,7 +232,7 @@ class Remote:
             if await self.exists(folder):
                 return
             if _EXISTS.search(str(refused)):
-                (await self._children(parent)).add(windows_key(name))
+                (await self._children(parent)).add(loose_key(name))
                 return
             if isinstance(refused, PermissionDenied | StorageFull) or self._clock.monotonic() + pause > end:
                 raise refused

@@ -20,7 +20,9 @@ from ..names import printable
 _QUERY = re.compile(r"""\?(?:[^\s"'<>\\=?]|\\u[0-9a-fA-F]{4}|\\/)*+=(?:[^\s"'<>\\]|\\u[0-9a-fA-F]{4}|\\/)*+""")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _PAIR = re.compile(
-    r"""(?i)\b(session_?id|password|sig|signature|x-amz-[a-z-]{1,40})(["']?\s*+[=:]\s*+["']?)[^\s"'&,;<>}]+"""
+    # Not `cat: /etc/tokyo.password: No such file`.
+    r"""(?i)\b(session_?id|(?<![./\\])password|password(?!:\s)|sig|signature|x-amz-[a-z-]{1,40})"""
+    r"""(["']?\s*+[=:]\s*+["']?)[^\s"'&,;<>}]+"""
 )
 HIDDEN = "***"
 
