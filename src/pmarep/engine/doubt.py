@@ -48,9 +48,7 @@ async def without_doubt(
     begun = _begun(entry, here)
     if _is_known_unreadable(entry, here, decision):
         return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
-    other = decision
-    if entry is not None and entry.state == SENDING and not decision.same:  # nothing has been decided yet
-        other = about_other(decision, options.existing, decision.reason)
+    other = about_other(decision, options.existing, decision.reason)
     if not begun and not decision.same and not await _is_refused(slide, inspector):
         return other  # no torn copy
     try:

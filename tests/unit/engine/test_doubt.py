@@ -163,3 +163,18 @@ async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, ex
     assert decision.left is (existing is Existing.SKIP)
     assert ("--existing overwrite" in decision.reason) is (existing is Existing.FAIL)
     assert "12345 bytes there" in decision.reason
+
+
+@pytest.mark.parametrize("known", ["sent", "sending"])
+async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
+    if known == "sent":
+        await case.journal.sent(AT.place, signature(SLIDE), "before")
+    else:
+        await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Id": 7}')
+    options, there = Options(sources=(Path("/cases"),)), cast(Any, LargerSlide())
+    decision = await decide(SLIDE, AT, there, there, case.journal, options, look=True)
+    assert decision.doubtful
+    site = cast("Inspector", case.site)
+    decision = await without_doubt(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    assert decision.reason.count("another slide of this name is there") == 1
+    assert decision.reason.count("--existing overwrite") == 1
