@@ -116,6 +116,7 @@ async def test_a_slide_that_ended_meanwhile_is_suspect_where_its_file_may_be_the
         second = asyncio.create_task(server.ids.announce(slide("b", size), ask))
         await asyncio.sleep(0)
         await server.post(first)
+        server.ids.done(first)
         server.ids.release(first)
         late.set()
         _, held, suspects = await second
@@ -127,8 +128,27 @@ async def test_whoever_ended_before_it_was_asked_for_is_none() -> None:
     server = Server()
     first, _ = await server.announce(slide("a"))
     await server.post(first)
-    server.ids.release(first)
+    server.ids.done(first)
     assert (await server.announce(slide("b"), 1))[1] == []
+
+
+async def test_a_slide_that_was_never_said_to_be_there_is_none() -> None:
+    """Nothing can be taken back of it: it has failed, or is announced anew."""
+    server = Server()
+    first, _ = await server.announce(slide("a"))
+    late = asyncio.Event()
+
+    async def ask() -> Announcement:
+        await late.wait()
+        return Announcement.read({"Id": 1}, "x")
+
+    second = asyncio.create_task(server.ids.announce(slide("b"), ask))
+    await asyncio.sleep(0)
+    await server.post(first)
+    server.ids.release(first)
+    late.set()
+    _, _, suspects = await second
+    assert suspects == []
 
 
 async def test_a_lower_id_puts_all_others_in_doubt() -> None:
