@@ -230,11 +230,15 @@ class Inspector:
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
 
     async def look_again(self, slide: Slide) -> None:
-        """Read back a slide that has been said to be here; take that back where it is not. Raises nothing."""
+        """Read back a slide that has been said to be here; take that back where it is not.
+
+        Raises only what ends the run.
+        """
         try:
-            await self.read_back(slide)
-        except NotArrived as error:
-            await self._retract(slide, str(error))
+            try:
+                await self.read_back(slide)
+            except NotArrived as error:
+                await self._retract(slide, str(error))
         except PmarepError as error:
             text = "the server has restarted, another slide may have come to its place, and it cannot be read back"
             await self._accuse(slide, f"{text} ({error}); pmarep verify --verify deep looks again")
