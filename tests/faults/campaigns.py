@@ -242,6 +242,10 @@ class Campaign:
             before_change=old,
         )
         self._note_versions()
+        # Its size and time are the same: whoever reads back what was sent before cannot tell it from damage at the
+        # site, and sends it again.
+        slide = next(slide for slide, files in old.items() if file.relative_to(machine.source).as_posix() in files)
+        machine.begun.update((place.name, slide) for place in self._places)
 
     def damage(self, _machine: Machine) -> None:
         """A server's disk loses the end of a file."""
