@@ -126,10 +126,11 @@ class Shipper:
         announced by this run. Raises Overtaken where another slide has come to its name meanwhile.
         """
         sent.old = _old(decision)
+        if not again and decision.entry is not None:  # before anything can fail: the next attempt is another one
+            sent.earlier = decision.entry.files
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
-        if not again:
-            sent.earlier = frozenset() if upload is None else upload.done
+        sent.earlier &= frozenset() if upload is None else upload.done
         if upload is None:
             sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
@@ -156,6 +157,7 @@ class Shipper:
                     self.ids.release(upload.held)
                     renewed = await self._announce_again(slide, at, decision, sent)
                 upload = renewed
+                sent.earlier &= upload.done
         finally:
             self.ids.release(upload.held)
 
