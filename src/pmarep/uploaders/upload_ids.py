@@ -87,7 +87,7 @@ class HeldId:
         for request, delivery in self._posts.items():
             if delivery.may_arrive:
                 strays.append(request)
-            else:
+            if not delivery.all_out:
                 request.cancel()
         return strays
 

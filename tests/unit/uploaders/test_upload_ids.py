@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -219,3 +219,29 @@ async def test_being_stopped_is_no_doubt() -> None:
     with pytest.raises(asyncio.CancelledError):
         await begun
     await server.post(held)
+
+
+async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> None:
+    """A connection that was closed at its end: it is sent once more at once, and may have been handled before."""
+    server = Server()
+    first, _ = await server.announce(slide("a"))
+    delivery = Delivery(server.link, 20)
+    again = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield bytes(10)
+        yield bytes(10)
+
+    async def post() -> None:
+        async for _ in delivery.carry(body()):
+            pass
+        async for _ in delivery.carry(body()):
+            again.set()
+            await asyncio.Event().wait()
+
+    begun = asyncio.create_task(first.post(post, delivery, server.clock))
+    await again.wait()
+    second, _ = await server.announce(slide("b"), 1)
+    assert len(second.strays) == 1
+    with pytest.raises(AnnounceAgain):  # what is not wholly sent this time is broken off
+        await begun
