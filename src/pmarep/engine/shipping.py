@@ -193,7 +193,11 @@ class Shipper:
         held.check()
         await arrived()
         await journal.sent(at.place, journal.signature(slide), stamp)
-        held.check()
+        try:
+            held.check()
+        except AnnounceAgain:  # what comes next may fail
+            await journal.broken(at.place, journal.signature(slide))
+            raise
 
     async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
         """Read back what an earlier run has sent of a slide of several files.
