@@ -82,3 +82,19 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
     with pytest.raises(AnnounceAgain):
         await case.shipper._look(SLIDE, AT, case.upload, Sent(), arrived)
     assert (await case.state())[0] == BROKEN
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_a_second_look_that_is_broken_off_is_not_forgotten(case: Case, right: bool) -> None:
+    """By a kill, the end of the run, or of the attempt of the slide that has raised the doubt."""
+    await case.journal.sent(AT.place, signature(SLIDE), "now")
+    seen = []
+
+    async def look_again(_slide: Slide) -> bool:
+        seen.append(await case.state())
+        return right
+
+    case.inspector.look_again = look_again
+    await case.shipper._look_again(SLIDE, AT)
+    assert seen == [(BROKEN, "now")]
+    assert await case.state() == (SENT if right else BROKEN, "now")
