@@ -221,9 +221,10 @@ class Inspector:
             if not self._fingerprints.forget(slide.path, other._site):
                 continue
             try:
-                await other.read_back(slide)
-            except NotArrived as error:
-                await other._retract(slide, str(error))
+                try:
+                    await other.read_back(slide)
+                except NotArrived as error:
+                    await other._retract(slide, str(error))
             except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"

@@ -45,7 +45,7 @@ class HeldId:
     id: str
     slide: Slide
     session: int | None = None
-    look_again: Callable[[], Awaitable[None]] = _nothing
+    look_again: Callable[[], Coroutine[Any, Any, None]] = _nothing
     lost_since: float | None = None
     strays: list[asyncio.Task[None]] = field(default_factory=list)
     _answered: float = float("-inf")  # when a file was last acknowledged

@@ -101,7 +101,12 @@ async def test_what_cannot_be_judged_is_accused_at_least() -> None:
         accused.append(error)
 
     core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("Source", None), cast("Digests", Here())
-    site = Inspector("a", core, source, digests, FakeClock(), Fingerprints(), str, retract, accuse)
-    await site.look_again(SLIDE)
+    case = Case()
+    site = Inspector("a", core, source, digests, FakeClock(), case.prints, str, retract, accuse)
+    assert not await site.look_again(SLIDE)
     (error,) = accused
+    assert "the connection ended" in error
+    await site.compare(SLIDE)
+    await case.at["good"].compare(SLIDE)  # which has no trouble of its own
+    _, error = accused
     assert "the connection ended" in error
