@@ -22,7 +22,7 @@ from pmarep.engine import Existing, Options, Verify
 from pmarep.events import SlidePlanned, SlideStatus
 from pmarep.sandbox import Answer, Sandbox
 
-from .inside import Report, push
+from .inside import Report, Swift, push
 from .places import Place, journal_of, put_back
 from .test_two_machines import Machine, TwoMachines
 
@@ -461,3 +461,20 @@ def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
         for _ in range(2):  # the first finds it out
             two.push(0, Existing.FAIL, False, False)
         assert two.there() == contents(two.machines[0].source)
+
+
+def test_nor_where_the_first_attempt_to_resume_fails(folder: Path, start_sandbox: StartSandbox) -> None:
+    """What an earlier run has sent stays that, however often this one has to begin."""
+    place = Place("a", start_sandbox("a"), "Slides")
+    two = TwoMachines(folder, place, 900)
+    for who, after in ((0, 7), (1, 6)):  # the second finds the folder
+        (two.machines[who].source / "x.svs").unlink()
+        two.kill(who, after, False, Existing.FAIL, False, False)
+    assert two.there().keys() == contents(two.machines[0].source).keys() - {"m.mrxs"}
+    failing = place.sandbox.faults.add(Answer.iis(503), path=r"transfer/Upload/[0-9]+$", method="GET", times=5)
+    report = two.pushed(two.machines[0], patience=60.0, clock=Swift())
+    place.sandbox.faults.remove(failing)
+    there, here = two.there(), contents(two.machines[0].source)
+    assert report.finished("a")["m.mrxs"].status is SlideStatus.FAILED or there == here
+    assert two.pushed(two.machines[0]).code == 0
+    assert two.there() == here

@@ -37,7 +37,7 @@ class Account:
         self._bytes_skipped = 0
         self._started = shared.clock.monotonic()
         self._seconds: float | None = None
-        self._on_record: set[str] = set()  # slides, where there is an audit
+        self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
         self.error: str | None = None
 
     def close(self) -> None:
@@ -74,7 +74,10 @@ class Account:
                 error=error,
             )
         )
-        if slide.path not in self._on_record:
+        # What has arrived may fail all the same: a server that restarts gives its place to another slide.
+        if slide.path not in self._on_record or (
+            status is SlideStatus.FAILED and self._on_record[slide.path] is not status
+        ):
             await self._record(slide, status, sent, seconds, error)
 
     async def settled(self, slides: Sequence[Slide], status: SlideStatus) -> None:
@@ -150,7 +153,7 @@ class Account:
         shared = self._shared
         if shared.audit is None:
             return
-        self._on_record.add(slide.path)
+        self._on_record[slide.path] = status
         hashes: list[str | None] = [None] * len(slide.files)
         stopped: asyncio.CancelledError | None = None
         if read or status is SlideStatus.VERIFIED:

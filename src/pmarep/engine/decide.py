@@ -142,9 +142,10 @@ async def decide(
     if entry is not None and known is None:
         return _about_unfinished(entry, here, lies, options)
     if differences:
-        decision = about_other(lies, options.existing, lies.reason)
         torn = _may_be_torn(files, slide) or (known is not None and known == Known(SENT, here))
-        return decision if decision.sends else replace(decision, doubtful=torn)
+        if torn and options.existing is not Existing.OVERWRITE:
+            return replace(lies, doubtful=True)
+        return about_other(lies, options.existing, lies.reason)
     return await _about_equal(slide, at, entry, lies, journal, options)
 
 

@@ -48,8 +48,9 @@ async def without_doubt(
     begun = _begun(entry, here)
     if _is_known_unreadable(entry, here, decision):
         return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
+    other = about_other(decision, options.existing, decision.reason)
     if not begun and not decision.same and not await _is_refused(slide, inspector):
-        return decision  # no torn copy
+        return other  # no torn copy
     try:
         found = await inspector.what_is_there(slide, begun=begun and entry is not None and entry.state == SENDING)
     except (Refused, ProtocolError) as error:
@@ -58,7 +59,7 @@ async def without_doubt(
         if decision.permitted:
             return about_other(decision, Existing.OVERWRITE, f"it cannot be read back: {error}")
         if not begun and not decision.same:
-            return decision
+            return other
         reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
         return replace(decision, action=Action.CONFLICT, reason=reason, same=False)
     if found.what is There.SAME:
@@ -66,7 +67,7 @@ async def without_doubt(
     if found.what is There.TORN and (begun or await _is_torn_copy(found, slide, inspector)):
         return _finish(decision, entry, here, slide, options)
     if not decision.same and not begun:
-        return decision
+        return other
     if decision.same and not options.dry_run:
         await journal.differs(at.place, here, decision.stamp)
     return about_other(decision, options.existing, OTHER_CONTENT if decision.same else _no_longer_ours(decision))

@@ -221,23 +221,30 @@ class Inspector:
             if not self._fingerprints.forget(slide.path, other._site):
                 continue
             try:
-                await other.read_back(slide)
-            except NotArrived as error:
-                await other._retract(slide, str(error))
+                try:
+                    await other.read_back(slide)
+                except NotArrived as error:
+                    await other._retract(slide, str(error))
             except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
 
-    async def look_again(self, slide: Slide) -> None:
-        """Read back a slide that has been said to be here; take that back where it is not. Raises nothing."""
+    async def look_again(self, slide: Slide) -> bool:
+        """Read back a slide that has been said to be here; take that back where it is not. Whether it is.
+
+        Raises only what ends the run.
+        """
         try:
-            await self.read_back(slide)
-        except NotArrived as error:
-            await self._retract(slide, str(error))
+            try:
+                await self.read_back(slide)
+                return True
+            except NotArrived as error:
+                await self._retract(slide, str(error))
         except PmarepError as error:
             text = "the server has restarted, another slide may have come to its place, and it cannot be read back"
-            await self._accuse(slide, f"{text} ({error}); pmarep verify --verify deep looks again")
+            await self._accuse(slide, f"{text} ({error}); the next push looks again")
+        return False
 
     async def read_back(self, slide: Slide, some: Container[str] | None = None) -> None:
         """Download files, `some` or all, and compare SHA-256 with the source. Raises NotArrived, SourceError."""

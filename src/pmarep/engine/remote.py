@@ -119,6 +119,7 @@ class Remote:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # those that somebody is at
         self._folders: _Latest[set[str]] = _Latest(KEPT_FOLDERS, 0, clock)  # keys of their sub-folders
         self._shown: set[str] = set()  # folders whose names not every server keeps, and this one does
+        self._refused: set[str] = set()  # folders that could not be made, and did not show up in LAG_SECONDS
         self._slides: _Latest[Listing] = _Latest(KEPT_LISTINGS, KEPT_NAMES, clock)
         self._took: dict[str, float] = {}  # seconds that the last listing of a folder took
 
@@ -226,7 +227,8 @@ class Remote:
         Raises `refused` where it does not show up and the refusal does not say that it exists.
         """
         parent, _, name = folder.rpartition("/")
-        end, pause = self._clock.monotonic() + LAG_SECONDS, 0.1
+        lag = 0.0 if folder in self._refused else LAG_SECONDS
+        end, pause = self._clock.monotonic() + lag, 0.1
         while True:
             self._folders.drop(parent)
             if await self.exists(folder):
@@ -235,6 +237,7 @@ class Remote:
                 (await self._children(parent)).add(loose_key(name))
                 return
             if isinstance(refused, PermissionDenied | StorageFull) or self._clock.monotonic() + pause > end:
+                self._refused.add(folder)
                 raise refused
             await self._clock.sleep(pause)
             pause = min(pause * 2, 2.0)

@@ -12,7 +12,7 @@ from datetime import UTC
 from functools import partial
 
 from ..errors import Remedy, SourceError
-from ..journal import Entry
+from ..journal import SENT, Entry
 from ..pmacore import (
     AnnounceAgain,
     Announcement,
@@ -126,10 +126,11 @@ class Shipper:
         announced by this run. Raises Overtaken where another slide has come to its name meanwhile.
         """
         sent.old = _old(decision)
+        if not again and decision.entry is not None:  # before anything can fail: the next attempt is another one
+            sent.earlier = decision.entry.files
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
-        if not again:
-            sent.earlier = frozenset() if upload is None else upload.done
+        sent.earlier &= frozenset() if upload is None else upload.done
         if upload is None:
             sent.anew = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
@@ -156,6 +157,7 @@ class Shipper:
                     self.ids.release(upload.held)
                     renewed = await self._announce_again(slide, at, decision, sent)
                 upload = renewed
+                sent.earlier &= upload.done
         finally:
             self.ids.release(upload.held)
 
@@ -191,7 +193,11 @@ class Shipper:
         held.check()
         await arrived()
         await journal.sent(at.place, journal.signature(slide), stamp)
-        held.check()
+        try:
+            held.check()
+        except AnnounceAgain:  # what comes next may fail
+            await journal.broken(at.place, journal.signature(slide))
+            raise
 
     async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
         """Read back what an earlier run has sent of a slide of several files.
@@ -255,7 +261,7 @@ class Shipper:
             return None
         logins = self.means.core.logins
         if entry.files == {file.path for file in slide.files}:  # perhaps it is there; who looks will see
-            return _Upload(announcement, self._held(slide, announcement, NO_SESSION), entry.files, {})
+            return _Upload(announcement, self._held(slide, at, announcement, NO_SESSION), entry.files, {})
         if announcement.kind is StorageKind.FILESYSTEM:
             if not entry.files:
                 return None  # nothing is lost, and the id may be another slide's by now
@@ -266,7 +272,7 @@ class Shipper:
         if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
             complete, reason = None, "the server has given the id of the earlier upload to another one"
         if complete is not None:
-            held = self._held(slide, announcement, logins)
+            held = self._held(slide, at, announcement, logins)
             if self.ids.hold(held):
                 return _Upload(announcement, held, _whole(entry, complete), entry.parts)
             reason = "the server has given the id of the earlier upload to another one"
@@ -276,8 +282,8 @@ class Shipper:
             self.restarted(slide, lost, reason)
         return None
 
-    def _held(self, slide: Slide, announcement: Announcement, session: int) -> HeldId:
-        return HeldId(str(announcement.id), slide, session, partial(self.inspector.look_again, slide))
+    def _held(self, slide: Slide, at: Destination, announcement: Announcement, session: int) -> HeldId:
+        return HeldId(str(announcement.id), slide, session, partial(self._look_again, slide, at))
 
     async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
         """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
@@ -333,11 +339,20 @@ class Shipper:
         """
         logins = self.means.core.logins
         announcement, held, suspects = await self.ids.announce(slide, lambda: self._announce(slide, at, decision, sent))
-        held.session, held.look_again = logins, partial(self.inspector.look_again, slide)
+        held.session, held.look_again = logins, partial(self._look_again, slide, at)
         with self._released_on_error(held):
-            for suspect in suspects:
-                await suspect.look_again()
+            await together(suspect.look_again() for suspect in suspects)
         return announcement, held
+
+    async def _look_again(self, slide: Slide, at: Destination) -> None:
+        """Read back what has been said to be there. Until it is found right, the next run does not believe it."""
+        journal = self.means.journal
+        entry = await journal.entry(at.place)
+        if entry is not None and entry.state == SENT:
+            await journal.broken(at.place, entry.signature, entry.stamp)
+        right = await self.inspector.look_again(slide)
+        if right and entry is not None and entry.state == SENT:
+            await journal.sent(at.place, entry.signature, entry.stamp)
 
     @contextmanager
     def _released_on_error(self, held: HeldId) -> Iterator[None]:

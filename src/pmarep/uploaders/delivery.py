@@ -63,6 +63,7 @@ class Delivery:
         self.anew = anew
         self._bytes = 0
         self.may_arrive = size == 0  # all of it, even if it is broken off or fails
+        self.all_out = size == 0  # the same of this time, where it goes again
         self._began: float | None = None
         self._waits_since: float | None = None  # with a piece that the network has not taken yet
         self._pace_bytes, self._pace_seconds = 0.0, 0.0
@@ -109,7 +110,8 @@ class Delivery:
             while start < len(chunk):
                 async for piece, held_back in self._road.paced(chunk[start : start + size]):
                     self._waits_since = began = clock.monotonic()
-                    self.may_arrive = self._bytes + len(piece) >= self.size
+                    self.all_out = self._bytes + len(piece) >= self.size
+                    self.may_arrive |= self.all_out
                     yield piece
                     self._waits_since = None
                     took = clock.monotonic() - began

@@ -45,7 +45,7 @@ class HeldId:
     id: str
     slide: Slide
     session: int | None = None
-    look_again: Callable[[], Awaitable[None]] = _nothing
+    look_again: Callable[[], Coroutine[Any, Any, None]] = _nothing
     lost_since: float | None = None
     strays: list[asyncio.Task[None]] = field(default_factory=list)
     _answered: float = float("-inf")  # when a file was last acknowledged
@@ -87,7 +87,7 @@ class HeldId:
         for request, delivery in self._posts.items():
             if delivery.may_arrive:
                 strays.append(request)
-            else:
+            if not delivery.all_out:
                 request.cancel()
         return strays
 
@@ -103,7 +103,7 @@ class UploadIds:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: dict[str, HeldId] = {}
-        self._ended: list[HeldId] = []  # since the first of the announcements under way was asked for
+        self._ended: list[HeldId] = []  # those done since the first of the announcements under way was asked for
         self._asking: dict[object, float] = {}  # when they were asked for
         self._unfinished: dict[str, int | None] = {}  # sessions of ids that nobody holds just now
         self._highest = -1
@@ -134,17 +134,17 @@ class UploadIds:
         return self._unfinished.get(id)
 
     def done(self, held: HeldId) -> None:
-        """All has been sent by it, and is there."""
+        """All has been sent by it, and has been said to be there."""
         self.release(held)
         self._unfinished.pop(held.id, None)
+        self._ended.append(held)
+        self._forget_ended()
 
     def release(self, held: HeldId) -> None:
         """Nothing more is sent by it for the time being."""
         if self._held.get(held.id) is held:
             del self._held[held.id]
             self._unfinished[held.id] = held.session
-        self._ended.append(held)
-        self._forget_ended()
 
     def _give(self, held: HeldId, began: float, highest: int) -> None:
         number = int(held.id) if held.id.isdecimal() else None

@@ -14,7 +14,7 @@ from pmarep.engine.account import Account
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock
+from pmarep.uploaders import Clock, Sent
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -42,3 +42,31 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said()
     assert recorded == said == [(f"{n}.svs", "skipped") for n in range(3)]
     summary = account.summary(early=False)
     assert (summary.skipped, summary.failed) == (3, 7)
+
+
+async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_again() -> None:
+    """The server may restart between the two, and have given the id of the upload to another slide."""
+    slide = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 5, 1),))
+    recorded = []
+
+    class Audit:
+        async def record(self, line: dict[str, Any], *, on_disk: bool) -> None:
+            recorded.append((line["slide"], line["status"]))
+
+    class Digests:
+        async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
+            return b"digest"
+
+    shared = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=Audit(),
+        digests=Digests(),
+        listener=lambda event: None,
+        catalogue=[slide],
+    )
+    account = Account(SITE, cast(Any, None), cast(Any, shared))
+    await account.arrived(slide, SlideStatus.SENT, Sent(), 0.0)
+    assert recorded == [("x.svs", "sent")]
+    await account.ended(slide, SlideStatus.FAILED, Sent(), 0.0, "it is another's")
+    assert recorded[1:] == [("x.svs", "failed")]

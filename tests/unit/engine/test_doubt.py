@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from pmarep.engine.decide import destination
-from pmarep.engine.doubt import judge
+from pmarep.engine.decide import Action, decide, destination
+from pmarep.engine.doubt import judge, without_doubt
 from pmarep.engine.inspector import Found, Inspector, There
+from pmarep.engine.options import Existing, Options
 from pmarep.journal import BROKEN, DIFFERS, SENT, UNREADABLE, Journal, signature
-from pmarep.pmacore import NotArrived, PermissionDenied, Refused
+from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 
@@ -132,3 +133,48 @@ async def test_an_unfinished_upload_stays_what_it_is(case: Case) -> None:
     said, _, _ = await case.judged()
     assert "unfinished" in str(said)
     assert await case.journal.entry(AT.place) == before
+
+
+class LargerSlide:
+    """A PmaCore and a Remote that show another slide in the place of ours."""
+
+    async def slide_files(self, path: str) -> list[RemoteFile]:
+        return [RemoteFile.read({"Path": path, "Size": 12_345, "LastModified": "/Date(1700000000000)/"}, "x")]
+
+    async def slide_in(self, _folder: str, path: str) -> str:
+        return path
+
+
+WANTED = {Existing.FAIL: Action.CONFLICT, Existing.SKIP: Action.SKIP, Existing.OVERWRITE: Action.REPLACE}
+
+
+@pytest.mark.parametrize("opens", [False, True])
+@pytest.mark.parametrize("existing", list(Existing))
+async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, existing: Existing, opens: bool) -> None:
+    """A bucket shows no half files, so it is nothing of ours: what a person has said counts."""
+    await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Id": 7, "UploadType": 1, "Urls": ["https://s3/x"]}')
+    options, there = Options(sources=(Path("/cases"),), existing=existing), cast(Any, LargerSlide())
+    decision = await decide(SLIDE, AT, there, there, case.journal, options)
+    case.site.opens = opens
+    if decision.doubtful:
+        site = cast("Inspector", case.site)
+        decision = await without_doubt(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    assert decision.action is WANTED[existing]
+    assert decision.left is (existing is Existing.SKIP)
+    assert ("--existing overwrite" in decision.reason) is (existing is Existing.FAIL)
+    assert "12345 bytes there" in decision.reason
+
+
+@pytest.mark.parametrize("known", ["sent", "sending"])
+async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
+    if known == "sent":
+        await case.journal.sent(AT.place, signature(SLIDE), "before")
+    else:
+        await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Id": 7}')
+    options, there = Options(sources=(Path("/cases"),)), cast(Any, LargerSlide())
+    decision = await decide(SLIDE, AT, there, there, case.journal, options, look=True)
+    assert decision.doubtful
+    site = cast("Inspector", case.site)
+    decision = await without_doubt(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    assert decision.reason.count("another slide of this name is there") == 1
+    assert decision.reason.count("--existing overwrite") == 1

@@ -13,7 +13,7 @@ import pytest
 from clock import FakeClock
 
 from pmarep.engine.inspector import Fingerprints, Inspector
-from pmarep.pmacore import NotArrived, PmaCore
+from pmarep.pmacore import NotArrived, PmaCore, TransferBroken
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Source
 from pmarep.uploaders import Digests
@@ -88,3 +88,25 @@ async def test_what_a_site_has_said_is_taken_back() -> None:
     await case.at["good"].compare(SLIDE)
     await case.at["late"].compare(SLIDE)
     assert case.retracted == ["bad"]
+
+
+async def test_what_cannot_be_judged_is_accused_at_least() -> None:
+    """A slide that another one may lie in place of, at a server that goes away while that is found out."""
+    accused: list[str] = []
+
+    async def retract(slide: Slide, error: str) -> None:
+        raise TransferBroken("the connection ended")
+
+    async def accuse(slide: Slide, error: str) -> None:
+        accused.append(error)
+
+    core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("Source", None), cast("Digests", Here())
+    case = Case()
+    site = Inspector("a", core, source, digests, FakeClock(), case.prints, str, retract, accuse)
+    assert not await site.look_again(SLIDE)
+    (error,) = accused
+    assert "the connection ended" in error
+    await site.compare(SLIDE)
+    await case.at["good"].compare(SLIDE)  # which has no trouble of its own
+    _, error = accused
+    assert "the connection ended" in error

@@ -7,9 +7,10 @@ import gc
 from collections import Counter
 from typing import cast
 
+import pytest
 from clock import FakeClock
 
-from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, LISTING_SECONDS, Listing, Remote
+from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, LAG_SECONDS, LISTING_SECONDS, Listing, Remote
 from pmarep.pmacore import PmaCore, Refused
 from pmarep.uploaders import Clock
 
@@ -117,3 +118,24 @@ def test_windows_takes_names_for_the_same() -> None:
     assert listing.find("R/X.SVS") in ("R/x.svs", "R/X.svs")
     assert listing.find("R/Y.svs") == "R/y.svs"
     assert listing.find("R/z.svs") is None
+
+
+async def test_a_folder_that_cannot_be_made_is_waited_for_once() -> None:
+    """Not by each of the thousand slides that are to come there, one after the other."""
+
+    class Refusing(FakeCore):
+        async def create_directory(self, path: str) -> None:
+            raise Refused("the path is too long")
+
+    clock = FakeClock()
+    core = Refusing(folders=1, slides=0)
+    remote = remote_of(core, clock)
+
+    async def make() -> None:
+        for _ in range(100):
+            with pytest.raises(Refused, match="too long"):
+                await remote.make("R/new")
+        core.names.append("R/new")  # somebody else can
+        await remote.make("R/new")
+
+    assert await clock.run(asyncio.ensure_future(make())) <= LAG_SECONDS

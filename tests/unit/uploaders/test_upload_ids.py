@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -116,6 +116,7 @@ async def test_a_slide_that_ended_meanwhile_is_suspect_where_its_file_may_be_the
         second = asyncio.create_task(server.ids.announce(slide("b", size), ask))
         await asyncio.sleep(0)
         await server.post(first)
+        server.ids.done(first)
         server.ids.release(first)
         late.set()
         _, held, suspects = await second
@@ -127,8 +128,27 @@ async def test_whoever_ended_before_it_was_asked_for_is_none() -> None:
     server = Server()
     first, _ = await server.announce(slide("a"))
     await server.post(first)
-    server.ids.release(first)
+    server.ids.done(first)
     assert (await server.announce(slide("b"), 1))[1] == []
+
+
+async def test_a_slide_that_was_never_said_to_be_there_is_none() -> None:
+    """Nothing can be taken back of it: it has failed, or is announced anew."""
+    server = Server()
+    first, _ = await server.announce(slide("a"))
+    late = asyncio.Event()
+
+    async def ask() -> Announcement:
+        await late.wait()
+        return Announcement.read({"Id": 1}, "x")
+
+    second = asyncio.create_task(server.ids.announce(slide("b"), ask))
+    await asyncio.sleep(0)
+    await server.post(first)
+    server.ids.release(first)
+    late.set()
+    _, _, suspects = await second
+    assert suspects == []
 
 
 async def test_a_lower_id_puts_all_others_in_doubt() -> None:
@@ -199,3 +219,29 @@ async def test_being_stopped_is_no_doubt() -> None:
     with pytest.raises(asyncio.CancelledError):
         await begun
     await server.post(held)
+
+
+async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> None:
+    """A connection that was closed at its end: it is sent once more at once, and may have been handled before."""
+    server = Server()
+    first, _ = await server.announce(slide("a"))
+    delivery = Delivery(server.link, 20)
+    again = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield bytes(10)
+        yield bytes(10)
+
+    async def post() -> None:
+        async for _ in delivery.carry(body()):
+            pass
+        async for _ in delivery.carry(body()):
+            again.set()
+            await asyncio.Event().wait()
+
+    begun = asyncio.create_task(first.post(post, delivery, server.clock))
+    await again.wait()
+    second, _ = await server.announce(slide("b"), 1)
+    assert len(second.strays) == 1
+    with pytest.raises(AnnounceAgain):  # what is not wholly sent this time is broken off
+        await begun
