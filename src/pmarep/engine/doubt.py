@@ -82,8 +82,12 @@ def _begun(entry: Entry | None, here: str) -> bool:
     return entry.state in (BROKEN, UNREADABLE) or (entry.state == SENT and entry.signature == here)
 
 
-def _kind(upload: str) -> StorageKind:
-    return Announcement.read(json.loads(upload), "an announcement in the journal").kind
+def _kind(upload: str) -> StorageKind | None:
+    """None for what another version has left."""
+    try:
+        return Announcement.read(json.loads(upload), "an announcement in the journal").kind
+    except (ProtocolError, ValueError, RecursionError):
+        return None
 
 
 def _no_longer_ours(decision: Decision) -> str:

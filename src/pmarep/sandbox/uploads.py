@@ -163,7 +163,9 @@ class Uploads:
         elif "finished" in fact and fact["finished"] in self._by_id:
             self._by_id[fact["finished"]].finished = True
         elif "complete" in fact and fact["complete"] in self._by_id:
-            self._complete(self._by_id[fact["complete"]], fact["path"])
+            upload = self._by_id[fact["complete"]]
+            if fact["path"] in upload.files:  # else it came late, to an id that had been given out again
+                self._complete(upload, fact["path"])
         elif "deleted" in fact:
             self._drop(self._key(fact["deleted"], tuple(fact["path"])))
 

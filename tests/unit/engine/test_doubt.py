@@ -178,3 +178,16 @@ async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
     decision = await without_doubt(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
     assert decision.reason.count("another slide of this name is there") == 1
     assert decision.reason.count("--existing overwrite") == 1
+
+
+@pytest.mark.parametrize("existing", list(Existing))
+async def test_an_announcement_that_nobody_understands_is_no_reason_to_fail_for_ever(
+    case: Case, existing: Existing
+) -> None:
+    """As another version of pmarep may have left it."""
+    await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Key": 7}')
+    options, there = Options(sources=(Path("/cases"),), existing=existing), cast(Any, LargerSlide())
+    decision = await decide(SLIDE, AT, there, there, case.journal, options)
+    site = cast("Inspector", case.site)
+    decision = await without_doubt(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    assert decision.action is WANTED[existing]
