@@ -18,9 +18,10 @@ FIREWALL = Answer(403, "<!DOCTYPE html><html><title>Request Rejected</title>Your
 
 
 async def pushed(tmp_path: Path, sandbox: Sandbox) -> inside.Report:
+    """Few requests at once: the clock that flies adds up the pauses of all."""
     tree(tmp_path / "cases", *(f"case {number % 3}/{number}.svs" for number in range(SLIDES)))
     site = Site(name="tokyo", url=sandbox.url, username="seeder", target="Slides/in")
-    return await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
+    return await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0, connections=2)
 
 
 @pytest.mark.parametrize("status", [None, 403])
