@@ -347,9 +347,9 @@ class Journal:
         """All its bytes are at the site, and the server cannot open it: sending them again would not help."""
         await self._put(place, UNREADABLE, signature, stamp=stamp)
 
-    async def sent(self, place: Place, signature: str, stamp: str | None = None) -> None:
-        """The slide is at the site, whole and verified."""
-        await self._put(place, SENT, signature, stamp=stamp)
+    async def sent(self, place: Place, signature: str, stamp: str | None = None, *, source: str | None = None) -> None:
+        """The slide is at the site, whole and verified. `source`: what its files here were when they were sent."""
+        await self._put(place, SENT, signature, source=source, stamp=stamp)
 
     async def seen(self, place: Place, signature: str) -> None:
         """A slide with these files and sizes is at the site, and not from us as far as is known."""

@@ -141,6 +141,25 @@ def test_and_those_that_push_finds_it_mends_at_once(case: Case) -> None:
     assert case.there == CONTENT
 
 
+@pytest.mark.parametrize("verify_first", [True, False])
+def test_a_source_that_was_replaced_unseen_is_not_sent_over_the_slide_that_was_sent(
+    case: Case, verify_first: bool
+) -> None:
+    """Size and time are the same: a closer look finds a difference, and cannot know that it is the site's fault."""
+    case.push()
+    file, new = case.machine.source / "x.svs", case.machine.source / "new"
+    before = file.stat()
+    new.write_bytes(FLIPPED)
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(file)
+    if verify_first:
+        assert "pmarep push --existing overwrite replaces it" in case.verify(Verify.DEEP)
+    assert case.status(verify=Verify.DEEP) is SlideStatus.FAILED
+    assert case.there == CONTENT
+    assert case.status(existing=Existing.OVERWRITE, verify=Verify.DEEP) is SlideStatus.SENT
+    assert case.there == FLIPPED
+
+
 @pytest.mark.parametrize("verifications", [1, 2])
 @pytest.mark.parametrize("theirs", [FLIPPED, CONTENT[::-1], CONTENT + b"more", b"?" * 9])
 def test_what_somebody_has_written_since_is_not_ours(case: Case, theirs: bytes, verifications: int) -> None:

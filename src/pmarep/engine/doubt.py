@@ -169,6 +169,9 @@ async def judge(
     entry = await journal.entry(at.place)
     ours = entry is not None and entry.signature == here and entry.state == SENT
     untouched = stamp is not None and (just_sent or (entry is not None and ours and entry.stamp == stamp))
+    if untouched and not just_sent and entry is not None and entry.source is not None:
+        # Or else it is the source that has changed, its size and time kept, and the site has the slide that was sent.
+        untouched = entry.source == await inspector.source_now(slide)
     if entry is not None and not just_sent:
         if entry.state == SENDING:
             return f"{error}; an upload of it is unfinished, and the next push looks at it"

@@ -167,6 +167,10 @@ class Inspector:
             raise NotArrived(f"the server cannot read the slide ({refusal})")
         return stamp_of(where, files)
 
+    async def source_now(self, slide: Slide) -> str:
+        """Say what the slide's files at the source are: their inodes and ctimes. Raises SourceError."""
+        return await self._source.check(slide)
+
     async def refusal_to_open(self, slide: Slide) -> Refused | None:
         """Why the server cannot open what is there, None where it can. Raises what says nothing about the slide."""
         try:

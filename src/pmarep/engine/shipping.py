@@ -192,7 +192,9 @@ class Shipper:
         await self.remote.look_for(at.folder, slide)
         held.check()
         await arrived()
-        await journal.sent(at.place, journal.signature(slide), stamp)
+        entry = await journal.entry(at.place)
+        source = None if entry is None else entry.source
+        await journal.sent(at.place, journal.signature(slide), stamp, source=source)
         try:
             held.check()
         except AnnounceAgain:  # what comes next may fail
