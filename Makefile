@@ -21,10 +21,12 @@ test: check $(AZURITE)
 	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n 3
 
-# Kills pushes at random moments and compares every byte: CYCLES=20 for a short one, SEED=7 to repeat one.
+# Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
+# that restart, fail and lose bytes. CYCLES=20 for a short one, SEED=7 to repeat one.
 CYCLES := 200
 soak: $(READY) $(AZURITE)
 	$(BIN)/python benchmarks/soak.py --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/faults/test_campaigns.py
 
 check: $(READY)
 	$(BIN)/ruff check .

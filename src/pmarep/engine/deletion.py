@@ -64,4 +64,4 @@ class Deletions:
 
     def in_vain(self, path: str) -> None:
         """After a deletion, the announcement failed all the same: the refusal had been about something else."""
-        self.ended = self.ended or f"after {path} was deleted, its announcement was refused all the same"
+        self.ended = self.ended or f"after {path} was deleted, its announcement failed all the same"
