@@ -239,7 +239,7 @@ class SiteSummary:
 
 @_said
 class SourceSummary:
-    """What is in all sources together: `slides` of `bytes`, and how many things are `left_out`, by why.
+    """What is in all sources together: `slides` of `bytes`, and how many things were left out, by why: `reasons`.
 
     `empty`: sources in which there is no slide at all; `filtered`: those whose slides are all left out by the options
     or by `.pmarepignore`. Both only where the sources were looked through to their ends. `may_be_empty`: that is no
@@ -248,7 +248,7 @@ class SourceSummary:
 
     slides: int = 0
     bytes: int = 0
-    left_out: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     filtered: list[str] = field(default_factory=list)
     may_be_empty: bool = False

@@ -29,7 +29,7 @@ def test_an_empty_source_is_a_failure_of_one_line(desk: Desk, files: list[str]) 
     summary = desk.push().summary
     assert summary["source"]["empty"] == [str(desk.source)]
     assert summary["source"]["slides"] == summary["source"]["bytes"] == 0
-    assert sum(summary["source"]["left_out"].values()) == len(files)
+    assert sum(summary["source"]["reasons"].values()) == len(files)
     assert desk.verify().code == 1
     assert desk.run("--dry-run").stdout.splitlines()[-1].startswith(f"no slide is in {desk.source}; ")
 
@@ -59,7 +59,7 @@ def test_what_options_leave_out_is_no_failure_and_said(desk: Desk) -> None:
     assert result.stdout.startswith("no slide is left with --min-size 1G, nothing was sent")
     source = desk.push("--min-size", "1G").summary["source"]
     assert (source["empty"], source["filtered"]) == ([], [str(desk.source)])
-    assert source["left_out"] == {"excluded": 2, "not a slide": 1}
+    assert source["reasons"] == {"excluded": 2, "not a slide": 1}
 
 
 def test_what_ignore_files_leave_out_is_no_failure_and_said(desk: Desk) -> None:
@@ -76,7 +76,7 @@ def test_the_summary_has_the_counts_of_the_source(desk: Desk) -> None:
     assert summary["source"] == {
         "slides": 2,
         "bytes": 2000,
-        "left_out": {"incomplete": 1, "excluded": 1, "not a slide": 1},
+        "reasons": {"incomplete": 1, "excluded": 1, "not a slide": 1},
         "empty": [],
         "filtered": [],
         "may_be_empty": False,

@@ -55,8 +55,8 @@ def ending_at_once(*, events: bool) -> Iterator[None]:
 
 _SUMMARY = (
     '{"event": "summary", "time": "%s", "exit_code": %d, "seconds": 0.0, "sites": {}, "source_problems": 0, '
-    '"source": {"slides": 0, "bytes": 0, "left_out": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
-    '"left_out": {"unknown": 0, "other": 0, "system": 0, "excluded": 0}, '
+    '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
+    '"left_out": {}, '
     '"dry_run": false, "verify_only": false, "error": "%s"}\n'
 )
 """As the event of that name says it."""

@@ -170,7 +170,7 @@ class Gathering:
         return SourceSummary(
             slides=len(self._catalogue),
             bytes=self._catalogue.bytes,
-            left_out={why.value: self.left_out[why] for why in Why if self.left_out[why]},
+            reasons={why.value: self.left_out[why] for why in Why if self.left_out[why]},
             empty=self._names(numbers - filtered),
             filtered=self._names(filtered),
             may_be_empty=self._may_be_empty,
