@@ -143,7 +143,8 @@ class Run:
     def sites(self) -> dict[str, dict[str, Any]]:
         last = self.events[-1][1] if self.events else {}
         if self.code != 0:
-            sys.exit(f"the client failed ({self.code}): {json.dumps(last)[:2000]}")
+            errors = sorted({event["error"] for _, event in self.events if event.get("error")})
+            sys.exit(f"the client failed ({self.code}): {errors or json.dumps(last)[:2000]}")
         sites: dict[str, dict[str, Any]] = last["sites"]
         return sites
 

@@ -260,12 +260,33 @@ class Remote:
                 if not await self.exists(folder):
                     return Listing([])  # not kept: others may make it at any time, and put slides there
                 now = self._clock.monotonic()
-                known = Listing(await self._core.slides(folder))
+                found = await self._slides_of(folder)
+                if found is None:
+                    return Listing([])
+                known = Listing(found)
                 self._slides.put(folder, known, now)
                 self._took[folder] = self._clock.monotonic() - now
                 while len(self._took) > KEPT_FOLDERS:
                     del self._took[next(iter(self._took))]
             return known
+
+    async def _slides_of(self, folder: str) -> list[str] | None:
+        """List the slides of a folder; None where it is not there any more.
+
+        A bucket has no empty folders: one goes with the last slide in it, and comes with the next. Raises Refused.
+        """
+        for left in (2, 1, 0):
+            try:
+                return await self._core.slides(folder)
+            except Refused as error:
+                if isinstance(error, PermissionDenied):
+                    raise
+                self._folders.drop(folder.rpartition("/")[0])
+                if not await self.exists(folder):
+                    return None
+                if not left:
+                    raise
+        raise AssertionError
 
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:

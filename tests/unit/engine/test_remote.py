@@ -44,6 +44,32 @@ def remote_of(core: FakeCore, clock: Clock | None = None) -> Remote:
     return Remote(cast(PmaCore, core), clock or Clock())
 
 
+class Bucket(FakeCore):
+    """Its folder goes with the last slide in it, and comes with the next: `shown` says whether, at each question."""
+
+    def __init__(self, *shown: bool) -> None:
+        super().__init__(folders=1, slides=1)
+        self._shown = list(shown)
+
+    async def directories(self, path: str) -> list[str]:
+        return await super().directories(path) if self._shown[0] else []
+
+    async def slides(self, path: str) -> list[str]:
+        self._shown.pop(0)
+        if not self._shown[0]:
+            self._shown[0:1] = self._shown[1:2] or [False]
+            raise Refused("The folder R/f0 does not exist")
+        return await super().slides(path)
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"), [((True, False), False), ((True, False, True, True), True), ((True, True), True)]
+)
+async def test_a_folder_of_a_bucket_may_be_gone_for_a_moment(shown: tuple[bool, ...], found: bool) -> None:
+    remote = remote_of(Bucket(*shown))
+    assert (await remote.slide_in("R/f0", "R/f0/0.svs") is not None) is found
+
+
 async def test_few_listings_are_kept() -> None:
     core = FakeCore(folders=60, slides=999)
     remote = remote_of(core)
