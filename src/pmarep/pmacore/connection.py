@@ -16,7 +16,7 @@ import httpx
 from ..errors import ConfigError
 from ..proxies import is_exempt, split_proxy
 from .pool import Transport
-from .sockets import AUTO, Client
+from .sockets import Client
 
 CONNECT_TIMEOUT = 15.0
 TIMEOUT = 60.0
@@ -37,7 +37,7 @@ class Connection:
     that is trusted instead of the system's store. `client_cert` is a PEM file with certificate and key, or one of each;
     only PMA.core gets to see it. `proxy` is a URL, `none`, or None for what the environment says. `connect_timeout` and
     `timeout` (of silence within a request) are in seconds. `congestion` is the name of what TCP is to do about losses,
-    or `auto`: bbr where the way is long and the machine allows it.
+    or `auto`: bbr where the way is long and the machine allows it; None leaves that to the machine.
     """
 
     url: str
@@ -48,7 +48,7 @@ class Connection:
     verify_tls: bool = True
     connect_timeout: float = CONNECT_TIMEOUT
     timeout: float = TIMEOUT
-    congestion: str = AUTO
+    congestion: str | None = None
 
     def check(self) -> None:
         """Find out what no request needs to be made for: files that are no PEM, a proxy that is none.

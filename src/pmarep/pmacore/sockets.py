@@ -57,10 +57,10 @@ class Way:
 class Client(httpx.AsyncClient):
     """Knows what its connections are to be like, and how long their way is.
 
-    `congestion`: the name of what TCP is to do about losses, or AUTO.
+    `congestion`: the name of what TCP is to do about losses, or AUTO; None leaves that to the machine.
     """
 
-    def __init__(self, *, congestion: str = AUTO, **options: Any) -> None:
+    def __init__(self, *, congestion: str | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.congestion = congestion
         self.way = Way()
@@ -77,7 +77,7 @@ def tuned(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None)
     """
     # time.monotonic() goes in steps of 16 ms on Windows before Python 3.13, longer than many a way.
     limit, began = client.timeout.write, 0.0
-    way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), AUTO)
+    way, congestion = (client.way, client.congestion) if isinstance(client, Client) else (Way(), None)
 
     async def on_event(name: str, info: Mapping[str, Any]) -> None:
         nonlocal began

@@ -168,8 +168,8 @@ async def test_bbr_is_for_long_ways_unless_the_book_says_more(
     assert await asked_for(monkeypatch, congestion, seconds) == [told]
 
 
-def test_auto_is_the_usual() -> None:
-    assert Connection("http://pma.example/", "me").congestion == "auto"
+def test_the_machine_decides_unless_the_book_says_otherwise() -> None:
+    assert Connection("http://pma.example/", "me").congestion is None
 
 
 class Forbidden(socket.socket):
