@@ -2,7 +2,8 @@
 
 A campaign is a sequence of pushes, kills, changes at the source, damage and faults at the servers, all drawn from one
 seed. Two rules have to hold after each step: what was said is true, and no slide that was whole is gone or mixed with
-another unless somebody asked for that. At its end one calm push has to bring everything.
+another unless somebody asked for that. At its end one calm push has to bring everything. The machines take turns: two
+that send one slide in the same moment cannot be told apart (SECURITY.md).
 """
 
 from __future__ import annotations
@@ -125,7 +126,6 @@ class Campaign:
             (self.kill, 3),
             (self.push_with_faults, 3),
             (self.restart_within, 2),
-            (self.both, 1),
             (self.change, 2),
             (self.change_within, 1),
             (self.damage, 1),
@@ -201,18 +201,6 @@ class Campaign:
 
         what = f"{machine.name} pushes, {existing.value}, {place.name} restarts after {after} requests"
         self._pushed(machine, existing, what, meanwhile=restart, patience=PATIENCE)
-
-    def both(self, _machine: Machine) -> None:
-        """Two machines push to the same places at the same time."""
-        self._step("both push")
-        before = self._there()
-
-        async def together() -> list[Report]:
-            return list(await asyncio.gather(*(self._push(machine, Existing.FAIL) for machine in self._machines)))
-
-        for machine, report in zip(self._machines, asyncio.run(together()), strict=True):
-            self._check(machine, report.events, before, Existing.FAIL, others=True)
-        self._forgive_what_came_within_a_second()
 
     def change(self, machine: Machine) -> None:
         """A file of the source is written again, perhaps with as many bytes as before."""
@@ -421,11 +409,10 @@ class Campaign:
         existing: Existing,
         *,
         ended: bool = True,
-        others: bool = False,
         deep: bool = False,
         before_change: dict[str, Files] | None = None,
     ) -> None:
-        """`ended`: the run was not killed. `others`: another machine sent at the same time."""
+        """`ended`: the run was not killed. `deep`: what is there was read back."""
         here = machine.slides()
         for place in self._places:
             there = place.has(self.name)
@@ -445,9 +432,9 @@ class Campaign:
                 event = said.get(slide)
                 status = None if event is None or slide in taken_back else event.status
                 mine = [here.get(slide, {})] + ([before_change.get(slide, {})] if before_change else [])
-                if status is SlideStatus.SENT and new not in mine and not (others and new in self._versions[slide]):
+                if status is SlideStatus.SENT and new not in mine:
                     raise Lie(f"{slide} was said to be sent to {place.name}, which has something else")
-                unseen = existing is Existing.SKIP or others or (place.name, slide) in self._unseen
+                unseen = existing is Existing.SKIP or (place.name, slide) in self._unseen
                 if status is SlideStatus.SKIPPED and not unseen and not _alike(new, mine):
                     raise Lie(f"{slide} was said to be at {place.name}, which has something else")
                 if old and old != new:
@@ -458,8 +445,6 @@ class Campaign:
                 if asked and slide in here:
                     if status is not SlideStatus.SENT:
                         machine.begun.add((place.name, slide))
-                    continue
-                if others and new in self._versions[slide]:
                     continue
                 if deep and old in machine.versions and new in mine:
                     continue  # its own slide, replaced here with size and time kept: read back, it looks damaged there
