@@ -71,8 +71,8 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
     """Else the next attempt, and the next run, would find that it has been sent."""
     sent = case.journal.sent
 
-    async def and_lost(*args: Any) -> None:
-        await sent(*args)
+    async def and_lost(*arguments: Any, **more: Any) -> None:
+        await sent(*arguments, **more)
         case.held.lost_since, case.held._answered = 1.0, 2.0
 
     async def arrived() -> None:
