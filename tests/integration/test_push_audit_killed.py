@@ -18,9 +18,9 @@ DIES = """
 import os
 from pmarep.journal import Journal
 sent = Journal.sent
-async def dies(*arguments):
+async def dies(*arguments, **more):
     if {after}:
-        await sent(*arguments)
+        await sent(*arguments, **more)
     os._exit(9)
 Journal.sent = dies
 """
