@@ -354,7 +354,7 @@ class Shipper:
             await journal.broken(at.place, entry.signature, entry.stamp)
         right = await self.inspector.look_again(slide)
         if right and entry is not None and entry.state == SENT:
-            await journal.sent(at.place, entry.signature, entry.stamp)
+            await journal.sent(at.place, entry.signature, entry.stamp, source=entry.source)
 
     @contextmanager
     def _released_on_error(self, held: HeldId) -> Iterator[None]:
