@@ -99,17 +99,13 @@ class Sink:
         self._awaited: dict[str, Path] = {}  # files of one PUT that nobody has looked for since it came
 
     def add(self, key: str, size: int) -> None:
-        folder = self._make(key.rpartition("/")[0] + "/" if "/" in key else "")
+        folder = child = key.rpartition("/")[0] + "/" if "/" in key else ""
         self._objects[folder][key] = StoredObject(key, size, time.time_ns(), "x")
-
-    def _make(self, folder: str) -> str:
-        child = folder
         while child:
             parent = child[:-1].rpartition("/")[0]
             parent += "/" if parent else ""
             self._folders[parent].add(child)
             child = parent
-        return folder
 
     def _settle(self) -> None:
         with self._lock:
@@ -143,7 +139,7 @@ class Sink:
     mark_of = url_to_get = chunks = delete = mark
 
     def put_empty(self, key: str) -> None:
-        self._make(key)
+        self.add(key, 0)  # the marker of a folder: without one, an empty folder does not exist
 
     def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
         listed = {file.path: self._begin(file) for _, file in files if file.length > self._part_size}
