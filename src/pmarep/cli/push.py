@@ -73,7 +73,13 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen at each site; send nothing.")
     ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin partly sent slides again instead of resuming.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Begin partly sent slides again instead of resuming; send again what a server could not read.",
+        ),
+    ] = False,
     max_duration: Annotated[
         str | None,
         typer.Option(

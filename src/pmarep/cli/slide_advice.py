@@ -8,6 +8,7 @@ _USUAL = {
     Why.INCOMPLETE: "wait if it is still being copied; else copy the whole slide again, or export it again",
     Why.UNREADABLE: "let the user who runs pmarep read it; if the rights are right, check the disk or network drive",
     Why.BAD_NAME: "rename it; where its files carry its name, let the program that wrote it do that",
+    Why.BAD_RULES: "mend what is named (gitignore's rules), or put a # before that line; then push again",
     Why.LINK: "if that is meant to be sent, use --follow-links; or copy it, or the folder of both, to where SRC is",
     Why.UNFINISHED: "wait until its scanner or copy is done; a later push sends it",
 }

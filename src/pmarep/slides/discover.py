@@ -127,9 +127,12 @@ class Walk:
             try:
                 place.ignore = read_ignore(folder.path, prefix, place.ignore)
             except (OSError, IgnoreFileError) as error:
-                words = os_words(error) if isinstance(error, OSError) else str(error)
+                if isinstance(error, OSError):
+                    why, words = Why.UNREADABLE, os_words(error)
+                else:
+                    why, words = Why.BAD_RULES, str(error)
                 detail = f"{words}; nothing is sent from its folder, since nobody knows what it would keep back"
-                yield LeftOut(printable(prefix + IGNORE), Why.UNREADABLE, printable(detail), files=0)
+                yield LeftOut(printable(prefix + IGNORE), why, printable(detail), files=0)
                 return
         tree = None
         if place.tiles is None and not place.slide:

@@ -65,7 +65,8 @@ class Ignore:
             text = read_text(path, _LIMIT)
         except IndexFileError:
             raise IgnoreFileError(f"larger than {_LIMIT // 1024 // 1024} MiB: this cannot be a list of rules") from None
-        self._rules = [rule for line in text.splitlines() if (rule := _read(line)) is not None]
+        lines = enumerate(text.splitlines(), 1)
+        self._rules = [rule for number, line in lines if (rule := _read(line, number)) is not None]
         self._rules.reverse()
 
     def ignores(self, path: str) -> bool:
@@ -78,8 +79,8 @@ class Ignore:
         return self._above is not None and self._above.ignores(path)
 
 
-def _read(line: str) -> Rule | None:
-    """A rule, or None for a line that is none. Raises IgnoreFileError."""
+def _read(line: str, number: int) -> Rule | None:
+    """Parse a line of a file: None where it has no rule. Raises IgnoreFileError, which names its `number`."""
     # Blanks at the end do not count, but for one with a backslash before it.
     rule = line.rstrip()
     if len(rule) < len(line) and (len(rule) - len(rule.rstrip("\\"))) % 2:
@@ -87,11 +88,12 @@ def _read(line: str) -> Rule | None:
     if not rule or rule.startswith("#") or rule == "/":
         return None
     if len(rule) > _LONGEST_RULE:
-        raise IgnoreFileError(f"a rule in it has {len(rule)} characters; no path is longer than {_LONGEST_RULE}")
+        length = f"{len(rule)} characters, and no path has more than {_LONGEST_RULE}"
+        raise IgnoreFileError(f"line {number} is no valid rule: it has {length}")
     try:
         return Rule(loose_key(rule))
     except ValueError as error:
-        raise IgnoreFileError(f"a rule in it cannot be understood: {rule[:100]!r} has {error}") from None
+        raise IgnoreFileError(f"line {number} is no valid rule: {rule[:100]!r} has {error}") from None
 
 
 def read_ignore(folder: str, prefix: str, above: Ignore | None) -> Ignore:

@@ -69,6 +69,7 @@ class Why(enum.Enum):
     INCOMPLETE = "incomplete"  # a slide with parts missing or with an index that cannot be read
     UNREADABLE = "unreadable"  # a file or folder that the operating system would not let us read
     BAD_NAME = "bad name"  # a name that no PMA.core could store
+    BAD_RULES = "bad ignore file"  # a .pmarepignore with a line that is no rule: what is below its folder stays here
     LINK = "link out of the source"  # not followed, and there may be a slide behind it
     UNFINISHED = "still being written"  # its files changed, or were open in another program, as long as we looked
     EXCLUDED = "excluded"  # --include or --exclude
@@ -77,7 +78,7 @@ class Why(enum.Enum):
     @property
     def is_problem(self) -> bool:
         """True where a person would have expected a slide to arrive: such a push ends with exit code 1."""
-        return self in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_NAME, Why.LINK, Why.UNFINISHED)
+        return self not in (Why.EXCLUDED, Why.NOT_A_SLIDE)
 
 
 class Kind(enum.Enum):

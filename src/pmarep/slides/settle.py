@@ -62,7 +62,7 @@ def traces(source: Path, found: LeftOut) -> Traces | None:
 
     None for what no waiting can make a slide: only incomplete and unreadable ones may become one.
     """
-    if found.why not in (Why.INCOMPLETE, Why.UNREADABLE) or found.path == ".":
+    if found.why not in (Why.INCOMPLETE, Why.UNREADABLE, Why.BAD_RULES) or found.path == ".":
         return None
     main = source / found.path
     seen = sorted(set(islice(_look_around(main), _MOST)))

@@ -34,3 +34,13 @@ def test_windows_expands_no_globs_variables_or_home_folders(
     cli._run()
     excluded = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines() if "matches an --exclude" in line]
     assert excluded == ["a.svs", "b.svs"]
+
+
+def test_the_help_says_that_fresh_sends_unreadable_slides_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(sys, "argv", ["pmarep", "push", "--help"])
+    cli._run()
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "--fresh" in line)
+    assert "send again what a server could not read" in line

@@ -10,7 +10,8 @@ import pytest
 from corpus import tree, write_mirax, write_ndpis, write_vsi
 from looking import Look, look
 
-from pmarep.slides import Why, find_slides
+from pmarep.cli.slide_advice import advice
+from pmarep.slides import LeftOut, Why, find_slides
 
 
 def ignoring(folder: Path, *rules: str, encoding: str = "utf-8") -> None:
@@ -132,10 +133,10 @@ class TestSlidesAreWhole:
 class TestFilesThatCannotBeUsed:
     """Nothing is sent from there: they may keep back what must not leave the house."""
 
-    def check(self, source: Path, words: str) -> None:
+    def check(self, source: Path, words: str, why: Why = Why.BAD_RULES) -> None:
         found = look(tree(source, "a.svs", "deep/b.svs", "../other/c.svs").parent)
         assert set(found.slides) == {"other/c.svs"}
-        assert found.left == {f"{source.name}/.pmarepignore": Why.UNREADABLE}
+        assert found.left == {f"{source.name}/.pmarepignore": why}
         assert words in found.detail(f"{source.name}/.pmarepignore")
         assert "nothing is sent from its folder" in found.detail(f"{source.name}/.pmarepignore")
 
@@ -145,17 +146,23 @@ class TestFilesThatCannotBeUsed:
 
     def test_not_readable(self, tmp_path: Path) -> None:
         tree(tmp_path, "x/.pmarepignore/")  # a folder: even root cannot read that
-        self.check(tmp_path / "x", "Is a directory" if os.name == "posix" else "denied")
+        self.check(tmp_path / "x", "Is a directory" if os.name == "posix" else "denied", Why.UNREADABLE)
 
     @pytest.mark.parametrize("rule", ["!", "\\", "[z-a].svs"])
     def test_not_understood(self, tmp_path: Path, rule: str) -> None:
-        ignoring(tmp_path / "x", "*.tmp", rule)
-        self.check(tmp_path / "x", "cannot be understood")
+        ignoring(tmp_path / "x", "*.tmp", "", rule)
+        self.check(tmp_path / "x", f"line 3 is no valid rule: {rule!r} has ")
+
+    def test_the_advice_is_to_mend_the_line(self, tmp_path: Path) -> None:
+        ignoring(tmp_path, "a[b")
+        [thing] = look(tmp_path).things
+        assert isinstance(thing, LeftOut)
+        assert advice(thing).startswith("mend what is named")
 
     def test_a_dead_link(self, tmp_path: Path) -> None:
         tree(tmp_path / "x")
         (tmp_path / "x" / ".pmarepignore").symlink_to("gone")
-        self.check(tmp_path / "x", "No such file")
+        self.check(tmp_path / "x", "No such file", Why.UNREADABLE)
 
 
 class TestAgeAndSize:

@@ -87,8 +87,9 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
 
 
 def _verdict(summary: Summary, choice: str) -> str:
+    unequal = _unequal(summary)
     if summary.error:
-        return summary.error
+        return "; ".join([summary.error, *unequal])
     problems = []
     if summary.source.empty and not summary.source.may_be_empty:
         folders = ", ".join(summary.source.empty)
@@ -106,7 +107,7 @@ def _verdict(summary: Summary, choice: str) -> str:
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:
-        return "; ".join(problems)
+        return "; ".join([*problems, *unequal])
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
         found = "a .pmarepignore leaves every slide out" if summary.source.filtered else "no slides were found"
@@ -114,12 +115,12 @@ def _verdict(summary: Summary, choice: str) -> str:
             found = f"no slide is left with {choice}"
         return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
     if summary.exit_code != 0:
-        return "not every site is complete"
-    return "; ".join(_not_as_here(summary)) or "every slide is at every site"
+        return "; ".join(["not every site is complete", *unequal])
+    return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])
 
 
-def _not_as_here(summary: Summary) -> list[str]:
-    """What keeps a run that went well from saying that every slide is at every site."""
+def _unequal(summary: Summary) -> list[str]:
+    """Count the slides that stay at sites although they differ from the ones here, or may: a clause for each kind."""
     differing = sum(site.differing for site in summary.sites.values())
     changed = sum(site.changed for site in summary.sites.values())
     found = []
@@ -132,8 +133,6 @@ def _not_as_here(summary: Summary) -> list[str]:
         found.append(
             f"{changed} {has} changed here since and kept names and sizes, so a site may have another ({deep} compares)"
         )
-    if found:
-        found.append("every other slide is at every site")
     return found
 
 
