@@ -15,7 +15,7 @@ from ..pmacore import PmaCore, Refused, RemoteFile
 from ..sites import Site
 from ..slides import Slide
 from .options import Existing, Options, Verify
-from .remote import Remote, differences_in, shortened
+from .remote import Remote, differences_in, harmful, shortened
 from .stamp import same_main, stamp_of
 
 
@@ -131,6 +131,8 @@ async def decide(
         differences = differences_in(files, there, slide)
     except Refused as error:
         differences = [f"the server cannot tell its files: {error}"]
+    if known in (Known(SENT, here), Known(SEEN, here)):  # as for a recheck
+        differences = harmful(differences)
     lies = Decision(
         Action.CONFLICT,
         shortened(differences) if differences else "",

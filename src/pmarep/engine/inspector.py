@@ -31,7 +31,7 @@ from ..slides import Slide, SlideFile
 from ..source import Source
 from ..uploaders import Clock, Digests
 from .options import Verify
-from .remote import differences_in, shortened
+from .remote import differences_in, harmful, shortened
 from .stamp import stamp_of
 from .verify import check_arrived
 
@@ -159,9 +159,7 @@ class Inspector:
             if not _is_about_the_slide(error):
                 raise
             raise NotArrived(f"the server cannot tell its files ({error})") from None
-        # Files that are only there do no harm: leftovers of an older slide of this name.
-        wrong = [text for text in differences_in(files, where, slide) if not text.endswith("is only there")]
-        if wrong:
+        if wrong := harmful(differences_in(files, where, slide)):
             raise NotArrived(shortened(wrong))
         if (refusal := await self.refusal_to_open(slide)) is not None:
             raise NotArrived(f"the server cannot read the slide ({refusal})")

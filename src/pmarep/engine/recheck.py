@@ -17,7 +17,7 @@ from ..pmacore import PermissionDenied, PmaCore, Refused, StorageFull
 from ..sites import Site
 from ..slides import Slide
 from ..uploaders import Clock, together
-from .remote import differences
+from .remote import differences, harmful
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +95,10 @@ class Recheck:
                     log.debug("%s: nothing more is looked at again: %s", self._site.name, error)
                     self._in_trouble = True
                     return
-            if all(text.endswith("is only there") for text in found):
-                right.append(path)
-            else:
+            if harmful(found):
                 wrong.add(path)
+            else:
+                right.append(path)
 
         await together(look(*one) for one in slides)
         await self._journal.looked_at(self._site.url, right, self._now())

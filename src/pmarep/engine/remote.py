@@ -24,6 +24,8 @@ LAG_SECONDS = 10.0
 # Whole phrases: `An existing connection was closed` says nothing about the folder, and `does not exist` the opposite.
 _EXISTS = re.compile(r"\balready exists\b|\bexists already\b|\bHTTP status 409\b", re.IGNORECASE)
 
+_ONLY_THERE = " is only there"
+
 JUST_NOW = 5
 """Times as long as a listing takes: so old one may be that is to be a new one. So no folder, however large, is listed
 more than a fifth of the time."""
@@ -311,7 +313,16 @@ def differences_in(files: Iterable[RemoteFile], path: str, slide: Slide) -> list
             found.append(f"{file.path} is missing there")
         elif other.size != file.size:
             found.append(f"{file.path} has {other.size} bytes there and {file.size} here")
-    return found + [f"{printable(one.path.rpartition('/')[2][:200])} is only there" for one in there.values()]
+    return found + [f"{printable(one.path.rpartition('/')[2][:200])}{_ONLY_THERE}" for one in there.values()]
+
+
+def harmful(differences: Iterable[str]) -> list[str]:
+    """Return the differences without files that are only there.
+
+    Beside a slide that is known to be ours those are leftovers of an older slide of its name: PMA.core writes over a
+    slide file by file. Of a slide that nobody knows, they tell that it is another one.
+    """
+    return [text for text in differences if not text.endswith(_ONLY_THERE)]
 
 
 def _is_twin(key: str, other: str) -> bool:

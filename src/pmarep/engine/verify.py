@@ -17,7 +17,7 @@ from ..pmacore import (
 )
 from ..slides import Slide
 from ..uploaders import Clock
-from .remote import differences, shortened
+from .remote import differences, harmful, shortened
 
 READABLE_SECONDS = 60.0
 """Seconds that a server gets to understand a new slide; published clients wait for some seconds."""
@@ -79,8 +79,7 @@ async def _wait_until_listed(core: PmaCore, path: str, slide: Slide, clock: Cloc
 
 
 async def _wrong(core: PmaCore, path: str, slide: Slide) -> list[str]:
-    """Files that are only there do no harm: leftovers of an older slide of this name."""
-    return [text for text in await differences(core, path, slide) if not text.endswith("is only there")]
+    return harmful(await differences(core, path, slide))
 
 
 async def _wait_until_readable(core: PmaCore, path: str, clock: Clock, *, just_sent: bool) -> None:

@@ -37,6 +37,7 @@ class FakeCore:
         self.there: list[str] = []
         self.listed = 0
         self.modified: str | None = None
+        self.leftovers: list[str] = []
 
     async def directories(self, path: str) -> list[str]:
         return ["Slides/in"]
@@ -46,7 +47,7 @@ class FakeCore:
         return list(self.there)
 
     async def slide_files(self, path: str) -> list[RemoteFile]:
-        return [RemoteFile(path=path, size=10, lastmodified=self.modified)]
+        return [RemoteFile(path=each, size=10, lastmodified=self.modified) for each in (path, *self.leftovers)]
 
 
 class Looking:
@@ -155,3 +156,19 @@ async def test_the_same_size_but_changed_since(look: Looking) -> None:
     assert entry is not None
     assert entry.signature == "of an older version"
     assert (await look(existing=Existing.OVERWRITE)).action is Action.REPLACE
+
+
+@pytest.mark.parametrize("existing", list(Existing))
+async def test_leftovers_beside_a_slide_of_ours_do_no_harm(look: Looking, existing: Existing) -> None:
+    """A recheck says the same: else it would be sent again in each run with --existing overwrite."""
+    look.core.there, look.core.leftovers = ["Slides/in/x.svs"], ["Slides/in/x/Data0002.dat"]
+    await look.journal.sent(AT.place, signature(SLIDE))
+    decision = await look(existing=existing, fresh=True)
+    assert (decision.action, decision.same, decision.doubtful) == (Action.SKIP, True, False)
+
+
+async def test_a_slide_with_more_files_that_nobody_knows_is_another_one(look: Looking) -> None:
+    look.core.there, look.core.leftovers = ["Slides/in/x.svs"], ["Slides/in/x/Data0002.dat"]
+    assert (await look()).action is Action.CONFLICT
+    await look.journal.sent(AT.place, "as it was before it changed here")
+    assert (await look()).action is Action.CONFLICT
