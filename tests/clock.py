@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from typing import Any
 
-from pmarep.uploaders import Clock
+from pmarep.clock import Clock
 
 
 class FakeClock(Clock):

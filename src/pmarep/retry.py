@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LONGEST = 60.0
+MAX_RETRY_AFTER = 60.0
 """Seconds that one request waits because a server asks for it (`Retry-After`). More is for the whole site to wait."""
 
 
-SHORTEST = 30.0
+MIN_RETRY_PERIOD = 30.0
 """Seconds in which a request is tried again however impatient somebody is: five attempts that fail at once take ten."""
 
 
@@ -46,7 +46,7 @@ class Retry:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
-        self._longest = max(longest, SHORTEST)
+        self._longest = max(longest, MIN_RETRY_PERIOD)
         self._monotonic = monotonic
         self._sleep = sleep
         self._left = self.RESERVE
@@ -86,7 +86,7 @@ class Retry:
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY:
             return False
-        if state.attempt_number >= self._attempts or self._left < 1 or asked_to_wait(error) > LONGEST:
+        if state.attempt_number >= self._attempts or self._left < 1 or requested_delay(error) > MAX_RETRY_AFTER:
             return False
         self._left -= 1
         return True
@@ -97,10 +97,10 @@ _jitter = tenacity.wait_random_exponential(multiplier=0.5, max=15)
 
 def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    return max(_jitter(state), asked_to_wait(error))
+    return max(_jitter(state), requested_delay(error))
 
 
-def asked_to_wait(error: BaseException | None) -> float:
+def requested_delay(error: BaseException | None) -> float:
     """Seconds that a server wants to be left alone, 0 where it does not say."""
     return float(getattr(error, "retry_after", None) or 0.0)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pmarep.clock import Clock
 from pmarep.engine import Options, replicate
 from pmarep.events import Event, SlideFinished, Summary
 from pmarep.sites import Site
-from pmarep.uploaders import Clock
 
 
 class Hasty(Clock):

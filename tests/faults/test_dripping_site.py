@@ -12,7 +12,7 @@ from wire import Wire
 
 from pmarep.events import SiteState, State
 from pmarep.pmacore import TransferBroken
-from pmarep.retry import SHORTEST, Retry
+from pmarep.retry import MIN_RETRY_PERIOD, Retry
 from pmarep.sites import Site
 
 from . import inside
@@ -70,4 +70,4 @@ async def test_a_request_is_tried_again_as_long_as_a_site_may_be_away(longest: f
     with pytest.raises(TransferBroken):
         await Retry(sleep=slow.sleep, longest=longest, monotonic=slow.monotonic)(slow)
     assert slow.attempts == attempts
-    assert SHORTEST < 75
+    assert MIN_RETRY_PERIOD < 75

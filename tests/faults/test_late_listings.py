@@ -10,13 +10,13 @@ import pytest
 from conftest import PASSWORD
 from corpus import tree
 
+from pmarep.clock import Clock
 from pmarep.engine.remote import LAG_SECONDS, Remote
 from pmarep.engine.verify import LISTED_SECONDS, check_arrived
 from pmarep.pmacore import NotArrived, NotFound, PermissionDenied, PmaCore, Refused, RemoteFile
 from pmarep.sandbox import Lag, Sandbox
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock
 
 from . import inside
 

@@ -16,7 +16,7 @@ from pmarep.sandbox import Sandbox
 
 DIES = """
 import os
-from pmarep.journal import Journal
+from pmarep.state.journal import Journal
 sent = Journal.sent
 async def dies(*arguments, **more):
     if {after}:
@@ -70,7 +70,9 @@ def test_killed_just_before(desk: Desk, tmp_path: Path) -> None:
 def test_killed_when_the_slide_had_arrived_unnoticed(desk: Desk, tmp_path: Path) -> None:
     """The journal knows of no acknowledged file, so all is read back; that is on record too."""
     audit = tmp_path / "audit.jsonl"
-    dies = "import os\nfrom pmarep.journal import Journal\nasync def dies(*_): os._exit(9)\nJournal.file_sent = dies"
+    dies = (
+        "import os\nfrom pmarep.state.journal import Journal\nasync def dies(*_): os._exit(9)\nJournal.file_sent = dies"
+    )
     with desk.start("--audit", str(audit), patch=dies) as running:
         assert running.process.wait(60) == 9
     assert lines(audit) == []

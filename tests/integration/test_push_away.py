@@ -31,8 +31,8 @@ os.stat = stat
 # Every look at a slide, or every read of one, hangs as on a hard mount, as long as a file of that name is there.
 HARD_NAS = """
 import os, time
-import pmarep.hanging, pmarep.source.reader
-pmarep.hanging.LOOK_SECONDS = pmarep.hanging.READ_SECONDS = pmarep.source.reader.SLOW = 0.3
+import pmarep.source.stall_detection as stalls, pmarep.source.reader
+stalls.PROBE_SECONDS = stalls.READ_SECONDS = pmarep.source.reader.SLOW = 0.3
 def hang(path):
     while str(path).endswith(".svs") and os.path.lexists({flag!r}):
         time.sleep(0.02)
@@ -66,7 +66,7 @@ pmarep.engine.run.WALK_SECONDS = 0.5
 # The machine has slept for eight hours, and its clock went on meanwhile, when a file of that name is gone.
 SLEEP = """
 import os
-from pmarep.uploaders import Clock
+from pmarep.clock import Clock
 real = Clock.monotonic
 def monotonic(self):
     return real(self) + (0 if os.path.lexists({flag!r}) else 8 * 3600)
@@ -75,7 +75,7 @@ Clock.monotonic = monotonic
 
 YESTERDAY = """
 import datetime
-from pmarep.uploaders import Clock
+from pmarep.clock import Clock
 Clock.local = lambda self: datetime.datetime.now().astimezone() - datetime.timedelta(days=1)
 """
 

@@ -18,7 +18,7 @@ NO_KEYRING = "keyring.backends.null.Keyring"
 
 LATER = """
 from pathlib import Path
-from pmarep.uploaders.pacer import Clock
+from pmarep.clock import Clock
 real = Clock.monotonic
 def monotonic(self):
     try:

@@ -87,7 +87,9 @@ def test_twins_at_the_source(desk: Desk, server: Sandbox) -> None:
 def test_what_the_journal_says_is_no_proof(desk: Desk, server: Sandbox, start_sandbox: StartSandbox) -> None:
     """As sent by a version that believed the server."""
     tree(desk.source, "case 1./s.svs")
-    patch = "import pmarep.engine.remote as r, pmarep.names\nr.is_altered = lambda name: False"
+    patch = (
+        "import pmarep.engine.remote as r, pmarep.system.windows_names\nr.is_altered_by_windows = lambda name: False"
+    )
     before = desk.push("--verify", "none", patch=patch)
     assert before.code == int(server.settings.names == "refuse")
     for command in (push(desk), desk.verify()):

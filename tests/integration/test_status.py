@@ -14,8 +14,8 @@ import pytest
 from corpus import tree
 from desk import PATIENCE, Desk
 
-from pmarep.journal import Journal, Place
 from pmarep.sandbox import Sandbox
+from pmarep.state.journal import Journal, RemotePath
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_many_partly_sent_slides_are_counted(desk: Desk) -> None:
     async def begin() -> None:
         with closing(Journal(desk.state)) as journal:
             for number in range(25):
-                await journal.sending(Place("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
-            await journal.sending(Place("https://b/", "S/\x1b.svs"), "x", 1, "{}")
+                await journal.sending(RemotePath("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
+            await journal.sending(RemotePath("https://b/", "S/\x1b.svs"), "x", 1, "{}")
 
     desk.state.mkdir()
     asyncio.run(begin())

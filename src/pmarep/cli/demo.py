@@ -157,8 +157,8 @@ def _show(sites: list[Site], found: list[list[Arrival]]) -> bool:
     from rich.table import Table
     from rich.text import Text
 
-    from ..names import printable
     from ..sandbox.arrivals import IDENTICAL
+    from ..text import printable
     from ..units import format_size
     from .render.base import count_of
 

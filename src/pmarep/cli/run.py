@@ -79,7 +79,7 @@ def run_to_the_end(options: Options, sites: list[Site], passwords: Any, state_di
     import asyncio
 
     from ..engine import replicate
-    from ..open_files import raise_limit
+    from ..system.open_files import raise_limit
     from .signals import stop_on_signals
 
     share_one_heap()

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import typer
 
 from ..errors import ConfigError, CredentialsError, PmarepError, UsageError
-from ..names import printable, windows_key
 from ..pmacore import Connection, CredentialsRefused
 from ..sites import Credentials, SiteBook, fields
 from ..sites.check import Visit, visit
@@ -21,6 +20,8 @@ from ..sites.names import did_you_mean
 from ..sites.network import connection_from
 from ..sites.reader import merge, server_of
 from ..sites.source import BookText
+from ..system.windows_names import windows_key
+from ..text import printable
 from .stdio import say
 
 TRIES = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..names import printable
+from ..text import printable
 from . import complete
 from .options import ConfigOption, JsonListOption, also, load_book
 from .stdio import say

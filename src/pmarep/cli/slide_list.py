@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pmarep.names import printable
 from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
 from pmarep.slides.tally import Tally
+from pmarep.text import printable
 from pmarep.units import format_size
 
 from .slide_advice import advice

@@ -113,7 +113,7 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
     from pmarep.slides.busy import busy_file
     from pmarep.slides.settle import Settling, newest
 
-    from ..names import printable
+    from ..text import printable
 
     settling, now = Settling(), time.time()
     for thing in things:

@@ -12,12 +12,12 @@ from .options import StateDirOption, state_path
 from .stdio import say
 
 if TYPE_CHECKING:
-    from ..journal import Place, Run
+    from ..state.journal import RemotePath, Run
 
 SHOWN = 20  # partly sent slides of one server
 MOST = 1_000_000  # runs
 
-Kept: TypeAlias = "dict[Place, tuple[int, int]]"
+Kept: TypeAlias = "dict[RemotePath, tuple[int, int]]"
 """Unfinished slides, with how many of their files and of their parts are at the server."""
 
 
@@ -43,7 +43,7 @@ def status(
 
 
 async def _read(folder: Any, count: int) -> tuple[list[Run], Kept]:
-    from ..journal import Journal
+    from ..state.journal import Journal
 
     journal = Journal(folder)
     try:

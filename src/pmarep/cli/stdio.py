@@ -8,7 +8,7 @@ import stat
 import sys
 from contextlib import suppress
 
-from ..names import printable
+from ..text import printable
 
 
 def say(*cells: str, err: bool = False) -> None:

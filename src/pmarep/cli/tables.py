@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from ..names import printable
+from ..text import printable
 from .stdio import say
 
 

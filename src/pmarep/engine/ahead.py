@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ..aio import ChangeEvent
 from ..slides import Slide
-from .bell import Bell
 
 WINDOW, WINDOW_FILES = 64, 5_000
 """So many slides, and files of them, are looked over at once."""
@@ -36,7 +36,7 @@ class Ahead:
         self._files = 0
         self._come = self._taken = 0
         self._ended = False
-        self._changed = Bell()
+        self._changed = ChangeEvent()
 
     async def run(self) -> None:
         """Until there are no more. Raises what the source raises."""
@@ -44,11 +44,11 @@ class Ahead:
             self._window[self._come] = _grain(slide), slide.size, slide
             self._come += 1
             self._files += len(slide.files)
-            self._changed.ring()
+            self._changed.notify()
             while len(self._window) >= WINDOW or self._files >= WINDOW_FILES:
                 await self._changed.wait()
         self._ended = True
-        self._changed.ring()
+        self._changed.notify()
 
     async def take(self) -> Slide | None:
         """The next slide, None at the end; several takers never get the same one."""
@@ -62,7 +62,7 @@ class Ahead:
             turn = max(self._window, key=self._rank)
         _, _, slide = self._window.pop(turn)
         self._files -= len(slide.files)
-        self._changed.ring()
+        self._changed.notify()
         return slide
 
     def _rank(self, turn: int) -> tuple[int, int, int]:

@@ -9,10 +9,10 @@ from functools import partial
 
 from ..errors import PmarepError, Remedy
 from ..events import SlidePlanned, SlideStarted, SlideStatus
-from ..journal import SENT
 from ..pmacore import NotArrived, Overtaken, PmaCore
 from ..sites import Site
 from ..slides import Slide
+from ..state.journal import SENT
 from ..units import format_size
 from ..uploaders import Sent
 from .decide import Action, Decision, Destination, decide, destination

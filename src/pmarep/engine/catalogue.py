@@ -9,8 +9,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from ..aio import ChangeEvent
 from ..slides import Slide
-from .bell import Bell
 from .spool import Spool, pack_found, unpack_slide
 
 KEPT_FILES = 10_000
@@ -31,7 +31,7 @@ class Catalogue:
         self._slides: Spool[Slide] = Spool(pack_found, unpack_slide)
         self._recent: OrderedDict[int, Slide] = OrderedDict()
         self._recent_files = 0
-        self._grown = Bell()
+        self._grown = ChangeEvent()
         self._admitted_bytes = 0
         self._expected_bytes = 0
         self.admitted = 0
@@ -53,7 +53,7 @@ class Catalogue:
         """The next `count` slides that were written, of `size` bytes together, may be read."""
         self.admitted += count
         self._admitted_bytes += size
-        self._grown.ring()
+        self._grown.notify()
 
     def expect(self, count: int, size: int) -> None:
         """So many slides more, of so many bytes together, may come later; less than 0: fewer."""
@@ -65,7 +65,7 @@ class Catalogue:
 
     def finish(self) -> None:
         self.complete.set()
-        self._grown.ring()
+        self._grown.notify()
 
     def close(self) -> None:
         self._slides.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from ..names import place_key
 from ..slides import Slide
+from ..system.windows_names import collision_key
 from .spool import SpoolError
 
 _CACHE_KIB = 16 * 1024
@@ -34,7 +34,7 @@ class Clashes:
     def claim(self, source: int, slide: Slide) -> int | None:
         """The number of another source that has a file of the slide already; None, and now this source has them."""
         above, slash, _ = slide.path.rpartition("/")
-        keys = [place_key(above + slash + file.path) for file in slide.files]
+        keys = [collision_key(above + slash + file.path) for file in slide.files]
         try:
             for key in keys:
                 found = self._names.execute("SELECT source FROM names WHERE key = ?", (key,)).fetchone()

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from ..uploaders import Clock, Link
+from ..clock import Clock
+from ..uploaders import Link
 from .ending import Ending
 from .errands import Errand
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..journal import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, Place
 from ..pmacore import PmaCore, Refused, RemoteFile
 from ..sites import Site
 from ..slides import Slide
+from ..state.journal import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, RemotePath
 from .options import Existing, Options, Verify
 from .remote import Remote, differences_in, harmful, shortened
 from .stamp import same_main, stamp_of
@@ -36,8 +36,8 @@ class Destination:
     path: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.site.url, self.path)
+    def place(self) -> RemotePath:
+        return RemotePath(self.site.url, self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from ..errors import Remedy
-from ..journal import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry, Journal
 from ..pmacore import Announcement, NotArrived, ProtocolError, Refused, StorageKind
 from ..slides import Slide
+from ..state.journal import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry, Journal
 from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Action, Decision, Destination, about_other
 from .inspector import Found, Inspector, There
 from .options import Existing, Options, Verify

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from ..clock import Clock
 from ..units import format_size
-from ..uploaders import Clock
 from .options import Options
 
 

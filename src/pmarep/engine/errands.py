@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..aio import ChangeEvent
+from ..clock import Clock
 from ..slides import Slide
-from ..uploaders import Clock, Sent
-from .bell import Bell
+from ..uploaders import Sent
 from .health import LONGEST_PAUSE
 
 FRUITLESS_ATTEMPTS = 3
@@ -82,7 +83,7 @@ class Errands:
         self._ended = False
         self._waiting: list[tuple[float, int, Errand]] = []  # a heap by when they are due
         self._number = 0
-        self._changed = Bell()
+        self._changed = ChangeEvent()
 
     @property
     def at_the_end(self) -> bool:
@@ -119,7 +120,7 @@ class Errands:
         """It has failed, and is to be tried again when it is due."""
         self._number += 1
         heapq.heappush(self._waiting, (errand.due, self._number, errand))
-        self._changed.ring()
+        self._changed.notify()
 
     def give_up(self) -> Iterator[Errand]:
         """Those that have failed and are not tried again."""

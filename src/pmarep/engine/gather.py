@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
+from ..clock import Clock
 from ..errors import where
 from ..events import SourceSummary
-from ..names import printable
 from ..slides import LeftOut, Slide, Why
 from ..slides.listing import words_of
 from ..slides.settle import Settling, newest
 from ..slides.tally import Tally
-from ..uploaders import Clock
+from ..text import printable
 from .catalogue import Catalogue
 from .clashes import Clashes
 from .finder import finders

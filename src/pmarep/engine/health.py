@@ -11,13 +11,13 @@ import random
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
+from ..aio import ChangeEvent
+from ..clock import Clock
 from ..errors import PmarepError, Remedy
 from ..events import State
 from ..pmacore import Unreachable
-from ..retry import asked_to_wait
+from ..retry import requested_delay
 from ..units import format_duration
-from ..uploaders import Clock
-from .bell import Bell
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Health:
         self._say = say
         self._others_work = others_work
         self._mood = _Mood.WELL
-        self._changed = Bell()
+        self._changed = ChangeEvent()
         self._was_away = False  # at the last failure that was looked into
         self._seen = False
         self._away_since: float | None = None
@@ -135,7 +135,7 @@ class Health:
         """A lane is through with a slide, whatever came of it: the trial does not wait for one that proved nothing."""
         if self.on_trial:
             self._mood = _Mood.WELL
-            self._changed.ring()
+            self._changed.notify()
 
     async def overcome(self, error: PmarepError, probe: Probe, slide: str = "", *, sending: bool = True) -> bool:
         """After a failure that retries did not help (with `slide`, perhaps while it was being sent): wait until
@@ -164,7 +164,7 @@ class Health:
         finally:
             if self._mood is _Mood.AWAY:  # given up or cancelled
                 self._mood = _Mood.WELL
-            self._changed.ring()
+            self._changed.notify()
 
     @property
     def exhausted(self) -> bool:
@@ -187,7 +187,7 @@ class Health:
 
     async def _leave_alone(self, error: PmarepError) -> None:
         """The site answers: a pause, if it asks for one."""
-        pause = asked_to_wait(error)
+        pause = requested_delay(error)
         if pause and self._patience:
             await self._wait(error, pause)
             self._say(State.RUNNING, None)
@@ -208,7 +208,7 @@ class Health:
             if self._away_since is None:
                 self._away_since = self._clock.monotonic()
             self._give_up_perhaps(error)
-            await self._wait(error, max(self._next_pause(), asked_to_wait(error)))
+            await self._wait(error, max(self._next_pause(), requested_delay(error)))
             failure = await self._ask(probe)
             if failure is None:
                 break

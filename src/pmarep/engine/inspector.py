@@ -12,8 +12,8 @@ from enum import IntEnum
 from functools import partial
 from typing import Any, cast
 
+from ..clock import Clock
 from ..errors import PmarepError
-from ..names import loose_key
 from ..pmacore import (
     NotArrived,
     NotFound,
@@ -29,7 +29,8 @@ from ..pmacore import (
 from ..retry import Retry
 from ..slides import Slide, SlideFile
 from ..source import Source
-from ..uploaders import Clock, Digests
+from ..system.windows_names import normalized_key
+from ..uploaders import Digests
 from .options import Verify
 from .remote import differences_in, harmful, shortened
 from .stamp import stamp_of
@@ -276,18 +277,18 @@ class Inspector:
         is looked at: companions may be many gigabytes.
         """
         folder = self._where(slide).removesuffix(slide.main.path)
-        sizes: dict[str, int | None] = {loose_key(folder + file.path): None for file in slide.files}
+        sizes: dict[str, int | None] = {normalized_key(folder + file.path): None for file in slide.files}
         try:
             listed = await self._core.slide_files(self._where(slide))
-            sizes = {loose_key(file.path.strip("/")): file.size for file in listed}
+            sizes = {normalized_key(file.path.strip("/")): file.size for file in listed}
         except Refused:  # it does not understand what is torn, but may give it back
             pass
-        if loose_key(folder + slide.main.path) not in sizes:  # the site answers with another slide than asked for
+        if normalized_key(folder + slide.main.path) not in sizes:  # the site answers with another slide than asked for
             return Found(There.OTHER)
         worst, beginning = There.SAME, 0
         whole: set[str] = set()
         for file in reversed(slide.files):  # the main file first: slides of one scanner differ there
-            size = sizes.pop(loose_key(folder + file.path), 0)
+            size = sizes.pop(normalized_key(folder + file.path), 0)
             what, count = await self._retry(partial(self._compare_file, slide, file, size))
             worst = max(worst, what)
             if worst is There.OTHER or (begun and what is There.TORN):

@@ -5,8 +5,8 @@ An announced slide has URLs that expire, so slides are not announced long before
 
 from __future__ import annotations
 
+from ..aio import ChangeEvent
 from ..uploaders import Link
-from .bell import Bell
 
 PREPARING = 8
 """Slides that are looked at and announced at once: each is some requests to PMA.core."""
@@ -46,7 +46,7 @@ class Lanes:
 
     def __init__(self, link: Link, connections: int | None) -> None:
         self._link = link
-        self._changed = Bell()
+        self._changed = ChangeEvent()
         self._fixed = connections
         self.number = connections or MOST
         self.preparing = 0
@@ -67,4 +67,4 @@ class Lanes:
 
     def look(self) -> None:
         """Something has changed."""
-        self._changed.ring()
+        self._changed.notify()

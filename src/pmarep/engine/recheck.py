@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from ..aio import together
+from ..clock import Clock
 from ..errors import PmarepError
-from ..journal import Journal
 from ..pmacore import PermissionDenied, PmaCore, Refused, StorageFull
 from ..sites import Site
 from ..slides import Slide
-from ..uploaders import Clock, together
+from ..state.journal import Journal
 from .remote import differences, harmful
 
 log = logging.getLogger(__name__)

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sized
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from ..names import is_altered, loose_key, place_key, printable, windows_key
+from ..clock import Clock
 from ..pmacore import PermissionDenied, PmaCore, Refused, RemoteFile, StorageFull, TargetMissing
 from ..sites.network import no_root_directory
 from ..slides import Slide
-from ..uploaders import Clock
+from ..system.windows_names import collision_key, is_altered_by_windows, normalized_key, windows_key
+from ..text import printable
 
 LISTING_SECONDS = 60.0
 """How long a listing is believed: in a long night, others may put folders and slides where ours are to come."""
@@ -51,13 +52,13 @@ class Listing:
     def __init__(self, paths: Iterable[str]) -> None:
         self._paths: dict[str, str] = {}  # by windows_key()
         self._exactly: set[str] = set()  # where a bucket has names that Windows takes for one: all that have others
-        self._loosely: dict[str, str] = {}  # by loose_key(): names that are not all ASCII
+        self._loosely: dict[str, str] = {}  # by normalized_key(): names that are not all ASCII
         for path in paths:
             other = self._paths.setdefault(windows_key(path), path)
             if other != path:
                 self._exactly |= {path, other}
             if not path.isascii():
-                self._loosely.setdefault(loose_key(path), path)
+                self._loosely.setdefault(normalized_key(path), path)
 
     def __len__(self) -> int:
         return len(self._paths) + len(self._exactly)
@@ -66,7 +67,7 @@ class Listing:
         """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
         if path in self._exactly:
             return path
-        return self._paths.get(windows_key(path)) or self._loosely.get(loose_key(path))
+        return self._paths.get(windows_key(path)) or self._loosely.get(normalized_key(path))
 
     def taken(self, path: str) -> str | None:
         """The virtual path of another slide that Windows may take for this one."""
@@ -132,14 +133,14 @@ class Remote:
         """Raises TargetMissing with the nearest names."""
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
-        if loose_key(root) not in map(loose_key, roots):
+        if normalized_key(root) not in map(normalized_key, roots):
             raise TargetMissing(no_root_directory(self._core.url, root, roots))
 
     async def exists(self, folder: str) -> bool:
         parent, _, name = folder.rpartition("/")
         if not parent:
             return True  # the root-directory, checked before
-        return await self.exists(parent) and loose_key(name) in await self._children(parent)
+        return await self.exists(parent) and normalized_key(name) in await self._children(parent)
 
     async def _children(self, folder: str) -> set[str]:
         if (known := self._folders.get(folder)) is not None:
@@ -148,7 +149,7 @@ class Remote:
             if (known := self._folders.get(folder)) is None:
                 now = self._clock.monotonic()
                 found = await self._core.directories(folder)
-                known = {loose_key(path.rpartition("/")[2]) for path in found}
+                known = {normalized_key(path.rpartition("/")[2]) for path in found}
                 self._folders.put(folder, known, now)
             return known
 
@@ -167,15 +168,15 @@ class Remote:
                 try:
                     await self._find_made_by_another(folder, error)
                 except Refused:
-                    if is_altered(name):
+                    if is_altered_by_windows(name):
                         await self._look_for_folder(folder)
                     raise
-                if is_altered(name):  # what exists may have another name
+                if is_altered_by_windows(name):  # what exists may have another name
                     await self._look_for_folder(folder)
                 return
-            if is_altered(name):
+            if is_altered_by_windows(name):
                 await self._look_for_folder(folder)
-            (await self._children(parent)).add(loose_key(name))
+            (await self._children(parent)).add(normalized_key(name))
             now = self._clock.monotonic()
             if self._folders.get(folder) is None:
                 self._folders.put(folder, set(), now)
@@ -189,7 +190,7 @@ class Remote:
         await self.make(folder)
         for below in _altered_folders(slide):
             await self.make(f"{folder}/{below}")
-        if is_altered(slide.main.path):
+        if is_altered_by_windows(slide.main.path):
             path = f"{folder}/{slide.main.path}"
             if (other := (await self.listing(folder)).taken(path)) is not None:
                 raise _other_name(path, other)
@@ -200,10 +201,12 @@ class Remote:
         Of names that every server keeps nothing is asked here.
         """
         levels = folder.split("/")
-        above = ["/".join(levels[:depth]) for depth in range(2, len(levels) + 1) if is_altered(levels[depth - 1])]
+        above = [
+            "/".join(levels[:depth]) for depth in range(2, len(levels) + 1) if is_altered_by_windows(levels[depth - 1])
+        ]
         for one in (*above, *(f"{folder}/{below}" for below in _altered_folders(slide))):
             await self._look_for_folder(one)
-        if is_altered(slide.main.path):
+        if is_altered_by_windows(slide.main.path):
             await self._look(f"{folder}/{slide.main.path}", self._core.slides)
 
     async def _look_for_folder(self, folder: str) -> None:
@@ -213,12 +216,12 @@ class Remote:
 
     async def _look(self, path: str, names: Callable[[str], Awaitable[list[str]]]) -> None:
         """Win32 drops what a name may not end with and says nothing: only a listing tells. Raises Refused."""
-        parent, wanted = path.rpartition("/")[0], loose_key(path)
+        parent, wanted = path.rpartition("/")[0], normalized_key(path)
         for pause in (*SHOWN_AFTER, None):
             found = await names(parent)
-            if wanted in map(loose_key, found):
+            if wanted in map(normalized_key, found):
                 return
-            other = next((other for other in found if _is_twin(loose_key(other), wanted)), None)
+            other = next((other for other in found if _is_twin(normalized_key(other), wanted)), None)
             if other is not None or pause is None:
                 raise _other_name(path, other)
             await self._clock.sleep(pause)
@@ -236,7 +239,7 @@ class Remote:
             if await self.exists(folder):
                 return
             if _EXISTS.search(str(refused)):
-                (await self._children(parent)).add(loose_key(name))
+                (await self._children(parent)).add(normalized_key(name))
                 return
             if isinstance(refused, PermissionDenied | StorageFull) or self._clock.monotonic() + pause > end:
                 self._refused.add(folder)
@@ -298,17 +301,17 @@ async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
 
 def differences_in(files: Iterable[RemoteFile], path: str, slide: Slide) -> list[str]:
     """As `differences`, for a slide with these files at `path`."""
-    folder = loose_key(path.rpartition("/")[0]) + "/"
+    folder = normalized_key(path.rpartition("/")[0]) + "/"
     there: dict[str, RemoteFile] = {}
     found: list[str] = []
     for one in files:
-        key = loose_key(one.path.strip("/"))
+        key = normalized_key(one.path.strip("/"))
         if key.startswith(folder):
             there[key[len(folder) :]] = one
         elif not found:  # a server that does not keep names as they are
             found.append(f"asked for {path}, the site answers with {printable(one.path[:500])}")
     for file in slide.files:
-        other = there.pop(loose_key(file.path), None)
+        other = there.pop(normalized_key(file.path), None)
         if other is None:
             found.append(f"{file.path} is missing there")
         elif other.size != file.size:
@@ -326,14 +329,16 @@ def harmful(differences: Iterable[str]) -> list[str]:
 
 
 def _is_twin(key: str, other: str) -> bool:
-    return key != other and place_key(key) == place_key(other)
+    return key != other and collision_key(key) == collision_key(other)
 
 
 def _altered_folders(slide: Slide) -> list[str]:
     """The folders below that of a slide, each level, whose names Windows does not keep."""
-    ways = {way for file in slide.files if "/" in file.path and is_altered(way := file.path.rpartition("/")[0])}
+    ways = {
+        way for file in slide.files if "/" in file.path and is_altered_by_windows(way := file.path.rpartition("/")[0])
+    }
     levels = {way[:end] for way in ways for end in (*(at for at, c in enumerate(way) if c == "/"), len(way))}
-    return sorted(level for level in levels if is_altered(level.rpartition("/")[2]))
+    return sorted(level for level in levels if is_altered_by_windows(level.rpartition("/")[2]))
 
 
 def _other_name(path: str, other: str | None) -> Refused:

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from ..clock import Clock
 from ..errors import PmarepError, TargetBusyError, internal_error, where
 from ..events import (
     Event,
@@ -24,16 +25,16 @@ from ..events import (
     State,
     Summary,
 )
-from ..journal import Journal, JournalError
-from ..locks import hold
-from ..open_files import most_requests
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
 from ..source import Reader
+from ..state.journal import Journal, JournalError
+from ..state.target_locks import hold_targets
+from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
 from ..units import format_duration
-from ..uploaders import Clock, Controller, Digests, Line, Link, Pacer
+from ..uploaders import Controller, Digests, Line, Link, Pacer
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .ending import Ending, what_is_kept
@@ -75,7 +76,7 @@ async def replicate(
     run = _Run(options, sites, Sessions(sites, passwords, lambda: _retry(options, clock)), listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
-    with closing(run), hold(state_dir / "locks", places) as busy:
+    with closing(run), hold_targets(state_dir / "locks", places) as busy:
         run.sessions.check_connections()
         missing = await run.sessions.check_passwords(stop, run.wait)
         if missing is None:
@@ -272,7 +273,7 @@ class _Run:
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [Pacer(timetable, self.clock)]
-        room = most_requests(len(self.sites)) or sys.maxsize
+        room = max_requests_per_site(len(self.sites)) or sys.maxsize
         found = Controller(self.line, min(room, self.line.most(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
         link = Link(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)

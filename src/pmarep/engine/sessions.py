@@ -63,12 +63,12 @@ class Sessions:
 
         asking, stopped = asyncio.create_task(in_thread(ask)), asyncio.create_task(stop.wait())
         try:
-            in_time = await wait({asking, stopped}, lambda: _whose(asked))
+            wait_while_moving = await wait({asking, stopped}, lambda: _whose(asked))
             if missing:
                 await asyncio.wait({stopped}, timeout=LAST_WORD_SECONDS)
             if stop.is_set():
                 return None
-            if in_time:
+            if wait_while_moving:
                 await asking
             else:
                 late = CredentialsError(f"{_whose(asked)} did not come in time")

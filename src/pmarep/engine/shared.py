@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..clock import Clock
 from ..events import Listener
-from ..journal import Journal
 from ..source import Reader
-from ..uploaders import Clock, Digests, UploadIds
+from ..state.journal import Journal
+from ..uploaders import Digests, UploadIds
 from .audit import Audit
 from .catalogue import Catalogue
 from .deletion import Deletions

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC
 from functools import partial
 
+from ..aio import together
+from ..clock import Clock
 from ..errors import Remedy, SourceError
-from ..journal import SENT, Entry
 from ..pmacore import (
     AnnounceAgain,
     Announcement,
@@ -30,9 +31,9 @@ from ..pmacore import (
     UploadStatus,
 )
 from ..slides import Slide, SlideFile
+from ..state.journal import SENT, Entry
 from ..uploaders import (
     NO_SESSION,
-    Clock,
     HeldId,
     Means,
     Old,
@@ -42,7 +43,6 @@ from ..uploaders import (
     UploadIds,
     announced,
     still_live,
-    together,
     uploader_for,
 )
 from ..uploaders.azure import block_size

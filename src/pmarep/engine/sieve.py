@@ -10,12 +10,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+from ..aio import ChangeEvent, together
 from ..errors import PmarepError
-from ..journal import Known
 from ..sites import Site
 from ..slides import Slide
-from ..uploaders import together
-from .bell import Bell
+from ..state.journal import Known
 from .catalogue import Cursor
 from .decide import Decision, Destination, destination, foreseen, looks_again
 from .health import Health
@@ -72,7 +71,7 @@ class Sieve:
         self.doubted: set[str] = set()
         self._asking = asyncio.Semaphore(NEAR_LISTINGS)
         self._asked: dict[object, float] = {}  # since when each listing is under way
-        self._question = Bell()  # rung when one begins
+        self._question = ChangeEvent()  # notified when one begins
         self._passed: asyncio.Queue[Slide | None] = asyncio.Queue(READY)
         self._error: Exception | None = None
 
@@ -169,7 +168,7 @@ class Sieve:
             async with self._asking:
                 question = object()
                 self._asked[question] = self._shared.clock.monotonic()
-                self._question.ring()
+                self._question.notify()
                 try:
                     found[folder] = await self._remote.listing(folder)
                 finally:

@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from ..names import loose_key
 from ..pmacore import RemoteFile
+from ..system.windows_names import normalized_key
 
 
 def stamp_of(path: str, files: Sequence[RemoteFile]) -> str | None:
@@ -19,8 +19,8 @@ def stamp_of(path: str, files: Sequence[RemoteFile]) -> str | None:
 
     `path` is the virtual path of the slide. None where the site does not say when its files were written.
     """
-    facts = {loose_key(file.path.strip("/")): (file.size, file.modified) for file in files}
-    main = facts.get(loose_key(path))
+    facts = {normalized_key(file.path.strip("/")): (file.size, file.modified) for file in files}
+    main = facts.get(normalized_key(path))
     if main is None or any(modified is None for _, modified in facts.values()):
         return None
     everything = hashlib.sha256(json.dumps(sorted(facts.items())).encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from ..clock import Clock
 from ..pmacore import (
     NotArrived,
     PermissionDenied,
@@ -16,7 +17,6 @@ from ..pmacore import (
     UploadStatus,
 )
 from ..slides import Slide
-from ..uploaders import Clock
 from .remote import differences, harmful, shortened
 
 READABLE_SECONDS = 60.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..clock import Clock
 from ..events import State
 from ..units import format_duration
-from ..uploaders import Clock
 from .ending import Ending
 
 SAID_AFTER = 10.0  # seconds that something is waited for

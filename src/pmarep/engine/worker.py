@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from ..aio import together
 from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import Notice, SiteState, SlideStatus, State
 from ..pmacore import NotArrived, PmaCore
@@ -15,7 +16,7 @@ from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import NEAR, Link, Means, Old, Sent, Storage, together
+from ..uploaders import NEAR, Link, Means, Old, Sent, Storage
 from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned

@@ -1,7 +1,7 @@
 """PMA.core's HTTP interface: the only room that knows its URLs."""
 
 from .client import PmaCore
-from .connection import Connection
+from .connection_settings import Connection
 from .errors import (
     AnnounceAgain,
     BlocksLost,

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from .connection import Connection
+from .connection_settings import Connection
 from .errors import CertificateRefused
 from .redact import one_line
-from .transport import FAILURES
+from .transport_errors import TRANSPORT_ERRORS
 
 # Python has no name for this flag of OpenSSL's X509_VERIFY_PARAM: expired certificates can be read as well.
 _NO_CHECK_TIME = 0x200000
@@ -72,7 +72,7 @@ async def _peer(connection: Connection, trusted: bytes | None) -> Any:
             seen.append(tls.getpeercert(binary_form=trusted is None))
 
     # What comes after the handshake does not matter: a server may want a client certificate, or speak no HTTP.
-    with suppress(*FAILURES):
+    with suppress(*TRANSPORT_ERRORS):
         async with connection.http(context) as http:
             await http.head(connection.url, extensions={"trace": trace})
     return seen[-1] if seen else None

@@ -19,8 +19,8 @@ import httpx
 
 from ..errors import Remedy
 from ..passwords import Password
-from .connection import Connection
-from .diagnose import VERSION, diagnosed
+from .connection_diagnosis import VERSION, diagnose
+from .connection_settings import Connection
 from .download import download
 from .errors import (
     CertificateRefused,
@@ -39,7 +39,7 @@ from .errors import (
 from .http import Body, Request, ask
 from .models import Announcement, FileToSend, Login, RemoteFile, UploadStatus
 from .redact import guard_logging, one_line
-from .sockets import Client
+from .socket_options import HttpClient
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class PmaCore:
     @property
     def round_trip(self) -> float | None:
         """Seconds to the server and back; None before there is a connection."""
-        return self._client.way.round_trip if isinstance(self._client, Client) else None
+        return self._client.round_trip.seconds if isinstance(self._client, HttpClient) else None
 
     @property
     def server_time(self) -> datetime | None:
@@ -163,7 +163,7 @@ class PmaCore:
         except PmaCoreError as error:
             if self._answered or not self._may_look_further:
                 raise
-            raise await diagnosed(self._connection, error) from None
+            raise await diagnose(self._connection, error) from None
         return answer
 
     async def answers(self) -> None:

@@ -8,14 +8,14 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from .connection import Connection
+from .connection_settings import Connection
+from .decompression import Decompressor
 from .errors import PmaCoreError, ProtocolError
 from .http import Request, refused
-from .limits import AnswerLimit, flowing
-from .packing import Unpacker
-from .places import is_home, leads_home, same_host
-from .sockets import tuned
-from .transport import FAILURES, from_transport
+from .local_addresses import is_local_address, is_local_url, same_host
+from .response_deadline import ResponseDeadline, iter_at_minimum_rate
+from .socket_options import connection_tracer
+from .transport_errors import TRANSPORT_ERRORS, error_from_transport
 
 _CHUNK = 1024 * 1024
 _REDIRECTS = 5
@@ -44,13 +44,13 @@ async def download(
             async with _asked(client, url, connection) as response:
                 if not response.is_redirect:
                     if not response.is_success or _is_something_else(response, size):
-                        async with AnswerLimit(_origin(url), client.timeout):
+                        async with ResponseDeadline(_origin(url), client.timeout):
                             raise await _refusal(response, request, connection, secrets, from_core=client is core)
                     yield _chunks(response, connection, client.timeout.read)
                     return
                 url, client = _next(url, response.headers.get("location", ""), connection), storage
-        except FAILURES as error:
-            raise from_transport(error, _origin(url), connection.proxy_to(_origin(url))) from None
+        except TRANSPORT_ERRORS as error:
+            raise error_from_transport(error, _origin(url), connection.proxy_to(_origin(url))) from None
     raise ProtocolError(f"{connection.url} redirects a download in circles")
 
 
@@ -70,11 +70,11 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
 
     def meets(address: str) -> None:
         direct = connection.proxy_to(url) is None and not same_host(url, connection.url)
-        if direct and is_home(address) and not leads_home(connection.url):
+        if direct and is_local_address(address) and not is_local_url(connection.url):
             raise _leads_here(connection)
 
-    request = client.build_request("GET", url, extensions={"trace": tuned(client, meets)})
-    async with AnswerLimit(_origin(url), client.timeout):
+    request = client.build_request("GET", url, extensions={"trace": connection_tracer(client, meets)})
+    async with ResponseDeadline(_origin(url), client.timeout):
         response = await client.send(request, stream=True)
     try:
         yield response
@@ -83,20 +83,20 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
 
 
 async def _chunks(response: httpx.Response, connection: Connection, silence: float | None) -> AsyncIterator[bytes]:
-    unpacker = Unpacker(response, connection.url)
+    unpacker = Decompressor(response, connection.url)
     try:
-        async for chunk in flowing(response, connection.url, silence, _CHUNK):
+        async for chunk in iter_at_minimum_rate(response, connection.url, silence, _CHUNK):
             for piece in unpacker.pieces(chunk, _CHUNK):
                 yield piece
         unpacker.end()
-    except FAILURES as error:
-        raise from_transport(error, connection.url) from None
+    except TRANSPORT_ERRORS as error:
+        raise error_from_transport(error, connection.url) from None
 
 
 async def _refusal(
     response: httpx.Response, request: Request, connection: Connection, secrets: list[str], *, from_core: bool
 ) -> PmaCoreError:
-    content, unpacker = b"", Unpacker(response, connection.url)
+    content, unpacker = b"", Decompressor(response, connection.url)
     async for chunk in unpacker.chunks():
         content += next(unpacker.pieces(chunk, _REFUSAL), b"")
         if len(content) > _REFUSAL:
@@ -111,7 +111,7 @@ def _next(url: str, location: str, connection: Connection) -> str:
     scheme = urlsplit(to).scheme
     if scheme not in ("http", "https") or (scheme == "http" and connection.url.startswith("https:")):
         raise ProtocolError(f"{connection.url} redirects a download to {scheme or 'nowhere'}, which is not followed")
-    if leads_home(to) and not leads_home(connection.url):
+    if is_local_url(to) and not is_local_url(connection.url):
         raise _leads_here(connection)
     return to
 

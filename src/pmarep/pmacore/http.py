@@ -13,8 +13,9 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from .answers import LARGEST, loads
-from .connection import Connection
+from .bounded_json import MAX_RESPONSE_BYTES, parse_json
+from .connection_settings import Connection
+from .decompression import Decompressor
 from .errors import (
     Intercepted,
     NotFound,
@@ -27,12 +28,11 @@ from .errors import (
     StorageFull,
     TooLarge,
 )
-from .limits import AnswerLimit
-from .packing import Unpacker
-from .pool import AGAIN
+from .pooled_transport import REPEATED_BODY
 from .redact import one_line
-from .sockets import tuned
-from .transport import FAILURES, from_transport, proxy_refused
+from .response_deadline import ResponseDeadline
+from .socket_options import connection_tracer
+from .transport_errors import TRANSPORT_ERRORS, error_from_transport, proxy_refused
 
 _PIECE = 1024 * 1024
 
@@ -54,7 +54,7 @@ _FULL = re.compile(
 )
 
 
-OF_FIREWALLS = (403, 406)
+FIREWALL_STATUSES = (403, 406)
 """What firewalls and ModSecurity answer with a page of their own, now and then and to what is harmless: PMA.core
 refuses in JSON. IIS itself has pages for 400, 401, 404, 405 and 413, whose causes last."""
 
@@ -98,22 +98,22 @@ async def ask(
     """
     base, body = connection.url, request.body
     length = body.length if body is not None else SLOW_BYTES if request.slow else 0
-    limit = AnswerLimit(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None)
-    options: dict[str, Any] = {"extensions": {"trace": tuned(client)}}
+    limit = ResponseDeadline(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None)
+    options: dict[str, Any] = {"extensions": {"trace": connection_tracer(client)}}
     if request.json is not None:
         options["json"] = request.json
     if body is not None:
         options["content"] = limit.body(body.content())
-        options["extensions"][AGAIN] = lambda: limit.body(body.content())
+        options["extensions"][REPEATED_BODY] = lambda: limit.body(body.content())
         options["headers"] = {"Content-Length": str(body.length), "Content-Type": body.content_type}
     if length:
         options["timeout"] = patient(client.timeout, length)
     try:
         async with limit, client.stream(request.method, request.url(base), **options) as response:
-            content = await read_answer(response, base, LARGEST, limit.came)
-    except FAILURES as error:
+            content = await read_answer(response, base, MAX_RESPONSE_BYTES, limit.came)
+    except TRANSPORT_ERRORS as error:
         certified = connection.client_cert is not None
-        raise from_transport(error, base, connection.proxy_to(base), certified) from None
+        raise error_from_transport(error, base, connection.proxy_to(base), certified) from None
     if (date := moment(response.headers.get("date", ""))) is not None:
         dated(date)
     if response.status_code == 407:  # over plain http, a proxy answers as if it were the server
@@ -132,7 +132,7 @@ async def read_answer(response: httpx.Response, who: str, limit: int, came: Call
 
     Raises ProtocolError, TransferBroken, and what httpx raises.
     """
-    content, unpacker = bytearray(), Unpacker(response, who)
+    content, unpacker = bytearray(), Decompressor(response, who)
     async for chunk in unpacker.chunks():
         came(len(chunk))
         for piece in unpacker.pieces(chunk, _PIECE):
@@ -177,7 +177,7 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         to = one_line(location, place.secrets)
         raise Redirected(f"{place.base} redirects to {to}", "use the address it redirects to as url", location)
     try:
-        answer = loads(content, place.base) if content.strip() else None
+        answer = parse_json(content, place.base) if content.strip() else None
     except (ValueError, RecursionError):
         answer = content
     if isinstance(answer, dict) and set(answer) == {"d"}:
@@ -251,7 +251,7 @@ def moment(text: str) -> datetime | None:
 def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:
     status = response.status_code
     words = place.says(refusal) if refusal else f"HTTP status {status}{_titled(content, place)}"
-    if status in OF_FIREWALLS and refusal is None and _titled(content, place):
+    if status in FIREWALL_STATUSES and refusal is None and _titled(content, place):
         return Intercepted(
             f"{place.base} answers {place.method} with {words}, which is not PMA.core's",
             "if that stays so, ask who runs the firewall or the proxy before it",

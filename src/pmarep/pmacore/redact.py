@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..names import printable
+from ..text import printable
 
 # Servers choose these texts. A pattern may not begin at every one of many characters and read to the end from each:
 # what can begin it ends the part before its first fixed character, or that part has a limit.

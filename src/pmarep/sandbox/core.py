@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..private import make_private
+from ..system.private_folder import make_private_folder
 from .backends import AzureBackend, S3Backend
 from .cloud import CloudStorage
 from .filesystem import FileSystemStorage
@@ -26,7 +26,7 @@ class Core:
     def __init__(self, settings: Settings, sessions: Sessions | None = None) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
-        make_private(own)
+        make_private_folder(own)
         incoming = own / "incoming"
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..private import make_private
+from ..system.private_folder import make_private_folder
 from .storage import StoredFile
 
 
@@ -18,7 +18,7 @@ class Ledger:
     """Append-only; a last line cut by a crash is ignored."""
 
     def __init__(self, path: Path) -> None:
-        make_private(path.parent)
+        make_private_folder(path.parent)
         self._path = path
         self._lock = threading.Lock()
         self._file = open(path, "ab", opener=_for_us_only)  # noqa: SIM115

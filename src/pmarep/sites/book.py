@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, UsageError
-from ..names import lies_within
+from ..system.windows_names import lies_within
 from .models import Site, SiteTable, SlidesTable, Table
 from .names import did_you_mean, is_pattern, quoted
 from .shelf import Shelf

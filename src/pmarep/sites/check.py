@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import CredentialsError, PmarepError
-from ..names import windows_key
 from ..passwords import Password
 from ..pmacore import Connection, PermissionDenied, PmaCore, Refused
 from ..pmacore.certificate import Certificate, certificate
-from ..pmacore.sockets import AUTO, LONG_WAY, bbr_advice
+from ..pmacore.socket_options import AUTO, LONG_ROUND_TRIP, bbr_advice
+from ..system.windows_names import windows_key
 from .credentials import Credentials
 from .models import Site
 from .names import quoted
@@ -109,7 +109,7 @@ async def _check_account(
             began = time.perf_counter()
             version = await core.version()
             known = replace(known, version=version, reachable=True, seconds=time.perf_counter() - began)
-            if connection.congestion == AUTO and (core.round_trip or 0.0) >= LONG_WAY:
+            if connection.congestion == AUTO and (core.round_trip or 0.0) >= LONG_ROUND_TRIP:
                 known = replace(known, advice=bbr_advice())
             known = replace(known, tls=await _look_at_tls(connection), credentials=False)
             secrets, checks = await _passwords(sites, credentials, known)

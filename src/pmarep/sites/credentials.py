@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
-from ..names import printable
 from ..passwords import NotTextError, Password, first_line
+from ..text import printable
 from . import command as commands
 from .names import password_variable
 

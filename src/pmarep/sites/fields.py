@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
-from ..proxies import split_proxy
+from ..system.proxies import split_proxy
 from ..timetable import Timetable
 from .names import quoted
 

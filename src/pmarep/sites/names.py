@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-from ..names import printable
+from ..text import printable
 
 NEAREST = 3  # names that are proposed, at most
 ASKED = 2000  # names that are compared, at most: a server may have any number of root-directories

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UsageError
-from ..names import printable
+from ..text import printable
 from . import zarr
 from .claims import Ask
 from .discover import Walk, why_no_slide

@@ -12,7 +12,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..names import place_key, printable
+from ..system.windows_names import collision_key
+from ..text import printable
 from .formats import ASKED, SEARCHED, Format, extension_of, format_of
 from .listing import Folder, cause_of, os_words
 from .model import BrokenFileError, Cause, Kind, Why
@@ -41,8 +42,8 @@ class Owners:
     """Which slide has which file (or speaks of which folder): in one folder by name, and in its sub-folders.
 
     Names are as on disk, slides are named by their main files; a main file that claims others is claimed by itself.
-    `folders` is the sub-folders that slides of this folder have: `place_key`, to main file and name on disk. `done`:
-    those that have been handed down; nobody has anything more in them.
+    `folders` is the sub-folders that slides of this folder have: `collision_key`, to main file and name on disk.
+    `done`: those that have been handed down; nobody has anything more in them.
     """
 
     here: dict[str, str] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class Owners:
 
     def _claim_folder(self, name: str, main: str) -> Below:
         below = self.below.setdefault(name, Below())
-        below.slide, spelled = self.folders.setdefault(place_key(name), (main, name))
+        below.slide, spelled = self.folders.setdefault(collision_key(name), (main, name))
         below.twin = spelled != name
         return below
 

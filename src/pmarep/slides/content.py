@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..names import printable
+from ..text import printable
 from .head import ZEROS, check_head
 from .model import BrokenFileError, Slide
 from .tiff import KINDS, NoTiffError, TiffError

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .listing import Folder
-from .names import in_order, loose_key
+from .names import in_order, normalized_key
 from .parts import Groups, Parts
 
 _OIR = re.compile(r"(.+)_([0-9]{5,9})", re.DOTALL)
@@ -24,11 +24,11 @@ _PRIMARY, _OWN, _PART = slice(48, 64), slice(64, 80), slice(80, 84)
 
 def oir_group(folder: Folder, names: Sequence[str]) -> Groups:
     """The slides among the .oir files of a folder, each with the files that continue it."""
-    mains = {loose_key(name.rpartition(".")[0]): name for name in reversed(names)}
+    mains = {normalized_key(name.rpartition(".")[0]): name for name in reversed(names)}
     more: dict[str, dict[int, str]] = {}
     for name in in_order(folder.files):
         match = _OIR.fullmatch(name) if name[-1].isdigit() else None
-        main = mains.get(loose_key(match[1])) if match else None
+        main = mains.get(normalized_key(match[1])) if match else None
         if match and main:
             more.setdefault(main, {}).setdefault(int(match[2]), name)
     groups = Groups({name: Parts() for name in names})
@@ -40,11 +40,11 @@ def oir_group(folder: Folder, names: Sequence[str]) -> Groups:
 def czi_group(folder: Folder, names: Sequence[str]) -> Groups:
     """The slides among the .czi files of a folder: each alone, or with the files that continue it."""
     groups = Groups()
-    mains = {loose_key(name.rpartition(".")[0]): name for name in reversed(names)}
+    mains = {normalized_key(name.rpartition(".")[0]): name for name in reversed(names)}
     more: dict[str, dict[int, str]] = {}
     for name in names:
         match = _CZI.fullmatch(name) if name[-5:].lower() == ").czi" else None
-        main = mains.get(loose_key(match[1])) if match else None
+        main = mains.get(normalized_key(match[1])) if match else None
         if match and main and _continues(folder.files[name].path):
             more.setdefault(main, {}).setdefault(int(match[2]), name)
     continued = {name for found in more.values() for name in found.values()}

@@ -17,7 +17,8 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import chain
 
 from ..errors import where
-from ..names import place_key, printable
+from ..system.windows_names import collision_key
+from ..text import printable
 from . import tiles, zarr
 from .claims import Ask, Claims, settle
 from .formats import Format, companion_mains, format_of
@@ -116,7 +117,7 @@ class Walk:
             if not place.owners.slide_of(name):
                 for _ in self._without_main(place, folder, path):
                     pass
-            place = Place(folder, path, place.owners.take_below(name), key=place_key(path))
+            place = Place(folder, path, place.owners.take_below(name), key=collision_key(path))
         return place
 
     def _visit(self, place: Place) -> _Steps:
@@ -141,7 +142,7 @@ class Walk:
             place.tiles.take(folder, place.owners.here)
         owned = set(place.owners.here)  # by slides further up
         if len(folder.folders) > 1:
-            keys = Counter(map(place_key, folder.folders))
+            keys = Counter(map(collision_key, folder.folders))
             place.twins = frozenset(key for key, count in keys.items() if count > 1)
         claims = self._settle(place)
         for name, kind in claims.mains.items():
@@ -236,9 +237,9 @@ class Walk:
             for step in self._without_main(above, folder, path):
                 reported = True
                 yield step
-        shared = above.shared or place_key(name) in above.twins
+        shared = above.shared or collision_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
-        owners, key = above.owners.take_below(name), place_key(path + "/")
+        owners, key = above.owners.take_below(name), collision_key(path + "/")
         tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
         yield Place(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 

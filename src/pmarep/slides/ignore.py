@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from .names import loose_key
+from .names import normalized_key
 from .parts import IndexFileError, read_text
 from .wildcards import PathPattern, part_of_rule
 
@@ -71,7 +71,7 @@ class Ignore:
 
     def ignores(self, path: str) -> bool:
         """Whether a main file is not wanted, or a folder (its path ends with "/"). Paths are from the source."""
-        own = loose_key(path[len(self._prefix) :].removesuffix("/"))
+        own = normalized_key(path[len(self._prefix) :].removesuffix("/"))
         name = own.rpartition("/")[2]
         for rule in self._rules:
             if rule.matches(own, name, folder=path.endswith("/")):
@@ -91,7 +91,7 @@ def _read(line: str, number: int) -> Rule | None:
         length = f"{len(rule)} characters, and no path has more than {_LONGEST_RULE}"
         raise IgnoreFileError(f"line {number} is no valid rule: it has {length}")
     try:
-        return Rule(loose_key(rule))
+        return Rule(normalized_key(rule))
     except ValueError as error:
         raise IgnoreFileError(f"line {number} is no valid rule: {rule[:100]!r} has {error}") from None
 

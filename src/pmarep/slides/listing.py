@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import internal_error
-from ..open_files import NO_ROOM
+from ..system.open_files import TOO_MANY_OPEN_FILES
 from .links import Links, is_linked_folder
 from .model import Cause, Kind, Why
-from .names import is_system, loose_key, placeholder_of
+from .names import is_system, normalized_key, placeholder_of
 
 Scandir = Callable[[str], AbstractContextManager[Iterator["os.DirEntry[str]"]]]
 
@@ -58,7 +58,7 @@ def _when_there_is_room(scandir: Scandir, path: str) -> AbstractContextManager[I
         try:
             return scandir(path)
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in TOO_MANY_OPEN_FILES:
                 raise
         time.sleep(_PAUSE)
     return scandir(path)
@@ -173,18 +173,18 @@ class Folder:
 
     def find(self, name: str) -> os.DirEntry[str] | None:
         """The file of that name; where there is none, the only one whose name differs in case or composition."""
-        return self.files.get(name) or self._only_alike("f" + loose_key(name))
+        return self.files.get(name) or self._only_alike("f" + normalized_key(name))
 
     def find_folder(self, name: str) -> os.DirEntry[str] | None:
         """The same for folders."""
-        return self.folders.get(name) or self._only_alike("d" + loose_key(name))
+        return self.folders.get(name) or self._only_alike("d" + normalized_key(name))
 
     def _only_alike(self, key: str) -> os.DirEntry[str] | None:
         if self._alike is None:
             self._alike = {}
             for kind, entries in (("f", self.files), ("d", self.folders)):
                 for name, entry in entries.items():
-                    self._alike.setdefault(kind + loose_key(name), []).append(entry)
+                    self._alike.setdefault(kind + normalized_key(name), []).append(entry)
         alike = self._alike.get(key, [])
         return alike[0] if len(alike) == 1 else None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .codepages import read_index
 from .listing import Folder, LoopError
-from .names import loose_key
+from .names import normalized_key
 from .parts import IndexFileError, Parts, is_plain, parse_ini, read_text, take_below, take_everything
 
 _LIMIT = 1024 * 1024  # bytes
@@ -52,8 +52,8 @@ def collect(folder: Folder, main: str) -> Parts:
         except LoopError as error:
             return Parts.wrong(f"its folder {found.name}/ is {error}")
     values = {value for section in sections.values() for value in section.values()}
-    own = loose_key(main)
-    names = {name for value in values if (name := _named(folder, value)) and loose_key(name) != own}
+    own = normalized_key(main)
+    names = {name for value in values if (name := _named(folder, value)) and normalized_key(name) != own}
     take_below(parts, folder, sorted(names))
     if not parts.files and not parts.problems:
         parts.problems.append("no pictures beside it or in a folder of its name")

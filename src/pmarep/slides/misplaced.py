@@ -9,7 +9,7 @@ from __future__ import annotations
 from .formats import Companion, Format, format_of
 from .listing import Folder, LoopError
 from .model import Cause
-from .names import loose_key
+from .names import normalized_key
 from .parts import Parts
 
 _MOST = 1000  # sub-folders that are looked into
@@ -49,9 +49,9 @@ def look_around(folder: Folder, main: str, entry: Format) -> Parts | None:
 
 def _renamed(folder: Folder, main: str, entry: Format, companion: Companion) -> str | None:
     """The only folder that is some slide's and no main file's, if this is the only main file without a folder."""
-    mains = {loose_key(name) for name in folder.files if format_of(name) is entry}
-    having = {name: loose_key(companion.main_of(name) or "") for name in folder.folders}
-    if len(folder.folders) > _MOST or mains - set(having.values()) != {loose_key(main)}:
+    mains = {normalized_key(name) for name in folder.files if format_of(name) is entry}
+    having = {name: normalized_key(companion.main_of(name) or "") for name in folder.folders}
+    if len(folder.folders) > _MOST or mains - set(having.values()) != {normalized_key(main)}:
         return None
     found = []
     for name, owner in having.items():

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ..names import is_device, loose_key, printable
+from ..system.windows_names import is_windows_device, normalized_key
+from ..text import printable
 from .model import Kind
 
 # A backslash separates folders on PMA.core's Windows; control characters are legal on no Windows disk and would reach
@@ -65,7 +66,7 @@ _OTHER_NAMES = frozenset(("readme", "license", "licence", "copying", "changelog"
 # Hidden, and yet a slide's: without them nobody knows what the other files of a Zarr are.
 _ZARR = frozenset((".zattrs", ".zgroup", ".zarray", ".zmetadata"))
 
-__all__ = ["few", "in_order", "is_system", "loose_key", "unstorable"]
+__all__ = ["few", "in_order", "is_system", "normalized_key", "unstorable"]
 
 _FEW = 4  # names that a message has room for
 
@@ -105,7 +106,7 @@ def unstorable(name: str) -> str | None:
     an Azure container, so that is for the server to say. But what a Windows writes to a device is gone without a word.
     """
     for part in name.split("/"):
-        if is_device(part):
+        if is_windows_device(part):
             return f"{part} is the name of a device on PMA.core's Windows, where what is written to it is lost"
     if name.isascii() and name.isprintable() and "\\" not in name:  # most are, and this is the faster way to see it
         return None

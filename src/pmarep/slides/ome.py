@@ -19,11 +19,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..names import printable
+from ..text import printable
 from . import tiff
 from .listing import Folder, info_of, os_words
 from .model import Cause, Why
-from .names import few, in_order, loose_key
+from .names import few, in_order, normalized_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
 from .parts import Finder, Groups, Parts, is_plain
 
@@ -108,7 +108,7 @@ def _take(parts: Parts, members: _Members, here: Mapping[str, str], main: str) -
     broken: list[str] = []
     for local, name in here.items():
         if local == main:
-            if loose_key(local) == loose_key(name):  # in another case, and not renamed
+            if normalized_key(local) == normalized_key(name):  # in another case, and not renamed
                 parts.main_as = name
             continue
         entry = members.entries[local]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..names import loose_key, place_key, windows_key
+from ..system.windows_names import collision_key, normalized_key, windows_key
 from .claims import Owners
 from .ignore import Ignore
 from .listing import Folder
@@ -18,8 +18,8 @@ class Place:
     """A folder on the walk. `prefix` is its path from the source, "" or with a "/" at its end.
 
     `slide`: the slide whose folder this is. `reported`: the folder as a whole has been reported already. `seen`: what
-    is sent from here, by `place_key`; `shared` with other folders that Windows cannot tell apart, since they become one
-    there. `key` is that of the prefix, `twins` are those of sub-folders that several have.
+    is sent from here, by `collision_key`; `shared` with other folders that Windows cannot tell apart, since they become
+    one there. `key` is that of the prefix, `twins` are those of sub-folders that several have.
     `entered`: the sub-folders that the walk is done with. `tiles`: the tree of tiles that the folder is in. `inherits`:
     slides further up have files here.
     """
@@ -44,9 +44,9 @@ class Place:
     def keys_of(self, files: Sequence[SlideFile]) -> list[str]:
         """The keys of the paths of a slide's files, none of which has a control character in it."""
         if len(files) == 1:
-            return [self.key + place_key(files[0].path)]
+            return [self.key + collision_key(files[0].path)]
         paths = "\n".join([file.path for file in files])
-        return [self.key + key for key in place_key(paths).split("\n")]
+        return [self.key + key for key in collision_key(paths).split("\n")]
 
     def twin(self, files: Sequence[SlideFile], keys: Sequence[str]) -> str | None:
         """What on a Windows server would be the same file as one of this slide, or None."""
@@ -67,14 +67,14 @@ class Place:
                 self.seen[key] = path
                 continue
             below[key] = path
-            if self.shared or (self.twins and place_key(file.path.partition("/")[0]) in self.twins):
+            if self.shared or (self.twins and collision_key(file.path.partition("/")[0]) in self.twins):
                 self.seen[key] = path
 
 
 def _difference(own: str, other: str) -> str:
     if windows_key(own) == windows_key(other):
         return f"differs only in case from {other}, and is the same name on PMA.core's Windows"
-    if loose_key(own) == loose_key(other):
+    if normalized_key(own) == normalized_key(other):
         return f"is the same name as {other} for people and some servers, with its letters composed otherwise"
     ends = _without_ends(own) == _without_ends(other)
     reason = "drops dots and blanks at the end" if ends else "does not allow all of its characters"
@@ -82,4 +82,4 @@ def _difference(own: str, other: str) -> str:
 
 
 def _without_ends(path: str) -> str:
-    return "/".join(part.rstrip(". ") for part in loose_key(path).split("/"))
+    return "/".join(part.rstrip(". ") for part in normalized_key(path).split("/"))

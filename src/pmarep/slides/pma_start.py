@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from ..names import printable
+from ..text import printable
 from .listener import Listener, listener_at
 from .names import unstorable
 

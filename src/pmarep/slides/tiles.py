@@ -19,7 +19,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from ..names import printable
+from ..text import printable
 from .listing import Folder, LoopError
 from .model import Kind, LeftOut, Why
 

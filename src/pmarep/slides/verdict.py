@@ -6,7 +6,7 @@ import os
 import sys
 from functools import lru_cache
 
-from ..names import printable
+from ..text import printable
 from . import zarr
 from .claims import Claims
 from .formats import Format, extension_of, format_of

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Self
 
 from ..errors import SourceAway, SourceError
-from ..hanging import Pulse
-from ..open_files import NO_ROOM
 from ..slides.busy import busy_file
 from ..slides.content import check_content
 from ..slides.listing import os_words
 from ..slides.model import BrokenFileError, Slide, SlideFile
+from ..system.open_files import TOO_MANY_OPEN_FILES
 from .identity import Identities, Identity, identity_of, joined
+from .stall_detection import Heartbeat
 
 CHUNK = 256 * 1024
 """Bytes of one read, which each of many streams holds in memory. 1 MiB was no quicker by more than a tenth, 64 KiB half
@@ -95,7 +95,7 @@ def check_version(version: Version, known: Identities | None = None) -> Identity
         raise _failed(version, error) from None
 
 
-def check_slide(slide: Slide, pulse: Pulse, known: Identities | None = None) -> str:
+def check_slide(slide: Slide, heartbeat: Heartbeat, known: Identities | None = None) -> str:
     """What its files are, as one text, also for a later run.
 
     Raises SourceError if one of them is not what it was when it was found, or is being written.
@@ -103,7 +103,7 @@ def check_slide(slide: Slide, pulse: Pulse, known: Identities | None = None) -> 
     identities = []
     for file in slide.files:
         identities.append(check_version(Version.of(slide, file), known))
-        pulse.beat()
+        heartbeat.beat()
     held = busy_file(slide)
     if held is not None:
         path, how = held
@@ -111,10 +111,10 @@ def check_slide(slide: Slide, pulse: Pulse, known: Identities | None = None) -> 
     return joined(identities)
 
 
-def check_content_of(slide: Slide, pulse: Pulse) -> None:
+def check_content_of(slide: Slide, heartbeat: Heartbeat) -> None:
     """Raises SourceError if a file of the slide is none that any server could read."""
     try:
-        check_content(slide, pulse.beat)
+        check_content(slide, heartbeat.beat)
     except BrokenFileError as error:
         text = f"no server could read it, so it is not sent: {error}; pmarep slides says what to do"
         raise SourceError(text) from None
@@ -149,7 +149,7 @@ class NoRoom(SourceAway):
 def _failed(version: Version, error: OSError) -> SourceError:
     """A NAS that restarts comes back; other errors stay."""
     words = f"cannot read {version.path}: {os_words(error)}"
-    if error.errno in NO_ROOM:
+    if error.errno in TOO_MANY_OPEN_FILES:
         return NoRoom(words)
     return SourceAway(words) if _is_away(version.path, error) else SourceError(words)
 

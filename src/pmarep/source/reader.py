@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
-from .. import hanging
-from ..hanging import Looks, Pulse, in_time
 from ..slides.model import Slide
+from . import stall_detection
 from .cache import Chunks, Key
 from .files import (
     CHUNK,
@@ -25,6 +24,7 @@ from .files import (
     read_range,
 )
 from .identity import Identities
+from .stall_detection import FolderProbe, Heartbeat, wait_while_moving
 from .turns import Turns, heard
 
 BOUND = 40 * 1024**2
@@ -73,7 +73,7 @@ class Reader:
         self._flights: dict[Key, asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[Version, _Handles] = {}
-        self._looks = Looks()
+        self._probe = FolderProbe()
         self._known = Identities(roots)
 
     def close(self) -> None:
@@ -93,19 +93,19 @@ class Reader:
         Raises SourceError if one of them is not what it was when it was found, or is being written.
         """
 
-        def begin(pulse: Pulse) -> asyncio.Future[str]:
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
             # Not in its turn: one that hangs is known by its folder, so that few do.
-            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, pulse, self._known)
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
 
-        return await self._looks.look(slide.folder, begin)
+        return await self._probe.run(slide.folder, begin)
 
     async def check_content(self, slide: Slide) -> None:
         """Raises SourceError if a file of the slide is none that any server could read."""
 
-        def begin(pulse: Pulse) -> asyncio.Future[None]:
-            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, pulse)
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
 
-        await self._looks.look(slide.folder, begin)
+        await self._probe.run(slide.folder, begin)
 
     async def check(self, version: Version) -> None:
         """Raises SourceError if the file is another one by now."""
@@ -144,7 +144,7 @@ class Reader:
         for key, future in mine.items():
             self._fly(key, future)
 
-        pulse = Pulse()
+        heartbeat = Heartbeat()
 
         def landed(key: Key, data: bytes) -> None:
             self.chunks.put(key, data)
@@ -159,12 +159,12 @@ class Reader:
                     data = read_at(handle, version, key[1] * CHUNK, size)
                     loop.call_soon_threadsafe(landed, key, data)
                 use(data if high - low == size else data[low:high])
-                pulse.beat()
+                heartbeat.beat()
             check_version(version, self._known)
 
         try:
             with self.lease(version):
-                await self._with_handle(version, work, lambda: self._forget(mine), pulse)
+                await self._with_handle(version, work, lambda: self._forget(mine), heartbeat)
         except BaseException as error:
             for future in mine.values():
                 if not future.done():
@@ -176,14 +176,14 @@ class Reader:
     async def range(self, version: Version, start: int, length: int, use: Callable[[bytes], None]) -> None:
         """Like `sweep`, for ranges of any length: read for nobody else."""
 
-        pulse = Pulse()
+        heartbeat = Heartbeat()
 
         def work() -> None:
             for chunk in read_range(version, start, length, self._known):
                 use(chunk)
-                pulse.beat()
+                heartbeat.beat()
 
-        await self._do(version, work, pulse=pulse)
+        await self._do(version, work, heartbeat=heartbeat)
 
     @contextmanager
     def lease(self, version: Version) -> Iterator[None]:
@@ -238,7 +238,7 @@ class Reader:
         version: Version,
         work: Callable[[BinaryIO], T],
         slow: Callable[[], None],
-        pulse: Pulse | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> T:
         def open_and_work() -> tuple[BinaryIO, T]:
             used = handle or open_version(version, self._known)
@@ -250,7 +250,7 @@ class Reader:
 
         handles = self._handles.get(version)
         handle = handles.idle.pop() if handles is not None and handles.idle else None
-        used, result = await self._do(version, open_and_work, slow, pulse)
+        used, result = await self._do(version, open_and_work, slow, heartbeat)
         handles = self._handles.get(version)
         if handles is not None and len(handles.idle) < IDLE:
             handles.idle.append(used)
@@ -263,14 +263,14 @@ class Reader:
         version: Version,
         work: Callable[[], T],
         slow: Callable[[], None] | None = None,
-        pulse: Pulse | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> T:
         """As soon as there is room for one more open file."""
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + ROOM_SECONDS, SHORTEST_PAUSE
         while True:
             try:
-                return await self._do_once(version, work, slow, pulse)
+                return await self._do_once(version, work, slow, heartbeat)
             except NoRoom:
                 if loop.time() > end:
                     raise
@@ -285,13 +285,15 @@ class Reader:
                 handles.idle.pop().close()
 
     async def _do_once(
-        self, version: Version, work: Callable[[], T], slow: Callable[[], None] | None, pulse: Pulse | None
+        self, version: Version, work: Callable[[], T], slow: Callable[[], None] | None, heartbeat: Heartbeat | None
     ) -> T:
         """In a thread, a few at a time. One that hangs gives its turn to the next, and in the end is given up."""
         loop = asyncio.get_running_loop()
 
         async def rest(future: asyncio.Future[T]) -> T:
-            return await in_time(future, version.path, hanging.READ_SECONDS, lambda: pulse and pulse.beats)
+            return await wait_while_moving(
+                future, version.path, stall_detection.READ_SECONDS, lambda: heartbeat and heartbeat.beats
+            )
 
         return await self._turns.take(lambda: loop.run_in_executor(self._threads, work), slow, rest)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from ..pmacore import StorageKind
 from .azure import AzureUploader
-from .base import Means, Old, Sent, Shipment, Uploader, announced, together
+from .base import Means, Old, Sent, Shipment, Uploader, announced
 from .controller import NEAR, Controller, Line
 from .delivery import Delivery
 from .digests import Digests
 from .filesystem import FileSystemUploader
 from .link import Link
-from .pacer import Clock, Pacer
+from .pacer import Pacer
 from .s3 import S3Uploader
 from .storage import Storage, still_live
 from .upload_ids import NO_SESSION, HeldId, UploadIds
@@ -34,7 +34,6 @@ def uploader_for(shipment: Shipment) -> Uploader:
 __all__ = [
     "NEAR",
     "NO_SESSION",
-    "Clock",
     "Controller",
     "Delivery",
     "Digests",
@@ -51,6 +50,5 @@ __all__ = [
     "Uploader",
     "announced",
     "still_live",
-    "together",
     "uploader_for",
 ]

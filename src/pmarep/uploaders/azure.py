@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import quote
 
+from ..aio import together
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
-from .base import Shipment, together
+from .base import Shipment
 from .delivery import Delivery, Race
 
 MIB = 1024**2

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ..errors import PmarepError, Remedy
-from ..journal import Journal, Place
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
+from ..state.journal import Journal, RemotePath
 from .delivery import Delivery, Race
 from .digests import Digests
 from .link import Link
@@ -98,7 +96,7 @@ class Shipment:
     announcement: Announcement
     folder: str
     slide: Slide
-    place: Place
+    place: RemotePath
     sent: Sent
     over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
@@ -165,30 +163,3 @@ class Uploader(Protocol):
 
     async def send(self, file: SlideFile) -> None:
         """Returns when the storage has the whole file. Raises PmaCoreError or SourceError; may be called again."""
-
-
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all at once; when one fails, end the others and raise the error that tells most.
-
-    Being cancelled wins over every error. asyncio.TaskGroup loses a Ctrl-C that comes while it ends the others (up to
-    Python 3.12), and the next slide would begin.
-    """
-    tasks = [asyncio.create_task(one) for one in work]
-    if not tasks:
-        return
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if errors:
-        raise min(errors, key=_weight)
-
-
-def _weight(error: BaseException) -> int:
-    """A bug before all, then what concerns the most, then the first."""
-    if not isinstance(error, PmarepError):
-        return 0
-    return {Remedy.STOP_RUN: 1, Remedy.STOP_SITE: 2}.get(error.remedy, 3)

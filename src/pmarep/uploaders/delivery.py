@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from enum import Enum, auto
 from typing import Protocol
 
-from .pacer import Clock
+from ..clock import Clock
 
 SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from .pacer import Clock
+from ..clock import Clock
 
 LOOK = 0.1  # seconds
 FULL_SECONDS = 5.0  # over which the rate of a full line is measured

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from ..clock import Clock
 from ..errors import PmarepError, Remedy
 from ..pmacore import ServerError
 from ..retry import Retry
 from .controller import Controller
 from .delivery import Contest, Delivery, Race
 from .finish import Finish
-from .pacer import Clock, Pacer
+from .pacer import Pacer
 from .slots import Slots
 from .stake import BUFFERED, LOOK, Stake
 

@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from datetime import datetime
-
+from ..clock import Clock
 from ..timetable import Timetable
-
-
-class Clock:
-    """Time as an argument, so that tests need not wait."""
-
-    def monotonic(self) -> float:
-        """Seconds since any moment. Not time.monotonic(): on Windows before Python 3.13 it goes in steps of 16 ms."""
-        return time.perf_counter()
-
-    def local(self) -> datetime:
-        return datetime.now().astimezone()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Pacer:

@@ -11,18 +11,10 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from ..pmacore import (
-    AnnounceAgain,
-    Damaged,
-    MultipartFile,
-    Part,
-    ProtocolError,
-    Refused,
-    ServerError,
-    TransferBroken,
-)
+from ..aio import together
+from ..pmacore import AnnounceAgain, Damaged, MultipartFile, Part, ProtocolError, Refused, ServerError, TransferBroken
 from ..slides.model import SlideFile
-from .base import Shipment, together
+from .base import Shipment
 from .delivery import Delivery, Race
 
 MAX_SINGLE_PUT = 5 * 1024**3

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from ..clock import Clock
 from .controller import Controller
-from .pacer import Clock
 
 SECONDS = 90.0
 """A kill may cost what the line carries in this time, with one file more ..."""

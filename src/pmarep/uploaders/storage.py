@@ -29,13 +29,13 @@ from ..pmacore import (
     StorageFull,
 )
 from ..pmacore.errors import another_certificate
-from ..pmacore.http import OF_FIREWALLS, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
-from ..pmacore.limits import AnswerLimit
-from ..pmacore.places import is_home, leads_home, same_host
-from ..pmacore.pool import AGAIN
+from ..pmacore.http import FIREWALL_STATUSES, SLOWEST_STORAGE, moment, patient, read_answer, retry_after, says_full
+from ..pmacore.local_addresses import is_local_address, is_local_url, same_host
+from ..pmacore.pooled_transport import REPEATED_BODY
 from ..pmacore.redact import one_line
-from ..pmacore.sockets import Client, tuned
-from ..pmacore.transport import FAILURES, from_transport, proxy_refused
+from ..pmacore.response_deadline import ResponseDeadline
+from ..pmacore.socket_options import HttpClient, connection_tracer
+from ..pmacore.transport_errors import TRANSPORT_ERRORS, error_from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024
 _EXPIRY_MARGIN = timedelta(seconds=60)
@@ -56,16 +56,16 @@ class Storage:
         away: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._core = connection.url
-        self._at_home = leads_home(connection.url)
+        self._at_home = is_local_url(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
         self._http = http or self._connect()
         self._answered: set[str] = set()  # origins
         self._anew: httpx.AsyncClient | None = None
-        if isinstance(self._http, Client):
-            way = self._http.way
-            way.measured = lambda: away(way.round_trip or 0.0)
+        if isinstance(self._http, HttpClient):
+            round_trip = self._http.round_trip
+            round_trip.on_measured = lambda: away(round_trip.seconds or 0.0)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -87,14 +87,14 @@ class Storage:
         """
         target, http = self._check(url), self._another() if anew else self._http
         make = content if callable(content) else None
-        limit = AnswerLimit(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
-        extensions: dict[str, Any] = {"trace": tuned(http, self._whom_it_meets(target.origin))}
+        limit = ResponseDeadline(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
+        extensions: dict[str, Any] = {"trace": connection_tracer(http, self._whom_it_meets(target.origin))}
         if make is not None:
-            extensions[AGAIN] = lambda: limit.body(make())
+            extensions[REPEATED_BODY] = lambda: limit.body(make())
         request = http.build_request(
             "PUT",
             target.origin,
-            content=content if isinstance(content, bytes) else extensions[AGAIN](),
+            content=content if isinstance(content, bytes) else extensions[REPEATED_BODY](),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(http.timeout, length),
             extensions=extensions,
@@ -108,8 +108,8 @@ class Storage:
                     answer = answered.decode("utf-8", "replace")
                 finally:
                     await response.aclose()
-        except FAILURES as error:
-            failure = from_transport(error, target.origin, self._proxy_to(target.origin))
+        except TRANSPORT_ERRORS as error:
+            failure = error_from_transport(error, target.origin, self._proxy_to(target.origin))
             if isinstance(failure, CertificateRefused) and target.origin in self._answered:
                 failure = another_certificate(failure, target.origin)
             raise failure from None
@@ -141,7 +141,7 @@ class Storage:
                 f"the server wants the slide sent over plain http to {target.origin}",
                 "if that is right, say allow_http_uploads = true at this site",
             )
-        if leads_home(target.origin) and not self._at_home:
+        if is_local_url(target.origin) and not self._at_home:
             raise _wants_it_here(target.origin)
         return target
 
@@ -154,7 +154,7 @@ class Storage:
             return None
 
         def meets(address: str) -> None:
-            if is_home(address):
+            if is_local_address(address):
                 raise _wants_it_here(origin)
 
         return meets
@@ -212,7 +212,7 @@ def _is_in_between(response: httpx.Response, answer: str) -> bool:
     if _tag(answer, "Code") or response.headers.get("x-ms-error-code"):
         return False
     page = answer.lstrip()[:14].lower().startswith(("<html", "<!doctype html"))
-    return response.is_redirect or (page and (response.status_code < 400 or response.status_code in OF_FIREWALLS))
+    return response.is_redirect or (page and (response.status_code < 400 or response.status_code in FIREWALL_STATUSES))
 
 
 def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:

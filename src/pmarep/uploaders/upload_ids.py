@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..clock import Clock
 from ..pmacore import AnnounceAgain, Announcement, UploadDoubtful
 from ..slides.model import Slide
 from .delivery import Delivery
-from .pacer import Clock
 
 NO_SESSION = -1
 """Number of a session that never was: what is vouched for by it is vouched for by none."""

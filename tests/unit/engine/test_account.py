@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from pmarep.clock import Clock
 from pmarep.engine import Options
 from pmarep.engine.account import Account
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock, Sent
+from pmarep.uploaders import Sent
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from corpus import tree, write_mirax, write_ndpis, write_vsi
 
+from pmarep.clock import Clock
 from pmarep.engine.catalogue import Catalogue
 from pmarep.engine.gather import Ears, Gathering
 from pmarep.engine.options import Options
 from pmarep.slides import LeftOut, Why
-from pmarep.uploaders import Clock
 
 HOUR = 3600.0
 

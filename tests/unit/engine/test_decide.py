@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from pmarep.clock import Clock
 from pmarep.engine import Existing, Options
 from pmarep.engine.decide import Action, Decision, decide, destination
 from pmarep.engine.remote import LISTING_SECONDS, Remote
 from pmarep.engine.stamp import stamp_of
-from pmarep.journal import Journal, signature
 from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock
+from pmarep.state.journal import Journal, signature
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10, 1),))
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")

@@ -12,10 +12,10 @@ from pmarep.engine.decide import Action, decide, destination
 from pmarep.engine.doubt import judge, without_doubt
 from pmarep.engine.inspector import Found, Inspector, There
 from pmarep.engine.options import Existing, Options
-from pmarep.journal import BROKEN, DIFFERS, SENT, UNREADABLE, Journal, signature
 from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
+from pmarep.state.journal import BROKEN, DIFFERS, SENT, UNREADABLE, Journal, signature
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)

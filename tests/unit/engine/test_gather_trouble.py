@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from corpus import tree
 
+from pmarep.clock import Clock
 from pmarep.engine.catalogue import Catalogue
 from pmarep.engine.finder import Finder
 from pmarep.engine.gather import Ears, Gathering
 from pmarep.engine.options import Options
 from pmarep.slides import LeftOut, Why
 from pmarep.slides.discover import Walk
-from pmarep.uploaders import Clock
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX systems")
 

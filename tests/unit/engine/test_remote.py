@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 from clock import FakeClock
 
+from pmarep.clock import Clock
 from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, LAG_SECONDS, LISTING_SECONDS, Listing, Remote
 from pmarep.pmacore import PmaCore, Refused
-from pmarep.uploaders import Clock
 
 
 class FakeCore:

@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
+from pmarep.clock import Clock
 from pmarep.engine.remote import SHOWN_AFTER, Listing, Remote
 from pmarep.pmacore import PmaCore, Refused
 from pmarep.slides import Slide
 from pmarep.slides.model import SlideFile
-from pmarep.uploaders import Clock
 
 
 class Hasty(Clock):

@@ -13,10 +13,10 @@ from clock import FakeClock
 from pmarep.engine.decide import destination
 from pmarep.engine.options import Verify
 from pmarep.engine.shipping import Shipper, _Upload
-from pmarep.journal import BROKEN, SENT, Journal, signature
 from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
+from pmarep.state.journal import BROKEN, SENT, Journal, signature
 from pmarep.uploaders import HeldId, Sent, UploadIds
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))

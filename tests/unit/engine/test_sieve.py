@@ -18,10 +18,10 @@ from pmarep.engine.health import Health
 from pmarep.engine.recheck import Recheck
 from pmarep.engine.remote import Remote
 from pmarep.engine.sieve import CHUNK_FILES, CHUNK_SLIDES, LISTINGS, NEAR_LISTINGS, READY, SLOW_LISTING, Settled, Sieve
-from pmarep.journal import Journal, Place
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
+from pmarep.state.journal import Journal, RemotePath
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -185,7 +185,9 @@ async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
     bench.core.there.remove("Slides/in/gone.svs")
     bench.core.there |= {"Slides/in/foreign.svs", "Slides/in/sending.svs"}
     await bench.journal.broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
-    await bench.journal.sending(Place(SITE.url, "Slides/in/sending.svs"), bench.journal.signature(sending), 1, "{}")
+    await bench.journal.sending(
+        RemotePath(SITE.url, "Slides/in/sending.svs"), bench.journal.signature(sending), 1, "{}"
+    )
     found = [same, make("changed.svs", size=11), gone, broken, sending, foreign]
     assert await bench.left(found) == {f"{name}.svs" for name in ("changed", "gone", "broken", "sending", "foreign")}
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from pmarep.clock import Clock
 from pmarep.engine.verify import READABLE_SECONDS, check_arrived, check_status
 from pmarep.pmacore import NotArrived, PmaCore, Refused, RemoteFile, ServerError, UploadStatus
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Clock
 
 SLIDE = Slide("m.mrxs", "3DHISTECH MIRAX", Path("/cases"), (SlideFile("m/1.dat", 10, 0), SlideFile("m.mrxs", 3, 0)))
 

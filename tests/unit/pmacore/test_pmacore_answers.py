@@ -239,7 +239,7 @@ async def test_any_2xx_ends_an_upload(answer: httpx.Response) -> None:
 
 
 async def test_an_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pmacore_http, "LARGEST", 100_000)
+    monkeypatch.setattr(pmacore_http, "MAX_RESPONSE_BYTES", 100_000)
     given = 0
 
     async def endless() -> AsyncIterator[bytes]:

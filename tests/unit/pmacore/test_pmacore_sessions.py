@@ -30,7 +30,7 @@ from pmarep.pmacore import (
     Unreachable,
 )
 from pmarep.pmacore.client import SESSIONS
-from pmarep.retry import LONGEST, Retry
+from pmarep.retry import MAX_RETRY_AFTER, Retry
 
 
 async def test_no_session_before_it_is_needed_and_none_left() -> None:
@@ -255,7 +255,7 @@ async def test_retries_are_a_part_of_all_requests_only() -> None:
     assert 200 + Retry.RESERVE <= calls <= 200 * (1 + Retry.SHARE) + Retry.RESERVE + 1
 
 
-@pytest.mark.parametrize(("asked", "attempts"), [(30.0, 5), (LONGEST + 1, 1)])
+@pytest.mark.parametrize(("asked", "attempts"), [(30.0, 5), (MAX_RETRY_AFTER + 1, 1)])
 async def test_retry_waits_as_long_as_the_server_asks(asked: float, attempts: int) -> None:
     """What is too long for one request is for the whole site to wait."""
     pauses: list[float] = []

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from looking import Look, look, refusing
 from test_slides_properties import trees
 
-from pmarep.names import windows_key
 from pmarep.slides import LeftOut, Slide, Why
 from pmarep.slides.ignore import NAME as IGNORE
 from pmarep.slides.tally import Tally
+from pmarep.system.windows_names import windows_key
 
 rules = st.lists(st.sampled_from(["*.svs", "n/", "!n.*", "N/", "*.dat", "/_n_", "x y/", "m/"]), max_size=2)
 globs = st.lists(st.sampled_from(["*.svs", "n/**", "N.*", "*.ndpis", "**/_n_/*", "*.xyz"]), max_size=2)

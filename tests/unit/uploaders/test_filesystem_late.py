@@ -10,11 +10,11 @@ import httpx
 import pytest
 from clock import FakeClock
 
-from pmarep.journal import Place
 from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, UploadDoubtful
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
+from pmarep.state.journal import RemotePath
 from pmarep.uploaders import HeldId, Link, Means, Sent, Shipment, uploader_for
 
 MIB = 1024**2
@@ -67,7 +67,7 @@ def shipment(folder: Path, server: Server, size: int, *, over: bool = False) -> 
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     held = HeldId("17", slide)
     return Shipment(
-        means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent(), over, held=held
+        means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent(), over, held=held
     )
 
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.journal import Place
+from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.retry import Retry
 from pmarep.sandbox.multipart import FilePart
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
-from pmarep.uploaders import Clock, Link, Means, Sent, Shipment, uploader_for
+from pmarep.state.journal import RemotePath
+from pmarep.uploaders import Link, Means, Sent, Shipment, uploader_for
 from pmarep.uploaders.filesystem import form_frame
 
 CONTENT = b"0123456789" * 200_000
@@ -37,7 +38,7 @@ def shipment(folder: Path, server: Any) -> Shipment:
     unused = cast(Any, None)
     means = Means(core, unused, Link(4, [], Retry(attempts=1), clock), Source(Reader()), unused, unused)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
-    return Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent())
+    return Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent())
 
 
 async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ async def test_what_a_longer_file_waits_for_waits_for_nobody(sizes: tuple[int, .
     files = tuple(SlideFile(f"{number}.dcm", size, 1) for number, size in enumerate(sizes))
     slide = Slide("x.dcm", "DICOM", Path("/cases"), files)
     means = cast(Any, SimpleNamespace(link=Road()))
-    one = Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, Place("x", "y"), Sent())
+    one = Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent())
     for file in files:
         await uploader_for(one).send(file)
     assert asked == waits

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from clock import FakeClock
 
+from pmarep.clock import Clock
 from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
-from pmarep.uploaders import Clock, Controller, Delivery, Link, Pacer
+from pmarep.uploaders import Controller, Delivery, Link, Pacer
 from pmarep.uploaders.delivery import LARGEST_PIECE, SMALLEST_PIECE
 
 MIB = 1024 * 1024

@@ -14,7 +14,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from pmarep.journal import Journal, Place
+from pmarep.clock import Clock
 from pmarep.pmacore import (
     AnnounceAgain,
     Announcement,
@@ -29,7 +29,8 @@ from pmarep.pmacore import (
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
-from pmarep.uploaders import Clock, Digests, Link, Means, Sent, Shipment, Storage, announced
+from pmarep.state.journal import Journal, RemotePath
+from pmarep.uploaders import Digests, Link, Means, Sent, Shipment, Storage, announced
 from pmarep.uploaders.s3 import S3Uploader
 
 CONTENT = bytes(range(256)) * 100
@@ -68,7 +69,7 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
     slide = Slide("x.svs", "Aperio SVS", tmp_path, (file,))
     reader = Reader()
     journal, source, digests = Journal(tmp_path / "state"), Source(reader), Digests(reader)
-    place = Place("http://pma.example/", "Slides/in/x.svs")
+    place = RemotePath("http://pma.example/", "Slides/in/x.svs")
 
     def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> Shipment:
         http = httpx.AsyncClient(transport=httpx.MockTransport(bucket))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from clock import FakeClock
 
-from pmarep.engine.bell import Bell
+from pmarep.aio import ChangeEvent
 from pmarep.retry import Retry
 from pmarep.uploaders import Controller, Delivery, Link
 from pmarep.uploaders.delivery import LARGEST_PIECE
@@ -35,7 +35,7 @@ class Line:
     samples: list[tuple[int, int]] = field(default_factory=list)  # each second: requests, bytes that a kill would cost
     done: list[tuple[float, int]] = field(default_factory=list)  # when each file was complete, and its bytes
     _flying: dict[Delivery, float] = field(default_factory=dict)  # bytes of each that the system has taken
-    _moved: Bell = field(default_factory=Bell)
+    _moved: ChangeEvent = field(default_factory=ChangeEvent)
 
     async def send(self, sizes: Sequence[int], seconds: float | None = None) -> float:
         """All files at once, until they are there or so many seconds are over; how long it took."""
@@ -73,7 +73,7 @@ class Line:
             share = TICK * min(self.stream, self.capacity / max(len(self._flying), 1))
             for delivery in self._flying:
                 self._flying[delivery] = max(self._flying[delivery] - share, 0.0)
-            self._moved.ring()
+            self._moved.notify()
 
     async def _chunks(self, size: int) -> AsyncIterator[bytes]:
         for start in range(0, size, 4 * LARGEST_PIECE):

@@ -29,7 +29,7 @@ from pmarep.pmacore import (
     Refused,
     ServerError,
 )
-from pmarep.pmacore.sockets import Client
+from pmarep.pmacore.socket_options import HttpClient
 from pmarep.uploaders.storage import Storage, expiry, still_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
@@ -270,9 +270,9 @@ async def test_says_how_far_the_storage_is() -> None:
     heard: list[float] = []
     connection = Connection("https://pma.example/", "me")
     client = connection.storage_http()
-    assert isinstance(client, Client)
+    assert isinstance(client, HttpClient)
     storage = Storage(connection, allow_http=False, http=client, away=heard.append)
-    client.way.connecting = 0.18
-    client.way.measured()
+    client.round_trip.connecting = 0.18
+    client.round_trip.on_measured()
     assert heard == [0.18]
     await storage.close()

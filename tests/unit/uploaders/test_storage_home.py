@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pmarep.pmacore import Connection, PmaCore, ProtocolError
-from pmarep.pmacore.places import is_home, leads_home, same_host
+from pmarep.pmacore.local_addresses import is_local_address, is_local_url, same_host
 from pmarep.uploaders.storage import Storage
 
 AWAY = Connection(url="http://pma.example/", username="u")
@@ -64,15 +64,15 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_this_machine_in_all_spellings(host: str) -> None:
-    assert leads_home(f"http://{host}:9000/x?y")
+    assert is_local_url(f"http://{host}:9000/x?y")
 
 
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "192.168.1.2", "s3.example", "localhost.example", "[2001:db8::1]", "[fd00::1]"]
 )
 def test_other_machines(host: str) -> None:
-    assert not leads_home(f"https://{host}/")
-    assert not is_home(host.strip("[]"))
+    assert not is_local_url(f"https://{host}/")
+    assert not is_local_address(host.strip("[]"))
 
 
 async def test_a_name_that_is_this_machine(listener: Listener, resolver: None) -> None:

@@ -20,7 +20,7 @@ from ...events import (
     State,
     Summary,
 )
-from ...names import printable
+from ...text import printable
 from ...units import format_duration, format_size
 from .base import Output, count_of, left_out_line, planned_line, summary_lines, waiting_line
 

@@ -1,0 +1,145 @@
+"""Looking once more where the first request to a server failed: the words should lead to the cause.
+
+Nothing is sent here that is worth stealing: no session, no password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+from ..errors import PmarepError
+from .certificate import certificate, explained
+from .connection_settings import Connection
+from .errors import (
+    CertificateRefused,
+    Intercepted,
+    NotFound,
+    PermissionDenied,
+    PmaCoreError,
+    ProtocolError,
+    ProxyRefused,
+    Redirected,
+    Refused,
+    TlsError,
+    TransferBroken,
+    Unreachable,
+)
+from .http import Request, ask
+
+VERSION = Request("GET", "api/json/GetVersionInfo")
+# Where PMA.core is found when the path of its url is wrong; the first that answers is named.
+_USUAL_PATHS = ("core/", "pma.core/", "pmacore/")
+SECONDS = 15.0
+PROBE_SECONDS = 5.0  # for each second look: a server may well say nothing to a question in the wrong language
+
+
+async def diagnose(connection: Connection, error: PmaCoreError) -> PmaCoreError:
+    """The same error or one that says more. `error` is what asking for the version ended with. Raises nothing."""
+    probe = replace(
+        connection,
+        connect_timeout=min(connection.connect_timeout, PROBE_SECONDS),
+        timeout=min(connection.timeout, PROBE_SECONDS),
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _look(probe, error) or error
+    except (PmarepError, TimeoutError):
+        return error
+
+
+async def _look(connection: Connection, error: PmaCoreError) -> PmaCoreError | None:
+    match error:
+        case CertificateRefused():
+            found = await certificate(connection)
+            return explained(error, found, connection) if found else None
+        case Redirected():
+            return await _follow(connection, error)
+        case ProxyRefused() | Unreachable():
+            return None
+        case TlsError():
+            return await _without_tls(connection)
+    secure = connection.url.startswith("https:")
+    # IIS and nginx answer plain http on a port for TLS with status 400, others hang up.
+    if not secure and type(error) in (TransferBroken, Refused) and (wants_tls := await _with_tls(connection)):
+        return wants_tls
+    if secure and isinstance(error, TransferBroken):
+        return _perhaps_a_client_certificate(connection, error)
+    if isinstance(error, NotFound | ProtocolError | PermissionDenied) and (there := await _other_path(connection)):
+        return there
+    if isinstance(error, PermissionDenied) or (isinstance(error, Intercepted) and error.may_be_refusal):
+        # Everybody may ask for the version, so it is not PMA.core that says no.
+        return PermissionDenied(
+            f"{connection.url} lets nobody in to ask for the version ({error})",
+            "something before PMA.core wants a log-in or a client certificate: a gateway, a proxy or IIS itself",
+        )
+    return None
+
+
+def _perhaps_a_client_certificate(connection: Connection, error: TransferBroken) -> TransferBroken:
+    """TLS was fine and nothing came: some servers turn clients away like that, without a word."""
+    mine = "does not accept our client_cert" if connection.client_cert else "wants a client certificate (client_cert)"
+    return TransferBroken(f"{error}, before any answer", f"perhaps it {mine}, or a firewall is in between")
+
+
+async def _with_tls(connection: Connection) -> PmaCoreError | None:
+    """A server that was asked in plain http and did not understand."""
+    secure = connection.url.replace("http:", "https:", 1)
+    if urlsplit(connection.url).port is None or await certificate(replace(connection, url=secure)) is None:
+        return None
+    return TlsError(f"{connection.url} wants TLS", f"write {secure} as url")
+
+
+async def _without_tls(connection: Connection) -> PmaCoreError | None:
+    plain = connection.url.replace("https:", "http:", 1)
+    if urlsplit(connection.url).port is None or not await _answers(connection, plain):
+        return None
+    return TlsError(
+        f"{connection.url} speaks no TLS, only plain http",
+        f"{plain} works, but shows the password to everybody on the way; name the port that speaks TLS",
+    )
+
+
+async def _follow(connection: Connection, error: Redirected) -> PmaCoreError | None:
+    asked = connection.url + VERSION.path
+    to = urlsplit(urljoin(asked, error.location))
+    path = to.path
+    if not path.lower().endswith(VERSION.path.lower()) or to.scheme not in ("http", "https"):
+        return None
+    base = f"{to.scheme}://{to.netloc.rpartition('@')[2]}{path[: -len(VERSION.path)]}"
+    if to.hostname != urlsplit(connection.url).hostname or not await _answers(connection, base):
+        return Redirected(f"{connection.url} redirects to {base}", "use that as url", error.location)
+    return Redirected(f"{connection.url} redirects to {base}, where PMA.core answers", "use that as url", "")
+
+
+async def _other_path(connection: Connection) -> PmaCoreError | None:
+    urls = likely_urls(connection.url)
+    found = await asyncio.gather(*(_answers(connection, url) for url in urls))
+    for url, answers in zip(urls, found, strict=True):
+        if answers:
+            return NotFound(f"there is no PMA.core at {connection.url}, but there is one at {url}", "use that as url")
+    return None
+
+
+def likely_urls(url: str) -> list[str]:
+    """Other urls on the same host that may be meant: a path that is doubled, missing, or too long."""
+    parts = urlsplit(url)
+    names = [name for name in parts.path.split("/") if name]
+    once = [name for place, name in enumerate(names) if place == 0 or names[place - 1].lower() != name.lower()]
+    ups = [names[:count] for count in range(len(names) - 1, -1, -1)]
+    paths = ["/".join(path) + "/" if path else "" for path in (once, *ups)]
+    below = ["/".join(names) + "/" + usual if names else usual for usual in _USUAL_PATHS]
+    found = dict.fromkeys(f"{parts.scheme}://{parts.netloc}/{path}" for path in (*paths, *below, *_USUAL_PATHS))
+    found.pop(url, None)
+    return list(found)
+
+
+async def _answers(connection: Connection, url: str) -> bool:
+    """Whether there is a PMA.core at another url."""
+    other = replace(connection, url=url)
+    try:
+        async with other.http() as http:
+            return isinstance(await ask(http, other, VERSION), str)
+    except PmaCoreError:
+        return False

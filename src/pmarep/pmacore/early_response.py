@@ -1,0 +1,113 @@
+"""Connections that listen while they send: a server that has answered wants no more of the body."""
+
+# ruff: noqa: ASYNC109 (httpcore hands time-outs on)
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+import anyio
+import httpcore
+
+_CHUNK = 64 * 1024
+_TURNS = 8  # of the event loop, in which what has come is read
+
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
+
+
+class EarlyResponseBackend(httpcore.AsyncNetworkBackend):
+    """Makes connections of anyio, which listen."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return EarlyResponseStream(stream)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+class EarlyResponseStream(httpcore.AsyncNetworkStream):
+    """A stream that reads while a request's body is written, and ends the writing where that was refused or broken off.
+
+    RFC 9112, 9.5: "a client that is sending a message body should monitor the connection". IIS and others answer 413 to
+    the headers and close; whoever only writes then finds a broken pipe, and the answer is lost. httpcore reads what has
+    been said after a WriteError.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._writes = 0  # since something was read: the first is a request's head
+        self._heard: asyncio.Task[bytes] | None = None  # while a body is sent: what comes, once it has come
+        self._writing: anyio.CancelScope | None = None
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._writes = 0
+        heard = self._heard
+        if heard is None:
+            return await self._stream.read(max_bytes, timeout)
+        await asyncio.wait({heard}, timeout=timeout)
+        if not heard.done():
+            raise httpcore.ReadTimeout
+        self._heard = None
+        return heard.result()
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:
+            return
+        self._writes += 1
+        if self._writes == 1:
+            await self._stream.write(buffer, timeout)
+            return
+        if self._heard is None:
+            self._heard = asyncio.create_task(self._stream.read(_CHUNK))
+            self._heard.add_done_callback(self._stop_writing)
+        if not self._heard.done() and self._stream.get_extra_info("is_readable"):
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+        with anyio.CancelScope() as self._writing:
+            self._stop_writing(self._heard)
+            await self._stream.write(buffer, timeout)
+        if self._writing.cancelled_caught:
+            raise httpcore.WriteError("the other side has answered or closed")
+
+    def _stop_writing(self, heard: asyncio.Task[bytes]) -> None:
+        if self._writing is not None and _ends_writing(heard):
+            self._writing.cancel()
+
+    async def aclose(self) -> None:
+        if self._heard is not None:
+            self._heard.cancel()
+            await asyncio.gather(self._heard, return_exceptions=True)
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return EarlyResponseStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _ends_writing(heard: asyncio.Task[bytes]) -> bool:
+    """Whether what came is a refusal or the end. `100 Continue` is neither; who says 200 early may still read."""
+    if not heard.done():
+        return False
+    if heard.cancelled() or heard.exception() is not None:
+        return True
+    status = _STATUS.match(heard.result())
+    return status is None or int(status[1]) >= 300

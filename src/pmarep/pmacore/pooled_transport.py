@@ -1,0 +1,161 @@
+"""httpx's transport for our clients: which way a request goes, and once more at once where a connection was closed."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from .early_response import EarlyResponseBackend
+
+log = logging.getLogger(__name__)
+
+REPEATED_BODY = "pmarep.repeated_body"
+"""Extension of a request whose body is no bytes: makes that body anew, for a request that is repeated."""
+
+STALE_SECONDS = 5.0
+"""A connection of before that breaks within this time was closed already, or just then: later it is a failure."""
+
+Route = Callable[[httpx.URL], str | None]
+"""The URL of the proxy, with its password, on the way to another; None where there is none."""
+
+_Pool = httpcore.AsyncConnectionPool
+
+
+class PooledTransport(httpx.AsyncBaseTransport):
+    """Sends each request by the way that `route` finds, over connections that are kept for the next.
+
+    A proxy or a server may close a connection that is not used, at the very moment when we use it again; a request that
+    meets that goes again at once, over a new connection, as RFC 9112 (9.3.1) has it. What is sent twice so may arrive
+    twice, as it may with every other repetition.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, limits: httpx.Limits, route: Route) -> None:
+        self._context = context
+        self._limits = limits
+        self._route = route
+        self._proxies: dict[tuple[str, str, int | None], str | None] = {}
+        self._pools: dict[tuple[str | None, bool], _Pool] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        proxy, trace = self._proxy(request.url), _ConnectionTrace(request.extensions.get("trace"))
+        try:
+            return await self._send(request, cast(httpx.AsyncByteStream, request.stream), self._pool(proxy), trace)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if not trace.hit_a_closed_connection or (body := _again(request)) is None:
+                raise
+        log.debug("a connection was closed: once more over a new one")
+        return await self._send(request, body, self._pool(proxy, keep=False), trace)
+
+    async def _send(
+        self, request: httpx.Request, body: AsyncIterable[bytes], pool: _Pool, trace: _ConnectionTrace
+    ) -> httpx.Response:
+        asked = httpcore.Request(
+            method=request.method,
+            url=_url(request.url),
+            headers=request.headers.raw,
+            content=body,
+            extensions={**request.extensions, "trace": trace},
+        )
+        with _httpx_errors():
+            answer = await pool.handle_async_request(asked)
+        content = _Content(cast(AsyncIterable[bytes], answer.stream))  # never the other kind in an AsyncConnectionPool
+        return httpx.Response(answer.status, headers=answer.headers, stream=content, extensions=answer.extensions)
+
+    def _proxy(self, url: httpx.URL) -> str | None:
+        key = url.scheme, url.host, url.port
+        if key not in self._proxies:
+            self._proxies[key] = self._route(url)
+        return self._proxies[key]
+
+    def _pool(self, proxy: str | None, *, keep: bool = True) -> _Pool:
+        """Its connections; `keep`: for the requests to come."""
+        if (proxy, keep) not in self._pools:
+            self._pools[proxy, keep] = self._made(proxy, self._limits.max_keepalive_connections if keep else 0)
+        return self._pools[proxy, keep]
+
+    def _made(self, proxy: str | None, kept: int | None) -> _Pool:
+        options: dict[str, Any] = {
+            "ssl_context": self._context,
+            "max_connections": self._limits.max_connections,
+            "max_keepalive_connections": kept,
+            "keepalive_expiry": self._limits.keepalive_expiry,
+            "network_backend": EarlyResponseBackend(),
+        }
+        if proxy is None:
+            return _Pool(**options)
+        via = httpx.Proxy(proxy)
+        return httpcore.AsyncHTTPProxy(proxy_url=_url(via.url), proxy_auth=via.raw_auth, **options)
+
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+class _ConnectionTrace:
+    """What httpcore tells of a request: whether it got a connection of its own."""
+
+    def __init__(self, told: Any) -> None:
+        self._told = told
+        self._began = time.monotonic()
+        self._connected = False
+
+    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        if name.endswith("connect_tcp.started"):
+            self._connected = True
+        if self._told is not None:
+            await self._told(name, info)
+
+    @property
+    def hit_a_closed_connection(self) -> bool:
+        return not self._connected and time.monotonic() - self._began < STALE_SECONDS
+
+
+class _Content(httpx.AsyncByteStream):
+    """The body of an answer, with httpx's errors."""
+
+    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _httpx_errors():
+            async for part in self._stream:
+                yield part
+
+    async def aclose(self) -> None:
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _again(request: httpx.Request) -> AsyncIterable[bytes] | None:
+    """The body once more, None where it cannot be had."""
+    if isinstance(request.stream, httpx.ByteStream):
+        return request.stream
+    make: Callable[[], AsyncIterable[bytes]] | None = request.extensions.get(REPEATED_BODY)
+    return None if make is None else make()
+
+
+def _url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    """Of the same names."""
+    try:
+        yield
+    except (
+        httpcore.TimeoutException,
+        httpcore.NetworkError,
+        httpcore.ProtocolError,
+        httpcore.ProxyError,
+        httpcore.UnsupportedProtocol,
+    ) as error:
+        raise getattr(httpx, type(error).__name__)(str(error)) from error

@@ -1,0 +1,103 @@
+"""Limits for answers that come a drop at a time: what says a byte now and then breaks no limit of silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ..units import format_duration
+from .errors import TransferBroken
+
+SLOWEST_ANSWER = 1024
+"""Bytes per second at which an answer comes at least, on average: a listing of 10 MB may take hours, a byte every two
+seconds not much longer than silence."""
+
+SLOWEST_DOWNLOAD = 1024
+"""Bytes per second at which a file comes back at least, on average over the limit of silence."""
+
+
+class ResponseDeadline:
+    """`async with`: the answer has to be complete in time. Raises TransferBroken.
+
+    In as much time as silence may last, and a second more for each `SLOWEST_ANSWER` bytes that have come: say `came`.
+    `who` answers, `extra` is what it gets on top, in seconds. Where a body is sent, which may take hours, time begins
+    when its last byte has gone: say `sending`, and send what `body` gives.
+    """
+
+    def __init__(self, who: str, timeout: httpx.Timeout, extra: float = 0.0, *, sending: bool = False) -> None:
+        silence, connecting = timeout.read, timeout.connect
+        self._seconds = None if silence is None else silence + (connecting or 0.0) + extra
+        self._who = who
+        self._sending = sending
+        self._limit = asyncio.timeout(None)
+
+    def _begin(self) -> None:
+        if self._seconds is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+    def came(self, count: int) -> None:
+        """Bytes of the answer's body."""
+        if (end := self._limit.when()) is not None:
+            self._limit.reschedule(end + count / SLOWEST_ANSWER)
+
+    async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._limit.reschedule(None)  # it may be sent once more
+        async for chunk in chunks:
+            yield chunk
+        self._begin()
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        if not self._sending:
+            self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError:
+            took = format_duration(self._seconds or 0.0)
+            raise TransferBroken(
+                f"{self._who} does not come to the end of an answer, hardly moving for {took}"
+            ) from None
+
+
+async def iter_at_minimum_rate(
+    response: httpx.Response, who: str, silence: float | None, size: int
+) -> AsyncIterator[bytes]:
+    """The body of an answer, in chunks of `size` bytes. Raises TransferBroken where it hardly moves for `silence` s."""
+    chunks = response.aiter_raw(size)
+    while True:
+        coming = asyncio.ensure_future(_next(chunks))
+        try:
+            await _watch(coming, response, who, silence)
+            chunk = coming.result()
+        finally:
+            if not coming.done():
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _watch(coming: asyncio.Future[bytes | None], response: httpx.Response, who: str, limit: float | None) -> None:
+    """Until it is done. Raises TransferBroken."""
+    while True:
+        before = response.num_bytes_downloaded
+        await asyncio.wait({coming}, timeout=limit)
+        if coming.done():
+            return
+        rate = (response.num_bytes_downloaded - before) / (limit or 1.0)
+        if rate < SLOWEST_DOWNLOAD:
+            raise TransferBroken(f"{who} gives a file back too slowly ({rate:.0f} bytes/s)")

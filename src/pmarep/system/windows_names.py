@@ -1,0 +1,61 @@
+"""Names and virtual paths as Windows, under a PMA.core, compares them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# What Win32 takes away from the end of each part of a path, and the characters that it allows in none.
+_ALTERED = re.compile(r'[. ](?=[/\n]|\Z)|[<>:"|?*]')
+_REPLACED = str.maketrans(dict.fromkeys('<>:"|?*', "_"))
+# learn.microsoft.com, "Naming Files, Paths, and Namespaces": devices, whatever comes after a dot.
+_DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9\xb9\xb2\xb3]|CONIN\$|CONOUT\$) *(?:\..*)?", re.I | re.S)
+
+
+def windows_key(name: str) -> str:
+    """Equal for names that are one name on a Windows disk.
+
+    NTFS compares names through a table of single upper case characters. So `ß` is not `SS` and the Turkish `ı` is not
+    `I`, which casefold() or upper() would make of them.
+    """
+    return name.upper() if name.isascii() else "".join(map(_upper, name))
+
+
+def _upper(character: str) -> str:
+    upper = character.upper()
+    return upper if len(upper) == 1 and upper.lower() == character else character
+
+
+def normalized_key(name: str) -> str:
+    """Equal for names that a person takes for the same: case and composed or decomposed umlauts do not matter."""
+    return windows_key(name) if name.isascii() else windows_key(unicodedata.normalize("NFC", name))
+
+
+def collision_key(path: str) -> str:
+    """Equal for paths (of lines of them) that some server may take for one, so that one slide would overwrite another.
+
+    Nobody says what a PMA.core does with names that Windows cannot have; so each of these may be: case, and dots and
+    blanks at the end of any part, do not count (Win32); a forbidden character becomes `_`, as many programs write it;
+    letters are the same composed and decomposed. NTFS keeps those apart, but a mounting point may be a share of a Mac
+    or a NAS that does not, and people cannot tell them apart either.
+    """
+    key = normalized_key(path)
+    if _ALTERED.search(key) is None:
+        return key
+    lines = ("/".join(part.rstrip(". ") for part in line.split("/")) for line in key.split("\n"))
+    return "\n".join(lines).translate(_REPLACED)
+
+
+def is_altered_by_windows(name: str) -> bool:
+    """Whether Win32 cannot keep a name, or path with "/", as it is: it is refused there, or comes to lie elsewhere."""
+    return _ALTERED.search(name) is not None
+
+
+def is_windows_device(name: str) -> bool:
+    """Whether Windows takes a name, in any folder, for a device: what is written to `NUL.svs` is gone."""
+    return _DEVICE.fullmatch(name) is not None
+
+
+def lies_within(path: str, other: str) -> bool:
+    """Whether a virtual path is another one, or below it. Of places, with their URLs before them, too."""
+    return f"{path}/".startswith(f"{other}/")

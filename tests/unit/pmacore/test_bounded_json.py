@@ -1,0 +1,36 @@
+"""What a server says may not take much more memory than it has bytes."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+import httpx
+import pytest
+from fake_server import Script
+
+from pmarep.pmacore import ProtocolError
+from pmarep.pmacore.bounded_json import MAX_OBJECTS, MAX_RESPONSE_BYTES, MAX_VALUES, parse_json
+
+
+@pytest.mark.parametrize("unit", ["{},", "[],", '{"a":0},', '{"path":"a","size":1},', "0,", '"ab",'])
+async def test_an_answer_of_very_many_things(unit: str) -> None:
+    """64 MiB of `{},` took 1.8 GB."""
+    content = b"[" + (unit * ((MAX_RESPONSE_BYTES - 2) // len(unit)))[:-1].encode() + b"]"
+    tracemalloc.start()
+    try:
+        async with Script(GetFilenames=httpx.Response(200, content=content)).core() as core:
+            with pytest.raises(ProtocolError, match="more in it than"):
+                await core.slide_files("Slides/a.svs")
+        assert tracemalloc.get_traced_memory()[1] < 6 * MAX_RESPONSE_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_pma_core_has_to_say() -> None:
+    listing = [f"Slides/Surname, A. ({number})/präparat {number}.svs" for number in range(200_000)]
+    assert parse_json(json.dumps(listing).encode(), "x") == listing
+    files = [{"Path": f"Slides/a/Data{number}.dat", "Size": number, "LastModified": "x"} for number in range(100_000)]
+    assert parse_json(json.dumps(files).encode(), "x") == files
+    assert 3 * len(files) < MAX_VALUES
+    assert len(files) < MAX_OBJECTS

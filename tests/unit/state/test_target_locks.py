@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pmarep.errors import TargetBusyError, UsageError
+from pmarep.state.target_locks import hold_targets
+
+TOKYO = ("tokyo", "https://tokyo.example/slides/in")
+ANNA = ("anna", "https://campus.example/boxes/anna")
+BOB = ("bob", "https://campus.example/boxes/bob")
+
+
+@contextmanager
+def another_process(folder: Path, *places: tuple[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Holds the locks until the end of the block."""
+    code = (
+        "import ast, sys; from pathlib import Path; from pmarep.state.target_locks import hold_targets\n"
+        "with hold_targets(Path(sys.argv[1]), ast.literal_eval(sys.argv[2])):\n"
+        "    print('holding', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(folder), repr(places)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holding\n"
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    with another_process(tmp_path, TOKYO, ANNA) as holder:
+        with pytest.raises(TargetBusyError) as refused, hold_targets(tmp_path, [ANNA]):
+            pass
+        assert refused.value.exit_code == 3
+        assert str(refused.value).startswith("anna: another run holds this site's target")
+        assert f"process {holder.pid} " in str(refused.value)
+        with hold_targets(tmp_path, [BOB]):
+            pass
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_a_target_within_another_is_refused(tmp_path: Path, inner_first: bool) -> None:
+    inner = ("inner", f"{ANNA[1]}/demo")
+    first, second = (inner, ANNA) if inner_first else (ANNA, inner)
+    with another_process(tmp_path, first) as holder:
+        with pytest.raises(TargetBusyError) as refused, hold_targets(tmp_path, [second]):
+            pass
+        assert f"{second[0]}: another run holds a target above or below" in str(refused.value)
+        assert f"process {holder.pid} " in str(refused.value)
+        with hold_targets(tmp_path, [("annabel", f"{ANNA[1]}bel"), BOB]):  # only looks alike
+            pass
+    (tmp_path / "left.json").write_text('{"place": "https://campus.example/boxes/anna"}')  # by a run that was killed
+    with hold_targets(tmp_path, [second]):
+        pass
+
+
+def test_locks_end_with_a_killed_process(tmp_path: Path) -> None:
+    with another_process(tmp_path, TOKYO):
+        pass
+    with hold_targets(tmp_path, [TOKYO]):
+        pass
+
+
+def test_what_is_free_is_held_and_who_has_the_rest_is_told(tmp_path: Path) -> None:
+    with another_process(tmp_path, BOB) as holder, hold_targets(tmp_path, [TOKYO, ANNA, BOB]) as busy:
+        assert list(busy) == ["bob"]
+        assert str(busy["bob"]).startswith("bob: another run holds this site's target")
+        assert f"process {holder.pid} " in str(busy["bob"])
+        with pytest.raises(TargetBusyError), hold_targets(tmp_path, [TOKYO]):
+            pass
+        with pytest.raises(TargetBusyError), hold_targets(tmp_path, [ANNA]):
+            pass
+    with hold_targets(tmp_path, [TOKYO, ANNA, BOB]) as busy:
+        assert not busy
+
+
+def test_one_within_a_busy_one_is_left_and_given_back(tmp_path: Path) -> None:
+    inner = ("inner", f"{ANNA[1]}/demo")
+    with another_process(tmp_path, ANNA), hold_targets(tmp_path, [inner, BOB]) as busy:
+        assert list(busy) == ["inner"]
+    with another_process(tmp_path, inner):
+        pass
+
+
+def test_again_afterwards(tmp_path: Path) -> None:
+    for _ in range(3):
+        with hold_targets(tmp_path, [TOKYO, ANNA]):
+            pass
+
+
+def test_given_back_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), hold_targets(tmp_path, [TOKYO]):
+        raise RuntimeError
+    with hold_targets(tmp_path, [TOKYO]):
+        pass
+
+
+@pytest.mark.parametrize("note", [None, "", "{", "[]", '{"pid": 1}'])
+def test_a_holder_that_says_nothing(tmp_path: Path, note: str | None) -> None:
+    with another_process(tmp_path, TOKYO):
+        (file,) = tmp_path.glob("*.json")
+        file.unlink() if note is None else file.write_text(note)
+        with pytest.raises(TargetBusyError, match="does not say who"), hold_targets(tmp_path, [TOKYO]):
+            pass
+
+
+def test_no_lock_at_all(tmp_path: Path) -> None:
+    with hold_targets(tmp_path / "locks", []):
+        assert not (tmp_path / "locks").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+def test_nobody_else_can_read_them(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "locks"
+    before = os.umask(0)
+    try:
+        with hold_targets(folder, [TOKYO]):
+            modes = {path: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    finally:
+        os.umask(before)
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o600}
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)] == [0o700, 0o700]
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="--state-dir"), hold_targets(tmp_path / "file" / "locks", [TOKYO]):
+        pass
