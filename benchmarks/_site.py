@@ -26,15 +26,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pmarep.sandbox import Faults, Settings
-from pmarep.sandbox.app import App
-from pmarep.sandbox.cloud import CloudStorage, StoredObject
-from pmarep.sandbox.core import Core
-from pmarep.sandbox.names import Refusal
-from pmarep.sandbox.requests import RequestLog
-from pmarep.sandbox.serving import Server, listen
-from pmarep.sandbox.storage import Storage, UploadType
-from pmarep.sandbox.uploads import AnnouncedFile
+from pmacore_sandbox import Faults, Settings
+from pmacore_sandbox.app import App
+from pmacore_sandbox.asgi_server import Server, listen
+from pmacore_sandbox.core import Core
+from pmacore_sandbox.paths import Refusal
+from pmacore_sandbox.request_log import RequestLog
+from pmacore_sandbox.roots.base import Storage, UploadType
+from pmacore_sandbox.roots.object_store import CloudStorage, StoredObject
+from pmacore_sandbox.uploads import AnnouncedFile
 
 ROOT = "Slides"
 
@@ -85,7 +85,7 @@ class Nginx:
 
 
 class Sink:
-    """`pmarep.sandbox.cloud.Objects` that are names and sizes; their bytes went to nginx."""
+    """`pmacore_sandbox.roots.object_store.Objects` that are names and sizes; their bytes went to nginx."""
 
     kind = UploadType.AmazonS3
     continues = False

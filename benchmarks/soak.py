@@ -31,10 +31,10 @@ from typing import Any
 
 import httpx
 
-from pmarep.sandbox import AzureGate, Gateway, S3Gate, Sandbox, Settings, UrlTimes
-from pmarep.sandbox.emulators import ACCOUNT, NoEmulator, azurite, moto
-from pmarep.sandbox.samples import write_mirax
-from pmarep.sandbox.storehouses import new_bucket, new_container
+from pmacore_sandbox import AzureGate, Gateway, S3Gate, Sandbox, Settings, UrlTimes
+from pmacore_sandbox.emulators.buckets import new_bucket, new_container
+from pmacore_sandbox.emulators.processes import ACCOUNT, NoEmulator, azurite, moto
+from pmarep.demo.sample_slides import write_mirax
 
 USER, PASSWORD = "seeder", "soaking"
 KIB, MIB = 1024, 1024**2

@@ -24,10 +24,10 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from pmarep.sandbox import AzureBackend, AzureGate, Faults, Gateway, S3Backend, S3Gate, Sandbox, Settings, UrlTimes
-from pmarep.sandbox.gates import Gate
-from pmarep.sandbox.gateway import StorageRequest
-from pmarep.sandbox.storehouses import new_bucket, new_container
+from pmacore_sandbox import AzureBackend, AzureGate, Faults, Gateway, S3Backend, S3Gate, Sandbox, Settings, UrlTimes
+from pmacore_sandbox.emulators.buckets import new_bucket, new_container
+from pmacore_sandbox.emulators.gateway import StorageRequest
+from pmacore_sandbox.emulators.validation import Gate
 
 MIB = 1024**2
 KINDS = ["Cloud", "Blobs"]

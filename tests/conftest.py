@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cloud import Clouds, StartCloud
 
-from pmarep.sandbox import Sandbox, Settings
-from pmarep.sandbox.emulators import NoEmulator, azurite, moto
+from pmacore_sandbox import Sandbox, Settings
+from pmacore_sandbox.emulators.processes import NoEmulator, azurite, moto
 
 SMALLEST_PART = 64 * 1024
 """Bytes. S3 itself wants 5 MiB of all parts but the last; moto lets us say."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pmarep.sandbox.samples import write_mirax, write_pyramidal_tiff, write_svs
+from pmarep.demo.sample_slides import write_mirax, write_pyramidal_tiff, write_svs
 
 __all__ = [
     "tiny_tiff",

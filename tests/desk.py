@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 PATIENCE = 120.0
 """Seconds after which a test gives up waiting; nothing takes nearly as long."""

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 class Client:

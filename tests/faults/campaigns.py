@@ -24,10 +24,10 @@ from conftest import PASSWORD
 from corpus import write_mirax
 from desk import contents
 
+from pmacore_sandbox import Answer
+from pmacore_sandbox.faults import Action, Drop, EndSession
 from pmarep.engine import Existing, Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideRetracted, SlideStatus, State
-from pmarep.sandbox import Answer
-from pmarep.sandbox.faults import Action, Drop, EndSession
 from pmarep.sites import Site
 
 from .inside import Hasty, Report, Swift, push

@@ -11,7 +11,7 @@ from cloud import CloudSandbox, StartCloud
 from desk import Desk
 from wire import Wire
 
-from pmarep.sandbox.emulators import ACCOUNT
+from pmacore_sandbox.emulators.processes import ACCOUNT
 
 from .proxy import FaultProxy
 

@@ -15,10 +15,10 @@ from cloud import CloudSandbox
 from conftest import USER
 from desk import arrived
 
+from pmacore_sandbox import Hold, Sandbox
+from pmacore_sandbox.faults import Faults
 from pmarep.engine import Options, replicate
 from pmarep.events import Event
-from pmarep.sandbox import Hold, Sandbox
-from pmarep.sandbox.faults import Faults
 from pmarep.sites import Site
 
 from .inside import Hasty, Passwords

@@ -30,7 +30,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wire import LOOPBACK, Wire
 
-from pmarep.sandbox import Answer
+from pmacore_sandbox import Answer
 
 _CHUNK = 1 << 16
 _SHOWN = ("path", "pathoruid", "image", "partnumber", "comp", "blockid")  # of a query: what is no secret

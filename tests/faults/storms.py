@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from pmarep.sandbox import Answer
+from pmacore_sandbox import Answer
 
 from .proxy import CutAnswer, Damage, Do, Fault, Reset, Seen, Slow, Stall
 

@@ -16,8 +16,8 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import arrived, contents
 
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Drop
 from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
-from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Drop
 from pmarep.sites import Site
 
 from . import inside

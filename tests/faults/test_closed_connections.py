@@ -16,10 +16,10 @@ from conftest import PASSWORD
 from corpus import tree, write_mirax
 from wire import LOOPBACK, Authority, Wire
 
+from pmacore_sandbox import Answer, Sandbox
 from pmarep.events import SiteState, State
 from pmarep.pmacore import Connection, TooLarge, TransferBroken
 from pmarep.pmacore.http import Body, Request, ask
-from pmarep.sandbox import Answer, Sandbox
 from pmarep.sites import Site
 from pmarep.uploaders.storage import Storage
 

@@ -13,7 +13,7 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents
 from wire import Wire
 
-from pmarep.sandbox import Answer, Corrupt, Sandbox
+from pmacore_sandbox import Answer, Corrupt, Sandbox
 from pmarep.uploaders.azure import SMALLEST
 
 from .conftest import StartWeathered

@@ -8,7 +8,7 @@ import pytest
 from conftest import PASSWORD
 from corpus import tree
 
-from pmarep.sandbox import Answer, EndSession, Sandbox
+from pmacore_sandbox import Answer, EndSession, Sandbox
 from pmarep.sites import Site
 
 from . import inside

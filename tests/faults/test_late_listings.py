@@ -10,11 +10,11 @@ import pytest
 from conftest import PASSWORD
 from corpus import tree
 
+from pmacore_sandbox import Lag, Sandbox
 from pmarep.clock import Clock
 from pmarep.engine.remote import LAG_SECONDS, Remote
 from pmarep.engine.verify import LISTED_SECONDS, check_arrived
 from pmarep.pmacore import NotArrived, NotFound, PermissionDenied, PmaCore, Refused, RemoteFile
-from pmarep.sandbox import Lag, Sandbox
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 

@@ -13,9 +13,9 @@ from conftest import PASSWORD, SMALLEST_PART, USER
 from corpus import tree
 from desk import arrived, contents
 
+from pmacore_sandbox import Hold
+from pmacore_sandbox.faults import Faults
 from pmarep.engine import Existing
-from pmarep.sandbox import Hold
-from pmarep.sandbox.faults import Faults
 from pmarep.sites import Site
 from pmarep.uploaders.azure import SMALLEST
 

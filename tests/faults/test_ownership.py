@@ -17,10 +17,10 @@ from desk import contents
 from refusals import EXISTS, NAME, OTHERWISE
 from sandbox_client import Client
 
+from pmacore_sandbox import Answer, Sandbox
 from pmarep.cli.render.base import summary_lines
 from pmarep.engine import Existing, Options, Verify
 from pmarep.events import SlidePlanned, SlideStatus
-from pmarep.sandbox import Answer, Sandbox
 
 from .inside import Report, Swift, push
 from .places import Place, journal_of, put_back

@@ -12,7 +12,7 @@ from conftest import PASSWORD, USER
 from corpus import tree, write_mirax
 from desk import arrived, contents
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 from pmarep.sites import Site
 
 from . import inside

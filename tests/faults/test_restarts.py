@@ -17,8 +17,8 @@ from conftest import PASSWORD, SMALLEST_PART, USER, StartSandbox
 from corpus import tree, write_mirax
 from desk import arrived, contents
 
+from pmacore_sandbox import Hold, Sandbox
 from pmarep.events import SlideRestarted, SlideRetracted, SlideStatus
-from pmarep.sandbox import Hold, Sandbox
 from pmarep.sites import Site
 
 from . import inside, storms

@@ -12,8 +12,8 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import arrived, contents
 
+from pmacore_sandbox import Answer, Sandbox
 from pmarep.events import SlideStatus
-from pmarep.sandbox import Answer, Sandbox
 from pmarep.sites import Site
 
 from . import inside

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cloud import CloudSandbox, StartCloud
 
-from pmarep.sandbox.emulators import ACCOUNT, KEY
+from pmacore_sandbox.emulators.processes import ACCOUNT, KEY
 
 PMAREP = [sys.executable, "-m", "pmarep", "sandbox", "--port", "0"]
 

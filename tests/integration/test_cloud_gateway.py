@@ -13,8 +13,8 @@ import pytest
 from cloud import KINDS, MIB, CloudSandbox, StartCloud
 from sandbox_client import Client
 
-from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Gate, StorageRequest, UrlTimes
-from pmarep.sandbox.serving import listen
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Gate, StorageRequest, UrlTimes
+from pmacore_sandbox.asgi_server import listen
 
 CONTENT = bytes(range(256)) * 1000
 SECRETS = ("X-Amz-", "sig=", "sessionID=")

@@ -16,19 +16,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pmacore_sandbox import Answer, Corrupt
+from pmacore_sandbox.emulators import processes
+from pmacore_sandbox.emulators.processes import NoEmulator, azurite
 from pmarep.cli.app import app
+from pmarep.demo import environment
+from pmarep.demo.environment import Stage
 from pmarep.errors import PmarepError
-from pmarep.sandbox import Answer, Corrupt, emulators
-from pmarep.sandbox import stage as stage_module
-from pmarep.sandbox.emulators import NoEmulator, azurite
-from pmarep.sandbox.stage import Stage
 
 # The command, with smaller slides on slower lines.
 _QUICK = """
 import sys
 from pmarep.cli import main
-from pmarep.sandbox import stage
-stage.SIDE, stage.RATES = 768, {"tokyo": 5e6, "saopaulo": 4e6}
+from pmarep.demo import environment
+environment.SIDE, environment.RATES = 768, {"tokyo": 5e6, "saopaulo": 4e6}
 sys.argv = ["pmarep", "demo", *sys.argv[1:]]
 main()
 """
@@ -216,7 +217,9 @@ def test_what_is_not_installed_is_one_line(home: Home, missing: str, kind: str, 
 
 
 def test_azurite_is_looked_for_where_npm_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulators, "__file__", str(tmp_path / "site-packages" / "pmarep" / "sandbox" / "emulators.py"))
+    monkeypatch.setattr(
+        processes, "__file__", str(tmp_path / "site-packages" / "pmacore_sandbox" / "emulators" / "processes.py")
+    )
     monkeypatch.chdir(tmp_path)
     programs: dict[str, str] = {}
     monkeypatch.setattr(shutil, "which", programs.get)
@@ -279,7 +282,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_did_not_arrive_as_it_was_is_shown(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, stage: type[Stage], wrong: str, finding: str
 ) -> None:
-    monkeypatch.setattr(stage_module, "Stage", stage)
+    monkeypatch.setattr(environment, "Stage", stage)
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1, result.output
     lines = [line.rstrip() for line in result.output.splitlines()]
@@ -291,7 +294,7 @@ def test_what_did_not_arrive_as_it_was_is_shown(
 
 
 def test_it_tidies_up_after_a_failure(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "Stage", _Failing)
+    monkeypatch.setattr(environment, "Stage", _Failing)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     result = CliRunner().invoke(app, ["demo"])
     assert isinstance(result.exception, OSError)

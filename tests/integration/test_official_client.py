@@ -14,7 +14,7 @@ from pma_python import core, pma
 from pma_python.pma_core_client import PmaCoreClient
 from pma_start import pma_start
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 SVS = os.urandom(2_500_000)
 MRXS = {

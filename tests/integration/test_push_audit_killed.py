@@ -12,7 +12,7 @@ import pytest
 from corpus import tree
 from desk import Desk
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 DIES = """
 import os

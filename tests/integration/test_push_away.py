@@ -12,7 +12,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import NO_PAUSES, Desk, arrived, contents, transfers
 
-from pmarep.sandbox import Answer, Delay, Hold, Sandbox, SlowRead
+from pmacore_sandbox import Answer, Delay, Hold, Sandbox, SlowRead
 
 MIB = 1024 * 1024
 FILE = r"transfer/Upload/[0-9]+\?path="

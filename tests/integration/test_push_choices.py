@@ -13,9 +13,9 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
+from pmacore_sandbox import Sandbox
 from pmarep.cli.app import app
 from pmarep.errors import UsageError
-from pmarep.sandbox import Sandbox
 
 
 @pytest.fixture

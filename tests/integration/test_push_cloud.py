@@ -12,7 +12,7 @@ from cloud import MIB, PART, CloudSandbox, StartCloud
 from corpus import tree, wild_names, write_mirax, write_svs, write_vsi
 from desk import NO_PAUSES, Desk, contents
 
-from pmarep.sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
 from pmarep.uploaders.azure import SMALLEST
 
 KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])

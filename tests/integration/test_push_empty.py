@@ -8,7 +8,7 @@ import pytest
 from corpus import tree
 from desk import Desk
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 NOT_MOUNTED = "is its drive mounted? (--allow-empty: that is no failure)"
 

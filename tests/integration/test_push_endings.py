@@ -16,7 +16,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import PATIENCE, Desk, arrived, contents, logins
 
-from pmarep.sandbox import Answer, Hold, Sandbox
+from pmacore_sandbox import Answer, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 

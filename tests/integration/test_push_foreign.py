@@ -10,7 +10,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import Desk, arrived, contents
 
-from pmarep.sandbox import Answer
+from pmacore_sandbox import Answer
 
 PASSWORD = 'Zq"xw\\vk/jyühp'
 

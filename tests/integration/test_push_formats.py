@@ -26,7 +26,7 @@ from corpus_dicom import write_dicom
 from desk import Desk, arrived, contents, files_sent
 from sandbox_client import Client
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from corpus import tree, write_mirax
 from desk import Desk, arrived, contents, transfers
 
-from pmarep.sandbox import Hold, Sandbox
+from pmacore_sandbox import Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 NO_KEYRING = "keyring.backends.null.Keyring"

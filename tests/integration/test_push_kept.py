@@ -14,7 +14,7 @@ from cloud import StartCloud
 from corpus import tree, write_mirax
 from desk import Desk
 
-from pmarep.sandbox import Hold, Sandbox
+from pmacore_sandbox import Hold, Sandbox
 
 MIB = 1024 * 1024
 FILE = r"transfer/Upload/[0-9]+\?path="

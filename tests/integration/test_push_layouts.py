@@ -10,7 +10,7 @@ from corpus_dicom import write_dicom, write_dicomdir
 from corpus_zarr import write_zarr
 from desk import Desk, arrived, contents
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture

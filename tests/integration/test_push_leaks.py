@@ -18,8 +18,8 @@ from conftest import StartSandbox
 from corpus import write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result
 
-from pmarep.sandbox import Answer, Drop, Hold, Sandbox
-from pmarep.sandbox.sessions import Sessions
+from pmacore_sandbox import Answer, Drop, Hold, Sandbox
+from pmacore_sandbox.sessions import Sessions
 
 CANARY = "CANARY-pässwörd&+%?=/<>\"'\\-the-end"
 SESSION = "SESSIONCANARY+/=&session"

@@ -9,7 +9,7 @@ import pytest
 from corpus import tree, write_svs
 from desk import Desk, arrived, files_sent
 
-from pmarep.sandbox import Answer, Sandbox
+from pmacore_sandbox import Answer, Sandbox
 
 IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
 

@@ -10,7 +10,7 @@ import pytest
 from corpus import tree
 from desk import Desk, arrived
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links there")

@@ -13,7 +13,7 @@ import pytest
 from corpus import tree, write_mirax
 from desk import PATIENCE, Desk, arrived, contents
 
-from pmarep.sandbox import Hold, Sandbox
+from pmacore_sandbox import Hold, Sandbox
 
 GIB = 1024**3
 FILE = r"transfer/Upload/[0-9]+\?path="

@@ -8,7 +8,7 @@ from pathlib import Path
 from corpus import tree
 from desk import Desk, Running, arrived, contents
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 def shown(desk: Desk, command: str, *extra: str) -> tuple[int, str]:

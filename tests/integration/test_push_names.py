@@ -14,7 +14,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax, write_ndpis
 from desk import Desk, Result, arrived, contents, transfers
 
-from pmarep.sandbox import Answer, Sandbox
+from pmacore_sandbox import Answer, Sandbox
 
 QUICK = "import pmarep.engine.remote as r\nr.SHOWN_AFTER = ()"
 

@@ -17,7 +17,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import NO_PAUSES, PATIENCE, Desk, Result, Running, arrived, contents
 
-from pmarep.sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
+from pmacore_sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 CANARY = "CANARY-pässwörd&+%?=/<>\"'\\-the-end"

@@ -14,7 +14,7 @@ from corpus_dicom import Slide, annotation, ct_image, save, write_concatenation,
 from corpus_ome import write_companion, write_ome
 from desk import Desk, Result, arrived, contents, files_sent
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from corpus import tree, write_mirax
 from desk import NO_PAUSES, Desk, Running, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
-from pmarep.sandbox import Answer, Hold, Sandbox
+from pmacore_sandbox import Answer, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 

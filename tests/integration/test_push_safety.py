@@ -14,7 +14,7 @@ import pytest
 from corpus import tiny_tiff, tree, write_mirax, write_ndpis
 from desk import NO_PAUSES, Desk, arrived, contents, files_sent, transfers
 
-from pmarep.sandbox import Answer, Drop, Hold, Sandbox
+from pmacore_sandbox import Answer, Drop, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 EXISTS = Answer.refusal("A slide with this name already exists")

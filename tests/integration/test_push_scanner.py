@@ -14,7 +14,7 @@ import pytest
 from corpus import tree, write_mirax
 from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 on_linux_or_windows = pytest.mark.skipif(
     sys.platform not in ("linux", "win32"), reason="who has a file open cannot be asked on this platform"

@@ -10,9 +10,9 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import NO_PAUSES, Desk, arrived, contents, files_sent, logins, transfers
 
+from pmacore_sandbox import Answer, EndSession, Sandbox
 from pmarep.engine.errands import FRUITLESS_ATTEMPTS
 from pmarep.pmacore.client import SESSIONS
-from pmarep.sandbox import Answer, EndSession, Sandbox
 
 ATTEMPTS = 5  # of one call, by Retry
 FILE = r"transfer/Upload/[0-9]+\?path="

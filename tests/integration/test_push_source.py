@@ -11,7 +11,7 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents, files_sent
 from sandbox_client import Client
 
-from pmarep.sandbox import Hold, Sandbox
+from pmacore_sandbox import Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 

@@ -13,7 +13,7 @@ from corpus import tree, write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
-from pmarep.sandbox import Answer, Drop, Sandbox, SlowRead
+from pmacore_sandbox import Answer, Drop, Sandbox, SlowRead
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 

@@ -12,9 +12,9 @@ import typer
 from conftest import PASSWORD, USER, StartSandbox
 from shell import Memory, Script, Shell
 
+from pmacore_sandbox import Sandbox
 from pmarep.cli.sites_add import add_by_asking
 from pmarep.errors import ConfigError
-from pmarep.sandbox import Sandbox
 from pmarep.sites import Credentials, SiteBook
 
 

@@ -12,7 +12,7 @@ from corpus import tree
 from desk import Desk, arrived, contents
 from wire import LOOPBACK, Authority, Proxy, Wire, closed_port
 
-from pmarep.sandbox import Answer, Sandbox
+from pmacore_sandbox import Answer, Sandbox
 
 HOST = "pma.hospital.example"
 NO_PAUSES = "import tenacity; tenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
@@ -201,7 +201,7 @@ def test_a_closed_port(desk: Desk) -> None:
 
 
 def test_a_server_that_says_nothing(desk: Desk, sandbox: Sandbox, wire: Wire) -> None:
-    from pmarep.sandbox import Hold
+    from pmacore_sandbox import Hold
 
     sandbox.faults.add(Hold(), path="GetVersionInfo")
     desk.site("tokyo", sandbox, timeout=0.2)

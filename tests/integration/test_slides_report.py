@@ -17,7 +17,7 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents
 from pma_start import Helper, pma_start, reply
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 from pmarep.slides import FORMATS
 
 DAY = 86400
@@ -225,9 +225,9 @@ def test_nothing_outside_a_slides_folder_is_taken(desk: Desk, sandbox: Sandbox, 
 @pytest.fixture
 def _new_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sandbox knows no formats that we do not know; a PMA.core of today knows what a PMA.start does."""
-    from pmarep.sandbox import slides as sandbox_slides
+    from pmacore_sandbox import slide_lookup
 
-    monkeypatch.setattr(sandbox_slides, "EXTENSIONS", sandbox_slides.EXTENSIONS | {"ZZZ"})
+    monkeypatch.setattr(slide_lookup, "EXTENSIONS", slide_lookup.EXTENSIONS | {"ZZZ"})
 
 
 @pytest.mark.usefixtures("_new_server")

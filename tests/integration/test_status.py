@@ -14,7 +14,7 @@ import pytest
 from corpus import tree
 from desk import PATIENCE, Desk
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 from pmarep.state.journal import Journal, RemotePath
 
 

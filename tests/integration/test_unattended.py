@@ -16,7 +16,7 @@ from conftest import PASSWORD, USER, StartSandbox
 from corpus import tree
 from desk import PATIENCE, arrived, contents
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="cron and systemd are not there")
 

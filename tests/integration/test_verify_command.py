@@ -17,7 +17,7 @@ from corpus import tree, wild_names, write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
 from sandbox_client import Client
 
-from pmarep.sandbox import Answer, Corrupt, Drop, Hold, Sandbox
+from pmacore_sandbox import Answer, Corrupt, Drop, Hold, Sandbox
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from .signals import ending_signals
 from .stdio import say
 
 if TYPE_CHECKING:
-    from ..sandbox.arrivals import Arrival
-    from ..sandbox.stage import Stage
+    from ..demo.comparison import Arrival
+    from ..demo.environment import Stage
     from ..sites import Site
     from ..slides import Slide
 
@@ -44,7 +44,7 @@ def demo(
     Ends with 0 if every slide is at both sites and byte-identical, 1 if not, 130 if interrupted.
     """
     try:
-        from ..sandbox.stage import Stage
+        from ..demo.environment import Stage
     except ModuleNotFoundError as error:
         raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
     with Ending() as ending, _no_proxy_for_loopback(), Stage(kind.value) as stage:
@@ -130,8 +130,8 @@ def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arr
     """What each site has; all of them are asked at once."""
     import asyncio
 
+    from ..demo.comparison import digests, look
     from ..pmacore import PmaCore
-    from ..sandbox.arrivals import digests, look
     from ..sites import Credentials
     from ..sites.network import connection_of
 
@@ -157,7 +157,7 @@ def _show(sites: list[Site], found: list[list[Arrival]]) -> bool:
     from rich.table import Table
     from rich.text import Text
 
-    from ..sandbox.arrivals import IDENTICAL
+    from ..demo.comparison import IDENTICAL
     from ..text import printable
     from ..units import format_size
     from .render.base import count_of

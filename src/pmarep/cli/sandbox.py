@@ -16,8 +16,8 @@ from .options import read
 from .stdio import say
 
 if TYPE_CHECKING:
-    from pmarep.sandbox import AzureBackend, S3Backend
-    from pmarep.sandbox.settings import Names
+    from pmacore_sandbox import AzureBackend, S3Backend
+    from pmacore_sandbox.settings import Names
 
 
 def sandbox(
@@ -71,7 +71,7 @@ def sandbox(
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
     bytes_per_part = read("--part-size", parse_size, part_size)
     try:
-        from pmarep.sandbox import AzureBackend, S3Backend, Settings, UrlTimes, run
+        from pmacore_sandbox import AzureBackend, S3Backend, Settings, UrlTimes, run
     except ModuleNotFoundError as error:
         raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
     cloud: list[tuple[str, S3Backend | AzureBackend]] = []

@@ -7,7 +7,7 @@ import pytest
 from conftest import PASSWORD, USER, StartSandbox
 from sandbox_client import Client
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 
 def test_a_login_opens_a_session_and_a_logout_ends_it(sandbox: Sandbox) -> None:

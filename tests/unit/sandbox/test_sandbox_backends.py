@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pmacore_sandbox import AzureBackend, S3Backend, Settings, UrlTimes
 from pmarep.errors import UsageError
-from pmarep.sandbox import AzureBackend, S3Backend, Settings, UrlTimes
 
 AWS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "geheim"}
 AZURE = "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=geheim==;EndpointSuffix=core.windows.net"

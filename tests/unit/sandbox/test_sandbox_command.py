@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pmacore_sandbox import Sandbox, Settings
 from pmarep.cli.app import app
 from pmarep.errors import PmarepError, UsageError
-from pmarep.sandbox import Sandbox, Settings
 
 PMAREP = [sys.executable, "-m", "pmarep"]
 
@@ -80,7 +80,7 @@ def test_a_missing_extra_is_a_clear_sentence(tmp_path: Path) -> None:
 
 
 def test_the_help_imports_no_server() -> None:
-    code = "import sys, pmarep.cli.app; print({'uvicorn', 'starlette', 'pmarep.sandbox'} & set(sys.modules))"
+    code = "import sys, pmarep.cli.app; print({'uvicorn', 'starlette', 'pmacore_sandbox'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
 
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import StartSandbox
 from sandbox_client import Client
 
-from pmarep.sandbox import Answer, Corrupt, Delay, Drop, EndSession, Hold, LoggedRequest, Sandbox, SlowRead
+from pmacore_sandbox import Answer, Corrupt, Delay, Drop, EndSession, Hold, LoggedRequest, Sandbox, SlowRead
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from pmacore_sandbox import Sandbox, Settings
+from pmacore_sandbox.core import Core
+from pmacore_sandbox.paths import NotFound, Refusal
 from pmarep.errors import UsageError
-from pmarep.sandbox import Sandbox, Settings
-from pmarep.sandbox.core import Core
-from pmarep.sandbox.names import NotFound, Refusal
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there, and modes are others")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from pmarep.sandbox.ledger import Ledger
-from pmarep.sandbox.uploads import AnnouncedFile, Uploads
+from pmacore_sandbox.state_log import Ledger
+from pmacore_sandbox.uploads import AnnouncedFile, Uploads
 
 
 def test_a_file_that_came_to_an_id_given_out_again_is_left_out(tmp_path: Path) -> None:

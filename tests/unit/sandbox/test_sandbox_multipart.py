@@ -6,8 +6,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.sandbox.multipart import FilePart
-from pmarep.sandbox.names import Refusal
+from pmacore_sandbox.form_data import FilePart
+from pmacore_sandbox.paths import Refusal
 
 
 def encoded(*parts: tuple[str, str, bytes, str]) -> tuple[str, bytes]:

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from pmarep.sandbox.names import Refusal, check_windows_name, fold, split_path
+from pmacore_sandbox.paths import Refusal, check_windows_name, fold, split_path
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pmarep.sandbox.sigv4 import Signer
+from pmacore_sandbox.sigv4 import Signer
 
 ENDPOINT = "http://127.0.0.1:9000"
 KEY, SECRET = "AKIAEXAMPLE", "secret/+ key"

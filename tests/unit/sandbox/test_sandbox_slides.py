@@ -8,7 +8,7 @@ import pytest
 from conftest import StartSandbox
 from sandbox_client import Client
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 NDPIS = "[NanoZoomer Digital Pathology Image Set]\nNoImages=2\nImage0=red.ndpi\nImage1=Blue.NDPI\n"
 AFI = "<ImageList><Image><Path>red.svs</Path></Image><Image><Path>blue.svs</Path></Image></ImageList>"

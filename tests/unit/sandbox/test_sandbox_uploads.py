@@ -9,7 +9,7 @@ import pytest
 from conftest import StartSandbox
 from sandbox_client import Client
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 
 NAMES = [
     "plain.svs",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from conftest import PASSWORD, USER, StartSandbox
 
-from pmarep.sandbox import Sandbox
+from pmacore_sandbox import Sandbox
 from pmarep.sites import Credentials, Site
 from pmarep.sites.check import SiteCheck, check_sites
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pmacore_sandbox.form_data import FilePart
 from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.retry import Retry
-from pmarep.sandbox.multipart import FilePart
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
 from pmarep.state.journal import RemotePath

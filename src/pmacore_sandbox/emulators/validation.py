@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
-from .backends import AzureBackend, S3Backend, UrlTimes
-from .faults import Answer
+from ..buckets import AzureBackend, S3Backend, UrlTimes
+from ..faults import Answer
 
 _LARGEST_PUT = 5 * 1024**3
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -75,7 +75,7 @@ class S3Gate:
     """Signature, expiry, length and MD5: moto checks none of them."""
 
     def __init__(self, backend: S3Backend, times: UrlTimes) -> None:
-        from .sigv4 import Signer  # botocore takes a while
+        from ..sigv4 import Signer  # botocore takes a while
 
         self._bucket = backend.bucket
         self._key = backend.access_key

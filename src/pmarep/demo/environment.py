@@ -10,14 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import tifffile  # noqa: F401 - `samples` needs it; here, so that a missing extra is noticed before anything begins
+import tifffile  # noqa: F401 - `sample_slides` needs it; here, so that a missing extra is noticed before anything begins
 
+from pmacore_sandbox.server import Sandbox
+from pmacore_sandbox.settings import Settings
 from pmarep.errors import PmarepError
 
-from .samples import write_mirax, write_pyramidal_tiff, write_svs
-from .server import Sandbox
-from .settings import Settings
-from .storehouses import STOREHOUSES
+from .sample_slides import write_mirax, write_pyramidal_tiff, write_svs
+from .storage import STOREHOUSES
 
 USER = "demo"
 TARGET = "Slides/incoming"

@@ -20,12 +20,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from .exchange import ABORT, Dropped, Exchange
-from .faults import Answer, Faults
-from .gates import Gate, Head
-from .pace import Pacer
-from .requests import RequestLog
-from .serving import PATIENCE, Serving, listen
+from ..asgi_server import PATIENCE, Serving, listen
+from ..faults import Answer, Faults
+from ..middleware import ABORT, Dropped, Exchange
+from ..request_log import RequestLog
+from ..throttle import Pacer
+from .validation import Gate, Head
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 16 << 20  # larger bodies wait in a temporary file

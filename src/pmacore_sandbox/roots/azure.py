@@ -10,13 +10,13 @@ from urllib.parse import quote
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, BlobProperties, BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from .backends import AzureBackend, UrlTimes
-from .cloud import StoredObject
-from .names import Refusal
-from .storage import UploadType
+from ..buckets import AzureBackend, UrlTimes
+from ..paths import Refusal
+from .base import UploadType
+from .object_store import StoredObject
 
 if TYPE_CHECKING:
-    from .uploads import AnnouncedFile
+    from ..uploads import AnnouncedFile
 
 _WRITE = BlobSasPermissions(create=True, write=True)
 _READ = BlobSasPermissions(read=True)

@@ -12,12 +12,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from .core import Core
-from .exchange import Exchange
 from .faults import iis_page
-from .filesystem import FileSystemStorage, Incoming
-from .multipart import FilePart
-from .names import Refusal
-from .requests import Query
+from .form_data import FilePart
+from .middleware import Exchange
+from .paths import Refusal
+from .request_log import Query
+from .roots.filesystem import FileSystemStorage, Incoming
 from .uploads import AnnouncedFile, Upload
 
 _BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.1 ms, so not each 64 KiB chunk

@@ -16,9 +16,9 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
-from .ledger import Ledger
-from .names import NotFound, Parts, Refusal, fold_parts, split_path, without_ends
-from .storage import Storage
+from .paths import NotFound, Parts, Refusal, fold_parts, split_path, without_ends
+from .roots.base import Storage
+from .state_log import Ledger
 
 Key = tuple[str, Parts]  # root-directory and path in it, folded where case does not matter
 

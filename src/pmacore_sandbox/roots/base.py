@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .names import Parts
+from ..paths import Parts
 
 if TYPE_CHECKING:
-    from .uploads import AnnouncedFile, Upload
+    from ..uploads import AnnouncedFile, Upload
 
 
 class UploadType(enum.Enum):

@@ -10,15 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..system.private_folder import make_private_folder
-from .storage import StoredFile
+from .roots.base import StoredFile
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can look into, and those above it that are missing. Raises OSError.
+
+    Windows has no modes: there it gets the rights of the folder above.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, exist_ok=True)
 
 
 class Ledger:
     """Append-only; a last line cut by a crash is ignored."""
 
     def __init__(self, path: Path) -> None:
-        make_private_folder(path.parent)
+        make_private(path.parent)
         self._path = path
         self._lock = threading.Lock()
         self._file = open(path, "ab", opener=_for_us_only)  # noqa: SIM115

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .names import NotFound, Parts, Refusal, check_windows_name, fold, join
-from .storage import StoredFile, UploadType
+from ..paths import NotFound, Parts, Refusal, check_windows_name, fold, join
+from .base import StoredFile, UploadType
 
 if TYPE_CHECKING:
-    from .uploads import AnnouncedFile, Upload
+    from ..uploads import AnnouncedFile, Upload
 
 _LONGEST_KEY = 1024  # bytes in S3, characters in Azure
 

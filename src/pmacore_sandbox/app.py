@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from . import transfer
 from .core import Core
-from .exchange import ABORT, Dropped, Exchange
 from .faults import Faults, iis_page
-from .lag import Newcomers
-from .names import Refusal, SessionRefused
-from .pace import Pacer
-from .requests import Query, RequestLog, label
+from .middleware import ABORT, Dropped, Exchange
+from .paths import Refusal, SessionRefused
+from .request_log import Query, RequestLog, label
+from .stale_listings import Newcomers
+from .throttle import Pacer
 
 _log = logging.getLogger(__name__)
 _LARGEST_JSON = 64 << 20  # an announcement of some 100,000 files

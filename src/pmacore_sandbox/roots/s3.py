@@ -14,14 +14,14 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .backends import S3Backend, UrlTimes
-from .cloud import StoredObject
-from .names import Refusal
-from .sigv4 import Signer
-from .storage import UploadType
+from ..buckets import S3Backend, UrlTimes
+from ..paths import Refusal
+from ..sigv4 import Signer
+from .base import UploadType
+from .object_store import StoredObject
 
 if TYPE_CHECKING:
-    from .uploads import AnnouncedFile
+    from ..uploads import AnnouncedFile
 
 _MARK = "pmarep-sandbox-mark"
 _CHUNK = 1 << 20

@@ -7,16 +7,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..system.private_folder import make_private_folder
-from .backends import AzureBackend, S3Backend
-from .cloud import CloudStorage
-from .filesystem import FileSystemStorage
-from .ledger import Digests, Ledger
-from .names import NotFound, Parts, Refusal, SessionRefused, join, split_path, without_ends
+from .buckets import AzureBackend, S3Backend
+from .paths import NotFound, Parts, Refusal, SessionRefused, join, split_path, without_ends
+from .roots.base import Storage
+from .roots.filesystem import FileSystemStorage
+from .roots.object_store import CloudStorage
 from .sessions import Sessions
 from .settings import Settings
-from .slides import Slides, json_date
-from .storage import Storage
+from .slide_lookup import Slides, json_date
+from .state_log import Digests, Ledger, make_private
 from .uploads import Upload, Uploads, check_files, check_parts
 
 
@@ -26,7 +25,7 @@ class Core:
     def __init__(self, settings: Settings, sessions: Sessions | None = None) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
-        make_private_folder(own)
+        make_private(own)
         incoming = own / "incoming"
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()
@@ -45,11 +44,11 @@ class Core:
         match settings.cloud.get(root):
             # Imported only here: boto3 and azure-storage-blob take some 0.3 seconds each.
             case S3Backend() as backend:
-                from .s3 import S3Objects
+                from .roots.s3 import S3Objects
 
                 return CloudStorage(root, S3Objects(backend, settings.url_times), backend.prefix)
             case AzureBackend() as backend:
-                from .azure import AzureBlobs
+                from .roots.azure import AzureBlobs
 
                 return CloudStorage(root, AzureBlobs(backend, settings.url_times), backend.prefix)
         drop_ends = settings.names != "refuse"

@@ -4,18 +4,18 @@ It speaks what the clients that PMA.core's maker publishes speak (see the README
 disk. What a real server *might* refuse, it refuses.
 Needs the extra `sandbox` (starlette, uvicorn). The public face:
 
-    from pmarep.sandbox import Settings, serve
+    from pmacore_sandbox import Settings, serve
     with serve(Settings(data=tmp_path, password="...")) as sandbox:
         print(sandbox.url)
 """
 
 from __future__ import annotations
 
-from .backends import AzureBackend, S3Backend, UrlTimes
+from .buckets import AzureBackend, S3Backend, UrlTimes
+from .emulators.gateway import Gateway, StorageRequest
+from .emulators.validation import SERVER_BUSY, SLOW_DOWN, AzureGate, S3Gate
 from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, Rule, SlowRead
-from .gates import SERVER_BUSY, SLOW_DOWN, AzureGate, S3Gate
-from .gateway import Gateway, StorageRequest
-from .requests import LoggedRequest
+from .request_log import LoggedRequest
 from .server import Sandbox, run, serve
 from .settings import Settings
 

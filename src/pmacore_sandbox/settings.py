@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 from pmarep.errors import UsageError
 
-from .backends import Backend, UrlTimes
-from .names import Refusal, check_windows_name
+from .buckets import Backend, UrlTimes
+from .paths import Refusal, check_windows_name
 
 Names = Literal["refuse", "fold", "tell"]
 """What becomes of dots and blanks at the end of a name: it is refused; they are dropped, and answers have the name as

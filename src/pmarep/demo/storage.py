@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import boto3
-from azure.storage.blob import BlobServiceClient
-
-from . import emulators
-from .backends import MIB, AzureBackend, Backend, S3Backend, UrlTimes
-from .gates import AzureGate, Gate, S3Gate
-from .gateway import Gateway
+from pmacore_sandbox.buckets import MIB, Backend, UrlTimes
+from pmacore_sandbox.emulators.buckets import new_bucket, new_container
+from pmacore_sandbox.emulators.gateway import Gateway
+from pmacore_sandbox.emulators.processes import ACCOUNT, azurite, moto
+from pmacore_sandbox.emulators.validation import AzureGate, Gate, S3Gate
 
 PART_SIZE = 5 * MIB
 """Of S3's parts: the smallest that S3 takes, so that slides of 13 MB have several."""
@@ -78,7 +75,7 @@ class _Cloud(Storehouse):
         self._closing.close()
 
     def settings(self, site: str, root: str, rate: float | None) -> dict[str, Any]:
-        gateway = self._gateways[site] = Gateway(self._url.removesuffix("/" + emulators.ACCOUNT), rate=rate)
+        gateway = self._gateways[site] = Gateway(self._url.removesuffix("/" + ACCOUNT), rate=rate)
         self._closing.callback(gateway.stop)
         times = UrlTimes()
         backend, gate = self._open(self._url, gateway.url, times)
@@ -108,7 +105,7 @@ class _S3(_Cloud):
     piece = "parts"
 
     def _emulator(self) -> AbstractContextManager[str]:
-        return emulators.moto(folder=self.folder)
+        return moto(folder=self.folder)
 
     def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
         backend = new_bucket(emulator, gateway, part_size=PART_SIZE)
@@ -120,7 +117,7 @@ class _Azure(_Cloud):
     piece = "blocks"
 
     def _emulator(self) -> AbstractContextManager[str]:
-        return emulators.azurite(folder=self.folder)
+        return azurite(folder=self.folder)
 
     def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
         backend = new_container(emulator, gateway)
@@ -129,20 +126,3 @@ class _Azure(_Cloud):
 
 STOREHOUSES: dict[str, Callable[[Path], Storehouse]] = {"filesystem": Storehouse, "s3": _S3, "azure": _Azure}
 """By kind. Files of a storehouse itself lie in the given folder."""
-
-
-def new_bucket(moto: str, gateway: str, **options: Any) -> S3Backend:
-    """With a key of its own; `options` are those of S3Backend."""
-    bucket, access, secret = f"bucket-{secrets.token_hex(6)}", "AKIAPMAREPTEST", secrets.token_urlsafe(20)
-    client: Any = boto3.client(
-        "s3", endpoint_url=moto, region_name="us-east-1", aws_access_key_id=access, aws_secret_access_key=secret
-    )
-    client.create_bucket(Bucket=bucket)
-    return S3Backend(bucket, access, secret, moto, signed_for=gateway, **options)
-
-
-def new_container(azurite: str, gateway: str, **options: Any) -> AzureBackend:
-    """`options` are those of AzureBackend."""
-    account, key, container = emulators.ACCOUNT, emulators.KEY, f"container-{secrets.token_hex(6)}"
-    BlobServiceClient(azurite, {"account_name": account, "account_key": key}).create_container(container)
-    return AzureBackend(container, account, key, azurite, signed_for=f"{gateway}/{account}", **options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.types import Message, Receive, Scope, Send
 
 from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, SlowRead
-from .pace import Pacer
-from .requests import LoggedRequest, RequestLog
+from .request_log import LoggedRequest, RequestLog
+from .throttle import Pacer
 
 ABORT = "pmarep.abort"  # scope key: cuts the TCP connection; set by server.Connection
 

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pmarep.errors import PmarepError, UsageError
 
-from .exchange import ABORT
+from .middleware import ABORT
 
 PATIENCE = 10.0  # seconds; starting and stopping take 0.3
 

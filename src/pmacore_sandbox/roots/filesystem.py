@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .ledger import Digests
-from .names import NotFound, Parts, Refusal, check_windows_name, fold, fold_parts, join
-from .storage import StoredFile, UploadType
+from ..paths import NotFound, Parts, Refusal, check_windows_name, fold, fold_parts, join
+from ..state_log import Digests
+from .base import StoredFile, UploadType
 
 if TYPE_CHECKING:
-    from .uploads import AnnouncedFile, Upload
+    from ..uploads import AnnouncedFile, Upload
 
 
 class FileSystemStorage:

@@ -12,8 +12,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from .names import NotFound, Parts, Refusal, fold, join
-from .storage import Storage, StoredFile
+from .paths import NotFound, Parts, Refusal, fold, join
+from .roots.base import Storage, StoredFile
 from .uploads import AnnouncedFile, Upload, Uploads
 
 _SINGLE = (

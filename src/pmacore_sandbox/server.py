@@ -14,10 +14,10 @@ from typing import Any, Self
 from pmarep.errors import UsageError
 
 from .app import App
+from .asgi_server import PATIENCE, Server, Serving, listen
 from .core import Core
 from .faults import Faults
-from .requests import LoggedRequest, RequestLog
-from .serving import PATIENCE, Server, Serving, listen
+from .request_log import LoggedRequest, RequestLog
 from .sessions import Sessions
 from .settings import Settings
 

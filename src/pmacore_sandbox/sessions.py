@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from .names import SessionRefused
+from .paths import SessionRefused
 
 
 class Sessions:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from .names import Refusal
+from .paths import Refusal
 
 _SHOWN = ("path", "pathoruid", "image")  # never sessionID, username, password
 
