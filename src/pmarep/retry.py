@@ -31,7 +31,8 @@ class Retry:
     Pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15 (the "full jitter" of AWS's architecture
     blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top: a
     server in trouble is not hit all the harder for it. When they are used up, the first error counts.
-    `longest`: seconds after the beginning in which another attempt begins: each may last as long as silence may.
+    `longest`: seconds after the beginning in which another attempt begins: each may last as long as silence may. None
+    begins when answers that were given up have taken so long together, be it less than `MIN_RETRY_PERIOD`.
     """
 
     SHARE = 0.2
@@ -46,7 +47,7 @@ class Retry:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
-        self._longest = max(longest, MIN_RETRY_PERIOD)
+        self._longest = longest
         self._monotonic = monotonic
         self._sleep = sleep
         self._left = self.RESERVE
@@ -57,7 +58,7 @@ class Retry:
         `worth`: whether another try makes sense, as far as others have found out.
         """
         self._left = min(self._left + self.SHARE, self.RESERVE)
-        last = self._monotonic() + self._longest
+        last, waited = self._monotonic() + max(self._longest, MIN_RETRY_PERIOD), 0.0
         # Most requests need none of tenacity, whose preparations take a good part of what a request does.
         try:
             return await work()
@@ -73,8 +74,13 @@ class Retry:
                     first = None  # else it would hold its frames, and they it, with all that they have open
             return await work()
 
+        def in_time(error: BaseException | None) -> bool:
+            nonlocal waited
+            waited += float(getattr(error, "took", 0.0))
+            return self._monotonic() < last and (waited < self._longest or waited == 0)
+
         result: T = await tenacity.AsyncRetrying(
-            retry=lambda state: worth() and self._monotonic() < last and self._again(state),
+            retry=lambda state: worth() and in_time(_error(state)) and self._again(state),
             wait=_pause,
             sleep=self._sleep,
             before_sleep=_log_retry,
@@ -83,7 +89,7 @@ class Retry:
         return result
 
     def _again(self, state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
+        error = _error(state)
         if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY:
             return False
         if state.attempt_number >= self._attempts or self._left < 1 or requested_delay(error) > MAX_RETRY_AFTER:
@@ -96,8 +102,11 @@ _jitter = tenacity.wait_random_exponential(multiplier=0.5, max=15)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return max(_jitter(state), requested_delay(error))
+    return max(_jitter(state), requested_delay(_error(state)))
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def requested_delay(error: BaseException | None) -> float:
@@ -106,5 +115,4 @@ def requested_delay(error: BaseException | None) -> float:
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.info("attempt %d failed, trying again: %s", state.attempt_number, error)
+    log.info("attempt %d failed, trying again: %s", state.attempt_number, _error(state))

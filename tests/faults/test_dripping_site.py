@@ -10,8 +10,11 @@ import pytest
 from corpus import tree
 from wire import Wire
 
+from pmarep.clock import Clock
+from pmarep.engine import watch
 from pmarep.events import SiteState, State
-from pmarep.pmacore import TransferBroken
+from pmarep.pmacore import TransferBroken, client
+from pmarep.pmacore.errors import TooSlow
 from pmarep.retry import MIN_RETRY_PERIOD, Retry
 from pmarep.sites import Site
 
@@ -71,3 +74,36 @@ async def test_a_request_is_tried_again_as_long_as_a_site_may_be_away(longest: f
         await Retry(sleep=slow.sleep, longest=longest, monotonic=slow.monotonic)(slow)
     assert slow.attempts == attempts
     assert MIN_RETRY_PERIOD < 75
+
+
+@pytest.mark.parametrize("calls", [EACH, EACH[-1:], EACH[2:3]])
+async def test_nor_a_patience_that_is_shorter_than_silence_may_be(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+) -> None:
+    """At the usual time-outs of a site, which are minutes where each call uses them up."""
+    monkeypatch.setattr(watch, "SHORTEST_ANSWER", 0.2)
+    monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
+    tree(tmp_path / "cases", "a.svs")
+    site = Hostile(wire)
+    site.says = {call: drips() for call in calls}
+    there = Site(name="evil", url=site.url, username="seeder", target="Slides/in")
+    async with asyncio.timeout(60):
+        report = await inside.push(tmp_path / "cases", [there], tmp_path / "state", "none", clock=Clock(), patience=0.2)
+    assert "does not come to the end of an answer" in report.error("evil")
+
+
+@pytest.mark.parametrize(("longest", "attempts"), [(10.0, 1), (11.0, 2), (3600.0, 5)])
+async def test_answers_that_were_given_up_are_not_asked_for_again_for_longer(longest: float, attempts: int) -> None:
+    calls = 0
+
+    async def hangs() -> None:
+        nonlocal calls
+        calls += 1
+        raise TooSlow("too slow", 10.0)
+
+    async def nothing(_: float) -> None:
+        pass
+
+    with pytest.raises(TooSlow):
+        await Retry(sleep=nothing, longest=longest, monotonic=lambda: 0.0)(hangs)
+    assert calls == attempts

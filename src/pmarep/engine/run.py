@@ -44,6 +44,7 @@ from .inspector import Fingerprints
 from .options import Options
 from .sessions import Passwords, Sessions
 from .shared import Shared
+from .watch import longest_answer
 from .worker import SiteWorker
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ async def replicate(
     there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
-    run = _Run(options, sites, Sessions(sites, passwords, lambda: _retry(options, clock)), listener, clock)
+    sessions = Sessions(sites, passwords, lambda: _retry(options, clock), longest=longest_answer(options.patience))
+    run = _Run(options, sites, sessions, listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
     with closing(run), hold_targets(state_dir / "locks", places) as busy:

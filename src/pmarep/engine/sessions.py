@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from math import inf
 from typing import Any, Protocol
 
 from ..errors import CredentialsError
@@ -29,11 +30,17 @@ class Passwords(Protocol):
 
 
 class Sessions:
-    """Hands out a PmaCore per site; equal connections get the same one, with the password of any of their sites."""
+    """Hands out a PmaCore per site; equal connections get the same one, with the password of any of their sites.
 
-    def __init__(self, sites: Iterable[Site], passwords: Passwords, new_retry: Callable[[], Retry]) -> None:
+    An answer of any may take `longest` seconds.
+    """
+
+    def __init__(
+        self, sites: Iterable[Site], passwords: Passwords, new_retry: Callable[[], Retry], longest: float = inf
+    ) -> None:
         self._passwords = passwords
         self._new_retry = new_retry
+        self._longest = longest
         self._sites: dict[Connection, list[Site]] = {}
         for site in sites:
             self._sites.setdefault(connection_of(site), []).append(site)
@@ -89,7 +96,7 @@ class Sessions:
         connection = connection_of(site)
         if connection not in self._cores:
             self._cores[connection] = PmaCore(
-                connection, lambda: self._password(connection), patience=self._new_retry()
+                connection, lambda: self._password(connection), patience=self._new_retry(), longest=self._longest
             )
         return self._cores[connection]
 

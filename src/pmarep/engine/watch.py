@@ -14,6 +14,14 @@ SAID_AFTER = 10.0  # seconds that something is waited for
 QUIET_SECONDS = 30.0
 """After the time at which a run is to end, a site may be silent for so long while what was begun is finished."""
 
+SHORTEST_ANSWER = 10.0
+"""Seconds that an answer may always take, however impatient somebody is."""
+
+
+def longest_answer(patience: float) -> float:
+    """Return how many seconds an answer may take where a site may be away for `patience` seconds."""
+    return max(patience, SHORTEST_ANSWER)
+
 
 class Watch:
     """Of one site. `say` is told what is waited for, `stop` what was, where that has taken too long."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -70,7 +71,8 @@ class PmaCore:
     """One server and one session, shared by everyone who talks to it as the same user.
 
     Logs in when first needed; when a session has ended, logs in again and repeats the call, in `SESSIONS` sessions at
-    most. `password` is asked only then. `patience` runs each call and may repeat it.
+    most. `password` is asked only then. `patience` runs each call and may repeat it; the answer to one
+    without slide bytes may take `longest` seconds.
     As a context manager it logs out at the end, since sessions can count against a licence.
     Every method raises PmaCoreError, the first one also ConfigError.
     """
@@ -82,6 +84,7 @@ class PmaCore:
         *,
         http: httpx.AsyncClient | None = None,
         patience: Patience | None = None,
+        longest: float = inf,
     ) -> None:
         guard_logging()
         self.url = connection.url
@@ -92,6 +95,7 @@ class PmaCore:
         self._storage: httpx.AsyncClient | None = None  # for downloads that lead to other hosts
         self._may_look_further = http is None
         self._patience = patience
+        self._longest = longest
         self._session: str | None = None
         self._answered = False  # so its url is right
         self._old: bool | None = None  # whether it wants passwords in the URL
@@ -260,7 +264,7 @@ class PmaCore:
 
     async def _ask_once(self, request: Request) -> Any:
         try:
-            answer = await ask(self._http, self._connection, request, self._secrets, self._dated)
+            answer = await ask(self._http, self._connection, request, self._secrets, self._dated, self._longest)
         except Redirected as error:
             if self._answered and error.leads_away_from(self.url):
                 raise Intercepted(

@@ -29,6 +29,14 @@ class TransferBroken(PmaCoreError):
     remedy = Remedy.RETRY
 
 
+class TooSlow(TransferBroken):
+    """An answer was given up although its server was not silent. `took`: after how many seconds."""
+
+    def __init__(self, what: str, took: float) -> None:
+        super().__init__(what)
+        self.took = took
+
+
 class ServerError(PmaCoreError):
     """The server failed (5xx) or is overloaded (429).
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
+from math import inf
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -91,15 +92,18 @@ async def ask(
     request: Request,
     secrets: Iterable[str] = (),
     dated: Callable[[datetime], None] = lambda _: None,
+    longest: float = inf,
 ) -> Any:
     """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message.
 
-    `dated` hears of the server's time.
+    `dated` hears of the server's time. `longest`: seconds that the answer to a request without a body may take, which
+    is less than silence may last where somebody has little patience.
     """
     base, body = connection.url, request.body
     length = body.length if body is not None else SLOW_BYTES if request.slow else 0
-    limit = ResponseDeadline(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None)
-    options: dict[str, Any] = {"extensions": {"trace": connection_tracer(client)}}
+    longest = longest if body is None else inf
+    limit = ResponseDeadline(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None, longest=longest)
+    options: dict[str, Any] = {"extensions": {"trace": limit.traced(connection_tracer(client))}}
     if request.json is not None:
         options["json"] = request.json
     if body is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 from ..units import format_duration
-from .errors import TransferBroken
+from .errors import TooSlow, TransferBroken
 
 SLOWEST_ANSWER = 1024
 """Bytes per second at which an answer comes at least, on average: a listing of 10 MB may take hours, a byte every two
@@ -21,16 +22,26 @@ SLOWEST_DOWNLOAD = 1024
 
 
 class ResponseDeadline:
-    """`async with`: the answer has to be complete in time. Raises TransferBroken.
+    """`async with`: the answer has to be complete in time. Raises TooSlow.
 
     In as much time as silence may last, and a second more for each `SLOWEST_ANSWER` bytes that have come: say `came`.
     `who` answers, `extra` is what it gets on top, in seconds. Where a body is sent, which may take hours, time begins
-    when its last byte has gone: say `sending`, and send what `body` gives.
+    when its last byte has gone: say `sending`, and send what `body` gives. `longest`: seconds that it gets at most once
+    the request goes out over a connection, whatever silence may last: `traced` hears when that is.
     """
 
-    def __init__(self, who: str, timeout: httpx.Timeout, extra: float = 0.0, *, sending: bool = False) -> None:
-        silence, connecting = timeout.read, timeout.connect
-        self._seconds = None if silence is None else silence + (connecting or 0.0) + extra
+    def __init__(
+        self,
+        who: str,
+        timeout: httpx.Timeout,
+        extra: float = 0.0,
+        *,
+        sending: bool = False,
+        longest: float = inf,
+    ) -> None:
+        silence, connecting = timeout.read, timeout.connect or 0.0
+        self._seconds = None if silence is None else min(silence, longest) + connecting + extra
+        self._once_connected = None if silence is None or longest > silence else longest + extra
         self._who = who
         self._sending = sending
         self._limit = asyncio.timeout(None)
@@ -50,6 +61,19 @@ class ResponseDeadline:
             yield chunk
         self._begin()
 
+    def traced(
+        self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Wrap a request's `trace`: what is left of the time to connect is not left for the answer."""
+
+        async def on_event(name: str, info: Mapping[str, Any]) -> None:
+            await trace(name, info)
+            if name.endswith("send_request_headers.started") and self._once_connected is not None:
+                self._seconds = self._once_connected
+                self._begin()
+
+        return on_event
+
     async def __aenter__(self) -> Self:
         await self._limit.__aenter__()
         if not self._sending:
@@ -62,9 +86,9 @@ class ResponseDeadline:
         try:
             await self._limit.__aexit__(kind, error, trace)
         except TimeoutError:
-            took = format_duration(self._seconds or 0.0)
-            raise TransferBroken(
-                f"{self._who} does not come to the end of an answer, hardly moving for {took}"
+            took = self._seconds or 0.0
+            raise TooSlow(
+                f"{self._who} does not come to the end of an answer, hardly moving for {format_duration(took)}", took
             ) from None
 
 

@@ -11,6 +11,7 @@ import pytest
 from wire import LOOPBACK, Wire
 
 from pmarep.pmacore import Connection, PmaCore, TransferBroken
+from pmarep.pmacore.errors import TooSlow
 from pmarep.pmacore.http import Body, Request, ask
 from pmarep.pmacore.response_deadline import ResponseDeadline
 from pmarep.uploaders.storage import Storage
@@ -183,3 +184,14 @@ async def test_a_short_answer_that_drips_gets_hardly_more_time_than_silence(wire
 async def test_without_a_limit_of_silence_there_is_none() -> None:
     async with ResponseDeadline("x", httpx.Timeout(None)):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("at_once", [b"", IN_HEAD, IN_BODY])
+async def test_little_patience_is_less_than_silence(wire: Wire, at_once: bytes) -> None:
+    connection = Connection(dripping(wire, at_once, drop=b"" if not at_once else b" "), "seeder", proxy="none")
+    async with connection.http() as client:
+        with pytest.raises(TooSlow) as caught:
+            await asyncio.wait_for(
+                ask(client, connection, Request("GET", "api/json/GetFiles"), longest=SILENCE), PATIENCE / 2
+            )
+    assert caught.value.took == SILENCE
