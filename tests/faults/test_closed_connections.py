@@ -21,7 +21,7 @@ from pmarep.events import SiteState, State
 from pmarep.pmacore import Connection, TooLarge, TransferBroken
 from pmarep.pmacore.http import Body, Request, ask
 from pmarep.sites import Site
-from pmarep.uploaders.storage import Storage
+from pmarep.uploaders.presigned import PresignedClient
 
 from . import inside
 from .proxy import _Head, reset
@@ -108,7 +108,7 @@ async def pieces(*content: bytes) -> AsyncIterator[bytes]:
 async def test_a_storage_behind_such_a_proxy(wire: Wire, resets: bool) -> None:
     origin = Origin(wire)
     proxy = ClosingProxy(wire, origin.url, resets=resets)
-    storage = Storage(Connection(proxy.url, "u", proxy="none"), allow_http=True)
+    storage = PresignedClient(Connection(proxy.url, "u", proxy="none"), allow_http=True)
     try:
         for _ in range(3):
             await storage.put(f"{proxy.url}x?sig=s", lambda: pieces(b"some ", b"bytes"), 10, {})

@@ -18,7 +18,7 @@ from wire import Wire
 
 from pmarep.pmacore import Connection, ProtocolError
 from pmarep.sites import Site
-from pmarep.uploaders.storage import Storage
+from pmarep.uploaders.presigned import PresignedClient
 
 from . import inside
 from .hostile import Hostile, Raw, encoded, endless, redirect_to
@@ -204,7 +204,7 @@ async def test_a_server_elsewhere_that_points_at_our_own_machine(url: str) -> No
         return httpx.Response(200, headers={"ETag": "e"})
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    storage = Storage(Connection("http://pma.hospital.example/", "seeder"), allow_http=True, http=http)
+    storage = PresignedClient(Connection("http://pma.hospital.example/", "seeder"), allow_http=True, http=http)
     try:
         with pytest.raises(ProtocolError) as error:
             await storage.put(f"{url}?X-Amz-Signature=s", b"x", 1, {})
@@ -218,7 +218,7 @@ async def test_a_server_elsewhere_that_points_at_our_own_machine(url: str) -> No
 async def test_a_server_on_our_own_machine_may_point_there(core: str) -> None:
     """As the sandbox does."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"ETag": "e"})))
-    storage = Storage(Connection(core, "seeder"), allow_http=True, http=http)
+    storage = PresignedClient(Connection(core, "seeder"), allow_http=True, http=http)
     try:
         assert (await storage.put("http://127.0.0.1:9/x?X-Amz-Signature=s", b"x", 1, {}))["etag"] == "e"
     finally:

@@ -112,9 +112,9 @@ SAY_WHAT_IS_WANTED = """
 import sys
 from pmarep.engine import run
 real = run.SiteWorker
-def worker(site, core, link, wanted, shared):
+def worker(site, core, scheduler, wanted, shared):
     print(site.name, wanted, file=sys.stderr)
-    return real(site, core, link, wanted, shared)
+    return real(site, core, scheduler, wanted, shared)
 run.SiteWorker = worker
 """
 

@@ -285,14 +285,14 @@ def test_no_secret_of_the_storage_is_seen(desk: Desk, tokyo: CloudSandbox, root:
 
 
 # As at the end of a run over a long way, but for each request: it goes twice at once, and the first there counts.
-RACES = """
-from pmarep.uploaders import delivery
-real = delivery.Contest._wait_for_help
+HEDGES = """
+from pmarep.uploaders.transport import body
+real = body.HedgedRequest._wait_for_help
 def at_once(self):
     real(self)
     if self.slow is not None and len(self._deliveries) == 1:
         self.slow.set_result(None)
-delivery.Contest._wait_for_help = at_once
+body.HedgedRequest._wait_for_help = at_once
 """
 
 
@@ -301,7 +301,7 @@ def test_what_is_sent_twice_at_once_arrives_once(desk: Desk, tokyo: CloudSandbox
     size = 3 * BLOCK[root] + 1000
     tree(desk.source, *(f"{name}.svs" for name in wild_names()[:6]), content=os.urandom(size))
     tree(desk.source, "in one piece.svs", content=os.urandom(1_000_000))
-    result = desk.push("-vv", "--verify", "deep", patch=RACES)
+    result = desk.push("-vv", "--verify", "deep", patch=HEDGES)
     assert result.code == 0, result.stdout
     for raced in (BLOCK[root], 1_000_000):
         assert f"{raced} bytes are sent once more, over another connection" in result.stderr

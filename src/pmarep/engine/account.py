@@ -11,7 +11,7 @@ from ..events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarte
 from ..sites import Site
 from ..slides import Slide
 from ..units import format_duration
-from ..uploaders import Link, Sent
+from ..uploaders import RequestScheduler, TransferCounts
 from .decide import destination
 from .recheck import BUDGET
 from .shared import Shared
@@ -22,9 +22,9 @@ NOT_FINISHED = "not finished"
 class Account:
     """Of one site. `error` is why it ended before all its slides were there."""
 
-    def __init__(self, site: Site, link: Link, shared: Shared) -> None:
+    def __init__(self, site: Site, scheduler: RequestScheduler, shared: Shared) -> None:
         self._site = site
-        self._link = link
+        self._scheduler = scheduler
         self._shared = shared
         self._slides = dict.fromkeys(SlideStatus, 0)
         self._retracted = 0  # slides that were counted as arrived before
@@ -33,7 +33,7 @@ class Account:
         self.broken_off = 0  # bytes that were under way when the site ended
         self.ended_early = False  # because the run was to end, with slides that were not begun
         self._differing = self._changed = 0
-        self._sent = Sent()  # of all slides together
+        self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
         self._started = shared.clock.monotonic()
         self._seconds: float | None = None
@@ -49,7 +49,7 @@ class Account:
         self._sent.bytes += sent
         self._sent.resumed += resumed
 
-    async def arrived(self, slide: Slide, status: SlideStatus, sent: Sent, started: float) -> None:
+    async def arrived(self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float) -> None:
         """It is at the site, whole; `ended` comes later. On record before the journal says so.
 
         A run that is killed between the two finds the slide again as one that may be there, and writes another line.
@@ -57,7 +57,9 @@ class Account:
         seconds = round(self._shared.clock.monotonic() - started, 3)
         await self._record(slide, status, sent, seconds, None, read=True)
 
-    async def ended(self, slide: Slide, status: SlideStatus, sent: Sent, started: float, error: str | None) -> None:
+    async def ended(
+        self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float, error: str | None
+    ) -> None:
         """The one word about a slide in this run. `started`: the clock's time."""
         self._count(slide, status)
         if self._shared.options.dry_run:
@@ -87,14 +89,14 @@ class Account:
             self._count(slide, status)
             if not self._shared.options.dry_run:
                 self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
-                await self._record(slide, status, Sent(), 0.0, None)
+                await self._record(slide, status, TransferCounts(), 0.0, None)
 
     @property
     def settled_slides(self) -> int:
         """About which something has been said."""
         return sum(self._slides.values())
 
-    def unfinished(self, sent: Sent) -> None:
+    def unfinished(self, sent: TransferCounts) -> None:
         """A slide of which so much is at the site, and of which nothing more is said in this run."""
         self._unfinished += 1
         self._kept += sent.bytes + sent.resumed
@@ -108,7 +110,7 @@ class Account:
         """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
         self._retracted += 1
         self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
-        await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, text)
+        await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 
     def left(self, differing: int, changed: int) -> None:
         """Count slides that stay at the site though they are others, or though their files have changed here since."""
@@ -142,7 +144,7 @@ class Account:
         self,
         slide: Slide,
         status: SlideStatus,
-        sent: Sent,
+        sent: TransferCounts,
         seconds: float,
         error: str | None,
         note: str | None = None,
@@ -195,18 +197,18 @@ class Account:
         for index in range(self._shared.catalogue.admitted):
             slide = self._shared.catalogue.found(index)
             if slide.path not in self._on_record:
-                await self._record(slide, SlideStatus.FAILED, Sent(), 0.0, why, note=NOT_FINISHED)
+                await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, why, note=NOT_FINISHED)
 
     def progress(self) -> Progress:
-        done = self._link.acknowledged + self._link.under_way + self._sent.resumed
+        done = self._scheduler.bytes_acknowledged + self._scheduler.bytes_in_flight + self._sent.resumed
         total = self._shared.catalogue.bytes - self._bytes_skipped
         return Progress(
             site=self._site.name,
             bytes_done=min(done, total),
             bytes_total=total,
-            rate=round(self._link.rate(), 1),
-            connections=self._link.connections,
-            bytes_under_way=self._link.under_way,
+            rate=round(self._scheduler.rate(), 1),
+            connections=self._scheduler.connections,
+            bytes_under_way=self._scheduler.bytes_in_flight,
         )
 
     def summary(self, early: bool) -> SiteSummary:

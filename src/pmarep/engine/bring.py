@@ -14,7 +14,7 @@ from ..sites import Site
 from ..slides import Slide
 from ..state.journal import SENT
 from ..units import format_size
-from ..uploaders import Sent
+from ..uploaders import TransferCounts
 from .decide import Action, Decision, Destination, decide, destination
 from .doubt import judge, known_wrong, without_doubt
 from .errands import Errand
@@ -48,7 +48,7 @@ class Bringer:
         inspector: Inspector,
         shipper: Shipper,
         waits: Callable[[Slide], None],
-        arrived: Callable[[Errand, SlideStatus, Sent], Awaitable[None]],
+        arrived: Callable[[Errand, SlideStatus, TransferCounts], Awaitable[None]],
         doubted: set[str],
     ) -> None:
         self._site = site
@@ -67,14 +67,14 @@ class Bringer:
 
     @property
     def _core(self) -> PmaCore:
-        return self._shipper.means.core
+        return self._shipper.context.core
 
     async def bring(self, errand: Errand) -> Outcome | None:
         """One attempt. None: it failed and is to be tried again, for another lane or this one to do when it is due.
 
         Raises PmarepError when it fails for good, or has failed often and long enough although the site is well.
         """
-        errand.attempt, slide = Sent(earlier=errand.sent.earlier), errand.slide
+        errand.attempt, slide = TransferCounts(earlier=errand.sent.earlier), errand.slide
         attempt = errand.attempt
         try:
             return await self._try(errand, attempt)
@@ -94,8 +94,8 @@ class Bringer:
             log.info("%s: %s: again in %.0f s after: %s", self._site.name, slide.path, errand.due - now, error)
             return None
         finally:
-            if attempt.anew:
-                self._shipper.means.link.forget(errand.sent.bytes)
+            if attempt.reannounced:
+                self._shipper.context.scheduler.uncount(errand.sent.bytes)
             errand.sent.add(attempt)
 
     def _probe(self, error: PmarepError, slide: Slide) -> Probe | None:
@@ -103,17 +103,17 @@ class Bringer:
         if error.remedy is Remedy.RETRY:
             return self._core.answers
         if error.remedy is Remedy.RETRY_SOURCE:
-            return lambda: self._shipper.means.source.check(slide)
+            return lambda: self._shipper.context.source.check(slide)
         return None
 
-    async def _try(self, errand: Errand, sent: Sent) -> Outcome:
+    async def _try(self, errand: Errand, sent: TransferCounts) -> Outcome:
         shared, slide, begun = self._shared, errand.slide, errand.begun
         errand.sending = False
         at = destination(self._site, shared.options.to, slide)
         if shared.options.verify_only:
             return await self._examine(errand, at)
         # What this run itself has announced is no earlier upload to be forgotten.
-        options = replace(shared.options, fresh=False) if errand.sent.anew else shared.options
+        options = replace(shared.options, fresh=False) if errand.sent.reannounced else shared.options
         decision = await self._decide(errand, at, options)
         if shared.options.dry_run:
             shared.listener(planned(slide, at, decision))
@@ -134,7 +134,7 @@ class Bringer:
                 log.info("%s: %s: %s", self._site.name, slide.path, error)
                 decision = await self._decide(errand, at, options)
                 if decision.sends:  # something of ours, torn
-                    self._shipper.means.link.forget(sent.bytes)
+                    self._shipper.context.scheduler.uncount(sent.bytes)
                     sent.bytes = sent.resumed = 0
                     await self._shipper.ship(slide, at, decision, sent, arrived, again=True)
         if decision.sends:
@@ -157,11 +157,11 @@ class Bringer:
             if await self._remote.slide_in(at.folder, at.path) is not None:  # somebody has put it there meanwhile
                 decision = await decide(slide, at, self._core, self._remote, journal, options, look=look)
         if decision.doubtful:
-            arrived = partial(self._arrived, errand, _there(errand), Sent())
+            arrived = partial(self._arrived, errand, _there(errand), TransferCounts())
             decision = await without_doubt(decision, slide, at, self._inspector, journal, options, arrived)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if decision.sends and not errand.begun:
-            await self._shipper.means.source.check_content(slide)
+            await self._shipper.context.source.check_content(slide)
         errand.sending = decision.sends and not options.dry_run
         return decision
 
@@ -197,7 +197,7 @@ class Bringer:
             wrong = None
             if level is Verify.DEEP:
                 if entry is None or entry.state != SENT or entry.signature != here or entry.stamp != stamp:
-                    await self._arrived(errand, SlideStatus.VERIFIED, Sent())
+                    await self._arrived(errand, SlideStatus.VERIFIED, TransferCounts())
                     await journal.sent(at.place, here, stamp)
             else:
                 wrong = await known_wrong(slide, at, self._inspector, journal)

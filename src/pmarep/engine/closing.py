@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ..clock import Clock
-from ..uploaders import Link
+from ..uploaders import RequestScheduler
 from .ending import Ending
 from .errands import Errand
 
@@ -19,9 +19,11 @@ OVER, AT_LEAST = 60.0, 3.0
 class Closing:
     """Of one site, with the slides that it has in hand. `say` is called when the first one is not begun, or no more."""
 
-    def __init__(self, ending: Ending | None, link: Link, clock: Clock, say: Callable[[], None]) -> None:
+    def __init__(
+        self, ending: Ending | None, scheduler: RequestScheduler, clock: Clock, say: Callable[[], None]
+    ) -> None:
         self._ending = ending
-        self._link = link
+        self._scheduler = scheduler
         self._clock = clock
         self._say = say
         self._said = False
@@ -37,8 +39,8 @@ class Closing:
 
     def look(self) -> None:
         """About once a second: measure, and give up slides that wait for their turn to be sent and would come late."""
-        now, carried = self._clock.monotonic(), self._link.carried
-        if self._before is not None and self._link.connections:
+        now, carried = self._clock.monotonic(), self._scheduler.bytes_transferred
+        if self._before is not None and self._scheduler.connections:
             self._rates.append((now - self._before[0], max(carried - self._before[1], 0)))
             while sum(seconds for seconds, _ in self._rates) > OVER:
                 self._rates.popleft()
@@ -75,7 +77,7 @@ class Closing:
         if ending is None:
             return True
         left = ending.at - self._clock.monotonic()
-        kept = ending.hard and not self._link.whole  # whatever of it is sent by then
+        kept = ending.hard and not self._scheduler.has_unresumable  # whatever of it is sent by then
         if left > 0 and (kept or self._seconds(errand, before) <= left):
             return True
         if not self._said:
@@ -89,8 +91,8 @@ class Closing:
         if rate is None:
             return 0.0
         together = (errand.left + sum(other.left for other in before)) / max(rate, 1.0)
-        if not self._link.whole:
+        if not self._scheduler.has_unresumable:
             return together
         # Each file is one stream; where several share the line, it may have no more than its part.
         largest = min(max((file.size for file in errand.slide.files), default=0), errand.left)
-        return max(together, largest * max(self._link.connections, 1) / max(rate, 1.0))
+        return max(together, largest * max(self._scheduler.connections, 1) / max(rate, 1.0))

@@ -12,7 +12,7 @@ from typing import Any
 from ..aio import ChangeEvent
 from ..clock import Clock
 from ..slides import Slide
-from ..uploaders import Sent
+from ..uploaders import TransferCounts
 from .health import LONGEST_PAUSE
 
 FRUITLESS_ATTEMPTS = 3
@@ -35,8 +35,8 @@ class Errand:
 
     slide: Slide
     started: float
-    sent: Sent = field(default_factory=Sent)
-    attempt: Sent = field(default_factory=Sent)
+    sent: TransferCounts = field(default_factory=TransferCounts)
+    attempt: TransferCounts = field(default_factory=TransferCounts)
     due: float = 0.0
     begun: bool = False
     sending: bool = False

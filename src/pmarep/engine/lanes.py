@@ -6,7 +6,7 @@ An announced slide has URLs that expire, so slides are not announced long before
 from __future__ import annotations
 
 from ..aio import ChangeEvent
-from ..uploaders import Link
+from ..uploaders import RequestScheduler
 
 PREPARING = 8
 """Slides that are looked at and announced at once: each is some requests to PMA.core."""
@@ -44,14 +44,14 @@ class Turn:
 class Lanes:
     """Of one site. `number` of them, each with a slide of its own."""
 
-    def __init__(self, link: Link, connections: int | None) -> None:
-        self._link = link
+    def __init__(self, scheduler: RequestScheduler, connections: int | None) -> None:
+        self._scheduler = scheduler
         self._changed = ChangeEvent()
         self._fixed = connections
         self.number = connections or MOST
         self.preparing = 0
         self.in_hand = 0  # slides
-        link.relieved = self.look
+        scheduler.relieved = self.look
 
     async def turn(self) -> Turn:
         """As soon as the line may run out of work."""
@@ -60,10 +60,10 @@ class Lanes:
         return Turn(self)
 
     def _may_begin(self) -> bool:
-        link, fixed = self._link, self._fixed
-        if self.in_hand >= (fixed or max(FEWEST, PER_REQUEST * link.limit)):
+        scheduler, fixed = self._scheduler, self._fixed
+        if self.in_hand >= (fixed or max(FEWEST, PER_REQUEST * scheduler.limit)):
             return False
-        return self.preparing < (fixed or PREPARING) and link.waiting < (fixed or max(link.limit, PREPARING))
+        return self.preparing < (fixed or PREPARING) and scheduler.waiting < (fixed or max(scheduler.limit, PREPARING))
 
     def look(self) -> None:
         """Something has changed."""

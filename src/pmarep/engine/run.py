@@ -34,7 +34,7 @@ from ..state.target_locks import hold_targets
 from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
 from ..units import format_duration
-from ..uploaders import Controller, Digests, Line, Link, Pacer
+from ..uploaders import AdaptiveConcurrency, Digests, RateLimiter, RequestScheduler, SharedUplink
 from .audit import Audit, Auditor
 from .catalogue import Catalogue
 from .ending import Ending, what_is_kept
@@ -111,7 +111,7 @@ class _Run:
         self.reader = Reader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
-        self.line = Line()
+        self.line = SharedUplink()
         self.audit = None if options.audit is None or options.dry_run else Audit(options.audit, Auditor.here())
         self.problems = 0
         self.workers: list[SiteWorker] = []
@@ -260,7 +260,7 @@ class _Run:
             self._stop_run,
             sites=len(self.sites),
         )
-        overall = [] if self.options.bwlimit is None else [Pacer(self.options.bwlimit, self.clock)]
+        overall = [] if self.options.bwlimit is None else [RateLimiter(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, shared) for site in self.sites]
 
     def _others_work(self, name: str) -> bool:
@@ -270,16 +270,16 @@ class _Run:
         self.why_aborted = self.why_aborted or why
         self.abort.set()
 
-    def _worker(self, site: Site, overall: Sequence[Pacer], shared: Shared) -> SiteWorker:
+    def _worker(self, site: Site, overall: Sequence[RateLimiter], shared: Shared) -> SiteWorker:
         said = self.options.connections or site.connections
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
-        own = [] if timetable is None else [Pacer(timetable, self.clock)]
+        own = [] if timetable is None else [RateLimiter(timetable, self.clock)]
         room = max_requests_per_site(len(self.sites)) or sys.maxsize
-        found = Controller(self.line, min(room, self.line.most(len(self.sites))))
+        found = AdaptiveConcurrency(self.line, min(room, self.line.most(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
-        link = Link(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
-        return SiteWorker(site, self.sessions.core(site), link, wanted, shared)
+        scheduler = RequestScheduler(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
+        return SiteWorker(site, self.sessions.core(site), scheduler, wanted, shared)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
         """Until all sites are done, or `stopped` is: then True."""

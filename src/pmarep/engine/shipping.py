@@ -35,10 +35,10 @@ from ..state.journal import SENT, Entry
 from ..uploaders import (
     NO_SESSION,
     HeldId,
-    Means,
-    Old,
-    Sent,
-    Shipment,
+    Replaced,
+    SlideUpload,
+    TransferCounts,
+    UploadContext,
     Uploader,
     UploadIds,
     announced,
@@ -57,10 +57,11 @@ from .verify import check_status
 log = logging.getLogger(__name__)
 
 LEAVES = {
-    Old.NONE: "",
-    Old.UNHARMED: "the slide that was there before is still there, unharmed",
-    Old.MIXED: "what this site shows may be partly the old and partly the new slide until the next run has finished it",
-    Old.DELETED: "the slide that was there before has been deleted to make room, so this site has none now; "
+    Replaced.NONE: "",
+    Replaced.INTACT: "the slide that was there before is still there, unharmed",
+    Replaced.MIXED: "what this site shows may be partly the old and partly the new slide until the next run has "
+    "finished it",
+    Replaced.DELETED: "the slide that was there before has been deleted to make room, so this site has none now; "
     "the next run sends it",
 }
 """For people: what a failure to replace a slide leaves."""
@@ -77,7 +78,7 @@ server does not restart all the time: somebody ends them."""
 class _Upload:
     """An announcement, the files that are at the site whole, and the acknowledged parts of the others.
 
-    `counted`: of these files the bytes are in `Sent` already.
+    `counted`: of these files the bytes are in `TransferCounts` already.
     """
 
     announcement: Announcement
@@ -97,7 +98,7 @@ class Shipper:
     slide has arrived.
     """
 
-    means: Means
+    context: UploadContext
     remote: Remote
     inspector: Inspector
     verify: Verify
@@ -115,7 +116,7 @@ class Shipper:
         slide: Slide,
         at: Destination,
         decision: Decision,
-        sent: Sent,
+        sent: TransferCounts,
         arrived: Callable[[], Awaitable[None]],
         *,
         again: bool = False,
@@ -125,16 +126,16 @@ class Shipper:
         `arrived` is called when it is there, before the journal says so. `again`: an upload that can be resumed was
         announced by this run. Raises Overtaken where another slide has come to its name meanwhile.
         """
-        sent.old = _old(decision)
+        sent.replaced = _old(decision)
         if not again and decision.entry is not None:  # before anything can fail: the next attempt is another one
             sent.earlier = decision.entry.files
         upload = await self._resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         sent.earlier &= frozenset() if upload is None else upload.done
         if upload is None:
-            sent.anew = decision.entry is not None  # its upload is lost
+            sent.reannounced = decision.entry is not None  # its upload is lost
             upload = await self._begin(slide, at, decision, sent)
-            sent.anew = True
+            sent.reannounced = True
         left, doubts = ANNOUNCEMENTS - 1, DOUBTS
         try:
             while True:
@@ -162,14 +163,19 @@ class Shipper:
             self.ids.release(upload.held)
 
     async def _look(
-        self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, arrived: Callable[[], Awaitable[None]]
+        self,
+        slide: Slide,
+        at: Destination,
+        upload: _Upload,
+        sent: TransferCounts,
+        arrived: Callable[[], Awaitable[None]],
     ) -> None:
         """All has been sent: is it there? Raises PmarepError; AnnounceAgain where it is not, and the server has lost
         the upload: what it says of that id is about another slide, or nothing.
         """
         if self.hashed:  # now, so that hardly any time passes between the look at the slide and the journal
             await self._hash(slide)
-        journal, held, level = self.means.journal, upload.held, self.verify
+        journal, held, level = self.context.journal, upload.held, self.verify
         status = await self._last_status(upload)
         if held.strays:
             await asyncio.wait(held.strays)
@@ -214,11 +220,11 @@ class Shipper:
     async def _hash(self, slide: Slide) -> None:
         with suppress(SourceError):  # whoever needs the hashes hears of it
             for file in slide.files:
-                await self.means.digests.sha256(slide, file)
+                await self.context.digests.sha256(slide, file)
 
     async def _last_status(self, upload: _Upload) -> UploadStatus | None:
         """The call that ends an upload; None where the server does not know it, or may mean another by its id."""
-        core = self.means.core
+        core = self.context.core
         try:
             status = await core.upload_status(upload.announcement.id)
         except (Refused, ServerError) as error:
@@ -227,11 +233,11 @@ class Shipper:
             return None
         return status if upload.held.vouched(core.logins) else None
 
-    def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: Sent, why: str) -> None:
+    def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: TransferCounts, why: str) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.
         lost = 0 if announcement.kind is StorageKind.AZURE else sent.bytes + sent.resumed
         self.restarted(slide, lost, why)
-        self.means.link.forget(sent.bytes)
+        self.context.scheduler.uncount(sent.bytes)
         sent.bytes = sent.resumed = 0
 
     async def _after_doubt(self, at: Destination, upload: _Upload, *, last: bool) -> _Upload | None:
@@ -241,13 +247,13 @@ class Shipper:
         same names and sizes, and the same of them there. So what was acknowledged is sent again. Where sessions end
         all the time, that must not go on for ever. `last`: it has gone on for long.
         """
-        entry = await self.means.journal.entry(at.place)
+        entry = await self.context.journal.entry(at.place)
         if not last or entry is None or upload.held.lost_since is not None:
             return None
         upload.held.session = None
         return _Upload(upload.announcement, upload.held, entry.files, entry.parts, counted=entry.files)
 
-    async def _resume(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload | None:
+    async def _resume(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload | None:
         """The unfinished upload of an earlier run, as far as the server still has it."""
         entry = decision.entry
         if entry is None or entry.upload is None:
@@ -255,13 +261,13 @@ class Shipper:
         announcement = _announcement(entry.upload)
         if announcement is None:
             return None
-        source = await self.means.source.check(slide)
+        source = await self.context.source.check(slide)
         if entry.source not in (None, source):
             reason = "its files were replaced here since they were sent, though sizes and times are the same"
             if lost := _bytes_of(slide, entry, announcement):
                 self.restarted(slide, lost, reason)
             return None
-        logins = self.means.core.logins
+        logins = self.context.core.logins
         if entry.files == {file.path for file in slide.files}:  # perhaps it is there; who looks will see
             return _Upload(announcement, self._held(slide, at, announcement, NO_SESSION), entry.files, {})
         if announcement.kind is StorageKind.FILESYSTEM:
@@ -289,11 +295,11 @@ class Shipper:
 
     async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
         """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
-        now = self.means.core.server_time or self.clock.local().astimezone(UTC)
+        now = self.context.core.server_time or self.clock.local().astimezone(UTC)
         if not all(still_live(url, now) for url in announcement.every_url):
             return None, "the upload URLs of the earlier run have expired"
         try:
-            complete = (await self.means.core.upload_status(announcement.id)).complete
+            complete = (await self.context.core.upload_status(announcement.id)).complete
         except (Refused, ServerError) as error:
             if isinstance(error, ServerError) and not error.may_be_refusal:
                 raise
@@ -303,14 +309,14 @@ class Shipper:
             return None, "the server does not say what it has of the earlier upload"
         return complete, ""
 
-    async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
-        source = await self.means.source.check(slide)
+    async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload:
+        source = await self.context.source.check(slide)
         await self.remote.make_way(at.folder, slide)
         announcement, held = await self._ask(slide, at, decision, sent)
         with self._released_on_error(held):
-            await self.means.journal.sending(
+            await self.context.journal.sending(
                 at.place,
-                self.means.journal.signature(slide),
+                self.context.journal.signature(slide),
                 announcement.id,
                 announcement.model_dump_json(by_alias=True),
                 replaces=decision.over is not None,
@@ -319,27 +325,29 @@ class Shipper:
             )
         return _Upload(announcement, held, frozenset(), {})
 
-    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> _Upload:
+    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload:
         """New URLs. Azure keeps the blocks sent before under the blob's name; elsewhere nothing of them is left."""
-        entry = await self.means.journal.entry(at.place)
+        entry = await self.context.journal.entry(at.place)
         announcement = None
         if entry is not None and entry.upload is not None:
             announcement = _announcement(entry.upload)
         if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
             return await self._begin(slide, at, decision, sent)
-        await self.means.source.check(slide)
+        await self.context.source.check(slide)
         announcement, held = await self._ask(slide, at, decision, sent)
         with self._released_on_error(held):
             text = announcement.model_dump_json(by_alias=True)
-            await self.means.journal.announced_again(at.place, announcement.id, text)
-            complete = (await self.means.core.upload_status(announcement.id)).complete
+            await self.context.journal.announced_again(at.place, announcement.id, text)
+            complete = (await self.context.core.upload_status(announcement.id)).complete
         return _Upload(announcement, held, _whole(entry, complete), entry.parts)
 
-    async def _ask(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> tuple[Announcement, HeldId]:
+    async def _ask(
+        self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts
+    ) -> tuple[Announcement, HeldId]:
         """Announce a slide. Its id may show that the server has restarted: then slides that have just ended may have
         sent their files to this one, and are read back.
         """
-        logins = self.means.core.logins
+        logins = self.context.core.logins
         announcement, held, suspects = await self.ids.announce(slide, lambda: self._announce(slide, at, decision, sent))
         held.session, held.look_again = logins, partial(self._look_again, slide, at)
         with self._released_on_error(held):
@@ -348,7 +356,7 @@ class Shipper:
 
     async def _look_again(self, slide: Slide, at: Destination) -> None:
         """Read back what has been said to be there. Until it is found right, the next run does not believe it."""
-        journal = self.means.journal
+        journal = self.context.journal
         entry = await journal.entry(at.place)
         if entry is not None and entry.state == SENT:
             await journal.broken(at.place, entry.signature, entry.stamp)
@@ -364,10 +372,10 @@ class Shipper:
             self.ids.release(held)
             raise
 
-    async def _announce(self, slide: Slide, at: Destination, decision: Decision, sent: Sent) -> Announcement:
+    async def _announce(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> Announcement:
         files = [FileToSend(file.path, file.size, file is slide.main) for file in announced(slide)]
         try:
-            return await self.means.core.announce(at.folder, files)
+            return await self.context.core.announce(at.folder, files)
         except Refused as error:
             over = decision.over
             if over is None or not says_that_it_exists(error, (over, at.path, slide.main.path)):
@@ -378,76 +386,88 @@ class Shipper:
                 return await self._make_room(slide, at, over, files, error, sent)
 
     async def _make_room(
-        self, slide: Slide, at: Destination, over: str, files: Sequence[FileToSend], error: Refused, sent: Sent
+        self,
+        slide: Slide,
+        at: Destination,
+        over: str,
+        files: Sequence[FileToSend],
+        error: Refused,
+        sent: TransferCounts,
     ) -> Announcement:
         """At a server that does not write over slides, the old one has to go first."""
         if self.deletions.ended is not None:
             raise Refused(str(error), f"nothing more is deleted in this run, since {self.deletions.ended}")
-        await self.means.source.check(slide)
+        await self.context.source.check(slide)
         for file in slide.files:  # what cannot be read cannot take the place of anything
-            await self.means.digests.sha256(slide, file)
+            await self.context.digests.sha256(slide, file)
         refused: Refused | None = None
         try:
-            await self.means.core.delete_slide(over)
+            await self.context.core.delete_slide(over)
         except Refused as problem:  # it is gone already where the answer to a first attempt got lost
             refused = problem
         else:
-            sent.old = Old.DELETED
+            sent.replaced = Replaced.DELETED
         try:
-            return await self.means.core.announce(at.folder, files)
+            return await self.context.core.announce(at.folder, files)
         except PmaCoreError:
             self.deletions.in_vain(over)
             if refused is not None:
                 raise refused from None
             raise
 
-    async def _send(self, slide: Slide, at: Destination, upload: _Upload, sent: Sent, decision: Decision) -> None:
+    async def _send(
+        self, slide: Slide, at: Destination, upload: _Upload, sent: TransferCounts, decision: Decision
+    ) -> None:
         async def still_free() -> None:
             if await self.remote.slide_just_now(at.folder, at.path) is not None:
-                await self.means.journal.overtaken(at.place)
+                await self.context.journal.overtaken(at.place)
                 raise Overtaken(
                     "another slide of this name has come there while this one was being sent",
                     "nothing of it was replaced; the next run compares them",
                 )
 
         over = decision.over is not None
-        shipment = Shipment(self.means, upload.announcement, at.folder, slide, at.place, sent, over, upload.parts)
-        shipment = replace(shipment, held=upload.held)
+        slide_upload = SlideUpload(
+            self.context, upload.announcement, at.folder, slide, at.place, sent, over, upload.parts
+        )
+        slide_upload = replace(slide_upload, held=upload.held)
         if self.keeps_others and not over:
-            shipment = replace(shipment, still_free=still_free)
-        uploader = uploader_for(shipment)
+            slide_upload = replace(slide_upload, still_free=still_free)
+        uploader = uploader_for(slide_upload)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += sum(file.size for file in slide.files if file.path in upload.done - upload.counted)
         self.announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
-        if sent.old is Old.UNHARMED and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
-            sent.old = Old.MIXED
+        if sent.replaced is Replaced.INTACT and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
+            sent.replaced = Replaced.MIXED
         await self._send_files(uploader, at, [file for file in left if file is not slide.main], sent)
         if slide.main in left:
-            await self.means.source.check(slide)
+            await self.context.source.check(slide)
             await self._send_files(uploader, at, [slide.main], sent)
 
-    async def _send_files(self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: Sent) -> None:
+    async def _send_files(
+        self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: TransferCounts
+    ) -> None:
         async def send(file: SlideFile) -> None:
             await uploader.send(file)
-            if sent.old is Old.UNHARMED:
-                sent.old = Old.MIXED
-            await self.means.journal.file_sent(at.place, file.path)
+            if sent.replaced is Replaced.INTACT:
+                sent.replaced = Replaced.MIXED
+            await self.context.journal.file_sent(at.place, file.path)
 
         await together(send(file) for file in files)
 
 
-def _old(decision: Decision) -> Old:
+def _old(decision: Decision) -> Replaced:
     """Of the slide that is being replaced, before this attempt."""
     entry = decision.entry
     if decision.over is None or decision.ours:
-        return Old.NONE
+        return Replaced.NONE
     if entry is None:
-        return Old.UNHARMED
+        return Replaced.INTACT
     # A file system's files are written in place, also those of which nothing was acknowledged.
     announcement = None if entry.upload is None else _announcement(entry.upload)
     in_place = announcement is not None and announcement.kind is StorageKind.FILESYSTEM
-    return Old.MIXED if entry.files or in_place else Old.UNHARMED
+    return Replaced.MIXED if entry.files or in_place else Replaced.INTACT
 
 
 def _announcement(upload: str) -> Announcement | None:

@@ -16,7 +16,7 @@ from ..sites import Site
 from ..sites.network import connection_of
 from ..slides import Slide
 from ..source import Source
-from ..uploaders import NEAR, Link, Means, Old, Sent, Storage
+from ..uploaders import NEAR, PresignedClient, Replaced, RequestScheduler, TransferCounts, UploadContext
 from .account import Account
 from .ahead import Ahead
 from .bring import Bringer, planned
@@ -45,24 +45,26 @@ QUEUEING = 0.02  # seconds after which the requests of a slide that has been ann
 class SiteWorker:
     """`run` returns when every slide is at the site or the site is given up; it raises nothing."""
 
-    def __init__(self, site: Site, core: PmaCore, link: Link, connections: int | None, shared: Shared) -> None:
+    def __init__(
+        self, site: Site, core: PmaCore, scheduler: RequestScheduler, connections: int | None, shared: Shared
+    ) -> None:
         self.site = site
-        self.link = link
+        self.scheduler = scheduler
         self._core = core
         self._remote = Remote(core, shared.clock)
         self._shared = shared
-        self._lanes = Lanes(link, connections)
+        self._lanes = Lanes(scheduler, connections)
         self._cursor = Cursor(shared.catalogue)
         self._turns: dict[str, Turn] = {}  # by the paths of slides in hand
-        self.account = Account(site, link, shared)
+        self.account = Account(site, scheduler, shared)
         self.health = Health(
             shared.clock,
             shared.options.patience,
             shared.deadline,
             self._say,
-            lambda: link.connections > 0 or shared.others_work(site.name),
+            lambda: scheduler.connections > 0 or shared.others_work(site.name),
         )
-        link.heard = self.health.worked
+        scheduler.heard = self.health.worked
         self._recheck = Recheck(
             site, core, shared.journal, shared.clock, shared.options.recheck, BUDGET // shared.sites
         )
@@ -74,7 +76,7 @@ class SiteWorker:
         self._state = State.CONNECTING
         self._work: asyncio.Task[None] | None = None
         looks = shared.options.dry_run or shared.options.verify_only
-        self._closing = Closing(None if looks else shared.ending, link, shared.clock, self._say_closing)
+        self._closing = Closing(None if looks else shared.ending, scheduler, shared.clock, self._say_closing)
         self._watch = Watch(shared.ending, shared.clock, lambda what: self._say(self._state, what), self._stop)
 
     @property
@@ -128,7 +130,12 @@ class SiteWorker:
             waits_for = f"{self._core.url} to answer the log-in"
         if self._closing.in_hand:
             waits_for = f"{self._core.url} to answer about {next(iter(self._closing.in_hand))}"
-        sign = self._state, self.account.settled_slides, self.link.carried, self.link.under_way
+        sign = (
+            self._state,
+            self.account.settled_slides,
+            self.scheduler.bytes_transferred,
+            self.scheduler.bytes_in_flight,
+        )
         self._watch.look(self._state, sign, waits_for)
 
     def _stop(self, why: str) -> None:
@@ -170,7 +177,9 @@ class SiteWorker:
     async def _send_all(self) -> None:
         shared = self._shared
         source = Source(shared.reader)
-        storage = Storage(connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._measured)
+        storage = PresignedClient(
+            connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._measured
+        )
 
         async def retract(slide: Slide, error: str) -> None:
             at = destination(self.site, shared.options.to, slide)
@@ -190,9 +199,9 @@ class SiteWorker:
             self.account.accuse,
         )
         try:
-            means = Means(self._core, storage, self.link, source, shared.digests, shared.journal)
+            context = UploadContext(self._core, storage, self.scheduler, source, shared.digests, shared.journal)
             shipper = Shipper(
-                means,
+                context,
                 self._remote,
                 inspector,
                 shared.options.verify,
@@ -249,7 +258,7 @@ class SiteWorker:
             if feeding.done() and feeding.exception() is None:
                 await asyncio.wait({lanes})
         finally:  # lanes that have ended, because the run is to end, want no more
-            self.account.broken_off = self.link.under_way
+            self.account.broken_off = self.scheduler.bytes_in_flight
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -260,7 +269,7 @@ class SiteWorker:
     def _measured(self, to_storage: float = 0.0) -> None:
         """The storage may be far from PMA.core: the longer way counts. Seconds."""
         if longest := max(self._core.round_trip or 0.0, to_storage):
-            self.link.found_way(longest)
+            self.scheduler.set_round_trip(longest)
 
     def _is_far(self) -> bool:
         return (self._core.round_trip or 0.0) >= NEAR
@@ -346,7 +355,7 @@ class SiteWorker:
         """Its requests with bytes come now."""
         asyncio.get_running_loop().call_later(QUEUEING, self._over, self._turns[slide.path])
 
-    async def _arrived(self, errand: Errand, status: SlideStatus, attempt: Sent) -> None:
+    async def _arrived(self, errand: Errand, status: SlideStatus, attempt: TransferCounts) -> None:
         sent = replace(errand.sent)
         sent.add(attempt)
         await self.account.arrived(errand.slide, status, sent, errand.started)
@@ -357,7 +366,7 @@ class SiteWorker:
 
     def _over(self, turn: Turn) -> None:
         turn.over()
-        self.link.ending(self._errands.at_the_end and self._lanes.preparing == 0)
+        self.scheduler.ending(self._errands.at_the_end and self._lanes.preparing == 0)
 
     async def _one(self, errand: Errand, bringer: Bringer) -> bool:
         """One attempt; False if there is to be another. Raises only what concerns the whole site."""
@@ -393,8 +402,8 @@ class SiteWorker:
 
     async def _ended(self, errand: Errand, status: SlideStatus, error: str | None) -> None:
         errand.ended = True
-        if error is not None and errand.sent.old and status is SlideStatus.FAILED:
-            error = f"{error}; {LEAVES[errand.sent.old]}"
+        if error is not None and errand.sent.replaced and status is SlideStatus.FAILED:
+            error = f"{error}; {LEAVES[errand.sent.replaced]}"
         await self.account.ended(errand.slide, status, errand.sent, errand.started, error)
 
     def _say(self, state: State, reason: str | None = None) -> None:
@@ -402,9 +411,9 @@ class SiteWorker:
         self._shared.listener(SiteState(site=self.site.name, state=state, reason=reason))
 
 
-def _harmed(sent: Sent) -> bool:
+def _harmed(sent: TransferCounts) -> bool:
     """Whether a slide that was to be replaced is no longer what it was."""
-    return sent.old > Old.UNHARMED
+    return sent.replaced > Replaced.INTACT
 
 
 async def _end(task: asyncio.Task[None]) -> None:

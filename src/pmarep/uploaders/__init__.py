@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 from ..pmacore import StorageKind
 from .azure import AzureUploader
-from .base import Means, Old, Sent, Shipment, Uploader, announced
-from .controller import NEAR, Controller, Line
-from .delivery import Delivery
+from .base import Replaced, SlideUpload, TransferCounts, UploadContext, Uploader, announced
 from .digests import Digests
 from .filesystem import FileSystemUploader
-from .link import Link
-from .pacer import Pacer
+from .presigned import PresignedClient, still_live
 from .s3 import S3Uploader
-from .storage import Storage, still_live
+from .transport.body import UploadBody
+from .transport.concurrency import NEAR, AdaptiveConcurrency, SharedUplink
+from .transport.rate_limit import RateLimiter
+from .transport.scheduler import RequestScheduler
 from .upload_ids import NO_SESSION, HeldId, UploadIds
 
-_UPLOADERS: dict[StorageKind, Callable[[Shipment], Uploader]] = {
+_UPLOADERS: dict[StorageKind, Callable[[SlideUpload], Uploader]] = {
     StorageKind.FILESYSTEM: FileSystemUploader,
     StorageKind.S3: S3Uploader,
     StorageKind.AZURE: AzureUploader,
 }
 
 
-def uploader_for(shipment: Shipment) -> Uploader:
+def uploader_for(upload: SlideUpload) -> Uploader:
     """Raises PmaCoreError if the announcement cannot be followed."""
-    uploader = _UPLOADERS[shipment.announcement.kind](shipment)
+    uploader = _UPLOADERS[upload.announcement.kind](upload)
     uploader.check()
     return uploader
 
@@ -34,18 +34,18 @@ def uploader_for(shipment: Shipment) -> Uploader:
 __all__ = [
     "NEAR",
     "NO_SESSION",
-    "Controller",
-    "Delivery",
+    "AdaptiveConcurrency",
     "Digests",
     "HeldId",
-    "Line",
-    "Link",
-    "Means",
-    "Old",
-    "Pacer",
-    "Sent",
-    "Shipment",
-    "Storage",
+    "PresignedClient",
+    "RateLimiter",
+    "Replaced",
+    "RequestScheduler",
+    "SharedUplink",
+    "SlideUpload",
+    "TransferCounts",
+    "UploadBody",
+    "UploadContext",
     "UploadIds",
     "Uploader",
     "announced",

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from ..aio import together
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
-from .base import Shipment
-from .delivery import Delivery, Race
+from .base import SlideUpload
+from .transport.body import HedgeMode, UploadBody
 
 MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB
@@ -44,20 +44,20 @@ def block_id(file: SlideFile, number: int) -> str:
 class AzureUploader:
     """A block that Azure has acknowledged is not sent again, not even after a new announcement."""
 
-    def __init__(self, shipment: Shipment) -> None:
-        self._shipment = shipment
+    def __init__(self, upload: SlideUpload) -> None:
+        self._upload = upload
 
     def check(self) -> None:
-        for file in self._shipment.slide.files:
-            self._shipment.url_of(file)
+        for file in self._upload.slide.files:
+            self._upload.url_of(file)
 
     async def send(self, file: SlideFile) -> None:
-        s = self._shipment
+        s = self._upload
         if file.size <= SMALLEST:
             await s.before_visible(file)
-            # One that lost its race and came later would replace whatever is there by then.
+            # A hedged copy that lost and came later would replace whatever is there by then.
             headers = {"x-ms-blob-type": "BlockBlob"}
-            await self._put(file, 0, file.size, s.url_of(file), headers, Race.CAREFULLY)
+            await self._put(file, 0, file.size, s.url_of(file), headers, HedgeMode.LAST_WINS)
             return
         for left in range(COMMITS - 1, -1, -1):
             known_before = self._bytes_known(file)
@@ -70,56 +70,56 @@ class AzureUploader:
                     raise
                 s.sent.resumed -= known_before
                 s.sent.bytes -= file.size - known_before
-                s.means.link.forget(file.size - known_before)
+                s.context.scheduler.uncount(file.size - known_before)
                 await s.forget_parts(file)
                 await s.before_visible(file)
 
     def _bytes_known(self, file: SlideFile) -> int:
-        known = self._shipment.parts_of(file)
+        known = self._upload.parts_of(file)
         return sum(length for number, _, length in _blocks(file) if number in known)
 
     async def _send_blocks(self, file: SlideFile) -> None:
-        known = set(self._shipment.parts_of(file))
+        known = set(self._upload.parts_of(file))
         blocks = list(_blocks(file))
 
         async def send(number: int, start: int, length: int) -> None:
             query = f"comp=block&blockid={quote(block_id(file, number), safe='')}"
             # A block that comes after the list is none of the blob.
-            await self._put(file, start, length, _with(self._shipment.url_of(file), query), {}, Race.FREELY)
-            await self._shipment.part_sent(file, number, "")
+            await self._put(file, start, length, _with(self._upload.url_of(file), query), {}, HedgeMode.ANY_ORDER)
+            await self._upload.part_sent(file, number, "")
 
-        self._shipment.sent.resumed += self._bytes_known(file)
+        self._upload.sent.resumed += self._bytes_known(file)
         await together(send(*block) for block in blocks if block[0] not in known)
-        await self._shipment.before_visible(file)
+        await self._upload.before_visible(file)
         await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
 
     async def _commit(self, file: SlideFile, ids: list[str]) -> None:
         latest = "".join(f"<Latest>{one}</Latest>" for one in ids)
         xml = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{latest}</BlockList>'.encode()
         headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/octet-stream"}
-        url = _with(self._shipment.url_of(file), "comp=blocklist")
+        url = _with(self._upload.url_of(file), "comp=blocklist")
 
-        async def put(_delivery: Delivery) -> None:
-            await self._shipment.means.storage.put(url, xml, len(xml), headers)
+        async def put(_delivery: UploadBody) -> None:
+            await self._upload.context.storage.put(url, xml, len(xml), headers)
 
-        await self._shipment.means.link.deliver(put)
+        await self._upload.context.scheduler.run(put)
 
     async def _put(
-        self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str], race: Race
+        self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str], hedge: HedgeMode
     ) -> None:
-        s, means = self._shipment, self._shipment.means
+        s, context = self._upload, self._upload.context
 
-        async def put(delivery: Delivery) -> None:
-            async with means.digests.ahead(s.slide, file, start, length) as found:
-                digest = found or await means.digests.md5(s.slide, file, start, length)
+        async def put(body: UploadBody) -> None:
+            async with context.digests.ahead(s.slide, file, start, length) as found:
+                digest = found or await context.digests.md5(s.slide, file, start, length)
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
 
                 def content() -> AsyncIterator[bytes]:
-                    return delivery.carry(means.source.read(s.slide, file, start, length))
+                    return body.carry(context.source.read(s.slide, file, start, length))
 
-                await means.storage.put(url, content, length, headers | md5, anew=delivery.anew)
+                await context.storage.put(url, content, length, headers | md5, new_connection=body.new_connection)
 
-        await s.deliver(put, file, start, length, lambda: race)
+        await s.send_range(put, file, start, length, lambda: hedge)
         s.sent.bytes += length
 
 

@@ -12,59 +12,59 @@ from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
 from ..source import Source
 from ..state.journal import Journal, RemotePath
-from .delivery import Delivery, Race
 from .digests import Digests
-from .link import Link
-from .storage import Storage
+from .presigned import PresignedClient
+from .transport.body import HedgeMode, UploadBody
+from .transport.scheduler import RequestScheduler
 from .upload_ids import HeldId
 
 T = TypeVar("T")
 
 
-class Old(IntEnum):
+class Replaced(IntEnum):
     """What a site has, if nothing more arrives, of a slide that is being replaced. The worst is last."""
 
     NONE = 0  # there was no other
-    UNHARMED = 1
+    INTACT = 1
     MIXED = 2  # with the new one, perhaps
     DELETED = 3
 
 
 @dataclass(slots=True)
-class Sent:
+class TransferCounts:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `old`: of the slide that it replaces. `anew`: it was announced anew, or has to be, so that nothing
-    that was sent before is of use any more. `begun`: bytes are under way, or were. `earlier`: whole files that an
-    earlier run has sent and that count as there: another machine may have sent its own to the same name since.
+    `replaced`: what has become of the slide that it replaces. `reannounced`: it was announced again, or has to be, so
+    that nothing that was sent before is of use any more. `begun`: bytes are under way, or were. `earlier`: whole files
+    that an earlier run has sent and that count as there: another machine may have sent its own to the same name since.
     """
 
     bytes: int = 0
     resumed: int = 0
-    old: Old = Old.NONE
-    anew: bool = False
+    replaced: Replaced = Replaced.NONE
+    reannounced: bool = False
     begun: bool = False
     earlier: frozenset[str] = frozenset()
 
-    def add(self, again: Sent) -> None:
+    def add(self, again: TransferCounts) -> None:
         """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
-        if again.anew:
+        if again.reannounced:
             self.bytes = self.resumed = 0
         self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
         self.bytes += again.bytes
-        self.old = max(self.old, again.old)
-        self.anew = self.anew or again.anew
+        self.replaced = max(self.replaced, again.replaced)
+        self.reannounced = self.reannounced or again.reannounced
         self.begun = self.begun or again.begun
         self.earlier = again.earlier
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class UploadContext:
     """What it takes to send to one site, for all its slides. `digests` and `journal` serve other sites too."""
 
     core: PmaCore
-    storage: Storage
-    link: Link
+    storage: PresignedClient
+    scheduler: RequestScheduler
     source: Source
     digests: Digests
     journal: Journal
@@ -84,7 +84,7 @@ async def _free() -> None:
 
 
 @dataclass(frozen=True)
-class Shipment:
+class SlideUpload:
     """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
 
     `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks). `over`:
@@ -92,12 +92,12 @@ class Shipment:
     main file becomes visible, and raises Overtaken where another slide has come to its name.
     """
 
-    means: Means
+    context: UploadContext
     announcement: Announcement
     folder: str
     slide: Slide
     place: RemotePath
-    sent: Sent
+    sent: TransferCounts
     over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
     held: HeldId | None = None
@@ -121,12 +121,12 @@ class Shipment:
 
     async def part_sent(self, file: SlideFile, number: int, tag: str) -> None:
         """The storage has acknowledged a part; from now on the next run can rely on it."""
-        await self.means.journal.part_sent(self.place, file.path, number, tag)
+        await self.context.journal.part_sent(self.place, file.path, number, tag)
         self.parts.setdefault(file.path, {})[number] = tag
 
     async def forget_parts(self, file: SlideFile) -> None:
         """The storage no longer has what it acknowledged."""
-        await self.means.journal.forget_parts(self.place, file.path)
+        await self.context.journal.forget_parts(self.place, file.path)
         self.parts.pop(file.path, None)
 
     async def before_visible(self, file: SlideFile) -> None:
@@ -134,29 +134,29 @@ class Shipment:
         if file is self.slide.main:
             await self.still_free()
 
-    async def deliver(
+    async def send_range(
         self,
-        put: Callable[[Delivery], Awaitable[T]],
+        put: Callable[[UploadBody], Awaitable[T]],
         file: SlideFile,
         start: int,
         length: int,
-        race: Callable[[], Race],
+        hedge: Callable[[], HedgeMode],
     ) -> T:
         """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
 
-        async def guarded(delivery: Delivery) -> T:
+        async def guarded(body: UploadBody) -> T:
             self.sent.begun = True
             try:
-                return await put(delivery)
+                return await put(body)
             except Damaged:
-                await self.means.digests.check_again(self.slide, file, start, length)
+                await self.context.digests.check_again(self.slide, file, start, length)
                 raise
 
-        return await self.means.link.deliver(guarded, length, race=race)
+        return await self.context.scheduler.run(guarded, length, hedge=hedge)
 
 
 class Uploader(Protocol):
-    """Sends the files of one shipment, and counts what has arrived in its `sent`."""
+    """Sends the files of one upload, and counts what has arrived in its `sent`."""
 
     def check(self) -> None:
         """Before anything is sent: can the announcement be followed? Raises PmaCoreError."""

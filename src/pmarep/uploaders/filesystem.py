@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from ..pmacore import PmaCoreError, ServerError, TransferBroken, UploadDoubtful
 from ..pmacore.http import SLOWEST_STORAGE, Body
 from ..slides.model import SlideFile
-from .base import Shipment
-from .delivery import Delivery
+from .base import SlideUpload
+from .transport.body import UploadBody
 from .upload_ids import HeldId
 
 MIB = 1024**2
@@ -22,44 +22,44 @@ LONGEST_LOOK = 30.0
 class FileSystemUploader:
     """A broken request starts its file again; complete files stay at the server."""
 
-    def __init__(self, shipment: Shipment) -> None:
-        self._shipment = shipment
-        self._held = shipment.held or HeldId(str(shipment.announcement.id), shipment.slide)
+    def __init__(self, upload: SlideUpload) -> None:
+        self._upload = upload
+        self._held = upload.held or HeldId(str(upload.announcement.id), upload.slide)
 
     def check(self) -> None:
         """Nothing to look at: every file goes to PMA.core itself."""
 
     async def send(self, file: SlideFile) -> None:
-        s, means, held = self._shipment, self._shipment.means, self._held
+        s, context, held = self._upload, self._upload.context, self._held
         await s.before_visible(file)
         # Of a file that is being replaced, a server may say that it is complete before it is ours.
         older = s.over and file.size > MIB and await self._is_there(file)
 
-        async def post(delivery: Delivery) -> None:
+        async def post(body: UploadBody) -> None:
             s.sent.begun = True
             boundary = secrets.token_hex(16)
             head, tail = form_frame(PurePosixPath(file.path).name, boundary)
 
             async def content() -> AsyncIterator[bytes]:
                 yield head
-                async for piece in delivery.carry(means.source.read(s.slide, file)):
+                async for piece in body.carry(context.source.read(s.slide, file)):
                     yield piece
                 yield tail
 
             length = len(head) + file.size + len(tail)
-            body = Body(content, length, f"multipart/form-data; boundary={boundary}")
-            request = partial(means.core.post_file, s.announcement.id, file.path, body, held.session)
+            form = Body(content, length, f"multipart/form-data; boundary={boundary}")
+            request = partial(context.core.post_file, s.announcement.id, file.path, form, held.session)
             try:
-                await held.post(request, delivery, means.link.clock)
+                await held.post(request, body, context.scheduler.clock)
             except (TransferBroken, ServerError) as error:
                 if isinstance(error, ServerError) and not error.by_proxy:
                     raise
-                if older or not delivery.may_arrive or not await self._arrives(file):
+                if older or not body.may_arrive or not await self._arrives(file):
                     raise
 
         # The main file goes last: what is before one that is longer had better not wait.
-        may_wait = s.slide.main.size <= file.size
-        await means.link.deliver(post, file.size, may_wait=may_wait, whole=True)
+        deferrable = s.slide.main.size <= file.size
+        await context.scheduler.run(post, file.size, deferrable=deferrable, resumable=False)
         s.sent.bytes += file.size
 
     async def _arrives(self, file: SlideFile) -> bool:
@@ -68,7 +68,7 @@ class FileSystemUploader:
         A proxy may give up long before the server has stored the file. What is looked for takes no longer than to send
         it again over a quick line.
         """
-        clock, pause = self._shipment.means.link.clock, 0.1
+        clock, pause = self._upload.context.scheduler.clock, 0.1
         end = clock.monotonic() + min(file.size / MIB, LONGEST_LOOK + file.size / SLOWEST_STORAGE)
         while True:
             try:
@@ -85,7 +85,7 @@ class FileSystemUploader:
 
     async def _is_there(self, file: SlideFile) -> bool:
         """Whether the server says that it has the whole file. Raises PmaCoreError."""
-        s, core = self._shipment, self._shipment.means.core
+        s, core = self._upload, self._upload.context.core
         status = await core.upload_status(s.announcement.id)
         if not self._held.vouched(core.logins):
             raise UploadDoubtful("the session in which the upload was announced has ended")

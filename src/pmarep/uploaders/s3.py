@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from ..aio import together
 from ..pmacore import AnnounceAgain, Damaged, MultipartFile, Part, ProtocolError, Refused, ServerError, TransferBroken
 from ..slides.model import SlideFile
-from .base import Shipment
-from .delivery import Delivery, Race
+from .base import SlideUpload
+from .transport.body import HedgeMode, UploadBody
 
 MAX_SINGLE_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PUT."""
@@ -24,13 +24,13 @@ MAX_SINGLE_PUT = 5 * 1024**3
 class S3Uploader:
     """A part that S3 has acknowledged is not sent again while its URLs live."""
 
-    def __init__(self, shipment: Shipment) -> None:
-        self._shipment = shipment
-        self._multipart = {_relative(shipment, listed): listed for listed in shipment.announcement.multipart}
+    def __init__(self, upload: SlideUpload) -> None:
+        self._upload = upload
+        self._multipart = {_relative(upload, listed): listed for listed in upload.announcement.multipart}
 
     def check(self) -> None:
         """Before anything is sent: is there a way for each file? Raises PmaCoreError."""
-        for file in self._shipment.slide.files:
+        for file in self._upload.slide.files:
             listed = self._multipart.get(file.path)
             if listed is not None and listed.parts:
                 _check_parts(file, listed.parts)
@@ -40,32 +40,32 @@ class S3Uploader:
                     "S3 takes at most 5 GiB in one piece; its PMA.core needs an update",
                 )
             else:
-                self._shipment.url_of(file)
+                self._upload.url_of(file)
 
     async def send(self, file: SlideFile) -> None:
         listed = self._multipart.get(file.path)
         if listed is not None and listed.parts:
             await self._send_parts(file, listed)
         else:
-            await self._shipment.before_visible(file)
-            await self._put(file, 0, file.size, self._shipment.url_of(file), whole=True)
+            await self._upload.before_visible(file)
+            await self._put(file, 0, file.size, self._upload.url_of(file), whole=True)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
-        tags = dict(self._shipment.parts_of(file))
+        tags = dict(self._upload.parts_of(file))
 
         async def send(part: Part) -> None:
             tags[part.number] = await self._put(file, part.start, part.end - part.start + 1, part.url)
-            await self._shipment.part_sent(file, part.number, tags[part.number])
+            await self._upload.part_sent(file, part.number, tags[part.number])
 
         for part in listed.parts:
             if part.number in tags:
-                self._shipment.sent.resumed += part.end - part.start + 1
+                self._upload.sent.resumed += part.end - part.start + 1
         await together(send(part) for part in listed.parts if part.number not in tags)
         await self._complete(file, listed, tags)
 
     async def _complete(self, file: SlideFile, listed: MultipartFile, tags: Mapping[int, str]) -> None:
-        s = self._shipment
-        core = s.means.core
+        s = self._upload
+        core = s.context.core
 
         async def is_there() -> bool:
             status = await core.upload_status(s.announcement.id)
@@ -86,36 +86,44 @@ class S3Uploader:
 
     async def _put(self, file: SlideFile, start: int, length: int, url: str, *, whole: bool = False) -> str:
         """Send one range, a part or the whole file; its ETag."""
-        s, means = self._shipment, self._shipment.means
+        s, context = self._upload, self._upload.context
 
-        async def put(delivery: Delivery) -> str:
-            async with means.digests.ahead(s.slide, file, start, length) as digest:
+        async def put(body: UploadBody) -> str:
+            async with context.digests.ahead(s.slide, file, start, length) as digest:
                 if digest is None and not self._may_check_afterwards(url, whole):
-                    digest = await means.digests.md5(s.slide, file, start, length)
+                    digest = await context.digests.md5(s.slide, file, start, length)
 
                 def chunks() -> AsyncIterator[bytes]:
-                    return means.source.read(s.slide, file, start, length)
+                    return context.source.read(s.slide, file, start, length)
 
                 if digest is not None:
-                    answer = await means.storage.put(
-                        url, lambda: delivery.carry(chunks()), length, _content_md5(url, digest), anew=delivery.anew
+                    answer = await context.storage.put(
+                        url,
+                        lambda: body.carry(chunks()),
+                        length,
+                        _content_md5(url, digest),
+                        new_connection=body.new_connection,
                     )
                     return self._tag(file, url, answer, digest)
-                stream = means.digests.stream(s.slide, file, start, length)
-                answer = await means.storage.put(
-                    url, lambda: delivery.carry(stream.through(chunks())), length, {}, anew=delivery.anew
+                stream = context.digests.stream(s.slide, file, start, length)
+                answer = await context.storage.put(
+                    url, lambda: body.carry(stream.through(chunks())), length, {}, new_connection=body.new_connection
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await s.deliver(put, file, start, length, lambda: self._race(url, whole))
+        tag = await s.send_range(put, file, start, length, lambda: self._hedge_mode(url, whole))
         s.sent.bytes += length
         return tag
 
-    def _race(self, url: str, whole: bool) -> Race:
+    def _hedge_mode(self, url: str, whole: bool) -> HedgeMode:
         if not _signed4(url):
-            return Race.NEVER  # without Content-MD5, the later one might do damage
+            return HedgeMode.NEVER  # without Content-MD5, the later one might do damage
         # A part comes to nothing after the others have been put together, but its ETag has to be known.
-        return Race.FREELY if not whole and _host(url) in self._shipment.means.etags_are_md5 else Race.CAREFULLY
+        return (
+            HedgeMode.ANY_ORDER
+            if not whole and _host(url) in self._upload.context.etags_are_md5
+            else HedgeMode.LAST_WINS
+        )
 
     def _may_check_afterwards(self, url: str, whole: bool) -> bool:
         """Whether it may go without its MD5: only its ETag shows then if it has arrived unharmed.
@@ -123,14 +131,14 @@ class S3Uploader:
         A part is in nobody's way until it is put together with the others. A whole file would lie there, damaged, in
         place of what was there before.
         """
-        return not _signed4(url) or (not whole and _host(url) in self._shipment.means.etags_are_md5)
+        return not _signed4(url) or (not whole and _host(url) in self._upload.context.etags_are_md5)
 
     def _tag(
         self, file: SlideFile, url: str, answer: Mapping[str, str], digest: bytes, afterwards: bool = False
     ) -> str:
         """The ETag. Raises Damaged if it is not the digest, or if it says nothing and nothing else has."""
         tag = answer.get("etag", "").strip().strip('"')
-        hosts = self._shipment.means.etags_are_md5
+        hosts = self._upload.context.etags_are_md5
         if _is_md5(tag, answer):
             if tag.lower() != digest.hex():
                 raise Damaged(f"a part of {file.path} was damaged on the way (its ETag is another MD5)")
@@ -143,10 +151,10 @@ class S3Uploader:
         return tag
 
 
-def _relative(shipment: Shipment, listed: MultipartFile) -> str:
+def _relative(upload: SlideUpload, listed: MultipartFile) -> str:
     """`FilePath` is relative to the announced folder; older servers may give the whole virtual path."""
     path = listed.path.replace("\\", "/").lstrip("/")
-    return path.removeprefix(shipment.folder + "/")
+    return path.removeprefix(upload.folder + "/")
 
 
 def _host(url: str) -> str:

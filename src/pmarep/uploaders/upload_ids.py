@@ -20,7 +20,7 @@ from typing import Any
 from ..clock import Clock
 from ..pmacore import AnnounceAgain, Announcement, UploadDoubtful
 from ..slides.model import Slide
-from .delivery import Delivery
+from .transport.body import UploadBody
 
 NO_SESSION = -1
 """Number of a session that never was: what is vouched for by it is vouched for by none."""
@@ -49,7 +49,7 @@ class HeldId:
     lost_since: float | None = None
     strays: list[asyncio.Task[None]] = field(default_factory=list)
     _answered: float = float("-inf")  # when a file was last acknowledged
-    _posts: dict[asyncio.Task[None], Delivery] = field(default_factory=dict)
+    _posts: dict[asyncio.Task[None], UploadBody] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise AnnounceAgain where what has been acknowledged may have gone to another slide."""
@@ -60,12 +60,12 @@ class HeldId:
         """Whether what the server says of this id is about this slide, when so many sessions have begun."""
         return self.lost_since is None and self.session in (None, logins)
 
-    async def post(self, post: Callable[[], Coroutine[Any, Any, None]], delivery: Delivery, clock: Clock) -> None:
+    async def post(self, post: Callable[[], Coroutine[Any, Any, None]], body: UploadBody, clock: Clock) -> None:
         """Post one file. Raises AnnounceAgain where the id has become another slide's, and what `post` raises."""
         if self.lost_since is not None:
             raise _given_again()
         request = asyncio.create_task(post())
-        self._posts[request] = delivery
+        self._posts[request] = body
         try:
             await request
         except asyncio.CancelledError:
@@ -84,10 +84,10 @@ class HeldId:
         """The id has been given out again. Its requests that may arrive all the same."""
         self.lost_since = since
         strays = []
-        for request, delivery in self._posts.items():
-            if delivery.may_arrive:
+        for request, body in self._posts.items():
+            if body.may_arrive:
                 strays.append(request)
-            if not delivery.all_out:
+            if not body.all_out:
                 request.cancel()
         return strays
 

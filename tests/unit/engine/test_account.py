@@ -15,7 +15,7 @@ from pmarep.engine.account import Account
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Sent
+from pmarep.uploaders import TransferCounts
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -67,7 +67,7 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         catalogue=[slide],
     )
     account = Account(SITE, cast(Any, None), cast(Any, shared))
-    await account.arrived(slide, SlideStatus.SENT, Sent(), 0.0)
+    await account.arrived(slide, SlideStatus.SENT, TransferCounts(), 0.0)
     assert recorded == [("x.svs", "sent")]
-    await account.ended(slide, SlideStatus.FAILED, Sent(), 0.0, "it is another's")
+    await account.ended(slide, SlideStatus.FAILED, TransferCounts(), 0.0, "it is another's")
     assert recorded[1:] == [("x.svs", "failed")]

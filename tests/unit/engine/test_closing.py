@@ -16,38 +16,40 @@ from pmarep.slides import Slide, SlideFile
 MB = 1_000_000
 
 
-class Line:
-    """What Closing looks at of a Link."""
+class FakeScheduler:
+    """What Closing looks at of a RequestScheduler."""
 
     def __init__(self, whole: bool = False, connections: int = 1) -> None:
-        self.whole = whole
+        self.has_unresumable = whole
         self.connections = connections
-        self.carried = 0
+        self.bytes_transferred = 0
 
 
 def errand(size: int, name: str = "a.svs") -> Errand:
     return Errand(Slide(name, "Aperio SVS", Path("/cases"), (SlideFile(name, size, 5),)), 0.0)
 
 
-def closing(line: Line, clock: FakeClock, *, hard: bool = False, at: float = 1000.0) -> tuple[Closing, list[str]]:
+def closing(
+    scheduler: FakeScheduler, clock: FakeClock, *, hard: bool = False, at: float = 1000.0
+) -> tuple[Closing, list[str]]:
     said: list[str] = []
     ending = Ending(at, hard, "--max-duration")
-    return Closing(ending, line, clock, lambda: said.append("near")), said  # type: ignore[arg-type]
+    return Closing(ending, scheduler, clock, lambda: said.append("near")), said  # type: ignore[arg-type]
 
 
-def carry(one: Closing, line: Line, clock: FakeClock, seconds: int, rate: int = MB) -> None:
+def carry(one: Closing, scheduler: FakeScheduler, clock: FakeClock, seconds: int, rate: int = MB) -> None:
     for _ in range(seconds):
         clock.now += 1
-        line.carried += rate
+        scheduler.bytes_transferred += rate
         one.look()
 
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_slide_is_begun_only_if_it_can_be_there_in_time(whole: bool) -> None:
-    line, clock = Line(whole), FakeClock()
-    one, said = closing(line, clock)
+    scheduler, clock = FakeScheduler(whole), FakeClock()
+    one, said = closing(scheduler, clock)
     assert one.may_begin(errand(10_000 * MB))  # nobody knows how fast the line is
-    carry(one, line, clock, 600)
+    carry(one, scheduler, clock, 600)
     assert not said
     assert one.may_begin(errand(390 * MB))
     assert not one.may_begin(errand(410 * MB))
@@ -57,9 +59,9 @@ def test_a_slide_is_begun_only_if_it_can_be_there_in_time(whole: bool) -> None:
 
 
 def test_what_is_in_hand_comes_before() -> None:
-    line, clock = Line(), FakeClock()
-    one, _ = closing(line, clock)
-    carry(one, line, clock, 600)
+    scheduler, clock = FakeScheduler(), FakeClock()
+    one, _ = closing(scheduler, clock)
+    carry(one, scheduler, clock, 600)
 
     async def main() -> None:
         first = errand(300 * MB, "first.svs")
@@ -82,16 +84,16 @@ async def forever() -> bool:
 
 
 async def test_what_waits_for_its_turn_is_given_up_and_what_goes_is_not() -> None:
-    line, clock = Line(), FakeClock()
-    one, said = closing(line, clock)
+    scheduler, clock = FakeScheduler(), FakeClock()
+    one, said = closing(scheduler, clock)
     goes, waits = errand(10 * MB, "goes.svs"), errand(10 * MB, "waits.svs")
     goes.begun = waits.begun = goes.attempt.begun = True
     both = [asyncio.create_task(one.attempt(each, forever())) for each in (goes, waits)]
     await asyncio.sleep(0)
-    carry(one, line, clock, 975)
+    carry(one, scheduler, clock, 975)
     await asyncio.sleep(0)
     assert not said
-    carry(one, line, clock, 100, rate=0)
+    carry(one, scheduler, clock, 100, rate=0)
     assert await both[1] is False
     assert not waits.begun
     assert said == ["near"]
@@ -101,31 +103,31 @@ async def test_what_waits_for_its_turn_is_given_up_and_what_goes_is_not() -> Non
 
 
 def test_a_file_is_one_stream_of_several() -> None:
-    line, clock = Line(whole=True, connections=4), FakeClock()
-    one, _ = closing(line, clock)
-    carry(one, line, clock, 600)
+    scheduler, clock = FakeScheduler(whole=True, connections=4), FakeClock()
+    one, _ = closing(scheduler, clock)
+    carry(one, scheduler, clock, 600)
     assert one.may_begin(errand(90 * MB))
     assert not one.may_begin(errand(110 * MB))
 
 
 @pytest.mark.parametrize(("whole", "may"), [(False, True), (True, False)])
 def test_at_a_hard_end_parts_are_begun_that_can_be_kept(whole: bool, may: bool) -> None:
-    line, clock = Line(whole), FakeClock()
-    one, _ = closing(line, clock, hard=True)
-    carry(one, line, clock, 600)
+    scheduler, clock = FakeScheduler(whole), FakeClock()
+    one, _ = closing(scheduler, clock, hard=True)
+    carry(one, scheduler, clock, 600)
     assert one.may_begin(errand(1000 * MB)) is may
     clock.now = 1001
     assert not one.may_begin(errand(1))
 
 
 def test_a_pause_is_no_slow_line() -> None:
-    line, clock = Line(), FakeClock()
-    one, _ = closing(line, clock)
-    carry(one, line, clock, 60)
-    line.connections = 0
-    carry(one, line, clock, 300, rate=0)
+    scheduler, clock = FakeScheduler(), FakeClock()
+    one, _ = closing(scheduler, clock)
+    carry(one, scheduler, clock, 60)
+    scheduler.connections = 0
+    carry(one, scheduler, clock, 300, rate=0)
     assert one.rate == pytest.approx(MB)
 
 
 def test_without_an_end_everything_is_begun() -> None:
-    assert Closing(None, Line(), FakeClock(), lambda: None).may_begin(errand(10**15))  # type: ignore[arg-type]
+    assert Closing(None, FakeScheduler(), FakeClock(), lambda: None).may_begin(errand(10**15))  # type: ignore[arg-type]

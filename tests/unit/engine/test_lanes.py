@@ -12,7 +12,7 @@ from pmarep.engine.ahead import OLDEST_EVERY, WINDOW, Ahead
 from pmarep.engine.lanes import FEWEST, PER_REQUEST, PREPARING, Lanes
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import Controller, Delivery, Link
+from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
 
 MIB = 1024 * 1024
 
@@ -86,14 +86,14 @@ async def test_takers_wait_while_there_may_be_more() -> None:
     await run
 
 
-def link(connections: int | Controller) -> Link:
+def make_scheduler(connections: int | AdaptiveConcurrency) -> RequestScheduler:
     clock = FakeClock()
-    return Link(connections, [], Retry(sleep=clock.sleep), clock)
+    return RequestScheduler(connections, [], Retry(sleep=clock.sleep), clock)
 
 
 @pytest.mark.parametrize(("connections", "at_once"), [(None, PREPARING), (1, 1), (20, 20)])
 async def test_only_some_slides_are_prepared_at_once(connections: int | None, at_once: int) -> None:
-    lanes = Lanes(link(connections or Controller()), connections)
+    lanes = Lanes(make_scheduler(connections or AdaptiveConcurrency()), connections)
     turns = [asyncio.create_task(lanes.turn()) for _ in range(lanes.number + 1)]
     await asyncio.sleep(0.01)
     assert sum(turn.done() for turn in turns) == at_once
@@ -107,9 +107,9 @@ async def test_only_some_slides_are_prepared_at_once(connections: int | None, at
 @pytest.mark.parametrize(("requests", "slides"), [(2, FEWEST), (12, PER_REQUEST * 12)])
 async def test_a_server_is_not_asked_about_all_slides_at_once(requests: int, slides: int) -> None:
     """What is prepared makes room for the next, but only some are sent and verified at a time."""
-    road = link(Controller(most=requests))
-    road.found_way(0.18)
-    lanes = Lanes(road, None)
+    scheduler = make_scheduler(AdaptiveConcurrency(most=requests))
+    scheduler.set_round_trip(0.18)
+    lanes = Lanes(scheduler, None)
     turns = []
     async with asyncio.timeout(10):
         for _ in range(slides):
@@ -127,16 +127,16 @@ async def test_a_server_is_not_asked_about_all_slides_at_once(requests: int, sli
 
 async def test_no_slide_is_begun_while_requests_wait() -> None:
     """What is announced long before its bytes can go has URLs that expire."""
-    road = link(Controller())
-    lanes = Lanes(road, None)
+    scheduler = make_scheduler(AdaptiveConcurrency())
+    lanes = Lanes(scheduler, None)
     go = asyncio.Event()
 
-    async def send(delivery: Delivery) -> None:
+    async def send(body: UploadBody) -> None:
         await go.wait()
 
-    work = [asyncio.create_task(road.deliver(send, 8 * MIB)) for _ in range(3 * road.limit)]
+    work = [asyncio.create_task(scheduler.run(send, 8 * MIB)) for _ in range(3 * scheduler.limit)]
     await asyncio.sleep(0)
-    assert road.waiting == 2 * road.limit
+    assert scheduler.waiting == 2 * scheduler.limit
     turn = asyncio.create_task(lanes.turn())
     await asyncio.sleep(0.01)
     assert not turn.done()

@@ -17,7 +17,7 @@ from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import BROKEN, SENT, Journal, signature
-from pmarep.uploaders import HeldId, Sent, UploadIds
+from pmarep.uploaders import HeldId, TransferCounts, UploadIds
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
@@ -80,7 +80,7 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
 
     monkeypatch.setattr(case.journal, "sent", and_lost)
     with pytest.raises(AnnounceAgain):
-        await case.shipper._look(SLIDE, AT, case.upload, Sent(), arrived)
+        await case.shipper._look(SLIDE, AT, case.upload, TransferCounts(), arrived)
     assert (await case.state())[0] == BROKEN
 
 

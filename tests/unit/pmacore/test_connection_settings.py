@@ -16,7 +16,7 @@ from wire import HEAD_ONLY, LOOPBACK, Authority, Proxy, Wire
 from pmarep.errors import ConfigError
 from pmarep.pmacore import CertificateRefused, Connection, ProxyRefused, connection_settings
 from pmarep.pmacore.connection_diagnosis import likely_urls
-from pmarep.uploaders.storage import Storage
+from pmarep.uploaders.presigned import PresignedClient
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -96,7 +96,9 @@ async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_pat
         mine = ca.issue("workstation")
 
         async def put(**keys: Any) -> None:
-            storage = Storage(Connection("https://pma.example/", "u", proxy=proxy.url, **keys), allow_http=False)
+            storage = PresignedClient(
+                Connection("https://pma.example/", "u", proxy=proxy.url, **keys), allow_http=False
+            )
             try:
                 await storage.put("https://s3.example/k?sig=x", b"x", 1, {})
             finally:
@@ -137,7 +139,7 @@ async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypa
 async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
     with Wire() as wire:
         proxy = Proxy(wire, refusal="201 Created")
-        storage = Storage(Connection("http://pma.example/", "u", proxy=proxy.url), allow_http=False)
+        storage = PresignedClient(Connection("http://pma.example/", "u", proxy=proxy.url), allow_http=False)
         await storage.put("http://s3.example:9000/a%2Fb/./c?sig=x", b"x", 1, {})
         await storage.close()
     assert proxy.asked == ["PUT http://s3.example:9000/a%2Fb/./c"]

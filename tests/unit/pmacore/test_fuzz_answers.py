@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pmarep.pmacore import Announcement, Connection, FileToSend, PmaCore, PmaCoreError, UploadStatus
-from pmarep.uploaders.storage import Storage, expiry, still_live
+from pmarep.uploaders.presigned import PresignedClient, expiry, still_live
 
 SESSION = "the-session-id"
 SECRET = "X-Amz-Signature=5ec2e7"
@@ -193,7 +193,7 @@ odd_urls = st.lists(_pieces, max_size=8).map("".join) | st.builds(
 @example("http://[::1/x")
 async def test_any_upload_url(url: str) -> None:
     http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, headers={"ETag": "e"})))
-    storage = Storage(Connection("https://pma.example/", "seeder"), allow_http=True, http=http)
+    storage = PresignedClient(Connection("https://pma.example/", "seeder"), allow_http=True, http=http)
     try:
         await storage.put(url, b"x", 1, {})
     except PmaCoreError as error:

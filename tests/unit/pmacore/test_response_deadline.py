@@ -14,7 +14,7 @@ from pmarep.pmacore import Connection, PmaCore, TransferBroken
 from pmarep.pmacore.errors import TooSlow
 from pmarep.pmacore.http import Body, Request, ask
 from pmarep.pmacore.response_deadline import ResponseDeadline
-from pmarep.uploaders.storage import Storage
+from pmarep.uploaders.presigned import PresignedClient
 
 SILENCE = 0.2  # seconds
 PATIENCE = 60.0  # seconds after which a test fails
@@ -67,7 +67,7 @@ async def post(url: str) -> None:
 
 
 async def put(url: str) -> None:
-    storage = Storage(connection_to(url), allow_http=True)
+    storage = PresignedClient(connection_to(url), allow_http=True)
     try:
         await storage.put(url + "x?X-Amz-Signature=s", slowly, 20, {})
     finally:
@@ -75,7 +75,7 @@ async def put(url: str) -> None:
 
 
 async def put_list(url: str) -> None:
-    storage = Storage(connection_to(url), allow_http=True)
+    storage = PresignedClient(connection_to(url), allow_http=True)
     try:
         await storage.put(url + "x?sig=s", b"<BlockList/>", 12, {})
     finally:

@@ -15,7 +15,7 @@ from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
 from pmarep.state.journal import RemotePath
-from pmarep.uploaders import HeldId, Link, Means, Sent, Shipment, uploader_for
+from pmarep.uploaders import HeldId, RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 
 MIB = 1024**2
 
@@ -51,7 +51,7 @@ class Server:
         return httpx.Response(200, json={"Files": [{"Path": "x.svs", "Complete": there}]})
 
 
-def shipment(folder: Path, server: Server, size: int, *, over: bool = False) -> Shipment:
+def upload(folder: Path, server: Server, size: int, *, over: bool = False) -> SlideUpload:
     path = folder / "x.svs"
     path.write_bytes(b"x" * size)
     file = SlideFile(path.name, size, path.stat().st_mtime_ns)
@@ -62,12 +62,19 @@ def shipment(folder: Path, server: Server, size: int, *, over: bool = False) -> 
     http = httpx.AsyncClient(transport=httpx.MockTransport(server))
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     unused, clock = cast(Any, None), server.clock
-    link = Link(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
-    means = Means(core, unused, link, Source(Reader()), unused, unused)
+    scheduler = RequestScheduler(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
+    context = UploadContext(core, unused, scheduler, Source(Reader()), unused, unused)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     held = HeldId("17", slide)
-    return Shipment(
-        means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent(), over, held=held
+    return SlideUpload(
+        context,
+        Announcement.read({"Id": 17}, "x"),
+        "Slides",
+        slide,
+        RemotePath("x", "y"),
+        TransferCounts(),
+        over,
+        held=held,
     )
 
 
@@ -75,27 +82,31 @@ def shipment(folder: Path, server: Server, size: int, *, over: bool = False) -> 
 async def test_what_arrives_late_is_sent_once(tmp_path: Path, status: int) -> None:
     clock = FakeClock()
     server = Server(clock, status, stores_after=4.0)
-    one = shipment(tmp_path, server, 30 * MIB)
+    one = upload(tmp_path, server, 30 * MIB)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert server.posts == 1
     assert 4 <= clock.now < 10
-    assert (one.sent.bytes, one.means.link.acknowledged, one.means.link.under_way) == (30 * MIB, 30 * MIB, 0)
+    assert (one.sent.bytes, one.context.scheduler.bytes_acknowledged, one.context.scheduler.bytes_in_flight) == (
+        30 * MIB,
+        30 * MIB,
+        0,
+    )
 
 
 async def test_what_never_arrives_is_sent_again_in_a_while(tmp_path: Path) -> None:
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
-    one = shipment(tmp_path, server, 4 * MIB)
+    one = upload(tmp_path, server, 4 * MIB)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert server.posts == 2
     assert clock.now < 10
-    assert one.sent.bytes == one.means.link.acknowledged == 4 * MIB
+    assert one.sent.bytes == one.context.scheduler.bytes_acknowledged == 4 * MIB
 
 
 async def test_a_small_file_is_not_waited_for(tmp_path: Path) -> None:
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
-    one = shipment(tmp_path, server, 1000)
+    one = upload(tmp_path, server, 1000)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert (server.posts, server.looks) == (2, 1)
 
@@ -103,7 +114,7 @@ async def test_a_small_file_is_not_waited_for(tmp_path: Path) -> None:
 async def test_a_server_that_says_no_itself_is_believed(tmp_path: Path) -> None:
     clock = FakeClock()
     server = Server(clock, 503, stores_after=0.0)
-    one = shipment(tmp_path, server, 4 * MIB)
+    one = upload(tmp_path, server, 4 * MIB)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert (server.posts, server.looks) == (2, 0)
 
@@ -112,7 +123,7 @@ async def test_the_file_that_is_being_replaced_is_none_that_has_arrived(tmp_path
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
     server.complete_from = 0.0  # the old one
-    one = shipment(tmp_path, server, 4 * MIB, over=True)
+    one = upload(tmp_path, server, 4 * MIB, over=True)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert server.posts == 2
 
@@ -121,10 +132,10 @@ async def test_another_session_may_mean_another_slide(tmp_path: Path) -> None:
     """The server restarts: what it then says of this id is no acknowledgement, and nothing is posted to it."""
     clock = FakeClock()
     server = Server(clock, 504, stores_after=0.0)
-    one = shipment(tmp_path, server, 4 * MIB)
-    await one.means.core.login()
+    one = upload(tmp_path, server, 4 * MIB)
+    await one.context.core.login()
     assert one.held is not None
-    one.held.session = one.means.core.logins
+    one.held.session = one.context.core.logins
 
     def restarted(request: httpx.Request) -> httpx.Response:
         of_first = request.url.params.get("sessionID") == "s1"
@@ -134,7 +145,7 @@ async def test_another_session_may_mean_another_slide(tmp_path: Path) -> None:
             return httpx.Response(200, json=False)
         return server(request)
 
-    one.means.core._client = httpx.AsyncClient(transport=httpx.MockTransport(restarted))
+    one.context.core._client = httpx.AsyncClient(transport=httpx.MockTransport(restarted))
     with pytest.raises(UploadDoubtful):
         await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert server.posts == 1
@@ -144,7 +155,7 @@ async def test_another_session_may_mean_another_slide(tmp_path: Path) -> None:
 async def test_errors_in_looking_are_not_those_that_count(tmp_path: Path) -> None:
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
-    one = shipment(tmp_path, server, 4 * MIB)
+    one = upload(tmp_path, server, 4 * MIB)
 
     def down(request: httpx.Request) -> httpx.Response:
         if request.method == "POST" and "transfer" in request.url.path:
@@ -152,7 +163,7 @@ async def test_errors_in_looking_are_not_those_that_count(tmp_path: Path) -> Non
             return httpx.Response(504)
         return httpx.Response(503) if "transfer" in request.url.path else server(request)
 
-    one.means.core._client = httpx.AsyncClient(transport=httpx.MockTransport(down))
+    one.context.core._client = httpx.AsyncClient(transport=httpx.MockTransport(down))
     with pytest.raises(ServerError, match="504"):
         await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
     assert server.posts == 2

@@ -18,13 +18,13 @@ from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
 from pmarep.state.journal import RemotePath
-from pmarep.uploaders import Link, Means, Sent, Shipment, uploader_for
+from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 from pmarep.uploaders.filesystem import form_frame
 
 CONTENT = b"0123456789" * 200_000
 
 
-def shipment(folder: Path, server: Any) -> Shipment:
+def upload(folder: Path, server: Any) -> SlideUpload:
     path = folder / "ä b.svs"
     path.write_bytes(CONTENT)
     file = SlideFile(path.name, len(CONTENT), path.stat().st_mtime_ns)
@@ -36,9 +36,13 @@ def shipment(folder: Path, server: Any) -> Shipment:
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     clock = Clock()
     unused = cast(Any, None)
-    means = Means(core, unused, Link(4, [], Retry(attempts=1), clock), Source(Reader()), unused, unused)
+    context = UploadContext(
+        core, unused, RequestScheduler(4, [], Retry(attempts=1), clock), Source(Reader()), unused, unused
+    )
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
-    return Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent())
+    return SlideUpload(
+        context, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), TransferCounts()
+    )
 
 
 async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
@@ -52,7 +56,7 @@ async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
         posts.append(request)
         return httpx.Response(204)
 
-    one = shipment(tmp_path, server)
+    one = upload(tmp_path, server)
     await uploader_for(one).send(one.slide.main)
     (post,) = posts
     assert (post.method, post.url.raw_path) == ("POST", b"/transfer/Upload/17?sessionID=s&path=%C3%A4%20b.svs")
@@ -61,7 +65,7 @@ async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
     part = FilePart(post.headers["content-type"], "ä b.svs", len(CONTENT))
     assert b"".join(part.feed(post.content)) == CONTENT
     part.finish()
-    assert one.sent.bytes == one.means.link.acknowledged == len(CONTENT)
+    assert one.sent.bytes == one.context.scheduler.bytes_acknowledged == len(CONTENT)
 
 
 async def test_bytes_that_went_to_an_ended_session_are_counted_once(tmp_path: Path) -> None:
@@ -76,10 +80,10 @@ async def test_bytes_that_went_to_an_ended_session_are_counted_once(tmp_path: Pa
             return httpx.Response(200, json=False)
         return httpx.Response(401 if request.url.params["sessionID"] == "a" else 200)
 
-    one = shipment(tmp_path, server)
+    one = upload(tmp_path, server)
     await uploader_for(one).send(one.slide.main)
-    link = one.means.link
-    assert (one.sent.bytes, link.acknowledged, link.under_way) == (len(CONTENT), len(CONTENT), 0)
+    scheduler = one.context.scheduler
+    assert (one.sent.bytes, scheduler.bytes_acknowledged, scheduler.bytes_in_flight) == (len(CONTENT), len(CONTENT), 0)
 
 
 async def test_a_refused_file_counts_nothing(tmp_path: Path) -> None:
@@ -92,11 +96,12 @@ async def test_a_refused_file_counts_nothing(tmp_path: Path) -> None:
             return httpx.Response(200, json=True)
         return httpx.Response(400, json={"Message": "no"})
 
-    one = shipment(tmp_path, server)
+    one = upload(tmp_path, server)
     with pytest.raises(Refused):
         await uploader_for(one).send(one.slide.main)
-    link = one.means.link
-    assert (one.sent.bytes, link.acknowledged, link.under_way, link.connections) == (0, 0, 0, 0)
+    scheduler = one.context.scheduler
+    assert (one.sent.bytes, scheduler.bytes_acknowledged) == (0, 0)
+    assert (scheduler.bytes_in_flight, scheduler.connections) == (0, 0)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -114,15 +119,17 @@ async def test_what_a_longer_file_waits_for_waits_for_nobody(sizes: tuple[int, .
     """A slide's main file goes last, and in DICOM it is the largest."""
     asked: list[bool] = []
 
-    class Road:
-        async def deliver(self, _send: object, _size: int, *, may_wait: bool, whole: bool) -> None:
-            assert whole
-            asked.append(may_wait)
+    class FakeScheduler:
+        async def run(self, _send: object, _size: int, *, deferrable: bool, resumable: bool) -> None:
+            assert not resumable
+            asked.append(deferrable)
 
     files = tuple(SlideFile(f"{number}.dcm", size, 1) for number, size in enumerate(sizes))
     slide = Slide("x.dcm", "DICOM", Path("/cases"), files)
-    means = cast(Any, SimpleNamespace(link=Road()))
-    one = Shipment(means, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), Sent())
+    context = cast(Any, SimpleNamespace(scheduler=FakeScheduler()))
+    one = SlideUpload(
+        context, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), TransferCounts()
+    )
     for file in files:
         await uploader_for(one).send(file)
     assert asked == waits

@@ -30,7 +30,15 @@ from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import Reader, Source
 from pmarep.state.journal import Journal, RemotePath
-from pmarep.uploaders import Digests, Link, Means, Sent, Shipment, Storage, announced
+from pmarep.uploaders import (
+    Digests,
+    PresignedClient,
+    RequestScheduler,
+    SlideUpload,
+    TransferCounts,
+    UploadContext,
+    announced,
+)
 from pmarep.uploaders.s3 import S3Uploader
 
 CONTENT = bytes(range(256)) * 100
@@ -40,7 +48,7 @@ V2 = "http://s3.example/b/k?AWSAccessKeyId=a&Expires=9999999999&Signature=abc&pa
 NOT_THE_MD5 = "0" * 32
 
 Bucket = Callable[[httpx.Request], httpx.Response]
-Ship = Callable[..., Shipment]
+Ship = Callable[..., SlideUpload]
 
 
 class FakeCore:
@@ -71,11 +79,11 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
     journal, source, digests = Journal(tmp_path / "state"), Source(reader), Digests(reader)
     place = RemotePath("http://pma.example/", "Slides/in/x.svs")
 
-    def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> Shipment:
+    def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> SlideUpload:
         http = httpx.AsyncClient(transport=httpx.MockTransport(bucket))
-        storage = Storage(Connection("http://pma.example/", "u"), allow_http=False, http=http)
-        link = Link(4, [], Retry(attempts=1), Clock())
-        means = Means(cast(Any, core or FakeCore()), storage, link, source, digests, journal)
+        storage = PresignedClient(Connection("http://pma.example/", "u"), allow_http=False, http=http)
+        scheduler = RequestScheduler(4, [], Retry(attempts=1), Clock())
+        context = UploadContext(cast(Any, core or FakeCore()), storage, scheduler, source, digests, journal)
         answer: dict[str, Any] = {"Id": 1, "UploadType": 1, "Urls": [url.format(1)]}
         if parts:
             listed = [
@@ -83,7 +91,7 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
                 {"PartNumber": 2, "Url": url.format(2), "RangeStart": HALF, "RangeEnd": len(CONTENT) - 1},
             ]
             answer["MultipartFiles"] = [{"FilePath": "x.svs", "UploadId": "u", "Parts": listed}]
-        return Shipment(means, Announcement.read(answer, "x"), "Slides/in", slide, place, Sent())
+        return SlideUpload(context, Announcement.read(answer, "x"), "Slides/in", slide, place, TransferCounts())
 
     await journal.sending(place, "sig", 1, "{}")
     yield make
@@ -123,9 +131,9 @@ async def test_etags_that_prove_nothing_or_the_right_thing(
     ship: Ship, tag: str | None, headers: dict[str, str], parts: bool
 ) -> None:
     core = FakeCore()
-    shipment = ship(answering(tag, **headers), core, parts=parts)
-    await S3Uploader(shipment).send(shipment.slide.main)
-    assert shipment.sent.bytes == len(CONTENT)
+    upload = ship(answering(tag, **headers), core, parts=parts)
+    await S3Uploader(upload).send(upload.slide.main)
+    assert upload.sent.bytes == len(CONTENT)
     if parts:
         expected = [hashlib.md5(half).hexdigest() if tag is None else tag for half in (CONTENT[:HALF], CONTENT[HALF:])]
         assert core.completed == [("Slides/in/x.svs", "u", [(1, expected[0]), (2, expected[1])])]
@@ -135,17 +143,17 @@ async def test_etags_that_prove_nothing_or_the_right_thing(
 @pytest.mark.parametrize("tag", [NOT_THE_MD5, "F" * 32])
 async def test_an_etag_that_is_another_md5(ship: Ship, tag: str, headers: dict[str, str]) -> None:
     core = FakeCore()
-    shipment = ship(answering(tag, **headers), core)
+    upload = ship(answering(tag, **headers), core)
     with pytest.raises(Damaged):
-        await S3Uploader(shipment).send(shipment.slide.main)
-    assert shipment.sent.bytes == 0
+        await S3Uploader(upload).send(upload.slide.main)
+    assert upload.sent.bytes == 0
     assert core.completed == []
 
 
 async def test_no_etag_at_all(ship: Ship) -> None:
-    shipment = ship(lambda request: httpx.Response(200))
+    upload = ship(lambda request: httpx.Response(200))
     with pytest.raises(ProtocolError, match="ETag"):
-        await S3Uploader(shipment).send(shipment.slide.main)
+        await S3Uploader(upload).send(upload.slide.main)
 
 
 @pytest.mark.parametrize(("url", "goes_along"), [(V4, True), (V2, False)], ids=["Signature 4", "Signature 2"])
@@ -156,18 +164,20 @@ async def test_content_md5_goes_only_where_the_signature_lets_it(ship: Ship, url
         seen[request.url.raw_path.decode()[-1]] = request.headers.get("content-md5")
         return answering(None)(request)
 
-    shipment = ship(bucket, url=url)
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = ship(bucket, url=url)
+    await S3Uploader(upload).send(upload.slide.main)
     halves = {"1": CONTENT[:HALF], "2": CONTENT[HALF:]}
     md5 = {number: base64.b64encode(hashlib.md5(half).digest()).decode() for number, half in halves.items()}
     assert seen == (md5 if goes_along else {"1": None, "2": None})
 
 
-def without_room(shipment: Shipment, *, attempts: int = 1) -> Shipment:
+def without_room(upload: SlideUpload, *, attempts: int = 1) -> SlideUpload:
     """Parts that are too large to be kept from their digest until they are sent; one after the other."""
     reader = Reader(bound=HALF // 2)
-    link = Link(1, [], Retry(attempts=attempts, sleep=lambda _seconds: asyncio.sleep(0)), Clock())
-    return replace(shipment, means=replace(shipment.means, link=link, source=Source(reader), digests=Digests(reader)))
+    scheduler = RequestScheduler(1, [], Retry(attempts=attempts, sleep=lambda _seconds: asyncio.sleep(0)), Clock())
+    return replace(
+        upload, context=replace(upload.context, scheduler=scheduler, source=Source(reader), digests=Digests(reader))
+    )
 
 
 def noting(bucket: Bucket) -> tuple[Bucket, list[bool]]:
@@ -183,8 +193,8 @@ def noting(bucket: Bucket) -> tuple[Bucket, list[bool]]:
 
 async def test_a_large_part_is_checked_afterwards_where_etags_have_proved_to_be_md5s(ship: Ship) -> None:
     bucket, seen = noting(answering(None))
-    shipment = without_room(ship(bucket))
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = without_room(ship(bucket))
+    await S3Uploader(upload).send(upload.slide.main)
     assert seen == [True, False]
 
 
@@ -192,10 +202,10 @@ async def test_damage_of_a_large_part_is_found_afterwards(ship: Ship) -> None:
     answers = [None, NOT_THE_MD5, None]
     bucket, seen = noting(lambda request: answering(answers[len(seen) - 1])(request))
     core = FakeCore()
-    shipment = without_room(ship(bucket, core), attempts=2)
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = without_room(ship(bucket, core), attempts=2)
+    await S3Uploader(upload).send(upload.slide.main)
     assert len(seen) == 3
-    assert shipment.sent.bytes == len(CONTENT)
+    assert upload.sent.bytes == len(CONTENT)
     assert core.completed[0][2] == [
         (1, hashlib.md5(CONTENT[:HALF]).hexdigest()),
         (2, hashlib.md5(CONTENT[HALF:]).hexdigest()),
@@ -207,8 +217,8 @@ async def test_a_large_part_goes_with_its_md5_where_etags_are_something_else(
     ship: Ship, tag: str, headers: dict[str, str]
 ) -> None:
     bucket, seen = noting(answering(tag, **headers))
-    shipment = without_room(ship(bucket))
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = without_room(ship(bucket))
+    await S3Uploader(upload).send(upload.slide.main)
     assert seen == [True, True]
 
 
@@ -217,26 +227,26 @@ async def test_a_bucket_whose_etags_are_no_md5s_any_more(ship: Ship) -> None:
     bucket, seen = noting(
         lambda request: (answering(None) if len(seen) == 1 else answering(NOT_THE_MD5, **KMS))(request)
     )
-    shipment = without_room(ship(bucket), attempts=2)
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = without_room(ship(bucket), attempts=2)
+    await S3Uploader(upload).send(upload.slide.main)
     assert seen == [True, False, True]
-    assert shipment.means.etags_are_md5 == set()
+    assert upload.context.etags_are_md5 == set()
 
 
 async def test_a_whole_file_always_goes_with_its_md5(ship: Ship) -> None:
     """It would replace, damaged, what was there before."""
     bucket, seen = noting(answering(None))
-    shipment = without_room(ship(bucket, url=V4.replace("&partNumber={}", ""), parts=False))
-    shipment.means.etags_are_md5.add("s3.example")
-    await S3Uploader(shipment).send(shipment.slide.main)
+    upload = without_room(ship(bucket, url=V4.replace("&partNumber={}", ""), parts=False))
+    upload.context.etags_are_md5.add("s3.example")
+    await S3Uploader(upload).send(upload.slide.main)
     assert seen == [True]
 
 
 @pytest.mark.parametrize("error", [Refused("no"), ServerError("HTTP status 500"), TransferBroken("silent")])
 async def test_parts_that_were_put_together_although_the_answer_was_a_failure(ship: Ship, error: Exception) -> None:
-    shipment = ship(answering(None), FakeCore(error, complete=True))
-    await S3Uploader(shipment).send(shipment.slide.main)
-    assert shipment.sent.bytes == len(CONTENT)
+    upload = ship(answering(None), FakeCore(error, complete=True))
+    await S3Uploader(upload).send(upload.slide.main)
+    assert upload.sent.bytes == len(CONTENT)
 
 
 @pytest.mark.parametrize(
@@ -248,27 +258,27 @@ async def test_parts_that_were_put_together_although_the_answer_was_a_failure(sh
     ],
 )
 async def test_parts_that_were_not_put_together(ship: Ship, error: Exception, raised: type[Exception]) -> None:
-    shipment = ship(answering(None), FakeCore(error))
+    upload = ship(answering(None), FakeCore(error))
     with pytest.raises(raised):
-        await S3Uploader(shipment).send(shipment.slide.main)
+        await S3Uploader(upload).send(upload.slide.main)
 
 
 @pytest.mark.parametrize("older", [False, True])
 async def test_an_older_file_of_that_name_does_not_count(ship: Ship, older: bool) -> None:
     """A server may call a file complete because one of that length is there."""
-    shipment = ship(answering(None), FakeCore(Refused("no such upload"), complete=True, older=older))
-    shipment = replace(shipment, over=True)
+    upload = ship(answering(None), FakeCore(Refused("no such upload"), complete=True, older=older))
+    upload = replace(upload, over=True)
     with pytest.raises(AnnounceAgain) if older else nullcontext():
-        await S3Uploader(shipment).send(shipment.slide.main)
+        await S3Uploader(upload).send(upload.slide.main)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
 async def test_urls_belong_to_names_whatever_the_order_of_the_files(ship: Ship, order: list[int]) -> None:
     """A later run may find the files of a slide in another order: PMA.start says which they are."""
-    shipment = ship(answering(None), parts=False)
+    upload = ship(answering(None), parts=False)
     files = [SlideFile("x.svs", 9, 0), SlideFile("a.dat", 1, 0), SlideFile("b.dat", 1, 0)]
-    slide = replace(shipment.slide, files=tuple(files[number] for number in order), path=files[order[0]].path)
+    slide = replace(upload.slide, files=tuple(files[number] for number in order), path=files[order[0]].path)
     assert [file.path for file in announced(slide)] == ["a.dat", "b.dat", "x.svs"]
     answer = Announcement.read({"Id": 1, "UploadType": 1, "Urls": ["http://s/a", "http://s/b", "http://s/x"]}, "x")
-    shipment = replace(shipment, slide=slide, announcement=answer)
-    assert {file.path: shipment.url_of(file)[-1] for file in files} == {"a.dat": "a", "b.dat": "b", "x.svs": "x"}
+    upload = replace(upload, slide=slide, announcement=answer)
+    assert {file.path: upload.url_of(file)[-1] for file in files} == {"a.dat": "a", "b.dat": "b", "x.svs": "x"}

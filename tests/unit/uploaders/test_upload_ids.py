@@ -12,7 +12,7 @@ from clock import FakeClock
 from pmarep.pmacore import AnnounceAgain, Announcement, UploadDoubtful
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import NO_SESSION, Delivery, HeldId, Link, UploadIds
+from pmarep.uploaders import NO_SESSION, HeldId, RequestScheduler, UploadBody, UploadIds
 from pmarep.uploaders.upload_ids import BACKWARDS
 
 
@@ -26,7 +26,7 @@ class Server:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.ids = UploadIds(self.clock)
-        self.link = Link(4, [], Retry(attempts=1), self.clock)
+        self.scheduler = RequestScheduler(4, [], Retry(attempts=1), self.clock)
         self.last = 0
 
     async def announce(self, one: Slide, id: int | str | None = None) -> tuple[HeldId, list[HeldId]]:
@@ -41,8 +41,8 @@ class Server:
         held.session = 1
         return held, suspects
 
-    def delivery(self, *, all_sent: bool) -> Delivery:
-        return Delivery(self.link, 0 if all_sent else 10)
+    def body(self, *, all_sent: bool) -> UploadBody:
+        return UploadBody(self.scheduler, 0 if all_sent else 10)
 
     async def post(self, held: HeldId, *, all_sent: bool = False, until: Callable[[], bool] = lambda: True) -> None:
         async def post() -> None:
@@ -50,7 +50,7 @@ class Server:
             while not until():
                 await asyncio.sleep(0)
 
-        await held.post(post, self.delivery(all_sent=all_sent), self.clock)
+        await held.post(post, self.body(all_sent=all_sent), self.clock)
 
 
 async def test_ids_that_rise_in_jumps_put_nothing_in_doubt() -> None:
@@ -225,21 +225,21 @@ async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> No
     """A connection that was closed at its end: it is sent once more at once, and may have been handled before."""
     server = Server()
     first, _ = await server.announce(slide("a"))
-    delivery = Delivery(server.link, 20)
+    body = UploadBody(server.scheduler, 20)
     again = asyncio.Event()
 
-    async def body() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncIterator[bytes]:
         yield bytes(10)
         yield bytes(10)
 
     async def post() -> None:
-        async for _ in delivery.carry(body()):
+        async for _ in body.carry(pieces()):
             pass
-        async for _ in delivery.carry(body()):
+        async for _ in body.carry(pieces()):
             again.set()
             await asyncio.Event().wait()
 
-    begun = asyncio.create_task(first.post(post, delivery, server.clock))
+    begun = asyncio.create_task(first.post(post, body, server.clock))
     await again.wait()
     second, _ = await server.announce(slide("b"), 1)
     assert len(second.strays) == 1

@@ -2,7 +2,8 @@
 root-directories). As few of them go at once as fill the line, so that on a slow line one after the other arrives.
 
 At the beginning so many go at once as the line carries in 90 s, up to the number that is usual elsewhere; beyond
-that more only as long as each brings more, and fewer as soon as that makes no difference: the `Controller` finds out.
+that more only as long as each brings more, and fewer as soon as that makes no difference: `AdaptiveConcurrency` finds
+out.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..clock import Clock
-from .controller import Controller
+from ...clock import Clock
+from .concurrency import AdaptiveConcurrency
 
 SECONDS = 90.0
 """A kill may cost what the line carries in this time, with one file more ..."""
@@ -27,12 +28,12 @@ LOOK = 0.1  # seconds between two looks at the rate
 OVER, AT_LEAST = 2.0, 1.0  # seconds that it is measured over
 
 
-class Stake:
-    """Of one link. `carried`: bytes that the line has carried so far, as far as is known."""
+class UnresumableLimit:
+    """Of one scheduler. `carried`: bytes that the line has carried so far, as far as is known."""
 
-    def __init__(self, clock: Clock, controller: Controller, carried: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock, concurrency: AdaptiveConcurrency, carried: Callable[[], int]) -> None:
         self._clock = clock
-        self._controller = controller
+        self._concurrency = concurrency
         self._carried = carried
         self._size = 0  # bytes of the largest file that the limit was found with
         self._bound = LITTLE
@@ -41,24 +42,24 @@ class Stake:
     @property
     def open(self) -> bool:
         """Whether more may go at once as soon as the line turns out to be fast enough."""
-        controller = self._controller
-        return self._size > 0 and controller.warming and controller.limit < controller.usual
+        concurrency = self._concurrency
+        return self._size > 0 and concurrency.warming and concurrency.limit < concurrency.usual
 
     def comes(self, size: int) -> None:
         """A request with a whole file of so many bytes is there."""
         if size > LARGER * self._size:
             self._size = max(size, LITTLE // LARGER)
-            if self._controller.limit * size > self._bytes():
-                self._controller.begin_with_one()
+            if self._concurrency.limit * size > self._bytes():
+                self._concurrency.restart_with_one()
 
     def look(self, held: int, held_bytes: int, size: int) -> None:
         """So many requests have a slot, with so many bytes together; the largest that waits has `size`."""
-        controller = self._controller
-        if held < controller.limit or not self.open:
+        concurrency = self._concurrency
+        if held < concurrency.limit or not self.open:
             return
         # As if one more brought as much as each does now: a line that is not full yet has to get full soon.
         if (held_bytes + size) * held / (held + 1) <= self._bytes():
-            controller.one_more(self._clock.monotonic())
+            concurrency.add_one(self._clock.monotonic())
             self._size = max(size, LITTLE // LARGER)
 
     def _bytes(self) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from pmarep.pmacore import Connection, PmaCore, ProtocolError
 from pmarep.pmacore.local_addresses import is_local_address, is_local_url, same_host
-from pmarep.uploaders.storage import Storage
+from pmarep.uploaders.presigned import PresignedClient
 
 AWAY = Connection(url="http://pma.example/", username="u")
 
@@ -76,11 +76,13 @@ def test_other_machines(host: str) -> None:
 
 
 async def test_a_name_that_is_this_machine(listener: Listener, resolver: None) -> None:
-    storage = Storage(AWAY, allow_http=True)
+    storage = PresignedClient(AWAY, allow_http=True)
     try:
-        for anew in (False, True):
+        for new_connection in (False, True):
             with pytest.raises(ProtocolError, match="this machine itself"):
-                await storage.put(f"http://bucket.example:{listener.port}/k?sig=1", b"bytes", 5, {}, anew=anew)
+                await storage.put(
+                    f"http://bucket.example:{listener.port}/k?sig=1", b"bytes", 5, {}, new_connection=new_connection
+                )
     finally:
         await storage.close()
     assert listener.received == b""
@@ -88,7 +90,7 @@ async def test_a_name_that_is_this_machine(listener: Listener, resolver: None) -
 
 @pytest.mark.parametrize("host", ["127。0。0。1", "localhost。", "127.1"])
 async def test_an_address_that_is_this_machine(listener: Listener, host: str) -> None:
-    storage = Storage(AWAY, allow_http=True)
+    storage = PresignedClient(AWAY, allow_http=True)
     try:
         with pytest.raises(ProtocolError, match="this machine itself"):
             await storage.put(f"http://{host}:{listener.port}/k", b"bytes", 5, {})
@@ -98,7 +100,7 @@ async def test_an_address_that_is_this_machine(listener: Listener, host: str) ->
 
 
 async def test_the_host_of_pma_core_may_be_this_machine(listener: Listener, resolver: None) -> None:
-    storage = Storage(AWAY, allow_http=True)
+    storage = PresignedClient(AWAY, allow_http=True)
     try:
         await storage.put(f"http://PMA.example:{listener.port}/k", b"bytes", 5, {})
     finally:
@@ -113,7 +115,7 @@ async def test_a_proxy_on_this_machine_makes_the_way(
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{listener.port}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    storage = Storage(AWAY, allow_http=True)
+    storage = PresignedClient(AWAY, allow_http=True)
     try:
         await storage.put("http://bucket.example/k", b"bytes", 5, {})
     finally:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from ..clock import Clock
+from ...clock import Clock
 
 LOOK = 0.1  # seconds
 FULL_SECONDS = 5.0  # over which the rate of a full line is measured
@@ -29,7 +29,7 @@ CLEARLY = 1.3
 """So many times longer the rest has to take than the whole over a new connection."""
 
 
-class Rest(Protocol):
+class InFlight(Protocol):
     """A request that is under way, perhaps more than once. `slow` is done when it is to be sent once more; None where
     that makes no sense.
     """
@@ -46,19 +46,19 @@ class Rest(Protocol):
         """How long that takes; None as long as nobody knows."""
 
 
-class Finish:
-    """Of one link. `few`: fewer requests are the end. `rate`: bytes per second over the last so many seconds."""
+class HedgingPolicy:
+    """Of one scheduler. `few`: fewer requests are the end. `rate`: bytes per second over the last so many seconds."""
 
     def __init__(
         self,
         clock: Clock,
         few: Callable[[], int],
-        flying: Callable[[], Collection[Rest]],
+        flying: Callable[[], Collection[InFlight]],
         rate: Callable[[float], float],
     ) -> None:
         self._clock = clock
         self._few = few
-        self._flying = flying
+        self._in_flight = flying
         self._rate = rate
         self._full = 0.0  # bytes per second: what the line has been seen to carry
         self._looked_at = self._let_go = float("-inf")
@@ -72,7 +72,7 @@ class Finish:
             return
         self._looked_at = now
         self._full = max(self._full, self._rate(FULL_SECONDS))
-        rests = [one for one in self._flying() if one.left > 0]
+        rests = [one for one in self._in_flight() if one.left > 0]
         if len(rests) < self._few() and self._rate(IDLE_SECONDS) < IDLE * self._full:
             self._call_for_help(rests)
 
@@ -87,7 +87,7 @@ class Finish:
             return False
         if now - self._let_go < LOOK:
             return True
-        rests = [one for one in self._flying() if one.left > 0]
+        rests = [one for one in self._in_flight() if one.left > 0]
         longest = max((one.seconds or 0.0 for one in rests if one.size >= LONG * size), default=0.0)
         if longest <= LONG * size * len(rests) / self._full:
             return False
@@ -96,7 +96,7 @@ class Finish:
             self._let_go = now  # one at a time: it takes a while until it is seen what it makes of the line
         return full
 
-    def _call_for_help(self, rests: Collection[Rest]) -> None:
+    def _call_for_help(self, rests: Collection[InFlight]) -> None:
         """Of the slowest, as many as are there sooner when they go once more."""
         needs = [(one.seconds, one) for one in rests if one.slow is not None and not one.slow.done()]
         known = [(seconds, one) for seconds, one in needs if seconds is not None]

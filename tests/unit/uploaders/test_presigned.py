@@ -30,7 +30,7 @@ from pmarep.pmacore import (
     ServerError,
 )
 from pmarep.pmacore.socket_options import HttpClient
-from pmarep.uploaders.storage import Storage, expiry, still_live
+from pmarep.uploaders.presigned import PresignedClient, expiry, still_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
 HTTP = Connection(url="http://localhost/", username="u")
@@ -64,7 +64,7 @@ async def _on_the_wire(path: str) -> tuple[bytes, dict[bytes, bytes]]:
     _Server.received = b""
     server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    storage = Storage(HTTP, allow_http=False)
+    storage = PresignedClient(HTTP, allow_http=False)
     try:
         await storage.put(
             f"http://127.0.0.1:{port}{path}", lambda: _pieces(b"some ", b"bytes"), 10, {"Content-MD5": "x"}
@@ -127,7 +127,7 @@ async def test_nothing_is_normalised(path: str) -> None:
 
 @given(st.text(st.sampled_from(string.ascii_letters + string.digits + "%/?&=+~.;,'()!*:@$-_ äß片"), max_size=80))
 def test_only_raw_spaces_and_non_ascii_are_encoded(tail: str) -> None:
-    from pmarep.uploaders.storage import _Target
+    from pmarep.uploaders.presigned import _Target
 
     expected = quote(f"/{tail}", safe=string.printable.replace(" ", "")).encode()
     assert _Target.of(f"https://h/{tail}").path == expected
@@ -158,7 +158,7 @@ async def test_cookies_of_a_storage_are_not_kept(host: str) -> None:
 
 async def _error_for(response: httpx.Response, url: str = S3_URL, site: Connection = HTTPS) -> PmaCoreError:
     transport = httpx.MockTransport(lambda request: response)
-    storage = Storage(site, allow_http=False, http=httpx.AsyncClient(transport=transport))
+    storage = PresignedClient(site, allow_http=False, http=httpx.AsyncClient(transport=transport))
     with pytest.raises(PmaCoreError) as caught:
         await storage.put(url, lambda: _pieces(b"x"), 1, {})
     assert "Signature=" not in str(caught.value)
@@ -186,7 +186,7 @@ async def test_a_certificate_that_is_another_one_all_at_once() -> None:
             raise said
         return said
 
-    storage = Storage(HTTPS, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    storage = PresignedClient(HTTPS, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
     with pytest.raises(CertificateRefused):
         await storage.put(S3_URL, b"x", 1, {})
     await storage.put(S3_URL, b"x", 1, {})
@@ -246,7 +246,7 @@ async def test_an_https_site_sends_nothing_over_http_unless_it_may() -> None:
     error = await _error_for(httpx.Response(200), "http://h/x")
     assert "allow_http_uploads" in str(error)
     transport = httpx.MockTransport(lambda request: httpx.Response(200))
-    allowed = Storage(HTTPS, allow_http=True, http=httpx.AsyncClient(transport=transport))
+    allowed = PresignedClient(HTTPS, allow_http=True, http=httpx.AsyncClient(transport=transport))
     await allowed.put("http://h/x", b"", 0, {})
 
 
@@ -271,7 +271,7 @@ async def test_says_how_far_the_storage_is() -> None:
     connection = Connection("https://pma.example/", "me")
     client = connection.storage_http()
     assert isinstance(client, HttpClient)
-    storage = Storage(connection, allow_http=False, http=client, away=heard.append)
+    storage = PresignedClient(connection, allow_http=False, http=client, away=heard.append)
     client.round_trip.connecting = 0.18
     client.round_trip.on_measured()
     assert heard == [0.18]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pmarep.uploaders import Controller, Line
-from pmarep.uploaders.controller import FEWEST, FEWEST_UNFORCED, MOST, USUAL
+from pmarep.uploaders import AdaptiveConcurrency, SharedUplink
+from pmarep.uploaders.transport.concurrency import FEWEST, FEWEST_UNFORCED, MOST, USUAL
 
 STEP = 0.1  # seconds
 MB = 1e6
@@ -18,7 +18,7 @@ Rates = Callable[[Sequence[float]], Sequence[float]]
 
 
 def run(
-    controllers: Sequence[Controller],
+    controllers: Sequence[AdaptiveConcurrency],
     rates: Rates,
     seconds: float = 300,
     *,
@@ -27,24 +27,24 @@ def run(
     held_back: bool = False,
     begin: float = 1000.0,
 ) -> list[list[int]]:
-    """The limits of each controller over time."""
+    """The limits of each concurrency over time."""
     chance = random.Random(7)
     limits: list[list[int]] = [[] for _ in controllers]
     for step in range(int(seconds / STEP)):
         now = begin + step * STEP
-        moved = rates([controller.limit for controller in controllers])
-        for controller, rate, seen in zip(controllers, moved, limits, strict=True):
+        moved = rates([concurrency.limit for concurrency in controllers])
+        for concurrency, rate, seen in zip(controllers, moved, limits, strict=True):
             count = int(rate * STEP * chance.uniform(1 - noise, 1 + noise))
             if count:
-                controller.sent(now, count, full=full, held_back=held_back)
-            seen.append(controller.limit)
+                concurrency.sent(now, count, full=full, held_back=held_back)
+            seen.append(concurrency.limit)
     return limits
 
 
-def one(round_trip: float = 0.18) -> Controller:
-    controller = Controller()
-    controller.start(round_trip)
-    return controller
+def one(round_trip: float = 0.18) -> AdaptiveConcurrency:
+    concurrency = AdaptiveConcurrency()
+    concurrency.start(round_trip)
+    return concurrency
 
 
 def saturating(streams: int, per_stream: float = MB) -> Rates:
@@ -84,46 +84,46 @@ def test_never_more_than_the_most() -> None:
 @pytest.mark.parametrize(("full", "held_back"), [(False, False), (True, True)])
 def test_what_is_not_limited_by_its_number_keeps_it(full: bool, held_back: bool) -> None:
     """Too little to do, or a bandwidth limit: the rate says nothing about the number."""
-    controller = one(0.02)
-    (limits,) = run([controller], saturating(100), full=full, held_back=held_back)
+    concurrency = one(0.02)
+    (limits,) = run([concurrency], saturating(100), full=full, held_back=held_back)
     assert set(limits) == {USUAL}
 
 
 def test_errors_halve_it_and_never_below_two() -> None:
-    controller = one()
-    seen = [controller.limit]
+    concurrency = one()
+    seen = [concurrency.limit]
     for step in range(10):
-        controller.failed(1000 + 10 * step)
-        seen.append(controller.limit)
+        concurrency.failed(1000 + 10 * step)
+        seen.append(concurrency.limit)
     assert seen[:3] == [22, 11, 5]
     assert seen[-1] == FEWEST
 
 
 def test_errors_that_come_together_count_once() -> None:
-    controller = one()
+    concurrency = one()
     for step in range(20):
-        controller.failed(1000 + step * 0.05)
-    assert controller.limit == 11
+        concurrency.failed(1000 + step * 0.05)
+    assert concurrency.limit == 11
 
 
 def test_a_line_that_breaks_under_too_many() -> None:
     """Above ten requests, one of them fails now and then: it goes on with fewer, and comes back when that is over."""
-    controller = one()
+    concurrency = one()
     for second in range(300):
-        run([controller], saturating(24), 1, begin=1000.0 + second)
-        if controller.limit > 10 and second % 5 == 0:
-            controller.failed(1001.0 + second)
-    assert controller.limit <= 14
-    (limits,) = run([controller], saturating(24), 300, begin=1400.0)
+        run([concurrency], saturating(24), 1, begin=1000.0 + second)
+        if concurrency.limit > 10 and second % 5 == 0:
+            concurrency.failed(1001.0 + second)
+    assert concurrency.limit <= 14
+    (limits,) = run([concurrency], saturating(24), 300, begin=1400.0)
     assert limits[-1] >= 20
 
 
 def test_a_pause_is_no_measurement() -> None:
-    controller = one()
-    run([controller], saturating(20), 60)
-    before = controller.limit
-    run([controller], saturating(20), 3, begin=9000.0)
-    assert abs(controller.limit - before) <= before // 4
+    concurrency = one()
+    run([concurrency], saturating(20), 60)
+    before = concurrency.limit
+    run([concurrency], saturating(20), 3, begin=9000.0)
+    assert abs(concurrency.limit - before) <= before // 4
 
 
 def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB) -> Rates:
@@ -139,10 +139,10 @@ def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB)
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_two_sites_on_one_line_share_it(noise: float) -> None:
-    line, ways = Line(), (0.04, 0.27)
-    controllers = [Controller(line) for _ in ways]
-    for controller, way in zip(controllers, ways, strict=True):
-        controller.start(way)
+    line, ways = SharedUplink(), (0.04, 0.27)
+    controllers = [AdaptiveConcurrency(line) for _ in ways]
+    for concurrency, way in zip(controllers, ways, strict=True):
+        concurrency.start(way)
     rates = shared(12 * MB, ways)
     limits = run(controllers, rates, 1200, noise=noise)
     parts, sums = [], []
@@ -156,10 +156,10 @@ def test_two_sites_on_one_line_share_it(noise: float) -> None:
 
 def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
     """Two equal sites on a full line: nobody has anything to win, and both stay about as they are."""
-    line, ways = Line(), (0.1, 0.1)
-    controllers = [Controller(line) for _ in ways]
-    for controller in controllers:
-        controller.start(0.1)
+    line, ways = SharedUplink(), (0.1, 0.1)
+    controllers = [AdaptiveConcurrency(line) for _ in ways]
+    for concurrency in controllers:
+        concurrency.start(0.1)
     limits = run(controllers, shared(5 * MB, ways), 1200)
     assert max(max(late(one)) for one in limits) <= 24
     assert min(min(late(one)) for one in limits) >= FEWEST_UNFORCED
@@ -167,7 +167,7 @@ def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
 
 @pytest.mark.parametrize(("sites", "each"), [(1, 32), (3, 32), (4, 24), (8, 12), (100, 4)])
 def test_many_sites_have_fewer_each(sites: int, each: int) -> None:
-    assert Line().most(sites) == each
+    assert SharedUplink().most(sites) == each
 
 
 WAYS = (0.04, 0.1, 0.2, 0.27)
@@ -176,10 +176,10 @@ WAYS = (0.04, 0.1, 0.2, 0.27)
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_four_sites_soon_have_about_equal_parts_of_one_line(noise: float) -> None:
     """The near one has its full rate at once, while the others still find theirs."""
-    line, capacity = Line(), 12.5 * MB
-    controllers = [Controller(line, 24) for _ in WAYS]
-    for controller, way in zip(controllers, WAYS, strict=True):
-        controller.start(way)
+    line, capacity = SharedUplink(), 12.5 * MB
+    controllers = [AdaptiveConcurrency(line, 24) for _ in WAYS]
+    for concurrency, way in zip(controllers, WAYS, strict=True):
+        concurrency.start(way)
     alike, step, got = shared(capacity, WAYS), 0, [0.0 for _ in WAYS]
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
@@ -199,10 +199,10 @@ def test_four_sites_soon_have_about_equal_parts_of_one_line(noise: float) -> Non
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.4])
 def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
     """What the faster site gives up, the other could not take: it is no part of ours that is too large."""
-    line = Line()
-    controllers = [Controller(line), Controller(line)]
-    for controller, way in zip(controllers, (0.18, 0.22), strict=True):
-        controller.start(way)
+    line = SharedUplink()
+    controllers = [AdaptiveConcurrency(line), AdaptiveConcurrency(line)]
+    for concurrency, way in zip(controllers, (0.18, 0.22), strict=True):
+        concurrency.start(way)
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
         return [min(25 * MB, limits[0] * 1.6 * MB), min(12.5 * MB, limits[1] * 0.6 * MB)]
@@ -226,10 +226,10 @@ def test_many_small_losses_are_a_large_one() -> None:
 
 def test_who_wins_by_chance_what_another_has_given_up_keeps_it_from_nobody() -> None:
     """The other's line gets much faster whenever this one tries to give: that is no gift, its own line loses for it."""
-    line = Line()
-    controllers = [Controller(line), Controller(line)]
-    for controller in controllers:
-        controller.start(0.18)
+    line = SharedUplink()
+    controllers = [AdaptiveConcurrency(line), AdaptiveConcurrency(line)]
+    for concurrency in controllers:
+        concurrency.start(0.18)
     usual = 0.0
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
@@ -244,20 +244,20 @@ def test_who_wins_by_chance_what_another_has_given_up_keeps_it_from_nobody() -> 
 
 def test_a_trial_of_fewer_is_measured_when_they_are_fewer() -> None:
     """Requests of long parts end long after their number was lowered; until then the rate says nothing."""
-    controller = one(0.18)
+    concurrency = one(0.18)
     ends: list[float] = []  # when each request that is one too many ends
-    held, seen = controller.limit, []
+    held, seen = concurrency.limit, []
     for step in range(int(1800 / STEP)):
         now = 1000.0 + step * STEP
-        if held <= controller.limit:
-            held, ends = controller.limit, []
+        if held <= concurrency.limit:
+            held, ends = concurrency.limit, []
         elif not ends:
-            ends = [now + 15.0] * (held - controller.limit)
+            ends = [now + 15.0] * (held - concurrency.limit)
         while ends and ends[0] <= now:
             ends.pop(0)
             held -= 1
         count = int(min(held, 20) * MB * STEP)
-        controller.sent(now, count, full=held >= controller.limit, held_back=False, over=held > controller.limit)
-        seen.append(controller.limit)
+        concurrency.sent(now, count, full=held >= concurrency.limit, held_back=False, over=held > concurrency.limit)
+        seen.append(concurrency.limit)
     assert min(late(seen)) >= 20 - 20 // 8
     assert sum(min(limit, 20) for limit in late(seen)) / len(late(seen)) >= 0.95 * 20

@@ -1,4 +1,4 @@
-"""One request with slide bytes on its way: as one delivery, or as several that race over connections of their own."""
+"""One request with slide bytes on its way: as one body, or as several that race over connections of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from enum import Enum, auto
 from typing import Protocol
 
-from ..clock import Clock
+from ...clock import Clock
 
 SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02
@@ -24,43 +24,43 @@ YOUNG_SECONDS = 2.0
 """... or after so long: one that has not sent that many by then is slow."""
 
 
-MOST_DELIVERIES = 3
+MOST_ATTEMPTS = 3
 """Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
 
 
-class Race(Enum):
+class HedgeMode(Enum):
     """Whether the site takes a request twice at the same time."""
 
     NEVER = auto()
-    FREELY = auto()  # and what comes later makes no difference
-    CAREFULLY = auto()  # and what comes last counts: none may come after the end, and all have to be answered the same
+    ANY_ORDER = auto()  # and what comes later makes no difference
+    LAST_WINS = auto()  # and what comes last counts: none may come after the end, and all have to be answered the same
 
 
-class Road(Protocol):
-    """What a delivery goes over, and who counts its bytes: a site's Link."""
+class TransferObserver(Protocol):
+    """What a body goes over, and who counts its bytes: a site's RequestScheduler."""
 
     clock: Clock
 
-    def paced(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
+    def throttle(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
         """The chunk in pieces, each when it may go, and whether it had to wait for that."""
 
-    def note_moved(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
+    def record_sent(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
         """The network has taken bytes; `again`: that are under way already."""
 
-    def settle(self, under_way: int, arrived: int) -> None:
+    def settle(self, bytes_in_flight: int, arrived: int) -> None:
         """So many bytes are not under way any more, and so many have arrived."""
 
 
-class Delivery:
+class UploadBody:
     """The bytes of one request. They count as under way until the site has acknowledged the request.
 
-    `anew`: it goes over another connection than those of before.
+    `new_connection`: it goes over another connection than those of before.
     """
 
-    def __init__(self, road: Road, size: int, *, anew: bool = False) -> None:
-        self._road = road
+    def __init__(self, observer: TransferObserver, size: int, *, new_connection: bool = False) -> None:
+        self._observer = observer
         self.size = size
-        self.anew = anew
+        self.new_connection = new_connection
         self._bytes = 0
         self.may_arrive = size == 0  # all of it, even if it is broken off or fails
         self.all_out = size == 0  # the same of this time, where it goes again
@@ -78,7 +78,7 @@ class Delivery:
         """How long it takes from here at its pace; None as long as nobody knows that."""
         if self._began is None:
             return None
-        now = self._road.clock.monotonic()
+        now = self._observer.clock.monotonic()
         if self._bytes >= PACE_AFTER and self._pace_seconds >= 1:
             waits = 0.0 if self._waits_since is None else now - self._waits_since
             return self.left * (self._pace_seconds + waits) / self._pace_bytes
@@ -96,19 +96,19 @@ class Delivery:
             self._pace_seconds /= 2
 
     async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass source bytes on at the pace of the road, and count them.
+        """Pass source bytes on at the pace of the observer, and count them.
 
         From the beginning, where it is sent once more since the connection was closed.
         The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
         moves, and never where it only takes long.
         """
-        clock, size, took = self._road.clock, LARGEST_PIECE, 0.0
+        clock, size, took = self._observer.clock, LARGEST_PIECE, 0.0
         self.settle(arrived=False)
         self._began = clock.monotonic()
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
-                async for piece, held_back in self._road.paced(chunk[start : start + size]):
+                async for piece, held_back in self._observer.throttle(chunk[start : start + size]):
                     self._waits_since = began = clock.monotonic()
                     self.all_out = self._bytes + len(piece) >= self.size
                     self.may_arrive |= self.all_out
@@ -116,7 +116,7 @@ class Delivery:
                     self._waits_since = None
                     took = clock.monotonic() - began
                     self._moved(len(piece), took)
-                    self._road.note_moved(len(piece), held_back, again=self.anew)
+                    self._observer.record_sent(len(piece), held_back, again=self.new_connection)
                 start += size
                 if took > SLOW_PIECE:
                     size = max(size // 2, SMALLEST_PIECE)
@@ -125,14 +125,14 @@ class Delivery:
             del chunk  # while it waits, it holds nothing in memory
 
     def settle(self, arrived: bool) -> None:
-        self._road.settle(0 if self.anew else self._bytes, self._bytes if arrived else 0)
+        self._observer.settle(0 if self.new_connection else self._bytes, self._bytes if arrived else 0)
         self._bytes = 0
 
 
-class Contest:
-    """One request, by one delivery or by several that race: what Finish looks at, a `Rest`."""
+class HedgedRequest:
+    """One request, by one body or by several that race: what HedgingPolicy looks at, an `InFlight`."""
 
-    def __init__(self, first: Delivery, how: Race) -> None:
+    def __init__(self, first: UploadBody, how: HedgeMode) -> None:
         self._deliveries = [first]
         self._how = how
         self.size = first.size
@@ -140,21 +140,21 @@ class Contest:
         self.slow: asyncio.Future[None] | None = None
         self._wait_for_help()
 
-    def join(self, delivery: Delivery) -> None:
-        self._deliveries.append(delivery)
+    def join(self, body: UploadBody) -> None:
+        self._deliveries.append(body)
         self._wait_for_help()
 
     def _wait_for_help(self) -> None:
         # One of a single piece may arrive as soon as it has begun.
-        worth_it = self._how is not Race.NEVER and self.size > LARGEST_PIECE
-        more = worth_it and len(self._deliveries) < MOST_DELIVERIES
+        worth_it = self._how is not HedgeMode.NEVER and self.size > LARGEST_PIECE
+        more = worth_it and len(self._deliveries) < MOST_ATTEMPTS
         self.slow = asyncio.get_running_loop().create_future() if more else None
 
     @property
     def left(self) -> int:
-        return min(delivery.left for delivery in self._deliveries)
+        return min(body.left for body in self._deliveries)
 
     @property
     def seconds(self) -> float | None:
-        each = [seconds for delivery in self._deliveries if (seconds := delivery.seconds) is not None]
+        each = [seconds for body in self._deliveries if (seconds := body.seconds) is not None]
         return min(each) if len(each) == len(self._deliveries) else None

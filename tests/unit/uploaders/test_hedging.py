@@ -10,11 +10,10 @@ from clock import FakeClock
 
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
-from pmarep.uploaders import Controller, Delivery, Link
-from pmarep.uploaders import link as link_module
-from pmarep.uploaders.delivery import LARGEST_PIECE, YOUNG_SECONDS, Contest
-from pmarep.uploaders.delivery import Race as How
-from pmarep.uploaders.finish import FULL_SECONDS, LOOK, Finish, Rest
+from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
+from pmarep.uploaders.transport import scheduler as scheduler_module
+from pmarep.uploaders.transport.body import LARGEST_PIECE, YOUNG_SECONDS, HedgedRequest, HedgeMode
+from pmarep.uploaders.transport.hedging import FULL_SECONDS, LOOK, HedgingPolicy, InFlight
 
 MIB = 1024 * 1024
 
@@ -33,13 +32,13 @@ class Stream:
         return self.slow is not None and self.slow.done()
 
 
-class Line:
+class SharedUplink:
     """That has carried 16 MiB/s, and now carries `rate`. A round trip takes 0.1 s, so a new stream alone 1.5 s."""
 
     def __init__(self, streams: list[Stream], rate: float, few: int = 10) -> None:
         self.rate = 16.0
         self.clock = FakeClock()
-        self.finish = Finish(self.clock, lambda: few, lambda: list[Rest](streams), self._rate)
+        self.finish = HedgingPolicy(self.clock, lambda: few, lambda: list[InFlight](streams), self._rate)
         self.finish.round_trip = 0.1
         self.finish.on = True
         self.now = rate
@@ -54,7 +53,7 @@ class Line:
 
 async def test_the_slowest_are_sent_once_more_as_many_as_are_sooner_there() -> None:
     streams = [Stream(4, pace) for pace in (8.0, 1.0, 0.5, 2.0)]  # 0.5, 4, 8 and 2 seconds
-    line = Line(streams, rate=4)
+    line = SharedUplink(streams, rate=4)
     line.look()
     # The slowest is there after 1.5 s, the next after 2, both clearly sooner; a third would need 2.5.
     assert [stream.helped for stream in streams] == [False, True, True, False]
@@ -64,7 +63,7 @@ async def test_the_slowest_are_sent_once_more_as_many_as_are_sooner_there() -> N
 
 async def test_what_goes_once_more_already_needs_its_part_of_the_line() -> None:
     streams = [Stream(2, 1.0), Stream(4, 0.5, alone=False), Stream(8, None, alone=False)]
-    line = Line(streams, rate=4)
+    line = SharedUplink(streams, rate=4)
     line.look()
     assert not streams[0].helped
 
@@ -72,18 +71,18 @@ async def test_what_goes_once_more_already_needs_its_part_of_the_line() -> None:
 @pytest.mark.parametrize("case", ["full line", "many requests", "not the end", "nobody knows its pace"])
 async def test_otherwise_nobody_is(case: str) -> None:
     streams = [Stream(4, None if case == "nobody knows its pace" else 0.5)]
-    line = Line(streams, rate=15 if case == "full line" else 4, few=1 if case == "many requests" else 10)
+    line = SharedUplink(streams, rate=15 if case == "full line" else 4, few=1 if case == "many requests" else 10)
     line.finish.on = case != "not the end"
     line.look()
     assert not streams[0].helped
 
 
-def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> Line:
+def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> SharedUplink:
     """Two requests, of which one needs twelve seconds. Of a full line, 4 MiB would need half a second beside them."""
     streams = [Stream(left, pace) for pace in (2.0, 14.0)]
     for stream in streams:
         stream.size = size
-    line = Line(streams, rate=line_rate)
+    line = SharedUplink(streams, rate=line_rate)
     line.look()
     return line
 
@@ -108,19 +107,19 @@ async def test_otherwise_none_waits(case: str) -> None:
 # Races
 
 
-class Race:
-    """Requests that wait for their words: "arrive", "fail", or what is answered; all are the same delivery."""
+class HedgedCase:
+    """Requests that wait for their words: "arrive", "fail", or what is answered; all are the same body."""
 
     def __init__(self) -> None:
-        _, self.link = road()
+        _, self.scheduler = make_scheduler()
         self.words: list[asyncio.Future[str]] = []
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[UploadBody] = []
         self.ended: list[str] = []
 
-    async def send(self, delivery: Delivery) -> str:
+    async def send(self, body: UploadBody) -> str:
         number = len(self.words)
         self.words.append(asyncio.get_running_loop().create_future())
-        self.deliveries.append(delivery)
+        self.deliveries.append(body)
         try:
             word = await self.words[number]
         except asyncio.CancelledError:
@@ -132,18 +131,18 @@ class Race:
 
     async def help(self) -> bool:
         """Send it once more; False if that is not wanted any more."""
-        (contest,) = self.link._flying
-        if contest.slow is None:
+        (hedged,) = self.scheduler._in_flight
+        if hedged.slow is None:
             return False
-        contest.slow.set_result(None)
+        hedged.slow.set_result(None)
         await settled()
         return True
 
-    async def run(self, play: Callable[[Race], Awaitable[None]], how: How = How.FREELY) -> str:
-        work = asyncio.create_task(self.link.deliver(self.send, MIB, race=lambda: how))
+    async def run(self, play: Callable[[HedgedCase], Awaitable[None]], how: HedgeMode = HedgeMode.ANY_ORDER) -> str:
+        work = asyncio.create_task(self.scheduler.run(self.send, MIB, hedge=lambda: how))
         await settled()
         await self.help()
-        assert [delivery.anew for delivery in self.deliveries] == [False, True]
+        assert [body.new_connection for body in self.deliveries] == [False, True]
         await play(self)
         return await work
 
@@ -155,126 +154,126 @@ async def settled() -> None:
 
 @pytest.mark.parametrize(("first", "other"), [(0, 1), (1, 0)])
 async def test_the_first_there_counts_and_the_other_is_broken_off(first: int, other: int) -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        race.words[first].set_result("arrive")
+    async def play(case: HedgedCase) -> None:
+        case.words[first].set_result("arrive")
 
-    assert await race.run(play) == f"{first} arrived"
-    assert race.ended == [f"{other} cancelled"]
-    assert (race.link.connections, race.link.under_way) == (0, 0)
+    assert await case.run(play) == f"{first} arrived"
+    assert case.ended == [f"{other} cancelled"]
+    assert (case.scheduler.connections, case.scheduler.bytes_in_flight) == (0, 0)
 
 
 @pytest.mark.parametrize("together", [False, True])
 async def test_one_that_fails_leaves_it_to_the_other(together: bool) -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        race.words[0].set_result("fail")
+    async def play(case: HedgedCase) -> None:
+        case.words[0].set_result("fail")
         if not together:
             await settled()
-        race.words[1].set_result("arrive")
+        case.words[1].set_result("arrive")
 
-    assert await race.run(play) == "1 arrived"
+    assert await case.run(play) == "1 arrived"
 
 
 async def test_a_slow_helper_gets_help_too_but_there_is_an_end() -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        assert await race.help()
-        assert not await race.help()
-        race.words[2].set_result("arrive")
+    async def play(case: HedgedCase) -> None:
+        assert await case.help()
+        assert not await case.help()
+        case.words[2].set_result("arrive")
 
-    assert await race.run(play) == "2 arrived"
-    assert sorted(race.ended) == ["0 cancelled", "1 cancelled"]
+    assert await case.run(play) == "2 arrived"
+    assert sorted(case.ended) == ["0 cancelled", "1 cancelled"]
 
 
 async def test_both_may_fail() -> None:
-    async def play(race: Race) -> None:
-        for word in race.words:
+    async def play(case: HedgedCase) -> None:
+        for word in case.words:
             word.set_result("fail")
 
     with pytest.raises(TransferBroken):
-        await Race().run(play)
+        await HedgedCase().run(play)
 
 
 async def test_being_cancelled_ends_both() -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
+    async def play(case: HedgedCase) -> None:
         for task in asyncio.all_tasks():
-            if task.get_coro().__qualname__ == "Link.deliver":  # type: ignore[union-attr]
+            if task.get_coro().__qualname__ == "RequestScheduler.run":  # type: ignore[union-attr]
                 task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        await race.run(play)
-    assert sorted(race.ended) == ["0 cancelled", "1 cancelled"]
-    assert race.link.connections == 0
+        await case.run(play)
+    assert sorted(case.ended) == ["0 cancelled", "1 cancelled"]
+    assert case.scheduler.connections == 0
 
 
 async def test_one_that_is_not_sent_to_its_end_cannot_arrive_later() -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        race.words[1].set_result("tag")
+    async def play(case: HedgedCase) -> None:
+        case.words[1].set_result("tag")
 
-    assert await race.run(play, How.CAREFULLY) == "tag"
-    assert race.ended == ["0 cancelled"]
+    assert await case.run(play, HedgeMode.LAST_WINS) == "tag"
+    assert case.ended == ["0 cancelled"]
 
 
 async def test_one_that_may_still_arrive_is_waited_for() -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        race.deliveries[0].may_arrive = True
-        race.words[1].set_result("tag")
+    async def play(case: HedgedCase) -> None:
+        case.deliveries[0].may_arrive = True
+        case.words[1].set_result("tag")
         await settled()
-        assert race.link.connections == 1
-        race.words[0].set_result("tag")
+        assert case.scheduler.connections == 1
+        case.words[0].set_result("tag")
 
-    assert await race.run(play, How.CAREFULLY) == "tag"
-    assert len(race.words) == 2
+    assert await case.run(play, HedgeMode.LAST_WINS) == "tag"
+    assert len(case.words) == 2
 
 
 @pytest.mark.parametrize("other", ["tag of the other", "fail"])
 @pytest.mark.parametrize("together", [False, True])
 async def test_where_nobody_knows_which_the_site_has_kept_another_decides(together: bool, other: str) -> None:
     """Two with different tags; or one failed, and nobody knows whether the site has kept it."""
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        race.deliveries[0].may_arrive = True
-        race.words[1].set_result("tag of one")
+    async def play(case: HedgedCase) -> None:
+        case.deliveries[0].may_arrive = True
+        case.words[1].set_result("tag of one")
         if not together:
             await settled()
-        race.words[0].set_result(other)
+        case.words[0].set_result(other)
         await settled()
-        race.words[2].set_result("tag of the last")
+        case.words[2].set_result("tag of the last")
 
-    assert await race.run(play, How.CAREFULLY) == "tag of the last"
+    assert await case.run(play, HedgeMode.LAST_WINS) == "tag of the last"
 
 
 async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line whose last stream has lost everything in flight is silent; somebody has to look all the same."""
-    monkeypatch.setattr(link_module, "STALLED", 0.001)
-    clock, controller = FakeClock(), Controller()
-    link = Link(controller, [], Retry(attempts=1, sleep=clock.sleep), clock)
-    link.found_way(0.18)
-    link.ending(True)
+    monkeypatch.setattr(scheduler_module, "STALLED", 0.001)
+    clock, concurrency = FakeClock(), AdaptiveConcurrency()
+    scheduler = RequestScheduler(concurrency, [], Retry(attempts=1, sleep=clock.sleep), clock)
+    scheduler.set_round_trip(0.18)
+    scheduler.ending(True)
     helped = asyncio.Event()
 
-    async def send(delivery: Delivery) -> str:
-        if delivery.anew:
+    async def send(body: UploadBody) -> str:
+        if body.new_connection:
             helped.set()
             return "helper"
-        async for _ in delivery.carry(chunks(2)):
+        async for _ in body.carry(chunks(2)):
             clock.now += 0.1
         clock.now += 10
         await asyncio.Event().wait()
         return "never"
 
-    work = asyncio.create_task(link.deliver(send, MIB, race=lambda: How.FREELY))
+    work = asyncio.create_task(scheduler.run(send, MIB, hedge=lambda: HedgeMode.ANY_ORDER))
     async with asyncio.timeout(10):
         await helped.wait()
         assert await work == "helper"
@@ -283,24 +282,24 @@ async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkey
 @pytest.mark.parametrize(
     ("how", "size", "more", "helped"),
     [
-        (How.FREELY, LARGEST_PIECE, 0, False),
-        (How.FREELY, LARGEST_PIECE, 1, True),
-        (How.CAREFULLY, LARGEST_PIECE, 1, True),
-        (How.NEVER, LARGEST_PIECE, 1, False),
+        (HedgeMode.ANY_ORDER, LARGEST_PIECE, 0, False),
+        (HedgeMode.ANY_ORDER, LARGEST_PIECE, 1, True),
+        (HedgeMode.LAST_WINS, LARGEST_PIECE, 1, True),
+        (HedgeMode.NEVER, LARGEST_PIECE, 1, False),
     ],
 )
-async def test_what_is_one_piece_only_is_never_sent_twice(how: How, size: int, more: int, helped: bool) -> None:
+async def test_what_is_one_piece_only_is_never_sent_twice(how: HedgeMode, size: int, more: int, helped: bool) -> None:
     """It may arrive as soon as it has begun, so nothing can be known of its pace."""
-    _, link = road()
-    assert (Contest(Delivery(link, size + more), how).slow is not None) == helped
+    _, scheduler = make_scheduler()
+    assert (HedgedRequest(UploadBody(scheduler, size + more), how).slow is not None) == helped
 
 
 # How long a request still takes
 
 
-def road() -> tuple[FakeClock, Link]:
+def make_scheduler() -> tuple[FakeClock, RequestScheduler]:
     clock = FakeClock()
-    return clock, Link(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
+    return clock, RequestScheduler(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
 
 
 async def chunks(count: int) -> AsyncIterator[bytes]:
@@ -309,84 +308,84 @@ async def chunks(count: int) -> AsyncIterator[bytes]:
 
 
 async def test_nobody_knows_before_it_has_begun_and_shown_its_pace() -> None:
-    clock, link = road()
-    delivery = Delivery(link, 4 * MIB)
-    assert delivery.seconds is None
+    clock, scheduler = make_scheduler()
+    body = UploadBody(scheduler, 4 * MIB)
+    assert body.seconds is None
     sent = 0
-    async for piece in delivery.carry(chunks(16)):
+    async for piece in body.carry(chunks(16)):
         clock.now += len(piece) / MIB  # a second for each MiB
         sent += len(piece)
         if sent <= MIB // 2:
-            assert delivery.seconds is None
-        assert delivery.may_arrive == (sent == delivery.size)
+            assert body.seconds is None
+        assert body.may_arrive == (sent == body.size)
         if sent > 2 * MIB:
-            assert delivery.seconds == pytest.approx(delivery.left / MIB, rel=0.3)  # a piece is waiting just now
+            assert body.seconds == pytest.approx(body.left / MIB, rel=0.3)  # a piece is waiting just now
 
 
 async def test_one_that_stands_still_is_known_to_be_slow() -> None:
-    clock, link = road()
-    first, second = Delivery(link, MIB), Delivery(link, MIB, anew=True)
-    contest = Contest(first, How.FREELY)
+    clock, scheduler = make_scheduler()
+    first, second = UploadBody(scheduler, MIB), UploadBody(scheduler, MIB, new_connection=True)
+    hedged = HedgedRequest(first, HedgeMode.ANY_ORDER)
     pieces = first.carry(chunks(1))
     await anext(pieces)
     clock.now += YOUNG_SECONDS / 2
     assert first.seconds is None
     clock.now += 100
     assert first.seconds is not None
-    assert contest.seconds == first.seconds > 100
-    contest.join(second)
-    assert contest.seconds is None  # the other may be quicker
+    assert hedged.seconds == first.seconds > 100
+    hedged.join(second)
+    assert hedged.seconds is None  # the other may be quicker
     await pieces.aclose()
 
 
 async def test_the_one_that_decides_is_alone() -> None:
     """A third that is still being sent would come last."""
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        assert await race.help()
-        race.deliveries[0].may_arrive = True
-        race.words[1].set_result("tag of one")
+    async def play(case: HedgedCase) -> None:
+        assert await case.help()
+        case.deliveries[0].may_arrive = True
+        case.words[1].set_result("tag of one")
         await settled()
-        assert race.ended == ["2 cancelled"]
-        race.words[0].set_result("tag of the other")
+        assert case.ended == ["2 cancelled"]
+        case.words[0].set_result("tag of the other")
         await settled()
-        race.words[3].set_result("tag of the last")
+        case.words[3].set_result("tag of the last")
 
-    assert await race.run(play, How.CAREFULLY) == "tag of the last"
+    assert await case.run(play, HedgeMode.LAST_WINS) == "tag of the last"
 
 
 async def test_one_that_stands_still_after_a_good_beginning_is_slow() -> None:
-    clock, link = road()
-    delivery = Delivery(link, 8 * MIB)
-    async for _ in delivery.carry(chunks(20)):
-        if delivery.left < 4 * MIB:
+    clock, scheduler = make_scheduler()
+    body = UploadBody(scheduler, 8 * MIB)
+    async for _ in body.carry(chunks(20)):
+        if body.left < 4 * MIB:
             break
         clock.now += 0.25
-    before = delivery.seconds
+    before = body.seconds
     clock.now += 30
     assert before is not None
-    assert delivery.seconds is not None
-    assert before < 10 < delivery.seconds
+    assert body.seconds is not None
+    assert before < 10 < body.seconds
 
 
 @pytest.mark.parametrize("other", ["tag", "another"])
 async def test_what_goes_several_times_counts_once(other: str) -> None:
-    race = Race()
+    case = HedgedCase()
 
-    async def play(race: Race) -> None:
-        for delivery in race.deliveries:
-            async for _ in delivery.carry(chunks(4)):
+    async def play(case: HedgedCase) -> None:
+        for body in case.deliveries:
+            async for _ in body.carry(chunks(4)):
                 pass
-        assert race.link.under_way == MIB
-        race.words[0].set_result("tag")
-        race.words[1].set_result(other)
+        assert case.scheduler.bytes_in_flight == MIB
+        case.words[0].set_result("tag")
+        case.words[1].set_result(other)
         if other != "tag":
             await settled()
-            assert race.link.acknowledged == 0  # nobody knows which the site has kept
-            async for _ in race.deliveries[2].carry(chunks(4)):
+            assert case.scheduler.bytes_acknowledged == 0  # nobody knows which the site has kept
+            async for _ in case.deliveries[2].carry(chunks(4)):
                 pass
-            race.words[2].set_result("last")
+            case.words[2].set_result("last")
 
-    assert await race.run(play, How.CAREFULLY) == ("tag" if other == "tag" else "last")
-    assert (race.link.under_way, race.link.acknowledged) == (0, MIB)
+    assert await case.run(play, HedgeMode.LAST_WINS) == ("tag" if other == "tag" else "last")
+    assert (case.scheduler.bytes_in_flight, case.scheduler.bytes_acknowledged) == (0, MIB)

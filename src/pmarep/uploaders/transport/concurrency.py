@@ -48,26 +48,26 @@ class _Phase(Enum):
     GIVING = auto()  # down too, and the others are to have it
 
 
-class Line:
+class SharedUplink:
     """The sites of a run may share their way out, so their controllers look at each other's rates."""
 
     def __init__(self) -> None:
-        self.controllers: list[Controller] = []
+        self.controllers: list[AdaptiveConcurrency] = []
 
     def most(self, sites: int) -> int:
         """Requests for each of so many sites."""
         return max(FEWEST_UNFORCED, min(MOST, ALL_SITES // max(1, sites)))
 
 
-class Controller:
+class AdaptiveConcurrency:
     """Of one site. All times are those of one monotonic clock, in seconds; rates in bytes per second.
 
     `limit` is how many requests there may be now. Where other sites send too and the sum stays as it is, what this one
     wins is taken from them: then it grows only as long as it has less than its equal part, and gives back what is more.
     """
 
-    def __init__(self, line: Line | None = None, most: int = MOST) -> None:
-        self._line = line or Line()
+    def __init__(self, line: SharedUplink | None = None, most: int = MOST) -> None:
+        self._line = line or SharedUplink()
         self._line.controllers.append(self)
         self._most = most
         self.limit = min(USUAL, most)
@@ -108,7 +108,7 @@ class Controller:
         """Whether it still looks for how many fill the line."""
         return self._phase is _Phase.WARMING
 
-    def begin_with_one(self) -> None:
+    def restart_with_one(self) -> None:
         """Every request more has to show that it brings more: what they carry is lost when they end early."""
         self._careful = True
         self.limit = self._before = 1
@@ -119,7 +119,7 @@ class Controller:
         self._next_probe = _Phase.DOWN
         self._open(float("-inf"))
 
-    def one_more(self, now: float) -> None:
+    def add_one(self, now: float) -> None:
         """There may be one more that need not show anything."""
         self._base = None
         self._set(self.limit + 1, now)
@@ -172,7 +172,7 @@ class Controller:
         """Whether it did not have its full rate yet."""
         return self._began <= at < self._began + self._settling or at < self._began < float("inf")
 
-    def _others(self) -> Sequence[Controller]:
+    def _others(self) -> Sequence[AdaptiveConcurrency]:
         return [other for other in self._line.controllers if other is not self]
 
     def _others_moved(self) -> int:

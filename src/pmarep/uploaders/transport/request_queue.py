@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from .finish import LOOK
+from .hedging import LOOK
 
 SMALL = 256 * 1024
 """Bytes of a request that is over after a round trip: it goes ahead of larger ones, which hardly notice."""
@@ -23,11 +23,11 @@ OLDEST_EVERY = 4
 class _Waiter:
     rank: tuple[int, int]  # minus its bytes, then its turn
     size: int = field(compare=False)
-    may_wait: bool = field(compare=False)
+    deferrable: bool = field(compare=False)
     ready: asyncio.Future[None] = field(compare=False)
 
 
-class Slots:
+class PrioritySemaphore:
     """So many requests at once as `limit` says, which may change at any time. It is asked with the bytes of the largest
     request that waits.
 
@@ -59,16 +59,16 @@ class Slots:
         return len(self._small) + len(self._large)
 
     @asynccontextmanager
-    async def one(self, size: int, *, may_wait: bool = False) -> AsyncIterator[None]:
-        """A slot for a request of so many bytes. `may_wait`: it can be kept for later."""
+    async def one(self, size: int, *, deferrable: bool = False) -> AsyncIterator[None]:
+        """A slot for a request of so many bytes. `deferrable`: it can be kept for later."""
         self._turn += 1
         turn = self._turn
-        waiter = _Waiter((-size, turn), size, may_wait, asyncio.get_running_loop().create_future())
+        waiter = _Waiter((-size, turn), size, deferrable, asyncio.get_running_loop().create_future())
         queue = self._small if size <= SMALL else self._large
         queue[turn] = waiter
         if size > SMALL:
             heapq.heappush(self._by_size, waiter)
-            self._firm += not may_wait
+            self._firm += not deferrable
         self.serve()
         try:
             await waiter.ready
@@ -116,7 +116,7 @@ class Slots:
     def _take(self, queue: dict[int, _Waiter], turn: int) -> _Waiter:
         """Out of one of the two queues."""
         waiter = queue.pop(turn)
-        self._firm -= queue is self._large and not waiter.may_wait
+        self._firm -= queue is self._large and not waiter.deferrable
         return waiter
 
     def _largest(self) -> _Waiter:

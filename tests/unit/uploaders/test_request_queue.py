@@ -7,12 +7,12 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.uploaders.slots import OLDEST_EVERY, SMALL, SMALL_SHARE, Slots
+from pmarep.uploaders.transport.request_queue import OLDEST_EVERY, SMALL, SMALL_SHARE, PrioritySemaphore
 
 MIB = 1024 * 1024
 
 
-async def order(slots: Slots, sizes: list[int]) -> list[int]:
+async def order(slots: PrioritySemaphore, sizes: list[int]) -> list[int]:
     """The numbers of requests in the order in which they begin; all ask at once, each ends when the next may begin."""
     begun: list[int] = []
 
@@ -33,20 +33,20 @@ async def order(slots: Slots, sizes: list[int]) -> list[int]:
 async def test_the_largest_goes_first_and_every_fourth_time_the_oldest() -> None:
     sizes = [MIB * n for n in (1, 2, 3, 4, 5, 6, 7, 8)]
     # The slot that they all wait for was the first of four.
-    assert await order(Slots(lambda _: 1), sizes) == [7, 6, 0, 5, 4, 3, 1, 2]
+    assert await order(PrioritySemaphore(lambda _: 1), sizes) == [7, 6, 0, 5, 4, 3, 1, 2]
 
 
 async def test_equal_ones_go_as_they_came() -> None:
-    assert await order(Slots(lambda _: 1), [8 * MIB] * 20) == list(range(20))
+    assert await order(PrioritySemaphore(lambda _: 1), [8 * MIB] * 20) == list(range(20))
 
 
 async def test_small_ones_do_not_wait_for_large_ones() -> None:
-    assert (await order(Slots(lambda _: 1), [8 * MIB] * 50 + [100]))[0] == 50
+    assert (await order(PrioritySemaphore(lambda _: 1), [8 * MIB] * 50 + [100]))[0] == 50
 
 
 @given(st.lists(st.integers(0, 8 * MIB), max_size=60), st.integers(1, 8))
 def test_everybody_gets_a_slot_and_nobody_starves(sizes: list[int], limit: int) -> None:
-    begun = asyncio.run(order(Slots(lambda _: limit), sizes))
+    begun = asyncio.run(order(PrioritySemaphore(lambda _: limit), sizes))
     assert sorted(begun) == list(range(len(sizes)))
     large = [number for number, size in enumerate(sizes) if size > SMALL]
     for nth, number in enumerate(large):
@@ -56,7 +56,7 @@ def test_everybody_gets_a_slot_and_nobody_starves(sizes: list[int], limit: int) 
 
 async def test_small_ones_leave_most_slots_to_large_ones() -> None:
     """A thousand files of a slide beside the parts of another one."""
-    slots, most, flying = Slots(lambda _: 8), 0, 0
+    slots, most, flying = PrioritySemaphore(lambda _: 8), 0, 0
 
     async def one(size: int) -> None:
         nonlocal most, flying
@@ -79,10 +79,10 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
         asked.append(size)
         return kept
 
-    slots = Slots(lambda _: 4, keeps)
+    slots = PrioritySemaphore(lambda _: 4, keeps)
 
-    async def one(size: int, may_wait: bool = True) -> None:
-        async with slots.one(size, may_wait=may_wait):
+    async def one(size: int, deferrable: bool = True) -> None:
+        async with slots.one(size, deferrable=deferrable):
             begun.append(size)
 
     work = [asyncio.create_task(one(size)) for size in (2 * MIB, 100, 3 * MIB, MIB)]
@@ -92,7 +92,7 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
         await asyncio.sleep(0.01)
     assert begun == [100]
     assert asked[-1] == 3 * MIB
-    await one(512 * 1024, may_wait=False)
+    await one(512 * 1024, deferrable=False)
     assert begun[-1] == 512 * 1024
     kept = False
     await asyncio.gather(*work)
@@ -107,9 +107,9 @@ async def test_one_that_may_not_wait_and_gives_up_leaves_the_others_kept() -> No
         asked.append(size)
         return True
 
-    slots = Slots(lambda _: 1, keeps)
+    slots = PrioritySemaphore(lambda _: 1, keeps)
     async with slots.one(100):
-        waiting = [asyncio.create_task(hold(slots, MIB, may_wait=True)), asyncio.create_task(hold(slots, 2 * MIB))]
+        waiting = [asyncio.create_task(hold(slots, MIB, deferrable=True)), asyncio.create_task(hold(slots, 2 * MIB))]
         await asyncio.sleep(0)
         waiting[1].cancel()
         await asyncio.gather(waiting[1], return_exceptions=True)
@@ -121,7 +121,7 @@ async def test_one_that_may_not_wait_and_gives_up_leaves_the_others_kept() -> No
 
 
 async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
-    slots = Slots(lambda _: 1)
+    slots = PrioritySemaphore(lambda _: 1)
 
     async def one() -> None:
         async with slots.one(MIB):
@@ -139,7 +139,7 @@ async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
 
 async def test_a_limit_that_grows_lets_more_in() -> None:
     limit = 1
-    slots = Slots(lambda _: limit)
+    slots = PrioritySemaphore(lambda _: limit)
     inside = asyncio.Event()
 
     async def one() -> None:
@@ -158,7 +158,7 @@ async def test_a_limit_that_grows_lets_more_in() -> None:
 
 async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
     """Its task has been cancelled and has not run since."""
-    slots = Slots(lambda _: 1)
+    slots = PrioritySemaphore(lambda _: 1)
     async with slots.one(MIB):
         waiting = [asyncio.create_task(hold(slots, size)) for size in (5 * MIB, 1, 4 * MIB)]
         await asyncio.sleep(0)
@@ -169,6 +169,6 @@ async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
     assert (slots.held, slots.waiting) == (0, 0)
 
 
-async def hold(slots: Slots, size: int, *, may_wait: bool = False) -> None:
-    async with slots.one(size, may_wait=may_wait):
+async def hold(slots: PrioritySemaphore, size: int, *, deferrable: bool = False) -> None:
+    async with slots.one(size, deferrable=deferrable):
         pass

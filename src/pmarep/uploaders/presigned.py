@@ -41,7 +41,7 @@ MAX_ANSWER = 64 * 1024
 _EXPIRY_MARGIN = timedelta(seconds=60)
 
 
-class Storage:
+class PresignedClient:
     """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError.
 
     `away` is told how long the way is, in seconds there and back, with each new connection.
@@ -79,13 +79,14 @@ class Storage:
         length: int,
         headers: Mapping[str, str],
         *,
-        anew: bool = False,
+        new_connection: bool = False,
     ) -> httpx.Headers:
-        """Send one PUT with an exact `Content-Length`; the headers of its answer. `anew`: over no connection of before.
+        """Send one PUT with an exact `Content-Length`; return the headers of its answer.
 
-        `content` may be asked for a second time, where a connection turns out to have been closed.
+        `content` may be asked for a second time, where a connection turns out to have been closed. `new_connection`:
+        use none of the connections that `put` without it has used.
         """
-        target, http = self._check(url), self._another() if anew else self._http
+        target, http = self._check(url), self._another() if new_connection else self._http
         make = content if callable(content) else None
         limit = ResponseDeadline(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
         extensions: dict[str, Any] = {"trace": connection_tracer(http, self._whom_it_meets(target.origin))}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..clock import Clock
-from ..timetable import Timetable
+from ...clock import Clock
+from ...timetable import Timetable
 
 
-class Pacer:
+class RateLimiter:
     """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests of a site."""
 
     BURST_SECONDS = 0.1

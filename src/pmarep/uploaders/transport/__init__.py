@@ -1,0 +1,1 @@
+"""Send requests to one site: how many at once, how fast, in which order, and what has arrived."""

@@ -1,0 +1,36 @@
+"""What is counted of a slide that takes several attempts in one run."""
+
+from __future__ import annotations
+
+import pytest
+
+from pmarep.uploaders import Replaced, TransferCounts
+
+
+def total(*attempts: TransferCounts) -> tuple[int, int]:
+    sent = TransferCounts()
+    for attempt in attempts:
+        sent.add(attempt)
+    return sent.bytes, sent.resumed
+
+
+def test_what_an_attempt_finds_of_the_one_before_is_counted_once() -> None:
+    assert total(TransferCounts(bytes=60), TransferCounts(bytes=40, resumed=60)) == (100, 0)
+    assert total(TransferCounts(bytes=30, resumed=50), TransferCounts(bytes=20, resumed=80)) == (50, 50)
+    assert total(TransferCounts(bytes=30, resumed=50), TransferCounts()) == (30, 50)
+
+
+def test_what_is_of_no_use_any_more_is_not_counted() -> None:
+    assert total(TransferCounts(bytes=60), TransferCounts(bytes=100, reannounced=True)) == (100, 0)
+    assert total(
+        TransferCounts(bytes=10, resumed=50), TransferCounts(reannounced=True), TransferCounts(bytes=60, resumed=40)
+    ) == (60, 40)
+
+
+@pytest.mark.parametrize("later", [Replaced.NONE, Replaced.INTACT])
+@pytest.mark.parametrize("earlier", [Replaced.MIXED, Replaced.DELETED])
+def test_no_later_attempt_makes_an_old_slide_whole_again(earlier: Replaced, later: Replaced) -> None:
+    sent = TransferCounts()
+    for old in (Replaced.INTACT, earlier, later):
+        sent.add(TransferCounts(replaced=old))
+    assert sent.replaced is earlier
