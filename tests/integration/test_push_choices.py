@@ -250,6 +250,7 @@ def test_dry_run_sends_nothing_and_says_what_would_be(desk: Desk, sandbox: Sandb
     assert arrived(sandbox) == before
     assert {r.method for r in sandbox.requests if "authenticate" not in r.path} == {"GET"}
     assert sandbox.open_sessions == 0
+    assert not [*desk.state.rglob("*")], "not even an empty journal"
 
 
 def test_dry_run_in_plain_lines(desk: Desk, sandbox: Sandbox) -> None:

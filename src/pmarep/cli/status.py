@@ -45,7 +45,7 @@ def status(
 async def _read(folder: Any, count: int) -> tuple[list[Run], Kept]:
     from ..state.journal import Journal
 
-    journal = Journal(folder)
+    journal = Journal(folder, read_only=True)
     try:
         kept = await journal.acknowledged()
         return await journal.runs(count), {place: kept.get(place, (0, 0)) for place in await journal.unfinished()}

@@ -86,7 +86,7 @@ async def replicate(
         run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
         if busy and not run.sites:
             raise TargetBusyError(f"{'; '.join(run.left_out.values())}; nothing was sent")
-        journal = Journal(state_dir, mend=not options.dry_run)
+        journal = Journal(state_dir, mend=not options.dry_run, read_only=options.dry_run)
         try:
             return await run.go(journal, stop)
         finally:

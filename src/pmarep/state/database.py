@@ -105,15 +105,22 @@ class OpenDatabase:
 
     Runs to different targets use one file at the same time, and each holds a shared lock as long as it does: a file is
     put aside, under a lock of its own, only while nobody writes to it.
+
+    `read_only`: nothing on disk is created, changed or put aside. A file that is not there counts as an empty one, and
+    one of an older version is brought up to date in memory.
     """
 
-    def __init__(self, file: Path, *, mend: bool) -> None:
+    def __init__(self, file: Path, *, mend: bool, read_only: bool = False) -> None:
         self.put_aside: Path | None = None
+        self._lock: ReadWriteLock | None = None
         try:
+            if read_only and not file.exists():
+                self.connection = _copy_in_memory(None, file)
+                return
             make_private_folder(file.parent)
             self._lock = ReadWriteLock(file.with_suffix(".lock"), is_singleton=False)
             try:
-                self.connection = self._open(file, mend=mend)
+                self.connection = self._open(self._lock, file, mend=mend, read_only=read_only)
             except BaseException:
                 self._lock.close()
                 raise
@@ -124,31 +131,32 @@ class OpenDatabase:
 
     def close(self) -> None:
         self.connection.close()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
-    def _open(self, file: Path, *, mend: bool) -> sqlite3.Connection:
-        self._lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
+    def _open(self, lock: ReadWriteLock, file: Path, *, mend: bool, read_only: bool) -> sqlite3.Connection:
+        lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
         found = "a run has found it out"
         if not mend or not damage_mark(file).exists():
             try:
-                return _connect(file)
+                return _connect_to_read(file) if read_only else _connect(file)
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
                 found = str(error)
             if not mend:
                 raise UsageError(f"the journal {file} is damaged ({found}); the next push puts it aside")
-        self._lock.release()
+        lock.release()
         try:
-            self._lock.acquire_write(timeout=IN_USE_SECONDS)
+            lock.acquire_write(timeout=IN_USE_SECONDS)
         except Timeout:
             raise UsageError(
                 f"the journal {file} is damaged ({found}), and another run uses it; start again when that has ended"
             ) from None
         if _is_damaged(file):  # not put aside by somebody else meanwhile
             self.put_aside = _put_aside(file)
-        self._lock.release()
-        self._lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
+        lock.release()
+        lock.acquire_read(timeout=PUT_ASIDE_SECONDS)
         return _connect(file)
 
 
@@ -283,6 +291,35 @@ def _connect(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def _connect_to_read(file: Path) -> sqlite3.Connection:
+    """Open a file that exists, or a copy in memory where it is an older one. Both refuse to be written to."""
+    connection = sqlite3.connect(file, check_same_thread=False, timeout=30, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < VERSION:
+            with closing(connection):
+                return _copy_in_memory(connection, file)
+        _bring_up_to_date(connection, file)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _copy_in_memory(original: sqlite3.Connection | None, file: Path) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    try:
+        if original is not None:
+            original.backup(copy)
+        _bring_up_to_date(copy, file)
+        copy.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -294,7 +331,9 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, file: Path) -> None:
-    """Make the tables of a new file, and change those of an older pmarep. Part of a transaction.
+    """Make the tables of a new file, and change those of an older pmarep. Part of a transaction, if on disk.
+
+    Writes nothing where the version is the current one.
 
     Raises UsageError for those of a newer one, DamagedDatabaseError for others than we have ever written.
     """

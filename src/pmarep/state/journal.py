@@ -119,11 +119,12 @@ class Journal:
     Raises UsageError when the file cannot be used.
 
     `mend`: a damaged file is put aside (`put_aside` says where to) and a new one begun, instead of an error.
+    `read_only`: nothing is written to disk, not even where there is no file yet or one of an older pmarep.
     """
 
-    def __init__(self, folder: Path, *, mend: bool = False) -> None:
+    def __init__(self, folder: Path, *, mend: bool = False, read_only: bool = False) -> None:
         self.file = folder / "journal.sqlite"
-        self._open = OpenDatabase(self.file, mend=mend)
+        self._open = OpenDatabase(self.file, mend=mend, read_only=read_only)
         self.put_aside = self._open.put_aside
         self._db = self._open.connection
         self._thread = DatabaseThread(self._db)

@@ -70,6 +70,60 @@ async def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Pa
     journal.close()
 
 
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+async def test_a_journal_of_the_first_version_is_read_without_being_changed(tmp_path: Path) -> None:
+    write(tmp_path, VERSION_1)
+    before = (tmp_path / "journal.sqlite").read_bytes()
+    journal = Journal(tmp_path, read_only=True)
+    assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
+    assert [run.summary for run in await journal.runs(5)] == [{"exit_code": 0, "sites": {}}]
+    assert await journal.entry(HERE) is not None
+    with pytest.raises(JournalError):
+        await journal.sent(HERE, "another")
+    journal.close()
+    assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+async def test_a_journal_is_read_without_being_changed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    await journal.sent(HERE, "sig")
+    journal.close()
+    before = on_disk(tmp_path)
+    reading = Journal(tmp_path, read_only=True)
+    assert await reading.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
+    with pytest.raises(JournalError):
+        await reading.sent(HERE, "another")
+    reading.close()
+    assert on_disk(tmp_path) == before
+
+
+async def test_a_run_that_writes_is_read_along(tmp_path: Path) -> None:
+    writing, reading = Journal(tmp_path), Journal(tmp_path, read_only=True)
+    await writing.sent(HERE, "sig")
+    assert await reading.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
+    reading.close()
+    await writing.sent(HERE, "sig2")
+    writing.close()
+
+
+async def test_a_journal_that_is_not_there_is_read_as_an_empty_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "state", read_only=True)
+    assert await journal.unfinished() == []
+    journal.close()
+    assert on_disk(tmp_path) == {}
+
+
+def test_a_damaged_journal_is_not_touched_by_what_only_reads(tmp_path: Path) -> None:
+    change(tmp_path, "PRAGMA foreign_keys = OFF; DROP TABLE part")
+    before = on_disk(tmp_path)
+    with pytest.raises(UsageError, match=r"is damaged .*; the next push puts it aside"):
+        Journal(tmp_path, read_only=True)
+    assert on_disk(tmp_path) == before
+
+
 def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pmarep whose journal has one more column."""
     newer = database._SCHEMA.replace("tag TEXT NOT NULL,", "tag TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 7,")
