@@ -26,14 +26,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pmacore_sandbox import Faults, Settings
+from pmacore_sandbox import FaultInjector, Settings
 from pmacore_sandbox.app import App
-from pmacore_sandbox.asgi_server import Server, listen
+from pmacore_sandbox.asgi_server import AsgiServer, bind_socket
 from pmacore_sandbox.core import Core
 from pmacore_sandbox.paths import Refusal
 from pmacore_sandbox.request_log import RequestLog
-from pmacore_sandbox.roots.base import Storage, UploadType
-from pmacore_sandbox.roots.object_store import CloudStorage, StoredObject
+from pmacore_sandbox.roots.base import RootDirectory, UploadType
+from pmacore_sandbox.roots.object_store import ObjectStoreRoot, StoredObject
 from pmacore_sandbox.uploads import AnnouncedFile
 
 ROOT = "Slides"
@@ -64,7 +64,7 @@ class Nginx:
         self.puts = spool / "puts"
         for one in (folder, self.puts, spool / "body"):
             one.mkdir(parents=True, exist_ok=True)
-        with listen(host, 0) as probe:
+        with bind_socket(host, 0) as probe:
             port = probe.getsockname()[1]
         self.url = f"http://{host}:{port}"
         self._log = folder / "puts.log"
@@ -185,8 +185,8 @@ class SinkCore(Core):
         self._sink = sink
         super().__init__(settings)
 
-    def _storage(self, root: str, incoming: Path) -> Storage:  # noqa: ARG002
-        return CloudStorage(root, self._sink, "")
+    def _storage(self, root: str, incoming: Path) -> RootDirectory:  # noqa: ARG002
+        return ObjectStoreRoot(root, self._sink, "")
 
 
 def main() -> None:
@@ -210,11 +210,11 @@ def main() -> None:
             sink.add(path, int(size))
         core = SinkCore(settings, sink)
     log = RequestLog()
-    listener = listen(given.host, 0)
+    listener = bind_socket(given.host, 0)
     url = f"http://{given.host}:{listener.getsockname()[1]}/"
     hello = {"url": url, "storage": nginx.url if nginx else None}
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    Server(App(core, Faults(), log), lambda: print(json.dumps(hello), flush=True)).run([listener])
+    AsgiServer(App(core, FaultInjector(), log), lambda: print(json.dumps(hello), flush=True)).run([listener])
     puts = nginx.stop() if nginx else []
     files = list(core.locate(ROOT)[0].files_below(()))
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -31,9 +31,9 @@ from typing import Any
 
 import httpx
 
-from pmacore_sandbox import AzureGate, Gateway, S3Gate, Sandbox, Settings, UrlTimes
-from pmacore_sandbox.emulators.buckets import new_bucket, new_container
-from pmacore_sandbox.emulators.processes import ACCOUNT, NoEmulator, azurite, moto
+from pmacore_sandbox import AzureValidator, Gateway, S3Validator, Sandbox, Settings, UrlExpiry
+from pmacore_sandbox.emulators.buckets import create_bucket, create_container
+from pmacore_sandbox.emulators.processes import ACCOUNT, EmulatorMissing, azurite, moto
 from pmarep.demo.sample_slides import write_mirax
 
 USER, PASSWORD = "seeder", "soaking"
@@ -75,22 +75,22 @@ def open_places(folder: Path, stack: ExitStack) -> list[Place]:
             file_system.wait_idle,
         )
     ]
-    for name, emulator in (("s3", lambda: moto(smallest_part=PART, folder=folder)), ("azure", azurite)):
+    for name, emulator in (("s3", lambda: moto(min_part_size=PART, folder=folder)), ("azure", azurite)):
         try:
             url = stack.enter_context(emulator())
-        except NoEmulator as reason:
+        except EmulatorMissing as reason:
             print(f"{name} is left out: {reason}")
             continue
         gateway = Gateway(url.removesuffix("/" + ACCOUNT))
         stack.callback(gateway.stop)
-        times = UrlTimes()
+        times = UrlExpiry()
         if name == "s3":
-            backend: Any = new_bucket(url, gateway.url, part_size=PART)
-            gateway.start(S3Gate(backend, times))
+            backend: Any = create_bucket(url, gateway.url, part_size=PART)
+            gateway.start(S3Validator(backend, times))
         else:
-            backend = new_container(url, gateway.url)
-            gateway.start(AzureGate(backend, times))
-        core = sandbox(name, roots=("Cloud",), cloud={"Cloud": backend}, url_times=times)
+            backend = create_container(url, gateway.url)
+            gateway.start(AzureValidator(backend, times))
+        core = sandbox(name, roots=("Cloud",), cloud={"Cloud": backend}, url_expiry=times)
         places.append(Place(name, "Cloud", core, *_counted(gateway, core)))
     return places
 

@@ -24,10 +24,20 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from pmacore_sandbox import AzureBackend, AzureGate, Faults, Gateway, S3Backend, S3Gate, Sandbox, Settings, UrlTimes
-from pmacore_sandbox.emulators.buckets import new_bucket, new_container
+from pmacore_sandbox import (
+    AzureContainer,
+    AzureValidator,
+    FaultInjector,
+    Gateway,
+    S3Bucket,
+    S3Validator,
+    Sandbox,
+    Settings,
+    UrlExpiry,
+)
+from pmacore_sandbox.emulators.buckets import create_bucket, create_container
 from pmacore_sandbox.emulators.gateway import StorageRequest
-from pmacore_sandbox.emulators.validation import Gate
+from pmacore_sandbox.emulators.validation import RequestValidator
 
 MIB = 1024**2
 KINDS = ["Cloud", "Blobs"]
@@ -46,7 +56,7 @@ class Side:
         self._gateway = Gateway(emulator)
         self.url = self._gateway.url
 
-    def start(self, gate: Gate) -> None:
+    def start(self, gate: RequestValidator) -> None:
         self._gateway.start(gate)
 
     def stop(self) -> None:
@@ -61,7 +71,7 @@ class Side:
         self._gateway.ask_to_stop()
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultInjector:
         """Rules match `key?partNumber=3`, `key?comp=block&blockid=...`, `key?comp=blocklist` or `key`."""
         return self._gateway.faults
 
@@ -100,12 +110,12 @@ class S3Side(Side):
 
     def __init__(self, moto: str) -> None:
         super().__init__(moto)
-        made = self._made = new_bucket(moto, self.url)
+        made = self._made = create_bucket(moto, self.url)
         self.bucket = made.bucket
         keys = {"aws_access_key_id": made.access_key, "aws_secret_access_key": made.secret_key}
         self.client: Any = boto3.client("s3", endpoint_url=moto, region_name=made.region, **keys)
 
-    def backend(self, **options: Any) -> S3Backend:
+    def backend(self, **options: Any) -> S3Bucket:
         return dataclasses.replace(self._made, **options)
 
     def clear(self) -> None:
@@ -140,12 +150,12 @@ class AzureSide(Side):
 
     def __init__(self, azurite: str) -> None:
         super().__init__(azurite.rpartition("/")[0])
-        made = self._made = new_container(azurite, self.url)
+        made = self._made = create_container(azurite, self.url)
         self.container = made.container
         service = BlobServiceClient(azurite, {"account_name": made.account, "account_key": made.key})
         self.client = service.get_container_client(self.container)
 
-    def backend(self, **options: Any) -> AzureBackend:
+    def backend(self, **options: Any) -> AzureContainer:
         return dataclasses.replace(self._made, **options)
 
     def clear(self) -> None:
@@ -167,7 +177,7 @@ class AzureSide(Side):
 class CloudSandbox:
     """`sandbox` is the PMA.core; `s3` and `azure` are the storages behind `Cloud` and `Blobs`."""
 
-    def __init__(self, sandbox: Sandbox, sides: dict[str, Side], times: UrlTimes) -> None:
+    def __init__(self, sandbox: Sandbox, sides: dict[str, Side], times: UrlExpiry) -> None:
         self.sandbox = sandbox
         self._sides = sides
         self._times = times
@@ -223,7 +233,7 @@ class StartCloud(Protocol):
         url_lifetime: int = 3600,
         **settings: Any,
     ) -> CloudSandbox:
-        """Options are those of S3Backend (part_size, multipart_above, multipart, prefix), AzureBackend (raw_spaces,
+        """Options are those of S3Bucket (part_size, multipart_above, multipart, prefix), AzureContainer (raw_spaces,
         prefix) and Settings. With `azure=False` there is no Blobs, and Azurite is not needed."""
 
 
@@ -248,20 +258,20 @@ class Clouds:
         **settings: Any,
     ) -> CloudSandbox:
         azurite = self._request.getfixturevalue("azurite_url") if azure else None  # may skip: before anything runs
-        times = UrlTimes(url_lifetime)
+        times = UrlExpiry(url_lifetime)
         s3 = S3Side(self._request.getfixturevalue("moto_url"))
         s3_backend = s3.backend(**{"part_size": PART, **(s3_options or {})})
-        s3.start(S3Gate(s3_backend, times))
+        s3.start(S3Validator(s3_backend, times))
         sides: dict[str, Side] = {s3.root: s3}
         cloud: dict[str, Any] = {s3.root: s3_backend}
         if azurite:
             blobs = AzureSide(azurite)
             azure_backend = blobs.backend(**(azure_options or {}))
-            blobs.start(AzureGate(azure_backend, times))
+            blobs.start(AzureValidator(azure_backend, times))
             sides[blobs.root] = blobs
             cloud[blobs.root] = azure_backend
         told = {"data": self._folder / name, "roots": ("Slides", *cloud), **self._told, **settings}
-        sandbox = Sandbox(Settings(cloud=cloud, url_times=times, **told)).start()
+        sandbox = Sandbox(Settings(cloud=cloud, url_expiry=times, **told)).start()
         started = CloudSandbox(sandbox, sides, times)
         self._closing.callback(started.stop)
         self._started.append(started)

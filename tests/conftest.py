@@ -11,7 +11,7 @@ import pytest
 from cloud import Clouds, StartCloud
 
 from pmacore_sandbox import Sandbox, Settings
-from pmacore_sandbox.emulators.processes import NoEmulator, azurite, moto
+from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
 
 SMALLEST_PART = 64 * 1024
 """Bytes. S3 itself wants 5 MiB of all parts but the last; moto lets us say."""
@@ -77,7 +77,7 @@ def sandbox(start_sandbox: StartSandbox) -> Sandbox:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """moto's S3 server, one for all tests of a worker."""
-    with moto(smallest_part=SMALLEST_PART) as url:
+    with moto(min_part_size=SMALLEST_PART) as url:
         yield url
 
 
@@ -87,7 +87,7 @@ def azurite_url() -> Iterator[str]:
     try:
         running = azurite()
         url = running.__enter__()
-    except NoEmulator as reason:
+    except EmulatorMissing as reason:
         pytest.skip(str(reason))
     yield url
     running.__exit__(None, None, None)

@@ -11,10 +11,21 @@ Needs the extra `sandbox` (starlette, uvicorn). The public face:
 
 from __future__ import annotations
 
-from .buckets import AzureBackend, S3Backend, UrlTimes
+from .buckets import AzureContainer, S3Bucket, UrlExpiry
 from .emulators.gateway import Gateway, StorageRequest
-from .emulators.validation import SERVER_BUSY, SLOW_DOWN, AzureGate, S3Gate
-from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, Rule, SlowRead
+from .emulators.validation import SERVER_BUSY, SLOW_DOWN, AzureValidator, S3Validator
+from .faults import (
+    CannedResponse,
+    Corrupt,
+    Delay,
+    Drop,
+    EndSessions,
+    FaultInjector,
+    FaultRule,
+    Hold,
+    SlowRead,
+    StaleListings,
+)
 from .request_log import LoggedRequest
 from .server import Sandbox, run, serve
 from .settings import Settings
@@ -22,26 +33,26 @@ from .settings import Settings
 __all__ = [
     "SERVER_BUSY",
     "SLOW_DOWN",
-    "Answer",
-    "AzureBackend",
-    "AzureGate",
+    "AzureContainer",
+    "AzureValidator",
+    "CannedResponse",
     "Corrupt",
     "Delay",
     "Drop",
-    "EndSession",
-    "Faults",
+    "EndSessions",
+    "FaultInjector",
+    "FaultRule",
     "Gateway",
     "Hold",
-    "Lag",
     "LoggedRequest",
-    "Rule",
-    "S3Backend",
-    "S3Gate",
+    "S3Bucket",
+    "S3Validator",
     "Sandbox",
     "Settings",
     "SlowRead",
+    "StaleListings",
     "StorageRequest",
-    "UrlTimes",
+    "UrlExpiry",
     "run",
     "serve",
 ]

@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from . import transfer
 from .core import Core
-from .faults import Faults, iis_page
-from .middleware import ABORT, Dropped, Exchange
-from .paths import Refusal, SessionRefused
+from .faults import FaultInjector, iis_page
+from .middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
+from .paths import InvalidSession, Refusal
 from .request_log import Query, RequestLog, label
-from .stale_listings import Newcomers
-from .throttle import Pacer
+from .stale_listings import FolderAges
+from .throttle import Throttle
 
 _log = logging.getLogger(__name__)
 _LARGEST_JSON = 64 << 20  # an announcement of some 100,000 files
@@ -51,13 +51,13 @@ _WRITING: dict[str, Call] = {
 class App:
     """The ASGI application of one sandbox."""
 
-    def __init__(self, core: Core, faults: Faults, log: RequestLog) -> None:
+    def __init__(self, core: Core, faults: FaultInjector, log: RequestLog) -> None:
         self._core = core
         self._faults = faults
         self._log = log
-        self._newcomers = Newcomers()
+        self._newcomers = FolderAges()
         rate = core.settings.rate
-        self._pacer = Pacer(rate) if rate else None
+        self._pacer = Throttle(rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,16 +65,18 @@ class App:
         base = self._core.settings.path
         inside = scope["path"].startswith(base)
         path = label(scope["path"].removeprefix(base) if inside else scope["path"], scope["query_string"])
-        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self._pacer)
+        exchange = InterceptedRequest(
+            scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self._pacer
+        )
         with self._log.running():
             try:
                 await self._run(exchange, inside)
-            except (Dropped, ClientDisconnect):
+            except (ConnectionDropped, ClientDisconnect):
                 pass
             finally:
                 exchange.log()
 
-    async def _run(self, exchange: Exchange, inside: bool) -> None:
+    async def _run(self, exchange: InterceptedRequest, inside: bool) -> None:
         await exchange.begin()
         await asyncio.sleep(self._core.settings.latency + exchange.delay)
         if exchange.end_session:
@@ -88,9 +90,9 @@ class App:
             response = _no_such_page()
         await response(exchange.scope, exchange.receive, exchange.send)
         if fault is not None and fault.hang_up:
-            exchange.scope[ABORT]()
+            exchange.scope[ABORT_KEY]()
 
-    async def _answer(self, exchange: Exchange) -> Response:
+    async def _answer(self, exchange: InterceptedRequest) -> Response:
         """Handle a request below the base path, without an exception but for a lost connection."""
         route = exchange.scope["path"].removeprefix(self._core.settings.path).rstrip("/").split("/")
         match [part.lower() for part in route]:
@@ -101,16 +103,16 @@ class App:
         return _no_such_page()
 
     async def _guarded(
-        self, exchange: Exchange, handling: Any, refusal_shape: Callable[[Refusal], Response]
+        self, exchange: InterceptedRequest, handling: Any, refusal_shape: Callable[[Refusal], Response]
     ) -> Response:
         try:
             answer: Response = await handling
-        except SessionRefused as refusal:
+        except InvalidSession as refusal:
             told = exchange.end_session and exchange.end_session.status
             return _told(refusal, told) if told else refusal_shape(refusal)
         except Refusal as refusal:
             return refusal_shape(refusal)
-        except (Dropped, ClientDisconnect):
+        except (ConnectionDropped, ClientDisconnect):
             raise
         except OSError as error:  # a full disk, a name too long for the host
             return refusal_shape(Refusal(f"The file system refused: {error.strerror}", status=500))
@@ -119,7 +121,7 @@ class App:
             return refusal_shape(Refusal("Internal error of the sandbox; its log says more", status=500))
         return answer
 
-    async def _api(self, exchange: Exchange, name: str) -> Response:
+    async def _api(self, exchange: InterceptedRequest, name: str) -> Response:
         method = exchange.scope["method"]
         core = self._core
         if name == "authenticate":
@@ -147,7 +149,7 @@ class App:
             answer = self._newcomers.hide(name, answer, exchange.lag)
         return self._json(answer)
 
-    async def _transfer(self, exchange: Exchange, rest: list[str]) -> Response:
+    async def _transfer(self, exchange: InterceptedRequest, rest: list[str]) -> Response:
         method = exchange.scope["method"]
         query = Query(exchange.scope["query_string"])
         self._core.sessions.check(query.get("sessionid"))
@@ -175,7 +177,7 @@ class App:
         return JSONResponse({"Code": refusal.code, "Message": str(refusal)}, self._core.settings.refusal_status)
 
 
-async def _json_body(exchange: Exchange) -> dict[str, Any]:
+async def _json_body(exchange: InterceptedRequest) -> dict[str, Any]:
     """The object that was sent, its keys in lower case: clients write them in either case."""
     kind = dict(exchange.scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":

@@ -12,20 +12,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pmarep.errors import PmarepError, UsageError
 
-from .middleware import ABORT
+from .middleware import ABORT_KEY
 
 PATIENCE = 10.0  # seconds; starting and stopping take 0.3
 
 
-class Connection(HttpToolsProtocol):
+class AbortableConnection(HttpToolsProtocol):
     """uvicorn's connection, which the application may cut: what ASGI has no word for."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+        self.scope[ABORT_KEY] = self.transport.abort  # type: ignore[literal-required]
 
 
-class Server(uvicorn.Server):
+class AsgiServer(uvicorn.Server):
     """Says when it listens, and can cut all connections when it stops."""
 
     def __init__(
@@ -33,8 +33,8 @@ class Server(uvicorn.Server):
     ) -> None:
         # No access log and no logging set-up: session ids stand in every URL.
         config = uvicorn.Config(
-            app, http=Connection, ws="none", lifespan="off", access_log=False, log_config=None, server_header=False,
-            timeout_graceful_shutdown=3,
+            app, http=AbortableConnection, ws="none", lifespan="off", access_log=False, log_config=None,
+            server_header=False, timeout_graceful_shutdown=3,
         )  # fmt: skip
         super().__init__(config)
         self._on_listening = on_listening
@@ -54,7 +54,7 @@ class Server(uvicorn.Server):
             await self._on_stopped()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 picks a free one. Raises UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -70,7 +70,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Serving:
+class BackgroundServer:
     """An application on a thread of its own, until it is stopped."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Serving:
     ) -> None:
         self._name = name
         self._listening = threading.Event()
-        self._server = Server(app, self._listening.set, on_stopped)
+        self._server = AsgiServer(app, self._listening.set, on_stopped)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name=name, daemon=True)
 
     def start(self) -> Self:

@@ -13,10 +13,11 @@ MIB = 1024**2
 
 
 @dataclass(frozen=True)
-class S3Backend:
-    """A bucket. Sizes in bytes.
+class S3Bucket:
+    """An S3 bucket, or a prefix in one, and the key to it. Sizes in bytes.
 
-    `signed_for` is the address in the URLs for clients where it is not `endpoint`: signatures hold for one address.
+    `public_endpoint` is the address in presigned URLs where clients come by another one than `endpoint`: a signature
+    holds for one address.
     """
 
     bucket: str
@@ -28,7 +29,7 @@ class S3Backend:
     part_size: int = 8 * MIB
     multipart_above: int | None = None  # larger files come in parts; None: those of more than one part
     multipart: bool = True  # False: an old server, which knows no MultipartFiles
-    signed_for: str | None = None
+    public_endpoint: str | None = None
 
     def __post_init__(self) -> None:
         if self.part_size < 1:
@@ -53,7 +54,7 @@ class S3Backend:
 
 
 @dataclass(frozen=True)
-class AzureBackend:
+class AzureContainer:
     """A container. `endpoint` is the blob service's, e.g. https://account.blob.core.windows.net."""
 
     container: str
@@ -62,7 +63,7 @@ class AzureBackend:
     endpoint: str
     prefix: str = ""
     raw_spaces: bool = False  # leave spaces in the URLs unencoded, as some servers do (`pma_python` encodes them)
-    signed_for: str | None = None
+    public_endpoint: str | None = None
 
     @classmethod
     def from_environment(cls, where: str, environ: Mapping[str, str], *, endpoint: str | None = None) -> Self:
@@ -90,10 +91,10 @@ def _place(where: str) -> tuple[str, str]:
     return bucket, prefix.strip("/") + slash if prefix.strip("/") else ""
 
 
-Backend = S3Backend | AzureBackend
+Bucket = S3Bucket | AzureContainer
 
 
-class UrlTimes:
+class UrlExpiry:
     """How long signed URLs live, and what time it is for those who sign and who check them.
 
     Both can be changed while servers run: that is how tests let URLs expire without waiting.

@@ -7,70 +7,70 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .buckets import AzureBackend, S3Backend
-from .paths import NotFound, Parts, Refusal, SessionRefused, join, split_path, without_ends
-from .roots.base import Storage
-from .roots.filesystem import FileSystemStorage
-from .roots.object_store import CloudStorage
-from .sessions import Sessions
+from .buckets import AzureContainer, S3Bucket
+from .paths import InvalidSession, NotFoundRefusal, Parts, Refusal, join, split_path, strip_ending
+from .roots.base import RootDirectory
+from .roots.filesystem import FileSystemRoot
+from .roots.object_store import ObjectStoreRoot
+from .sessions import SessionRegistry
 from .settings import Settings
-from .slide_lookup import Slides, json_date
-from .state_log import Digests, Ledger, make_private
-from .uploads import Upload, Uploads, check_files, check_parts
+from .slide_lookup import SlideLookup, json_date
+from .state_log import DigestCache, StateLog, make_private
+from .uploads import Upload, UploadRegistry, check_files, check_parts
 
 
 class Core:
     """One PMA.core, without HTTP. Its methods block and are called from worker threads."""
 
-    def __init__(self, settings: Settings, sessions: Sessions | None = None) -> None:
+    def __init__(self, settings: Settings, sessions: SessionRegistry | None = None) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
         make_private(own)
         incoming = own / "incoming"
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()
-        self._ledger = Ledger(own / "ledger.jsonl")
-        self._digests = Digests(self._ledger, settings.data)
-        self.sessions = Sessions(settings.session_seconds) if sessions is None else sessions
+        self._ledger = StateLog(own / "ledger.jsonl")
+        self._digests = DigestCache(self._ledger, settings.data)
+        self.sessions = SessionRegistry(settings.session_seconds) if sessions is None else sessions
         self._noticing = threading.Lock()  # or an older look could be noted after a newer one
         exact_roots = {root.upper() for root in settings.cloud}
-        self.uploads = Uploads(
+        self.uploads = UploadRegistry(
             self._ledger, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
         )
         self._roots = {root.upper(): self._storage(root, incoming) for root in settings.roots}
 
-    def _storage(self, root: str, incoming: Path) -> Storage:
+    def _storage(self, root: str, incoming: Path) -> RootDirectory:
         settings = self.settings
         match settings.cloud.get(root):
             # Imported only here: boto3 and azure-storage-blob take some 0.3 seconds each.
-            case S3Backend() as backend:
-                from .roots.s3 import S3Objects
+            case S3Bucket() as backend:
+                from .roots.s3 import S3ObjectStore
 
-                return CloudStorage(root, S3Objects(backend, settings.url_times), backend.prefix)
-            case AzureBackend() as backend:
-                from .roots.azure import AzureBlobs
+                return ObjectStoreRoot(root, S3ObjectStore(backend, settings.url_expiry), backend.prefix)
+            case AzureContainer() as backend:
+                from .roots.azure import AzureObjectStore
 
-                return CloudStorage(root, AzureBlobs(backend, settings.url_times), backend.prefix)
-        drop_ends = settings.names != "refuse"
-        return FileSystemStorage(
-            root, settings.data / root, incoming, self._digests, discard=settings.discard, drop_ends=drop_ends
+                return ObjectStoreRoot(root, AzureObjectStore(backend, settings.url_expiry), backend.prefix)
+        strip_endings = settings.names != "refuse"
+        return FileSystemRoot(
+            root, settings.data / root, incoming, self._digests, discard=settings.discard, strip_endings=strip_endings
         )
 
     def close(self) -> None:
         self._ledger.close()
 
-    def locate(self, path: object) -> tuple[Storage, Parts]:
+    def locate(self, path: object) -> tuple[RootDirectory, Parts]:
         """The root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
         root, *below = self._real(split_path(path, "The path"))
         storage = self._roots.get(root.upper())
         if storage is None:
-            raise NotFound(f"There is no root-directory {root!r}")
+            raise NotFoundRefusal(f"There is no root-directory {root!r}")
         return storage, tuple(below)
 
     def _real(self, parts: Parts) -> Parts:
-        return parts if self.settings.names == "refuse" else tuple(map(without_ends, parts))
+        return parts if self.settings.names == "refuse" else tuple(map(strip_ending, parts))
 
-    def _told(self, asked: object, storage: Storage, real: Parts) -> str:
+    def _told(self, asked: object, storage: RootDirectory, real: Parts) -> str:
         """A path in an answer to a question about another one, which is as long or shorter."""
         told = join(storage.name, *real)
         if self.settings.names != "fold":
@@ -78,11 +78,11 @@ class Core:
         above = str(asked).strip("/").split("/")
         return join(*above, *told.split("/")[len(above) :])
 
-    def announce(self, path: object, announced: object) -> tuple[Upload, Storage, dict[str, Any]]:
+    def announce(self, path: object, announced: object) -> tuple[Upload, RootDirectory, dict[str, Any]]:
         """A new upload, its root-directory, and where its files are to be sent."""
         storage, folder = self.locate(path)
         if not storage.has_folder(folder):
-            raise NotFound(f"The folder {join(storage.name, *folder)} does not exist")
+            raise NotFoundRefusal(f"The folder {join(storage.name, *folder)} does not exist")
         files = check_files(announced, storage)
         storage.check_free(folder, files)
         earlier = self.uploads.unfinished(storage.name, folder, files) if storage.continues else None
@@ -94,12 +94,12 @@ class Core:
             self.uploads.put_in_parts(upload, listed["FilePath"], listed["UploadId"])
         return upload, storage, destinations
 
-    def slides(self, storage: Storage, folder: Parts) -> Slides:
+    def slides(self, storage: RootDirectory, folder: Parts) -> SlideLookup:
         """The slides of a root-directory, with all known that has arrived in `folder`."""
         self._notice(storage, folder)
-        return Slides(storage, self.uploads)
+        return SlideLookup(storage, self.uploads)
 
-    def _notice(self, storage: Storage, folder: Parts) -> None:
+    def _notice(self, storage: RootDirectory, folder: Parts) -> None:
         """Learn from the storage what clients have written there.
 
         What lies there can fit several announcements; the last one noted is held to have brought it. That is the
@@ -135,7 +135,7 @@ class Core:
 
     def log_out(self, session: object) -> bool:
         if not isinstance(session, str) or not self.sessions.is_open(session):
-            raise SessionRefused
+            raise InvalidSession
         self.sessions.close(session)
         return True
 
@@ -215,7 +215,7 @@ class Core:
         self._notice(storage, upload.folder)
         return {"Path": file.path, "Complete": file.complete}
 
-    def find_for_download(self, image: object, path: object) -> tuple[Storage, Any]:
+    def find_for_download(self, image: object, path: object) -> tuple[RootDirectory, Any]:
         """A file of a slide; `path` is relative to the slide's folder and has to name one of its files."""
         storage, slide = self.locate(image)
         wanted = slide[:-1] + self._real(split_path(path, "The path"))

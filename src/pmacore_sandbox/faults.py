@@ -1,6 +1,6 @@
 """What can go wrong, on purpose: rules that say for which requests, and actions that say what.
 
-    sandbox.faults.add(Answer.iis(503), path="transfer/Upload/.*path=.*Data0001", times=2)
+    sandbox.faults.add(CannedResponse.iis(503), path="transfer/Upload/.*path=.*Data0001", times=2)
     sandbox.faults.add(Drop(after_bytes=1_000_000), method="POST", path="transfer/Upload/[0-9]+")
 
 Rules can be added and removed from any thread while the server runs.
@@ -29,8 +29,8 @@ def iis_page(title: str) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Answer at once with this, instead of handling the request.
+class CannedResponse:
+    """Answer at once with this response, instead of handling the request.
 
     The rest of the request's body is read and thrown away, unless `hang_up`: then the connection is cut right after the
     answer, as IIS does with bodies that it does not want to read.
@@ -43,18 +43,18 @@ class Answer:
     hang_up: bool = False
 
     @classmethod
-    def iis(cls, status: int, title: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+    def iis(cls, status: int, title: str = "", headers: Mapping[str, str] | None = None) -> CannedResponse:
         """An HTML page of IIS."""
         page = iis_page(title or f"{status} - The service is unavailable.")
         return cls(status, page, "text/html", headers or {})
 
     @classmethod
-    def refusal(cls, message: str, code: int = 1, status: int = 200) -> Answer:
+    def refusal(cls, message: str, code: int = 1, status: int = 200) -> CannedResponse:
         """`{"Code", "Message"}`, as PMA.core refuses."""
         return cls(status, json.dumps({"Code": code, "Message": message}))
 
     @classmethod
-    def aspnet(cls, message: str, status: int = 500) -> Answer:
+    def aspnet(cls, message: str, status: int = 500) -> CannedResponse:
         """`{"Message", "ExceptionMessage"}`, as the transfer part refuses."""
         return cls(status, json.dumps({"Message": "An error has occurred.", "ExceptionMessage": message}))
 
@@ -70,7 +70,7 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class EndSession:
+class EndSessions:
     """End all sessions before the request is handled, as an IIS recycle does.
 
     `status`: what a call that needs one is then told "Invalid session ID" with; None: what the sandbox says otherwise.
@@ -87,7 +87,7 @@ class Delay:
 
 
 @dataclass(frozen=True)
-class Lag:
+class StaleListings:
     """Show folders (GetDirectories) and the sizes of files (GetFilenames) so many seconds after they have come."""
 
     seconds: float
@@ -138,11 +138,11 @@ class Hold:
         await event.wait()
 
 
-Action = Answer | Drop | EndSession | Delay | Lag | SlowRead | Corrupt | Hold
+Action = CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead | Corrupt | Hold
 
 
 @dataclass(eq=False)
-class Rule:
+class FaultRule:
     """Which requests an action befalls. `seen` counts the requests that matched, `hits` those that were hit."""
 
     action: Action
@@ -168,11 +168,11 @@ class Rule:
         return True
 
 
-class Faults:
+class FaultInjector:
     """The rules in force."""
 
     def __init__(self) -> None:
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
         self._lock = threading.Lock()
 
     def add(
@@ -184,18 +184,18 @@ class Faults:
         after: int = 0,
         times: int | None = None,
         every: int = 1,
-    ) -> Rule:
+    ) -> FaultRule:
         """Let `action` happen to requests whose path matches the regex `path` somewhere, ignoring case.
 
         The path is that of the request log: relative to the base URL, with `?path=...` decoded. The first `after`
         matching requests are spared; then `times` are hit (None: all), or of those that follow the `every`-th each.
         """
-        rule = Rule(action, method, re.compile(path, re.IGNORECASE), after, times, every)
+        rule = FaultRule(action, method, re.compile(path, re.IGNORECASE), after, times, every)
         with self._lock:
             self._rules.append(rule)
         return rule
 
-    def remove(self, rule: Rule) -> None:
+    def remove(self, rule: FaultRule) -> None:
         with self._lock:
             self._rules.remove(rule)
 

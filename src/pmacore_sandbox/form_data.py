@@ -11,7 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from .paths import Refusal
 
 
-class FilePart:
+class FormFileParser:
     """Feed it the body, get the bytes of the file. Raises Refusal for anything that is not what was announced."""
 
     def __init__(self, content_type: str, name: str, length: int) -> None:

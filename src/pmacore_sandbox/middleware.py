@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from starlette.types import Message, Receive, Scope, Send
 
-from .faults import Answer, Corrupt, Delay, Drop, EndSession, Faults, Hold, Lag, SlowRead
+from .faults import CannedResponse, Corrupt, Delay, Drop, EndSessions, FaultInjector, Hold, SlowRead, StaleListings
 from .request_log import LoggedRequest, RequestLog
-from .throttle import Pacer
+from .throttle import Throttle
 
-ABORT = "pmarep.abort"  # scope key: cuts the TCP connection; set by server.Connection
+ABORT_KEY = "pmacore_sandbox.abort"  # key in the ASGI scope: a function that cuts the TCP connection
 
 
-class Dropped(Exception):
+class ConnectionDropped(Exception):
     """The connection was cut on purpose; there is nobody to answer."""
 
 
-class Exchange:
+class InterceptedRequest:
     """Wraps `receive` and `send` of one request, with what befalls it."""
 
     def __init__(
@@ -26,8 +26,8 @@ class Exchange:
         *,
         path: str,
         log: RequestLog,
-        faults: Faults,
-        pacer: Pacer | None,
+        faults: FaultInjector,
+        throttle: Throttle | None,
     ) -> None:
         self.scope = scope
         self.path = path
@@ -39,31 +39,31 @@ class Exchange:
         self._logged = False
         self._sent = 0
         self._status = 0
-        self._pacers = [pacer] if pacer else []
+        self._throttles = [throttle] if throttle else []
         self._holds: list[Hold] = []
         self._drop_at: int | None = None
         self._drop_answer = False
-        self.answer: Answer | None = None
-        self.end_session: EndSession | None = None
+        self.answer: CannedResponse | None = None
+        self.end_session: EndSessions | None = None
         self.lag = 0.0
         self.delay = 0.0
         self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
             match action:
-                case Answer():
+                case CannedResponse():
                     self.answer = action
                 case Drop(after_bytes=None):
                     self._drop_answer = True
                 case Drop(after_bytes=count):
                     self._drop_at = count
-                case EndSession():
+                case EndSessions():
                     self.end_session = action
                 case Delay(seconds=seconds):
                     self.delay += seconds
-                case Lag(seconds=seconds):
+                case StaleListings(seconds=seconds):
                     self.lag = seconds
                 case SlowRead(bytes_per_second=rate):
-                    self._pacers.append(Pacer(rate))
+                    self._throttles.append(Throttle(rate))
                 case Corrupt(offset=offset):
                     self._corrupt_at.append(offset)
                 case Hold():
@@ -111,10 +111,10 @@ class Exchange:
     async def drop(self) -> None:
         """Cut the connection, and wait until it is: uvicorn must not try to answer."""
         self.log()
-        self.scope[ABORT]()
+        self.scope[ABORT_KEY]()
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        raise Dropped
+        raise ConnectionDropped
 
     def log(self) -> None:
         """Put the request into the log, once: before its answer goes out, so that whoever has the answer finds it."""
@@ -124,8 +124,8 @@ class Exchange:
             self._log.add(entry)
 
     async def _pass(self, count: int, total: int) -> None:
-        for pacer in self._pacers:
-            await pacer.take(count)
+        for throttle in self._throttles:
+            await throttle.take(count)
         if self._drop_at is not None and total >= self._drop_at:
             await self.drop()
 

@@ -28,14 +28,14 @@ class Refusal(Exception):
         self.code = code
 
 
-class SessionRefused(Refusal):
+class InvalidSession(Refusal):
     """No session, or one that has ended."""
 
     def __init__(self) -> None:
         super().__init__("Invalid session ID", status=401, code=401)
 
 
-class NotFound(Refusal):
+class NotFoundRefusal(Refusal):
     def __init__(self, message: str) -> None:
         super().__init__(message, status=404, code=404)
 
@@ -54,15 +54,15 @@ def fold_parts(parts: Parts) -> Parts:
     return tuple(fold(part) for part in parts)
 
 
-def without_ends(name: str) -> str:
+def strip_ending(name: str) -> str:
     """A name as Win32 takes it: without dots and blanks at its end."""
     return name.rstrip(". ")
 
 
-def check_windows_name(name: str, *, drop_ends: bool = False) -> None:
+def check_windows_name(name: str, *, strip_endings: bool = False) -> None:
     """Raise Refusal for a name that no Windows file system could store, or none that only has to lose its end."""
-    if drop_ends:
-        name = without_ends(name)
+    if strip_endings:
+        name = strip_ending(name)
     if not name:
         raise Refusal("A name is empty")
     bad = _FORBIDDEN.search(name)

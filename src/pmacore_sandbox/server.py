@@ -14,15 +14,15 @@ from typing import Any, Self
 from pmarep.errors import UsageError
 
 from .app import App
-from .asgi_server import PATIENCE, Server, Serving, listen
+from .asgi_server import PATIENCE, AsgiServer, BackgroundServer, bind_socket
 from .core import Core
-from .faults import Faults
+from .faults import FaultInjector
 from .request_log import LoggedRequest, RequestLog
-from .sessions import Sessions
+from .sessions import SessionRegistry
 from .settings import Settings
 
 
-def _open(settings: Settings, listener: socket.socket, sessions: Sessions | None = None) -> Core:
+def _open(settings: Settings, listener: socket.socket, sessions: SessionRegistry | None = None) -> Core:
     try:
         return Core(settings, sessions)
     except OSError as error:
@@ -37,10 +37,10 @@ def _url(settings: Settings, port: int) -> str:
 
 def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM, then return. Calls `on_listening` with the base URL."""
-    listener = listen(settings.host, settings.port)
+    listener = bind_socket(settings.host, settings.port)
     url = _url(settings, listener.getsockname()[1])
     core = _open(settings, listener)
-    server = Server(App(core, Faults(), RequestLog()), lambda: on_listening(url))
+    server = AsgiServer(App(core, FaultInjector(), RequestLog()), lambda: on_listening(url))
     # uvicorn raises the signal again when it has stopped; stopping is what was asked for, so that one is ignored.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -58,19 +58,19 @@ class Sandbox:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.faults = Faults()
+        self.faults = FaultInjector()
         self._log = RequestLog()
         self._core: Core | None = None
-        self._sessions: Sessions | None = None
-        self._serving: Serving | None = None
+        self._sessions: SessionRegistry | None = None
+        self._serving: BackgroundServer | None = None
 
     def start(self) -> Self:
         """Listen; on a free port at the first time, on the same one afterwards."""
-        listener = listen(self.settings.host, self.settings.port)
+        listener = bind_socket(self.settings.host, self.settings.port)
         self.settings = dataclasses.replace(self.settings, port=listener.getsockname()[1])
         self._core = _open(self.settings, listener, self._sessions if self.settings.keep_sessions else None)
         self._sessions = self._core.sessions
-        self._serving = Serving(App(self._core, self.faults, self._log), listener, "sandbox").start()
+        self._serving = BackgroundServer(App(self._core, self.faults, self._log), listener, "sandbox").start()
         return self
 
     def ask_to_stop(self) -> None:

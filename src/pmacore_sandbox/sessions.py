@@ -6,10 +6,10 @@ import secrets
 import time
 from collections.abc import Callable
 
-from .paths import SessionRefused
+from .paths import InvalidSession
 
 
-class Sessions:
+class SessionRegistry:
     """The open sessions of one server. Ids are unguessable, and mean nothing to another server or after a restart."""
 
     def __init__(self, lifetime: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Sessions:
 
     def check(self, session: object) -> None:
         if not self.is_open(session):
-            raise SessionRefused
+            raise InvalidSession
 
     def close(self, session: str) -> None:
         self._last_use.pop(session, None)

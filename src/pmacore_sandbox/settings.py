@@ -9,10 +9,10 @@ from typing import Literal, get_args
 
 from pmarep.errors import UsageError
 
-from .buckets import Backend, UrlTimes
+from .buckets import Bucket, UrlExpiry
 from .paths import Refusal, check_windows_name
 
-Names = Literal["refuse", "fold", "tell"]
+NameEndings = Literal["refuse", "fold", "tell"]
 """What becomes of dots and blanks at the end of a name: it is refused; they are dropped, and answers have the name as
 it was asked for; they are dropped, and answers have the real one. Nobody knows which a PMA.core does."""
 
@@ -32,8 +32,8 @@ class Settings:
     password: str = field(repr=False)
     user: str = "seeder"
     roots: tuple[str, ...] = ("Slides",)
-    cloud: Mapping[str, Backend] = field(default_factory=dict)  # the `roots` in a bucket or a container
-    url_times: UrlTimes = field(default_factory=UrlTimes)
+    cloud: Mapping[str, Bucket] = field(default_factory=dict)  # the `roots` in a bucket or a container
+    url_expiry: UrlExpiry = field(default_factory=UrlExpiry)
     host: str = "127.0.0.1"
     port: int = 0  # 0: a free one
     path: str = "/"  # path of the base URL, e.g. /core/; IIS knows nothing outside it
@@ -46,14 +46,14 @@ class Settings:
     forget_uploads: bool = False  # a started server does not know the uploads announced before ...
     reuse_ids: bool = False  # ... nor how many there were: it gives their ids out again
     keep_sessions: bool = False  # a restarted server knows its sessions still
-    names: Names = "refuse"
+    names: NameEndings = "refuse"
     discard: bool = False  # keep sizes and hashes, not the bytes
     rate: float | None = None  # of the whole server, both directions together
     latency: float = 0.0  # before each request is handled
 
     def __post_init__(self) -> None:
-        if self.names not in get_args(Names):
-            raise UsageError(f"names is {' or '.join(get_args(Names))}, not {self.names!r}")
+        if self.names not in get_args(NameEndings):
+            raise UsageError(f"names is {' or '.join(get_args(NameEndings))}, not {self.names!r}")
         path = "/" + self.path.strip("/") + "/" if self.path.strip("/") else "/"
         object.__setattr__(self, "path", path)
         if not self.roots:

@@ -12,9 +12,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from .paths import NotFound, Parts, Refusal, fold, join
-from .roots.base import Storage, StoredFile
-from .uploads import AnnouncedFile, Upload, Uploads
+from .paths import NotFoundRefusal, Parts, Refusal, fold, join
+from .roots.base import RootDirectory, StoredFile
+from .uploads import AnnouncedFile, Upload, UploadRegistry
 
 _SINGLE = (
     "tif tiff jpeg jpg jp2 png ndpi dcm svs scn svslide lif zvi czi lsm nd2 mds zif sws qptiff tmap jxr kfb isyntax "
@@ -26,10 +26,10 @@ _WHOLE_NAMES = frozenset(("DICOMDIR", "SLIDESCAN.INI"))
 _LARGEST_INDEX = 1 << 20  # bytes; an index file is a few hundred
 
 
-class Slides:
+class SlideLookup:
     """The slides of one root-directory."""
 
-    def __init__(self, storage: Storage, uploads: Uploads) -> None:
+    def __init__(self, storage: RootDirectory, uploads: UploadRegistry) -> None:
         self._storage = storage
         self._uploads = uploads
 
@@ -51,7 +51,7 @@ class Slides:
         """All files of a slide, the main file last: no client may count on its coming first."""
         main = self._storage.find(path)
         if main is None or not self._is_main(main.path):
-            raise NotFound(f"The slide {join(self._storage.name, *path)} does not exist")
+            raise NotFoundRefusal(f"The slide {join(self._storage.name, *path)} does not exist")
         found = {self._storage.key(file.path): file for file in self._companions(main)}
         found.pop(self._storage.key(main.path), None)
         return [*(found[key] for key in sorted(found)), main]

@@ -1,4 +1,4 @@
-"""A server whose listings are late: what fault `Lag` makes of an honest answer."""
+"""A server whose listings are late: what fault `StaleListings` makes of an honest answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 
-class Newcomers:
+class FolderAges:
     """The folders that clients have made since the start, and when."""
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class Newcomers:
         self._made.setdefault(str(path).upper(), time.monotonic())
 
     def hide(self, name: str, answer: Any, seconds: float) -> Any:
-        """Answer a call (`getdirectories`, `getfilenames`) as if the last `seconds` had not been: 0 as a size."""
+        """Answer a call (`getdirectories`, `getfilenames`) as if the last `seconds` had not been."""
         if name == "getdirectories":
             return [path for path in answer if not self._is_new(path, seconds)]
         if name == "getfilenames":

@@ -22,7 +22,7 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, exist_ok=True)
 
 
-class Ledger:
+class StateLog:
     """Append-only; a last line cut by a crash is ignored."""
 
     def __init__(self, path: Path) -> None:
@@ -60,13 +60,13 @@ def _for_us_only(path: str, flags: int) -> int:
     return handle
 
 
-class Digests:
+class DigestCache:
     """SHA-256 of files, valid as long as size and time of change are the same.
 
     Kept in the ledger because with --discard the bytes are gone: there the hash is all that a fingerprint can use.
     """
 
-    def __init__(self, ledger: Ledger, data: Path) -> None:
+    def __init__(self, ledger: StateLog, data: Path) -> None:
         self._ledger = ledger
         self._data = data
         self._known: dict[str, tuple[int, int, bytes]] = {}

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 
-class Pacer:
+class Throttle:
     """Lets `rate` bytes per second pass, first come first served. Used on one event loop only."""
 
     def __init__(self, rate: float) -> None:

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 
 from .core import Core
 from .faults import iis_page
-from .form_data import FilePart
-from .middleware import Exchange
+from .form_data import FormFileParser
+from .middleware import InterceptedRequest
 from .paths import Refusal
 from .request_log import Query
-from .roots.filesystem import FileSystemStorage, Incoming
+from .roots.filesystem import FileSystemRoot, IncomingFile
 from .uploads import AnnouncedFile, Upload
 
 _BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.1 ms, so not each 64 KiB chunk
@@ -29,7 +29,7 @@ def announce(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     return {"Id": upload.id, "UploadType": kind, **destinations}
 
 
-async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) -> Response:
+async def receive(core: Core, exchange: InterceptedRequest, query: Query, upload_id: str) -> Response:
     """One file of a FileSystem upload."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
     if "transfer-encoding" in headers or "content-length" not in headers:
@@ -39,7 +39,7 @@ async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) 
         return HTMLResponse(iis_page("413 - Request Entity Too Large"), 413)
     upload = core.uploads.get(upload_id)
     storage, _ = core.locate(upload.root)
-    if not isinstance(storage, FileSystemStorage):
+    if not isinstance(storage, FileSystemRoot):
         raise Refusal("Files of this upload go to the URLs of its announcement")
     path = query.get("path")
     file = upload.files.get(path) if path is not None else None
@@ -47,7 +47,7 @@ async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) 
         raise Refusal(f"The path {path!r} was not announced for this upload")
     if length < file.length:
         raise Refusal(f"{file.length} bytes were announced for {path!r}; a body of {length} cannot hold them")
-    part = FilePart(headers.get("content-type", ""), file.path.rpartition("/")[2], file.length)
+    part = FormFileParser(headers.get("content-type", ""), file.path.rpartition("/")[2], file.length)
     incoming = await asyncio.to_thread(storage.receive)
     try:
         await _drain(exchange, part, incoming)
@@ -57,12 +57,12 @@ async def receive(core: Core, exchange: Exchange, query: Query, upload_id: str) 
     return JSONResponse({"Path": file.path, "Complete": True})
 
 
-def _keep(core: Core, storage: FileSystemStorage, upload: Upload, file: AnnouncedFile, incoming: Incoming) -> None:
+def _keep(core: Core, storage: FileSystemRoot, upload: Upload, file: AnnouncedFile, incoming: IncomingFile) -> None:
     storage.keep(incoming, upload.path(file))
     core.uploads.complete(upload, file.path)
 
 
-async def _drain(exchange: Exchange, part: FilePart, incoming: Incoming) -> None:
+async def _drain(exchange: InterceptedRequest, part: FormFileParser, incoming: IncomingFile) -> None:
     """The body into the file: one block is written and hashed while the next one arrives; never more than that."""
     writing: asyncio.Future[None] | None = None
     block: list[bytes] = []

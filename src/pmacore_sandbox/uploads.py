@@ -16,9 +16,9 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
-from .paths import NotFound, Parts, Refusal, fold_parts, split_path, without_ends
-from .roots.base import Storage
-from .state_log import Ledger
+from .paths import NotFoundRefusal, Parts, Refusal, fold_parts, split_path, strip_ending
+from .roots.base import RootDirectory
+from .state_log import StateLog
 
 Key = tuple[str, Parts]  # root-directory and path in it, folded where case does not matter
 
@@ -40,7 +40,7 @@ class AnnouncedFile:
     @property
     def parts(self) -> Parts:
         """Where it comes to lie. Dots and blanks at the end are in no path here but where they are dropped."""
-        return tuple(map(without_ends, self.path.split("/")))
+        return tuple(map(strip_ending, self.path.split("/")))
 
 
 @dataclass
@@ -76,7 +76,7 @@ def _key(root: str, path: Parts, *, exact: bool) -> Key:
     return root.upper(), path if exact else fold_parts(path)
 
 
-def check_files(announced: object, storage: Storage) -> list[AnnouncedFile]:
+def check_files(announced: object, storage: RootDirectory) -> list[AnnouncedFile]:
     """The `Files` of an announcement; keys in either case, since clients differ in that. Raises Refusal."""
     if not isinstance(announced, list) or not announced:
         raise Refusal("Files is missing or empty")
@@ -101,7 +101,7 @@ def check_files(announced: object, storage: Storage) -> list[AnnouncedFile]:
     return files
 
 
-def _check_file(item: object, storage: Storage) -> AnnouncedFile:
+def _check_file(item: object, storage: RootDirectory) -> AnnouncedFile:
     if not isinstance(item, dict):
         raise Refusal("Each of Files is an object with Path, Length and IsMain")
     values: dict[str, Any] = {str(key).lower(): value for key, value in item.items()}
@@ -133,11 +133,11 @@ def check_parts(given: object) -> list[tuple[int, str]]:
     return parts
 
 
-class Uploads:
+class UploadRegistry:
     """All uploads of one server."""
 
     def __init__(
-        self, ledger: Ledger, *, exact_roots: Container[str] = (), forget: bool = False, reuse_ids: bool = False
+        self, ledger: StateLog, *, exact_roots: Container[str] = (), forget: bool = False, reuse_ids: bool = False
     ) -> None:
         self._ledger = ledger
         self._exact_roots = exact_roots  # their names in upper case
@@ -208,7 +208,7 @@ class Uploads:
                 for file in upload.files.values():
                     if file.multipart == multipart and upload.key(file) == key and not upload.forgotten:
                         return upload, file
-        raise NotFound("There is no such multipart upload of this file")
+        raise NotFoundRefusal("There is no such multipart upload of this file")
 
     def pending(self, root: str, folder: Parts) -> list[Upload]:
         """The incomplete uploads that could have brought something in a folder, in order of announcement."""
@@ -221,7 +221,7 @@ class Uploads:
     def get(self, text: str) -> Upload:
         upload = self._by_id.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 16 else None
         if upload is None or upload.forgotten:
-            raise NotFound(f"There is no upload with the Id {text}")
+            raise NotFoundRefusal(f"There is no upload with the Id {text}")
         return upload
 
     def complete(self, upload: Upload, path: str) -> None:

@@ -24,8 +24,8 @@ from conftest import PASSWORD
 from corpus import write_mirax
 from desk import contents
 
-from pmacore_sandbox import Answer
-from pmacore_sandbox.faults import Action, Drop, EndSession
+from pmacore_sandbox import CannedResponse
+from pmacore_sandbox.faults import Action, Drop, EndSessions
 from pmarep.engine import Existing, Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideRetracted, SlideStatus, State
 from pmarep.sites import Site
@@ -41,22 +41,22 @@ STEPS = 5
 PATIENCE = 120.0
 """Seconds of the run's own clock, which is faster."""
 
-FIREWALL = Answer(403, "<html><head><title>Web Page Blocked!</title></head><body></body></html>", "text/html")
+FIREWALL = CannedResponse(403, "<html><head><title>Web Page Blocked!</title></head><body></body></html>", "text/html")
 FORCIBLY = "An existing connection was forcibly closed by the remote host"
 ANNOUNCE, FILE, STATUS = r"transfer/Upload$", r"transfer/Upload/[0-9]+\?", r"transfer/Upload/[0-9]+$"
 FAULTS: tuple[tuple[str, Action, str], ...] = (
-    ("announcing fails with a socket's words", Answer.aspnet(FORCIBLY), ANNOUNCE),
-    ("announcing is refused with a socket's words", Answer.refusal(FORCIBLY, status=400), ANNOUNCE),
-    ("announcing is refused as a duplicate request", Answer.refusal("Duplicate request"), ANNOUNCE),
+    ("announcing fails with a socket's words", CannedResponse.aspnet(FORCIBLY), ANNOUNCE),
+    ("announcing is refused with a socket's words", CannedResponse.refusal(FORCIBLY, status=400), ANNOUNCE),
+    ("announcing is refused as a duplicate request", CannedResponse.refusal("Duplicate request"), ANNOUNCE),
     ("a call is cut before it is handled", Drop(), r""),
     ("a call is handled and not answered", Drop(None), r"transfer/"),
     ("a file is cut on its way", Drop(200), FILE),
-    ("a file fails", Answer.iis(500), FILE),
-    ("a gateway has no patience with a file", Answer.iis(504), FILE),
-    ("the status fails", Answer.iis(503), STATUS),
+    ("a file fails", CannedResponse.iis(500), FILE),
+    ("a gateway has no patience with a file", CannedResponse.iis(504), FILE),
+    ("the status fails", CannedResponse.iis(503), STATUS),
     ("a firewall's page", FIREWALL, r"api/json/(?!auth)"),
-    ("sessions end", EndSession(), r"api/json/Get"),
-    ("a session is not valid", Answer.refusal("Invalid session ID", status=403), r"api/json/Get(Files|Dir)"),
+    ("sessions end", EndSessions(), r"api/json/Get"),
+    ("a session is not valid", CannedResponse.refusal("Invalid session ID", status=403), r"api/json/Get(Files|Dir)"),
 )
 
 

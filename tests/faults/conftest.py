@@ -50,9 +50,9 @@ def weathered(wire: Wire, cloud_sandbox: StartCloud) -> StartWeathered:
     def start(name: str, *, azure: bool = True, part_size: int | None = None) -> Weathered:
         core, s3, blobs = (FaultProxy(wire) for _ in range(3))
         # The Host of a request is part of S3's signature, so the URLs are signed for the proxy.
-        s3_options = {"signed_for": s3.origin} | ({} if part_size is None else {"part_size": part_size})
+        s3_options = {"public_endpoint": s3.origin} | ({} if part_size is None else {"part_size": part_size})
         started = cloud_sandbox(
-            name, azure=azure, s3_options=s3_options, azure_options={"signed_for": f"{blobs.origin}/{ACCOUNT}"}
+            name, azure=azure, s3_options=s3_options, azure_options={"public_endpoint": f"{blobs.origin}/{ACCOUNT}"}
         )
         core.target, s3.target = started.sandbox.url, started.s3.url
         if azure:

@@ -16,7 +16,7 @@ from conftest import USER
 from desk import arrived
 
 from pmacore_sandbox import Hold, Sandbox
-from pmacore_sandbox.faults import Faults
+from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Options, replicate
 from pmarep.events import Event
 from pmarep.sites import Site
@@ -45,7 +45,7 @@ class Place:
         return {name.removeprefix(folder + "/"): b"".join(side.chunks(name)) for name in mine}
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultInjector:
         """Those of what takes the bytes."""
         return self.sandbox.faults if self.cloud is None else self.cloud.side(self.root).faults
 

@@ -6,7 +6,7 @@
 
 It reads the heads of requests, for it has to know where one begins, and nothing of the answers: what a client gets is
 what the server said, up to the byte where it breaks. Whole answers of somebody in between (IIS, a sign-in page) are the
-sandbox's own `Answer`.
+sandbox's own `CannedResponse`.
 
 What befalls a request depends on the seed, on what is asked, and on how often that was asked before; not on the order
 in which requests come. So the same seed breaks the same requests again, however the machine is loaded.
@@ -30,7 +30,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wire import LOOPBACK, Wire
 
-from pmacore_sandbox import Answer
+from pmacore_sandbox import CannedResponse
 
 _CHUNK = 1 << 16
 _SHOWN = ("path", "pathoruid", "image", "partnumber", "comp", "blockid")  # of a query: what is no secret
@@ -98,7 +98,7 @@ class Do:
         return f"Do({self.name})"
 
 
-Fault = Reset | CutAnswer | Stall | Slow | Damage | Do | Answer
+Fault = Reset | CutAnswer | Stall | Slow | Damage | Do | CannedResponse
 
 
 class Weather(Protocol):
@@ -195,7 +195,7 @@ class FaultProxy:
         seen = Seen(head.method, head.label, self._asked[f"{head.method} {head.label}"], head.length)
         fault = self.weather.fault(seen)
         if fault is not None:
-            what = f"{fault.status}" if isinstance(fault, Answer) else f"{fault}"
+            what = f"{fault.status}" if isinstance(fault, CannedResponse) else f"{fault}"
             self.log.append(f"{seen.method} {seen.label} #{seen.nth}: {what}")
         return fault
 
@@ -232,7 +232,7 @@ class _Lane:
         fault = self._fault = self._proxy.decide(head)
         if isinstance(fault, Do):
             fault.what()
-        if isinstance(fault, Answer):
+        if isinstance(fault, CannedResponse):
             await self._answer_ourselves(head, fault)
             return
         await self._forward(head.raw)
@@ -288,7 +288,7 @@ class _Lane:
         if isinstance(self._fault, Slow):
             await asyncio.sleep(count / self._fault.bytes_per_second)
 
-    async def _answer_ourselves(self, head: _Head, answer: Answer) -> None:
+    async def _answer_ourselves(self, head: _Head, answer: CannedResponse) -> None:
         left = 0 if answer.hang_up else head.length
         while left:
             data = await self._reader.read(min(left, _CHUNK))
@@ -325,7 +325,7 @@ def label(target: str) -> str:
     return _RANDOM.sub("*", unquote(path).strip("/")) + ("?" + "&".join(shown) if shown else "")
 
 
-def rendered(answer: Answer) -> bytes:
+def rendered(answer: CannedResponse) -> bytes:
     """The bytes of an answer, as a server sends them that keeps the connection open unless it hangs up."""
     body = answer.body.encode() if isinstance(answer.body, str) else answer.body
     headers: Mapping[str, str] = {

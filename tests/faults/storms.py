@@ -10,13 +10,13 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from pmacore_sandbox import Answer
+from pmacore_sandbox import CannedResponse
 
 from .proxy import CutAnswer, Damage, Do, Fault, Reset, Seen, Slow, Stall
 
 Kind = Callable[[random.Random, Seen], Fault | None]
 
-SIGN_IN = Answer(
+SIGN_IN = CannedResponse(
     200,
     "<!DOCTYPE html><html><head><title>Guest Wi-Fi: please sign in</title></head><body><form></form></body></html>",
     "text/html",
@@ -60,19 +60,21 @@ def slow(chance: random.Random, seen: Seen) -> Fault:
 
 
 def unavailable(chance: random.Random, _seen: Seen) -> Fault:
-    return Answer.iis(503, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
+    return CannedResponse.iis(503, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
 
 
 def bad_gateway(_chance: random.Random, _seen: Seen) -> Fault:
-    return Answer.iis(502, "502 - Web server received an invalid response while acting as a gateway or proxy server.")
+    return CannedResponse.iis(
+        502, "502 - Web server received an invalid response while acting as a gateway or proxy server."
+    )
 
 
 def too_many(chance: random.Random, _seen: Seen) -> Fault:
-    return Answer(429, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
+    return CannedResponse(429, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
 
 
 def failed(_chance: random.Random, _seen: Seen) -> Fault:
-    return Answer.iis(500, "500 - Internal server error.")
+    return CannedResponse.iis(500, "500 - Internal server error.")
 
 
 def sign_in_page(_chance: random.Random, _seen: Seen) -> Fault:

@@ -16,7 +16,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import arrived, contents
 
-from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Drop
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Drop
 from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
 from pmarep.sites import Site
 
@@ -136,7 +136,7 @@ async def test_a_folder_of_slides_that_the_server_does_not_want(
 ) -> None:
     """ASP.NET says 500 to what it dislikes, which may as well be its own trouble; the others arrive all the same."""
     sandbox = start_sandbox()
-    sandbox.faults.add(Answer.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0")
+    sandbox.faults.add(CannedResponse.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0")
     site = Site(name="tokyo", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
     report = await inside.push(
         source, [site], tmp_path / "state", sandbox.settings.password, clock=Swift(), patience=PATIENCE, connections=1

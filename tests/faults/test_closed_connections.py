@@ -16,7 +16,7 @@ from conftest import PASSWORD
 from corpus import tree, write_mirax
 from wire import LOOPBACK, Authority, Wire
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.events import SiteState, State
 from pmarep.pmacore import Connection, TooLarge, TransferBroken
 from pmarep.pmacore.http import Body, Request, ask
@@ -226,8 +226,8 @@ async def test_who_says_early_that_it_is_well_gets_the_rest(wire: Wire) -> None:
 async def test_a_slide_that_is_too_large_is_sent_once(tmp_path: Path, sandbox: Sandbox) -> None:
     """As IIS refuses it: 413 to the head, and no more of the connection."""
     tree(tmp_path / "cases", "large.svs", content=os.urandom(8 * MIB))
-    page = Answer.iis(413, "413.1 - Request Entity Too Large")
-    rule = sandbox.faults.add(Answer(413, page.body, page.content_type, hang_up=True), path="path=")
+    page = CannedResponse.iis(413, "413.1 - Request Entity Too Large")
+    rule = sandbox.faults.add(CannedResponse(413, page.body, page.content_type, hang_up=True), path="path=")
     site = Site(name="tokyo", url=sandbox.url, username="seeder", target="Slides/in")
     report = await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
     assert "the server takes no file of this size" in report.error("tokyo")

@@ -13,7 +13,7 @@ from corpus import tree, write_mirax
 from desk import Desk, arrived, contents
 from wire import Wire
 
-from pmacore_sandbox import Answer, Corrupt, Sandbox
+from pmacore_sandbox import CannedResponse, Corrupt, Sandbox
 from pmarep.uploaders.azure import SMALLEST
 
 from .conftest import StartWeathered
@@ -150,9 +150,9 @@ def one_file(folder: Path) -> None:
         CutAnswer(0),
         CutAnswer(40, reset=True),
         Slow(400_000),
-        Answer.iis(503, headers={"Retry-After": "1"}),
-        Answer.iis(503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
-        Answer.iis(503, headers={"Retry-After": "soon"}),
+        CannedResponse.iis(503, headers={"Retry-After": "1"}),
+        CannedResponse.iis(503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+        CannedResponse.iis(503, headers={"Retry-After": "soon"}),
     ],
     ids=[
         "stall in the middle",

@@ -8,13 +8,15 @@ import pytest
 from conftest import PASSWORD
 from corpus import tree
 
-from pmacore_sandbox import Answer, EndSession, Sandbox
+from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmarep.sites import Site
 
 from . import inside
 
 SLIDES = 8
-FIREWALL = Answer(403, "<!DOCTYPE html><html><title>Request Rejected</title>Your support ID is: 7</html>", "text/html")
+FIREWALL = CannedResponse(
+    403, "<!DOCTYPE html><html><title>Request Rejected</title>Your support ID is: 7</html>", "text/html"
+)
 
 
 async def pushed(tmp_path: Path, sandbox: Sandbox) -> inside.Report:
@@ -29,7 +31,7 @@ async def pushed(tmp_path: Path, sandbox: Sandbox) -> inside.Report:
 async def test_a_session_ends_with_every_few_calls(
     tmp_path: Path, sandbox: Sandbox, every: int, status: int | None
 ) -> None:
-    rule = sandbox.faults.add(EndSession(status), every=every)
+    rule = sandbox.faults.add(EndSessions(status), every=every)
     report = await pushed(tmp_path, sandbox)
     assert report.code == 0, report.error("tokyo")
     assert rule.hits
@@ -55,7 +57,7 @@ async def test_a_slide_that_a_firewall_never_lets_through(tmp_path: Path, sandbo
 
 @pytest.mark.parametrize("path", ["", "path=", "GetImageInfo", "transfer/Upload$"])
 async def test_a_captive_portal_in_the_middle_of_a_run(tmp_path: Path, sandbox: Sandbox, path: str) -> None:
-    portal = Answer(302, headers={"Location": "http://portal.example/login"})
+    portal = CannedResponse(302, headers={"Location": "http://portal.example/login"})
     rule = sandbox.faults.add(portal, path=path, after=8 if path == "" else 1, times=30)
     report = await pushed(tmp_path, sandbox)
     assert report.code == 0, report.error("tokyo")
@@ -63,6 +65,6 @@ async def test_a_captive_portal_in_the_middle_of_a_run(tmp_path: Path, sandbox: 
 
 
 async def test_a_url_that_redirects_from_the_beginning_is_wrong(tmp_path: Path, sandbox: Sandbox) -> None:
-    sandbox.faults.add(Answer(302, headers={"Location": "http://elsewhere.example/"}))
+    sandbox.faults.add(CannedResponse(302, headers={"Location": "http://elsewhere.example/"}))
     report = await pushed(tmp_path, sandbox)
     assert "redirects to http://elsewhere.example/; use " in report.error("tokyo")

@@ -10,7 +10,7 @@ import pytest
 from conftest import PASSWORD
 from corpus import tree
 
-from pmacore_sandbox import Lag, Sandbox
+from pmacore_sandbox import Sandbox, StaleListings
 from pmarep.clock import Clock
 from pmarep.engine.remote import LAG_SECONDS, Remote
 from pmarep.engine.verify import LISTED_SECONDS, check_arrived
@@ -42,7 +42,7 @@ def site(sandbox: Sandbox, target: str = "Slides/in") -> Site:
 
 async def test_sizes_that_are_reported_late(tmp_path: Path, sandbox: Sandbox) -> None:
     tree(tmp_path / "cases", "a.svs", "b.svs")
-    sandbox.faults.add(Lag(0.4), path="GetFilenames")
+    sandbox.faults.add(StaleListings(0.4), path="GetFilenames")
     report = await inside.push(tmp_path / "cases", [site(sandbox)], tmp_path / "state", PASSWORD, clock=Clock())
     assert report.code == 0, report.error("tokyo")
     assert sum("?path=" in request.path and request.method == "POST" for request in sandbox.requests) == 2
@@ -52,7 +52,7 @@ async def test_a_folder_that_another_machine_has_just_made(tmp_path: Path, sandb
     tree(tmp_path / "one", "case/a.svs")
     tree(tmp_path / "other", "case/b.svs")
     first = await inside.push(tmp_path / "one", [site(sandbox)], tmp_path / "state1", PASSWORD)
-    rule = sandbox.faults.add(Lag(600), path="GetDirectories")
+    rule = sandbox.faults.add(StaleListings(600), path="GetDirectories")
     second = await inside.push(tmp_path / "other", [site(sandbox)], tmp_path / "state2", PASSWORD)
     assert rule.hits
     assert (first.code, second.code) == (0, 0), second.error("tokyo")

@@ -14,7 +14,7 @@ from corpus import tree
 from desk import arrived, contents
 
 from pmacore_sandbox import Hold
-from pmacore_sandbox.faults import Faults
+from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Existing
 from pmarep.sites import Site
 from pmarep.uploaders.azure import SMALLEST
@@ -49,7 +49,7 @@ class Machines:
             self.folder / machine, [self.site], self.folder / f"{machine}-state", PASSWORD, **options
         )
 
-    def faults(self, request: str) -> Faults:
+    def faults(self, request: str) -> FaultInjector:
         return self.cloud.sandbox.faults if request == ANNOUNCEMENT else self.cloud.side(self.root).faults
 
     async def overtake(self, request: str, **options: Any) -> tuple[Report, Report]:

@@ -17,7 +17,7 @@ from desk import contents
 from refusals import EXISTS, NAME, OTHERWISE
 from sandbox_client import Client
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.cli.render.base import summary_lines
 from pmarep.engine import Existing, Options, Verify
 from pmarep.events import SlidePlanned, SlideStatus
@@ -88,7 +88,7 @@ def case(folder: Path, sandbox: Sandbox) -> Case:
 
 def refuses(case: Case, *methods: str) -> None:
     for method in methods or ("GetImageInfo",):
-        case.sandbox.faults.add(Answer.refusal("Unable to read the image"), path=method)
+        case.sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path=method)
 
 
 # Damage of ours
@@ -261,7 +261,7 @@ def test_a_torn_copy_is_finished_whoever_has_left_it(case: Case, left: bytes, ke
         assert case.planned() == "send"
         case.sandbox.faults.clear()
         assert case.status() is SlideStatus.FAILED  # the server can open it: perhaps a slide after all
-        case.sandbox.faults.add(Answer.refusal("Unable to read the image"), path="GetImageInfo", times=2)
+        case.sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetImageInfo", times=2)
     assert case.status() is SlideStatus.SENT
     assert case.there == CONTENT
 
@@ -369,7 +369,7 @@ def test_the_first_deletion_that_helped_nothing_is_the_last(case: Case) -> None:
     case.push()
     for number in range(6):
         tree(case.machine.source, f"{number}.svs", content=b"newer" * 100)
-    says = Answer.refusal("A slide with this name already exists")
+    says = CannedResponse.refusal("A slide with this name already exists")
     case.sandbox.faults.add(says, method="POST", path="transfer/Upload$")
     report = case.push(existing=Existing.OVERWRITE, connections=4)
     assert report.summary.sites["a"].failed == 6
@@ -381,7 +381,9 @@ def test_nothing_is_deleted_for_a_slide_of_ours(case: Case) -> None:
     case.push()
     case.put(CONTENT[:100])
     case.verify()
-    case.sandbox.faults.add(Answer.refusal("A slide with this name already exists"), path="transfer/Upload$", times=2)
+    case.sandbox.faults.add(
+        CannedResponse.refusal("A slide with this name already exists"), path="transfer/Upload$", times=2
+    )
     error = case.push().error("a")
     assert "--existing overwrite deletes what is there first" in error
     assert case.there == CONTENT[:100]
@@ -399,7 +401,7 @@ def test_nothing_is_deleted_while_the_source_cannot_be_read(case: Case, monkeypa
         raise SourceError("x.svs cannot be read: a bad sector")
 
     monkeypatch.setattr(Digests, "sha256", unreadable)
-    case.sandbox.faults.add(Answer.refusal("A slide with this name already exists"), path="transfer/Upload$")
+    case.sandbox.faults.add(CannedResponse.refusal("A slide with this name already exists"), path="transfer/Upload$")
     assert "bad sector" in case.push(existing=Existing.OVERWRITE).error("a")
     assert case.there == b"theirs"
 
@@ -408,7 +410,7 @@ def test_a_deletion_is_for_the_slide_that_is_in_the_way(case: Case) -> None:
     with Client(case.sandbox) as somebody:
         somebody.post("CreateDirectory", path="Slides/in")
         somebody.push("Slides/in", {"other.svs": b"other", "x.svs": b"theirs"})
-    case.sandbox.faults.add(Answer.refusal("The file 'other.svs' already exists"), path="transfer/Upload$")
+    case.sandbox.faults.add(CannedResponse.refusal("The file 'other.svs' already exists"), path="transfer/Upload$")
     assert case.status(existing=Existing.OVERWRITE) is SlideStatus.FAILED
     assert case.place.has("in") == {"other.svs": b"other", "x.svs": b"theirs"}
 
@@ -430,7 +432,9 @@ def test_no_refusal_costs_a_slide_that_was_whole(case: Case, status: int) -> Non
         new = whole_slides(case, 20 + rng.randrange(1, 99))
         body = json.dumps({"Code": 1, "Message": words.replace(NAME, "x.svs")})
         times = None if words in OTHERWISE else 1
-        rule = case.sandbox.faults.add(Answer(status, body), method="POST", path="transfer/Upload$", times=times)
+        rule = case.sandbox.faults.add(
+            CannedResponse(status, body), method="POST", path="transfer/Upload$", times=times
+        )
         before = case.place.has("in")
         deleted = [r for r in case.sandbox.requests if "DeleteSlide" in r.path]
         for existing in Existing.FAIL, Existing.OVERWRITE:
@@ -490,7 +494,7 @@ def test_nor_where_the_first_attempt_to_resume_fails(folder: Path, start_sandbox
         (two.machines[who].source / "x.svs").unlink()
         two.kill(who, after, False, Existing.FAIL, False, False)
     assert two.there().keys() == contents(two.machines[0].source).keys() - {"m.mrxs"}
-    failing = place.sandbox.faults.add(Answer.iis(503), path=r"transfer/Upload/[0-9]+$", method="GET", times=5)
+    failing = place.sandbox.faults.add(CannedResponse.iis(503), path=r"transfer/Upload/[0-9]+$", method="GET", times=5)
     report = two.pushed(two.machines[0], patience=60.0, clock=Swift())
     place.sandbox.faults.remove(failing)
     there, here = two.there(), contents(two.machines[0].source)

@@ -12,7 +12,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import arrived, contents
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 
@@ -23,7 +23,7 @@ from .test_budgets import after_pauses
 SLIDES = 200
 PATIENCE = 600.0
 FILE = r"transfer/Upload/[0-9]+\?path="
-DOWN = Answer.aspnet("Object reference not set to an instance of an object.")
+DOWN = CannedResponse.aspnet("Object reference not set to an instance of an object.")
 
 
 def counted(sandbox: Sandbox) -> Counter[str]:

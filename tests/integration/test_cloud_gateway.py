@@ -13,8 +13,8 @@ import pytest
 from cloud import KINDS, MIB, CloudSandbox, StartCloud
 from sandbox_client import Client
 
-from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Gate, StorageRequest, UrlTimes
-from pmacore_sandbox.asgi_server import listen
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Validator, StorageRequest, UrlExpiry
+from pmacore_sandbox.asgi_server import bind_socket
 
 CONTENT = bytes(range(256)) * 1000
 SECRETS = ("X-Amz-", "sig=", "sessionID=")
@@ -208,8 +208,8 @@ def test_an_emulator_that_is_gone(cloud_sandbox: StartCloud) -> None:
     cloud = cloud_sandbox(azure=False)
     url = url_of(cloud, "Cloud", size=5)
     at = urlsplit(url)
-    with listen("127.0.0.1", 0) as nobody, Gateway(f"http://127.0.0.1:{nobody.getsockname()[1]}") as gateway:
-        gateway.start(S3Gate(cloud.s3.backend(), UrlTimes()))
+    with bind_socket("127.0.0.1", 0) as nobody, Gateway(f"http://127.0.0.1:{nobody.getsockname()[1]}") as gateway:
+        gateway.start(S3Validator(cloud.s3.backend(), UrlExpiry()))
         answer = put(url.replace(at.netloc, urlsplit(gateway.url).netloc), b"12345", Host=at.netloc)
         assert answer.status_code == 502
         assert gateway.requests == [StorageRequest("PUT", "a.svs", "", 502, 5)]

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pmacore_sandbox import Answer, Corrupt
+from pmacore_sandbox import CannedResponse, Corrupt
 from pmacore_sandbox.emulators import processes
-from pmacore_sandbox.emulators.processes import NoEmulator, azurite
+from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite
 from pmarep.cli.app import app
 from pmarep.demo import environment
-from pmarep.demo.environment import Stage
+from pmarep.demo.environment import DemoEnvironment
 from pmarep.errors import PmarepError
 
 # The command, with smaller slides on slower lines.
@@ -235,12 +235,12 @@ def test_azurite_is_looked_for_where_npm_puts_it(tmp_path: Path, monkeypatch: py
 
 
 def reason_for_none() -> str:
-    with pytest.raises(NoEmulator) as caught, azurite():
+    with pytest.raises(EmulatorMissing) as caught, azurite():
         pass
     return str(caught.value)
 
 
-class _Small(Stage):
+class _Small(DemoEnvironment):
     """The stage with small slides, no slow lines, and something wrong with São Paulo."""
 
     def __init__(self, kind: str) -> None:
@@ -261,7 +261,9 @@ class _Damaging(_Small):
 
 class _Losing(_Small):
     def harm(self) -> None:
-        self.sandboxes["saopaulo"].faults.add(Answer.refusal("no room"), method="POST", path="transfer/Upload/.*skin")
+        self.sandboxes["saopaulo"].faults.add(
+            CannedResponse.refusal("no room"), method="POST", path="transfer/Upload/.*skin"
+        )
 
 
 class _Failing(_Small):
@@ -280,9 +282,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [(_Damaging, "kidney [PAS].tif ", "kidney [PAS].tif DIFFERS"), (_Losing, "skin.svs ", "missing")],
 )
 def test_what_did_not_arrive_as_it_was_is_shown(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch, stage: type[Stage], wrong: str, finding: str
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, stage: type[DemoEnvironment], wrong: str, finding: str
 ) -> None:
-    monkeypatch.setattr(environment, "Stage", stage)
+    monkeypatch.setattr(environment, "DemoEnvironment", stage)
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1, result.output
     lines = [line.rstrip() for line in result.output.splitlines()]
@@ -294,7 +296,7 @@ def test_what_did_not_arrive_as_it_was_is_shown(
 
 
 def test_it_tidies_up_after_a_failure(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "Stage", _Failing)
+    monkeypatch.setattr(environment, "DemoEnvironment", _Failing)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     result = CliRunner().invoke(app, ["demo"])
     assert isinstance(result.exception, OSError)
@@ -305,7 +307,7 @@ def test_it_tidies_up_after_a_failure(temporary: Path, monkeypatch: pytest.Monke
 def test_its_slides_are_slides(temporary: Path) -> None:
     import openslide
 
-    with Stage(side=512) as stage:
+    with DemoEnvironment(side=512) as stage:
         stage.write_slides()
         vendors = {
             path.name: openslide.OpenSlide.detect_format(str(path))

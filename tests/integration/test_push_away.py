@@ -12,7 +12,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import NO_PAUSES, Desk, arrived, contents, transfers
 
-from pmacore_sandbox import Answer, Delay, Hold, Sandbox, SlowRead
+from pmacore_sandbox import CannedResponse, Delay, Hold, Sandbox, SlowRead
 
 MIB = 1024 * 1024
 FILE = r"transfer/Upload/[0-9]+\?path="
@@ -202,14 +202,16 @@ def test_people_see_why_nothing_moves(desk: Desk, start_sandbox: StartSandbox) -
 @pytest.mark.parametrize(
     "fault",
     [
-        Answer.iis(507),
-        Answer.aspnet("There is not enough space on the disk."),
-        Answer.refusal("The quota of this root-directory has been exceeded"),
+        CannedResponse.iis(507),
+        CannedResponse.aspnet("There is not enough space on the disk."),
+        CannedResponse.refusal("The quota of this root-directory has been exceeded"),
     ],
     ids=["507", "disk", "quota"],
 )
 @pytest.mark.parametrize("path", [FILE + "5.svs", "transfer/Upload$"], ids=["file", "announcement"])
-def test_a_full_site_stops_with_that_word(desk: Desk, start_sandbox: StartSandbox, fault: Answer, path: str) -> None:
+def test_a_full_site_stops_with_that_word(
+    desk: Desk, start_sandbox: StartSandbox, fault: CannedResponse, path: str
+) -> None:
     for number in range(8):
         tree(desk.source, f"{number}.svs", content=os.urandom(1000))
     full, good = start_sandbox("full"), start_sandbox("good")
@@ -230,7 +232,7 @@ def test_retry_after_is_honoured(desk: Desk, sandbox: Sandbox) -> None:
     tree(desk.source, "1.svs")
     desk.site("a", sandbox)
     rule = sandbox.faults.add(
-        Answer.iis(503, headers={"Retry-After": "2"}), method="POST", path="transfer/Upload$", times=1
+        CannedResponse.iis(503, headers={"Retry-After": "2"}), method="POST", path="transfer/Upload$", times=1
     )
     started = time.monotonic()
     assert desk.push(patch=NO_PAUSES).code == 0

@@ -12,7 +12,7 @@ from cloud import MIB, PART, CloudSandbox, StartCloud
 from corpus import tree, wild_names, write_mirax, write_svs, write_vsi
 from desk import NO_PAUSES, Desk, contents
 
-from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Answer, Corrupt, Drop, EndSession
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Corrupt, Drop, EndSessions
 from pmarep.uploaders.azure import SMALLEST
 
 KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
@@ -167,7 +167,7 @@ def test_urls_that_expire_in_the_middle(desk: Desk, tokyo: CloudSandbox, root: s
 def test_a_session_that_ends_before_the_parts_are_put_together(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
     tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
     method = "CompleteMultipart" if root == "Cloud" else r"transfer/Upload/\d+$"
-    rule = tokyo.sandbox.faults.add(EndSession(), path=method, times=1)
+    rule = tokyo.sandbox.faults.add(EndSessions(), path=method, times=1)
     assert desk.push().code == 0
     assert rule.hits == 1
     assert there(tokyo, root) == contents(desk.source)
@@ -184,7 +184,7 @@ def test_an_answer_to_complete_multipart_that_gets_lost(desk: Desk, tokyo: Cloud
     assert announcements(tokyo) == 1
 
 
-BROKEN = Answer.aspnet("NoSuchUpload")
+BROKEN = CannedResponse.aspnet("NoSuchUpload")
 
 
 @pytest.mark.parametrize("root", ["Cloud"])

@@ -16,7 +16,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import PATIENCE, Desk, arrived, contents, logins
 
-from pmacore_sandbox import Answer, Hold, Sandbox
+from pmacore_sandbox import CannedResponse, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 
@@ -55,7 +55,7 @@ FileSystemUploader.send = send
 def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox) -> None:
     for number in range(4):
         write_mirax(desk.source / f"m{number}.mrxs")
-    sandbox.faults.add(Answer.refusal("no"), path=FILE + ".*Data0000")
+    sandbox.faults.add(CannedResponse.refusal("no"), path=FILE + ".*Data0000")
     with desk.start("--connections", "1", patch=SLOW_TO_END) as running:
         running.wait_for_words("ENDING")
         running.interrupt()

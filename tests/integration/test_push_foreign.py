@@ -10,7 +10,7 @@ from conftest import StartSandbox
 from corpus import tree
 from desk import Desk, arrived, contents
 
-from pmacore_sandbox import Answer
+from pmacore_sandbox import CannedResponse
 
 PASSWORD = 'Zq"xw\\vk/jyühp'
 
@@ -24,8 +24,8 @@ def test_one_site_with_a_megabyte_of_words_does_not_stop_another(
     desk.site("odd", odd)
     tree(desk.source, *(f"{number}.svs" for number in range(5)))
     words = piece * (1_000_000 // len(piece))
-    odd.faults.add(Answer.refusal(words), path="GetRootDirectories|GetDirectories|GetFiles", after=1)
-    odd.faults.add(Answer.aspnet(words, 400), path="transfer/Upload")
+    odd.faults.add(CannedResponse.refusal(words), path="GetRootDirectories|GetDirectories|GetFiles", after=1)
+    odd.faults.add(CannedResponse.aspnet(words, 400), path="transfer/Upload")
     result = desk.push()
     assert result.code == 1
     assert result.counts("well") == (5, 0, 0)
@@ -40,7 +40,7 @@ def test_a_server_that_echoes_the_password(tmp_path: Path, start_sandbox: StartS
     body = json.dumps({"username": "seeder", "password": PASSWORD, "caller": "pmarep"})
     for reason in (body, json.dumps(body), f"\x1b[2J{body}\r\nforged: ok"):
         sandbox.faults.clear()
-        sandbox.faults.add(Answer(200, json.dumps({"Success": False, "Reason": reason})), path="authenticate")
+        sandbox.faults.add(CannedResponse(200, json.dumps({"Success": False, "Reason": reason})), path="authenticate")
         for result in (desk.push(), desk.run("-vv"), desk.sites_test()):
             assert result.code == 1
             shown = result.stdout + result.stderr

@@ -18,8 +18,8 @@ from conftest import StartSandbox
 from corpus import write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result
 
-from pmacore_sandbox import Answer, Drop, Hold, Sandbox
-from pmacore_sandbox.sessions import Sessions
+from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
+from pmacore_sandbox.sessions import SessionRegistry
 
 CANARY = "CANARY-pässwörd&+%?=/<>\"'\\-the-end"
 SESSION = "SESSIONCANARY+/=&session"
@@ -44,15 +44,15 @@ def spellings(secret: str) -> set[bytes]:
 def marked_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Session ids that can be searched for; all that were handed out."""
     handed_out: list[str] = []
-    open_one = Sessions.open
+    open_one = SessionRegistry.open
 
-    def marked(self: Sessions) -> str:
+    def marked(self: SessionRegistry) -> str:
         session = f"{SESSION}{len(handed_out)}"
         handed_out.append(session)
         self._last_use[session] = self._last_use.pop(open_one(self))
         return session
 
-    monkeypatch.setattr(Sessions, "open", marked)
+    monkeypatch.setattr(SessionRegistry, "open", marked)
     return handed_out
 
 
@@ -105,23 +105,26 @@ def test_when_all_goes_well(desk: Desk, guarded: Sandbox, output: tuple[str, ...
 # What a server might say with every word of ours in it
 _QUOTED = f"GET /api?sessionID={quote(SESSION)}0&password={quote(CANARY)}&x failed for {CANARY} in {SESSION}0"
 FAILURES: dict[str, Callable[[Sandbox], object]] = {
-    "500 that quotes": lambda s: s.faults.add(Answer.aspnet(_QUOTED), path="transfer/Upload"),
+    "500 that quotes": lambda s: s.faults.add(CannedResponse.aspnet(_QUOTED), path="transfer/Upload"),
     "refusal that quotes": lambda s: s.faults.add(
-        Answer.refusal(_QUOTED), path="GetFiles|transfer/Upload|GetImageInfo"
+        CannedResponse.refusal(_QUOTED), path="GetFiles|transfer/Upload|GetImageInfo"
     ),
     "login that quotes": lambda s: s.faults.add(
-        Answer(200, json.dumps({"Success": False, "Reason": _QUOTED})), path="authenticate"
+        CannedResponse(200, json.dumps({"Success": False, "Reason": _QUOTED})), path="authenticate"
     ),
     "web page that quotes": lambda s: s.faults.add(
-        Answer(200, f"<html><title>{escape(_QUOTED)}</title></html>", "text/html"), path="GetRootDirectories", times=3
+        CannedResponse(200, f"<html><title>{escape(_QUOTED)}</title></html>", "text/html"),
+        path="GetRootDirectories",
+        times=3,
     ),
     "redirect that quotes": lambda s: s.faults.add(
-        Answer(302, headers={"Location": f"https://x.example/?sessionID={quote(SESSION)}0"}), path="transfer/Upload"
+        CannedResponse(302, headers={"Location": f"https://x.example/?sessionID={quote(SESSION)}0"}),
+        path="transfer/Upload",
     ),
-    "no JSON": lambda s: s.faults.add(Answer(200, _QUOTED), path="GetFiles|transfer/Upload"),
-    "wrong types": lambda s: s.faults.add(Answer(200, json.dumps({"Id": [_QUOTED]})), path="transfer/Upload"),
+    "no JSON": lambda s: s.faults.add(CannedResponse(200, _QUOTED), path="GetFiles|transfer/Upload"),
+    "wrong types": lambda s: s.faults.add(CannedResponse(200, json.dumps({"Id": [_QUOTED]})), path="transfer/Upload"),
     "broken connections": lambda s: s.faults.add(Drop(0), path=FILE, times=3),
-    "sessions that end": lambda s: s.faults.add(Answer(401, _QUOTED), path=FILE),
+    "sessions that end": lambda s: s.faults.add(CannedResponse(401, _QUOTED), path=FILE),
 }
 
 
@@ -211,7 +214,7 @@ def test_signed_urls_are_not_shown(desk: Desk, cloud: CloudSandbox, root: str, f
     if failing:
         words = "https://s.example/b/x?X-Amz-Credential=AKIAPMAREPTEST%2F1&X-Amz-Signature=5ec&sig=5ec&se=1&sp=cw"
         body = f"<Error><Code>Oh</Code><Message>{escape(words)}</Message></Error>"
-        cloud.side(root).faults.add(Answer(400, body, "application/xml"), method="PUT")
+        cloud.side(root).faults.add(CannedResponse(400, body, "application/xml"), method="PUT")
     result = desk.push("-vv", *audited(desk))
     assert result.code == int(failing), result.stdout
     # A slide that is finished needs no URLs any more; one that is not keeps them, for the next run.

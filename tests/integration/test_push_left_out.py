@@ -9,7 +9,7 @@ import pytest
 from corpus import tree, write_svs
 from desk import Desk, arrived, files_sent
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 
 IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
 
@@ -71,7 +71,7 @@ def test_broken_files_are_not_sent_and_told_every_night(desk: Desk, sandbox: San
 
 def test_what_the_server_cannot_read_is_sent_once(desk: Desk, sandbox: Sandbox) -> None:
     write_svs(desk.source / "x.svs", width=256, height=256)
-    sandbox.faults.add(Answer.refusal("cannot read it"), method="GET", path="GetImageInfo")
+    sandbox.faults.add(CannedResponse.refusal("cannot read it"), method="GET", path="GetImageInfo")
     first = desk.push(patch=IMPATIENT)
     assert (first.code, first.counts("a")) == (1, (0, 0, 1))
     assert "not sent again unless it changes, or with --fresh" in first.finished("a")["x.svs"]["error"]
@@ -93,7 +93,7 @@ def test_what_the_server_cannot_read_is_sent_once(desk: Desk, sandbox: Sandbox) 
 
 def test_a_server_that_learns_to_read_it(desk: Desk, sandbox: Sandbox) -> None:
     write_svs(desk.source / "x.svs", width=256, height=256)
-    sandbox.faults.add(Answer.refusal("cannot read it"), method="GET", path="GetImageInfo", times=2)
+    sandbox.faults.add(CannedResponse.refusal("cannot read it"), method="GET", path="GetImageInfo", times=2)
     assert desk.push(patch=IMPATIENT).code == 1
     sandbox.clear_requests()
     for _ in range(2):
@@ -105,9 +105,9 @@ def test_a_server_that_learns_to_read_it(desk: Desk, sandbox: Sandbox) -> None:
 def test_a_file_that_is_said_to_be_torn_is_read_back(desk: Desk, sandbox: Sandbox) -> None:
     """And is right after all, so that it is not sent again."""
     write_svs(desk.source / "x.svs", width=256, height=256)
-    sandbox.faults.add(Answer.refusal("cannot read it"), method="GET", path="GetImageInfo", times=1)
+    sandbox.faults.add(CannedResponse.refusal("cannot read it"), method="GET", path="GetImageInfo", times=1)
     sandbox.faults.add(
-        Answer(200, '[{"Path": "Slides/in/x.svs", "Size": 1}]'), method="GET", path="GetFilenames", times=2
+        CannedResponse(200, '[{"Path": "Slides/in/x.svs", "Size": 1}]'), method="GET", path="GetFilenames", times=2
     )
     assert desk.push(patch=IMPATIENT).code == 0
     assert desk.push().code == 0

@@ -14,7 +14,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax, write_ndpis
 from desk import Desk, Result, arrived, contents, transfers
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 
 QUICK = "import pmarep.engine.remote as r\nr.SHOWN_AFTER = ()"
 
@@ -116,7 +116,7 @@ def test_an_answer_about_another_path(start_sandbox: StartSandbox, tmp_path: Any
     desk.site("a", server)
     tree(desk.source, "case/s.svs", content=b"12345")
     listed = [{"Path": "Slides/in/kase/s.svs", "Size": 5, "LastModified": "/Date(0)/"}]
-    server.faults.add(Answer(200, json.dumps(listed).encode(), "application/json"), path="GetFilenames")
+    server.faults.add(CannedResponse(200, json.dumps(listed).encode(), "application/json"), path="GetFilenames")
     result = push(desk)
     assert result.code == 1
     assert "asked for Slides/in/case/s.svs, the site answers with Slides/in/kase/s.svs" in errors(result)["case/s.svs"]

@@ -17,7 +17,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import NO_PAUSES, PATIENCE, Desk, Result, Running, arrived, contents
 
-from pmacore_sandbox import Answer, Drop, EndSession, Hold, Sandbox, SlowRead
+from pmacore_sandbox import CannedResponse, Drop, EndSessions, Hold, Sandbox, SlowRead
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 CANARY = "CANARY-pässwörd&+%?=/<>\"'\\-the-end"
@@ -205,11 +205,11 @@ def test_no_secret_in_the_output(
     desk.site("dead", "http://127.0.0.1:9/", password=CANARY)
     desk.site("lost", sandbox, "Nowhere/in")
     echo = f"Not for {CANARY}. No resource matches 'http://h/api?sessionID=SID&password={CANARY}'"
-    sandbox.faults.add(EndSession(), path=FILE + "a.svs", times=1)
+    sandbox.faults.add(EndSessions(), path=FILE + "a.svs", times=1)
     sandbox.faults.add(Drop(10), path=FILE + "b.svs", times=1)
-    sandbox.faults.add(Answer.iis(503), path=FILE + "c.svs", times=1)
-    sandbox.faults.add(Answer.aspnet(echo), path=FILE + "d.svs")
-    sandbox.faults.add(Answer(302, "", headers={"Location": "http://h/?sessionID=SID"}), path="DeAuthenticate")
+    sandbox.faults.add(CannedResponse.iis(503), path=FILE + "c.svs", times=1)
+    sandbox.faults.add(CannedResponse.aspnet(echo), path=FILE + "d.svs")
+    sandbox.faults.add(CannedResponse(302, "", headers={"Location": "http://h/?sessionID=SID"}), path="DeAuthenticate")
     result = desk.run(*arguments, patch=NO_PAUSES)
     assert result.code == 1
     assert len(sessions) >= 2

@@ -14,7 +14,7 @@ from corpus import tree, write_mirax
 from desk import NO_PAUSES, Desk, Running, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
-from pmacore_sandbox import Answer, Hold, Sandbox
+from pmacore_sandbox import CannedResponse, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 
@@ -94,7 +94,7 @@ def test_everything_of_it_is_sent_again_where_the_server_forgot_the_upload(
         # An unhandled exception of ASP.NET, for an upload that it does not find.
         with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
             (upload,) = journal.execute("SELECT upload_id FROM slide WHERE state = 'sending'").fetchone()
-        answer = Answer.aspnet("Sequence contains no elements")
+        answer = CannedResponse.aspnet("Sequence contains no elements")
         sandbox.faults.add(answer, method="GET", path=rf"transfer/Upload/{upload}$")
     sandbox.clear_requests()
     result = desk.push()
@@ -132,7 +132,7 @@ def test_fresh_begins_again(desk: Desk, sandbox: Sandbox, failures: int) -> None
     stop_in_the_middle(desk, sandbox, Running.kill)
     sandbox.clear_requests()
     if failures:
-        sandbox.faults.add(Answer.iis(503), path="transfer/Upload$", times=failures)
+        sandbox.faults.add(CannedResponse.iis(503), path="transfer/Upload$", times=failures)
     result = desk.push("--fresh", patch=NO_PAUSES)
     assert result.code == 0
     assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m.mrxs"]
@@ -141,7 +141,7 @@ def test_fresh_begins_again(desk: Desk, sandbox: Sandbox, failures: int) -> None
 
 
 def test_what_fails_before_it_is_begun_is_begun_once(desk: Desk, sandbox: Sandbox) -> None:
-    sandbox.faults.add(Answer.iis(503), path="CreateDirectory", times=5)
+    sandbox.faults.add(CannedResponse.iis(503), path="CreateDirectory", times=5)
     result = desk.push(patch=NO_PAUSES)
     assert result.code == 0
     assert sorted(e["slide"] for e in result.events if e["event"] == "slide_started") == ["a.svs", "m.mrxs"]

@@ -14,12 +14,12 @@ import pytest
 from corpus import tiny_tiff, tree, write_mirax, write_ndpis
 from desk import NO_PAUSES, Desk, arrived, contents, files_sent, transfers
 
-from pmacore_sandbox import Answer, Drop, Hold, Sandbox
+from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
-EXISTS = Answer.refusal("A slide with this name already exists")
+EXISTS = CannedResponse.refusal("A slide with this name already exists")
 IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
-QUOTA = Answer.refusal("The quota of this root-directory is exceeded already")
+QUOTA = CannedResponse.refusal("The quota of this root-directory is exceeded already")
 
 
 @pytest.fixture
@@ -132,15 +132,17 @@ def old(desk: Desk) -> bytes:
     "refusal",
     [
         QUOTA,
-        Answer.refusal("The folder does not exist"),
-        Answer.refusal("x.svs already fills the disk"),
-        Answer.iis(507),
-        Answer.iis(413),
-        Answer(403),
+        CannedResponse.refusal("The folder does not exist"),
+        CannedResponse.refusal("x.svs already fills the disk"),
+        CannedResponse.iis(507),
+        CannedResponse.iis(413),
+        CannedResponse(403),
     ],
     ids=["quota", "no folder", "full", "507", "413", "403"],
 )
-def test_nothing_is_deleted_for_another_refusal(desk: Desk, sandbox: Sandbox, old: bytes, refusal: Answer) -> None:
+def test_nothing_is_deleted_for_another_refusal(
+    desk: Desk, sandbox: Sandbox, old: bytes, refusal: CannedResponse
+) -> None:
     sandbox.faults.add(refusal, method="POST", path="transfer/Upload$")
     result = desk.push("--existing", "overwrite")
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
@@ -268,8 +270,8 @@ def test_a_slide_half_replaced_is_never_said_to_be_unharmed(desk: Desk, sandbox:
     old = arrived(sandbox)
     for name in ("x1.ndpi", "x2.ndpi"):
         tree(desk.source, name, content=os.urandom(5000))
-    sandbox.faults.add(Answer.iis(503), path=FILE + "x2.ndpi")
-    sandbox.faults.add(Answer.iis(503), method="GET", path=r"transfer/Upload/[0-9]+$")
+    sandbox.faults.add(CannedResponse.iis(503), path=FILE + "x2.ndpi")
+    sandbox.faults.add(CannedResponse.iis(503), method="GET", path=r"transfer/Upload/[0-9]+$")
     result = desk.push("--existing", "overwrite", patch=NO_PAUSES)
     assert result.code == 1
     assert arrived(sandbox)["x1.ndpi"] != old["x1.ndpi"]
@@ -279,7 +281,7 @@ def test_a_slide_half_replaced_is_never_said_to_be_unharmed(desk: Desk, sandbox:
 def test_nor_by_the_next_run(desk: Desk, sandbox: Sandbox, old: bytes) -> None:
     """A server that writes in place may have taken the first bytes of what was never acknowledged."""
     killed_in_the_middle(desk, sandbox, "x.svs", "--existing", "overwrite")
-    sandbox.faults.add(Answer.iis(503), path=FILE + "x.svs")
+    sandbox.faults.add(CannedResponse.iis(503), path=FILE + "x.svs")
     result = desk.push(patch=NO_PAUSES)
     assert result.code == 1
     assert "partly the old and partly the new slide" in result.finished("a")["x.svs"]["error"]
@@ -310,11 +312,11 @@ def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(desk: Desk, s
     write_mirax(desk.source / "m.mrxs")
     everything = sorted(contents(desk.source))
     answers = {
-        "unreadable": ("GetImageInfo", Answer.refusal("cannot read it")),
-        "other sizes": ("GetFilenames", Answer(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
+        "unreadable": ("GetImageInfo", CannedResponse.refusal("cannot read it")),
+        "other sizes": ("GetFilenames", CannedResponse(200, json.dumps([{"Path": "Slides/in/m.mrxs", "Size": 1}]))),
         "not complete": (
             r"transfer/Upload/\d+$",
-            Answer(200, json.dumps({"Files": [{"Path": name, "Complete": False} for name in everything]})),
+            CannedResponse(200, json.dumps({"Files": [{"Path": name, "Complete": False} for name in everything]})),
         ),
     }
     path, answer = answers[how]

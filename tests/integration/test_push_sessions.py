@@ -10,7 +10,7 @@ from conftest import StartSandbox
 from corpus import tree, write_mirax
 from desk import NO_PAUSES, Desk, arrived, contents, files_sent, logins, transfers
 
-from pmacore_sandbox import Answer, EndSession, Sandbox
+from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmarep.engine.errands import FRUITLESS_ATTEMPTS
 from pmarep.pmacore.client import SESSIONS
 
@@ -43,7 +43,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_a_session_that_ends_is_renewed_once(desk: Desk, start_sandbox: StartSandbox, call: str, status: int) -> None:
     sandbox = start_sandbox("a", refusal_status=status)
     desk.site("a", sandbox)
-    rule = sandbox.faults.add(EndSession(), path=call, times=1)
+    rule = sandbox.faults.add(EndSessions(), path=call, times=1)
     result = desk.push()
     assert result.code == 0, result.stdout
     assert rule.hits == 1
@@ -54,7 +54,7 @@ def test_a_session_that_ends_is_renewed_once(desk: Desk, start_sandbox: StartSan
 
 def test_bytes_sent_in_an_ended_session_are_not_counted(desk: Desk, sandbox: Sandbox) -> None:
     desk.site("a", sandbox)
-    sandbox.faults.add(EndSession(), path=FILE, times=3)
+    sandbox.faults.add(EndSessions(), path=FILE, times=3)
     result = desk.push()
     assert result.code == 0
     assert result.summary["sites"]["a"]["bytes_sent"] == sum(map(len, contents(desk.source).values()))
@@ -73,7 +73,7 @@ def test_sites_of_one_server_and_user_share_a_session(desk: Desk, sandbox: Sandb
 def test_a_shared_session_that_ends_is_renewed_once_for_all(desk: Desk, sandbox: Sandbox) -> None:
     for number in range(4):
         desk.site(f"box{number}", sandbox, f"Slides/box {number}")
-    sandbox.faults.add(EndSession(), path=FILE + "a.svs", times=1)
+    sandbox.faults.add(EndSessions(), path=FILE + "a.svs", times=1)
     assert desk.push().code == 0
     assert logins(sandbox) == 2
 
@@ -84,7 +84,7 @@ def test_a_server_that_ends_every_session_is_given_up(
     desk.site("good", sandbox)
     mad = start_sandbox("mad")
     desk.site("mad", mad)
-    rule = mad.faults.add(EndSession(), path="transfer/Upload$")
+    rule = mad.faults.add(EndSessions(), path="transfer/Upload$")
     result = desk.push(patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("good") == (3, 0, 0)
@@ -96,8 +96,10 @@ def test_a_server_that_ends_every_session_is_given_up(
     assert not files_sent(mad)
 
 
-@pytest.mark.parametrize("trouble", [Answer.aspnet("no"), Answer.refusal("no", status=403), Answer.iis(404)])
-def test_logged_out_after_failures(desk: Desk, sandbox: Sandbox, trouble: Answer) -> None:
+@pytest.mark.parametrize(
+    "trouble", [CannedResponse.aspnet("no"), CannedResponse.refusal("no", status=403), CannedResponse.iis(404)]
+)
+def test_logged_out_after_failures(desk: Desk, sandbox: Sandbox, trouble: CannedResponse) -> None:
     desk.site("a", sandbox)
     sandbox.faults.add(trouble, path=FILE + "sub/b.svs")
     sandbox.faults.add(trouble, path="transfer/Upload$", times=1)

@@ -13,7 +13,7 @@ from corpus import tree, write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result, arrived, contents, files_sent, transfers
 from sandbox_client import Client
 
-from pmacore_sandbox import Answer, Drop, Sandbox, SlowRead
+from pmacore_sandbox import CannedResponse, Drop, Sandbox, SlowRead
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 
@@ -120,17 +120,17 @@ def test_a_name_that_the_server_refuses_fails_alone(desk: Desk, sandbox: Sandbox
 @pytest.mark.parametrize(
     "fault",
     [
-        Answer.iis(503),
-        Answer.iis(502),
-        Answer(429),
-        Answer.aspnet("The process cannot access the file because it is being used by another process."),
+        CannedResponse.iis(503),
+        CannedResponse.iis(502),
+        CannedResponse(429),
+        CannedResponse.aspnet("The process cannot access the file because it is being used by another process."),
         Drop(0),
         Drop(after_bytes=200_000),
         Drop(after_bytes=None),
     ],
     ids=["503", "502", "429", "500", "dropped at once", "dropped in the middle", "dropped before the answer"],
 )
-def test_a_file_that_fails_twice_is_sent_again(desk: Desk, sandbox: Sandbox, fault: Answer | Drop) -> None:
+def test_a_file_that_fails_twice_is_sent_again(desk: Desk, sandbox: Sandbox, fault: CannedResponse | Drop) -> None:
     write_mirax(desk.source / "m.mrxs", data_files=3, data_size=500_000)
     desk.site("a", sandbox)
     sandbox.faults.add(fault, method="POST", path=FILE + "m/Data0001.dat", times=2)
@@ -150,7 +150,7 @@ def test_every_call_survives_a_hiccup(desk: Desk, sandbox: Sandbox, call: str) -
     (sandbox.data / "Slides" / "in").mkdir()
     tree(desk.source, "a.svs")
     desk.site("a", sandbox)
-    rule = sandbox.faults.add(Answer.iis(503), path=call, times=1)
+    rule = sandbox.faults.add(CannedResponse.iis(503), path=call, times=1)
     sandbox.faults.add(Drop(0), path=call, after=1, times=1)
     assert desk.push().code == 0
     assert rule.hits == 1
@@ -161,7 +161,7 @@ def test_a_file_that_never_gets_through_fails_its_slide_only(desk: Desk, sandbox
     write_mirax(desk.source / "m.mrxs")
     tree(desk.source, "a.svs")
     desk.site("a", sandbox)
-    rule = sandbox.faults.add(Answer.aspnet("Cannot write"), path=FILE + "m/Data0001.dat")
+    rule = sandbox.faults.add(CannedResponse.aspnet("Cannot write"), path=FILE + "m/Data0001.dat")
     result = desk.push(patch=NO_PAUSES)
     assert result.counts("a") == (1, 0, 1)
     assert "Cannot write" in result.finished("a")["m.mrxs"]["error"]

@@ -12,7 +12,7 @@ from corpus import tree
 from desk import Desk, arrived, contents
 from wire import LOOPBACK, Authority, Proxy, Wire, closed_port
 
-from pmacore_sandbox import Answer, Sandbox
+from pmacore_sandbox import CannedResponse, Sandbox
 
 HOST = "pma.hospital.example"
 NO_PAUSES = "import tenacity; tenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
@@ -382,7 +382,7 @@ def test_a_gateway_that_wants_a_log_in(desk: Desk, wire: Wire) -> None:
 def test_a_wrong_password_and_a_suspended_user(desk: Desk, start_sandbox: StartSandbox) -> None:
     wrong, suspended = start_sandbox("wrong"), start_sandbox("suspended")
     answer = {"Success": False, "SessionId": None, "Reason": "This account has been suspended."}
-    suspended.faults.add(Answer(200, json.dumps(answer)), path="json/authenticate")
+    suspended.faults.add(CannedResponse(200, json.dumps(answer)), path="json/authenticate")
     desk.site("wrong", wrong, password="geraten")
     desk.site("suspended", suspended)
     advice = "check user name and password (from the variable PMAREP_PASSWORD_{}), or ask the server's administrator"
@@ -434,7 +434,7 @@ def test_write_makes_what_a_push_would_make(desk: Desk, sandbox: Sandbox) -> Non
 @pytest.mark.parametrize("target", ["Slides/new", "Slides/there"])
 def test_write_where_nothing_may_be_written(desk: Desk, sandbox: Sandbox, target: str) -> None:
     (sandbox.data / "Slides" / "there").mkdir()
-    sandbox.faults.add(Answer.refusal("Access is denied", status=403), path="CreateDirectory")
+    sandbox.faults.add(CannedResponse.refusal("Access is denied", status=403), path="CreateDirectory")
     desk.site("tokyo", sandbox, target)
     assert said(desk, code=0) == {"tokyo": None}
     assert said(desk, "--write") == {

@@ -17,7 +17,7 @@ from corpus import tree, wild_names, write_mirax, write_svs
 from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
 from sandbox_client import Client
 
-from pmacore_sandbox import Answer, Corrupt, Drop, Hold, Sandbox
+from pmacore_sandbox import CannedResponse, Corrupt, Drop, Hold, Sandbox
 
 
 @pytest.fixture
@@ -135,14 +135,14 @@ def test_a_foreign_slide_that_push_took_for_ours(desk: Desk, three: list[Sandbox
 @pytest.mark.parametrize(
     ("fault", "path"),
     [
-        (Answer.refusal("Too many downloads"), "transfer/Download"),
-        (Answer(200, "<html>Sign in</html>", "text/html"), "transfer/Download"),
-        (Answer(403), "GetImageInfo"),
-        (Answer.refusal("Busy"), "GetImageInfo"),
+        (CannedResponse.refusal("Too many downloads"), "transfer/Download"),
+        (CannedResponse(200, "<html>Sign in</html>", "text/html"), "transfer/Download"),
+        (CannedResponse(403), "GetImageInfo"),
+        (CannedResponse.refusal("Busy"), "GetImageInfo"),
     ],
     ids=["refusal", "sign-in page", "403", "not now"],
 )
-def test_a_refusal_is_no_damage(desk: Desk, three: list[Sandbox], fault: Answer, path: str) -> None:
+def test_a_refusal_is_no_damage(desk: Desk, three: list[Sandbox], fault: CannedResponse, path: str) -> None:
     tree(desk.source, "x.svs", content=os.urandom(50_000))
     assert desk.push("--sites", "a").code == 0
     rule = three[0].faults.add(fault, path=path)
@@ -163,8 +163,8 @@ def test_all_sites_that_agree_with_a_damaged_one_are_found(desk: Desk, three: li
 def test_trouble_of_another_site_is_not_ours(desk: Desk, three: list[Sandbox]) -> None:
     tree(desk.source, "x.svs", content=os.urandom(50_000))
     assert desk.push("--sites", "a,b").code == 0
-    three[1].faults.add(Answer(200, '"another algorithm"'), path="GetFingerprint")
-    three[1].faults.add(Answer.iis(507), path="transfer/Download")
+    three[1].faults.add(CannedResponse(200, '"another algorithm"'), path="GetFingerprint")
+    three[1].faults.add(CannedResponse.iis(507), path="transfer/Download")
     result = desk.verify("--sites", "a,b", "--level", "fingerprint", "--connections", "1")
     assert result.summary["sites"]["a"] | {"seconds": 0} == result.summary["sites"]["a"] | {"seconds": 0, "error": None}
     assert result.finished("a")["x.svs"]["status"] == "verified"
@@ -210,7 +210,7 @@ def test_what_a_killed_run_left_torn_is_finished(desk: Desk, sandbox: Sandbox, l
 
 def test_a_torn_slide_that_the_server_does_not_understand_is_finished(desk: Desk, sandbox: Sandbox) -> None:
     killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
-    sandbox.faults.add(Answer.refusal("Unable to read the image"), path="GetFilenames", times=2)
+    sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetFilenames", times=2)
     assert desk.push().counts("a") == (1, 0, 0)
     assert arrived(sandbox) == contents(desk.source)
 
@@ -236,7 +236,7 @@ def test_what_a_killed_run_left_whole_is_not_sent_again(desk: Desk, sandbox: San
 
 def test_what_is_whole_and_not_understood_is_no_success(desk: Desk, sandbox: Sandbox) -> None:
     killed_in_the_middle(desk, sandbox, CONTENT)
-    sandbox.faults.add(Answer.refusal("Unable to read the image"), path="GetImageInfo|GetFilenames")
+    sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetImageInfo|GetFilenames")
     result = desk.push(patch="import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0")
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
     assert "its bytes are there" in result.finished("a")["x.svs"]["error"]
@@ -259,7 +259,7 @@ def test_what_somebody_else_has_put_there_meanwhile_is_theirs(desk: Desk, sandbo
 @pytest.mark.parametrize("existing", ["fail", "skip"])
 def test_what_may_be_torn_and_cannot_be_read_back_is_no_success(desk: Desk, sandbox: Sandbox, existing: str) -> None:
     killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
-    sandbox.faults.add(Answer.refusal("You may not download", status=403), path="transfer/Download")
+    sandbox.faults.add(CannedResponse.refusal("You may not download", status=403), path="transfer/Download")
     result = desk.push("--existing", existing)
     assert result.counts("a") == (0, 0, 1)
     assert "You may not download" in result.finished("a")["x.svs"]["error"]
@@ -337,7 +337,7 @@ def test_push_deep_finds_damage_on_the_servers_disk(desk: Desk, three: list[Sand
 def test_fingerprints_that_differ_although_the_bytes_do_not(desk: Desk, three: list[Sandbox]) -> None:
     """Servers of other versions: how they compute it is their own."""
     tree(desk.source, "x.svs", content=os.urandom(50_000))
-    three[2].faults.add(Answer(200, '"another algorithm"'), path="GetFingerprint")
+    three[2].faults.add(CannedResponse(200, '"another algorithm"'), path="GetFingerprint")
     result = desk.push("--verify", "fingerprint")
     assert result.code == 0, result.stdout
 
@@ -360,7 +360,7 @@ def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
     write_mirax(desk.source / "m.mrxs")
     tree(desk.source, "Präparat\u2028 1.svs")
     audit = tmp_path / "audit.jsonl"
-    three[1].faults.add(Answer.refusal("no"), method="POST", path="transfer/Upload$")
+    three[1].faults.add(CannedResponse.refusal("no"), method="POST", path="transfer/Upload$")
     desk.push("--sites", "a,b", "--audit", str(audit))
     desk.push("--sites", "a", "--audit", str(audit))
     lines = [json.loads(line) for line in audit.read_text().split("\n")[:-1]]
@@ -385,7 +385,7 @@ def test_slides_that_nobody_came_to_are_on_record(desk: Desk, three: list[Sandbo
     """One line for each slide and site, also of a site that is away, or whose disk is full after the first slide."""
     tree(desk.source, "1.svs", "2.svs", "3.svs")
     three[0].stop()
-    three[1].faults.add(Answer.iis(507), path="transfer/Upload/[0-9]+.path=")
+    three[1].faults.add(CannedResponse.iis(507), path="transfer/Upload/[0-9]+.path=")
     audit = tmp_path / "audit.jsonl"
     result = desk.push("--audit", str(audit), "--patience", "0")
     assert result.code == 1

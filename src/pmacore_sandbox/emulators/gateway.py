@@ -20,12 +20,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ..asgi_server import PATIENCE, Serving, listen
-from ..faults import Answer, Faults
-from ..middleware import ABORT, Dropped, Exchange
+from ..asgi_server import PATIENCE, BackgroundServer, bind_socket
+from ..faults import CannedResponse, FaultInjector
+from ..middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
 from ..request_log import RequestLog
-from ..throttle import Pacer
-from .validation import Gate, Head
+from ..throttle import Throttle
+from .validation import RequestHead, RequestValidator
 
 _CHUNK = 1 << 20
 _IN_MEMORY = 16 << 20  # larger bodies wait in a temporary file
@@ -53,25 +53,25 @@ class Gateway:
     `key?comp=block&blockid=...` and `key?comp=blocklist`."""
 
     def __init__(self, target: str, *, rate: float | None = None) -> None:
-        self.faults = Faults()
+        self.faults = FaultInjector()
         self._target = target.rstrip("/")
         self._rate = rate
         self._log = RequestLog()
-        self._listener = listen("127.0.0.1", 0)
+        self._listener = bind_socket("127.0.0.1", 0)
         host, port = self._listener.getsockname()
         self.url = f"http://{host}:{port}"
         self._app: _App | None = None
-        self._serving: Serving | None = None
+        self._serving: BackgroundServer | None = None
 
-    def start(self, gate: Gate) -> Self:
+    def start(self, gate: RequestValidator) -> Self:
         app = self._app = _App(self._target, gate, self.faults, self._log, self._rate)
-        self._serving = Serving(app, self._listener, "gateway", app.close).start()
+        self._serving = BackgroundServer(app, self._listener, "gateway", app.close).start()
         return self
 
-    def lift_limit(self) -> None:
+    def remove_rate_limit(self) -> None:
         """Requests that come from now on are not slowed down."""
         if self._app is not None:
-            self._app.pacer = None
+            self._app.throttle = None
 
     def ask_to_stop(self) -> None:
         self.faults.clear()
@@ -106,12 +106,14 @@ class Gateway:
 
 
 class _App:
-    def __init__(self, target: str, gate: Gate, faults: Faults, log: RequestLog, rate: float | None) -> None:
+    def __init__(
+        self, target: str, gate: RequestValidator, faults: FaultInjector, log: RequestLog, rate: float | None
+    ) -> None:
         self._target = target
         self._gate = gate
         self._faults = faults
         self._log = log
-        self.pacer = Pacer(rate) if rate else None
+        self.throttle = Throttle(rate) if rate else None
         self._http: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
@@ -121,31 +123,33 @@ class _App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = _head(scope)
         path = self._gate.label(head)
-        exchange = Exchange(scope, receive, send, path=path, log=self._log, faults=self._faults, pacer=self.pacer)
+        exchange = InterceptedRequest(
+            scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self.throttle
+        )
         with self._log.running():
             try:
                 await self._run(exchange, head)
-            except (Dropped, ClientDisconnect):
+            except (ConnectionDropped, ClientDisconnect):
                 pass
             finally:
                 exchange.log()
 
-    async def _run(self, exchange: Exchange, head: Head) -> None:
+    async def _run(self, exchange: InterceptedRequest, head: RequestHead) -> None:
         await exchange.begin()
         await asyncio.sleep(exchange.delay)
         answer = exchange.answer or self._gate.refusal(head)
         if answer is not None:
             await _response(answer)(exchange.scope, exchange.receive, exchange.send)
             if answer.hang_up:
-                exchange.scope[ABORT]()
+                exchange.scope[ABORT_KEY]()
             return
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             md5 = await _take(exchange, body)
-            refusal = self._gate.body_refusal(head, md5)
+            refusal = self._gate.check_body(head, md5)
             response = _response(refusal) if refusal else await self._pass_on(head, body)
             await response(exchange.scope, exchange.receive, exchange.send)
 
-    async def _pass_on(self, head: Head, body: IO[bytes]) -> Response:
+    async def _pass_on(self, head: RequestHead, body: IO[bytes]) -> Response:
         if self._http is None:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
             self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=limits)
@@ -168,18 +172,18 @@ class _App:
         return StreamingResponse(answer.aiter_raw(_CHUNK), answer.status_code, kept, background=done)
 
 
-def _head(scope: Scope) -> Head:
+def _head(scope: Scope) -> RequestHead:
     query = scope["query_string"]
     target = scope["raw_path"] + (b"?" + query if query else b"")
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return Head(scope["method"], target.decode("latin-1"), headers)
+    return RequestHead(scope["method"], target.decode("latin-1"), headers)
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: CannedResponse) -> Response:
     return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
 
 
-async def _take(exchange: Exchange, body: IO[bytes]) -> bytes:
+async def _take(exchange: InterceptedRequest, body: IO[bytes]) -> bytes:
     """The body into `body`; its MD5."""
     md5 = hashlib.md5(usedforsecurity=False)
     more = True

@@ -24,20 +24,20 @@ PATIENCE = 60.0
 """Seconds. They start in one or two."""
 
 
-class NoEmulator(PmarepError):
+class EmulatorMissing(PmarepError):
     """It is not installed."""
 
 
 @contextmanager
-def moto(*, smallest_part: int | None = None, folder: Path | None = None) -> Iterator[str]:
-    """The address of an S3 server that checks no signatures. Raises NoEmulator.
+def moto(*, min_part_size: int | None = None, folder: Path | None = None) -> Iterator[str]:
+    """The address of an S3 server that checks no signatures. Raises EmulatorMissing.
 
-    `smallest_part`: bytes of all parts but the last; S3's own rule is 5 MiB. `folder`: for a temporary folder in it.
+    `min_part_size`: bytes of all parts but the last; S3's own rule is 5 MiB. `folder`: for a temporary folder in it.
     """
     if not all(map(find_spec, ("moto", "flask", "flask_cors"))):
-        raise NoEmulator("moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'")
+        raise EmulatorMissing("moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'")
     command = [sys.executable, "-P", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    told = {} if smallest_part is None else {"S3_UPLOAD_PART_MIN_SIZE": str(smallest_part)}
+    told = {} if min_part_size is None else {"S3_UPLOAD_PART_MIN_SIZE": str(min_part_size)}
     with _folder("moto-", folder) as own:
         environment = {**told, "TMPDIR": str(own), "TEMP": str(own), "TMP": str(own)}
         with _running("moto", command, environment, own, r"Running on (http://127\.0\.0\.1:\d+)") as url:
@@ -46,7 +46,7 @@ def moto(*, smallest_part: int | None = None, folder: Path | None = None) -> Ite
 
 @contextmanager
 def azurite(*, folder: Path | None = None) -> Iterator[str]:
-    """The address of the blob service of Azurite's account. Raises NoEmulator. `folder` as for moto."""
+    """The address of the blob service of Azurite's account. Raises EmulatorMissing. `folder` as for moto."""
     command = _azurite()
     with _folder("azurite-", folder) as own:
         command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(own)]
@@ -59,7 +59,7 @@ def _azurite() -> list[str]:
     """The command, without options."""
     node = shutil.which("node")
     if node is None:
-        raise NoEmulator("Azurite needs Node.js, which is not here; install it, then: make demo KIND=azure")
+        raise EmulatorMissing("Azurite needs Node.js, which is not here; install it, then: make demo KIND=azure")
     on_path = shutil.which("azurite-blob")
     here, project = Path.cwd(), Path(__file__).parents[3]
     places = [here / ".node", project / ".node", here]
@@ -70,7 +70,7 @@ def _azurite() -> list[str]:
         if script.exists():
             return [node, str(script)]
     if on_path is None:
-        raise NoEmulator("Azurite is not installed; get it with: make demo KIND=azure, or: npm install azurite")
+        raise EmulatorMissing("Azurite is not installed; get it with: make demo KIND=azure, or: npm install azurite")
     return [on_path]
 
 

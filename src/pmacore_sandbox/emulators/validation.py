@@ -15,15 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
-from ..buckets import AzureBackend, S3Backend, UrlTimes
-from ..faults import Answer
+from ..buckets import AzureContainer, S3Bucket, UrlExpiry
+from ..faults import CannedResponse
 
 _LARGEST_PUT = 5 * 1024**3
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True)
-class Head:
+class RequestHead:
     """A request without its body. `target` is what stood on the request line, byte for byte; headers in lower case."""
 
     method: str
@@ -40,41 +40,41 @@ class Head:
         return path.removeprefix(start.strip("/") + "/")
 
 
-class Gate(Protocol):
-    def label(self, head: Head) -> str:
+class RequestValidator(Protocol):
+    def label(self, head: RequestHead) -> str:
         """Key and part, without anything secret."""
 
-    def refusal(self, head: Head) -> Answer | None:
+    def refusal(self, head: RequestHead) -> CannedResponse | None:
         """Before the body is read."""
 
-    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+    def check_body(self, head: RequestHead, md5: bytes) -> CannedResponse | None:
         """When the body is there."""
 
 
-def s3_error(status: int, code: str, message: str, **more: str) -> Answer:
+def s3_error(status: int, code: str, message: str, **more: str) -> CannedResponse:
     tags = "".join(
         f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
     )
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{tags}<RequestId>SANDBOX</RequestId></Error>'
-    return Answer(status, body, "application/xml")
+    return CannedResponse(status, body, "application/xml")
 
 
-def azure_error(status: int, code: str, message: str, **more: str) -> Answer:
+def azure_error(status: int, code: str, message: str, **more: str) -> CannedResponse:
     tags = "".join(
         f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
     )
     body = f'<?xml version="1.0" encoding="utf-8"?><Error>{tags}</Error>'
-    return Answer(status, body, "application/xml", {"x-ms-error-code": code})
+    return CannedResponse(status, body, "application/xml", {"x-ms-error-code": code})
 
 
 SLOW_DOWN = s3_error(503, "SlowDown", "Please reduce your request rate.")
 SERVER_BUSY = azure_error(503, "ServerBusy", "The server is currently unable to receive requests.")
 
 
-class S3Gate:
+class S3Validator:
     """Signature, expiry, length and MD5: moto checks none of them."""
 
-    def __init__(self, backend: S3Backend, times: UrlTimes) -> None:
+    def __init__(self, backend: S3Bucket, times: UrlExpiry) -> None:
         from ..sigv4 import Signer  # botocore takes a while
 
         self._bucket = backend.bucket
@@ -82,14 +82,14 @@ class S3Gate:
         self._signer = Signer(backend.access_key, backend.secret_key, backend.region)
         self._times = times
 
-    def label(self, head: Head) -> str:
+    def label(self, head: RequestHead) -> str:
         part = head.query.get("partNumber")
         return head.below(self._bucket) + (f"?partNumber={part}" if part else "")
 
-    def refusal(self, head: Head) -> Answer | None:
+    def refusal(self, head: RequestHead) -> CannedResponse | None:
         return self._url_refusal(head) or (_body_head_refusal(head) if head.method == "PUT" else None)
 
-    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+    def check_body(self, head: RequestHead, md5: bytes) -> CannedResponse | None:
         given = head.headers.get("content-md5")
         if _right_md5(given, md5):
             return None
@@ -101,7 +101,7 @@ class S3Gate:
             CalculatedDigest=base64.b64encode(md5).decode(),
         )
 
-    def _url_refusal(self, head: Head) -> Answer | None:
+    def _url_refusal(self, head: RequestHead) -> CannedResponse | None:
         query = head.query
         if "authorization" in head.headers:
             return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed")
@@ -133,7 +133,7 @@ class S3Gate:
         return None
 
 
-def _body_head_refusal(head: Head) -> Answer | None:
+def _body_head_refusal(head: RequestHead) -> CannedResponse | None:
     if "transfer-encoding" in head.headers:
         return s3_error(
             501,
@@ -152,23 +152,23 @@ def _body_head_refusal(head: Head) -> Answer | None:
     return None if right else s3_error(400, "InvalidDigest", "The Content-MD5 you specified is not valid.")
 
 
-class AzureGate:
+class AzureValidator:
     """Azurite checks SAS, lengths and block lists itself.
 
     Here is what it does not know: what time it is when tests let URLs expire, and what Azure calls a wrong MD5 (Azurite
     finds it too, but says InvalidOperation).
     """
 
-    def __init__(self, backend: AzureBackend, times: UrlTimes) -> None:
+    def __init__(self, backend: AzureContainer, times: UrlExpiry) -> None:
         self._container = f"{backend.account}/{backend.container}"
         self._times = times
 
-    def label(self, head: Head) -> str:
+    def label(self, head: RequestHead) -> str:
         query = head.query
         shown = [f"{name}={query[name]}" for name in ("comp", "blockid") if name in query]
         return head.below(self._container) + (f"?{'&'.join(shown)}" if shown else "")
 
-    def refusal(self, head: Head) -> Answer | None:
+    def refusal(self, head: RequestHead) -> CannedResponse | None:
         try:
             end = datetime.fromisoformat(head.query["se"])
         except (KeyError, ValueError):
@@ -185,7 +185,7 @@ class AzureGate:
             f"[{_http(end)}] - Current [{_http(now)}]",
         )
 
-    def body_refusal(self, head: Head, md5: bytes) -> Answer | None:
+    def check_body(self, head: RequestHead, md5: bytes) -> CannedResponse | None:
         if _right_md5(head.headers.get("content-md5"), md5):
             return None
         return azure_error(

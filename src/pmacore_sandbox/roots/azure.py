@@ -10,7 +10,7 @@ from urllib.parse import quote
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, BlobProperties, BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from ..buckets import AzureBackend, UrlTimes
+from ..buckets import AzureContainer, UrlExpiry
 from ..paths import Refusal
 from .base import UploadType
 from .object_store import StoredObject
@@ -22,14 +22,14 @@ _WRITE = BlobSasPermissions(create=True, write=True)
 _READ = BlobSasPermissions(read=True)
 
 
-class AzureBlobs:
+class AzureObjectStore:
     """Each announced file is one SAS URL: to write and create, not to read, as such URLs are usually given out."""
 
     kind = UploadType.Azure
     # Blocks outlive their announcement under the blob's name, and so do the blobs that it had committed.
     continues = True
 
-    def __init__(self, backend: AzureBackend, times: UrlTimes) -> None:
+    def __init__(self, backend: AzureContainer, times: UrlExpiry) -> None:
         self._backend = backend
         self._times = times
         credential = {"account_name": backend.account, "account_key": backend.key}
@@ -103,7 +103,7 @@ class AzureBlobs:
             expiry=self._times.end,
         )
         path = quote(f"{backend.container}/{key}", safe="/~ " if raw_spaces else "/~")
-        return f"{backend.signed_for or backend.endpoint}/{path}?{sas}"
+        return f"{backend.public_endpoint or backend.endpoint}/{path}?{sas}"
 
 
 def _stored(blob: BlobProperties) -> StoredObject:

@@ -39,7 +39,7 @@ class StoredFile:
     tag: str = ""
 
 
-class Storage(Protocol):
+class RootDirectory(Protocol):
     """One root-directory. All methods may block and are called from worker threads; all raise Refusal."""
 
     name: str

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..paths import NotFound, Parts, Refusal, check_windows_name, fold, fold_parts, join
-from ..state_log import Digests
+from ..paths import NotFoundRefusal, Parts, Refusal, check_windows_name, fold, fold_parts, join
+from ..state_log import DigestCache
 from .base import StoredFile, UploadType
 
 if TYPE_CHECKING:
     from ..uploads import AnnouncedFile, Upload
 
 
-class FileSystemStorage:
+class FileSystemRoot:
     """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete.
 
     A symbolic link is nothing here, whatever it leads to: a client would read, replace and delete what is elsewhere.
@@ -29,14 +29,14 @@ class FileSystemStorage:
     continues = False
 
     def __init__(
-        self, name: str, base: Path, incoming: Path, digests: Digests, *, discard: bool, drop_ends: bool = False
+        self, name: str, base: Path, incoming: Path, digests: DigestCache, *, discard: bool, strip_endings: bool = False
     ) -> None:
         self.name = name
         self._base = base
         self._incoming = incoming
         self._digests = digests
         self._discard = discard
-        self._drop_ends = drop_ends
+        self._strip_endings = strip_endings
         self._lock = threading.Lock()  # makes "look, then create" one step
         if base.is_symlink():
             raise OSError(errno.ELOOP, f"{base.name} in it is a symbolic link, which is not followed")
@@ -47,7 +47,7 @@ class FileSystemStorage:
         return fold_parts(path)
 
     def check_name(self, name: str) -> None:
-        check_windows_name(name, drop_ends=self._drop_ends)
+        check_windows_name(name, strip_endings=self._strip_endings)
 
     def folders(self, folder: Parts) -> list[Parts]:
         where, spelled = self._existing_folder(folder)
@@ -139,11 +139,11 @@ class FileSystemStorage:
             raise Refusal("This sandbox runs with --discard: it has no bytes to give back", status=500)
         return self._base.joinpath(*file.path)
 
-    def receive(self) -> Incoming:
+    def receive(self) -> IncomingFile:
         """A place for the bytes of one request. Nothing is visible before `keep`."""
-        return Incoming(self._incoming, discard=self._discard)
+        return IncomingFile(self._incoming, discard=self._discard)
 
-    def keep(self, incoming: Incoming, path: Parts) -> StoredFile:
+    def keep(self, incoming: IncomingFile, path: Parts) -> StoredFile:
         """Move a complete file to its place, replacing one that is there; sub-folders of the slide are made."""
         incoming.close()
         with self._lock:
@@ -166,7 +166,7 @@ class FileSystemStorage:
     def _existing_folder(self, folder: Parts) -> tuple[Path, Parts]:
         where = self._locate(folder)
         if where is None or not where.is_dir():
-            raise NotFound(f"The folder {join(self.name, *folder)} does not exist")
+            raise NotFoundRefusal(f"The folder {join(self.name, *folder)} does not exist")
         return where, where.relative_to(self._base).parts
 
     def _locate(self, path: Parts) -> Path | None:
@@ -190,7 +190,7 @@ class FileSystemStorage:
         return current
 
 
-class Incoming:
+class IncomingFile:
     """The bytes of one request on their way to the disk. Used by one thread at a time.
 
     The hash is taken while the bytes pass: SHA-256 runs at 1.8 GB/s beside the event loop (hashlib releases the GIL).

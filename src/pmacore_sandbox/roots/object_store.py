@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..paths import NotFound, Parts, Refusal, check_windows_name, fold, join
+from ..paths import NotFoundRefusal, Parts, Refusal, check_windows_name, fold, join
 from .base import StoredFile, UploadType
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class StoredObject:
     tag: str
 
 
-class Objects(Protocol):
+class ObjectStore(Protocol):
     """The objects of a bucket or the blobs of a container; keys are whole. All methods raise Refusal."""
 
     kind: UploadType
@@ -63,10 +63,10 @@ class Objects(Protocol):
     def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], /) -> None: ...
 
 
-class CloudStorage:
+class ObjectStoreRoot:
     """Everything about a cloud root-directory that does not depend on whose cloud it is."""
 
-    def __init__(self, name: str, objects: Objects, prefix: str) -> None:
+    def __init__(self, name: str, objects: ObjectStore, prefix: str) -> None:
         self.name = name
         self.kind = objects.kind
         self.continues = objects.continues
@@ -109,7 +109,7 @@ class CloudStorage:
         self.check_name(folder[-1])
         with self._lock:
             if not self.has_folder(folder[:-1]):
-                raise NotFound(f"The folder {join(self.name, *folder[:-1])} does not exist")
+                raise NotFoundRefusal(f"The folder {join(self.name, *folder[:-1])} does not exist")
             if self.has_folder(folder) or self.find(folder) is not None:
                 raise Refusal(f"{join(self.name, *folder)} exists already")
             self._objects.put_empty(self._folder_key(folder))
@@ -166,7 +166,7 @@ class CloudStorage:
     def _level(self, folder: Parts) -> tuple[list[StoredObject], list[str]]:
         objects, prefixes = self._objects.level(self._folder_key(folder))
         if folder and not objects and not prefixes:
-            raise NotFound(f"The folder {join(self.name, *folder)} does not exist")
+            raise NotFoundRefusal(f"The folder {join(self.name, *folder)} does not exist")
         return objects, prefixes
 
     def _key(self, path: Parts) -> str:

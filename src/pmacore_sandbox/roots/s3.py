@@ -14,7 +14,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..buckets import S3Backend, UrlTimes
+from ..buckets import S3Bucket, UrlExpiry
 from ..paths import Refusal
 from ..sigv4 import Signer
 from .base import UploadType
@@ -28,19 +28,19 @@ _CHUNK = 1 << 20
 _MOST_PARTS = 10_000
 
 
-class S3Objects:
+class S3ObjectStore:
     """A file of the announcement larger than the threshold becomes a multipart upload at once, all parts presigned."""
 
     kind = UploadType.AmazonS3
     # Nothing of an unfinished multipart upload serves another one, and a file that lies there may be of any age.
     continues = False
 
-    def __init__(self, backend: S3Backend, times: UrlTimes) -> None:
+    def __init__(self, backend: S3Bucket, times: UrlExpiry) -> None:
         self._backend = backend
         self._times = times
         self._signer = Signer(backend.access_key, backend.secret_key, backend.region)
         self._s3 = self._client(backend.endpoint, None)
-        self._urls = self._client(backend.signed_for or backend.endpoint, UNSIGNED)
+        self._urls = self._client(backend.public_endpoint or backend.endpoint, UNSIGNED)
         self._bucket = {"Bucket": backend.bucket}
 
     def below(self, prefix: str) -> Iterator[StoredObject]:

@@ -18,8 +18,8 @@ from .signals import ending_signals
 from .stdio import say
 
 if TYPE_CHECKING:
-    from ..demo.comparison import Arrival
-    from ..demo.environment import Stage
+    from ..demo.comparison import SlideComparison
+    from ..demo.environment import DemoEnvironment
     from ..sites import Site
     from ..slides import Slide
 
@@ -44,15 +44,15 @@ def demo(
     Ends with 0 if every slide is at both sites and byte-identical, 1 if not, 130 if interrupted.
     """
     try:
-        from ..demo.environment import Stage
+        from ..demo.environment import DemoEnvironment
     except ModuleNotFoundError as error:
         raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
-    with Ending() as ending, _no_proxy_for_loopback(), Stage(kind.value) as stage:
+    with Ending() as ending, _no_proxy_for_loopback(), DemoEnvironment(kind.value) as stage:
         identical = play(stage, ending)
     raise typer.Exit(0 if identical else 1)
 
 
-def play(stage: Stage, ending: Ending) -> bool:
+def play(stage: DemoEnvironment, ending: Ending) -> bool:
     """All scenes; whether everything arrived as it was. Raises Interrupted."""
     from ..sites import SiteBook
 
@@ -74,7 +74,7 @@ def play(stage: Stage, ending: Ending) -> bool:
         counts = ", ".join(f"{count} to {name}" for name, count in pieces.items())
         _say(f"\nLarger files went in {stage.storehouse.piece}: {counts}")
     _say("\nWhat the servers list; each file downloaded again and compared (SHA-256):")
-    stage.lift_limits()
+    stage.remove_rate_limits()
     slides = _slides(stage)
     found = _look(stage, sites, slides)
     ending.check()
@@ -93,7 +93,7 @@ def _say(text: str) -> None:
     say(text)
 
 
-def _push(stage: Stage, sites: list[Site], ending: Ending) -> None:
+def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
     """As `pmarep push` does it, but for Ctrl-C: nothing has to be kept for a next run here."""
     import asyncio
 
@@ -120,13 +120,13 @@ def _push(stage: Stage, sites: list[Site], ending: Ending) -> None:
         asyncio.run(main())
 
 
-def _slides(stage: Stage) -> list[Slide]:
+def _slides(stage: DemoEnvironment) -> list[Slide]:
     from ..slides import Slide, find_slides
 
     return [found for found in find_slides(stage.source) if isinstance(found, Slide)]
 
 
-def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arrival]]:
+def _look(stage: DemoEnvironment, sites: list[Site], slides: list[Slide]) -> list[list[SlideComparison]]:
     """What each site has; all of them are asked at once."""
     import asyncio
 
@@ -138,20 +138,20 @@ def _look(stage: Stage, sites: list[Site], slides: list[Slide]) -> list[list[Arr
     passwords = Credentials(stage.environ)
     known = digests(slides)
 
-    async def ask(site: Site) -> list[Arrival]:
+    async def ask(site: Site) -> list[SlideComparison]:
         async def password() -> str:
             return passwords.password_for(site)
 
         async with PmaCore(connection_of(site), password) as core:
             return await look(core, site.target, slides, known)
 
-    async def ask_all() -> list[list[Arrival]]:
+    async def ask_all() -> list[list[SlideComparison]]:
         return await asyncio.gather(*map(ask, sites))
 
     return asyncio.run(ask_all())
 
 
-def _show(sites: list[Site], found: list[list[Arrival]]) -> bool:
+def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
     """One table per site."""
     from rich.console import Console
     from rich.table import Table
@@ -187,7 +187,7 @@ def _show(sites: list[Site], found: list[list[Arrival]]) -> bool:
     return good
 
 
-def _verdict(slides: int, found: list[list[Arrival]], identical: bool) -> str:
+def _verdict(slides: int, found: list[list[SlideComparison]], identical: bool) -> str:
     if not identical:
         return "\nNot everything arrived as it was: see above."
     fingerprints = [{one.slide: one.fingerprint for one in arrivals} for arrivals in found]

@@ -16,8 +16,8 @@ from .options import read
 from .stdio import say
 
 if TYPE_CHECKING:
-    from pmacore_sandbox import AzureBackend, S3Backend
-    from pmacore_sandbox.settings import Names
+    from pmacore_sandbox import AzureContainer, S3Bucket
+    from pmacore_sandbox.settings import NameEndings
 
 
 def sandbox(
@@ -71,15 +71,15 @@ def sandbox(
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
     bytes_per_part = read("--part-size", parse_size, part_size)
     try:
-        from pmacore_sandbox import AzureBackend, S3Backend, Settings, UrlTimes, run
+        from pmacore_sandbox import AzureContainer, S3Bucket, Settings, UrlExpiry, run
     except ModuleNotFoundError as error:
         raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
-    cloud: list[tuple[str, S3Backend | AzureBackend]] = []
+    cloud: list[tuple[str, S3Bucket | AzureContainer]] = []
     for name, where in _pairs(s3_root or (), "--s3-root"):
-        s3 = S3Backend.from_environment(where, os.environ, endpoint=s3_endpoint or None, part_size=bytes_per_part)
+        s3 = S3Bucket.from_environment(where, os.environ, endpoint=s3_endpoint or None, part_size=bytes_per_part)
         cloud.append((name, s3))
     for name, where in _pairs(azure_root or (), "--azure-root"):
-        cloud.append((name, AzureBackend.from_environment(where, os.environ, endpoint=azure_endpoint or None)))
+        cloud.append((name, AzureContainer.from_environment(where, os.environ, endpoint=azure_endpoint or None)))
     on_disk = root or ([] if cloud else ["Slides"])
     settings = Settings(
         data=data,
@@ -87,11 +87,11 @@ def sandbox(
         password=password,
         roots=(*on_disk, *(name for name, _ in cloud)),
         cloud=dict(cloud),
-        url_times=UrlTimes(url_lifetime),
+        url_expiry=UrlExpiry(url_lifetime),
         host=host,
         port=port,
         path=path,
-        names=cast("Names", names),
+        names=cast("NameEndings", names),
         discard=discard,
         rate=bytes_per_second,
         latency=latency / 1000,

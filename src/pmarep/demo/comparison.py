@@ -14,7 +14,7 @@ IDENTICAL = "identical"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class SlideComparison:
     """A slide at a site. `files` and `bytes` are what the server lists; `finding` is IDENTICAL or what is wrong."""
 
     slide: str
@@ -42,7 +42,7 @@ def digests(slides: Sequence[Slide]) -> dict[Path, str]:
     return found
 
 
-async def look(core: PmaCore, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[Arrival]:
+async def look(core: PmaCore, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[SlideComparison]:
     """Every slide that should be below `target`, and every one that is there besides. Raises PmaCoreError.
 
     `known`: the digests of the source.
@@ -50,10 +50,10 @@ async def look(core: PmaCore, target: str, slides: Sequence[Slide], known: Mappi
     there = set(await _listing(core, target))
     expected = {f"{target}/{slide.path}": slide for slide in slides}
     found = [
-        await _arrival(core, path, slide, known) if path in there else Arrival(slide.path, 0, 0, "", "missing")
+        await _arrival(core, path, slide, known) if path in there else SlideComparison(slide.path, 0, 0, "", "missing")
         for path, slide in expected.items()
     ]
-    return found + [Arrival(path, 0, 0, "", "not ours") for path in sorted(there - expected.keys())]
+    return found + [SlideComparison(path, 0, 0, "", "not ours") for path in sorted(there - expected.keys())]
 
 
 async def _listing(core: PmaCore, folder: str) -> list[str]:
@@ -70,7 +70,7 @@ async def _listing(core: PmaCore, folder: str) -> list[str]:
     return found
 
 
-async def _arrival(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, str]) -> Arrival:
+async def _arrival(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, str]) -> SlideComparison:
     files: list[RemoteFile] = []
     fingerprint = ""
     try:
@@ -79,7 +79,7 @@ async def _arrival(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, 
         finding = await _finding(core, path, slide, files, known)
     except PmaCoreError as error:
         finding = str(error)
-    return Arrival(slide.path, len(files), sum(file.size for file in files), fingerprint, finding)
+    return SlideComparison(slide.path, len(files), sum(file.size for file in files), fingerprint, finding)
 
 
 async def _finding(

@@ -17,7 +17,7 @@ from pmacore_sandbox.settings import Settings
 from pmarep.errors import PmarepError
 
 from .sample_slides import write_mirax, write_pyramidal_tiff, write_svs
-from .storage import STOREHOUSES
+from .storage import STORAGE_KINDS
 
 USER = "demo"
 TARGET = "Slides/incoming"
@@ -31,8 +31,8 @@ RATES: dict[str, float | None] = {"tokyo": 14e6, "saopaulo": 8e6}
 """Bytes per second of each server: some 6 and 10 seconds for the slides below."""
 
 
-class Stage:
-    """Nothing outside its folder is written, and nothing is left when it closes. `kind`: one of STOREHOUSES."""
+class DemoEnvironment:
+    """Nothing outside its folder is written, and nothing is left when it closes. `kind`: one of STORAGE_KINDS."""
 
     def __init__(
         self, kind: str = "filesystem", *, side: int | None = None, rates: dict[str, float | None] | None = None
@@ -53,7 +53,7 @@ class Stage:
                     f"no temporary folder can be made ({error.strerror}); set TMPDIR to a place"
                 ) from None
             # An emulator that is not installed is noticed here, before anything begins.
-            self.storehouse = closing.enter_context(STOREHOUSES[self._kind](self.folder))
+            self.storehouse = closing.enter_context(STORAGE_KINDS[self._kind](self.folder))
             self._closing = closing.pop_all()
         return self
 
@@ -134,9 +134,9 @@ class Stage:
             **self.storehouse.settings(name, root, self._rates[name]),
         )
 
-    def lift_limits(self) -> None:
+    def remove_rate_limits(self) -> None:
         """Restart the servers without their slowness: sessions end, what is stored stays."""
-        self.storehouse.lift_limits()
+        self.storehouse.remove_rate_limits()
         for sandbox in self.sandboxes.values():
             sandbox.ask_to_stop()
         for sandbox in self.sandboxes.values():

@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pmacore_sandbox.buckets import MIB, Backend, UrlTimes
-from pmacore_sandbox.emulators.buckets import new_bucket, new_container
+from pmacore_sandbox.buckets import MIB, Bucket, UrlExpiry
+from pmacore_sandbox.emulators.buckets import create_bucket, create_container
 from pmacore_sandbox.emulators.gateway import Gateway
 from pmacore_sandbox.emulators.processes import ACCOUNT, azurite, moto
-from pmacore_sandbox.emulators.validation import AzureGate, Gate, S3Gate
+from pmacore_sandbox.emulators.validation import AzureValidator, RequestValidator, S3Validator
 
 PART_SIZE = 5 * MIB
 """Of S3's parts: the smallest that S3 takes, so that slides of 13 MB have several."""
 
 
-class Storehouse:
+class DemoStorage:
     """On disk, in the servers' own data folders; the other kinds are subclasses. To be closed after the servers."""
 
     place = ""
@@ -41,7 +41,7 @@ class Storehouse:
         """What a server has to be told for its root-directory to lie here, and for files to come at `rate`."""
         return {"rate": rate}
 
-    def lift_limits(self) -> None:
+    def remove_rate_limits(self) -> None:
         """Be fast from now on; the servers themselves are told otherwise."""
 
     def ask_to_stop(self) -> None:
@@ -52,13 +52,13 @@ class Storehouse:
         return {}
 
 
-class _Cloud(Storehouse):
+class _Cloud(DemoStorage):
     """One emulator, and before it a gateway for each site, with the slowness of the site."""
 
     def _emulator(self) -> AbstractContextManager[str]:
         raise NotImplementedError
 
-    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
+    def _open(self, emulator: str, gateway: str, times: UrlExpiry) -> tuple[Bucket, RequestValidator]:
         """Make a bucket or container."""
         raise NotImplementedError
 
@@ -77,14 +77,14 @@ class _Cloud(Storehouse):
     def settings(self, site: str, root: str, rate: float | None) -> dict[str, Any]:
         gateway = self._gateways[site] = Gateway(self._url.removesuffix("/" + ACCOUNT), rate=rate)
         self._closing.callback(gateway.stop)
-        times = UrlTimes()
+        times = UrlExpiry()
         backend, gate = self._open(self._url, gateway.url, times)
         gateway.start(gate)
-        return {"cloud": {root: backend}, "url_times": times}
+        return {"cloud": {root: backend}, "url_expiry": times}
 
-    def lift_limits(self) -> None:
+    def remove_rate_limits(self) -> None:
         for gateway in self._gateways.values():
-            gateway.lift_limit()
+            gateway.remove_rate_limit()
 
     def ask_to_stop(self) -> None:
         for gateway in self._gateways.values():
@@ -107,9 +107,9 @@ class _S3(_Cloud):
     def _emulator(self) -> AbstractContextManager[str]:
         return moto(folder=self.folder)
 
-    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
-        backend = new_bucket(emulator, gateway, part_size=PART_SIZE)
-        return backend, S3Gate(backend, times)
+    def _open(self, emulator: str, gateway: str, times: UrlExpiry) -> tuple[Bucket, RequestValidator]:
+        backend = create_bucket(emulator, gateway, part_size=PART_SIZE)
+        return backend, S3Validator(backend, times)
 
 
 class _Azure(_Cloud):
@@ -119,10 +119,10 @@ class _Azure(_Cloud):
     def _emulator(self) -> AbstractContextManager[str]:
         return azurite(folder=self.folder)
 
-    def _open(self, emulator: str, gateway: str, times: UrlTimes) -> tuple[Backend, Gate]:
-        backend = new_container(emulator, gateway)
-        return backend, AzureGate(backend, times)
+    def _open(self, emulator: str, gateway: str, times: UrlExpiry) -> tuple[Bucket, RequestValidator]:
+        backend = create_container(emulator, gateway)
+        return backend, AzureValidator(backend, times)
 
 
-STOREHOUSES: dict[str, Callable[[Path], Storehouse]] = {"filesystem": Storehouse, "s3": _S3, "azure": _Azure}
+STORAGE_KINDS: dict[str, Callable[[Path], DemoStorage]] = {"filesystem": DemoStorage, "s3": _S3, "azure": _Azure}
 """By kind. Files of a storehouse itself lie in the given folder."""

@@ -8,13 +8,13 @@ import pytest
 from conftest import StartSandbox
 from sandbox_client import Client
 
-from pmacore_sandbox import Answer, Corrupt, Delay, Drop, EndSession, Hold, LoggedRequest, Sandbox, SlowRead
+from pmacore_sandbox import CannedResponse, Corrupt, Delay, Drop, EndSessions, Hold, LoggedRequest, Sandbox, SlowRead
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
 
 
 def test_an_answer_replaces_the_handling_for_the_requests_that_match(sandbox: Sandbox) -> None:
-    page = Answer.iis(503, headers={"Retry-After": "2"})
+    page = CannedResponse.iis(503, headers={"Retry-After": "2"})
     rule = sandbox.faults.add(page, method="POST", path=r"transfer/Upload/\d+\?path=x/2", after=1, times=2)
     with Client(sandbox) as client:
         upload = client.announce("Slides", {"x/1.dat": 1, "x/2.dat": 1, "x.mrxs": 1})
@@ -27,10 +27,10 @@ def test_an_answer_replaces_the_handling_for_the_requests_that_match(sandbox: Sa
 
 def test_the_shapes_of_refusals(sandbox: Sandbox) -> None:
     with Client(sandbox) as client:
-        rule = sandbox.faults.add(Answer.refusal("not yet", code=7))
+        rule = sandbox.faults.add(CannedResponse.refusal("not yet", code=7))
         assert client.get("GetFiles", path="Slides") == {"Code": 7, "Message": "not yet"}
         sandbox.faults.remove(rule)
-        sandbox.faults.add(Answer.aspnet("over quota"))
+        sandbox.faults.add(CannedResponse.aspnet("over quota"))
         assert client.get("GetFiles", path="Slides")["ExceptionMessage"] == "over quota"
         sandbox.faults.clear()
         assert client.get("GetFiles", path="Slides") == []
@@ -72,7 +72,7 @@ def test_a_download_dropped_on_its_way(sandbox: Sandbox) -> None:
 
 
 def test_a_session_can_end_before_a_request(sandbox: Sandbox) -> None:
-    sandbox.faults.add(EndSession(), method="POST", path="transfer/Upload/", times=1)
+    sandbox.faults.add(EndSessions(), method="POST", path="transfer/Upload/", times=1)
     with Client(sandbox) as client:
         upload = client.announce("Slides", {"a.svs": 1})
         assert client.send(upload, "a.svs", b"1").status_code == 401

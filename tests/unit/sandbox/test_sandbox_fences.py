@@ -13,7 +13,7 @@ import pytest
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.core import Core
-from pmacore_sandbox.paths import NotFound, Refusal
+from pmacore_sandbox.paths import NotFoundRefusal, Refusal
 from pmarep.errors import UsageError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there, and modes are others")
@@ -58,11 +58,11 @@ def test_links_are_nothing(outside: Path, core: Core) -> None:
     assert core.files("Slides") == []
     for path in ("Slides/link.svs", "Slides/LINK.SVS", "Slides/folder/secret.svs", "Slides/dead.svs"):
         for call in (core.filenames, core.image_info, core.fingerprint, core.delete_slide):
-            with pytest.raises(NotFound):
+            with pytest.raises(NotFoundRefusal):
                 call(path)
         with pytest.raises(Refusal):
             core.find_for_download(path, path.rpartition("/")[2])
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundRefusal):
         announce(core, "Slides/folder", "x.svs")
     with pytest.raises((Refusal, OSError)):
         core.create_directory("Slides/folder/new")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from pmacore_sandbox.state_log import Ledger
-from pmacore_sandbox.uploads import AnnouncedFile, Uploads
+from pmacore_sandbox.state_log import StateLog
+from pmacore_sandbox.uploads import AnnouncedFile, UploadRegistry
 
 
 def test_a_file_that_came_to_an_id_given_out_again_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "own" / "ledger.jsonl"
-    with closing(Ledger(path)) as ledger:
-        old = Uploads(ledger).announce("Slides", ("in",), [AnnouncedFile("m.mrxs", 5, True)])
-        new = Uploads(ledger, reuse_ids=True)
+    with closing(StateLog(path)) as ledger:
+        old = UploadRegistry(ledger).announce("Slides", ("in",), [AnnouncedFile("m.mrxs", 5, True)])
+        new = UploadRegistry(ledger, reuse_ids=True)
         assert new.announce("Slides", ("in",), [AnnouncedFile("x.svs", 5, True)]).id == old.id
         ledger.write({"complete": old.id, "path": "m.mrxs"})
-        assert not Uploads(ledger).get(str(old.id)).files["x.svs"].complete
+        assert not UploadRegistry(ledger).get(str(old.id)).files["x.svs"].complete

@@ -6,7 +6,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmacore_sandbox.form_data import FilePart
+from pmacore_sandbox.form_data import FormFileParser
 from pmacore_sandbox.paths import Refusal
 
 
@@ -18,7 +18,7 @@ def encoded(*parts: tuple[str, str, bytes, str]) -> tuple[str, bytes]:
 
 
 def parsed(kind: str, body: bytes, name: str, length: int, step: int = 1 << 20) -> bytes:
-    part = FilePart(kind, name, length)
+    part = FormFileParser(kind, name, length)
     got = b"".join(b"".join(part.feed(body[at : at + step])) for at in range(0, len(body), step))
     part.finish()
     return got
@@ -72,4 +72,4 @@ def test_a_body_without_its_end_is_refused() -> None:
 @pytest.mark.parametrize("kind", ["", "application/octet-stream", "multipart/form-data", "multipart/mixed; boundary=x"])
 def test_another_kind_of_body_is_refused(kind: str) -> None:
     with pytest.raises(Refusal):
-        FilePart(kind, "a.svs", 1)
+        FormFileParser(kind, "a.svs", 1)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmacore_sandbox.form_data import FilePart
+from pmacore_sandbox.form_data import FormFileParser
 from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.retry import Retry
@@ -62,7 +62,7 @@ async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
     assert (post.method, post.url.raw_path) == ("POST", b"/transfer/Upload/17?sessionID=s&path=%C3%A4%20b.svs")
     assert int(post.headers["content-length"]) == len(post.content)
     assert "transfer-encoding" not in post.headers
-    part = FilePart(post.headers["content-type"], "ä b.svs", len(CONTENT))
+    part = FormFileParser(post.headers["content-type"], "ä b.svs", len(CONTENT))
     assert b"".join(part.feed(post.content)) == CONTENT
     part.finish()
     assert one.sent.bytes == one.context.scheduler.bytes_acknowledged == len(CONTENT)
