@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import Clouds, StartCloud
+from support.cloud import Clouds, StartCloud
+from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
-
-SMALLEST_PART = 64 * 1024
-"""Bytes. S3 itself wants 5 MiB of all parts but the last; moto lets us say."""
-
-USER = "seeder"
-PASSWORD = "s3cret&+%ü"
-
-StartSandbox = Callable[..., Sandbox]
 
 
 def pytest_configure() -> None:

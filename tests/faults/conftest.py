@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cloud import CloudSandbox, StartCloud
-from desk import Desk
-from wire import Wire
+from support.cloud import CloudSandbox, StartCloud
+from support.fault_proxy import FaultProxy
+from support.network import Network
+from support.push_cli import PushCli
 
 from pmacore_sandbox.emulators.processes import ACCOUNT
 
-from .proxy import FaultProxy
 
-
-class Weathered:
+class ProxiedCloud:
     """A cloud sandbox with a proxy before its PMA.core, and one before each storage."""
 
     def __init__(self, cloud: CloudSandbox, core: FaultProxy, s3: FaultProxy, azure: FaultProxy) -> None:
@@ -34,21 +33,21 @@ class Weathered:
         return {"Cloud": self.s3, "Blobs": self.azure}.get(root, self.core)
 
 
-StartWeathered = Callable[..., Weathered]
+StartProxiedCloud = Callable[..., ProxiedCloud]
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    with Wire() as wire:
-        yield wire
+def network() -> Iterator[Network]:
+    with Network() as network:
+        yield network
 
 
 @pytest.fixture
-def weathered(wire: Wire, cloud_sandbox: StartCloud) -> StartWeathered:
-    """`weathered("tokyo", azure=False)`: as `cloud_sandbox`, all URLs leading through proxies that are calm yet."""
+def proxied_cloud(network: Network, cloud_sandbox: StartCloud) -> StartProxiedCloud:
+    """`proxied_cloud("tokyo", azure=False)`: as `cloud_sandbox`, all URLs leading through proxies that are calm yet."""
 
-    def start(name: str, *, azure: bool = True, part_size: int | None = None) -> Weathered:
-        core, s3, blobs = (FaultProxy(wire) for _ in range(3))
+    def start(name: str, *, azure: bool = True, part_size: int | None = None) -> ProxiedCloud:
+        core, s3, blobs = (FaultProxy(network) for _ in range(3))
         # The Host of a request is part of S3's signature, so the URLs are signed for the proxy.
         s3_options = {"public_endpoint": s3.origin} | ({} if part_size is None else {"part_size": part_size})
         started = cloud_sandbox(
@@ -57,14 +56,14 @@ def weathered(wire: Wire, cloud_sandbox: StartCloud) -> StartWeathered:
         core.target, s3.target = started.sandbox.url, started.s3.url
         if azure:
             blobs.target = started.azure.url
-        return Weathered(started, core, s3, blobs)
+        return ProxiedCloud(started, core, s3, blobs)
 
     return start
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import KINDS, CloudSandbox, StartCloud
-from conftest import StartSandbox
-from corpus import tree
-from desk import arrived, contents
+from support import in_process
+from support.clocks import FastClock
+from support.cloud import KINDS, CloudSandbox, StartCloud
+from support.corpus import tree
+from support.in_process import Report
+from support.push_cli import arrived, contents
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Drop
 from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
 from pmarep.sites import Site
-
-from . import inside
-from .inside import Report, Swift
 
 PATIENCE = 600.0
 SLIDES = 12
@@ -47,8 +47,12 @@ def push(source: Path, tmp_path: Path) -> Push:
     async def push(cloud: CloudSandbox, root: str, **options: Any) -> Report:
         settings = cloud.sandbox.settings
         site = Site(name="tokyo", url=cloud.sandbox.url, username=settings.user, target=f"{root}/in", timeout=2)
-        return await inside.push(
-            source, [site], tmp_path / "state", settings.password, **{"patience": PATIENCE, "clock": Swift(), **options}
+        return await in_process.push(
+            source,
+            [site],
+            tmp_path / "state",
+            settings.password,
+            **{"patience": PATIENCE, "clock": FastClock(), **options},
         )
 
     return push
@@ -63,14 +67,14 @@ def after_pauses(count: int, what: Callable[[], None]) -> Callable[[Event], None
     """Hears events, and does something at the `count`th pause of a site."""
     seen = 0
 
-    def hear(event: Event) -> None:
+    def on_event(event: Event) -> None:
         nonlocal seen
         if isinstance(event, SiteState) and event.state is State.PAUSED:
             seen += 1
             if seen == count:
                 what()
 
-    return hear
+    return on_event
 
 
 @pytest.mark.parametrize("connections", [1, 8])
@@ -82,7 +86,7 @@ async def test_a_storage_that_is_down_for_the_first_half(
     side = cloud.side(root)
     rule = side.faults.add(BUSY[root], method="PUT")
     report = await push(
-        cloud, root, connections=connections, patience=LONG_PATIENCE, hear=after_pauses(6, side.faults.clear)
+        cloud, root, connections=connections, patience=LONG_PATIENCE, on_event=after_pauses(6, side.faults.clear)
     )
     assert report.code == 0, report
     assert side.objects() == {f"in/{name}": content for name, content in contents(source).items()}
@@ -95,7 +99,7 @@ async def test_a_storage_that_is_down_for_the_first_half(
 async def test_a_storage_that_hangs_up_is_as_bad(cloud_sandbox: StartCloud, push: Push, source: Path) -> None:
     cloud = cloud_sandbox(azure=False)
     cloud.s3.faults.add(Drop(100), method="PUT")
-    report = await push(cloud, "Cloud", patience=LONG_PATIENCE, hear=after_pauses(4, cloud.s3.faults.clear))
+    report = await push(cloud, "Cloud", patience=LONG_PATIENCE, on_event=after_pauses(4, cloud.s3.faults.clear))
     assert report.code == 0, report
     assert len(cloud.s3.objects()) == SLIDES
 
@@ -138,8 +142,14 @@ async def test_a_folder_of_slides_that_the_server_does_not_want(
     sandbox = start_sandbox()
     sandbox.faults.add(CannedResponse.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0")
     site = Site(name="tokyo", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
-    report = await inside.push(
-        source, [site], tmp_path / "state", sandbox.settings.password, clock=Swift(), patience=PATIENCE, connections=1
+    report = await in_process.push(
+        source,
+        [site],
+        tmp_path / "state",
+        sandbox.settings.password,
+        clock=FastClock(),
+        patience=PATIENCE,
+        connections=1,
     )
     assert set(arrived(sandbox)) == {"10.svs", "11.svs"}
     assert report.summary.sites["tokyo"].error is None

@@ -10,12 +10,11 @@ import random
 from pathlib import Path
 
 import pytest
-from cloud import StartCloud
-from conftest import SMALLEST_PART, StartSandbox
-
-from . import storms
-from .campaigns import Campaign
-from .places import Place
+from support import fault_kinds
+from support.campaigns import Campaign
+from support.cloud import StartCloud
+from support.model_sites import ModelSite
+from support.sandboxes import SMALLEST_PART, StartSandbox
 
 USUAL = 6
 CAMPAIGNS = int(os.environ.get("PMAREP_CAMPAIGNS", USUAL))
@@ -26,15 +25,15 @@ def test_nothing_is_lost_and_nothing_is_said_that_is_not_so(
     folder: Path, start_sandbox: StartSandbox, cloud_sandbox: StartCloud
 ) -> None:
     cloud = cloud_sandbox("cloud", s3_options={"part_size": SMALLEST_PART})
-    places = [
-        Place("a", start_sandbox("a"), "Slides"),
-        Place("b", start_sandbox("b"), "Slides"),
-        Place("s3", cloud.sandbox, "Cloud", cloud),
-        Place("azure", cloud.sandbox, "Blobs", cloud),
+    model_sites = [
+        ModelSite("a", start_sandbox("a"), "Slides"),
+        ModelSite("b", start_sandbox("b"), "Slides"),
+        ModelSite("s3", cloud.sandbox, "Cloud", cloud),
+        ModelSite("azure", cloud.sandbox, "Blobs", cloud),
     ]
-    first = storms.seed(1 if CAMPAIGNS == USUAL else random.SystemRandom().randrange(10**6))
+    first = fault_kinds.seed(1 if CAMPAIGNS == USUAL else random.SystemRandom().randrange(10**6))
     for seed in range(first, first + CAMPAIGNS):
-        campaign = Campaign(folder, places, seed, SMALLEST_PART)
+        campaign = Campaign(folder, model_sites, seed, SMALLEST_PART)
         try:
             campaign.run()
         except BaseException:

@@ -12,9 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import PASSWORD
-from corpus import tree, write_mirax
-from wire import LOOPBACK, Authority, Wire
+from support import in_process
+from support.corpus import tree, write_mirax
+from support.fault_proxy import _Head, reset
+from support.network import LOOPBACK, Authority, Network
+from support.sandboxes import PASSWORD
 
 from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.events import SiteState, State
@@ -22,9 +24,6 @@ from pmarep.pmacore import Connection, TooLarge, TransferBroken
 from pmarep.pmacore.http import Body, Request, ask
 from pmarep.sites import Site
 from pmarep.uploaders.presigned import PresignedClient
-
-from . import inside
-from .proxy import _Head, reset
 
 ROUNDS = 20
 MIB = 1024**2
@@ -37,11 +36,11 @@ class ClosingProxy:
     That is what a proxy does that closes 30 ms after each answer, at the worst moment. `closed` counts.
     """
 
-    def __init__(self, wire: Wire, target: str, *, resets: bool) -> None:
+    def __init__(self, network: Network, target: str, *, resets: bool) -> None:
         self._target = urlsplit(target)
         self._resets = resets
         self.closed = 0
-        self.url = f"http://{LOOPBACK}:{wire.serve(self._handle)}/"
+        self.url = f"http://{LOOPBACK}:{network.serve(self._handle)}/"
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
@@ -66,15 +65,15 @@ class ClosingProxy:
 
 @pytest.mark.parametrize("resets", [True, False])
 async def test_a_proxy_that_closes_every_connection_after_an_answer(
-    tmp_path: Path, wire: Wire, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, resets: bool
+    tmp_path: Path, network: Network, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, resets: bool
 ) -> None:
     """Each request that meets that goes again at once: no pause, nothing that the site is blamed for."""
     write_mirax(tmp_path / "cases/m.mrxs", data_files=2, data_size=300_000)
     tree(tmp_path / "cases", *(f"{number}.svs" for number in range(20)), content=os.urandom(1000))
-    proxy = ClosingProxy(wire, sandbox.url, resets=resets)
+    proxy = ClosingProxy(network, sandbox.url, resets=resets)
     site = Site(name="tokyo", url=proxy.url, username="seeder", target="Slides/in")
     with caplog.at_level(logging.INFO, "pmarep.retry"):
-        report = await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
+        report = await in_process.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
     assert report.code == 0, report.error("tokyo")
     assert proxy.closed
     assert "attempt" not in caplog.text
@@ -88,9 +87,9 @@ async def test_a_proxy_that_closes_every_connection_after_an_answer(
 class Origin:
     """A server that acknowledges whole requests, and keeps what it was sent."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, network: Network) -> None:
         self.got: list[bytes] = []
-        self.url = f"http://{LOOPBACK}:{wire.serve(self._handle)}/"
+        self.url = f"http://{LOOPBACK}:{network.serve(self._handle)}/"
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -105,9 +104,9 @@ async def pieces(*content: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("resets", [True, False])
-async def test_a_storage_behind_such_a_proxy(wire: Wire, resets: bool) -> None:
-    origin = Origin(wire)
-    proxy = ClosingProxy(wire, origin.url, resets=resets)
+async def test_a_storage_behind_such_a_proxy(network: Network, resets: bool) -> None:
+    origin = Origin(network)
+    proxy = ClosingProxy(network, origin.url, resets=resets)
     storage = PresignedClient(Connection(proxy.url, "u", proxy="none"), allow_http=True)
     try:
         for _ in range(3):
@@ -119,7 +118,7 @@ async def test_a_storage_behind_such_a_proxy(wire: Wire, resets: bool) -> None:
     assert proxy.closed
 
 
-async def test_a_new_connection_that_breaks_is_a_failure(wire: Wire) -> None:
+async def test_a_new_connection_that_breaks_is_a_failure(network: Network) -> None:
     """Else a server that takes nothing would be asked twice as often."""
     asked: list[bytes] = []
 
@@ -127,7 +126,7 @@ async def test_a_new_connection_that_breaks_is_a_failure(wire: Wire) -> None:
         asked.append((await _Head.read(reader)).raw)
         reset(writer)
 
-    connection = Connection(f"http://{LOOPBACK}:{wire.serve(handle)}/", "u", proxy="none")
+    connection = Connection(f"http://{LOOPBACK}:{network.serve(handle)}/", "u", proxy="none")
     async with connection.http() as http:
         with pytest.raises(TransferBroken):
             await ask(http, connection, Request("GET", "api/json/GetVersionInfo"))
@@ -138,7 +137,7 @@ async def test_a_new_connection_that_breaks_is_a_failure(wire: Wire) -> None:
 
 
 def early(
-    wire: Wire,
+    network: Network,
     *,
     reads: int = 0,
     closes: bool = True,
@@ -155,7 +154,7 @@ def early(
         if not closes:  # nor reads on
             await asyncio.Event().wait()
 
-    return f"http{'s' if tls else ''}://{LOOPBACK}:{wire.serve(handle, tls)}/"
+    return f"http{'s' if tls else ''}://{LOOPBACK}:{network.serve(handle, tls)}/"
 
 
 async def post(url: str, size: int, ca: Path | None = None) -> None:
@@ -171,29 +170,29 @@ async def post(url: str, size: int, ca: Path | None = None) -> None:
 
 
 @pytest.mark.parametrize(("reads", "size"), [(0, MIB), (0, 64 * MIB), (MIB, 64 * MIB)])
-async def test_a_refusal_before_the_end_of_a_body_is_heard(wire: Wire, reads: int, size: int) -> None:
+async def test_a_refusal_before_the_end_of_a_body_is_heard(network: Network, reads: int, size: int) -> None:
     """At once, and not after the 60 s of silence, although the server reads no more."""
     async with asyncio.timeout(30):
         with pytest.raises(TooLarge):
-            await post(early(wire, reads=reads, closes=False), size)
+            await post(early(network, reads=reads, closes=False), size)
 
 
-async def test_a_refusal_is_heard_over_tls(tmp_path: Path, wire: Wire) -> None:
+async def test_a_refusal_is_heard_over_tls(tmp_path: Path, network: Network) -> None:
     ca = Authority(tmp_path)
     async with asyncio.timeout(30):
         with pytest.raises(TooLarge):
-            await post(early(wire, closes=False, tls=ca.server(ca.issue(LOOPBACK))), 64 * MIB, ca.pem)
+            await post(early(network, closes=False, tls=ca.server(ca.issue(LOOPBACK))), 64 * MIB, ca.pem)
 
 
 @pytest.mark.parametrize(("reads", "size"), [(0, MIB), (0, 64 * MIB), (MIB, 64 * MIB)])
 async def test_a_refusal_is_heard_although_the_connection_is_reset_right_after_it(
-    wire: Wire, reads: int, size: int
+    network: Network, reads: int, size: int
 ) -> None:
     """Where the kernel says so before we have read it, which is seldom, it is heard the next time."""
     heard = 0
     for _ in range(ROUNDS):
         try:
-            await post(early(wire, reads=reads), size)
+            await post(early(network, reads=reads), size)
         except TooLarge:
             heard += 1
         except TransferBroken:
@@ -201,13 +200,13 @@ async def test_a_refusal_is_heard_although_the_connection_is_reset_right_after_i
     assert heard > ROUNDS / 2
 
 
-async def test_the_end_of_a_connection_without_an_answer(wire: Wire) -> None:
+async def test_the_end_of_a_connection_without_an_answer(network: Network) -> None:
     for answer in (b"", b"HTTP/1.1 100 Continue\r\n\r\n"):
         with pytest.raises(TransferBroken):
-            await post(early(wire, answer=answer), 64 * MIB)
+            await post(early(network, answer=answer), 64 * MIB)
 
 
-async def test_who_says_early_that_it_is_well_gets_the_rest(wire: Wire) -> None:
+async def test_who_says_early_that_it_is_well_gets_the_rest(network: Network) -> None:
     got: list[int] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,7 +218,7 @@ async def test_who_says_early_that_it_is_well_gets_the_rest(wire: Wire) -> None:
         got.append(len(await reader.readexactly(head.length)))
         writer.write(b"{}")
 
-    await post(f"http://{LOOPBACK}:{wire.serve(handle)}/", 8 * MIB)
+    await post(f"http://{LOOPBACK}:{network.serve(handle)}/", 8 * MIB)
     assert got == [8 * MIB]
 
 
@@ -229,6 +228,6 @@ async def test_a_slide_that_is_too_large_is_sent_once(tmp_path: Path, sandbox: S
     page = CannedResponse.iis(413, "413.1 - Request Entity Too Large")
     rule = sandbox.faults.add(CannedResponse(413, page.body, page.content_type, hang_up=True), path="path=")
     site = Site(name="tokyo", url=sandbox.url, username="seeder", target="Slides/in")
-    report = await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
+    report = await in_process.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0)
     assert "the server takes no file of this size" in report.error("tokyo")
     assert rule.hits <= 3  # it were dozens

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from wire import Wire
+from support import in_process
+from support.clocks import FastClock
+from support.corpus import tree
+from support.hostile_server import HostileServer, RawAnswer
+from support.network import Network
 
 from pmarep.clock import Clock
 from pmarep.engine import watch
@@ -18,31 +21,28 @@ from pmarep.pmacore.errors import TooSlow
 from pmarep.retry import MIN_RETRY_PERIOD, Retry
 from pmarep.sites import Site
 
-from . import inside
-from .hostile import Hostile, Raw
-
 EACH = ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "GetImageInfo", "transfer/Upload"]
 
 
-def drips() -> Raw:
+def drips() -> RawAnswer:
     async def content() -> AsyncIterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n["
         while True:
             yield b" "
             await asyncio.sleep(0.01)
 
-    return Raw(content)
+    return RawAnswer(content)
 
 
 @pytest.mark.parametrize("calls", [EACH, EACH[-1:], EACH[2:3]])
-async def test_it_does_not_outlive_the_patience(tmp_path: Path, wire: Wire, calls: list[str]) -> None:
+async def test_it_does_not_outlive_the_patience(tmp_path: Path, network: Network, calls: list[str]) -> None:
     tree(tmp_path / "cases", "a.svs")
-    site = Hostile(wire)
+    site = HostileServer(network)
     site.says = {call: drips() for call in calls}
     there = Site(name="evil", url=site.url, username="seeder", target="Slides/in", timeout=0.1, connect_timeout=0.1)
     async with asyncio.timeout(60):
-        report = await inside.push(
-            tmp_path / "cases", [there], tmp_path / "state", "none", clock=inside.Swift(), patience=120.0
+        report = await in_process.push(
+            tmp_path / "cases", [there], tmp_path / "state", "none", clock=FastClock(), patience=120.0
         )
     assert "does not come to the end of an answer" in report.error("evil")
     states = [event.state for event in report.events if isinstance(event, SiteState)]
@@ -78,17 +78,19 @@ async def test_a_request_is_tried_again_as_long_as_a_site_may_be_away(longest: f
 
 @pytest.mark.parametrize("calls", [EACH, EACH[-1:], EACH[2:3]])
 async def test_nor_a_patience_that_is_shorter_than_silence_may_be(
-    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch, calls: list[str]
 ) -> None:
     """At the usual time-outs of a site, which are minutes where each call uses them up."""
     monkeypatch.setattr(watch, "SHORTEST_ANSWER", 0.2)
     monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
     tree(tmp_path / "cases", "a.svs")
-    site = Hostile(wire)
+    site = HostileServer(network)
     site.says = {call: drips() for call in calls}
     there = Site(name="evil", url=site.url, username="seeder", target="Slides/in")
     async with asyncio.timeout(60):
-        report = await inside.push(tmp_path / "cases", [there], tmp_path / "state", "none", clock=Clock(), patience=0.2)
+        report = await in_process.push(
+            tmp_path / "cases", [there], tmp_path / "state", "none", clock=Clock(), patience=0.2
+        )
     assert "does not come to the end of an answer" in report.error("evil")
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import KINDS
-from conftest import StartSandbox
-from corpus import tree, write_mirax
-from desk import Desk, arrived, contents
-from wire import Wire
+from support.cloud import KINDS
+from support.corpus import tree, write_mirax
+from support.fault_kinds import SIGN_IN
+from support.fault_proxy import CutAnswer, Damage, Fault, FaultProxy, Reset, ScriptedFaults, Slow, Stall
+from support.network import Network
+from support.push_cli import PushCli, arrived, contents
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Corrupt, Sandbox
 from pmarep.uploaders.azure import SMALLEST
 
-from .conftest import StartWeathered
-from .proxy import CutAnswer, Damage, Fault, FaultProxy, Reset, Script, Slow, Stall
-from .storms import SIGN_IN
+from .conftest import StartProxiedCloud
 
 SILENCE = 0.5
 """Seconds; for the answer to an upload ten times as much."""
@@ -46,12 +46,12 @@ def in_pieces(folder: Path, root: str) -> Path:
 
 
 @pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
-def test_a_part_damaged_on_the_wire_is_sent_again(desk: Desk, weathered: StartWeathered, root: str) -> None:
-    site = weathered("tokyo", azure=root == "Blobs", part_size=PART)
-    slide = in_pieces(desk.source, root)
-    desk.site("tokyo", site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password)
-    site.storage(root).weather = Script(PIECE[root], Damage(17))
-    result = desk.push()
+def test_a_part_damaged_on_the_wire_is_sent_again(cli: PushCli, proxied_cloud: StartProxiedCloud, root: str) -> None:
+    site = proxied_cloud("tokyo", azure=root == "Blobs", part_size=PART)
+    slide = in_pieces(cli.source, root)
+    cli.site("tokyo", site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password)
+    site.storage(root).plan = ScriptedFaults(PIECE[root], Damage(17))
+    result = cli.push()
     assert result.code == 0, result.stdout
     assert len(site.storage(root).log) == 1
     assert site.cloud.side(root).objects() == {"in/x.svs": slide.read_bytes()}
@@ -61,12 +61,12 @@ def test_a_part_damaged_on_the_wire_is_sent_again(desk: Desk, weathered: StartWe
 
 
 @pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
-def test_a_part_damaged_at_the_server_is_sent_again(desk: Desk, weathered: StartWeathered, root: str) -> None:
-    site = weathered("tokyo", azure=root == "Blobs", part_size=PART)
-    slide = in_pieces(desk.source, root)
-    desk.site("tokyo", site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password)
+def test_a_part_damaged_at_the_server_is_sent_again(cli: PushCli, proxied_cloud: StartProxiedCloud, root: str) -> None:
+    site = proxied_cloud("tokyo", azure=root == "Blobs", part_size=PART)
+    slide = in_pieces(cli.source, root)
+    cli.site("tokyo", site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password)
     rule = site.cloud.side(root).faults.add(Corrupt(17), method="PUT", path=r"partNumber=2|comp=block&", times=1)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0, result.stdout
     assert rule.hits == 1
     assert site.cloud.side(root).objects() == {"in/x.svs": slide.read_bytes()}
@@ -74,63 +74,63 @@ def test_a_part_damaged_at_the_server_is_sent_again(desk: Desk, weathered: Start
 
 @pytest.mark.parametrize("level", ["fingerprint", "deep"])
 def test_a_file_damaged_on_the_wire_to_a_file_system(
-    desk: Desk, wire: Wire, start_sandbox: StartSandbox, level: str
+    cli: PushCli, network: Network, start_sandbox: StartSandbox, level: str
 ) -> None:
     """No checksum goes with it: fingerprint finds it as the odd one of three, deep by itself. The next run mends it."""
-    tree(desk.source, "x.svs", content=os.urandom(PART))
-    tree(desk.source, "y.svs", content=os.urandom(PART))
+    tree(cli.source, "x.svs", content=os.urandom(PART))
+    tree(cli.source, "y.svs", content=os.urandom(PART))
     sandboxes = {name: start_sandbox(name) for name in "abc"}
-    proxies = {name: FaultProxy(wire, target=sandbox.url) for name, sandbox in sandboxes.items()}
+    proxies = {name: FaultProxy(network, target=sandbox.url) for name, sandbox in sandboxes.items()}
     for name, sandbox in sandboxes.items():
-        desk.site(name, proxies[name].url, password=sandbox.settings.password)
-    proxies["b"].weather = Script(FILE + "x.svs", Damage(PART // 2))
-    result = desk.push("--verify", level)
+        cli.site(name, proxies[name].url, password=sandbox.settings.password)
+    proxies["b"].plan = ScriptedFaults(FILE + "x.svs", Damage(PART // 2))
+    result = cli.push("--verify", level)
     assert len(proxies["b"].log) == 1
-    assert arrived(sandboxes["a"]) == arrived(sandboxes["c"]) == contents(desk.source)
+    assert arrived(sandboxes["a"]) == arrived(sandboxes["c"]) == contents(cli.source)
     assert result.finished("b")["y.svs"]["status"] == "sent"
     if result.code != 0:  # said, and mended by the next run
         wrong = [e for e in result.events if e["event"] == "slide_retracted" or e.get("status") == "failed"]
         assert [(e["site"], e["slide"]) for e in wrong] == [("b", "x.svs")]
-        result = desk.push("--verify", level)
+        result = cli.push("--verify", level)
         assert result.code == 0, result.stdout
-    assert arrived(sandboxes["b"]) == contents(desk.source)
+    assert arrived(sandboxes["b"]) == contents(cli.source)
 
 
 # A site that is away
 
 
-def test_a_site_that_is_dead_for_the_first_half(desk: Desk, start_sandbox: StartSandbox) -> None:
+def test_a_site_that_is_dead_for_the_first_half(cli: PushCli, start_sandbox: StartSandbox) -> None:
     """Nobody listens at first. It comes up when the other site has half of the slides."""
     for number in range(12):
-        tree(desk.source, f"{number:02}.svs", content=os.urandom(20_000))
+        tree(cli.source, f"{number:02}.svs", content=os.urandom(20_000))
     away, there = start_sandbox("away"), start_sandbox("there")
-    desk.site("away", away)
-    desk.site("there", there)
+    cli.site("away", away)
+    cli.site("there", there)
     away.stop()
-    with desk.start("--connections", "1", "--bwlimit", "200k", "--patience", "1m") as running:
+    with cli.start("--connections", "1", "--bwlimit", "200k", "--patience", "1m") as running:
         running.wait_for(lambda e: e["event"] == "slide_finished" and e["site"] == "there", count=6)
         away.start()
         result = running.result()
     assert result.code == 0, result.stdout
-    assert arrived(away) == arrived(there) == contents(desk.source)
+    assert arrived(away) == arrived(there) == contents(cli.source)
     states = [e["state"] for e in result.events if e["event"] == "site_state" and e["site"] == "away"]
     assert states[-1] == "done"
 
 
-def test_a_site_that_goes_away_and_comes_back(desk: Desk, start_sandbox: StartSandbox) -> None:
+def test_a_site_that_goes_away_and_comes_back(cli: PushCli, start_sandbox: StartSandbox) -> None:
     for number in range(12):
-        tree(desk.source, f"{number:02}.svs", content=os.urandom(20_000))
+        tree(cli.source, f"{number:02}.svs", content=os.urandom(20_000))
     away, there = start_sandbox("away"), start_sandbox("there")
-    desk.site("away", away, connections=1, bwlimit="100k")
-    desk.site("there", there, connections=1, bwlimit="80k")
-    with desk.start("--patience", "1m") as running:
+    cli.site("away", away, connections=1, bwlimit="100k")
+    cli.site("there", there, connections=1, bwlimit="80k")
+    with cli.start("--patience", "1m") as running:
         running.wait_for(lambda e: e["event"] == "slide_finished" and e["site"] == "away", count=2)
         away.stop()
         running.wait_for(lambda e: e["event"] == "slide_finished" and e["site"] == "there", count=4)
         away.start()
         result = running.result()
     assert result.code == 0, result.stdout
-    assert arrived(away) == arrived(there) == contents(desk.source)
+    assert arrived(away) == arrived(there) == contents(cli.source)
     assert result.counts("away") == (12, 0, 0)
 
 
@@ -166,28 +166,30 @@ def one_file(folder: Path) -> None:
         "503 Retry-After nonsense",
     ],
 )
-def test_a_file_that_breaks_is_sent_again_alone(desk: Desk, wire: Wire, sandbox: Sandbox, fault: Fault) -> None:
-    one_file(desk.source)
-    proxy = FaultProxy(wire, Script(FILE + "m/Data0001.dat", fault), sandbox.url)
-    desk.site("a", proxy.url, password=sandbox.settings.password, **patience_with(fault))
-    result = desk.push()
+def test_a_file_that_breaks_is_sent_again_alone(cli: PushCli, network: Network, sandbox: Sandbox, fault: Fault) -> None:
+    one_file(cli.source)
+    proxy = FaultProxy(network, ScriptedFaults(FILE + "m/Data0001.dat", fault), sandbox.url)
+    cli.site("a", proxy.url, password=sandbox.settings.password, **patience_with(fault))
+    result = cli.push()
     assert result.code == 0, result.stdout
     assert len(proxy.log) == 1
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
     again = [r.path for r in sandbox.requests if "?path=" in r.path and r.status == 200]
     assert all(name.endswith("Data0001.dat") for name in again if again.count(name) > 1)
 
 
 @pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
 @pytest.mark.parametrize("fault", [Stall(1000), Reset(1000), CutAnswer(10)], ids=["stall", "reset", "truncated"])
-def test_a_part_that_breaks_is_sent_again_alone(desk: Desk, weathered: StartWeathered, root: str, fault: Fault) -> None:
-    site = weathered("tokyo", azure=root == "Blobs", part_size=PART)
-    slide = in_pieces(desk.source, root)
-    desk.site(
+def test_a_part_that_breaks_is_sent_again_alone(
+    cli: PushCli, proxied_cloud: StartProxiedCloud, root: str, fault: Fault
+) -> None:
+    site = proxied_cloud("tokyo", azure=root == "Blobs", part_size=PART)
+    slide = in_pieces(cli.source, root)
+    cli.site(
         "tokyo", site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, **patience_with(fault)
     )
-    site.storage(root).weather = Script(PIECE[root], fault)
-    result = desk.push()
+    site.storage(root).plan = ScriptedFaults(PIECE[root], fault)
+    result = cli.push()
     assert result.code == 0, result.stdout
     assert len(site.storage(root).log) == 1
     assert site.cloud.side(root).objects() == {"in/x.svs": slide.read_bytes()}
@@ -199,23 +201,23 @@ def test_a_part_that_breaks_is_sent_again_alone(desk: Desk, weathered: StartWeat
     "call",
     ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "transfer/Upload$", "GetImageInfo"],
 )
-def test_a_sign_in_page_in_between_passes(desk: Desk, wire: Wire, sandbox: Sandbox, call: str) -> None:
+def test_a_sign_in_page_in_between_passes(cli: PushCli, network: Network, sandbox: Sandbox, call: str) -> None:
     (sandbox.data / "Slides" / "in").mkdir()
-    tree(desk.source, "x.svs")
-    proxy = FaultProxy(wire, Script(call, SIGN_IN), sandbox.url)
-    desk.site("a", proxy.url, password=sandbox.settings.password)
-    result = desk.push()
+    tree(cli.source, "x.svs")
+    proxy = FaultProxy(network, ScriptedFaults(call, SIGN_IN), sandbox.url)
+    cli.site("a", proxy.url, password=sandbox.settings.password)
+    result = cli.push()
     assert len(proxy.log) == 1
     assert result.code == 0, result.stdout
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("level", ["none", "size"])
-def test_a_sign_in_page_is_no_acknowledgement(desk: Desk, wire: Wire, sandbox: Sandbox, level: str) -> None:
+def test_a_sign_in_page_is_no_acknowledgement(cli: PushCli, network: Network, sandbox: Sandbox, level: str) -> None:
     """The worst lie of a network: 200 to a POST that the server never saw."""
-    tree(desk.source, "x.svs", content=b"slide" * 1000)
-    proxy = FaultProxy(wire, Script(FILE, SIGN_IN), sandbox.url)
-    desk.site("a", proxy.url, password=sandbox.settings.password)
-    result = desk.push("--verify", level)
+    tree(cli.source, "x.svs", content=b"slide" * 1000)
+    proxy = FaultProxy(network, ScriptedFaults(FILE, SIGN_IN), sandbox.url)
+    cli.site("a", proxy.url, password=sandbox.settings.password)
+    result = cli.push("--verify", level)
     assert len(proxy.log) == 1
-    assert (result.code, arrived(sandbox)) == (0, contents(desk.source))
+    assert (result.code, arrived(sandbox)) == (0, contents(cli.source))

@@ -12,17 +12,16 @@ from typing import Any
 
 import httpx
 import pytest
-from corpus import tree
-from desk import Desk, Result
-from wire import Wire
+from support import in_process
+from support.corpus import tree
+from support.hostile_server import HostileServer, RawAnswer, encoded, endless, redirect_to
+from support.in_process import Report
+from support.network import Network
+from support.push_cli import PushCli, Result
 
 from pmarep.pmacore import Connection, ProtocolError
 from pmarep.sites import Site
 from pmarep.uploaders.presigned import PresignedClient
-
-from . import inside
-from .hostile import Hostile, Raw, encoded, endless, redirect_to
-from .inside import Report
 
 MIB = 1024**2
 MEMORY = 250e6
@@ -30,27 +29,27 @@ MEMORY = 250e6
 
 
 @pytest.fixture
-def evil(wire: Wire) -> Hostile:
-    return Hostile(wire)
+def evil(network: Network) -> HostileServer:
+    return HostileServer(network)
 
 
 @pytest.fixture
-def desk(tmp_path: Path, evil: Hostile) -> Desk:
+def cli(tmp_path: Path, evil: HostileServer) -> PushCli:
     """One slide of two megabytes for one site, `evil`."""
-    desk = Desk(tmp_path / "desk")
-    tree(desk.source, "x.svs", content=os.urandom(2 * MIB))
-    desk.site("evil", evil.url, timeout=2)
-    return desk
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "x.svs", content=os.urandom(2 * MIB))
+    cli.site("evil", evil.url, timeout=2)
+    return cli
 
 
 Push = Callable[[], Awaitable[Report]]
 
 
 @pytest.fixture
-def push(desk: Desk, evil: Hostile) -> Push:
+def push(cli: PushCli, evil: HostileServer) -> Push:
     """The same without a process of its own."""
     site = Site(name="evil", url=evil.url, username="seeder", target="Slides/in", timeout=2)
-    return lambda: inside.push(desk.source, [site], desk.state, "none")
+    return lambda: in_process.push(cli.source, [site], cli.state, "none")
 
 
 def said(result: Result) -> str:
@@ -72,7 +71,7 @@ def bearable(error: str) -> str:
     return error
 
 
-async def test_an_honest_answer_to_everything_arrives(push: Push, evil: Hostile) -> None:
+async def test_an_honest_answer_to_everything_arrives(push: Push, evil: HostileServer) -> None:
     """Otherwise the tests below would prove nothing."""
     report = await push()
     assert report.code == 0, report
@@ -129,16 +128,16 @@ def parts(*ranges: tuple[int, int, int], url: str = "http://127.0.0.1:9/part?X-A
         parts((1, 0, 2 * MIB - 1), url="gopher://127.0.0.1/"),
     ],
 )
-async def test_an_announcement_that_makes_no_sense(push: Push, evil: Hostile, answer: Any) -> None:
+async def test_an_announcement_that_makes_no_sense(push: Push, evil: HostileServer, answer: Any) -> None:
     evil.says["transfer/Upload"] = answer
     bearable((await push()).error("evil"))
     assert evil.outside_the_contract() == []
     assert not any(one.method == "PUT" for one in evil.asked)
 
 
-def test_an_announcement_of_a_million_parts(desk: Desk, evil: Hostile) -> None:
+def test_an_announcement_of_a_million_parts(cli: PushCli, evil: HostileServer) -> None:
     evil.says["transfer/Upload"] = parts(*((number + 1, number, number) for number in range(100_000)))
-    result, peak = desk.push_measured()
+    result, peak = cli.push_measured()
     said(result)
     assert peak < MEMORY
     assert evil.outside_the_contract() == []
@@ -159,7 +158,7 @@ def test_an_announcement_of_a_million_parts(desk: Desk, evil: Hostile) -> None:
         "17" * 10_000,
     ],
 )
-async def test_an_id_that_leads_elsewhere(push: Push, evil: Hostile, upload: str) -> None:
+async def test_an_id_that_leads_elsewhere(push: Push, evil: HostileServer, upload: str) -> None:
     """An Id is a number or a word; whatever else it is goes into no URL, or percent-encoded as one part of a path."""
     evil.says["transfer/Upload"] = {"Id": upload, "UploadType": 0}
     report = await push()
@@ -171,7 +170,7 @@ async def test_an_id_that_leads_elsewhere(push: Push, evil: Hostile, upload: str
         bearable(report.error("evil"))
 
 
-async def test_ids_that_change(push: Push, evil: Hostile) -> None:
+async def test_ids_that_change(push: Push, evil: HostileServer) -> None:
     """Each answer names another upload; what was sent goes to the announced one, and its state is asked of that."""
     evil.says["upload status"] = lambda _: {"Id": 99, "Files": [{"Path": "x.svs", "Complete": True}]}
     evil.says["post file"] = lambda _: {"Id": 98}
@@ -232,17 +231,19 @@ async def test_a_server_on_our_own_machine_may_point_there(core: str) -> None:
     "call", ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "transfer/Upload", "post file"]
 )
 @pytest.mark.parametrize("status", [301, 303, 307])
-async def test_redirects_are_not_followed(push: Push, evil: Hostile, wire: Wire, call: str, status: int) -> None:
+async def test_redirects_are_not_followed(
+    push: Push, evil: HostileServer, network: Network, call: str, status: int
+) -> None:
     """But for one look at whether a PMA.core is there, which takes no session along."""
-    elsewhere = Hostile(wire)
+    elsewhere = HostileServer(network)
     evil.says[call] = redirect_to(f"{elsewhere.url}api/json/{call}?sessionID=the-session", status)
     assert "redirect" in bearable((await push()).error("evil"))
     assert {(one.method, one.target) for one in elsewhere.asked} <= {("GET", "/api/json/GetVersionInfo")}
     assert evil.outside_the_contract() == []
 
 
-async def test_a_storage_that_redirects(push: Push, evil: Hostile, wire: Wire) -> None:
-    elsewhere, storage = Hostile(wire), Hostile(wire)
+async def test_a_storage_that_redirects(push: Push, evil: HostileServer, network: Network) -> None:
+    elsewhere, storage = HostileServer(network), HostileServer(network)
     evil.says["transfer/Upload"] = to_s3(f"{storage.url}x.svs?X-Amz-Signature=s")
     storage.says["post file"] = redirect_to(f"{elsewhere.url}y.svs", 307)
     assert "redirect" in bearable((await push()).error("evil"))
@@ -274,10 +275,10 @@ _FLOODS = {
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
 @pytest.mark.parametrize("flood", _FLOODS)
-def test_answers_without_end_take_bounded_memory(desk: Desk, evil: Hostile, flood: str) -> None:
+def test_answers_without_end_take_bounded_memory(cli: PushCli, evil: HostileServer, flood: str) -> None:
     answer = _FLOODS[flood]()
     evil.says["GetFiles"] = answer
-    result, peak = desk.push_measured()
+    result, peak = cli.push_measured()
     said(result)
     assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
     assert evil.outside_the_contract() == []
@@ -285,20 +286,22 @@ def test_answers_without_end_take_bounded_memory(desk: Desk, evil: Hostile, floo
 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
 @pytest.mark.parametrize("flood", ["endless", "gzip bomb in gzip"])
-def test_a_storage_without_end_takes_bounded_memory(desk: Desk, evil: Hostile, wire: Wire, flood: str) -> None:
-    storage = Hostile(wire)
+def test_a_storage_without_end_takes_bounded_memory(
+    cli: PushCli, evil: HostileServer, network: Network, flood: str
+) -> None:
+    storage = HostileServer(network)
     storage.says["post file"] = _FLOODS[flood]()
     evil.says["transfer/Upload"] = to_s3(f"{storage.url}x.svs?X-Amz-Signature=s")
-    result, peak = desk.push_measured()
+    result, peak = cli.push_measured()
     said(result)
     assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize("piece", [b"[", b'{"a":', b"1", b'"'])
-async def test_a_million_brackets(push: Push, evil: Hostile, piece: bytes) -> None:
+async def test_a_million_brackets(push: Push, evil: HostileServer, piece: bytes) -> None:
     """What makes parsers recurse, or multiply."""
     body = piece * (1_000_000 // len(piece))
-    evil.says["GetFiles"] = Raw.of(_HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body)
+    evil.says["GetFiles"] = RawAnswer.of(_HEAD + b"Content-Length: %d\r\n\r\n" % len(body), body)
     bearable((await push()).error("evil"))
 
 
@@ -307,9 +310,9 @@ async def test_a_million_brackets(push: Push, evil: Hostile, piece: bytes) -> No
 
 @pytest.mark.parametrize("call", ["GetFiles", "post file"])
 @pytest.mark.parametrize("how", ["hangs up", "endless headers"])
-async def test_a_call_that_always_breaks_comes_to_an_end(push: Push, evil: Hostile, call: str, how: str) -> None:
+async def test_a_call_that_always_breaks_comes_to_an_end(push: Push, evil: HostileServer, call: str, how: str) -> None:
     """All else works, so the site looks well. Time flies here: what lasts seconds would be hours."""
-    evil.says[call] = Raw.of(b"") if how == "hangs up" else endless(_HEAD, b"X-Many: y\r\n" * 10_000)
+    evil.says[call] = RawAnswer.of(b"") if how == "hangs up" else endless(_HEAD, b"X-Many: y\r\n" * 10_000)
     async with asyncio.timeout(5):
         error = (await push()).error("evil")
     if call != "post file":  # of those, this server says that they have arrived
@@ -321,8 +324,10 @@ async def test_a_call_that_always_breaks_comes_to_an_end(push: Push, evil: Hosti
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
-async def test_words_that_would_spoil_a_terminal(push: Push, evil: Hostile, status: int) -> None:
+async def test_words_that_would_spoil_a_terminal(push: Push, evil: HostileServer, status: int) -> None:
     words = "\\u001b[2J\\u001b]0;owned\\u0007\\r\\nsent everything\\u202e" + "x" * 100_000
     body = f'{{"Code": 1, "Message": "{words} ?sessionID=the-session"}}'.encode()
-    evil.says["transfer/Upload"] = Raw.of(b"HTTP/1.1 %d Oh\r\nContent-Length: %d\r\n\r\n" % (status, len(body)), body)
+    evil.says["transfer/Upload"] = RawAnswer.of(
+        b"HTTP/1.1 %d Oh\r\nContent-Length: %d\r\n\r\n" % (status, len(body)), body
+    )
     bearable((await push()).error("evil"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD
-from corpus import tree
+from support import in_process
+from support.corpus import tree
+from support.sandboxes import PASSWORD
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmarep.sites import Site
-
-from . import inside
 
 SLIDES = 8
 FIREWALL = CannedResponse(
@@ -19,11 +18,13 @@ FIREWALL = CannedResponse(
 )
 
 
-async def pushed(tmp_path: Path, sandbox: Sandbox) -> inside.Report:
+async def pushed(tmp_path: Path, sandbox: Sandbox) -> in_process.Report:
     """Few requests at once: the clock that flies adds up the pauses of all."""
     tree(tmp_path / "cases", *(f"case {number % 3}/{number}.svs" for number in range(SLIDES)))
     site = Site(name="tokyo", url=sandbox.url, username="seeder", target="Slides/in")
-    return await inside.push(tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0, connections=2)
+    return await in_process.push(
+        tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0, connections=2
+    )
 
 
 @pytest.mark.parametrize("status", [None, 403])

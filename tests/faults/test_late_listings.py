@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from conftest import PASSWORD
-from corpus import tree
+from support import in_process
+from support.corpus import tree
+from support.sandboxes import PASSWORD
 
 from pmacore_sandbox import Sandbox, StaleListings
 from pmarep.clock import Clock
@@ -17,8 +18,6 @@ from pmarep.engine.verify import LISTED_SECONDS, check_arrived
 from pmarep.pmacore import NotArrived, NotFound, PermissionDenied, PmaCore, Refused, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-
-from . import inside
 
 SLIDE = Slide("a.svs", "Aperio SVS", Path("/cases"), (SlideFile("a.svs", 10, 0),))
 
@@ -43,7 +42,7 @@ def site(sandbox: Sandbox, target: str = "Slides/in") -> Site:
 async def test_sizes_that_are_reported_late(tmp_path: Path, sandbox: Sandbox) -> None:
     tree(tmp_path / "cases", "a.svs", "b.svs")
     sandbox.faults.add(StaleListings(0.4), path="GetFilenames")
-    report = await inside.push(tmp_path / "cases", [site(sandbox)], tmp_path / "state", PASSWORD, clock=Clock())
+    report = await in_process.push(tmp_path / "cases", [site(sandbox)], tmp_path / "state", PASSWORD, clock=Clock())
     assert report.code == 0, report.error("tokyo")
     assert sum("?path=" in request.path and request.method == "POST" for request in sandbox.requests) == 2
 
@@ -51,9 +50,9 @@ async def test_sizes_that_are_reported_late(tmp_path: Path, sandbox: Sandbox) ->
 async def test_a_folder_that_another_machine_has_just_made(tmp_path: Path, sandbox: Sandbox) -> None:
     tree(tmp_path / "one", "case/a.svs")
     tree(tmp_path / "other", "case/b.svs")
-    first = await inside.push(tmp_path / "one", [site(sandbox)], tmp_path / "state1", PASSWORD)
+    first = await in_process.push(tmp_path / "one", [site(sandbox)], tmp_path / "state1", PASSWORD)
     rule = sandbox.faults.add(StaleListings(600), path="GetDirectories")
-    second = await inside.push(tmp_path / "other", [site(sandbox)], tmp_path / "state2", PASSWORD)
+    second = await in_process.push(tmp_path / "other", [site(sandbox)], tmp_path / "state2", PASSWORD)
     assert rule.hits
     assert (first.code, second.code) == (0, 0), second.error("tokyo")
     assert {file.name for file in (sandbox.data / "Slides/in/case").iterdir()} == {"a.svs", "b.svs"}

@@ -13,19 +13,18 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from cloud import StartCloud
-from conftest import PASSWORD, SMALLEST_PART, StartSandbox
-from corpus import write_mirax
-from desk import contents
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from sandbox_client import Client
+from support.cloud import StartCloud
+from support.corpus import write_mirax
+from support.in_process import Report, push
+from support.model_sites import ModelSite, killed, push_options
+from support.push_cli import contents
+from support.sandbox_client import Client
+from support.sandboxes import PASSWORD, SMALLEST_PART, StartSandbox
 
 from pmarep.engine import Existing
 from pmarep.events import Event, SlideFinished, SlideStatus
-
-from .inside import Report, push
-from .places import Place, killed, push_options
 
 EXAMPLES = int(os.environ.get("PMAREP_MODEL_EXAMPLES", "0"))
 LAST = 12
@@ -37,19 +36,19 @@ numbers = itertools.count(1)
 class Replication(RuleBasedStateMachine):
     """A night: one source folder, one state folder, some sites."""
 
-    def __init__(self, folder: Path, places: list[Place], size: int = 900) -> None:
+    def __init__(self, folder: Path, model_sites: list[ModelSite], size: int = 900) -> None:
         """`size`: bytes of the slides at the beginning."""
         super().__init__()
         self.name = f"run{next(numbers)}"
         self.source = folder / self.name / "cases"
         self.state = folder / self.name / "state"
-        self.places = places
+        self.model_sites = model_sites
         self.ticks = itertools.count(1)
         self.source.mkdir(parents=True)
         for number in range(3):
             self.write(self.source / f"{number}.svs", size)
         write_mirax(self.source / "m.mrxs", data_files=2, data_size=700)
-        self.sites = [place.site(self.name) for place in places]
+        self.sites = [model_site.site(self.name) for model_site in model_sites]
 
     # What happens
 
@@ -66,12 +65,12 @@ class Replication(RuleBasedStateMachine):
     )
     def kill(self, at: int, after: int, handled: bool, existing: Existing, fresh: bool) -> None:
         """`kill -9` while a server has a request; `handled`: it does what was asked, and nobody learns of it."""
-        place = self.places[at % len(self.places)]
+        model_site = self.model_sites[at % len(self.model_sites)]
         options = push_options(self.source, existing=existing, fresh=fresh, connections=2)
         events = asyncio.run(
             killed(
-                self.places,
-                place,
+                self.model_sites,
+                model_site,
                 self.sites,
                 self.state,
                 options,
@@ -96,27 +95,27 @@ class Replication(RuleBasedStateMachine):
     @rule(at=st.integers(0, 9), which=st.integers(0, 9))
     def delete(self, at: int, which: int) -> None:
         """Somebody deletes a slide at a site."""
-        place = self.places[at % len(self.places)]
-        with Client(place.sandbox) as client:
-            slides = client.get("GetFiles", path=f"{place.root}/{self.name}")
+        model_site = self.model_sites[at % len(self.model_sites)]
+        with Client(model_site.sandbox) as client:
+            slides = client.get("GetFiles", path=f"{model_site.root}/{self.name}")
             if isinstance(slides, list) and slides:
                 client.post("DeleteSlide", path=slides[which % len(slides)])
 
     @rule(at=st.integers(0, 9), forget=st.booleans())
     def restart(self, at: int, forget: bool) -> None:
         """Sessions end; `forget`: announced uploads are gone as well."""
-        self.places[at % len(self.places)].sandbox.restart(forget_uploads=forget)
+        self.model_sites[at % len(self.model_sites)].sandbox.restart(forget_uploads=forget)
 
     @rule(at=st.integers(0, 9))
     def forget_uploads(self, at: int) -> None:
-        self.places[at % len(self.places)].sandbox.forget_uploads()
+        self.model_sites[at % len(self.model_sites)].sandbox.forget_uploads()
 
-    @precondition(lambda self: any(place.cloud for place in self.places))
+    @precondition(lambda self: any(model_site.cloud for model_site in self.model_sites))
     @rule()
     def expire_urls(self) -> None:
-        for place in self.places:
-            if place.cloud is not None:
-                place.cloud.expire_urls()
+        for model_site in self.model_sites:
+            if model_site.cloud is not None:
+                model_site.cloud.expire_urls()
 
     # What has to hold
 
@@ -126,10 +125,10 @@ class Replication(RuleBasedStateMachine):
         But for what is documented: without `--existing overwrite`, files of the same names and sizes count as the same.
         """
         here = contents(self.source)
-        for place in self.places:
-            there = place.has(self.name)
+        for model_site in self.model_sites:
+            there = model_site.has(self.name)
             for event in events:
-                if isinstance(event, SlideFinished) and event.site == place.name:
+                if isinstance(event, SlideFinished) and event.site == model_site.name:
                     if event.status in (SlideStatus.SENT, SlideStatus.SKIPPED):
                         for file in self.files_of(event.slide):
                             if event.status is SlideStatus.SKIPPED and existing is Existing.FAIL:
@@ -142,10 +141,10 @@ class Replication(RuleBasedStateMachine):
     def teardown(self) -> None:
         report = self.pushed(Existing.OVERWRITE, 3)
         self.check(report.events, Existing.OVERWRITE)
-        assert report.code == 0, [report.error(place.name) for place in self.places]
-        for place in self.places:
-            assert place.has(self.name) == contents(self.source)
-            assert len(report.finished(place.name)) == len(list(self.source.glob("*.svs"))) + 1
+        assert report.code == 0, [report.error(model_site.name) for model_site in self.model_sites]
+        for model_site in self.model_sites:
+            assert model_site.has(self.name) == contents(self.source)
+            assert len(report.finished(model_site.name)) == len(list(self.source.glob("*.svs"))) + 1
 
     # How
 
@@ -182,31 +181,31 @@ def night_after_night(begin: Callable[[], Replication], examples: int) -> None:
 
 
 @pytest.fixture
-def two_file_systems(start_sandbox: StartSandbox) -> list[Place]:
-    return [Place(name, start_sandbox(name), "Slides") for name in ("a", "b")]
+def two_file_systems(start_sandbox: StartSandbox) -> list[ModelSite]:
+    return [ModelSite(name, start_sandbox(name), "Slides") for name in ("a", "b")]
 
 
 @pytest.fixture(params=["Cloud", "Blobs"], ids=["s3", "azure"])
-def a_cloud(request: pytest.FixtureRequest, cloud_sandbox: StartCloud) -> list[Place]:
+def a_cloud(request: pytest.FixtureRequest, cloud_sandbox: StartCloud) -> list[ModelSite]:
     s3_options = {"part_size": SMALLEST_PART}
     cloud = cloud_sandbox("c", azure=request.param == "Blobs", s3_options=s3_options)
-    return [Place("c", cloud.sandbox, request.param, cloud)]
+    return [ModelSite("c", cloud.sandbox, request.param, cloud)]
 
 
 @pytest.mark.slow
-def test_any_night_at_file_systems(folder: Path, two_file_systems: list[Place]) -> None:
+def test_any_night_at_file_systems(folder: Path, two_file_systems: list[ModelSite]) -> None:
     night_after_night(lambda: Replication(folder, two_file_systems), 12)
 
 
 @pytest.mark.slow
-def test_any_night_in_a_cloud(folder: Path, a_cloud: list[Place]) -> None:
+def test_any_night_in_a_cloud(folder: Path, a_cloud: list[ModelSite]) -> None:
     night_after_night(lambda: Replication(folder, a_cloud, 2 * SMALLEST_PART + 9), 3)
 
 
 # Sequences that were found, and are kept
 
 
-def test_what_arrived_unnoticed_and_changed_since(folder: Path, two_file_systems: list[Place]) -> None:
+def test_what_arrived_unnoticed_and_changed_since(folder: Path, two_file_systems: list[ModelSite]) -> None:
     """The answer that says "it is there" comes too late; then the slide changes, and keeps its size."""
     for after in range(6):
         night = Replication(folder, two_file_systems[:1])

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import CloudSandbox, StartCloud
-from conftest import PASSWORD, SMALLEST_PART, USER
-from corpus import tree
-from desk import arrived, contents
+from support import in_process
+from support.cloud import CloudSandbox, StartCloud
+from support.corpus import tree
+from support.in_process import Report
+from support.push_cli import arrived, contents
+from support.sandboxes import PASSWORD, SMALLEST_PART, USER
 
 from pmacore_sandbox import Hold
 from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Existing
 from pmarep.sites import Site
 from pmarep.uploaders.azure import SMALLEST
-
-from . import inside
-from .inside import Report
 
 ANNOUNCEMENT = "transfer/Upload$"
 MOMENTS = {
@@ -45,7 +44,7 @@ class Machines:
         os.utime(tree(self.folder / machine, "x.svs", content=content), (mtime, mtime))
 
     async def push(self, machine: str, **options: Any) -> Report:
-        return await inside.push(
+        return await in_process.push(
             self.folder / machine, [self.site], self.folder / f"{machine}-state", PASSWORD, **options
         )
 

@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import StartCloud
-from conftest import PASSWORD, SMALLEST_PART, StartSandbox
-from corpus import tiny_tiff, tree, write_mirax
-from desk import contents
-from refusals import EXISTS, NAME, OTHERWISE
-from sandbox_client import Client
+from support.clocks import FastClock
+from support.cloud import StartCloud
+from support.corpus import tiny_tiff, tree, write_mirax
+from support.in_process import Report, push
+from support.model_sites import ModelSite, journal_of, put_back
+from support.push_cli import contents
+from support.refusals import EXISTS, NAME, OTHERWISE
+from support.sandbox_client import Client
+from support.sandboxes import PASSWORD, SMALLEST_PART, StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.cli.render.base import summary_lines
 from pmarep.engine import Existing, Options, Verify
 from pmarep.events import SlidePlanned, SlideStatus
 
-from .inside import Report, Swift, push
-from .places import Place, journal_of, put_back
 from .test_two_machines import Machine, TwoMachines
 
 CONTENT = tiny_tiff(50_000)
@@ -44,8 +45,8 @@ class Case:
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.machine = Machine("A", folder)
-        self.place = Place("a", sandbox, "Slides")
-        self.site = self.place.site("in")
+        self.model_site = ModelSite("a", sandbox, "Slides")
+        self.site = self.model_site.site("in")
         self.file = sandbox.data / "Slides" / "in" / "x.svs"
         self.sandbox = sandbox
         tree(self.machine.source, "x.svs", content=CONTENT)
@@ -238,7 +239,7 @@ def test_verify_does_not_take_an_unfinished_upload_away(case: Case) -> None:
 
 def begun(case: Case, left: bytes) -> None:
     """A push killed while x.svs is on its way, to a server that writes in place: `left` is what has come of it."""
-    night = TwoMachines(case.machine.source.parent.parent, case.place)
+    night = TwoMachines(case.machine.source.parent.parent, case.model_site)
     night.site = case.site
     options = Options(sources=(case.machine.source,), patience=0.0, settle=0.0)
     asyncio.run(night.killed(case.machine, 3, False, options))  # login, folder and announcement pass
@@ -293,12 +294,12 @@ def test_a_source_that_changed_after_the_kill_says_what_helps(case: Case) -> Non
 # An upload of ours that was broken off, and somebody else's slide
 
 
-def place_of(root: str, start_sandbox: StartSandbox, request: pytest.FixtureRequest) -> Place:
+def place_of(root: str, start_sandbox: StartSandbox, request: pytest.FixtureRequest) -> ModelSite:
     if root == "Slides":
-        return Place("a", start_sandbox("a"), root)
+        return ModelSite("a", start_sandbox("a"), root)
     start: StartCloud = request.getfixturevalue("cloud_sandbox")
     cloud = start("c", azure=root == "Blobs", s3_options={"part_size": SMALLEST_PART})
-    return Place("c", cloud.sandbox, root, cloud)
+    return ModelSite("c", cloud.sandbox, root, cloud)
 
 
 CLOUDS = [pytest.param(root, marks=pytest.mark.slow) for root in ("Cloud", "Blobs")]
@@ -309,10 +310,10 @@ def test_no_resume_goes_over_what_has_come_meanwhile(
     folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
 ) -> None:
     """Killed at every request, single and multi-file, of equal sizes."""
-    place = place_of(root, start_sandbox, request)
+    model_site = place_of(root, start_sandbox, request)
     size = 6000 if root == "Slides" else 2 * SMALLEST_PART + 9
     for after in range(2, 10) if root == "Slides" else (0, 2, 5):  # a login and a folder come first
-        two = TwoMachines(folder, place, size)
+        two = TwoMachines(folder, model_site, size)
         two.kill(0, after, after % 2 == 0, Existing.FAIL, False, False)
         two.push(1, Existing.FAIL, False, False)
         there = two.there()
@@ -374,7 +375,7 @@ def test_the_first_deletion_that_helped_nothing_is_the_last(case: Case) -> None:
     report = case.push(existing=Existing.OVERWRITE, connections=4)
     assert report.summary.sites["a"].failed == 6
     assert len([r for r in case.sandbox.requests if "DeleteSlide" in r.path]) == 1
-    assert len(case.place.has("in")) == 6  # of 7
+    assert len(case.model_site.has("in")) == 6  # of 7
 
 
 def test_nothing_is_deleted_for_a_slide_of_ours(case: Case) -> None:
@@ -412,7 +413,7 @@ def test_a_deletion_is_for_the_slide_that_is_in_the_way(case: Case) -> None:
         somebody.push("Slides/in", {"other.svs": b"other", "x.svs": b"theirs"})
     case.sandbox.faults.add(CannedResponse.refusal("The file 'other.svs' already exists"), path="transfer/Upload$")
     assert case.status(existing=Existing.OVERWRITE) is SlideStatus.FAILED
-    assert case.place.has("in") == {"other.svs": b"other", "x.svs": b"theirs"}
+    assert case.model_site.has("in") == {"other.svs": b"other", "x.svs": b"theirs"}
 
 
 def whole_slides(case: Case, size: int) -> dict[str, bytes]:
@@ -435,11 +436,11 @@ def test_no_refusal_costs_a_slide_that_was_whole(case: Case, status: int) -> Non
         rule = case.sandbox.faults.add(
             CannedResponse(status, body), method="POST", path="transfer/Upload$", times=times
         )
-        before = case.place.has("in")
+        before = case.model_site.has("in")
         deleted = [r for r in case.sandbox.requests if "DeleteSlide" in r.path]
         for existing in Existing.FAIL, Existing.OVERWRITE:
             case.push(existing=existing)
-        after = case.place.has("in")
+        after = case.model_site.has("in")
         case.sandbox.faults.remove(rule)
         assert after.keys() == old.keys()
         for name, content in after.items():
@@ -466,7 +467,7 @@ def test_a_slide_of_several_files_is_mended(case: Case, how: str, file: str) -> 
     error = case.verify(level)
     assert "pmarep push sends it" in error or "the next run sends it again" in error
     assert case.push().finished("a")["m.mrxs"].status is SlideStatus.SENT
-    assert case.place.has("in") == contents(case.machine.source)
+    assert case.model_site.has("in") == contents(case.machine.source)
     assert case.verify(Verify.DEEP) == ""
 
 
@@ -475,9 +476,9 @@ def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
     folder: Path, start_sandbox: StartSandbox, request: pytest.FixtureRequest, root: str
 ) -> None:
     """Files of equal sizes: the second one's lie in place of those of the first, which the first has acknowledged."""
-    place = place_of(root, start_sandbox, request)
+    model_site = place_of(root, start_sandbox, request)
     for after in (8, 9) if root == "Slides" else (4, 5):
-        two = TwoMachines(folder, place, 900 if root == "Slides" else 2 * SMALLEST_PART + 9)
+        two = TwoMachines(folder, model_site, 900 if root == "Slides" else 2 * SMALLEST_PART + 9)
         for who in (0, 1):
             (two.machines[who].source / "x.svs").unlink()
             two.kill(who, after - 1, True, Existing.FAIL, False, False)
@@ -488,15 +489,17 @@ def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
 
 def test_nor_where_the_first_attempt_to_resume_fails(folder: Path, start_sandbox: StartSandbox) -> None:
     """What an earlier run has sent stays that, however often this one has to begin."""
-    place = Place("a", start_sandbox("a"), "Slides")
-    two = TwoMachines(folder, place, 900)
+    model_site = ModelSite("a", start_sandbox("a"), "Slides")
+    two = TwoMachines(folder, model_site, 900)
     for who, after in ((0, 7), (1, 6)):  # the second finds the folder
         (two.machines[who].source / "x.svs").unlink()
         two.kill(who, after, False, Existing.FAIL, False, False)
     assert two.there().keys() == contents(two.machines[0].source).keys() - {"m.mrxs"}
-    failing = place.sandbox.faults.add(CannedResponse.iis(503), path=r"transfer/Upload/[0-9]+$", method="GET", times=5)
-    report = two.pushed(two.machines[0], patience=60.0, clock=Swift())
-    place.sandbox.faults.remove(failing)
+    failing = model_site.sandbox.faults.add(
+        CannedResponse.iis(503), path=r"transfer/Upload/[0-9]+$", method="GET", times=5
+    )
+    report = two.pushed(two.machines[0], patience=60.0, clock=FastClock())
+    model_site.sandbox.faults.remove(failing)
     there, here = two.there(), contents(two.machines[0].source)
     assert report.finished("a")["m.mrxs"].status is SlideStatus.FAILED or there == here
     assert two.pushed(two.machines[0]).code == 0

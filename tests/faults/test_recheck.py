@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PASSWORD, USER
-from corpus import tree, write_mirax
-from desk import arrived, contents
+from support import in_process
+from support.clocks import SkippingClock
+from support.corpus import tree, write_mirax
+from support.in_process import Report
+from support.push_cli import arrived, contents
+from support.sandboxes import PASSWORD, USER
 
 from pmacore_sandbox import Sandbox
 from pmarep.sites import Site
 
-from . import inside
-from .inside import Report
 
-
-class Later(inside.Hasty):
+class Later(SkippingClock):
     """So many days later."""
 
     def __init__(self, days: float) -> None:
@@ -40,7 +40,7 @@ def source(tmp_path: Path) -> Path:
 
 async def push(source: Path, sandbox: Sandbox, **options: Any) -> Report:
     site = Site(name="a", url=sandbox.url, username=USER, target="Slides/in")
-    return await inside.push(source, [site], source.parent / "state", PASSWORD, **options)
+    return await in_process.push(source, [site], source.parent / "state", PASSWORD, **options)
 
 
 async def test_a_slide_that_was_cut_off_behind_our_back_is_mended(source: Path, sandbox: Sandbox) -> None:

@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cloud import KINDS, StartCloud
-from conftest import PASSWORD, SMALLEST_PART, USER, StartSandbox
-from corpus import tree, write_mirax
-from desk import arrived, contents
+from support import fault_kinds, in_process
+from support.clocks import SkippingClock
+from support.cloud import KINDS, StartCloud
+from support.corpus import tree, write_mirax
+from support.in_process import Report
+from support.push_cli import arrived, contents
+from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Hold, Sandbox
 from pmarep.events import SlideRestarted, SlideRetracted, SlideStatus
 from pmarep.sites import Site
-
-from . import inside, storms
-from .inside import Report
 
 RUNS = int(os.environ.get("PMAREP_RESTARTS", "4"))
 SLIDES, SIZE = 24, 400_000
@@ -50,14 +50,14 @@ async def restart_at_random(sandbox: Sandbox, chance: random.Random, times: int)
 async def test_no_slide_comes_to_lie_in_the_place_of_another(
     tmp_path: Path, start_sandbox: StartSandbox, run: int, verify: str, keep_sessions: bool
 ) -> None:
-    chance = random.Random(storms.seed(run))
+    chance = random.Random(fault_kinds.seed(run))
     sandbox = start_sandbox(keep_sessions=keep_sessions)
     source = tmp_path / "cases"
     write_alike(source, chance)
     site = Site(name="a", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
     restarts = asyncio.create_task(restart_at_random(sandbox, chance, RESTARTS))
     try:
-        report = await inside.push(
+        report = await in_process.push(
             source,
             [site],
             tmp_path / "state",
@@ -81,7 +81,7 @@ async def test_no_slide_comes_to_lie_in_the_place_of_another(
 @pytest.mark.parametrize("run", range(RUNS))
 async def test_two_machines_at_one_server(tmp_path: Path, start_sandbox: StartSandbox, run: int) -> None:
     """Each gets ids that go on in jumps, and after a restart those that the other one had before."""
-    chance = random.Random(storms.seed(1000 + run))
+    chance = random.Random(fault_kinds.seed(1000 + run))
     sandbox = start_sandbox()
     restarts = asyncio.create_task(restart_at_random(sandbox, chance, RESTARTS))
 
@@ -93,7 +93,7 @@ async def test_two_machines_at_one_server(tmp_path: Path, start_sandbox: StartSa
         site = Site(name="a", url=sandbox.url, username=sandbox.settings.user, target=f"Slides/{name}")
         state, connections = tmp_path / name / "state", chance.randrange(1, 6)
         return asyncio.create_task(
-            inside.push(source, [site], state, PASSWORD, patience=600.0, connections=connections)
+            in_process.push(source, [site], state, PASSWORD, patience=600.0, connections=connections)
         )
 
     machines = {name: machine(name) for name in ("one", "two")}
@@ -130,7 +130,7 @@ async def test_sessions_that_end_all_the_time_are_no_restart(tmp_path: Path, san
     ends = asyncio.create_task(end_sessions())
     try:
         site = Site(name="a", url=sandbox.url, username=USER, target="Slides/in")
-        report = await inside.push(source, [site], tmp_path / "state", PASSWORD, patience=600.0, connections=4)
+        report = await in_process.push(source, [site], tmp_path / "state", PASSWORD, patience=600.0, connections=4)
     finally:
         ends.cancel()
         await asyncio.gather(ends, return_exceptions=True)
@@ -147,7 +147,7 @@ async def test_an_upload_forgotten_when_all_has_been_sent(tmp_path: Path, cloud_
     hold = Hold()
     cloud.sandbox.faults.add(hold, method="GET", path=r"transfer/Upload/[0-9]+$", times=1)
     site = Site(name="a", url=cloud.sandbox.url, username=USER, target=f"{root}/in")
-    run = asyncio.create_task(inside.push(source, [site], tmp_path / "state", PASSWORD, patience=600.0))
+    run = asyncio.create_task(in_process.push(source, [site], tmp_path / "state", PASSWORD, patience=600.0))
     while not hold.reached.is_set():
         assert not run.done()
         await asyncio.sleep(0.001)
@@ -160,7 +160,7 @@ async def test_an_upload_forgotten_when_all_has_been_sent(tmp_path: Path, cloud_
     assert not [event for event in report.events if isinstance(event, SlideRestarted) and event.bytes]
 
 
-class TwoHoursAhead(inside.Hasty):
+class TwoHoursAhead(SkippingClock):
     """Of a machine whose clock nobody sets."""
 
     def local(self) -> datetime:
@@ -174,14 +174,14 @@ async def test_upload_urls_end_by_the_clock_of_the_server(tmp_path: Path, cloud_
     hold = Hold()
     cloud.s3.faults.add(hold, path="partNumber=4", times=1)
     site = Site(name="a", url=cloud.sandbox.url, username=USER, target="Cloud/in")
-    killed = asyncio.create_task(inside.push(source, [site], tmp_path / "state", PASSWORD, connections=1))
+    killed = asyncio.create_task(in_process.push(source, [site], tmp_path / "state", PASSWORD, connections=1))
     while not hold.reached.is_set():
         assert not killed.done()
         await asyncio.sleep(0.001)
     killed.cancel()
     await asyncio.gather(killed, return_exceptions=True)
     hold.release()
-    report = await inside.push(source, [site], tmp_path / "state", PASSWORD, clock=TwoHoursAhead())
+    report = await in_process.push(source, [site], tmp_path / "state", PASSWORD, clock=TwoHoursAhead())
     assert report.code == 0, report.error("a")
     assert report.finished("a")["x.svs"].resumed_bytes == 3 * SMALLEST_PART
     assert cloud.s3.open_multipart_uploads() == []

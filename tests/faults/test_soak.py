@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from . import storms
+from support import fault_kinds
 
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 CYCLES = 15
@@ -23,7 +22,7 @@ def test_fifteen_cycles(tmp_path: Path, record_property: Callable[[str, object],
         "--cycles",
         str(CYCLES),
         "--seed",
-        str(storms.seed(15)),
+        str(fault_kinds.seed(15)),
         "--dir",
         str(tmp_path),
     ]

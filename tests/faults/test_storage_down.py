@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StartSandbox
-from corpus import tree
-from desk import arrived, contents
+from support import in_process
+from support.clocks import FastClock
+from support.corpus import tree
+from support.in_process import Report
+from support.push_cli import arrived, contents
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 
-from . import inside
-from .inside import Report, Swift
 from .test_budgets import after_pauses
 
 SLIDES = 200
@@ -37,12 +38,12 @@ def counted(sandbox: Sandbox) -> Counter[str]:
 
 async def push(tmp_path: Path, sandbox: Sandbox, **options: Any) -> Report:
     site = Site(name="a", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
-    work = inside.push(
+    work = in_process.push(
         tmp_path / "cases",
         [site],
         tmp_path / "state",
         sandbox.settings.password,
-        **{"clock": Swift(), "patience": PATIENCE, **options},
+        **{"clock": FastClock(), "patience": PATIENCE, **options},
     )
     return await asyncio.wait_for(work, 120)
 
@@ -68,7 +69,7 @@ async def test_a_server_that_takes_no_file_is_asked_little(tmp_path: Path, sandb
 
 async def test_a_storage_that_comes_back_gets_everything(tmp_path: Path, sandbox: Sandbox) -> None:
     sandbox.faults.add(DOWN, path=FILE)
-    report = await push(tmp_path, sandbox, patience=1e6, hear=after_pauses(5, sandbox.faults.clear))
+    report = await push(tmp_path, sandbox, patience=1e6, on_event=after_pauses(5, sandbox.faults.clear))
     assert report.code == 0, report.error("a")
     assert arrived(sandbox) == contents(tmp_path / "cases")
     assert counted(sandbox)["posts"] <= SLIDES + 150

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import StartCloud
-from conftest import PASSWORD, SMALLEST_PART, StartSandbox
-from desk import contents
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from sandbox_client import Client
+from support.cloud import StartCloud
+from support.in_process import Report, push
+from support.model_sites import ModelSite, killed, put_back
+from support.push_cli import contents
+from support.sandbox_client import Client
+from support.sandboxes import PASSWORD, SMALLEST_PART, StartSandbox
 
 from pmarep.engine import Existing, Options, Verify
 from pmarep.events import Event, SlideFinished, SlidePlanned, SlideStatus
 
-from .inside import Report, push
-from .places import Place, killed, put_back
 from .test_model import profile
 
 SLIDES = ("x.svs", "m.mrxs")
@@ -56,11 +56,11 @@ class Machine:
 class TwoMachines(RuleBasedStateMachine):
     """`grow`: another version of a slide has another size, for storages whose clock goes in seconds."""
 
-    def __init__(self, folder: Path, place: Place, size: int = 6000, *, grow: bool = False) -> None:
+    def __init__(self, folder: Path, model_site: ModelSite, size: int = 6000, *, grow: bool = False) -> None:
         super().__init__()
         self.name = f"two{next(numbers)}"
-        self.place = place
-        self.site = place.site(self.name)
+        self.model_site = model_site
+        self.site = model_site.site(self.name)
         self.grow = grow
         self.ticks = itertools.count(1)
         self.machines = [Machine(name, folder / self.name) for name in "AB"]
@@ -106,9 +106,9 @@ class TwoMachines(RuleBasedStateMachine):
         self.check(machine, before, events, existing)
         if existing is Existing.OVERWRITE:
             machine.allowed |= {slide: self.there(slide) for slide in SLIDES}
-        in_place = torn and self.place.cloud is None
+        in_place = torn and self.model_site.cloud is None
         if in_place and self.journal_says_sending(machine, "x.svs") and not self.there("x.svs"):
-            file = self.place.sandbox.data / "Slides" / self.name / "x.svs"
+            file = self.model_site.sandbox.data / "Slides" / self.name / "x.svs"
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(machine.files("x.svs")["x.svs"][: 500 * after])
 
@@ -142,25 +142,25 @@ class TwoMachines(RuleBasedStateMachine):
 
     @rule(slide=st.sampled_from(SLIDES))
     def delete(self, slide: str) -> None:
-        with Client(self.place.sandbox) as client:
+        with Client(self.model_site.sandbox) as client:
             client.post("DeleteSlide", path=f"{self.site.target}/{slide}")
 
     @rule(who=st.integers(0, 1))
     def lose_the_journal(self, who: int) -> None:
         put_back(self.machines[who].state, b"")
 
-    @precondition(lambda self: self.place.cloud is None)
+    @precondition(lambda self: self.model_site.cloud is None)
     @rule(slide=st.sampled_from(SLIDES), left=st.integers(0, 5999), room=st.booleans())
     def cut(self, slide: str, left: int, room: bool) -> None:
         """The server's disk loses the end of a main file; `room`: there are zeros instead."""
-        file = self.place.sandbox.data / "Slides" / self.name / slide
+        file = self.model_site.sandbox.data / "Slides" / self.name / slide
         if file.exists():
             content = file.read_bytes()
             file.write_bytes(content[:left] + bytes(max(0, len(content) - left) if room else 0))
 
     @rule(forget=st.booleans())
     def restart(self, forget: bool) -> None:
-        self.place.sandbox.restart(forget_uploads=forget)
+        self.model_site.sandbox.restart(forget_uploads=forget)
 
     # What has to hold
 
@@ -188,7 +188,7 @@ class TwoMachines(RuleBasedStateMachine):
     # How
 
     def there(self, slide: str | None = None) -> Contents:
-        found = self.place.has(self.name)
+        found = self.model_site.has(self.name)
         return found if slide is None else _of(slide, found)
 
     def know(self, machine: Machine) -> None:
@@ -216,8 +216,8 @@ class TwoMachines(RuleBasedStateMachine):
 
     async def killed(self, machine: Machine, after: int, handled: bool, options: Options) -> list[Event]:
         return await killed(
-            [self.place],
-            self.place,
+            [self.model_site],
+            self.model_site,
             [self.site],
             machine.state,
             options,
@@ -247,13 +247,13 @@ def in_every_order(begin: Callable[[], TwoMachines], examples: int) -> None:
 
 
 def test_at_a_file_system(folder: Path, start_sandbox: StartSandbox) -> None:
-    place = Place("a", start_sandbox("a"), "Slides")
-    in_every_order(lambda: TwoMachines(folder, place), 6)
+    model_site = ModelSite("a", start_sandbox("a"), "Slides")
+    in_every_order(lambda: TwoMachines(folder, model_site), 6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
 def test_in_a_cloud(folder: Path, cloud_sandbox: StartCloud, root: str) -> None:
     cloud = cloud_sandbox("c", azure=root == "Blobs", s3_options={"part_size": SMALLEST_PART})
-    place = Place("c", cloud.sandbox, root, cloud)
-    in_every_order(lambda: TwoMachines(folder, place, 2 * SMALLEST_PART + 9, grow=True), 3)
+    model_site = ModelSite("c", cloud.sandbox, root, cloud)
+    in_every_order(lambda: TwoMachines(folder, model_site, 2 * SMALLEST_PART + 9, grow=True), 3)

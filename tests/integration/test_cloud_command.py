@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud import CloudSandbox, StartCloud
+from support.cloud import CloudSandbox, StartCloud
 
 from pmacore_sandbox.emulators.processes import ACCOUNT, KEY
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cloud import KINDS, MIB, CloudSandbox, StartCloud
-from sandbox_client import Client
+from support.cloud import KINDS, MIB, CloudSandbox, StartCloud
+from support.sandbox_client import Client
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Validator, StorageRequest, UrlExpiry
 from pmacore_sandbox.asgi_server import bind_socket

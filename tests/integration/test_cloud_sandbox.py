@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud import KINDS, MIB, CloudSandbox, StartCloud
-from sandbox_client import Client
+from support.cloud import KINDS, MIB, CloudSandbox, StartCloud
+from support.sandbox_client import Client
 
 PART = 64 * 1024
 SMALL_PARTS = {"part_size": PART}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from shell import Shell
+from support.sites_cli import SitesCli
 
 BASH = shutil.which("bash")
 PMAREP = Path(sys.executable).with_name("pmarep")
@@ -41,18 +41,18 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path)
-    shell.book.write_text(BOOK)
-    return shell
+def sites_cli(tmp_path: Path) -> SitesCli:
+    sites_cli = SitesCli(tmp_path)
+    sites_cli.book.write_text(BOOK)
+    return sites_cli
 
 
-def tab(shell: Shell, *words: str) -> list[str]:
+def tab(sites_cli: SitesCli, *words: str) -> list[str]:
     """The proposals for a line whose last word is being typed."""
     done = subprocess.run(
         [str(BASH), "--norc", "-c", PRESS_TAB, "bash", str(PMAREP), str(PMAREP), *words],
-        env=shell.environment,
-        cwd=shell.folder,
+        env=sites_cli.environment,
+        cwd=sites_cli.folder,
         text=True,
         capture_output=True,
         timeout=60,
@@ -82,19 +82,19 @@ def tab(shell: Shell, *words: str) -> list[str]:
         (("groups", "set", "new", "b"), ["box-anna", "box-ben"]),
     ],
 )
-def test_names_from_the_book(shell: Shell, words: tuple[str, ...], proposals: list[str]) -> None:
-    assert tab(shell, *words) == proposals
+def test_names_from_the_book(sites_cli: SitesCli, words: tuple[str, ...], proposals: list[str]) -> None:
+    assert tab(sites_cli, *words) == proposals
 
 
-def test_names_from_included_books_and_other_ones(shell: Shell) -> None:
-    (shell.folder / "mine.toml").write_text('include = ["sites.toml"]\n[sites.box-me]\n')
-    assert tab(shell, "sites", "show", "--config", "mine.toml", "box-") == ["box-me", "box-anna", "box-ben"]
+def test_names_from_included_books_and_other_ones(sites_cli: SitesCli) -> None:
+    (sites_cli.folder / "mine.toml").write_text('include = ["sites.toml"]\n[sites.box-me]\n')
+    assert tab(sites_cli, "sites", "show", "--config", "mine.toml", "box-") == ["box-me", "box-anna", "box-ben"]
 
 
 @pytest.mark.parametrize("text", ["[sites", "sites = 3\n", "[sites.box-anna]\nwrong = 1\n", None])
-def test_silent_whatever_is_wrong(shell: Shell, text: str | None) -> None:
+def test_silent_whatever_is_wrong(sites_cli: SitesCli, text: str | None) -> None:
     if text is None:
-        shell.book.unlink()
+        sites_cli.book.unlink()
     else:
-        shell.book.write_text(text)
-    assert tab(shell, "push", "x", "--sites", "b") == (["box-anna"] if text and "wrong" in text else [])
+        sites_cli.book.write_text(text)
+    assert tab(sites_cli, "push", "x", "--sites", "b") == (["box-anna"] if text and "wrong" in text else [])

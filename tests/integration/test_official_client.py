@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PASSWORD, USER, StartSandbox
 from pma_python import core, pma
 from pma_python.pma_core_client import PmaCoreClient
-from pma_start import pma_start
+from support.pma_start import pma_start
+from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud import KINDS, CloudSandbox, StartCloud
-from conftest import PASSWORD, USER
 from pma_python import core, pma
+from support.cloud import KINDS, CloudSandbox, StartCloud
+from support.sandboxes import PASSWORD, USER
 
 PART = 64 * 1024
 SVS = os.urandom(5 * PART + 7)

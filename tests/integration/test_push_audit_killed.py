@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree
-from desk import Desk
+from support.corpus import tree
+from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
 
@@ -27,63 +27,63 @@ Journal.sent = dies
 
 
 @pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "a.svs", content=os.urandom(1000))
-    return desk
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "a.svs", content=os.urandom(1000))
+    return cli
 
 
 def lines(audit: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()]
 
 
-def assert_on_record(desk: Desk, line: dict[str, Any]) -> None:
-    digest = hashlib.sha256((desk.source / "a.svs").read_bytes()).hexdigest()
+def assert_on_record(cli: PushCli, line: dict[str, Any]) -> None:
+    digest = hashlib.sha256((cli.source / "a.svs").read_bytes()).hexdigest()
     assert (line["slide"], line["error"], line["note"]) == ("a.svs", None, None)
     assert line["files"] == [{"path": "a.svs", "bytes": 1000, "sha256": digest}]
 
 
-def test_killed_when_the_journal_says_sent(desk: Desk, tmp_path: Path) -> None:
+def test_killed_when_the_journal_says_sent(cli: PushCli, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
-    with desk.start("--audit", str(audit), patch=DIES.format(after=True)) as running:
+    with cli.start("--audit", str(audit), patch=DIES.format(after=True)) as running:
         assert running.process.wait(60) == 9
     (line,) = lines(audit)
     assert line["status"] == "sent"
     assert line["bytes_sent"] == 1000
-    assert_on_record(desk, line)
-    assert desk.push("--audit", str(audit)).counts("a") == (0, 1, 0)
+    assert_on_record(cli, line)
+    assert cli.push("--audit", str(audit)).counts("a") == (0, 1, 0)
     assert [line["status"] for line in lines(audit)] == ["sent", "skipped"]
 
 
-def test_killed_just_before(desk: Desk, tmp_path: Path) -> None:
+def test_killed_just_before(cli: PushCli, tmp_path: Path) -> None:
     """The next run finds it there, and it is on record whichever way it finds out that it is whole."""
     audit = tmp_path / "audit.jsonl"
-    with desk.start("--audit", str(audit), patch=DIES.format(after=False)) as running:
+    with cli.start("--audit", str(audit), patch=DIES.format(after=False)) as running:
         assert running.process.wait(60) == 9
-    desk.push("--audit", str(audit))
+    cli.push("--audit", str(audit))
     assert len(lines(audit)) == 2
     for line in lines(audit):
-        assert_on_record(desk, line)
+        assert_on_record(cli, line)
 
 
-def test_killed_when_the_slide_had_arrived_unnoticed(desk: Desk, tmp_path: Path) -> None:
+def test_killed_when_the_slide_had_arrived_unnoticed(cli: PushCli, tmp_path: Path) -> None:
     """The journal knows of no acknowledged file, so all is read back; that is on record too."""
     audit = tmp_path / "audit.jsonl"
     dies = (
         "import os\nfrom pmarep.state.journal import Journal\nasync def dies(*_): os._exit(9)\nJournal.file_sent = dies"
     )
-    with desk.start("--audit", str(audit), patch=dies) as running:
+    with cli.start("--audit", str(audit), patch=dies) as running:
         assert running.process.wait(60) == 9
     assert lines(audit) == []
-    assert desk.push("--audit", str(audit)).counts("a") == (0, 1, 0)
+    assert cli.push("--audit", str(audit)).counts("a") == (0, 1, 0)
     (line,) = lines(audit)
     assert line["status"] == "skipped"
-    assert_on_record(desk, line)
+    assert_on_record(cli, line)
 
 
-def test_one_line_for_each_slide_of_a_run(desk: Desk, tmp_path: Path) -> None:
+def test_one_line_for_each_slide_of_a_run(cli: PushCli, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
-    tree(desk.source, "b.svs", "c.svs", content=b"x")
-    assert desk.push("--audit", str(audit)).counts("a") == (3, 0, 0)
+    tree(cli.source, "b.svs", "c.svs", content=b"x")
+    assert cli.push("--audit", str(audit)).counts("a") == (3, 0, 0)
     assert sorted(line["slide"] for line in lines(audit)) == ["a.svs", "b.svs", "c.svs"]

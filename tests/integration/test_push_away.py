@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cloud import CloudSandbox, StartCloud
-from conftest import StartSandbox
-from corpus import tree
-from desk import NO_PAUSES, Desk, arrived, contents, transfers
+from support.cloud import CloudSandbox, StartCloud
+from support.corpus import tree
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents, transfers
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Delay, Hold, Sandbox, SlowRead
 
@@ -81,8 +81,8 @@ Clock.local = lambda self: datetime.datetime.now().astimezone() - datetime.timed
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 def paused(site: str) -> dict[str, str]:
@@ -96,10 +96,10 @@ def flag(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_nas_that_comes_back(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
-    tree(desk.source, "1.svs", "2.svs", content=os.urandom(1000))
-    desk.site("a", sandbox)
-    with desk.start("--patience", "5m", patch=NAS.format(flag=str(flag))) as running:
+def test_a_nas_that_comes_back(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
+    tree(cli.source, "1.svs", "2.svs", content=os.urandom(1000))
+    cli.site("a", sandbox)
+    with cli.start("--patience", "5m", patch=NAS.format(flag=str(flag))) as running:
         running.wait_for(lambda event: paused("a").items() <= event.items())
         assert not transfers(sandbox)
         flag.unlink()
@@ -107,13 +107,13 @@ def test_a_nas_that_comes_back(desk: Desk, sandbox: Sandbox, flag: Path) -> None
     assert result.code == 0, result.stdout
     reason = next(event["reason"] for event in result.events if paused("a").items() <= event.items())
     assert "Input/output error; trying again in " in reason
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_nas_that_stays_away(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
-    tree(desk.source, "1.svs", "2.svs")
-    desk.site("a", sandbox)
-    result = desk.run(patch=NAS.format(flag=str(flag)))
+def test_a_nas_that_stays_away(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
+    tree(cli.source, "1.svs", "2.svs")
+    cli.site("a", sandbox)
+    result = cli.run(patch=NAS.format(flag=str(flag)))
     assert result.code == 1
     (line,) = [line for line in result.stdout.splitlines() if "stopped" in line]
     assert "Input/output error" in line
@@ -124,28 +124,28 @@ LOOKS = pytest.mark.parametrize("looks", [True, False], ids=["looks hang", "read
 
 
 @LOOKS
-def test_a_hard_mounted_nas_that_comes_back(desk: Desk, sandbox: Sandbox, flag: Path, looks: bool) -> None:
-    tree(desk.source, "1.svs", "2.svs", "3.svs", content=os.urandom(1000))
-    desk.site("a", sandbox)
-    with desk.start("--patience", "5m", patch=HARD_NAS.format(flag=str(flag), looks=looks)) as running:
+def test_a_hard_mounted_nas_that_comes_back(cli: PushCli, sandbox: Sandbox, flag: Path, looks: bool) -> None:
+    tree(cli.source, "1.svs", "2.svs", "3.svs", content=os.urandom(1000))
+    cli.site("a", sandbox)
+    with cli.start("--patience", "5m", patch=HARD_NAS.format(flag=str(flag), looks=looks)) as running:
         running.wait_for(lambda event: paused("a").items() <= event.items())
         flag.unlink()
         result = running.result()
     assert result.code == 0, result.stdout
     reason = next(event["reason"] for event in result.events if paused("a").items() <= event.items())
     assert "does not answer" in reason
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @LOOKS
 @pytest.mark.parametrize("ends", [("--patience", "1s"), ("--patience", "1h", "--max-duration", "4s")])
 def test_a_hard_mounted_nas_that_stays_away(
-    desk: Desk, sandbox: Sandbox, flag: Path, looks: bool, ends: tuple[str, ...]
+    cli: PushCli, sandbox: Sandbox, flag: Path, looks: bool, ends: tuple[str, ...]
 ) -> None:
     """The run and its process end, although threads still hang."""
-    tree(desk.source, "1.svs", "2.svs", "3.svs")
-    desk.site("a", sandbox)
-    result = desk.push(*ends, patch=HARD_NAS.format(flag=str(flag), looks=looks))
+    tree(cli.source, "1.svs", "2.svs", "3.svs")
+    cli.site("a", sandbox)
+    result = cli.push(*ends, patch=HARD_NAS.format(flag=str(flag), looks=looks))
     assert result.code == 1
     assert result.counts("a") == (0, 0, 3)
     said = [event.get("error") or "" for event in result.events] + [result.summary["sites"]["a"]["error"] or ""]
@@ -156,12 +156,12 @@ def test_a_hard_mounted_nas_that_stays_away(
 @pytest.mark.parametrize(
     ("slow", "path"), [(SlowRead(600_000), FILE), (Delay(0.5), "transfer/Upload$")], ids=["a file", "an announcement"]
 )
-def test_a_site_that_restarts_in_the_middle(desk: Desk, sandbox: Sandbox, slow: SlowRead | Delay, path: str) -> None:
+def test_a_site_that_restarts_in_the_middle(cli: PushCli, sandbox: Sandbox, slow: SlowRead | Delay, path: str) -> None:
     # Many: a server that is being stopped forgets its faults, and is quick for its last moments.
-    tree(desk.source, *(f"{number}.svs" for number in range(80)), content=os.urandom(300_000))
-    desk.site("a", sandbox)
+    tree(cli.source, *(f"{number}.svs" for number in range(80)), content=os.urandom(300_000))
+    cli.site("a", sandbox)
     sandbox.faults.add(slow, path=path)
-    with desk.start("--patience", "5m", "--connections", "1", patch=NO_PAUSES) as running:
+    with cli.start("--patience", "5m", "--connections", "1", patch=NO_PAUSES) as running:
         running.wait_for(lambda event: event["event"] == "slide_finished")
         sandbox.stop()
         running.wait_for(lambda event: paused("a").items() <= event.items())
@@ -170,24 +170,24 @@ def test_a_site_that_restarts_in_the_middle(desk: Desk, sandbox: Sandbox, slow: 
         result = running.result()
     assert result.code == 0, result.stdout
     assert result.counts("a") == (80, 0, 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
     states = [event["state"] for event in result.events if event["event"] == "site_state"]
     assert states[-2:] == ["running", "done"]
-    size = sum(len(content) for content in contents(desk.source).values())
+    size = sum(len(content) for content in contents(cli.source).values())
     # The one that was under way may have arrived unnoticed.
     assert result.summary["sites"]["a"]["bytes_sent"] in (size, size - 300_000)
     assert result.summary["sites"]["a"]["bytes_resumed"] == 0
 
 
-def test_people_see_why_nothing_moves(desk: Desk, start_sandbox: StartSandbox) -> None:
-    tree(desk.source, "1.svs")
+def test_people_see_why_nothing_moves(cli: PushCli, start_sandbox: StartSandbox) -> None:
+    tree(cli.source, "1.svs")
     there, away = start_sandbox("there"), start_sandbox("away")
     hold = Hold()
     there.faults.add(hold, path=FILE)
-    desk.site("there", there)
-    desk.site("away", away)
+    cli.site("there", there)
+    cli.site("away", away)
     away.stop()
-    with desk.start_shown("--patience", "5m", patch=NO_PAUSES) as running:
+    with cli.start_shown("--patience", "5m", patch=NO_PAUSES) as running:
         running.wait_for_words("away: paused: ")
         away.start()
         running.wait_for_words("away: answers again")
@@ -210,43 +210,43 @@ def test_people_see_why_nothing_moves(desk: Desk, start_sandbox: StartSandbox) -
 )
 @pytest.mark.parametrize("path", [FILE + "5.svs", "transfer/Upload$"], ids=["file", "announcement"])
 def test_a_full_site_stops_with_that_word(
-    desk: Desk, start_sandbox: StartSandbox, fault: CannedResponse, path: str
+    cli: PushCli, start_sandbox: StartSandbox, fault: CannedResponse, path: str
 ) -> None:
     for number in range(8):
-        tree(desk.source, f"{number}.svs", content=os.urandom(1000))
+        tree(cli.source, f"{number}.svs", content=os.urandom(1000))
     full, good = start_sandbox("full"), start_sandbox("good")
     rule = full.faults.add(fault, method="POST", path=path)
-    desk.site("full", full)
-    desk.site("good", good)
-    result = desk.push("--connections", "1", "--patience", "10m")
+    cli.site("full", full)
+    cli.site("good", good)
+    result = cli.push("--connections", "1", "--patience", "10m")
     assert result.code == 1
     assert "has no room left" in result.summary["sites"]["full"]["error"]
     assert rule.hits == 1
     assert result.counts("good") == (8, 0, 0)
     full.faults.clear()
-    assert desk.push().code == 0
-    assert arrived(full) == contents(desk.source)
+    assert cli.push().code == 0
+    assert arrived(full) == contents(cli.source)
 
 
-def test_retry_after_is_honoured(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "1.svs")
-    desk.site("a", sandbox)
+def test_retry_after_is_honoured(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "1.svs")
+    cli.site("a", sandbox)
     rule = sandbox.faults.add(
         CannedResponse.iis(503, headers={"Retry-After": "2"}), method="POST", path="transfer/Upload$", times=1
     )
     started = time.monotonic()
-    assert desk.push(patch=NO_PAUSES).code == 0
+    assert cli.push(patch=NO_PAUSES).code == 0
     assert time.monotonic() - started >= 2
     assert rule.hits == 1
 
 
-def test_the_machine_sleeps(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
+def test_the_machine_sleeps(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
     """Its sites were not away for eight hours, and a run of eight hours is not over."""
-    tree(desk.source, "1.svs", content=os.urandom(600_000))
-    desk.site("a", sandbox)
+    tree(cli.source, "1.svs", content=os.urandom(600_000))
+    cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=FILE)
-    with desk.start("--patience", "10m", patch=SLEEP.format(flag=str(flag))) as running:
+    with cli.start("--patience", "10m", patch=SLEEP.format(flag=str(flag))) as running:
         # It is looked for once a second, from the first of these.
         running.wait_for(lambda event: event["event"] == "progress")
         flag.unlink()
@@ -258,28 +258,28 @@ def test_the_machine_sleeps(desk: Desk, sandbox: Sandbox, flag: Path) -> None:
     assert note == "this machine was asleep for 8h00m; going on"
 
 
-def test_a_clock_that_was_set_back(desk: Desk, cloud_sandbox: StartCloud) -> None:
+def test_a_clock_that_was_set_back(cli: PushCli, cloud_sandbox: StartCloud) -> None:
     """Upload URLs that look alive and are not: the storage says so, and the slide is announced again."""
     cloud: CloudSandbox = cloud_sandbox(azure=False, s3_options={"part_size": MIB, "multipart_above": MIB})
-    desk.site("a", cloud.sandbox, target="Cloud/in")
-    tree(desk.source, "1.svs", content=os.urandom(3_000_000))
+    cli.site("a", cloud.sandbox, target="Cloud/in")
+    tree(cli.source, "1.svs", content=os.urandom(3_000_000))
     hold = Hold()
     cloud.s3.faults.add(hold, method="PUT", path=r"\?partNumber=2")
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(30)
         running.process.kill()
     hold.release()
     cloud.s3.faults.clear()
     cloud.expire_urls()
-    result = desk.push(patch=YESTERDAY)
+    result = cli.push(patch=YESTERDAY)
     assert result.code == 0, result.stdout
-    assert cloud.s3.objects() == {"in/1.svs": (desk.source / "1.svs").read_bytes()}
+    assert cloud.s3.objects() == {"in/1.svs": (cli.source / "1.svs").read_bytes()}
 
 
-def test_a_walk_that_hangs_ends_at_max_duration(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "1.svs", "hangs/2.svs")
-    desk.site("a", sandbox)
-    result = desk.push("--max-duration", "5s", patch=HANGING_WALK)  # time enough to send one, on a busy machine
+def test_a_walk_that_hangs_ends_at_max_duration(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "1.svs", "hangs/2.svs")
+    cli.site("a", sandbox)
+    result = cli.push("--max-duration", "5s", patch=HANGING_WALK)  # time enough to send one, on a busy machine
     assert result.code == 1
     assert "stopped at --max-duration, before every folder was looked through" in result.summary["error"]
-    assert arrived(sandbox) == {"1.svs": (desk.source / "1.svs").read_bytes()}
+    assert arrived(sandbox) == {"1.svs": (cli.source / "1.svs").read_bytes()}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cloud import MIB, PART, CloudSandbox, StartCloud
-from corpus import tree, wild_names, write_mirax, write_svs, write_vsi
-from desk import NO_PAUSES, Desk, contents
+from support.cloud import MIB, PART, CloudSandbox, StartCloud
+from support.corpus import tree, wild_names, write_mirax, write_svs, write_vsi
+from support.push_cli import NO_PAUSES, PushCli, contents
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Corrupt, Drop, EndSessions
 from pmarep.uploaders.azure import SMALLEST
@@ -22,14 +22,14 @@ BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @pytest.fixture
-def tokyo(cloud_sandbox: StartCloud, desk: Desk, root: str) -> CloudSandbox:
+def tokyo(cloud_sandbox: StartCloud, cli: PushCli, root: str) -> CloudSandbox:
     tokyo = cloud_sandbox("tokyo", azure=root == "Blobs")
-    desk.site("tokyo", tokyo.sandbox, target=f"{root}/in")
+    cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
     return tokyo
 
 
@@ -56,102 +56,102 @@ def announcements(tokyo: CloudSandbox) -> int:
 
 
 @KINDS
-def test_every_size_and_kind_of_slide(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_every_size_and_kind_of_slide(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     block = BLOCK.get(root, PART)
     sizes = (1, block - 1, block, block + 1, 2 * block, 3 * block + 5)
     for size in sizes:
-        tree(desk.source, f"of {size}.svs", content=os.urandom(size))
-    write_svs(desk.source / "sub" / "real.svs")
-    write_mirax(desk.source / "sub" / "m.mrxs", data_files=4, data_size=300_000)
-    write_vsi(desk.source / "sub" / "v.vsi")
-    (desk.source / "sub" / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
-    result = desk.push()
+        tree(cli.source, f"of {size}.svs", content=os.urandom(size))
+    write_svs(cli.source / "sub" / "real.svs")
+    write_mirax(cli.source / "sub" / "m.mrxs", data_files=4, data_size=300_000)
+    write_vsi(cli.source / "sub" / "v.vsi")
+    (cli.source / "sub" / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
+    result = cli.push()
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     slides = len(sizes) + 3
     assert result.counts("tokyo") == (slides, 0, 0)
     assert announcements(tokyo) == slides
     assert tokyo.s3.open_multipart_uploads() == []
     tokyo.sandbox.clear_requests()
-    again = desk.push()
+    again = cli.push()
     assert again.code == 0
     assert again.counts("tokyo") == (0, slides, 0)
     assert announcements(tokyo) == 0
 
 
 @CLOUDS
-def test_names_in_the_wild(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+def test_names_in_the_wild(cli: PushCli, cloud_sandbox: StartCloud, root: str) -> None:
     tokyo = cloud_sandbox("tokyo", s3_options={"part_size": 65536, "multipart_above": 65536})
-    desk.site("tokyo", tokyo.sandbox, target=f"{root}/in & out +1")
+    cli.site("tokyo", tokyo.sandbox, target=f"{root}/in & out +1")
     for name in wild_names():
-        tree(desk.source, f"{name[:60]}/{name}.svs", content=os.urandom(150_000))
-    write_mirax(desk.source / "größe #1 +&%20'x'.mrxs", data_files=2, data_size=200_000)
-    result = desk.push()
+        tree(cli.source, f"{name[:60]}/{name}.svs", content=os.urandom(150_000))
+    write_mirax(cli.source / "größe #1 +&%20'x'.mrxs", data_files=2, data_size=200_000)
+    result = cli.push()
     assert result.code == 0, result.stdout
     objects = tokyo.side(root).objects()
-    assert {k.removeprefix("in & out +1/"): v for k, v in objects.items()} == contents(desk.source)
+    assert {k.removeprefix("in & out +1/"): v for k, v in objects.items()} == contents(cli.source)
 
 
-def test_raw_spaces_in_sas_urls(desk: Desk, cloud_sandbox: StartCloud) -> None:
+def test_raw_spaces_in_sas_urls(cli: PushCli, cloud_sandbox: StartCloud) -> None:
     tokyo = cloud_sandbox("tokyo", azure_options={"raw_spaces": True})
-    desk.site("tokyo", tokyo.sandbox, target="Blobs/in here")
-    tree(desk.source, "a b.svs", content=os.urandom(SMALLEST + 1))
-    tree(desk.source, "c d.svs", content=os.urandom(10))
-    assert desk.push().code == 0
-    assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(desk.source)
+    cli.site("tokyo", tokyo.sandbox, target="Blobs/in here")
+    tree(cli.source, "a b.svs", content=os.urandom(SMALLEST + 1))
+    tree(cli.source, "c d.svs", content=os.urandom(10))
+    assert cli.push().code == 0
+    assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(cli.source)
 
 
 @CLOUDS
-def test_all_three_kinds_on_one_server_at_once(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: StartCloud, root: str) -> None:
     del root
     tokyo = cloud_sandbox("tokyo")
     for kind in ("Slides", "Cloud", "Blobs"):
-        desk.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
-    tree(desk.source, "a.svs", content=os.urandom(2 * SMALLEST + 7))
-    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=200_000)
-    result = desk.push()
+        cli.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
+    tree(cli.source, "a.svs", content=os.urandom(2 * SMALLEST + 7))
+    write_mirax(cli.source / "m.mrxs", data_files=3, data_size=200_000)
+    result = cli.push()
     assert result.code == 0, result.stdout
     for kind in ("Slides", "Cloud", "Blobs"):
-        assert there(tokyo, kind) == contents(desk.source)
+        assert there(tokyo, kind) == contents(cli.source)
 
 
 @CLOUDS
-def test_passing_failures_are_tried_again(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_passing_failures_are_tried_again(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(desk.source, "a.svs", content=os.urandom(4 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(4 * BLOCK[root]))
     side.faults.add(BUSY[root], path=r"a\.svs\?", times=2)
     side.faults.add(Drop(MIB), path=r"a\.svs\?", after=3, times=1)
     side.faults.add(Corrupt(1000), path=r"a\.svs\?", after=5, times=1)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     assert result.finished("tokyo")["a.svs"]["bytes"] == 4 * BLOCK[root]
     assert tokyo.s3.open_multipart_uploads() == []
 
 
 @CLOUDS
-def test_a_damaged_part_is_found_and_sent_again(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_a_damaged_part_is_found_and_sent_again(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
     rule = side.faults.add(Corrupt(5), path=r"a\.svs\?", times=1)
-    assert desk.push().code == 0
+    assert cli.push().code == 0
     assert rule.hits == 1
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     refused = [r for r in side.requests if r.status == 400]
     assert len(refused) == 1
 
 
 @CLOUDS
-def test_urls_that_expire_in_the_middle(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_urls_that_expire_in_the_middle(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     """The run ends well by itself, and says how much had to be sent again and why."""
     side = tokyo.side(root)
-    tree(desk.source, "a.svs", content=os.urandom(6 * BLOCK[root]))
-    with desk.start("--connections", "1") as running:
+    tree(cli.source, "a.svs", content=os.urandom(6 * BLOCK[root]))
+    with cli.start("--connections", "1") as running:
         until(lambda: len(side.acknowledged()) >= 3)
         tokyo.expire_urls()
         result = running.result()
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     again = [e for e in result.events if e["event"] == "slide_restarted"]
     assert len(again) == 1
     assert "expired" in again[0]["reason"]
@@ -164,23 +164,23 @@ def test_urls_that_expire_in_the_middle(desk: Desk, tokyo: CloudSandbox, root: s
 
 
 @CLOUDS
-def test_a_session_that_ends_before_the_parts_are_put_together(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+def test_a_session_that_ends_before_the_parts_are_put_together(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
     method = "CompleteMultipart" if root == "Cloud" else r"transfer/Upload/\d+$"
     rule = tokyo.sandbox.faults.add(EndSessions(), path=method, times=1)
-    assert desk.push().code == 0
+    assert cli.push().code == 0
     assert rule.hits == 1
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     assert tokyo.sandbox.open_sessions == 0
 
 
 @pytest.mark.parametrize("root", ["Cloud"])
-def test_an_answer_to_complete_multipart_that_gets_lost(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+def test_an_answer_to_complete_multipart_that_gets_lost(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     tokyo.sandbox.faults.add(Drop(None), path="CompleteMultipart", times=1)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     assert announcements(tokyo) == 1
 
 
@@ -188,58 +188,58 @@ BROKEN = CannedResponse.aspnet("NoSuchUpload")
 
 
 @pytest.mark.parametrize("root", ["Cloud"])
-def test_complete_multipart_fails_although_it_was_done(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+def test_complete_multipart_fails_although_it_was_done(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     tokyo.sandbox.faults.add(Drop(None), path="CompleteMultipart", times=1)
     tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart", after=1)
-    result = desk.push(patch=NO_PAUSES)
+    result = cli.push(patch=NO_PAUSES)
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
     assert announcements(tokyo) == 1
 
 
 @pytest.mark.parametrize("root", ["Cloud"])
-def test_complete_multipart_fails_for_a_whole_run(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
+def test_complete_multipart_fails_for_a_whole_run(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     tokyo.sandbox.faults.add(BROKEN, path="CompleteMultipart")
-    result = desk.push(patch=NO_PAUSES)
+    result = cli.push(patch=NO_PAUSES)
     assert result.counts("tokyo") == (0, 0, 1)
     assert "CompleteMultipart" in result.finished("tokyo")["a.svs"]["error"]
     assert there(tokyo, root) == {}
     tokyo.sandbox.faults.clear()
     sent = len(tokyo.s3.acknowledged())
-    assert desk.push().code == 0
-    assert there(tokyo, root) == contents(desk.source)
+    assert cli.push().code == 0
+    assert there(tokyo, root) == contents(cli.source)
     assert len(tokyo.s3.acknowledged()) == sent  # no part was sent again
     assert tokyo.s3.open_multipart_uploads() == []
 
 
 @pytest.mark.parametrize("root", ["Blobs"])
-def test_blocks_that_azure_has_lost(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_blocks_that_azure_has_lost(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     """Another commit to the blob discards what was sent: all of it goes again, within the run."""
     side = tokyo.azure
-    tree(desk.source, "a.svs", content=os.urandom(4 * SMALLEST))
-    with desk.start("--connections", "1") as running:
+    tree(cli.source, "a.svs", content=os.urandom(4 * SMALLEST))
+    with cli.start("--connections", "1") as running:
         until(lambda: len(side.acknowledged()) >= 2)
         running.kill()
     assert side.wait_idle()
     blob = side.client.get_blob_client("in/a.svs")
     blob.upload_blob(b"somebody else", overwrite=True)
     blob.delete_blob()
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0, result.stdout
-    assert there(tokyo, root) == contents(desk.source)
+    assert there(tokyo, root) == contents(cli.source)
 
 
 @pytest.mark.parametrize("root", ["Cloud"])
-def test_an_old_server_without_multipart(desk: Desk, cloud_sandbox: StartCloud, root: str) -> None:
+def test_an_old_server_without_multipart(cli: PushCli, cloud_sandbox: StartCloud, root: str) -> None:
     tokyo = cloud_sandbox("old", azure=False, s3_options={"multipart": False})
-    desk.site("old", tokyo.sandbox, target="Cloud/in")
-    tree(desk.source, "a.svs", content=os.urandom(2 * PART))
-    with (desk.source / "huge.svs").open("wb") as huge:
+    cli.site("old", tokyo.sandbox, target="Cloud/in")
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
+    with (cli.source / "huge.svs").open("wb") as huge:
         huge.write(b"a slide")
         huge.truncate(5 * 1024**3 + 1)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 1
     error = result.finished("old")["huge.svs"]["error"]
     assert "5.0 GiB" in error
@@ -252,15 +252,15 @@ def test_an_old_server_without_multipart(desk: Desk, cloud_sandbox: StartCloud, 
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
 @pytest.mark.parametrize(("part", "size"), [(8 * MIB, 96 * MIB), (128 * MIB, 128 * MIB + 1)], ids=["8 MiB", "128 MiB"])
 def test_memory_does_not_grow_with_the_parts(
-    desk: Desk, cloud_sandbox: StartCloud, part: int, size: int, record_property: Callable[[str, object], None]
+    cli: PushCli, cloud_sandbox: StartCloud, part: int, size: int, record_property: Callable[[str, object], None]
 ) -> None:
     tokyo = cloud_sandbox("tokyo", azure=False, s3_options={"part_size": part, "multipart_above": part})
     for name in "abc":
-        desk.site(name, tokyo.sandbox, target=f"Cloud/{name}")
-    with (desk.source / "huge.svs").open("wb") as huge:
+        cli.site(name, tokyo.sandbox, target=f"Cloud/{name}")
+    with (cli.source / "huge.svs").open("wb") as huge:
         huge.write(b"a slide")
         huge.truncate(size)
-    result, peak = desk.push_measured()
+    result, peak = cli.push_measured()
     assert result.code == 0, result.stdout
     assert tokyo.s3.names() == ["a/huge.svs", "b/huge.svs", "c/huge.svs"]
     record_property("figure", f"parts of {part // MIB} MiB to three sites: peak {peak / 1e6:.0f} MB")
@@ -268,16 +268,16 @@ def test_memory_does_not_grow_with_the_parts(
 
 
 @CLOUDS
-def test_no_secret_of_the_storage_is_seen(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_no_secret_of_the_storage_is_seen(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(desk.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
     side.faults.add(BUSY[root], path=r"a\.svs\?", times=1)
     side.faults.add(Drop(1000), path=r"a\.svs\?", after=1, times=1)
     for options in (["-vv"], ["--json"]):
-        result = desk.run("--to", options[0].strip("-"), *options)
+        result = cli.run("--to", options[0].strip("-"), *options)
         for secret in ("X-Amz-", "sig=", "Signature", "sessionID", "se="):
             assert secret not in result.stdout + result.stderr
-    for path in desk.state.rglob("*"):
+    for path in cli.state.rglob("*"):
         if path.is_file():
             assert b"X-Amz-Signature" not in path.read_bytes(), path
             assert b"sig=" not in path.read_bytes(), path
@@ -297,14 +297,14 @@ body.HedgedRequest._wait_for_help = at_once
 
 
 @CLOUDS
-def test_what_is_sent_twice_at_once_arrives_once(desk: Desk, tokyo: CloudSandbox, root: str) -> None:
+def test_what_is_sent_twice_at_once_arrives_once(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     size = 3 * BLOCK[root] + 1000
-    tree(desk.source, *(f"{name}.svs" for name in wild_names()[:6]), content=os.urandom(size))
-    tree(desk.source, "in one piece.svs", content=os.urandom(1_000_000))
-    result = desk.push("-vv", "--verify", "deep", patch=HEDGES)
+    tree(cli.source, *(f"{name}.svs" for name in wild_names()[:6]), content=os.urandom(size))
+    tree(cli.source, "in one piece.svs", content=os.urandom(1_000_000))
+    result = cli.push("-vv", "--verify", "deep", patch=HEDGES)
     assert result.code == 0, result.stdout
     for raced in (BLOCK[root], 1_000_000):
         assert f"{raced} bytes are sent once more, over another connection" in result.stderr
     assert result.summary["sites"]["tokyo"]["bytes_sent"] == 6 * size + 1_000_000
-    assert there(tokyo, root) == contents(desk.source)
-    assert desk.push("--verify", "deep").counts("tokyo") == (0, 7, 0)
+    assert there(tokyo, root) == contents(cli.source)
+    assert cli.push("--verify", "deep").counts("tokyo") == (0, 7, 0)

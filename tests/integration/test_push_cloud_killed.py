@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cloud import MIB, StartCloud
-from corpus import write_mirax
-from desk import Desk, arrived, contents
+from support.cloud import MIB, StartCloud
+from support.corpus import write_mirax
+from support.push_cli import PushCli, arrived, contents
 
 from pmarep.uploaders.azure import SMALLEST
 
@@ -36,9 +36,9 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came")
 
 
-def journaled(desk: Desk) -> set[tuple[str, str]]:
+def journaled(cli: PushCli) -> set[tuple[str, str]]:
     """Keys and parts that the journal knows to be acknowledged."""
-    with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+    with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
         return {(f"in/{file}", str(number)) for file, number in journal.execute("SELECT file, number FROM part")}
 
 
@@ -48,13 +48,13 @@ def pieces_of(requests: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     return {(key, part if part.isdigit() else str(int(base64.b64decode(part)[-6:]))) for key, part in parts}
 
 
-def kill_in_the_middle(desk: Desk, kills: int, pieces: int, size: int, ended: Callable[[], int]) -> None:
+def kill_in_the_middle(cli: PushCli, kills: int, pieces: int, size: int, ended: Callable[[], int]) -> None:
     """Start a push and kill it after 0 to 2 more pieces have `ended`, somewhere in the next ones.
 
     At ten pieces a second of this `size` some 7 can be over by then. When there are hardly enough for the `kills` to
     come, at once.
     """
-    with desk.start("--connections", str(CONNECTIONS), "--bwlimit", f"{10 * size // MIB}M") as running:
+    with cli.start("--connections", str(CONNECTIONS), "--bwlimit", f"{10 * size // MIB}M") as running:
         running.wait_for(lambda event: event["event"] == "slide_started")
         if pieces > kills + 8:
             wanted = random.randrange(3)
@@ -70,29 +70,29 @@ def test_killed_twenty_times(
     tmp_path: Path, cloud_sandbox: StartCloud, root: str, size: int, pieces: int, figure: Callable[[str], None]
 ) -> None:
     random.seed(7)
-    desk = Desk(tmp_path / "desk")
+    cli = PushCli(tmp_path / "cli")
     tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": size})
     side = tokyo.side(root)
-    desk.site("tokyo", tokyo.sandbox, target=f"{root}/in")
-    with (desk.source / "a.svs").open("wb") as slide:
+    cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
+    with (cli.source / "a.svs").open("wb") as slide:
         for _ in range(pieces):
             slide.write(os.urandom(size))
     total = pieces * size
     for kill in range(KILLS):
         before, acknowledged = len(side.requests), len(side.acknowledged())
-        known = journaled(desk) if kill else set()
+        known = journaled(cli) if kill else set()
         left = pieces - len(known)
-        kill_in_the_middle(desk, KILLS - kill, left, size, lambda: len(side.requests) - before)  # noqa: B023
+        kill_in_the_middle(cli, KILLS - kill, left, size, lambda: len(side.requests) - before)  # noqa: B023
         assert side.wait_idle()
         assert not known & pieces_of(side.acknowledged()[acknowledged:]), "an acknowledged part was sent again"
-    known = journaled(desk)
+    known = journaled(cli)
     before = len(side.requests)
-    result = desk.push("--connections", str(CONNECTIONS))
+    result = cli.push("--connections", str(CONNECTIONS))
     assert result.code == 0, result.stdout
     sent = pieces_of((request.key, request.part) for request in side.requests[before:])
     assert not known & sent
     assert len(known) + len(sent) == pieces
-    assert side.objects() == {"in/a.svs": (desk.source / "a.svs").read_bytes()}
+    assert side.objects() == {"in/a.svs": (cli.source / "a.svs").read_bytes()}
     assert tokyo.s3.open_multipart_uploads() == []
     resent = side.received - total
     allowed = KILLS * CONNECTIONS * size
@@ -107,17 +107,17 @@ def test_killed_twenty_times_on_a_file_system(
 ) -> None:
     """Nothing is finer than a file there: complete ones are not sent again."""
     random.seed(7)
-    desk = Desk(tmp_path / "desk")
+    cli = PushCli(tmp_path / "cli")
     sandbox = cloud_sandbox("tokyo", azure=False).sandbox
-    desk.site("tokyo", sandbox)
-    write_mirax(desk.source / "m.mrxs", data_files=60, data_size=MIB)
-    total = sum(map(len, contents(desk.source).values()))
+    cli.site("tokyo", sandbox)
+    write_mirax(cli.source / "m.mrxs", data_files=60, data_size=MIB)
+    total = sum(map(len, contents(cli.source).values()))
     known: set[str] = set()
     for kill in range(KILLS):
         before = len(sandbox.requests)
         files = 60 - len(known)
         kill_in_the_middle(
-            desk,
+            cli,
             KILLS - kill,
             files,
             MIB,
@@ -126,10 +126,10 @@ def test_killed_twenty_times_on_a_file_system(
         assert sandbox.wait_idle()
         sent = {r.path.partition("?path=")[2] for r in sandbox.requests[before:] if "?path=" in r.path}
         assert not known & sent, "a complete file was sent again"
-        with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+        with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
             known = {name for (name,) in journal.execute("SELECT file FROM file")}
-    result = desk.push("--connections", str(CONNECTIONS))
+    result = cli.push("--connections", str(CONNECTIONS))
     assert result.code == 0, result.stdout
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
     received = sum(r.file_bytes for r in sandbox.requests)
     figure(f"Slides: {KILLS} kills of a slide of 60 files of 1 MiB: {(received - total) / MIB:.1f} MiB sent again")

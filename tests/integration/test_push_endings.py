@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import StartSandbox
-from corpus import tree, write_mirax
-from desk import PATIENCE, Desk, arrived, contents, logins
+from support.corpus import tree, write_mirax
+from support.push_cli import PATIENCE, PushCli, arrived, contents, logins
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Hold, Sandbox
 
@@ -22,11 +22,11 @@ FILE = r"transfer/Upload/[0-9]+\?path="
 
 
 @pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
     """With one site, `a`."""
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    return desk
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    return cli
 
 
 # Ctrl-C
@@ -52,11 +52,11 @@ FileSystemUploader.send = send
 """
 
 
-def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox) -> None:
+def test_ctrl_c_while_a_failed_slide_is_being_ended(cli: PushCli, sandbox: Sandbox) -> None:
     for number in range(4):
-        write_mirax(desk.source / f"m{number}.mrxs")
+        write_mirax(cli.source / f"m{number}.mrxs")
     sandbox.faults.add(CannedResponse.refusal("no"), path=FILE + ".*Data0000")
-    with desk.start("--connections", "1", patch=SLOW_TO_END) as running:
+    with cli.start("--connections", "1", patch=SLOW_TO_END) as running:
         running.wait_for_words("ENDING")
         running.interrupt()
         result = running.result()
@@ -70,17 +70,17 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(desk: Desk, sandbox: Sandbox
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("ends_too", [False, True], ids=["waits", "ends too"])
 def test_ctrl_c_while_a_password_is_looked_up(
-    desk: Desk, sandbox: Sandbox, number: signal.Signals, ends_too: bool
+    cli: PushCli, sandbox: Sandbox, number: signal.Signals, ends_too: bool
 ) -> None:
     """`ends_too`: a terminal sends Ctrl-C to the command as well, whose end may be heard of before it."""
-    tree(desk.source, "a.svs")
-    del desk.environment["PMAREP_PASSWORD_A"]
+    tree(cli.source, "a.svs")
+    del cli.environment["PMAREP_PASSWORD_A"]
     kill = f"kill -{int(number)} $PPID; " if ends_too else ""
-    begun = desk.source.parent / "begun"
+    begun = cli.source.parent / "begun"
     then = "exit 1" if ends_too else "exec sleep 60"
     command = ["sh", "-c", f"{kill}echo $$ > {begun}.new; mv {begun}.new {begun}; {then}"]
-    desk.book.write_text(desk.book.read_text() + f"password_command = {json.dumps(command)}\n")
-    with desk.start() as running:
+    cli.book.write_text(cli.book.read_text() + f"password_command = {json.dumps(command)}\n")
+    with cli.start() as running:
         end = time.monotonic() + PATIENCE
         while not begun.exists() and time.monotonic() < end:
             time.sleep(0.01)
@@ -107,9 +107,9 @@ pmarep.source.reader.read_at = read
 """
 
 
-def test_ctrl_c_while_a_read_hangs(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "hung.svs", "ok.svs")
-    with desk.start(patch=HUNG_READ) as running:
+def test_ctrl_c_while_a_read_hangs(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "hung.svs", "ok.svs")
+    with cli.start(patch=HUNG_READ) as running:
         running.wait_for_words("HANGS")
         running.wait_for(lambda event: event["event"] == "slide_finished")
         running.interrupt()
@@ -117,8 +117,8 @@ def test_ctrl_c_while_a_read_hangs(desk: Desk, sandbox: Sandbox) -> None:
     assert result.code == 130
     assert result.counts("a") == (1, 0, 1)
     assert sandbox.open_sessions == 0
-    assert desk.push().code == 0
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push().code == 0
+    assert arrived(sandbox) == contents(cli.source)
 
 
 LOG_LINE = re.compile(r"\d\d:\d\d:\d\d ")
@@ -135,12 +135,12 @@ finder.find_slides = find
 
 
 @pytest.mark.parametrize("sites", ["ended", "waiting for slides"])
-def test_ctrl_c_while_the_walk_goes_on(desk: Desk, sandbox: Sandbox, sites: str) -> None:
-    tree(desk.source, "a.svs")
+def test_ctrl_c_while_the_walk_goes_on(cli: PushCli, sandbox: Sandbox, sites: str) -> None:
+    tree(cli.source, "a.svs")
     if sites == "ended":
-        desk.environment["PMAREP_PASSWORD_A"] = "wrong"
+        cli.environment["PMAREP_PASSWORD_A"] = "wrong"
     last = {"event": "site_state", "state": "stopped"} if sites == "ended" else {"event": "slide_finished"}
-    with desk.start(patch=ENDLESS_WALK) as running:
+    with cli.start(patch=ENDLESS_WALK) as running:
         running.wait_for(lambda event: last.items() <= event.items())
         running.interrupt()
         result = running.result()
@@ -154,14 +154,14 @@ def test_ctrl_c_while_the_walk_goes_on(desk: Desk, sandbox: Sandbox, sites: str)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize("how", [(), ("-v",), ("-q",), ("--json",)], ids=["lines", "-v", "-q", "--json"])
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_full_disk_behind_the_output(desk: Desk, sandbox: Sandbox, how: tuple[str, ...], code: int) -> None:
-    tree(desk.source, "a.svs", "b.svs")
+def test_a_full_disk_behind_the_output(cli: PushCli, sandbox: Sandbox, how: tuple[str, ...], code: int) -> None:
+    tree(cli.source, "a.svs", "b.svs")
     if code:
-        tree(desk.source, "con.svs")  # no name for Windows
+        tree(cli.source, "con.svs")  # no name for Windows
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            desk.arguments(*how),
-            env=desk.environment,
+            cli.arguments(*how),
+            env=cli.environment,
             stdout=full,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -180,14 +180,14 @@ def test_a_full_disk_behind_the_output(desk: Desk, sandbox: Sandbox, how: tuple[
 
 
 @pytest.mark.parametrize(("name", "value"), [("ALL_PROXY", "socks5://geheim:1"), ("http_proxy", "http://me:ge/heim@h")])
-def test_a_proxy_of_the_environment_that_is_none(desk: Desk, sandbox: Sandbox, name: str, value: str) -> None:
-    tree(desk.source, "a.svs")
-    del desk.environment["NO_PROXY"]
-    desk.environment[name] = value
-    result = desk.run()
+def test_a_proxy_of_the_environment_that_is_none(cli: PushCli, sandbox: Sandbox, name: str, value: str) -> None:
+    tree(cli.source, "a.svs")
+    del cli.environment["NO_PROXY"]
+    cli.environment[name] = value
+    result = cli.run()
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"pmarep: the proxy in the variable {name} cannot be used; ")
-    tested = desk.sites_test()
+    tested = cli.sites_test()
     assert (tested.code, tested.stderr) == (1, "")
     assert f"a: the proxy in the variable {name} cannot be used; " in tested.stdout
     assert "heim" not in result.stderr + tested.stdout
@@ -197,12 +197,12 @@ def test_a_proxy_of_the_environment_that_is_none(desk: Desk, sandbox: Sandbox, n
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("key", ["ca_bundle", "client_cert"])
 @pytest.mark.parametrize("content", [b"no PEM", b"\xff\xfe\0", b""], ids=["text", "bytes", "empty"])
-def test_a_file_that_is_no_pem(desk: Desk, sandbox: Sandbox, scheme: str, key: str, content: bytes) -> None:
-    tree(desk.source, "x.svs")
-    file = desk.source.parent / "x.pem"
+def test_a_file_that_is_no_pem(cli: PushCli, sandbox: Sandbox, scheme: str, key: str, content: bytes) -> None:
+    tree(cli.source, "x.svs")
+    file = cli.source.parent / "x.pem"
     file.write_bytes(content)
-    desk.site("b", sandbox.url.replace("http", scheme, 1), "Slides/b", **{key: str(file)})
-    result = desk.push()
+    cli.site("b", sandbox.url.replace("http", scheme, 1), "Slides/b", **{key: str(file)})
+    result = cli.push()
     assert result.code == 2
     assert result.stderr.startswith(f"pmarep: cannot read the {key} {file} (")
     assert len(result.stderr.splitlines()) == 1
@@ -217,18 +217,18 @@ def test_a_file_that_is_no_pem(desk: Desk, sandbox: Sandbox, scheme: str, key: s
 @pytest.mark.parametrize("version", ["3.0.3.2222", "2.0.0.1000"], ids=["POST", "GET"])
 @pytest.mark.parametrize("how", [("--json", "-vv"), ("-vv",)], ids=["--json", "lines"])
 def test_a_password_that_is_no_text(
-    desk: Desk, start_sandbox: StartSandbox, version: str, how: tuple[str, ...]
+    cli: PushCli, start_sandbox: StartSandbox, version: str, how: tuple[str, ...]
 ) -> None:
-    tree(desk.source, "x.svs")
+    tree(cli.source, "x.svs")
     old = start_sandbox("old", version=version)
-    desk.site("old", old)
-    desk.environment["PMAREP_PASSWORD_OLD"] = os.fsdecode(b"correct horse \xfcbattery staple")
-    result = desk.run("--sites", "old", *how)
+    cli.site("old", old)
+    cli.environment["PMAREP_PASSWORD_OLD"] = os.fsdecode(b"correct horse \xfcbattery staple")
+    result = cli.run("--sites", "old", *how)
     assert result.code == 1
     about = [line for line in result.stdout.splitlines() if "not valid text" in line]
     assert len([line for line in about if '"summary"' not in line]) == 1
     assert logins(old) == 0
-    journal = b"".join(path.read_bytes() for path in desk.state.rglob("*") if path.is_file())
+    journal = b"".join(path.read_bytes() for path in cli.state.rglob("*") if path.is_file())
     said = (result.stdout + result.stderr).encode("utf-8", "surrogateescape")
     for secret in (b"correct", b"horse", b"battery", b"staple", b"\xfcb", b"udcfc", b"%FC"):
         assert secret not in said
@@ -237,24 +237,24 @@ def test_a_password_that_is_no_text(
     assert "Traceback" not in result.stderr
 
 
-def test_a_wrong_password_is_tried_once_for_all_sites_of_a_server(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "x.svs")
-    desk.environment["PMAREP_PASSWORD_A"] = "wrong"
+def test_a_wrong_password_is_tried_once_for_all_sites_of_a_server(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "x.svs")
+    cli.environment["PMAREP_PASSWORD_A"] = "wrong"
     for number in range(7):
-        desk.site(f"s{number}", sandbox, target=f"Slides/{number}", password="wrong")
-    result = desk.push()
+        cli.site(f"s{number}", sandbox, target=f"Slides/{number}", password="wrong")
+    result = cli.push()
     assert result.code == 1
     assert all("does not let seeder in" in site["error"] for site in result.summary["sites"].values())
     assert len(result.summary["sites"]) == 8
     assert logins(sandbox) == 1
 
 
-def test_what_an_interrupted_run_leaves_half_replaced_is_said(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "1.svs", "2.svs", content=b"new" * 100_000)
+def test_what_an_interrupted_run_leaves_half_replaced_is_said(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "1.svs", "2.svs", content=b"new" * 100_000)
     tree(sandbox.data / "Slides" / "in", "1.svs", content=b"old")
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=1")
-    with desk.start("--existing", "overwrite") as running:
+    with cli.start("--existing", "overwrite") as running:
         assert hold.reached.wait(30)
         running.interrupt()
         result = running.result()
@@ -262,5 +262,5 @@ def test_what_an_interrupted_run_leaves_half_replaced_is_said(desk: Desk, sandbo
     assert "may be partly the old and partly the new slide" in result.finished("a")["1.svs"]["error"]
     sandbox.faults.clear()
     assert sandbox.wait_idle()
-    assert desk.push().code == 0
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push().code == 0
+    assert arrived(sandbox) == contents(cli.source)

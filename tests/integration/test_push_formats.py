@@ -8,8 +8,7 @@ from pathlib import Path
 
 import openslide
 import pytest
-from conftest import StartSandbox
-from corpus import (
+from support.corpus import (
     tree,
     wild_names,
     write_afi,
@@ -22,16 +21,17 @@ from corpus import (
     write_vmu,
     write_vsi,
 )
-from corpus_dicom import write_dicom
-from desk import Desk, arrived, contents, files_sent
-from sandbox_client import Client
+from support.corpus_dicom import write_dicom
+from support.push_cli import PushCli, arrived, contents, files_sent
+from support.sandbox_client import Client
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 def every_format(folder: Path) -> None:
@@ -50,14 +50,14 @@ def every_format(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 5, 8])
-def test_every_format_is_byte_identical_at_every_site(desk: Desk, start_sandbox: StartSandbox, count: int) -> None:
-    every_format(desk.source)
+def test_every_format_is_byte_identical_at_every_site(cli: PushCli, start_sandbox: StartSandbox, count: int) -> None:
+    every_format(cli.source)
     sandboxes = [start_sandbox(f"site{number}") for number in range(count)]
     for number, sandbox in enumerate(sandboxes):
-        desk.site(f"site{number}", sandbox)
-    result = desk.push()
+        cli.site(f"site{number}", sandbox)
+    result = cli.push()
     assert result.code == 0, result.stdout
-    local = contents(desk.source)
+    local = contents(cli.source)
     for number, sandbox in enumerate(sandboxes):
         assert result.counts(f"site{number}") == (18, 0, 0)
         assert arrived(sandbox) == local
@@ -65,10 +65,10 @@ def test_every_format_is_byte_identical_at_every_site(desk: Desk, start_sandbox:
         assert sandbox.open_sessions == 0
 
 
-def test_servers_list_the_slides_in_their_folders(desk: Desk, sandbox: Sandbox) -> None:
-    every_format(desk.source)
-    desk.site("a", sandbox)
-    desk.push()
+def test_servers_list_the_slides_in_their_folders(cli: PushCli, sandbox: Sandbox) -> None:
+    every_format(cli.source)
+    cli.site("a", sandbox)
+    cli.push()
     with Client(sandbox) as client:
         assert sorted(client.get("GetFiles", path="Slides/in")) == [
             "Slides/in/aperio.svs",
@@ -82,24 +82,24 @@ def test_servers_list_the_slides_in_their_folders(desk: Desk, sandbox: Sandbox) 
         assert client.get("GetFiles", path="Slides/in/2026/deep") == ["Slides/in/2026/deep/olympus.vsi"]
 
 
-def test_the_main_file_comes_last(desk: Desk, sandbox: Sandbox) -> None:
-    write_mirax(desk.source / "m.mrxs", data_files=6)
-    desk.site("a", sandbox)
-    desk.push()
+def test_the_main_file_comes_last(cli: PushCli, sandbox: Sandbox) -> None:
+    write_mirax(cli.source / "m.mrxs", data_files=6)
+    cli.site("a", sandbox)
+    cli.push()
     sent = files_sent(sandbox)
     assert sent[-1] == "m.mrxs"
     assert len(sent) == 9
 
 
-def test_openslide_opens_what_arrived(desk: Desk, start_sandbox: StartSandbox) -> None:
-    write_svs(desk.source / "a.svs", width=1500, height=1100)
-    write_pyramidal_tiff(desk.source / "b.tif", width=1500, height=1100)
+def test_openslide_opens_what_arrived(cli: PushCli, start_sandbox: StartSandbox) -> None:
+    write_svs(cli.source / "a.svs", width=1500, height=1100)
+    write_pyramidal_tiff(cli.source / "b.tif", width=1500, height=1100)
     for name in ("tokyo", "saopaulo"):
-        desk.site(name, start_sandbox(name))
-    assert desk.push().code == 0
+        cli.site(name, start_sandbox(name))
+    assert cli.push().code == 0
     for name in ("tokyo", "saopaulo"):
         for file, vendor in (("a.svs", "aperio"), ("b.tif", "generic-tiff")):
-            here, there = desk.source / file, desk.source.parent.parent / name / "Slides" / "in" / file
+            here, there = cli.source / file, cli.source.parent.parent / name / "Slides" / "in" / file
             with openslide.OpenSlide(here) as ours, openslide.OpenSlide(there) as theirs:
                 assert theirs.properties["openslide.vendor"] == vendor
                 assert theirs.dimensions == (1500, 1100)
@@ -107,12 +107,12 @@ def test_openslide_opens_what_arrived(desk: Desk, start_sandbox: StartSandbox) -
                 assert theirs.read_region(*region).tobytes() == ours.read_region(*region).tobytes()
 
 
-def test_servers_agree_on_the_fingerprint(desk: Desk, start_sandbox: StartSandbox) -> None:
-    write_mirax(desk.source / "m.mrxs")
+def test_servers_agree_on_the_fingerprint(cli: PushCli, start_sandbox: StartSandbox) -> None:
+    write_mirax(cli.source / "m.mrxs")
     sandboxes = [start_sandbox(name) for name in ("a", "b")]
     for name, sandbox in zip(("a", "b"), sandboxes, strict=True):
-        desk.site(name, sandbox)
-    desk.push()
+        cli.site(name, sandbox)
+    cli.push()
     prints = set()
     for sandbox in sandboxes:
         with Client(sandbox) as client:
@@ -122,48 +122,48 @@ def test_servers_agree_on_the_fingerprint(desk: Desk, start_sandbox: StartSandbo
 
 
 @pytest.mark.parametrize("size", [1, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1, 5 * 1024 * 1024 + 7])
-def test_sizes_around_the_chunk(desk: Desk, sandbox: Sandbox, size: int) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(size))
-    desk.site("a", sandbox)
-    result = desk.push()
+def test_sizes_around_the_chunk(cli: PushCli, sandbox: Sandbox, size: int) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(size))
+    cli.site("a", sandbox)
+    result = cli.push()
     assert result.code == 0, result.stdout
-    assert hashlib.sha256(arrived(sandbox)["a.svs"]).digest() == hashlib.sha256(contents(desk.source)["a.svs"]).digest()
+    assert hashlib.sha256(arrived(sandbox)["a.svs"]).digest() == hashlib.sha256(contents(cli.source)["a.svs"]).digest()
 
 
-def test_an_empty_slide_is_reported_and_stops_nothing(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "empty.svs", content=b"")
-    tree(desk.source, "full.svs")
-    desk.site("a", sandbox)
-    result = desk.push()
+def test_an_empty_slide_is_reported_and_stops_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "empty.svs", content=b"")
+    tree(cli.source, "full.svs")
+    cli.site("a", sandbox)
+    result = cli.push()
     assert result.code == 1
     problems = [event["path"] for event in result.events if event["event"] == "source_problem"]
     assert problems == ["empty.svs"]
     assert set(arrived(sandbox)) == {"full.svs"}
 
 
-def test_companion_files_of_0_bytes(desk: Desk, sandbox: Sandbox) -> None:
-    write_vsi(desk.source / "v.vsi")
-    (desk.source / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
-    desk.site("a", sandbox)
-    assert desk.push().code == 0
-    assert arrived(sandbox) == contents(desk.source)
+def test_companion_files_of_0_bytes(cli: PushCli, sandbox: Sandbox) -> None:
+    write_vsi(cli.source / "v.vsi")
+    (cli.source / "_v_" / "stack1" / "frame_t.meicom").write_bytes(b"")
+    cli.site("a", sandbox)
+    assert cli.push().code == 0
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_names_in_the_wild(desk: Desk, start_sandbox: StartSandbox) -> None:
+def test_names_in_the_wild(cli: PushCli, start_sandbox: StartSandbox) -> None:
     """As file names, as folder names, and as the name of a MIRAX slide and its companions."""
     for name in wild_names():
-        tree(desk.source / "files", f"{name}.svs", content=name.encode())
-        tree(desk.source / "folders" / name, "a.svs", content=name.encode())
-        write_mirax(desk.source / "mirax" / f"{name}.mrxs", data_files=1, data_size=10)
-        _companion_named(desk.source / "companions", name)
+        tree(cli.source / "files", f"{name}.svs", content=name.encode())
+        tree(cli.source / "folders" / name, "a.svs", content=name.encode())
+        write_mirax(cli.source / "mirax" / f"{name}.mrxs", data_files=1, data_size=10)
+        _companion_named(cli.source / "companions", name)
     plain, core = start_sandbox("plain"), start_sandbox("core", path="/core/", wrap_answers=True, refusal_status=500)
-    desk.site("plain", plain)
-    desk.site("core", core)
-    result = desk.push()
+    cli.site("plain", plain)
+    cli.site("core", core)
+    result = cli.push()
     assert result.code == 0, [e for e in result.events if e.get("error") or e["event"] == "source_problem"]
-    assert arrived(plain) == arrived(core) == contents(desk.source)
+    assert arrived(plain) == arrived(core) == contents(cli.source)
     # And all of them are found again, with the same names.
-    again = desk.push()
+    again = cli.push()
     assert again.counts("plain") == again.counts("core") == (0, 4 * len(wild_names()), 0)
 
 
@@ -179,17 +179,17 @@ def _companion_named(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["Slides", "Slides/in", "slides/IN/a b/ß&+"])
-def test_targets_are_made_where_missing(desk: Desk, sandbox: Sandbox, target: str) -> None:
-    write_svs(desk.source / "x" / "a.svs", width=256, height=256)
-    desk.site("a", sandbox, target)
-    assert desk.push().code == 0
-    assert arrived(sandbox, "Slides" + target[len("Slides") :]) == contents(desk.source)
+def test_targets_are_made_where_missing(cli: PushCli, sandbox: Sandbox, target: str) -> None:
+    write_svs(cli.source / "x" / "a.svs", width=256, height=256)
+    cli.site("a", sandbox, target)
+    assert cli.push().code == 0
+    assert arrived(sandbox, "Slides" + target[len("Slides") :]) == contents(cli.source)
 
 
-def test_old_servers(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+def test_old_servers(cli: PushCli, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
     """`{"d": ...}`, names as UploadType, and a login that knows only GET."""
-    write_mirax(desk.source / "m.mrxs")
+    write_mirax(cli.source / "m.mrxs")
     old = start_sandbox("old", version="2.0.0.1500", wrap_answers=True, upload_type_name=True)
-    desk.site("old", old)
-    assert desk.push().code == 0
-    assert arrived(old) == contents(desk.source)
+    cli.site("old", old)
+    assert cli.push().code == 0
+    assert arrived(old) == contents(cli.source)

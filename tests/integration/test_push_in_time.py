@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree, write_mirax
-from desk import Desk, arrived, contents, transfers
+from support.corpus import tree, write_mirax
+from support.push_cli import PushCli, arrived, contents, transfers
 
 from pmacore_sandbox import Hold, Sandbox
 
@@ -30,10 +30,10 @@ Clock.monotonic = monotonic
 
 
 @pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    return desk
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    return cli
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ def large(folder: Path, files: int) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="files with holes")
 def test_what_waits_for_its_turn_is_not_begun_any_more(
-    desk: Desk, sandbox: Sandbox, later: Callable[[float], None], patched: str
+    cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str
 ) -> None:
     """The slides under way are finished; those that were announced already are left for the next run."""
-    large(desk.source, 8)
+    large(cli.source, 8)
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE)
-    with desk.start("--max-duration", "1h", patch=patched) as running:
+    with cli.start("--max-duration", "1h", patch=patched) as running:
         assert hold.reached.wait(30)
         later(3601)
         running.wait_for(is_notice("the end (--max-duration) is near"))
@@ -90,15 +90,15 @@ def test_what_waits_for_its_turn_is_not_begun_any_more(
 
 @pytest.mark.parametrize("hard", [("--max-duration", "1h", "--hard"), ("--stop-at", "{}")], ids=["--hard", "--stop-at"])
 def test_a_hard_end_breaks_off_and_says_what_is_kept(
-    desk: Desk, sandbox: Sandbox, later: Callable[[float], None], patched: str, hard: tuple[str, ...]
+    cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str, hard: tuple[str, ...]
 ) -> None:
-    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=400_000)
-    tree(desk.source, *(f"z{number}.svs" for number in range(20)))
+    write_mirax(cli.source / "m.mrxs", data_files=4, data_size=400_000)
+    tree(cli.source, *(f"z{number}.svs" for number in range(20)))
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "m/Data0003.dat", times=1)
     # A time that was a minute ago is tomorrow's, so at most a day away.
     options = [word.format("00:00") for word in hard]
-    with desk.start("--connections", "1", *options, patch=patched) as running:
+    with cli.start("--connections", "1", *options, patch=patched) as running:
         assert hold.reached.wait(30)
         later(86_400)
         result = running.result()
@@ -114,28 +114,28 @@ def test_a_hard_end_breaks_off_and_says_what_is_kept(
     assert " of unfinished slides are kept for the next run, " in result.summary["error"]
     sandbox.faults.clear()
     assert sandbox.wait_idle()
-    second = desk.push()
+    second = cli.push()
     assert second.code == 0
     assert second.finished("a")["m.mrxs"]["resumed_bytes"] == kept
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("options", [("--stop-at", "25:00"), ("--stop-at", "soon"), ("--stop-at", "6"), ("--hard",)])
-def test_times_that_are_none(desk: Desk, sandbox: Sandbox, options: tuple[str, ...]) -> None:
-    tree(desk.source, "a.svs")
-    result = desk.push(*options)
+def test_times_that_are_none(cli: PushCli, sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    tree(cli.source, "a.svs")
+    result = cli.push(*options)
     assert result.code == 2
     assert options[0] in result.summary["error"]
     assert not sandbox.requests
 
 
 def test_a_log_in_that_is_never_answered_is_said_and_ends_with_the_run(
-    desk: Desk, sandbox: Sandbox, later: Callable[[float], None], patched: str
+    cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str
 ) -> None:
-    tree(desk.source, "a.svs")
+    tree(cli.source, "a.svs")
     hold = Hold()
     sandbox.faults.add(hold, path="uthenticate")
-    with desk.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
+    with cli.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
         assert hold.reached.wait(30)
         later(11)
         running.wait_for(
@@ -151,12 +151,12 @@ def test_a_log_in_that_is_never_answered_is_said_and_ends_with_the_run(
 
 
 def test_an_announcement_that_is_never_answered_ends_with_the_run(
-    desk: Desk, sandbox: Sandbox, later: Callable[[float], None], patched: str
+    cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str
 ) -> None:
-    tree(desk.source, "a.svs")
+    tree(cli.source, "a.svs")
     hold = Hold()
     sandbox.faults.add(hold, path="transfer/Upload$")
-    with desk.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
+    with cli.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
         assert hold.reached.wait(30)
         later(11)
         running.wait_for(lambda event: "to answer about a.svs" in (event.get("reason") or ""))
@@ -167,13 +167,13 @@ def test_an_announcement_that_is_never_answered_ends_with_the_run(
 
 
 def test_a_password_that_never_comes_is_said_and_ends_with_the_run(
-    desk: Desk, sandbox: Sandbox, later: Callable[[float], None], patched: str, start_sandbox: Callable[..., Sandbox]
+    cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     """The others are sent to as far as there is time, and nobody waits for ever."""
-    tree(desk.source, "a.svs")
-    desk.site("b", start_sandbox("b"), password_command=["sleep", "50"])
-    del desk.environment["PMAREP_PASSWORD_B"]
-    with desk.start("--max-duration", "1h", patch=patched + "real_sleep = Clock.sleep\n" + QUICKLY) as running:
+    tree(cli.source, "a.svs")
+    cli.site("b", start_sandbox("b"), password_command=["sleep", "50"])
+    del cli.environment["PMAREP_PASSWORD_B"]
+    with cli.start("--max-duration", "1h", patch=patched + "real_sleep = Clock.sleep\n" + QUICKLY) as running:
         running.wait_for(is_notice("waiting for the password of b"))
         later(3601)
         result = running.result()
@@ -190,13 +190,13 @@ Clock.sleep = sleep
 
 @pytest.mark.parametrize("missing", [{}, {"password_command": ["false"]}], ids=["no password", "a command that fails"])
 def test_a_site_without_a_password_is_left_out_and_the_others_are_sent_to(
-    desk: Desk, sandbox: Sandbox, start_sandbox: Callable[..., Sandbox], missing: dict[str, Any]
+    cli: PushCli, sandbox: Sandbox, start_sandbox: Callable[..., Sandbox], missing: dict[str, Any]
 ) -> None:
-    tree(desk.source, "a.svs", "b/c.svs")
-    desk.site("b", start_sandbox("b"), **missing)
-    del desk.environment["PMAREP_PASSWORD_B"]
-    desk.environment["PYTHON_KEYRING_BACKEND"] = NO_KEYRING
-    result = desk.push()
+    tree(cli.source, "a.svs", "b/c.svs")
+    cli.site("b", start_sandbox("b"), **missing)
+    del cli.environment["PMAREP_PASSWORD_B"]
+    cli.environment["PYTHON_KEYRING_BACKEND"] = NO_KEYRING
+    result = cli.push()
     assert result.code == 1
     assert (result.counts("a"), result.counts("b")) == ((2, 0, 0), (0, 0, 2))
     why = result.summary["sites"]["b"]["error"]
@@ -205,46 +205,46 @@ def test_a_site_without_a_password_is_left_out_and_the_others_are_sent_to(
         event for event in result.events if event["event"] == "site_state" and event["site"] == "b"
     ).items()
     assert list(result.summary["sites"]) == ["a", "b"]
-    assert arrived(sandbox) == contents(desk.source)
-    shown = desk.run("--quiet")
+    assert arrived(sandbox) == contents(cli.source)
+    shown = cli.run("--quiet")
     assert shown.code == 1
     assert why in shown.stdout
 
 
-def test_a_target_that_another_run_holds_is_left_out(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(300_000))
-    desk.site("b", sandbox, "Slides/b")
+def test_a_target_that_another_run_holds_is_left_out(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(300_000))
+    cli.site("b", sandbox, "Slides/b")
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE, times=1)
-    with desk.start("--sites", "a") as first:
+    with cli.start("--sites", "a") as first:
         assert hold.reached.wait(30)
-        result = desk.push()
+        result = cli.push()
         assert result.code == 1
         assert (result.counts("a"), result.counts("b")) == ((0, 0, 1), (1, 0, 0))
         assert result.summary["sites"]["a"]["error"].startswith("a: another run holds this site's target (process ")
         # No site is left: as ever.
-        del desk.environment["PMAREP_PASSWORD_B"]
-        desk.environment["PYTHON_KEYRING_BACKEND"] = NO_KEYRING
-        desk.site("c", "http://127.0.0.1:9/", "Slides/c")
-        del desk.environment["PMAREP_PASSWORD_C"]
-        none = desk.push("--sites", "a,c")
+        del cli.environment["PMAREP_PASSWORD_B"]
+        cli.environment["PYTHON_KEYRING_BACKEND"] = NO_KEYRING
+        cli.site("c", "http://127.0.0.1:9/", "Slides/c")
+        del cli.environment["PMAREP_PASSWORD_C"]
+        none = cli.push("--sites", "a,c")
         assert none.code == 3
         assert "nothing was sent" in none.summary["error"]
-        assert desk.push("--sites", "c").code == 2
+        assert cli.push("--sites", "c").code == 2
         hold.release()
         assert first.result().code == 0
 
 
 @pytest.mark.parametrize("mirax", [False, True], ids=["one file", "several files"])
-def test_an_interrupted_run_says_what_is_kept(desk: Desk, sandbox: Sandbox, mirax: bool) -> None:
+def test_an_interrupted_run_says_what_is_kept(cli: PushCli, sandbox: Sandbox, mirax: bool) -> None:
     name = "m/Data0003.dat" if mirax else "a.svs"
     if mirax:
-        write_mirax(desk.source / "m.mrxs", data_files=4, data_size=400_000)
+        write_mirax(cli.source / "m.mrxs", data_files=4, data_size=400_000)
     else:
-        tree(desk.source, "a.svs", content=os.urandom(400_000))
+        tree(cli.source, "a.svs", content=os.urandom(400_000))
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + name)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(30)
         running.interrupt()
         result = running.result()
@@ -260,13 +260,13 @@ def test_an_interrupted_run_says_what_is_kept(desk: Desk, sandbox: Sandbox, mira
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files with holes")
-def test_on_a_slow_line_large_files_go_one_by_one(desk: Desk, sandbox: Sandbox) -> None:
-    large(desk.source, 4)
+def test_on_a_slow_line_large_files_go_one_by_one(cli: PushCli, sandbox: Sandbox) -> None:
+    large(cli.source, 4)
 
     def at_work(event: dict[str, Any]) -> bool:
         return bool(event["event"] == "progress" and event["bytes_done"] > 0)
 
-    with desk.start("--bwlimit", "200K") as running:
+    with cli.start("--bwlimit", "200K") as running:
         running.wait_for(at_work, 3)
         running.interrupt()
         result = running.result()

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from desk import Desk
+from support.corpus import tree
+from support.push_cli import PushCli
 
 from pmarep.cli.signals import BEFORE_IT_BEGAN
 from pmarep.events import Summary
@@ -46,11 +46,11 @@ MOMENTS = {
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", "http://127.0.0.1:9/")
-    tree(desk.source, "a.svs")
-    return desk
+def cli(tmp_path: Path) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", "http://127.0.0.1:9/")
+    tree(cli.source, "a.svs")
+    return cli
 
 
 def patch(moment: str, number: int = signal.SIGINT) -> str:
@@ -58,8 +58,8 @@ def patch(moment: str, number: int = signal.SIGINT) -> str:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_with_events(desk: Desk, moment: str) -> None:
-    result = desk.push(patch=patch(moment))
+def test_with_events(cli: PushCli, moment: str) -> None:
+    result = cli.push(patch=patch(moment))
     assert (result.code, result.stderr) == (130, "")
     (summary,) = result.events
     assert summary["error"] == BEFORE_IT_BEGAN
@@ -69,14 +69,14 @@ def test_with_events(desk: Desk, moment: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_for_people(desk: Desk, number: int) -> None:
-    result = desk.run(patch=patch("in the middle of an import", number))
+def test_for_people(cli: PushCli, number: int) -> None:
+    result = cli.run(patch=patch("in the middle of an import", number))
     assert (result.code, result.stdout, result.stderr) == (130, "", f"pmarep: {BEFORE_IT_BEGAN}\n")
 
 
-def test_a_process_that_is_deaf_to_it_goes_on(desk: Desk) -> None:
+def test_a_process_that_is_deaf_to_it_goes_on(cli: PushCli) -> None:
     """`nohup pmarep push`"""
     deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    result = desk.push("--sites", "b", patch=deaf + patch("when it starts"))
+    result = cli.push("--sites", "b", patch=deaf + patch("when it starts"))
     assert result.code == 2
     assert os.linesep.join(result.stderr.splitlines()).startswith("pmarep: ")

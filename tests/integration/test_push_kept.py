@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud import StartCloud
-from corpus import tree, write_mirax
-from desk import Desk
+from support.cloud import StartCloud
+from support.corpus import tree, write_mirax
+from support.push_cli import PushCli
 
 from pmacore_sandbox import Hold, Sandbox
 
@@ -21,25 +21,25 @@ FILE = r"transfer/Upload/[0-9]+\?path="
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
-def planned(desk: Desk) -> dict[str, Any]:
-    (event,) = [event for event in desk.push("--dry-run").events if event["event"] == "slide_planned"]
+def planned(cli: PushCli) -> dict[str, Any]:
+    (event,) = [event for event in cli.push("--dry-run").events if event["event"] == "slide_planned"]
     assert isinstance(event, dict)
     return event
 
 
-def status(desk: Desk, *extra: str) -> str:
-    command = [sys.executable, "-m", "pmarep", "status", "--state-dir", str(desk.state), *extra]
-    return subprocess.run(command, env=desk.environment, capture_output=True, text=True, check=True).stdout
+def status(cli: PushCli, *extra: str) -> str:
+    command = [sys.executable, "-m", "pmarep", "status", "--state-dir", str(cli.state), *extra]
+    return subprocess.run(command, env=cli.environment, capture_output=True, text=True, check=True).stdout
 
 
-def stop_at(desk: Desk, sandbox: Sandbox, path: str, after: int) -> None:
+def stop_at(cli: PushCli, sandbox: Sandbox, path: str, after: int) -> None:
     hold = Hold(after_bytes=after)
     sandbox.faults.add(hold, path=path)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(60)
         running.interrupt()
         assert running.result().code == 130
@@ -47,50 +47,50 @@ def stop_at(desk: Desk, sandbox: Sandbox, path: str, after: int) -> None:
     assert sandbox.wait_idle()
 
 
-def test_a_file_that_begins_anew_is_not_resumed(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs", content=os.urandom(20 * MIB))  # more than fits into what lies between the two
-    desk.site("a", sandbox)
-    stop_at(desk, sandbox, FILE, 100_000)
-    event = planned(desk)
+def test_a_file_that_begins_anew_is_not_resumed(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs", content=os.urandom(20 * MIB))  # more than fits into what lies between the two
+    cli.site("a", sandbox)
+    stop_at(cli, sandbox, FILE, 100_000)
+    event = planned(cli)
     assert (event["action"], event["bytes"]) == ("send", 20 * MIB)
     assert event["reason"] == "partly sent before, but nothing of it is kept"
-    assert "would send a.svs" in desk.run("--dry-run").stdout
-    assert "a.svs  (nothing of it is kept)" in status(desk)
-    (place,) = json.loads(status(desk, "--json"))["unfinished"]
+    assert "would send a.svs" in cli.run("--dry-run").stdout
+    assert "a.svs  (nothing of it is kept)" in status(cli)
+    (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert (place["files_kept"], place["parts_kept"]) == (0, 0)
 
 
-def test_files_that_are_there_are_kept(desk: Desk, sandbox: Sandbox) -> None:
-    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=400_000)
-    desk.site("a", sandbox)
-    stop_at(desk, sandbox, FILE + "m/Data0003.dat", 100_000)
-    event = planned(desk)
-    size = sum(file.stat().st_size for file in desk.source.rglob("*.*"))
+def test_files_that_are_there_are_kept(cli: PushCli, sandbox: Sandbox) -> None:
+    write_mirax(cli.source / "m.mrxs", data_files=4, data_size=400_000)
+    cli.site("a", sandbox)
+    stop_at(cli, sandbox, FILE + "m/Data0003.dat", 100_000)
+    event = planned(cli)
+    size = sum(file.stat().st_size for file in cli.source.rglob("*.*"))
     assert event["action"] == "resume"
     assert 400_000 <= event["bytes"] < size
     assert " kept, " in event["reason"]
-    assert " files kept)" in status(desk)
-    (place,) = json.loads(status(desk, "--json"))["unfinished"]
+    assert " files kept)" in status(cli)
+    (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert place["files_kept"] >= 2
-    again = desk.push()
+    again = cli.push()
     assert again.finished("a")["m.mrxs"]["bytes"] == event["bytes"]
 
 
 @pytest.mark.parametrize("kind", ["S3", "Azure"])
-def test_parts_are_kept(desk: Desk, cloud_sandbox: StartCloud, kind: str) -> None:
+def test_parts_are_kept(cli: PushCli, cloud_sandbox: StartCloud, kind: str) -> None:
     cloud = cloud_sandbox("tokyo", azure=kind == "Azure")
-    tree(desk.source, "a.svs", content=os.urandom(20 * MIB))
-    desk.site("a", cloud.sandbox, f"{'Cloud' if kind == 'S3' else 'Blobs'}/in")
+    tree(cli.source, "a.svs", content=os.urandom(20 * MIB))
+    cli.site("a", cloud.sandbox, f"{'Cloud' if kind == 'S3' else 'Blobs'}/in")
     hold = Hold()
     storage = cloud.s3 if kind == "S3" else cloud.azure
     storage.faults.add(hold, method="PUT", after=2)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(60)
         running.interrupt()
         assert running.result().code == 130
     storage.faults.clear()
-    event = planned(desk)
+    event = planned(cli)
     assert event["action"] == "resume"
     assert 0 < event["bytes"] < 20 * MIB
-    assert " parts kept)" in status(desk)
-    assert desk.push().finished("a")["a.svs"]["bytes"] == event["bytes"]
+    assert " parts kept)" in status(cli)
+    assert cli.push().finished("a")["a.svs"]["bytes"] == event["bytes"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from corpus_dicom import write_dicom, write_dicomdir
-from corpus_zarr import write_zarr
-from desk import Desk, arrived, contents
+from support.corpus import tree
+from support.corpus_dicom import write_dicom, write_dicomdir
+from support.corpus_zarr import write_zarr
+from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 def dicom_by_uid(source: Path) -> None:
@@ -37,32 +37,32 @@ def zarr_3(source: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [dicom_by_uid, mixed_dicom, zarr_2, zarr_3])
-def test_it_arrives_as_it_is_and_only_once(desk: Desk, sandbox: Sandbox, make: object) -> None:
-    make(desk.source)  # type: ignore[operator]
-    desk.site("a", sandbox)
-    first = desk.push()
+def test_it_arrives_as_it_is_and_only_once(cli: PushCli, sandbox: Sandbox, make: object) -> None:
+    make(cli.source)  # type: ignore[operator]
+    cli.site("a", sandbox)
+    first = cli.push()
     assert (first.code, first.counts("a")) == (0, (1, 0, 0)), first.stdout
-    assert arrived(sandbox) == contents(desk.source)
-    again = desk.push("--verify", "deep")
+    assert arrived(sandbox) == contents(cli.source)
+    again = cli.push("--verify", "deep")
     assert (again.code, again.counts("a")) == (0, (0, 1, 0)), again.stdout
-    fresh = desk.push("--fresh")  # nothing is known here: the server is asked
+    fresh = cli.push("--fresh")  # nothing is known here: the server is asked
     assert (fresh.code, fresh.counts("a")) == (0, (0, 1, 0)), fresh.stdout
 
 
-def test_a_medium_arrives_without_the_versions_of_its_names(desk: Desk, sandbox: Sandbox) -> None:
-    listed = write_dicomdir(desk.source)
-    wanted = contents(desk.source)
+def test_a_medium_arrives_without_the_versions_of_its_names(cli: PushCli, sandbox: Sandbox) -> None:
+    listed = write_dicomdir(cli.source)
+    wanted = contents(cli.source)
     for path in [*listed, "DICOMDIR"]:
-        (desk.source / path).rename(desk.source / f"{path};1")
-    desk.site("a", sandbox)
-    result = desk.push()
+        (cli.source / path).rename(cli.source / f"{path};1")
+    cli.site("a", sandbox)
+    result = cli.push()
     assert (result.code, result.counts("a")) == (0, (1, 0, 0)), result.stdout
     assert arrived(sandbox) == wanted
 
 
-def test_no_tile_is_sent(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "n.dzi", "n_files/0/0_0.jpeg", "n_files/1/0_0.jpeg", "n_files/1/0_1.jpeg", "a.svs")
-    desk.site("a", sandbox)
-    result = desk.push()
+def test_no_tile_is_sent(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "n.dzi", "n_files/0/0_0.jpeg", "n_files/1/0_0.jpeg", "n_files/1/0_1.jpeg", "a.svs")
+    cli.site("a", sandbox)
+    result = cli.push()
     assert (result.code, result.counts("a")) == (0, (1, 0, 0)), result.stdout
     assert [Path(path).name for path in arrived(sandbox)] == ["a.svs"]

@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from cloud import CloudSandbox, StartCloud
-from conftest import StartSandbox
-from corpus import write_mirax, write_svs
-from desk import NO_PAUSES, Desk, Result
+from support.cloud import CloudSandbox, StartCloud
+from support.corpus import write_mirax, write_svs
+from support.push_cli import NO_PAUSES, PushCli, Result
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
 from pmacore_sandbox.sessions import SessionRegistry
@@ -57,11 +57,11 @@ def marked_sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    write_mirax(desk.source / "m.mrxs", data_files=2)
-    write_svs(desk.source / "a.svs", width=256, height=256)
-    return desk
+def cli(tmp_path: Path) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    write_mirax(cli.source / "m.mrxs", data_files=2)
+    write_svs(cli.source / "a.svs", width=256, height=256)
+    return cli
 
 
 @pytest.fixture
@@ -69,37 +69,37 @@ def guarded(start_sandbox: StartSandbox) -> Sandbox:
     return start_sandbox("guarded", password=CANARY)
 
 
-def left_behind(desk: Desk) -> Iterator[tuple[str, bytes]]:
+def left_behind(cli: PushCli) -> Iterator[tuple[str, bytes]]:
     """Every file of the person's machine but the slides."""
-    for path in desk.state.parent.rglob("*"):
-        if path.is_file() and desk.source not in path.parents:
+    for path in cli.state.parent.rglob("*"):
+        if path.is_file() and cli.source not in path.parents:
             yield path.name, path.read_bytes()
 
 
-def search(desk: Desk, result: Result, *secrets: str, but_journal: bool = False) -> None:
+def search(cli: PushCli, result: Result, *secrets: str, but_journal: bool = False) -> None:
     """Nothing of `secrets` in what was said and left. `but_journal`: what is needed to go on stands there."""
     said = [("stdout", result.stdout.encode()), ("stderr", result.stderr.encode())]
-    files = [(name, content) for name, content in left_behind(desk) if not (but_journal and "journal" in name)]
+    files = [(name, content) for name, content in left_behind(cli) if not (but_journal and "journal" in name)]
     for name, content in [*said, *files]:
         for secret in secrets:
             for spelling in spellings(secret):
                 assert spelling not in content, f"{name} has {spelling!r}"
 
 
-def audited(desk: Desk) -> tuple[str, str]:
+def audited(cli: PushCli) -> tuple[str, str]:
     """An audit file, which is searched too: it lies where everything else does."""
-    return "--audit", str(desk.state.parent / "audit.jsonl")
+    return "--audit", str(cli.state.parent / "audit.jsonl")
 
 
 OUTPUTS = [("--json", "-vv"), ("-vv",), ("-q",)]
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=["json", "plain", "quiet"])
-def test_when_all_goes_well(desk: Desk, guarded: Sandbox, output: tuple[str, ...]) -> None:
-    desk.site("a", guarded)
-    result = desk.run(*output, *audited(desk))
+def test_when_all_goes_well(cli: PushCli, guarded: Sandbox, output: tuple[str, ...]) -> None:
+    cli.site("a", guarded)
+    result = cli.run(*output, *audited(cli))
     assert result.code == 0, result.stdout
-    search(desk, result, CANARY, SESSION)
+    search(cli, result, CANARY, SESSION)
 
 
 # What a server might say with every word of ours in it
@@ -132,41 +132,41 @@ PASSING = ("broken connections", "web page that quotes")
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_when_something_fails(desk: Desk, guarded: Sandbox, failure: str) -> None:
-    desk.site("a", guarded)
+def test_when_something_fails(cli: PushCli, guarded: Sandbox, failure: str) -> None:
+    cli.site("a", guarded)
     FAILURES[failure](guarded)
-    result = desk.push("-vv", *audited(desk), patch=NO_PAUSES)
+    result = cli.push("-vv", *audited(cli), patch=NO_PAUSES)
     assert result.code == int(failure not in PASSING), result.stdout
     # Where nobody is let in, there is no session that could be known to be one.
-    search(desk, result, CANARY, *([] if "login" in failure else [SESSION]))
+    search(cli, result, CANARY, *([] if "login" in failure else [SESSION]))
 
 
-def test_a_wrong_password(desk: Desk, sandbox: Sandbox) -> None:
-    desk.site("a", sandbox, password=CANARY)
-    result = desk.run("-vv", *audited(desk))
+def test_a_wrong_password(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox, password=CANARY)
+    result = cli.run("-vv", *audited(cli))
     assert result.code == 1
     assert "does not let" in result.stdout + result.stderr
-    search(desk, result, CANARY)
+    search(cli, result, CANARY)
 
 
-def test_a_bug_of_ours(desk: Desk, guarded: Sandbox) -> None:
+def test_a_bug_of_ours(cli: PushCli, guarded: Sandbox) -> None:
     """Deep inside, with everything secret in reach: its words are not repeated, only where it was."""
-    desk.site("a", guarded)
+    cli.site("a", guarded)
     patch = (
         "import pmarep.pmacore.client as client\n"
         "def broken(self, *args):\n"
         "    raise RuntimeError(f'{self._secrets} {self._session} {self.__dict__}')\n"
         "client.PmaCore.announce = broken"
     )
-    result = desk.push("-vv", *audited(desk), patch=patch)
+    result = cli.push("-vv", *audited(cli), patch=patch)
     assert result.code == 1
     assert "internal error (RuntimeError)" in result.stdout
-    search(desk, result, CANARY, SESSION)
+    search(cli, result, CANARY, SESSION)
 
 
-def test_a_bug_where_nobody_expects_one(desk: Desk, guarded: Sandbox) -> None:
+def test_a_bug_where_nobody_expects_one(cli: PushCli, guarded: Sandbox) -> None:
     """A traceback with the values of its variables would show them; ours has none."""
-    desk.site("a", guarded)
+    cli.site("a", guarded)
     patch = (
         "import pmarep.engine.run as run\n"
         "def broken(self, workers, *rest):\n"
@@ -174,23 +174,23 @@ def test_a_bug_where_nobody_expects_one(desk: Desk, guarded: Sandbox) -> None:
         "    raise RuntimeError('a bug of ours')\n"
         "run._Run._summary = broken"
     )
-    result = desk.push("-vv", *audited(desk), patch=patch)
+    result = cli.push("-vv", *audited(cli), patch=patch)
     assert result.code != 0
     assert "internal error (RuntimeError)" in result.stderr
-    search(desk, result, CANARY, SESSION)
+    search(cli, result, CANARY, SESSION)
 
 
-def test_a_kill_in_the_middle(desk: Desk, guarded: Sandbox) -> None:
-    desk.site("a", guarded)
+def test_a_kill_in_the_middle(cli: PushCli, guarded: Sandbox) -> None:
+    cli.site("a", guarded)
     hold = Hold()
     guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
-    with desk.start("-vv", *audited(desk)) as running:
+    with cli.start("-vv", *audited(cli)) as running:
         assert hold.reached.wait(30)
         running.kill()
         result = running.result()
     guarded.faults.clear()
-    assert any(name == "journal.sqlite" for name, _ in left_behind(desk))
-    search(desk, result, CANARY, SESSION)
+    assert any(name == "journal.sqlite" for name, _ in left_behind(cli))
+    search(cli, result, CANARY, SESSION)
 
 
 # Signed URLs
@@ -209,33 +209,33 @@ def signatures(storage: CloudSandbox, root: str) -> list[str]:
 
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"])
 @pytest.mark.parametrize("failing", [False, True], ids=["well", "failing"])
-def test_signed_urls_are_not_shown(desk: Desk, cloud: CloudSandbox, root: str, failing: bool) -> None:
-    desk.site("tokyo", cloud.sandbox, target=f"{root}/in")
+def test_signed_urls_are_not_shown(cli: PushCli, cloud: CloudSandbox, root: str, failing: bool) -> None:
+    cli.site("tokyo", cloud.sandbox, target=f"{root}/in")
     if failing:
         words = "https://s.example/b/x?X-Amz-Credential=AKIAPMAREPTEST%2F1&X-Amz-Signature=5ec&sig=5ec&se=1&sp=cw"
         body = f"<Error><Code>Oh</Code><Message>{escape(words)}</Message></Error>"
         cloud.side(root).faults.add(CannedResponse(400, body, "application/xml"), method="PUT")
-    result = desk.push("-vv", *audited(desk))
+    result = cli.push("-vv", *audited(cli))
     assert result.code == int(failing), result.stdout
     # A slide that is finished needs no URLs any more; one that is not keeps them, for the next run.
-    search(desk, result, *signatures(cloud, root), but_journal=failing)
+    search(cli, result, *signatures(cloud, root), but_journal=failing)
 
 
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"])
-def test_urls_of_finished_slides_leave_no_trace_in_the_journal(desk: Desk, cloud: CloudSandbox, root: str) -> None:
+def test_urls_of_finished_slides_leave_no_trace_in_the_journal(cli: PushCli, cloud: CloudSandbox, root: str) -> None:
     """A kill, then a run that finishes: SQLite keeps deleted rows in its file unless it is told not to."""
-    desk.site("tokyo", cloud.sandbox, target=f"{root}/in")
+    cli.site("tokyo", cloud.sandbox, target=f"{root}/in")
     hold = Hold()
     cloud.side(root).faults.add(hold, method="PUT", path=r"m\.mrxs", times=1)
-    with desk.start("-vv", *audited(desk)) as running:
+    with cli.start("-vv", *audited(cli)) as running:
         assert hold.reached.wait(30)
         running.kill()
-        search(desk, running.result(), *signatures(cloud, root), but_journal=True)
+        search(cli, running.result(), *signatures(cloud, root), but_journal=True)
     cloud.side(root).faults.clear()
-    assert any(re.search(rb"[?&]sig=|X-Amz-Signature=", content) for _, content in left_behind(desk))
-    result = desk.push("-vv", *audited(desk))
+    assert any(re.search(rb"[?&]sig=|X-Amz-Signature=", content) for _, content in left_behind(cli))
+    result = cli.push("-vv", *audited(cli))
     assert result.code == 0, result.stdout
-    search(desk, result, *signatures(cloud, root))
+    search(cli, result, *signatures(cloud, root))
 
 
 # Who may read what is left
@@ -243,20 +243,20 @@ def test_urls_of_finished_slides_leave_no_trace_in_the_journal(desk: Desk, cloud
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows gives the user's own folders to that user alone")
 @pytest.mark.parametrize("killed", [False, True])
-def test_only_the_owner_may_read_what_is_left(desk: Desk, guarded: Sandbox, killed: bool) -> None:
+def test_only_the_owner_may_read_what_is_left(cli: PushCli, guarded: Sandbox, killed: bool) -> None:
     """Also where the umask would let everybody in, and while the run goes on."""
-    desk.site("a", guarded)
+    cli.site("a", guarded)
     if killed:
         hold = Hold()
         guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
-        with desk.start(patch="import os; os.umask(0)") as running:
+        with cli.start(patch="import os; os.umask(0)") as running:
             assert hold.reached.wait(30)
-            check_modes(desk.state)
+            check_modes(cli.state)
             running.kill()
         guarded.faults.clear()
     else:
-        assert desk.push(patch="import os; os.umask(0)").code == 0
-    check_modes(desk.state)
+        assert cli.push(patch="import os; os.umask(0)").code == 0
+    check_modes(cli.state)
 
 
 def check_modes(state: Path) -> None:

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from desk import PATIENCE, Desk, arrived, contents
+from support.corpus import tree, write_mirax
+from support.push_cli import PATIENCE, PushCli, arrived, contents
 
 from pmacore_sandbox import Hold, Sandbox
 
@@ -20,8 +20,8 @@ FILE = r"transfer/Upload/[0-9]+\?path="
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @contextmanager
@@ -41,16 +41,16 @@ def sandbox_process(data: Path) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="no wait4 here")
 def test_memory_does_not_grow_with_the_file(
-    desk: Desk, tmp_path: Path, record_property: Callable[[str, object], None]
+    cli: PushCli, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """2 GiB to three sites in less than 150 MB. The file is sparse and the sandboxes keep no bytes."""
-    with (desk.source / "huge.svs").open("wb") as huge:
+    with (cli.source / "huge.svs").open("wb") as huge:
         huge.write(b"a slide")
         huge.truncate(2 * GIB)
     with ExitStack() as stack:
         for name in ("a", "b", "c"):
-            desk.site(name, stack.enter_context(sandbox_process(tmp_path / name)), password="secret")
-        result, peak = desk.push_measured()
+            cli.site(name, stack.enter_context(sandbox_process(tmp_path / name)), password="secret")
+        result, peak = cli.push_measured()
     assert result.code == 0, result.stdout
     for name in ("a", "b", "c"):
         assert (tmp_path / name / "Slides" / "in" / "huge.svs").stat().st_size == 2 * GIB
@@ -59,16 +59,16 @@ def test_memory_does_not_grow_with_the_file(
 
 
 @pytest.mark.parametrize("kind", ["slides", "files of one slide"])
-def test_connections_is_a_limit(desk: Desk, sandbox: Sandbox, kind: str) -> None:
+def test_connections_is_a_limit(cli: PushCli, sandbox: Sandbox, kind: str) -> None:
     if kind == "slides":
         for number in range(6):
-            tree(desk.source, f"{number}.svs", content=os.urandom(50_000))
+            tree(cli.source, f"{number}.svs", content=os.urandom(50_000))
     else:
-        write_mirax(desk.source / "m.mrxs", data_files=6)
-    desk.site("a", sandbox)
+        write_mirax(cli.source / "m.mrxs", data_files=6)
+    cli.site("a", sandbox)
     hold = Hold()
     rule = sandbox.faults.add(hold, path=FILE)
-    with desk.start("--connections", "3") as running:
+    with cli.start("--connections", "3") as running:
         # Two reports that so many are under way, with a second between them, and no more have come.
         running.wait_for(lambda e: e["event"] == "progress" and e["connections"] == 3, count=2)
         assert rule.hits == 3
@@ -76,21 +76,21 @@ def test_connections_is_a_limit(desk: Desk, sandbox: Sandbox, kind: str) -> None
         result = running.result()
     assert result.code == 0
     assert max(e["connections"] for e in result.events if e["event"] == "progress") == 3
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("where", ["option", "site"])
-def test_bwlimit_is_respected(desk: Desk, sandbox: Sandbox, where: str) -> None:
+def test_bwlimit_is_respected(cli: PushCli, sandbox: Sandbox, where: str) -> None:
     """Never faster than said, over all connections together; how near it comes is in unit/uploaders/test_link.py."""
     for number in range(4):
-        tree(desk.source, f"{number}.svs", content=os.urandom(256 * 1024))
+        tree(cli.source, f"{number}.svs", content=os.urandom(256 * 1024))
     if where == "site":
-        desk.site("a", sandbox, bwlimit="512K")
-        result = desk.push()
+        cli.site("a", sandbox, bwlimit="512K")
+        result = cli.push()
     else:
-        desk.site("a", sandbox)
-        desk.site("b", sandbox, "Slides/other")  # both together
-        result = desk.push("--bwlimit", "1M")
+        cli.site("a", sandbox)
+        cli.site("b", sandbox, "Slides/other")  # both together
+        result = cli.push("--bwlimit", "1M")
     assert result.code == 0
     assert result.summary["seconds"] >= 2 - 0.2
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import StartSandbox
-from corpus import tree, write_mirax
-from desk import NO_PAUSES, PATIENCE, Desk, Result, Running, arrived, contents
+from support.corpus import tree, write_mirax
+from support.push_cli import NO_PAUSES, PATIENCE, PushCli, Result, Running, arrived, contents
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Drop, EndSessions, Hold, Sandbox, SlowRead
 
@@ -36,20 +36,20 @@ SITE_KEYS |= {"differing", "changed"}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
-def test_json_is_as_in_the_contract(desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
-    write_mirax(desk.source / "m.mrxs", data_files=2, data_size=400_000)
-    tree(desk.source, 'bad"name.svs', "there.svs")
-    tree(desk.source, "empty.svs", content=b"")
+def test_json_is_as_in_the_contract(cli: PushCli, sandbox: Sandbox, start_sandbox: StartSandbox) -> None:
+    write_mirax(cli.source / "m.mrxs", data_files=2, data_size=400_000)
+    tree(cli.source, 'bad"name.svs', "there.svs")
+    tree(cli.source, "empty.svs", content=b"")
     slow = start_sandbox("slow")
     slow.faults.add(SlowRead(300_000), path=FILE)
-    desk.site("quick", sandbox)
-    desk.site("slow", slow)
-    desk.site("dead", "http://127.0.0.1:9/")
-    result = desk.push()
+    cli.site("quick", sandbox)
+    cli.site("slow", slow)
+    cli.site("dead", "http://127.0.0.1:9/")
+    result = cli.push()
     assert result.code == 1
     assert result.stderr == ""
     assert result.stdout.isascii()
@@ -75,10 +75,10 @@ def test_json_is_as_in_the_contract(desk: Desk, sandbox: Sandbox, start_sandbox:
     [(("--connections",), "requires an argument"), (("--nix",), "No such option"), (("--patience=1", "-n"), "-n")],
 )
 def test_json_has_a_summary_also_for_arguments_that_cannot_be_read(
-    desk: Desk, sandbox: Sandbox, command: str, arguments: tuple[str, ...], words: str
+    cli: PushCli, sandbox: Sandbox, command: str, arguments: tuple[str, ...], words: str
 ) -> None:
-    desk.site("a", sandbox)
-    with Running(desk.arguments("--json", *arguments, command=command), desk.environment) as running:
+    cli.site("a", sandbox)
+    with Running(cli.arguments("--json", *arguments, command=command), cli.environment) as running:
         result = running.result()
     assert result.code == 2
     assert len(result.events) == 1
@@ -86,32 +86,32 @@ def test_json_has_a_summary_also_for_arguments_that_cannot_be_read(
     assert words in result.stderr
 
 
-def test_a_wrong_choice_is_said_in_plain_words(desk: Desk, sandbox: Sandbox) -> None:
-    desk.site("a", sandbox)
-    result = desk.push("--existing", "bogus")
+def test_a_wrong_choice_is_said_in_plain_words(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox)
+    result = cli.push("--existing", "bogus")
     assert result.code == 2
     assert "'bogus'" in result.summary["error"]
     assert "Value error" not in result.summary["error"] + result.stderr
     # What comes after -- is a folder.
-    assert desk.run("--nix", "--", "--json").stdout == ""
+    assert cli.run("--nix", "--", "--json").stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("--sites", "nobody"), ("--to", ".."), ("--bwlimit", "fast")])
 def test_json_has_a_summary_also_where_nothing_can_begin(
-    desk: Desk, sandbox: Sandbox, arguments: tuple[str, ...]
+    cli: PushCli, sandbox: Sandbox, arguments: tuple[str, ...]
 ) -> None:
-    desk.site("a", sandbox)
-    result = desk.push(*arguments)
+    cli.site("a", sandbox)
+    result = cli.push(*arguments)
     assert result.code == 2
     assert len(result.events) == 1
     assert result.stderr == f"pmarep: {result.summary['error']}\n"
 
 
-def test_plain_lines(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs", "b.svs", content=os.urandom(2048))
-    tree(desk.source, "evil\x1b[31m.svs", "notes.txt")
-    desk.site("a", sandbox)
-    result = desk.run()
+def test_plain_lines(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs", "b.svs", content=os.urandom(2048))
+    tree(cli.source, "evil\x1b[31m.svs", "notes.txt")
+    cli.site("a", sandbox)
+    result = cli.run()
     lines = result.stdout.splitlines()
     assert lines[0].startswith("not sent: evil\\x1b[31m.svs")
     assert lines[1] == "2 slides, 4.0 KiB, to a"
@@ -123,45 +123,45 @@ def test_plain_lines(desk: Desk, sandbox: Sandbox) -> None:
     assert result.stdout.isprintable() or "\x1b" not in result.stdout
 
 
-def test_quiet_says_nothing_when_all_is_well(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs")
-    desk.site("a", sandbox)
-    assert desk.run("-q") == Result(0, "", "")
+def test_quiet_says_nothing_when_all_is_well(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs")
+    cli.site("a", sandbox)
+    assert cli.run("-q") == Result(0, "", "")
 
 
-def test_one_line_per_failure(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "good.svs", "why?.svs")
-    desk.site("a", sandbox)
-    lines = desk.run("-q").stdout.splitlines()
+def test_one_line_per_failure(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "good.svs", "why?.svs")
+    cli.site("a", sandbox)
+    lines = cli.run("-q").stdout.splitlines()
     assert [line for line in lines if "why?.svs" in line] == lines[:1]
     assert lines[0].startswith("a: failed why?.svs: ")
 
 
-def test_nobody_reads_the_output(desk: Desk, sandbox: Sandbox) -> None:
+def test_nobody_reads_the_output(cli: PushCli, sandbox: Sandbox) -> None:
     """`pmarep push ... | head -1` brings every slide all the same, and the exit code says so."""
     for number in range(10):
-        tree(desk.source, f"{number}.svs", content=os.urandom(100))
-    desk.site("a", sandbox)
+        tree(cli.source, f"{number}.svs", content=os.urandom(100))
+    cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path="GetVersionInfo")
-    process = subprocess.Popen(desk.arguments(), env=desk.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(cli.arguments(), env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
     sandbox.faults.clear()
     _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, b"")
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_journal_that_fails_ends_the_run_with_a_summary(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs", "b.svs")
-    desk.site("a", sandbox)
+def test_a_journal_that_fails_ends_the_run_with_a_summary(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs", "b.svs")
+    cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=FILE)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(30)
-        with closing(sqlite3.connect(desk.state / "journal.sqlite", timeout=30)) as journal:
+        with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
             journal.executescript("DROP TABLE file; DROP TABLE run")
         sandbox.faults.clear()
         result = running.result()
@@ -186,7 +186,7 @@ def leaks(result: Result, secrets: list[str]) -> list[str]:
 @pytest.mark.parametrize("version", ["3.0.3.2222", "2.0.0.1500"])
 @pytest.mark.parametrize("arguments", [("-vv",), ("-vv", "--json"), ("-v",), ()])
 def test_no_secret_in_the_output(
-    desk: Desk, start_sandbox: StartSandbox, version: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    cli: PushCli, start_sandbox: StartSandbox, version: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sessions: list[str] = []
     sandbox = start_sandbox("a", password=CANARY, version=version)
@@ -198,26 +198,26 @@ def test_no_secret_in_the_output(
         return sessions[-1]
 
     monkeypatch.setattr(sandbox._core.sessions, "open", remember)
-    write_mirax(desk.source / "m.mrxs")
-    tree(desk.source, "a.svs", "b.svs", "c.svs", "d.svs", "why?.svs")
-    desk.site("a", sandbox)
-    desk.site("wrong", sandbox, "Slides/wrong", password=CANARY + "x", username="other")
-    desk.site("dead", "http://127.0.0.1:9/", password=CANARY)
-    desk.site("lost", sandbox, "Nowhere/in")
+    write_mirax(cli.source / "m.mrxs")
+    tree(cli.source, "a.svs", "b.svs", "c.svs", "d.svs", "why?.svs")
+    cli.site("a", sandbox)
+    cli.site("wrong", sandbox, "Slides/wrong", password=CANARY + "x", username="other")
+    cli.site("dead", "http://127.0.0.1:9/", password=CANARY)
+    cli.site("lost", sandbox, "Nowhere/in")
     echo = f"Not for {CANARY}. No resource matches 'http://h/api?sessionID=SID&password={CANARY}'"
     sandbox.faults.add(EndSessions(), path=FILE + "a.svs", times=1)
     sandbox.faults.add(Drop(10), path=FILE + "b.svs", times=1)
     sandbox.faults.add(CannedResponse.iis(503), path=FILE + "c.svs", times=1)
     sandbox.faults.add(CannedResponse.aspnet(echo), path=FILE + "d.svs")
     sandbox.faults.add(CannedResponse(302, "", headers={"Location": "http://h/?sessionID=SID"}), path="DeAuthenticate")
-    result = desk.run(*arguments, patch=NO_PAUSES)
+    result = cli.run(*arguments, patch=NO_PAUSES)
     assert result.code == 1
     assert len(sessions) >= 2
     assert "dead" in result.stdout
     if "-vv" in arguments:
         assert "HTTP Request: POST http://127.0.0.1" in result.stderr
     assert leaks(result, [CANARY, CANARY + "x", *sessions]) == []
-    for path in desk.state.rglob("*"):
+    for path in cli.state.rglob("*"):
         if path.is_file():
             assert b"CANARY" not in path.read_bytes()
             assert not any(session.encode() in path.read_bytes() for session in sessions)
@@ -225,19 +225,17 @@ def test_no_secret_in_the_output(
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 @pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_the_state_folder_is_private(desk: Desk, sandbox: Sandbox, umask: int) -> None:
-    tree(desk.source, "a.svs")
-    desk.site("a", sandbox)
+def test_the_state_folder_is_private(cli: PushCli, sandbox: Sandbox, umask: int) -> None:
+    tree(cli.source, "a.svs")
+    cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=FILE)
     before = os.umask(umask)
     try:
-        with desk.start() as running:
+        with cli.start() as running:
             assert hold.reached.wait(30)
-            modes = {
-                p.relative_to(desk.state).as_posix(): stat.S_IMODE(p.stat().st_mode) for p in desk.state.rglob("*")
-            }
-            folder = stat.S_IMODE(desk.state.stat().st_mode)
+            modes = {p.relative_to(cli.state).as_posix(): stat.S_IMODE(p.stat().st_mode) for p in cli.state.rglob("*")}
+            folder = stat.S_IMODE(cli.state.stat().st_mode)
             sandbox.faults.clear()
             running.result()
     finally:

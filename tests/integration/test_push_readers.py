@@ -8,24 +8,24 @@ import openslide
 import pytest
 import tifffile
 import wsidicom
-from conftest import StartSandbox
-from corpus import tree, write_afi, write_mirax, write_pyramidal_tiff, write_svs
-from corpus_dicom import Slide, annotation, ct_image, save, write_concatenation, write_dicom, write_dicomdir
-from corpus_ome import write_companion, write_ome
-from desk import Desk, Result, arrived, contents, files_sent
+from support.corpus import tree, write_afi, write_mirax, write_pyramidal_tiff, write_svs
+from support.corpus_dicom import Slide, annotation, ct_image, save, write_concatenation, write_dicom, write_dicomdir
+from support.corpus_ome import write_companion, write_ome
+from support.push_cli import PushCli, Result, arrived, contents, files_sent
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @pytest.fixture
-def site(desk: Desk, sandbox: Sandbox) -> Path:
+def site(cli: PushCli, sandbox: Sandbox) -> Path:
     """The folder in which slides arrive."""
-    desk.site("a", sandbox)
+    cli.site("a", sandbox)
     return sandbox.data / "Slides" / "in"
 
 
@@ -45,15 +45,15 @@ def opened(path: Path) -> tuple[str, tuple[int, int], bytes]:
         return slide.properties["openslide.vendor"], slide.dimensions, region.tobytes()
 
 
-def test_openslide_opens_what_arrived(desk: Desk, site: Path) -> None:
-    source = desk.source
+def test_openslide_opens_what_arrived(cli: PushCli, site: Path) -> None:
+    source = cli.source
     write_svs(source / "a.svs", width=300, height=300)
     write_pyramidal_tiff(source / "b.tif", width=300, height=300)
     write_afi(source / "c.afi")
     write_dicom(source / "jpeg", levels=3, seed="jpeg")
     write_dicom(source / "native", levels=3, seed="native", native=True)
     write_concatenation(source / "parts")
-    assert desk.push().code == 0
+    assert cli.push().code == 0
     vendors = {
         "a.svs": "aperio",
         "b.tif": "generic-tiff",
@@ -68,10 +68,10 @@ def test_openslide_opens_what_arrived(desk: Desk, site: Path) -> None:
         assert there == opened(source / name)
 
 
-def test_wsidicom_opens_what_arrived(desk: Desk, site: Path) -> None:
-    write_dicom(desk.source / "series", levels=3)
-    write_dicomdir(desk.source / "media", ct=True)
-    result = desk.push()
+def test_wsidicom_opens_what_arrived(cli: PushCli, site: Path) -> None:
+    write_dicom(cli.source / "series", levels=3)
+    write_dicomdir(cli.source / "media", ct=True)
+    result = cli.push()
     assert sent(result) == ["media/DICOMDIR", "series/0.dcm"]
     with wsidicom.WsiDicom.open(site / "series") as wsi:
         assert len(wsi.levels) == 3
@@ -81,25 +81,25 @@ def test_wsidicom_opens_what_arrived(desk: Desk, site: Path) -> None:
         assert len(wsi.levels) == 2
 
 
-def test_tifffile_opens_what_arrived(desk: Desk, site: Path) -> None:
-    write_ome(desk.source / "set.ome.tif")
-    write_ome(desk.source / "big.ome.tif", big=True)
-    assert sent(desk.push()) == ["big_C0.ome.tif", "set_C0.ome.tif"]
+def test_tifffile_opens_what_arrived(cli: PushCli, site: Path) -> None:
+    write_ome(cli.source / "set.ome.tif")
+    write_ome(cli.source / "big.ome.tif", big=True)
+    assert sent(cli.push()) == ["big_C0.ome.tif", "set_C0.ome.tif"]
     for name in ("set_C0.ome.tif", "big_C0.ome.tif"):
-        with tifffile.TiffFile(site / name) as there, tifffile.TiffFile(desk.source / name) as here:
+        with tifffile.TiffFile(site / name) as there, tifffile.TiffFile(cli.source / name) as here:
             assert there.series[0].shape == (3, 48, 64)
             assert (there.series[0].asarray() == here.series[0].asarray()).all()
 
 
-def test_disks_that_do_not_keep_the_case_of_names(desk: Desk, site: Path) -> None:
+def test_disks_that_do_not_keep_the_case_of_names(cli: PushCli, site: Path) -> None:
     """The names that an index expects are those that arrive, so that a reader there finds all files."""
-    listed = write_dicomdir(desk.source / "media")
-    for path in sorted((desk.source / "media").rglob("*"), key=lambda path: -len(path.parts)):
+    listed = write_dicomdir(cli.source / "media")
+    for path in sorted((cli.source / "media").rglob("*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(path.name.lower()))
-    (desk.source / "media" / "dicomdir").rename(desk.source / "media" / "DICOMDIR")
-    _, second, _ = write_ome(desk.source / "set.ome.tif")
+    (cli.source / "media" / "dicomdir").rename(cli.source / "media" / "DICOMDIR")
+    _, second, _ = write_ome(cli.source / "set.ome.tif")
     second.rename(second.with_name(second.name.upper()))
-    result = desk.push()
+    result = cli.push()
     assert (result.code, problems(result)) == (0, {})
     assert sorted(path for path in contents(site) if path.startswith("media/")) == sorted(
         ["media/DICOMDIR", *(f"media/{path}" for path in listed)]
@@ -110,8 +110,8 @@ def test_disks_that_do_not_keep_the_case_of_names(desk: Desk, site: Path) -> Non
         assert file.series[0].asarray().any(axis=(1, 2)).all()
 
 
-def test_strangers_stay_and_what_is_incomplete_is_reported(desk: Desk, site: Path) -> None:
-    source = desk.source
+def test_strangers_stay_and_what_is_incomplete_is_reported(cli: PushCli, site: Path) -> None:
+    source = cli.source
     write_dicom(source / "good", seed="good")
     save(ct_image(), source / "good" / "ct.dcm")
     save(annotation(Slide.new("good")), source / "good" / "drawn.dcm")
@@ -123,7 +123,7 @@ def test_strangers_stay_and_what_is_incomplete_is_reported(desk: Desk, site: Pat
     write_ome(source / "ome.ome.tif")[1].unlink()
     write_companion(source / "c.companion.ome")[1].unlink()
     tree(source, "good/notes.txt")
-    result = desk.push()
+    result = cli.push()
     assert result.code == 1
     assert sent(result) == ["good/0.dcm"]
     assert problems(result) == {
@@ -138,20 +138,20 @@ def test_strangers_stay_and_what_is_incomplete_is_reported(desk: Desk, site: Pat
     ]
 
 
-def test_mirax_and_dicom_are_the_same_files_at_two_sites(desk: Desk, start_sandbox: StartSandbox) -> None:
-    write_mirax(desk.source / "m.mrxs")
-    write_dicom(desk.source, stem="präparat ")
+def test_mirax_and_dicom_are_the_same_files_at_two_sites(cli: PushCli, start_sandbox: StartSandbox) -> None:
+    write_mirax(cli.source / "m.mrxs")
+    write_dicom(cli.source, stem="präparat ")
     for name in ("tokyo", "saopaulo"):
-        desk.site(name, start_sandbox(name))
-    assert desk.push().code == 0
+        cli.site(name, start_sandbox(name))
+    assert cli.push().code == 0
     for name in ("tokyo", "saopaulo"):
-        folder = desk.source.parent.parent / name / "Slides" / "in"
-        assert contents(folder) == contents(desk.source)
+        folder = cli.source.parent.parent / name / "Slides" / "in"
+        assert contents(folder) == contents(cli.source)
         assert opened(folder / "präparat 0.dcm")[0] == "dicom"
 
 
-def test_the_main_file_of_a_series_comes_last(desk: Desk, sandbox: Sandbox, site: Path) -> None:
-    write_dicom(desk.source, levels=3)
-    assert desk.push().code == 0
+def test_the_main_file_of_a_series_comes_last(cli: PushCli, sandbox: Sandbox, site: Path) -> None:
+    write_dicom(cli.source, levels=3)
+    assert cli.push().code == 0
     assert files_sent(sandbox)[-1] == "0.dcm"
     assert len(arrived(sandbox)) == 5

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from desk import Desk, arrived, contents
-from sandbox_client import Client
+from support.corpus import tree, write_mirax
+from support.push_cli import PushCli, arrived, contents
+from support.sandbox_client import Client
 
 from pmacore_sandbox import Hold, Sandbox
 
@@ -34,19 +34,19 @@ def rewrite(path: Path) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, sandbox: Sandbox) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    return desk
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    return cli
 
 
 @pytest.mark.parametrize("change", [replace, rewrite])
-def test_while_it_is_sent(desk: Desk, sandbox: Sandbox, change: Callable[[Path], None]) -> None:
+def test_while_it_is_sent(cli: PushCli, sandbox: Sandbox, change: Callable[[Path], None]) -> None:
     """Too large to be in the network's buffers when it changes. The run after it sends all of the new one."""
-    victim = tree(desk.source, "victim.svs", content=os.urandom(12_000_000)) / "victim.svs"
+    victim = tree(cli.source, "victim.svs", content=os.urandom(12_000_000)) / "victim.svs"
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "victim.svs", times=1)
-    with desk.start() as running:
+    with cli.start() as running:
         assert hold.reached.wait(30)
         change(victim)
         sandbox.faults.clear()
@@ -56,17 +56,17 @@ def test_while_it_is_sent(desk: Desk, sandbox: Sandbox, change: Callable[[Path],
     with Client(sandbox) as client:
         assert client.get("GetFiles", path="Slides/in") == []
     sandbox.end_all_sessions()
-    assert desk.push().counts("a") == (1, 0, 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push().counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_between_two_runs(desk: Desk, sandbox: Sandbox, killed: bool) -> None:
+def test_between_two_runs(cli: PushCli, sandbox: Sandbox, killed: bool) -> None:
     """The files that have arrived already are of the old slide: they go again."""
-    write_mirax(desk.source / "m.mrxs", data_files=4, data_size=400_000)
+    write_mirax(cli.source / "m.mrxs", data_files=4, data_size=400_000)
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "m/Data0003.dat", times=1)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(30)
         if killed:
             running.kill()
@@ -75,9 +75,9 @@ def test_between_two_runs(desk: Desk, sandbox: Sandbox, killed: bool) -> None:
             assert running.result().code == 130
     sandbox.faults.clear()
     assert (sandbox.data / "Slides/in/m/Data0000.dat").is_file()
-    rewrite(desk.source / "m" / "Data0000.dat")
-    result = desk.push()
+    rewrite(cli.source / "m" / "Data0000.dat")
+    result = cli.push()
     assert result.counts("a") == (1, 0, 0)
     (again,) = [event for event in result.events if event["event"] == "slide_restarted"]
     assert "replaced here since they were sent" in again["reason"]
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
+from support.corpus import tree, write_mirax
+from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
 
 from pmacore_sandbox import Sandbox
 
@@ -78,25 +78,25 @@ def check_nothing_is_half(sandbox: Sandbox, originals: Path) -> None:
 
 
 def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
     originals = tmp_path / "originals"
     pushes: list[Result] = []
-    with scanner(originals, desk.source, seconds=4) as at_work:
+    with scanner(originals, cli.source, seconds=4) as at_work:
         assert at_work.stdout is not None
         assert at_work.stdin is not None
         at_work.stdout.readline()
-        with desk.start("--settle", "2") as running:
+        with cli.start("--settle", "2") as running:
             running.wait_for(lambda event: event["event"] == "source_waiting")
             at_work.stdin.write(b"go\n")
             at_work.stdin.close()
             pushes.append(running.result())
         while at_work.poll() is None:
             check_nothing_is_half(sandbox, originals)
-            pushes.append(desk.push("--settle", "2"))
+            pushes.append(cli.push("--settle", "2"))
         check_nothing_is_half(sandbox, originals)
-    pushes.append(desk.push("--settle", "2"))
-    assert arrived(sandbox) == contents(desk.source) == contents(originals)
+    pushes.append(cli.push("--settle", "2"))
+    assert arrived(sandbox) == contents(cli.source) == contents(originals)
     assert transfers(sandbox).count("transfer/Upload") == 2  # announced once each, and so never begun too early
     assert sum(push.counts("a")[0] for push in pushes) == 2
     assert [push.counts("a")[2] for push in pushes] == [0] * len(pushes)
@@ -107,20 +107,20 @@ def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
 
 
 def test_slides_that_were_just_copied_are_sent_by_the_same_run(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "1.svs", "old.svs", content=os.urandom(5000))
-    write_mirax(desk.source / "m.mrxs")
-    os.utime(desk.source / "old.svs", (1e9, 1e9))
-    result = desk.push("--settle", "0.5s")
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "1.svs", "old.svs", content=os.urandom(5000))
+    write_mirax(cli.source / "m.mrxs")
+    os.utime(cli.source / "old.svs", (1e9, 1e9))
+    result = cli.push("--settle", "0.5s")
     assert result.counts("a") == (3, 0, 0)
     assert result.code == 0
     events = [event for event in result.events if event["event"] in ("run_started", "source_waiting")]
     started, waiting = events
-    assert (started["slides"], started["bytes"], started["scanning"]) == (3, total(desk.source), False)
+    assert (started["slides"], started["bytes"], started["scanning"]) == (3, total(cli.source), False)
     assert waiting["slides"] == 2
     assert next(iter(result.finished("a"))) == "old.svs"
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 def total(folder: Path) -> int:
@@ -147,11 +147,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def test_what_never_stands_still_is_left_for_the_next_run(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "growing.svs", "still.svs", content=os.urandom(5000))
-    with writing(desk.source / "growing.svs"):
-        result = desk.run("--settle", "1")
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "growing.svs", "still.svs", content=os.urandom(5000))
+    with writing(cli.source / "growing.svs"):
+        result = cli.run("--settle", "1")
     assert result.code == 1
     assert "2 slides are still being written or just copied; looking again in " in result.stdout
     assert (
@@ -160,36 +160,36 @@ def test_what_never_stands_still_is_left_for_the_next_run(tmp_path: Path, sandbo
     ) in result.stdout
     assert "a  1 sent, 0 skipped, 0 failed" in result.stdout
     assert list(arrived(sandbox)) == ["still.svs"]
-    again = desk.push()
+    again = cli.push()
     assert (again.counts("a"), again.code) == ((1, 1, 0), 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @on_linux_or_windows
 def test_an_old_file_that_a_scanner_has_open_is_not_sent(tmp_path: Path, sandbox: Sandbox) -> None:
     """It pauses between two tiles, for longer than anybody waits."""
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "1.svs")
-    write_mirax(desk.source / "m.mrxs")
-    for path in desk.source.rglob("*"):
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "1.svs")
+    write_mirax(cli.source / "m.mrxs")
+    for path in cli.source.rglob("*"):
         os.utime(path, (1e9, 1e9))
-    with (desk.source / "m" / "Data0002.dat").open("ab"):
-        result = desk.push()
+    with (cli.source / "m" / "Data0002.dat").open("ab"):
+        result = cli.push()
         assert result.counts("a") == (1, 0, 1)
         assert result.finished("a")["m.mrxs"]["error"] == (
-            f"{desk.source / 'm' / 'Data0002.dat'} is open for writing in another program; it is left for the next run"
+            f"{cli.source / 'm' / 'Data0002.dat'} is open for writing in another program; it is left for the next run"
         )
         assert list(arrived(sandbox)) == ["1.svs"]
-    assert desk.push().counts("a") == (1, 1, 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push().counts("a") == (1, 1, 0)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 def test_the_time_for_a_run_is_not_spent_with_waiting(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "young.svs")
-    result = desk.push("--settle", "1h", "--max-duration", "30m")
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "young.svs")
+    result = cli.push("--settle", "1h", "--max-duration", "30m")
     assert (result.code, result.counts("a")) == (1, (0, 0, 0))
     (problem,) = (event for event in result.events if event["event"] == "source_problem")
     assert (problem["path"], problem["why"]) == ("young.svs", "still being written")
@@ -197,10 +197,10 @@ def test_the_time_for_a_run_is_not_spent_with_waiting(tmp_path: Path, sandbox: S
 
 
 def test_an_interrupt_while_it_waits(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "young.svs")
-    with desk.start("--settle", "1h") as running:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "young.svs")
+    with cli.start("--settle", "1h") as running:
         running.wait_for(lambda event: event["event"] == "source_waiting")
         running.interrupt()
         result = running.result()
@@ -211,32 +211,32 @@ def test_an_interrupt_while_it_waits(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_a_site_that_stays_away_and_a_slide_that_is_never_finished(tmp_path: Path, sandbox: Sandbox) -> None:
     """The site may be away while others work, and the slide may change until nobody works: nobody waits for both."""
-    desk = Desk(tmp_path / "desk")
-    desk.site("there", sandbox)
-    desk.site("away", "http://127.0.0.1:9/")
-    tree(desk.source, "still.svs", "moving.svs")
-    with writing(desk.source / "moving.svs"):
-        result = desk.push("--settle", "1", "--patience", "4s", patch=NO_PAUSES)
+    cli = PushCli(tmp_path / "cli")
+    cli.site("there", sandbox)
+    cli.site("away", "http://127.0.0.1:9/")
+    tree(cli.source, "still.svs", "moving.svs")
+    with writing(cli.source / "moving.svs"):
+        result = cli.push("--settle", "1", "--patience", "4s", patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("there") == (1, 0, 0)
     assert "refused the connection" in result.summary["sites"]["away"]["error"]
 
 
 def test_nobody_waits_for_slides_that_no_site_will_take(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox, target="Gone/in")
-    tree(desk.source, "young.svs")
-    result = desk.push("--settle", "1h")
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox, target="Gone/in")
+    tree(cli.source, "young.svs")
+    result = cli.push("--settle", "1h")
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are POSIX's")
 def test_a_full_temporary_disk_is_said_and_what_was_found_is_sent(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, *(f"{number:04}{'x' * 200}.svs" for number in range(1200)))
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, *(f"{number:04}{'x' * 200}.svs" for number in range(1200)))
     small = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))"
-    result = desk.push("--dry-run", patch=small)
+    result = cli.push("--dry-run", patch=small)
     assert result.code == 1
     planned = result.counts("a")[0]
     assert 0 < planned < 1200

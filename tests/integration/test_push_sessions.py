@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import StartSandbox
-from corpus import tree, write_mirax
-from desk import NO_PAUSES, Desk, arrived, contents, files_sent, logins, transfers
+from support.corpus import tree, write_mirax
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, logins, transfers
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmarep.engine.errands import FRUITLESS_ATTEMPTS
@@ -19,11 +19,11 @@ FILE = r"transfer/Upload/[0-9]+\?path="
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "desk")
-    write_mirax(desk.source / "m.mrxs", data_files=3, data_size=50_000)
-    tree(desk.source, "a.svs", "sub/b.svs", content=os.urandom(1000))
-    return desk
+def cli(tmp_path: Path) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    write_mirax(cli.source / "m.mrxs", data_files=3, data_size=50_000)
+    tree(cli.source, "a.svs", "sub/b.svs", content=os.urandom(1000))
+    return cli
 
 
 @pytest.mark.parametrize(
@@ -40,52 +40,52 @@ def desk(tmp_path: Path) -> Desk:
         ("GetFilenames", 500),
     ],
 )
-def test_a_session_that_ends_is_renewed_once(desk: Desk, start_sandbox: StartSandbox, call: str, status: int) -> None:
+def test_a_session_that_ends_is_renewed_once(cli: PushCli, start_sandbox: StartSandbox, call: str, status: int) -> None:
     sandbox = start_sandbox("a", refusal_status=status)
-    desk.site("a", sandbox)
+    cli.site("a", sandbox)
     rule = sandbox.faults.add(EndSessions(), path=call, times=1)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0, result.stdout
     assert rule.hits == 1
     assert logins(sandbox) == 2
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
     assert sandbox.open_sessions == 0
 
 
-def test_bytes_sent_in_an_ended_session_are_not_counted(desk: Desk, sandbox: Sandbox) -> None:
-    desk.site("a", sandbox)
+def test_bytes_sent_in_an_ended_session_are_not_counted(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox)
     sandbox.faults.add(EndSessions(), path=FILE, times=3)
-    result = desk.push()
+    result = cli.push()
     assert result.code == 0
-    assert result.summary["sites"]["a"]["bytes_sent"] == sum(map(len, contents(desk.source).values()))
+    assert result.summary["sites"]["a"]["bytes_sent"] == sum(map(len, contents(cli.source).values()))
 
 
-def test_sites_of_one_server_and_user_share_a_session(desk: Desk, sandbox: Sandbox) -> None:
+def test_sites_of_one_server_and_user_share_a_session(cli: PushCli, sandbox: Sandbox) -> None:
     for number in range(4):
-        desk.site(f"box{number}", sandbox, f"Slides/box {number}/case")
-    assert desk.push().code == 0
+        cli.site(f"box{number}", sandbox, f"Slides/box {number}/case")
+    assert cli.push().code == 0
     assert logins(sandbox) == 1
     assert sum("DeAuthenticate" in r.path for r in sandbox.requests) == 1
     for number in range(4):
-        assert arrived(sandbox, f"Slides/box {number}/case") == contents(desk.source)
+        assert arrived(sandbox, f"Slides/box {number}/case") == contents(cli.source)
 
 
-def test_a_shared_session_that_ends_is_renewed_once_for_all(desk: Desk, sandbox: Sandbox) -> None:
+def test_a_shared_session_that_ends_is_renewed_once_for_all(cli: PushCli, sandbox: Sandbox) -> None:
     for number in range(4):
-        desk.site(f"box{number}", sandbox, f"Slides/box {number}")
+        cli.site(f"box{number}", sandbox, f"Slides/box {number}")
     sandbox.faults.add(EndSessions(), path=FILE + "a.svs", times=1)
-    assert desk.push().code == 0
+    assert cli.push().code == 0
     assert logins(sandbox) == 2
 
 
 def test_a_server_that_ends_every_session_is_given_up(
-    desk: Desk, sandbox: Sandbox, start_sandbox: StartSandbox
+    cli: PushCli, sandbox: Sandbox, start_sandbox: StartSandbox
 ) -> None:
-    desk.site("good", sandbox)
+    cli.site("good", sandbox)
     mad = start_sandbox("mad")
-    desk.site("mad", mad)
+    cli.site("mad", mad)
     rule = mad.faults.add(EndSessions(), path="transfer/Upload$")
-    result = desk.push(patch=NO_PAUSES)
+    result = cli.push(patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("good") == (3, 0, 0)
     assert result.counts("mad") == (0, 0, 3)
@@ -99,28 +99,28 @@ def test_a_server_that_ends_every_session_is_given_up(
 @pytest.mark.parametrize(
     "trouble", [CannedResponse.aspnet("no"), CannedResponse.refusal("no", status=403), CannedResponse.iis(404)]
 )
-def test_logged_out_after_failures(desk: Desk, sandbox: Sandbox, trouble: CannedResponse) -> None:
-    desk.site("a", sandbox)
+def test_logged_out_after_failures(cli: PushCli, sandbox: Sandbox, trouble: CannedResponse) -> None:
+    cli.site("a", sandbox)
     sandbox.faults.add(trouble, path=FILE + "sub/b.svs")
     sandbox.faults.add(trouble, path="transfer/Upload$", times=1)
-    desk.push()
+    cli.push()
     assert sandbox.open_sessions == 0
 
 
-def test_logged_out_after_an_unknown_root_directory(desk: Desk, sandbox: Sandbox) -> None:
-    desk.site("a", sandbox, "Nowhere/at all")
-    assert desk.push().code == 1
+def test_logged_out_after_an_unknown_root_directory(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox, "Nowhere/at all")
+    assert cli.push().code == 1
     assert sandbox.open_sessions == 0
     assert not transfers(sandbox)
 
 
-def test_no_password_anywhere_sends_nothing(desk: Desk, sandbox: Sandbox) -> None:
-    desk.site("a", sandbox)
-    desk.site("b", sandbox, "Slides/other")
-    del desk.environment["PMAREP_PASSWORD_B"]
-    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-    assert desk.push("--sites", "a").code == 0
-    result = desk.run("--sites", "b")
+def test_no_password_anywhere_sends_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox)
+    cli.site("b", sandbox, "Slides/other")
+    del cli.environment["PMAREP_PASSWORD_B"]
+    cli.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    assert cli.push("--sites", "a").code == 0
+    result = cli.run("--sites", "b")
     assert result.code == 2
     assert "PMAREP_PASSWORD_B" in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -129,18 +129,18 @@ def test_no_password_anywhere_sends_nothing(desk: Desk, sandbox: Sandbox) -> Non
 @pytest.mark.parametrize("order", ["a,b", "b,a"])
 @pytest.mark.parametrize("has_one", ["A", "B"])
 def test_one_password_does_for_sites_that_share_a_session(
-    desk: Desk, sandbox: Sandbox, order: str, has_one: str
+    cli: PushCli, sandbox: Sandbox, order: str, has_one: str
 ) -> None:
-    desk.site("a", sandbox)
-    desk.site("b", sandbox, "Slides/other")
-    password = desk.environment["PMAREP_PASSWORD_A"]
-    del desk.environment["PMAREP_PASSWORD_A"], desk.environment["PMAREP_PASSWORD_B"]
-    desk.environment[f"PMAREP_PASSWORD_{has_one}"] = password
-    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-    result = desk.push("--sites", order)
+    cli.site("a", sandbox)
+    cli.site("b", sandbox, "Slides/other")
+    password = cli.environment["PMAREP_PASSWORD_A"]
+    del cli.environment["PMAREP_PASSWORD_A"], cli.environment["PMAREP_PASSWORD_B"]
+    cli.environment[f"PMAREP_PASSWORD_{has_one}"] = password
+    cli.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    result = cli.push("--sites", order)
     assert result.code == 0, result.stdout + result.stderr
     assert logins(sandbox) == 1
-    tested = desk.sites_test(*order.split(","))  # each by itself: the other may be left out of a push
+    tested = cli.sites_test(*order.split(","))  # each by itself: the other may be left out of a push
     lacks_one = "B" if has_one == "A" else "A"
     assert tested.code == 1
     assert tested.stdout.count("accepted") == 1
@@ -150,13 +150,13 @@ def test_one_password_does_for_sites_that_share_a_session(
 
 @pytest.mark.parametrize("order", ["a,b", "b,a"])
 def test_no_password_for_any_of_a_session_is_said_the_same_in_any_order(
-    desk: Desk, sandbox: Sandbox, order: str
+    cli: PushCli, sandbox: Sandbox, order: str
 ) -> None:
-    desk.site("a", sandbox)
-    desk.site("b", sandbox, "Slides/other")
-    del desk.environment["PMAREP_PASSWORD_A"], desk.environment["PMAREP_PASSWORD_B"]
-    desk.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
-    result = desk.run("--sites", order)
+    cli.site("a", sandbox)
+    cli.site("b", sandbox, "Slides/other")
+    del cli.environment["PMAREP_PASSWORD_A"], cli.environment["PMAREP_PASSWORD_B"]
+    cli.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+    result = cli.run("--sites", order)
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("pmarep: no password for a: ")
     assert len(result.stderr.splitlines()) == 1

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from desk import Desk, arrived, contents, files_sent
-from sandbox_client import Client
+from support.corpus import tree, write_mirax
+from support.push_cli import PushCli, arrived, contents, files_sent
+from support.sandbox_client import Client
 
 from pmacore_sandbox import Hold, Sandbox
 
@@ -42,19 +42,19 @@ def test_a_source_that_changes_is_reported_and_not_finalised(
     tmp_path: Path, sandbox: Sandbox, kind: str, change: Callable[[Path], None]
 ) -> None:
     """Large enough not to be in the network's buffers when it changes."""
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "other.svs")
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "other.svs")
     large = os.urandom(12_000_000)
     if kind == "single":
-        victim, slide = tree(desk.source, "victim.svs", content=large) / "victim.svs", "victim.svs"
+        victim, slide = tree(cli.source, "victim.svs", content=large) / "victim.svs", "victim.svs"
     else:
-        write_mirax(desk.source / "m.mrxs")
-        victim, slide = desk.source / "m" / "Data0001.dat", "m.mrxs"
+        write_mirax(cli.source / "m.mrxs")
+        victim, slide = cli.source / "m" / "Data0001.dat", "m.mrxs"
         victim.write_bytes(large)
     hold = Hold(after_bytes=100_000)
-    sandbox.faults.add(hold, path=FILE + victim.relative_to(desk.source).as_posix(), times=1)
-    with desk.start() as running:
+    sandbox.faults.add(hold, path=FILE + victim.relative_to(cli.source).as_posix(), times=1)
+    with cli.start() as running:
         assert hold.reached.wait(30)
         change(victim)
         sandbox.faults.clear()
@@ -69,20 +69,20 @@ def test_a_source_that_changes_is_reported_and_not_finalised(
     sandbox.end_all_sessions()
     if change is Path.unlink:
         victim.write_bytes(large)
-    again = desk.push()
+    again = cli.push()
     assert again.counts("a") == (1, 1, 0), again.stdout
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 def test_a_source_that_vanishes_before_its_turn(tmp_path: Path, sandbox: Sandbox) -> None:
-    desk = Desk(tmp_path / "desk")
-    desk.site("a", sandbox)
-    tree(desk.source, "1.svs", "2.svs", content=os.urandom(1000))
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    tree(cli.source, "1.svs", "2.svs", content=os.urandom(1000))
     hold = Hold()
     sandbox.faults.add(hold, path=FILE + "1.svs", times=1)
-    with desk.start("--connections", "1") as running:
+    with cli.start("--connections", "1") as running:
         assert hold.reached.wait(30)
-        (desk.source / "2.svs").unlink()
+        (cli.source / "2.svs").unlink()
         sandbox.faults.clear()
         result = running.result()
     assert result.counts("a") == (1, 0, 1)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, USER
-from shell import Memory, Script, Shell
+from support.sandboxes import PASSWORD, USER
+from support.sites_cli import MemoryKeyring, ScriptedPrompt, SitesCli
 
 from pmarep.cli.sites_edit import duplicate_by_asking, remove_by_asking
 from pmarep.sites import Credentials, SiteBook
@@ -61,8 +61,8 @@ class = ['box-anna']
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def sites_cli(tmp_path: Path) -> SitesCli:
+    return SitesCli(tmp_path)
 
 
 def changes(before: str, after: str) -> list[str]:
@@ -162,18 +162,18 @@ STEPS: list[tuple[tuple[str, ...], list[str]]] = [
 
 
 @pytest.mark.parametrize("dos", [False, True])
-def test_each_command_changes_only_what_it_means(shell: Shell, dos: bool) -> None:
-    shell.book.write_bytes((ODD.replace("\n", "\r\n") if dos else ODD).encode())
+def test_each_command_changes_only_what_it_means(sites_cli: SitesCli, dos: bool) -> None:
+    sites_cli.book.write_bytes((ODD.replace("\n", "\r\n") if dos else ODD).encode())
     for command, expected in STEPS:
         target = "slidebox-cy/demo" if "--update" in command else "slidebox-cy"
-        (shell.folder / "boxes.csv").write_text(f"name;target\nbox-cy;{target}\n", encoding="utf-8-sig")
-        before = shell.book.read_bytes().decode()
-        shell.pmarep(*command)
-        after = shell.book.read_bytes().decode()
+        (sites_cli.folder / "boxes.csv").write_text(f"name;target\nbox-cy;{target}\n", encoding="utf-8-sig")
+        before = sites_cli.book.read_bytes().decode()
+        sites_cli.pmarep(*command)
+        after = sites_cli.book.read_bytes().decode()
         assert changes(before, after) == expected, command
         assert after.count("\r\n") == (after.count("\n") if dos else 0), command
-        SiteBook.load(shell.book)
-    assert sorted(path.name for path in shell.folder.iterdir()) == ["boxes.csv", "sites.toml", "test_keyring.py"]
+        SiteBook.load(sites_cli.book)
+    assert sorted(path.name for path in sites_cli.folder.iterdir()) == ["boxes.csv", "sites.toml", "test_keyring.py"]
 
 
 CHANGING = [
@@ -192,26 +192,26 @@ READING = [("sites", "list"), ("sites", "show", "tokyo"), ("sites", "login", "to
 
 
 @pytest.mark.parametrize("command", [*CHANGING, *READING], ids=" ".join)
-def test_a_book_with_an_error_is_not_touched_by_any_command(shell: Shell, command: tuple[str, ...]) -> None:
+def test_a_book_with_an_error_is_not_touched_by_any_command(sites_cli: SitesCli, command: tuple[str, ...]) -> None:
     text = ODD.replace("timeout = 30", "").replace('username="replicator"', "usernam = 1")
-    shell.book.write_text(text)
-    written = shell.book.stat()
-    (shell.folder / "boxes.csv").write_text("name,target,url,username\nx,X,https://x/,x\n")
-    done = shell.pmarep(*command, code=2)
-    assert f'{shell.book}, line 21: [sites.tokyo] unknown key "usernam"; did you mean "username"?' in done.stderr
-    assert shell.book.read_text() == text
-    assert shell.book.stat().st_mtime_ns == written.st_mtime_ns
+    sites_cli.book.write_text(text)
+    written = sites_cli.book.stat()
+    (sites_cli.folder / "boxes.csv").write_text("name,target,url,username\nx,X,https://x/,x\n")
+    done = sites_cli.pmarep(*command, code=2)
+    assert f'{sites_cli.book}, line 21: [sites.tokyo] unknown key "usernam"; did you mean "username"?' in done.stderr
+    assert sites_cli.book.read_text() == text
+    assert sites_cli.book.stat().st_mtime_ns == written.st_mtime_ns
 
 
 @pytest.mark.parametrize("command", CHANGING, ids=" ".join)
-def test_a_book_that_is_read_only_stays(shell: Shell, command: tuple[str, ...]) -> None:
-    shell.write(tokyo=("https://t/", "T"))
-    shell.book.write_text(shell.book.read_text() + "[groups]\ngeo = []\n")
-    (shell.folder / "boxes.csv").write_text("name,target,url,username\nx,X,https://x/,x\n")
-    before = shell.book.read_text()
-    shell.book.chmod(0o444)
-    assert "is read-only; nothing was changed" in shell.pmarep(*command, code=2).stderr
-    assert shell.book.read_text() == before
+def test_a_book_that_is_read_only_stays(sites_cli: SitesCli, command: tuple[str, ...]) -> None:
+    sites_cli.write(tokyo=("https://t/", "T"))
+    sites_cli.book.write_text(sites_cli.book.read_text() + "[groups]\ngeo = []\n")
+    (sites_cli.folder / "boxes.csv").write_text("name,target,url,username\nx,X,https://x/,x\n")
+    before = sites_cli.book.read_text()
+    sites_cli.book.chmod(0o444)
+    assert "is read-only; nothing was changed" in sites_cli.pmarep(*command, code=2).stderr
+    assert sites_cli.book.read_text() == before
 
 
 @pytest.mark.parametrize(
@@ -251,66 +251,66 @@ def test_a_book_that_is_read_only_stays(shell: Shell, command: tuple[str, ...]) 
         (("groups", "remove", "class", "tokyo"), '"tokyo" is not in the group class itself; it has box-anna'),
     ],
 )
-def test_what_is_refused_leaves_the_book_alone(shell: Shell, command: tuple[str, ...], words: str) -> None:
+def test_what_is_refused_leaves_the_book_alone(sites_cli: SitesCli, command: tuple[str, ...], words: str) -> None:
     text = ODD.replace('    bwlimit = "08:00,2M 19:00,off"\n', "")
-    shell.book.write_text(text)
-    done = shell.pmarep(*command, code=2)
-    assert done.stderr.startswith(f"pmarep: {words.format(book=shell.book)}")
+    sites_cli.book.write_text(text)
+    done = sites_cli.pmarep(*command, code=2)
+    assert done.stderr.startswith(f"pmarep: {words.format(book=sites_cli.book)}")
     assert done.stderr.count("\n") == 1
-    assert shell.book.read_text() == text
+    assert sites_cli.book.read_text() == text
 
 
 # What they say
 
 
-def test_notes_about_passwords_servers_and_groups(shell: Shell) -> None:
-    shell.book.write_text(ODD)
-    assert shell("rename", "tokyo", "edo").stderr == (
+def test_notes_about_passwords_servers_and_groups(sites_cli: SitesCli) -> None:
+    sites_cli.book.write_text(ODD)
+    assert sites_cli("rename", "tokyo", "edo").stderr == (
         "note: a password in the variable PMAREP_PASSWORD_TOKYO has to be in PMAREP_PASSWORD_EDO now\n"
     )
-    assert shell("remove", "box-anna", "--yes").stderr == (
+    assert sites_cli("remove", "box-anna", "--yes").stderr == (
         "note: no site is at [servers.campus] now; it is still in the book\n"
         "note: the group class is empty now (pmarep groups remove class)\n"
         "note: if the password of seeder at https://pma.campus.example/core/ is in the keyring, it stays "
         "(keyring del pmarep 'seeder@https://pma.campus.example/core/')\n"
     )
-    assert shell("edit", "edo", "--username", "me").stderr == (
+    assert sites_cli("edit", "edo", "--username", "me").stderr == (
         "its password is now that of me at https://tokyo.example/: pmarep sites login edo\n"
     )
-    assert shell("edit", "edo", "--username", "me").stdout == "edo is as it was\n"
-    shell.environ["PMAREP_PASSWORD_EDO"] = "x"
-    assert shell("duplicate", "edo", "edo-2", "--target", "T", "--yes").stdout == (
-        f"added edo-2 to {shell.book}; url and username of both are in [servers.tokyo] now\n"
+    assert sites_cli("edit", "edo", "--username", "me").stdout == "edo is as it was\n"
+    sites_cli.environ["PMAREP_PASSWORD_EDO"] = "x"
+    assert sites_cli("duplicate", "edo", "edo-2", "--target", "T", "--yes").stdout == (
+        f"added edo-2 to {sites_cli.book}; url and username of both are in [servers.tokyo] now\n"
         "note: PMAREP_PASSWORD_EDO is for edo only, not for edo-2; PMAREP_PASSWORD_TOKYO would serve both\n"
     )
 
 
-def test_a_password_that_another_site_needs_is_not_spoken_of(shell: Shell, book: Path) -> None:
-    shell.write(a=("https://a/", "A"), b=("https://a/", "B"))
-    assert shell("remove", "a", "--yes").stderr == ""
-    shell.write(a=("https://a/", "A"), b=("https://a/", "B"))
-    remove_by_asking(book, ["a"], False, Script(True), Credentials({}, Memory()))
+def test_a_password_that_another_site_needs_is_not_spoken_of(sites_cli: SitesCli, book: Path) -> None:
+    sites_cli.write(a=("https://a/", "A"), b=("https://a/", "B"))
+    assert sites_cli("remove", "a", "--yes").stderr == ""
+    sites_cli.write(a=("https://a/", "A"), b=("https://a/", "B"))
+    remove_by_asking(book, ["a"], False, ScriptedPrompt(True), Credentials({}, MemoryKeyring()))
 
 
-def test_logout(shell: Shell) -> None:
-    shell.write(a=("https://a/", "A"), b=("https://a/", "B"), c=("https://c/", "C"))
-    (shell.folder / "keyring.json").write_text(f'{{"pmarep {USER}@https://a/": "{PASSWORD}"}}')
-    done = shell("logout", "*")
+def test_logout(sites_cli: SitesCli) -> None:
+    sites_cli.write(a=("https://a/", "A"), b=("https://a/", "B"), c=("https://c/", "C"))
+    (sites_cli.folder / "keyring.json").write_text(f'{{"pmarep {USER}@https://a/": "{PASSWORD}"}}')
+    done = sites_cli("logout", "*")
     assert done.stdout == (
         f"a: the password of {USER} at https://a/ is no longer in the keyring\n"
         f"c: the password of {USER} at https://c/ was not in the keyring\n"
     )
     assert done.stderr == "a: note that it was also the password of b\n"
-    assert shell.kept == {}
-    shell.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
-    done = shell("logout", "c", code=2)
+    assert sites_cli.kept == {}
+    sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    done = sites_cli("logout", "c", code=2)
     assert done.stderr == "pmarep: cannot remove the password of c: this machine has no keyring\n"
 
 
-def test_show_says_where_each_value_comes_from(shell: Shell) -> None:
-    shell.book.write_text(ODD)
-    shell.environ["PMAREP_PASSWORD_CAMPUS"] = PASSWORD
-    lines = [" ".join(line.split()) for line in shell("show", "box-anna").stdout.splitlines()]
+def test_show_says_where_each_value_comes_from(sites_cli: SitesCli) -> None:
+    sites_cli.book.write_text(ODD)
+    sites_cli.environ["PMAREP_PASSWORD_CAMPUS"] = PASSWORD
+    lines = [" ".join(line.split()) for line in sites_cli("show", "box-anna").stdout.splitlines()]
     assert lines[0] == "box-anna"
     assert "url https://pma.campus.example/core/ [servers.campus], line 7" in lines
     assert "target slidebox-anna/demo [sites.box-anna], line 13" in lines
@@ -318,37 +318,37 @@ def test_show_says_where_each_value_comes_from(shell: Shell) -> None:
     assert "verify_tls true built in" in lines
     assert "groups class" in lines
     assert "password from the variable PMAREP_PASSWORD_CAMPUS" in lines
-    shell.book.write_text(ODD.replace("server='campus'", "server='campus'\npassword_command = 'op read geheim'"))
-    del shell.environ["PMAREP_PASSWORD_CAMPUS"]
-    done = shell("show", "box-anna", "--json")
+    sites_cli.book.write_text(ODD.replace("server='campus'", "server='campus'\npassword_command = 'op read geheim'"))
+    del sites_cli.environ["PMAREP_PASSWORD_CAMPUS"]
+    done = sites_cli("show", "box-anna", "--json")
     assert '"password_from": "its password_command"' in done.stdout
     assert "geheim" not in done.stdout
 
 
 @pytest.mark.parametrize("command", ["add", "edit"])
-def test_every_key_of_a_site_has_an_option(shell: Shell, command: str) -> None:
-    shell.environ["COLUMNS"] = "200"
-    options = set(re.findall(r"--([a-z-]+)", shell(command, "--help").stdout))
+def test_every_key_of_a_site_has_an_option(sites_cli: SitesCli, command: str) -> None:
+    sites_cli.environ["COLUMNS"] = "200"
+    options = set(re.findall(r"--([a-z-]+)", sites_cli(command, "--help").stdout))
     assert {key.replace("_", "-") for key in SiteTable.model_fields} <= options
 
 
-def test_a_tcp_algorithm_is_written_into_the_book(shell: Shell) -> None:
-    shell.write(tokyo=("https://pma.example/", "Slides/in"))
-    shell("edit", "tokyo", "--congestion", "bbr")
-    assert 'congestion = "bbr"' in shell.book.read_text()
+def test_a_tcp_algorithm_is_written_into_the_book(sites_cli: SitesCli) -> None:
+    sites_cli.write(tokyo=("https://pma.example/", "Slides/in"))
+    sites_cli("edit", "tokyo", "--congestion", "bbr")
+    assert 'congestion = "bbr"' in sites_cli.book.read_text()
     add = ("--url", "https://b.example/", "--username", USER, "--target", "S", "--congestion", "bbr")
-    shell("add", "b", *add)
-    assert shell.book.read_text().count('congestion = "bbr"') == 2
+    sites_cli("add", "b", *add)
+    assert sites_cli.book.read_text().count('congestion = "bbr"') == 2
 
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring", "no.Keyring"])
-def test_show_says_that_there_is_no_keyring(shell: Shell, backend: str) -> None:
-    shell.write(**{"box-anna": ("https://pma.example/", "Slides/in")})
+def test_show_says_that_there_is_no_keyring(sites_cli: SitesCli, backend: str) -> None:
+    sites_cli.write(**{"box-anna": ("https://pma.example/", "Slides/in")})
     keyring = f"from the keyring (service pmarep, user {USER}@https://pma.example/)"
-    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(keyring)
-    shell.environ["PYTHON_KEYRING_BACKEND"] = backend
+    assert sites_cli("show", "box-anna").stdout.splitlines()[-1].endswith(keyring)
+    sites_cli.environ["PYTHON_KEYRING_BACKEND"] = backend
     words = "but this machine has none; set PMAREP_PASSWORD_BOX_ANNA, or give it a password_command"
-    assert shell("show", "box-anna").stdout.splitlines()[-1].endswith(f"{keyring}, {words}")
+    assert sites_cli("show", "box-anna").stdout.splitlines()[-1].endswith(f"{keyring}, {words}")
 
 
 # Asking
@@ -362,7 +362,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def test_duplicate_asks_for_the_target_and_before_it_moves(book: Path) -> None:
-    script = Script("/bad", "Slides/2", True)
+    script = ScriptedPrompt("/bad", "Slides/2", True)
     duplicate_by_asking(book, "tokyo", "edo", None, False, script)
     assert script.seen == [
         "Target of edo (that of tokyo is Slides/incoming)",
@@ -374,19 +374,19 @@ def test_duplicate_asks_for_the_target_and_before_it_moves(book: Path) -> None:
 
 
 def test_duplicate_copies_for_those_who_do_not_want_a_server(book: Path) -> None:
-    duplicate_by_asking(book, "tokyo", "edo", "E", False, Script(False))
+    duplicate_by_asking(book, "tokyo", "edo", "E", False, ScriptedPrompt(False))
     one, other = (SiteBook.load(book).sites[name] for name in ("tokyo", "edo"))
     assert other == one.model_copy(update={"name": "edo", "target": "E"})
     assert "servers.tokyo" not in book.read_text()
 
 
 def test_remove_asks_first_and_about_the_keyring(book: Path) -> None:
-    memory = Memory()
+    memory = MemoryKeyring()
     memory.kept = {"replicator@https://tokyo.example/": "x", "o@https://osaka.example/": "y"}
     before = book.read_text()
-    remove_by_asking(book, ["tokyo"], False, Script(False), Credentials({}, memory))
+    remove_by_asking(book, ["tokyo"], False, ScriptedPrompt(False), Credentials({}, memory))
     assert book.read_text() == before
-    script = Script(True, True, False)
+    script = ScriptedPrompt(True, True, False)
     remove_by_asking(book, ["tokyo", "osaka"], False, script, Credentials({}, memory))
     assert script.seen[0] == f"Remove tokyo, osaka from {book} and from geo?"
     assert set(SiteBook.load(book).sites) == {"box-anna", "kyoto"}
@@ -395,30 +395,30 @@ def test_remove_asks_first_and_about_the_keyring(book: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pty")
 @pytest.mark.parametrize("no_input", [False, True])
-def test_on_a_real_terminal_no_input_asks_nothing(shell: Shell, no_input: bool) -> None:
-    shell.write(tokyo=("https://t/", "T"))
+def test_on_a_real_terminal_no_input_asks_nothing(sites_cli: SitesCli, no_input: bool) -> None:
+    sites_cli.write(tokyo=("https://t/", "T"))
     extra = ["--no-input"] if no_input else []
-    code, seen = on_terminal(shell, ["sites", "remove", "tokyo", *extra], b"y\nn\n")
+    code, seen = on_terminal(sites_cli, ["sites", "remove", "tokyo", *extra], b"y\nn\n")
     if no_input:
         assert (code, "say --yes" in seen, "[y/N]" in seen) == (2, True, False)
-        assert "tokyo" in SiteBook.load(shell.book).sites
+        assert "tokyo" in SiteBook.load(sites_cli.book).sites
     else:
         assert (code, seen.count("[y/N]")) == (0, 2)
-        assert not SiteBook.load(shell.book).sites
+        assert not SiteBook.load(sites_cli.book).sites
     if no_input:
         for command in (["login", "tokyo"], ["duplicate", "tokyo", "x"], ["add", "x"]):
-            code, seen = on_terminal(shell, ["sites", *command, "--no-input"], b"")
+            code, seen = on_terminal(sites_cli, ["sites", *command, "--no-input"], b"")
             assert (code, seen.count("\n")) == (2, 1), seen
 
 
-def on_terminal(shell: Shell, args: list[str], typed: bytes) -> tuple[int, str]:
+def on_terminal(sites_cli: SitesCli, args: list[str], typed: bytes) -> tuple[int, str]:
     """Run pmarep at a terminal, where `typed` waits to be read; exit code and what was to be seen."""
     import pty  # not on Windows
 
     pid, terminal = pty.fork()
     if pid == 0:
-        os.chdir(shell.folder)
-        os.execve(sys.executable, [sys.executable, "-m", "pmarep", *args], shell.environment)
+        os.chdir(sites_cli.folder)
+        os.execve(sys.executable, [sys.executable, "-m", "pmarep", *args], sites_cli.environment)
     os.write(terminal, typed)
     seen = b""
     while True:
@@ -435,18 +435,18 @@ def on_terminal(shell: Shell, args: list[str], typed: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pty")
-def test_a_hundred_sites_fit_a_terminal(shell: Shell) -> None:
-    shell.book.write_text(
+def test_a_hundred_sites_fit_a_terminal(sites_cli: SitesCli) -> None:
+    sites_cli.book.write_text(
         '[servers.campus]\nurl = "https://pma.campus.example/a/rather/long/path/core/"\nusername = "seeder"\n'
         + "".join(f'[sites.box-{n:03}]\nserver = "campus"\ntarget = "slidebox-{n:03}/demo"\n' for n in range(100))
     )
-    shell.environ |= {"COLUMNS": "60", "LINES": "24"}
-    code, seen = on_terminal(shell, ["sites", "list"], b"")
+    sites_cli.environ |= {"COLUMNS": "60", "LINES": "24"}
+    code, seen = on_terminal(sites_cli, ["sites", "list"], b"")
     lines = seen.splitlines()
     assert (code, len(lines)) == (0, 102)
     assert all(len(line) <= 60 for line in lines[:-1])
     assert [line.split()[0] for line in lines[1:-1]] == [f"box-{n:03}" for n in range(100)]
     assert "100 sites in" in lines[-1]
-    assert len(shell("list").stdout.splitlines()) == 101
-    assert "rather/long/path/core/ " in shell("list").stdout
-    assert len(shell("list", "box-00*,box-09?").stdout.splitlines()) == 21
+    assert len(sites_cli("list").stdout.splitlines()) == 101
+    assert "rather/long/path/core/ " in sites_cli("list").stdout
+    assert len(sites_cli("list", "box-00*,box-09?").stdout.splitlines()) == 21

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree, write_mirax
-from desk import Desk, arrived, contents
-from pma_start import Helper, pma_start, reply
+from support.corpus import tree, write_mirax
+from support.pma_start import Helper, pma_start, reply
+from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
 from pmarep.slides import FORMATS
@@ -24,8 +24,8 @@ DAY = 86400
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def command(helper: Helper | None = None) -> list[str]:
 
 
 def slides(
-    desk: Desk, *arguments: str | Path, code: int = 0, helper: Helper | None = None
+    cli: PushCli, *arguments: str | Path, code: int = 0, helper: Helper | None = None
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [*command(helper), "slides", *map(str, arguments)],
         capture_output=True,
         encoding="utf-8",
-        env={**desk.environment, "PMAREP_CONFIG": str(desk.book)},
+        env={**cli.environment, "PMAREP_CONFIG": str(cli.book)},
         timeout=60,
     )
     assert done.returncode == code, done.stdout + done.stderr
@@ -56,9 +56,9 @@ def slides(
     return done
 
 
-def listed(desk: Desk, *arguments: str, code: int = 0, helper: Helper | None = None) -> dict[str, dict[str, Any]]:
+def listed(cli: PushCli, *arguments: str, code: int = 0, helper: Helper | None = None) -> dict[str, dict[str, Any]]:
     """The lines of `--json` by path."""
-    done = slides(desk, desk.source, "--json", *arguments, code=code, helper=helper)
+    done = slides(cli, cli.source, "--json", *arguments, code=code, helper=helper)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line.get("slide") or line["left_out"]: line for line in lines}
 
@@ -76,12 +76,12 @@ def age(path: Path, days: float) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
-def test_on_a_terminal(desk: Desk) -> None:
-    write_mirax(desk.source / "whole.mrxs")
-    tree(desk.source, "half.mrxs", "notes.txt")
+def test_on_a_terminal(cli: PushCli) -> None:
+    write_mirax(cli.source / "whole.mrxs")
+    tree(cli.source, "half.mrxs", "notes.txt")
     master, slave = pty.openpty()
-    environment = {**desk.environment, "PMAREP_CONFIG": str(desk.book), "COLUMNS": "80", "TERM": "dumb"}
-    arguments = [*command(), "slides", str(desk.source)]
+    environment = {**cli.environment, "PMAREP_CONFIG": str(cli.book), "COLUMNS": "80", "TERM": "dumb"}
+    arguments = [*command(), "slides", str(cli.source)]
     with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)
         shown = b""
@@ -100,21 +100,21 @@ def test_on_a_terminal(desk: Desk) -> None:
     assert totals.startswith("1 slide, 6 files, ")
 
 
-def test_only_problems(desk: Desk) -> None:
-    tree(desk.source, "good.svs", "notes.txt")
-    assert slides(desk, desk.source, "--problems").stdout == ""
-    tree(desk.source, "half.mrxs")
-    plain = slides(desk, desk.source, "--problems", code=1).stdout
+def test_only_problems(cli: PushCli) -> None:
+    tree(cli.source, "good.svs", "notes.txt")
+    assert slides(cli, cli.source, "--problems").stdout == ""
+    tree(cli.source, "half.mrxs")
+    plain = slides(cli, cli.source, "--problems", code=1).stdout
     assert [line.split("\t")[:3] for line in plain.splitlines()] == [
         ["half.mrxs", "incomplete", "its folder half/ is missing"]
     ]
     assert "copy the whole slide again" in plain.split("\t")[3]
-    assert listed(desk, "--problems", code=1).keys() == {"half.mrxs"}
-    assert listed(desk, "--problems", "--exclude", "half.mrxs") == {}
+    assert listed(cli, "--problems", code=1).keys() == {"half.mrxs"}
+    assert listed(cli, "--problems", "--exclude", "half.mrxs") == {}
 
 
-def test_formats_are_those_of_the_table(desk: Desk) -> None:
-    lines = [line.split("\t") for line in slides(desk, "--formats").stdout.splitlines()]
+def test_formats_are_those_of_the_table(cli: PushCli) -> None:
+    lines = [line.split("\t") for line in slides(cli, "--formats").stdout.splitlines()]
     assert [name for name, _, _ in lines] == [entry.name for entry in FORMATS]
     for (_, main, belongs), entry in zip(lines, FORMATS, strict=True):
         said = {one.strip().lower() for one in main.split(",")}
@@ -123,11 +123,11 @@ def test_formats_are_those_of_the_table(desk: Desk) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there the kernel tells who is writing")
-def test_what_is_being_written(desk: Desk) -> None:
-    tree(desk.source, "done.svs", "now.svs")
-    write_mirax(desk.source / "m.mrxs")
-    with (desk.source / "now.svs").open("ab"), (desk.source / "m" / "Data0000.dat").open("ab"):
-        found = listed(desk, code=1)
+def test_what_is_being_written(cli: PushCli) -> None:
+    tree(cli.source, "done.svs", "now.svs")
+    write_mirax(cli.source / "m.mrxs")
+    with (cli.source / "now.svs").open("ab"), (cli.source / "m" / "Data0000.dat").open("ab"):
+        found = listed(cli, code=1)
     assert {path: line["state"] for path, line in found.items()} == {
         "done.svs": "complete",
         "m.mrxs": "still being written",
@@ -140,29 +140,29 @@ def test_what_is_being_written(desk: Desk) -> None:
 # Age and size
 
 
-def test_newer_than(desk: Desk) -> None:
-    tree(desk.source, "old.svs", "new.svs")
-    write_mirax(desk.source / "mixed.mrxs")
-    age(desk.source / "old.svs", 10)
-    age(desk.source / "new.svs", 5)
-    for file in (desk.source / "mixed").iterdir():
+def test_newer_than(cli: PushCli) -> None:
+    tree(cli.source, "old.svs", "new.svs")
+    write_mirax(cli.source / "mixed.mrxs")
+    age(cli.source / "old.svs", 10)
+    age(cli.source / "new.svs", 5)
+    for file in (cli.source / "mixed").iterdir():
         age(file, 20)
-    age(desk.source / "mixed.mrxs", 3)
+    age(cli.source / "mixed.mrxs", 3)
     month_ago = time.strftime("%Y-%m-%d", time.localtime(time.time() - 30 * DAY))
     for told, wanted in {
         "96h": {"mixed.mrxs"},
         month_ago: {"old.svs", "new.svs", "mixed.mrxs"},
     }.items():
-        found = listed(desk, "--newer-than", told)
+        found = listed(cli, "--newer-than", told)
         assert {path for path, line in found.items() if line["state"] == "complete"} == wanted, told
         assert {line["state"] for path, line in found.items() if path not in wanted} <= {"excluded"}
 
 
-def test_min_size(desk: Desk) -> None:
-    tree(desk.source, "small.svs", content=b"x" * 2047)
-    tree(desk.source, "large.svs", content=b"x" * 2048)
-    write_mirax(desk.source / "parts.mrxs", data_size=1000)
-    found = listed(desk, "--min-size", "2K")
+def test_min_size(cli: PushCli) -> None:
+    tree(cli.source, "small.svs", content=b"x" * 2047)
+    tree(cli.source, "large.svs", content=b"x" * 2048)
+    write_mirax(cli.source / "parts.mrxs", data_size=1000)
+    found = listed(cli, "--min-size", "2K")
     assert {path: line["state"] for path, line in found.items()} == {
         "small.svs": "excluded",
         "large.svs": "complete",
@@ -171,24 +171,24 @@ def test_min_size(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--newer-than", "20261101"), ("--min-size", "-1")])
-def test_ages_and_sizes_that_are_none(desk: Desk, sandbox: Sandbox, arguments: tuple[str, str]) -> None:
-    tree(desk.source, "a.svs")
-    desk.site("a", sandbox)
-    result = desk.run(*arguments)
+def test_ages_and_sizes_that_are_none(cli: PushCli, sandbox: Sandbox, arguments: tuple[str, str]) -> None:
+    tree(cli.source, "a.svs")
+    cli.site("a", sandbox)
+    result = cli.run(*arguments)
     assert result.code == 2
-    for words in (result.stderr, slides(desk, desk.source, *arguments, code=2).stderr):
+    for words in (result.stderr, slides(cli, cli.source, *arguments, code=2).stderr):
         assert len(words.splitlines()) == 1
         assert repr(arguments[1]) in words
     assert not sandbox.requests
 
 
-def test_a_push_chooses_by_age_and_size(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "old.svs", "new.svs", content=b"x" * 5000)
-    tree(desk.source, "small.svs")
-    age(desk.source / "old.svs", 10)
-    age(desk.source / "new.svs", 1)
-    desk.site("a", sandbox)
-    result = desk.push("--newer-than", "7d", "--min-size", "4K", "--settle", "0")
+def test_a_push_chooses_by_age_and_size(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "old.svs", "new.svs", content=b"x" * 5000)
+    tree(cli.source, "small.svs")
+    age(cli.source / "old.svs", 10)
+    age(cli.source / "new.svs", 1)
+    cli.site("a", sandbox)
+    result = cli.push("--newer-than", "7d", "--min-size", "4K", "--settle", "0")
     assert result.code == 0
     assert set(arrived(sandbox)) == {"new.svs"}
 
@@ -196,29 +196,31 @@ def test_a_push_chooses_by_age_and_size(desk: Desk, sandbox: Sandbox) -> None:
 # PMA.start
 
 
-def test_formats_that_only_pma_start_knows(desk: Desk, helper: Helper) -> None:
-    tree(desk.source, "x/new.zzz", "x/new/1.dat", "x/new/2.dat", "x/a.svs", "x/what.yyy", "plain/b.svs")
-    found = listed(desk, helper=helper)
+def test_formats_that_only_pma_start_knows(cli: PushCli, helper: Helper) -> None:
+    tree(cli.source, "x/new.zzz", "x/new/1.dat", "x/new/2.dat", "x/a.svs", "x/what.yyy", "plain/b.svs")
+    found = listed(cli, helper=helper)
     assert (found["x/new.zzz"]["state"], found["x/new.zzz"]["files"]) == ("complete", 3)
     assert found["x/what.yyy"]["state"] == "not a slide"
     assert helper.count("IsLite") == 1
     assert [path.rpartition("/")[2] for method, path in helper.asked if method == "GetFiles"] == ["x"]
     helper.asked.clear()
-    alone = slides(desk, desk.source / "x" / "new.zzz", helper=helper).stdout
+    alone = slides(cli, cli.source / "x" / "new.zzz", helper=helper).stdout
     assert alone.startswith("new.zzz\tknown to PMA.start\t3 files\t")
-    assert listed(desk)["x/new.zzz"]["state"] == "not a slide"
+    assert listed(cli)["x/new.zzz"]["state"] == "not a slide"
 
 
-def test_nothing_outside_a_slides_folder_is_taken(desk: Desk, sandbox: Sandbox, helper: Helper, tmp_path: Path) -> None:
+def test_nothing_outside_a_slides_folder_is_taken(
+    cli: PushCli, sandbox: Sandbox, helper: Helper, tmp_path: Path
+) -> None:
     tree(tmp_path, "secret.dat")
-    tree(desk.source, "x/a.zzz", "x/b.zzz", "y/beside.dat")
+    tree(cli.source, "x/a.zzz", "x/b.zzz", "y/beside.dat")
     helper.more["a.zzz"] = [str(tmp_path / "secret.dat")]
-    helper.more["b.zzz"] = [f"{desk.source}/x/../y/beside.dat"]
-    desk.site("a", sandbox)
-    found = listed(desk, code=1, helper=helper)
+    helper.more["b.zzz"] = [f"{cli.source}/x/../y/beside.dat"]
+    cli.site("a", sandbox)
+    found = listed(cli, code=1, helper=helper)
     assert {found["x/a.zzz"]["state"], found["x/b.zzz"]["state"]} == {"incomplete"}
     assert "outside" in found["x/a.zzz"]["detail"]
-    assert desk.push("--settle", "0", patch=patch(helper)).code == 1
+    assert cli.push("--settle", "0", patch=patch(helper)).code == 1
     assert arrived(sandbox) == {}
 
 
@@ -231,50 +233,50 @@ def _new_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_new_server")
-def test_a_push_sends_what_pma_start_knows(desk: Desk, sandbox: Sandbox, helper: Helper) -> None:
-    tree(desk.source, "Größe & 100%/new.zzz", "Größe & 100%/new/1.dat", "a.svs", content=os.urandom(3000))
-    desk.site("a", sandbox)
-    result = desk.push("--settle", "0", patch=patch(helper))
+def test_a_push_sends_what_pma_start_knows(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None:
+    tree(cli.source, "Größe & 100%/new.zzz", "Größe & 100%/new/1.dat", "a.svs", content=os.urandom(3000))
+    cli.site("a", sandbox)
+    result = cli.push("--settle", "0", patch=patch(helper))
     assert result.code == 0
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
     assert helper.count("IsLite") == 1
 
 
 @pytest.mark.usefixtures("_new_server")
-def test_a_push_looks_twice_at_what_pma_start_knows(desk: Desk, sandbox: Sandbox, helper: Helper) -> None:
+def test_a_push_looks_twice_at_what_pma_start_knows(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None:
     """Young files are found again before they are sent."""
-    tree(desk.source, "new.zzz", "new/1.dat", content=os.urandom(3000))
-    desk.site("a", sandbox)
-    assert desk.push("--settle", "0.3", patch=patch(helper)).code == 0
-    assert arrived(sandbox) == contents(desk.source)
+    tree(cli.source, "new.zzz", "new/1.dat", content=os.urandom(3000))
+    cli.site("a", sandbox)
+    assert cli.push("--settle", "0.3", patch=patch(helper)).code == 0
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_push_without_it_is_the_same_push(desk: Desk, sandbox: Sandbox, helper: Helper) -> None:
-    tree(desk.source, "a.svs", "b/new.zzz", "c/other.zzz")
-    desk.site("a", sandbox)
+def test_a_push_without_it_is_the_same_push(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None:
+    tree(cli.source, "a.svs", "b/new.zzz", "c/other.zzz")
+    cli.site("a", sandbox)
     helper.replies["GetFiles"] = reply(b"[1, 2")
-    result = desk.push("--settle", "0", patch=patch(helper))
+    result = cli.push("--settle", "0", patch=patch(helper))
     assert result.code == 0
     assert set(arrived(sandbox)) == {"a.svs"}
     assert helper.count("GetFiles") == 1
     assert result.stderr.count("PMA.start stopped answering") == 1
 
 
-def test_enumerate_never(desk: Desk, sandbox: Sandbox, helper: Helper) -> None:
-    tree(desk.source, "new.zzz", "a.svs")
-    desk.book.write_text('[slides]\nenumerate = "never"\n')
-    desk.site("a", sandbox)
-    assert listed(desk, helper=helper)["new.zzz"]["state"] == "not a slide"
-    assert desk.push("--settle", "0", patch=patch(helper)).code == 0
+def test_enumerate_never(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None:
+    tree(cli.source, "new.zzz", "a.svs")
+    cli.book.write_text('[slides]\nenumerate = "never"\n')
+    cli.site("a", sandbox)
+    assert listed(cli, helper=helper)["new.zzz"]["state"] == "not a slide"
+    assert cli.push("--settle", "0", patch=patch(helper)).code == 0
     assert set(arrived(sandbox)) == {"a.svs"}
     assert helper.asked == []
 
 
-def test_a_book_that_cannot_be_used(desk: Desk) -> None:
-    tree(desk.source, "a.svs")
-    desk.book.write_text('[slides]\nenumerate = "sometimes"\n')
-    words = slides(desk, desk.source, code=2).stderr
-    assert words.startswith(f'pmarep: {desk.book}, line 2: [slides] enumerate has to be "auto"')
-    desk.book.write_text("[sites.half]\n")
-    slides(desk, desk.source)  # sites are no matter here
-    assert "is not there" in slides(desk, desk.source, "--config", desk.book.with_name("no"), code=2).stderr
+def test_a_book_that_cannot_be_used(cli: PushCli) -> None:
+    tree(cli.source, "a.svs")
+    cli.book.write_text('[slides]\nenumerate = "sometimes"\n')
+    words = slides(cli, cli.source, code=2).stderr
+    assert words.startswith(f'pmarep: {cli.book}, line 2: [slides] enumerate has to be "auto"')
+    cli.book.write_text("[sites.half]\n")
+    slides(cli, cli.source)  # sites are no matter here
+    assert "is not there" in slides(cli, cli.source, "--config", cli.book.with_name("no"), code=2).stderr

@@ -11,22 +11,22 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from desk import PATIENCE, Desk
+from support.corpus import tree
+from support.push_cli import PATIENCE, PushCli
 
 from pmacore_sandbox import Sandbox
 from pmarep.state.journal import Journal, RemotePath
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
-def status(desk: Desk, *extra: str) -> str:
+def status(cli: PushCli, *extra: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pmarep", "status", "--state-dir", str(desk.state), *extra],
-        env=desk.environment,
+        [sys.executable, "-m", "pmarep", "status", "--state-dir", str(cli.state), *extra],
+        env=cli.environment,
         capture_output=True,
         encoding="utf-8",
         timeout=PATIENCE,
@@ -36,71 +36,71 @@ def status(desk: Desk, *extra: str) -> str:
     return done.stdout
 
 
-def ends(desk: Desk) -> list[str]:
+def ends(cli: PushCli) -> list[str]:
     """How the last runs ended, the newest first."""
-    before, _, runs = status(desk).partition("last runs:\n")
+    before, _, runs = status(cli).partition("last runs:\n")
     assert before == "0 partly sent\n"
-    return [line.partition(f"{desk.source}: ")[2] for line in runs.splitlines()]
+    return [line.partition(f"{cli.source}: ")[2] for line in runs.splitlines()]
 
 
-def test_each_kind_of_run_says_what_it_has_done(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs", "b.svs", content=os.urandom(100))
-    desk.site("tokyo", sandbox)
-    assert desk.push().code == 0
-    assert desk.verify().code == 0
-    tree(desk.source, "empty.svs", content=b"")
-    assert desk.push().code == 1
-    assert ends(desk) == [
+def test_each_kind_of_run_says_what_it_has_done(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs", "b.svs", content=os.urandom(100))
+    cli.site("tokyo", sandbox)
+    assert cli.push().code == 0
+    assert cli.verify().code == 0
+    tree(cli.source, "empty.svs", content=b"")
+    assert cli.push().code == 1
+    assert ends(cli) == [
         "exit 1; tokyo 0 sent 2 skipped 0 failed; 1 thing in the source could not be sent",
         "verify, exit 0; tokyo 2 verified 0 failed",
         "exit 0; tokyo 2 sent 0 skipped 0 failed",
     ]
 
 
-def test_a_site_that_stopped_says_why(desk: Desk, sandbox: Sandbox) -> None:
-    tree(desk.source, "a.svs")
-    desk.site("tokyo", sandbox, "Nowhere/in")
-    assert desk.push().code == 1
-    (end,) = ends(desk)
+def test_a_site_that_stopped_says_why(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "a.svs")
+    cli.site("tokyo", sandbox, "Nowhere/in")
+    assert cli.push().code == 1
+    (end,) = ends(cli)
     assert end.startswith("exit 1; tokyo 0 sent 0 skipped 1 failed (stopped: ")
     assert "Nowhere" in end
 
 
-def test_sources_are_where_they_are(desk: Desk, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_are_where_they_are(cli: PushCli, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of a run is read elsewhere than where the run was started."""
-    tree(desk.source, "a.svs")
-    desk.site("tokyo", sandbox)
-    audit = desk.source.parent / "audit.jsonl"
-    monkeypatch.chdir(desk.source.parent)
-    assert desk.push("--audit", str(audit), source=Path(desk.source.name)).code == 0
-    assert json.loads(audit.read_text())["source"] == str(desk.source)
-    assert ends(desk) == ["exit 0; tokyo 1 sent 0 skipped 0 failed"]
+    tree(cli.source, "a.svs")
+    cli.site("tokyo", sandbox)
+    audit = cli.source.parent / "audit.jsonl"
+    monkeypatch.chdir(cli.source.parent)
+    assert cli.push("--audit", str(audit), source=Path(cli.source.name)).code == 0
+    assert json.loads(audit.read_text())["source"] == str(cli.source)
+    assert ends(cli) == ["exit 0; tokyo 1 sent 0 skipped 0 failed"]
 
 
-def test_many_partly_sent_slides_are_counted(desk: Desk) -> None:
+def test_many_partly_sent_slides_are_counted(cli: PushCli) -> None:
     async def begin() -> None:
-        with closing(Journal(desk.state)) as journal:
+        with closing(Journal(cli.state)) as journal:
             for number in range(25):
                 await journal.sending(RemotePath("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
             await journal.sending(RemotePath("https://b/", "S/\x1b.svs"), "x", 1, "{}")
 
-    desk.state.mkdir()
+    cli.state.mkdir()
     asyncio.run(begin())
-    lines = status(desk).splitlines()
+    lines = status(cli).splitlines()
     assert lines[0] == "26 partly sent:"
     assert lines[1:21] == [f"  https://a/  S/{number:02}.svs  (nothing of it is kept)" for number in range(20)]
     assert lines[21] == "  https://a/  and 5 more (--json has all)"
     assert lines[22] == "  https://b/  S/\\x1b.svs  (nothing of it is kept)"
     assert "--fresh" in lines[23]
-    assert lines[24:] == [f"no runs yet in {desk.state}"]
-    assert len(json.loads(status(desk, "--json"))["unfinished"]) == 26
+    assert lines[24:] == [f"no runs yet in {cli.state}"]
+    assert len(json.loads(status(cli, "--json"))["unfinished"]) == 26
 
 
-def test_more_runs_than_anybody_has_is_a_wrong_number(desk: Desk) -> None:
+def test_more_runs_than_anybody_has_is_a_wrong_number(cli: PushCli) -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
-        status(desk, "-n", "9" * 23)
+        status(cli, "-n", "9" * 23)
     assert (error.value.returncode, error.value.stderr) == (2, "pmarep: --runs takes numbers up to 1,000,000\n")
 
 
-def test_no_runs_are_asked_for(desk: Desk) -> None:
-    assert status(desk, "-n", "0") == "0 partly sent\n"
+def test_no_runs_are_asked_for(cli: PushCli) -> None:
+    assert status(cli, "-n", "0") == "0 partly sent\n"

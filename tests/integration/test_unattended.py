@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, USER, StartSandbox
-from corpus import tree
-from desk import PATIENCE, arrived, contents
+from support.corpus import tree
+from support.push_cli import PATIENCE, arrived, contents
+from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox
 

@@ -11,26 +11,26 @@ import sys
 from pathlib import Path
 
 import pytest
-from cloud import StartCloud
-from conftest import StartSandbox
-from corpus import tree, wild_names, write_mirax, write_svs
-from desk import NO_PAUSES, Desk, Result, arrived, contents, transfers
-from sandbox_client import Client
+from support.cloud import StartCloud
+from support.corpus import tree, wild_names, write_mirax, write_svs
+from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
+from support.sandbox_client import Client
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Corrupt, Drop, Hold, Sandbox
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "desk")
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
 
 
 @pytest.fixture
-def three(desk: Desk, start_sandbox: StartSandbox) -> list[Sandbox]:
+def three(cli: PushCli, start_sandbox: StartSandbox) -> list[Sandbox]:
     """Sites a, b and c."""
     sandboxes = [start_sandbox(name) for name in "abc"]
     for name, sandbox in zip("abc", sandboxes, strict=True):
-        desk.site(name, sandbox)
+        cli.site(name, sandbox)
     return sandboxes
 
 
@@ -47,14 +47,14 @@ def statuses(result: Result, site: str) -> dict[str, str]:
     return {slide: event["status"] for slide, event in result.finished(site).items()}
 
 
-def test_verify_says_what_is_there_and_sends_nothing(desk: Desk, three: list[Sandbox]) -> None:
-    write_mirax(desk.source / "m.mrxs")
-    write_svs(desk.source / "sub" / "s.svs")
-    assert desk.push("--sites", "a,b").code == 0
+def test_verify_says_what_is_there_and_sends_nothing(cli: PushCli, three: list[Sandbox]) -> None:
+    write_mirax(cli.source / "m.mrxs")
+    write_svs(cli.source / "sub" / "s.svs")
+    assert cli.push("--sites", "a,b").code == 0
     (three[1].data / "Slides/in/m/Data0000.dat").unlink()
     for sandbox in three:
         sandbox.clear_requests()
-    result = desk.verify()
+    result = cli.verify()
     assert result.code == 1
     assert statuses(result, "a") == {"m.mrxs": "verified", "sub/s.svs": "verified"}
     assert statuses(result, "b") == {"m.mrxs": "failed", "sub/s.svs": "verified"}
@@ -69,16 +69,16 @@ def test_verify_says_what_is_there_and_sends_nothing(desk: Desk, three: list[San
 
 
 @pytest.mark.parametrize("level", ["fingerprint", "deep"])
-def test_a_flipped_bit_is_found_and_sent_again(desk: Desk, three: list[Sandbox], level: str) -> None:
+def test_a_flipped_bit_is_found_and_sent_again(cli: PushCli, three: list[Sandbox], level: str) -> None:
     """Sizes do not tell; the slide is marked, and the next push mends it, at that site only."""
     for name in wild_names()[:12]:
-        tree(desk.source, f"{name}.svs", content=os.urandom(40_000))
-    write_mirax(desk.source / "m.mrxs")
-    assert desk.push().code == 0
-    assert desk.verify("--level", level).code == 0
+        tree(cli.source, f"{name}.svs", content=os.urandom(40_000))
+    write_mirax(cli.source / "m.mrxs")
+    assert cli.push().code == 0
+    assert cli.verify("--level", level).code == 0
     damage(three[1], "m/Data0001.dat")
-    assert desk.verify().code == 0  # sizes and readable
-    result = desk.verify("--level", level)
+    assert cli.verify().code == 0  # sizes and readable
+    result = cli.verify("--level", level)
     assert result.code == 1
     wrong = [
         (event["site"], event["slide"], event["error"])
@@ -92,44 +92,44 @@ def test_a_flipped_bit_is_found_and_sent_again(desk: Desk, three: list[Sandbox],
     assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 0]
     for sandbox in three:
         sandbox.clear_requests()
-    again = desk.push("--verify", level)
+    again = cli.push("--verify", level)
     assert again.code == 0, again.stdout
     assert [again.counts(name)[0] for name in "abc"] == [0, 1, 0]
-    assert arrived(three[1]) == contents(desk.source)
+    assert arrived(three[1]) == contents(cli.source)
 
 
-def test_a_foreign_slide_is_not_marked(desk: Desk, three: list[Sandbox]) -> None:
+def test_a_foreign_slide_is_not_marked(cli: PushCli, three: list[Sandbox]) -> None:
     """Somebody else's slide of that name and size: verify says so, and push leaves it to --existing."""
     content = os.urandom(50_000)
-    tree(desk.source, "x.svs", content=content)
+    tree(cli.source, "x.svs", content=content)
     (three[0].data / "Slides/in").mkdir()
     (three[0].data / "Slides/in/x.svs").write_bytes(content[::-1])
-    result = desk.verify("--sites", "a", "--level", "deep")
+    result = cli.verify("--sites", "a", "--level", "deep")
     assert result.code == 1
     assert "--existing overwrite" in result.finished("a")["x.svs"]["error"]
     three[0].clear_requests()
-    assert desk.push("--sites", "a").counts("a") == (0, 0, 1)
+    assert cli.push("--sites", "a").counts("a") == (0, 0, 1)
     assert not transfers(three[0])
-    assert desk.push("--sites", "a", "--existing", "overwrite").counts("a") == (1, 0, 0)
-    assert arrived(three[0]) == contents(desk.source)
+    assert cli.push("--sites", "a", "--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(three[0]) == contents(cli.source)
 
 
 @pytest.mark.parametrize("level", ["fingerprint", "deep"])
-def test_a_foreign_slide_that_push_took_for_ours(desk: Desk, three: list[Sandbox], level: str) -> None:
+def test_a_foreign_slide_that_push_took_for_ours(cli: PushCli, three: list[Sandbox], level: str) -> None:
     """Same name, same size: push skips it, verify finds it out, and no push overwrites it unasked."""
     content = os.urandom(50_000)
-    tree(desk.source, "x.svs", content=content)
+    tree(cli.source, "x.svs", content=content)
     (three[1].data / "Slides/in").mkdir()
     (three[1].data / "Slides/in/x.svs").write_bytes(content[::-1])
-    assert desk.push().counts("b") == (0, 1, 0)
-    result = desk.verify("--level", level)
+    assert cli.push().counts("b") == (0, 1, 0)
+    result = cli.verify("--level", level)
     assert result.code == 1
     assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 0]
     assert "--existing overwrite" in result.stdout
-    assert desk.push("--verify", level).code == 1
+    assert cli.push("--verify", level).code == 1
     assert arrived(three[1]) == {"x.svs": content[::-1]}
-    assert desk.push("--existing", "overwrite").code == 0
-    assert arrived(three[1]) == contents(desk.source)
+    assert cli.push("--existing", "overwrite").code == 0
+    assert arrived(three[1]) == contents(cli.source)
 
 
 @pytest.mark.parametrize(
@@ -142,30 +142,30 @@ def test_a_foreign_slide_that_push_took_for_ours(desk: Desk, three: list[Sandbox
     ],
     ids=["refusal", "sign-in page", "403", "not now"],
 )
-def test_a_refusal_is_no_damage(desk: Desk, three: list[Sandbox], fault: CannedResponse, path: str) -> None:
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
-    assert desk.push("--sites", "a").code == 0
+def test_a_refusal_is_no_damage(cli: PushCli, three: list[Sandbox], fault: CannedResponse, path: str) -> None:
+    tree(cli.source, "x.svs", content=os.urandom(50_000))
+    assert cli.push("--sites", "a").code == 0
     rule = three[0].faults.add(fault, path=path)
-    assert desk.verify("--sites", "a", "--level", "deep").code == 1
+    assert cli.verify("--sites", "a", "--level", "deep").code == 1
     three[0].faults.remove(rule)
-    assert desk.push("--sites", "a").counts("a") == (0, 1, 0)
+    assert cli.push("--sites", "a").counts("a") == (0, 1, 0)
 
 
-def test_all_sites_that_agree_with_a_damaged_one_are_found(desk: Desk, three: list[Sandbox]) -> None:
-    tree(desk.source, "x.svs", content=b"old" * 20_000)
-    assert desk.push("--sites", "b,c").code == 0
-    tree(desk.source, "x.svs", content=b"new" * 20_000)
-    result = desk.push("--verify", "fingerprint")
+def test_all_sites_that_agree_with_a_damaged_one_are_found(cli: PushCli, three: list[Sandbox]) -> None:
+    tree(cli.source, "x.svs", content=b"old" * 20_000)
+    assert cli.push("--sites", "b,c").code == 0
+    tree(cli.source, "x.svs", content=b"new" * 20_000)
+    result = cli.push("--verify", "fingerprint")
     assert result.code == 1
     assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 1]
 
 
-def test_trouble_of_another_site_is_not_ours(desk: Desk, three: list[Sandbox]) -> None:
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
-    assert desk.push("--sites", "a,b").code == 0
+def test_trouble_of_another_site_is_not_ours(cli: PushCli, three: list[Sandbox]) -> None:
+    tree(cli.source, "x.svs", content=os.urandom(50_000))
+    assert cli.push("--sites", "a,b").code == 0
     three[1].faults.add(CannedResponse(200, '"another algorithm"'), path="GetFingerprint")
     three[1].faults.add(CannedResponse.iis(507), path="transfer/Download")
-    result = desk.verify("--sites", "a,b", "--level", "fingerprint", "--connections", "1")
+    result = cli.verify("--sites", "a,b", "--level", "fingerprint", "--connections", "1")
     assert result.summary["sites"]["a"] | {"seconds": 0} == result.summary["sites"]["a"] | {"seconds": 0, "error": None}
     assert result.finished("a")["x.svs"]["status"] == "verified"
 
@@ -173,13 +173,13 @@ def test_trouble_of_another_site_is_not_ours(desk: Desk, three: list[Sandbox]) -
 CONTENT = os.urandom(50_000)
 
 
-def killed_in_the_middle(desk: Desk, sandbox: Sandbox, left: bytes) -> None:
+def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, left: bytes) -> None:
     """A first push, killed while it sends x.svs to a server that writes in place; `left` is what has come of it."""
-    tree(desk.source, "x.svs", content=CONTENT)
-    desk.site("a", sandbox)
+    tree(cli.source, "x.svs", content=CONTENT)
+    cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=")
-    with desk.start() as running:
+    with cli.start() as running:
         assert hold.reached.wait(30)
         running.kill()
     sandbox.stop()
@@ -202,42 +202,42 @@ def killed_in_the_middle(desk: Desk, sandbox: Sandbox, left: bytes) -> None:
     ],
     ids=["nothing", "a byte", "a beginning", "skip a beginning", "and some room", "and all its room", "room only"],
 )
-def test_what_a_killed_run_left_torn_is_finished(desk: Desk, sandbox: Sandbox, left: bytes, existing: str) -> None:
-    killed_in_the_middle(desk, sandbox, left)
-    assert desk.push("--existing", existing).counts("a") == (1, 0, 0)
-    assert arrived(sandbox) == contents(desk.source)
+def test_what_a_killed_run_left_torn_is_finished(cli: PushCli, sandbox: Sandbox, left: bytes, existing: str) -> None:
+    killed_in_the_middle(cli, sandbox, left)
+    assert cli.push("--existing", existing).counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_torn_slide_that_the_server_does_not_understand_is_finished(desk: Desk, sandbox: Sandbox) -> None:
-    killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
+def test_a_torn_slide_that_the_server_does_not_understand_is_finished(cli: PushCli, sandbox: Sandbox) -> None:
+    killed_in_the_middle(cli, sandbox, CONTENT[:20_000])
     sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetFilenames", times=2)
-    assert desk.push().counts("a") == (1, 0, 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push().counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("options", [(), ("--fresh",)], ids=["", "--fresh"])
-def test_a_torn_slide_is_announced_anew(desk: Desk, sandbox: Sandbox, options: tuple[str, ...]) -> None:
+def test_a_torn_slide_is_announced_anew(cli: PushCli, sandbox: Sandbox, options: tuple[str, ...]) -> None:
     """A restored server has given the id of that upload to another slide, which is whole."""
-    killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
+    killed_in_the_middle(cli, sandbox, CONTENT[:20_000])
     with Client(sandbox) as somebody:
         somebody.post("CreateDirectory", path="Slides/theirs")
         assert somebody.push("Slides/theirs", {"x.svs": CONTENT[::-1]}) == 1  # the id that ours had
-    assert desk.push(*options).counts("a") == (1, 0, 0)
+    assert cli.push(*options).counts("a") == (1, 0, 0)
     assert (sandbox.data / "Slides/theirs/x.svs").read_bytes() == CONTENT[::-1]
-    assert arrived(sandbox) == contents(desk.source)
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_what_a_killed_run_left_whole_is_not_sent_again(desk: Desk, sandbox: Sandbox) -> None:
-    killed_in_the_middle(desk, sandbox, CONTENT)
+def test_what_a_killed_run_left_whole_is_not_sent_again(cli: PushCli, sandbox: Sandbox) -> None:
+    killed_in_the_middle(cli, sandbox, CONTENT)
     sandbox.clear_requests()
-    assert desk.push().counts("a") == (0, 1, 0)
+    assert cli.push().counts("a") == (0, 1, 0)
     assert not transfers(sandbox)
 
 
-def test_what_is_whole_and_not_understood_is_no_success(desk: Desk, sandbox: Sandbox) -> None:
-    killed_in_the_middle(desk, sandbox, CONTENT)
+def test_what_is_whole_and_not_understood_is_no_success(cli: PushCli, sandbox: Sandbox) -> None:
+    killed_in_the_middle(cli, sandbox, CONTENT)
     sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetImageInfo|GetFilenames")
-    result = desk.push(patch="import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0")
+    result = cli.push(patch="import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0")
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
     assert "its bytes are there" in result.finished("a")["x.svs"]["error"]
 
@@ -247,34 +247,34 @@ def test_what_is_whole_and_not_understood_is_no_success(desk: Desk, sandbox: San
     [CONTENT[::-1], CONTENT[:20_000][::-1], CONTENT + b"more", CONTENT[:20_000] + bytes(29_999) + b"x"],
     ids=["as large", "smaller", "larger", "different at its end"],
 )
-def test_what_somebody_else_has_put_there_meanwhile_is_theirs(desk: Desk, sandbox: Sandbox, theirs: bytes) -> None:
-    killed_in_the_middle(desk, sandbox, theirs)
+def test_what_somebody_else_has_put_there_meanwhile_is_theirs(cli: PushCli, sandbox: Sandbox, theirs: bytes) -> None:
+    killed_in_the_middle(cli, sandbox, theirs)
     for existing, counts in (("fail", (0, 0, 1)), ("skip", (0, 1, 0))):
-        assert desk.push("--existing", existing).counts("a") == counts
+        assert cli.push("--existing", existing).counts("a") == counts
         assert arrived(sandbox) == {"x.svs": theirs}
-    assert desk.push("--existing", "overwrite").counts("a") == (1, 0, 0)
-    assert arrived(sandbox) == contents(desk.source)
+    assert cli.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(sandbox) == contents(cli.source)
 
 
 @pytest.mark.parametrize("existing", ["fail", "skip"])
-def test_what_may_be_torn_and_cannot_be_read_back_is_no_success(desk: Desk, sandbox: Sandbox, existing: str) -> None:
-    killed_in_the_middle(desk, sandbox, CONTENT[:20_000])
+def test_what_may_be_torn_and_cannot_be_read_back_is_no_success(cli: PushCli, sandbox: Sandbox, existing: str) -> None:
+    killed_in_the_middle(cli, sandbox, CONTENT[:20_000])
     sandbox.faults.add(CannedResponse.refusal("You may not download", status=403), path="transfer/Download")
-    result = desk.push("--existing", existing)
+    result = cli.push("--existing", existing)
     assert result.counts("a") == (0, 0, 1)
     assert "You may not download" in result.finished("a")["x.svs"]["error"]
 
 
 @pytest.mark.parametrize("broken", [1, 100])
-def test_a_fingerprint_that_differs_is_never_forgotten(desk: Desk, three: list[Sandbox], broken: int) -> None:
+def test_a_fingerprint_that_differs_is_never_forgotten(cli: PushCli, three: list[Sandbox], broken: int) -> None:
     """The site that is right finds it out, and the download from the other one breaks off: once, or always."""
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    tree(cli.source, "x.svs", content=os.urandom(50_000))
     file = r"transfer/Upload/[0-9]+\?path="
     three[0].faults.add(Corrupt(offset=1000), path=file, times=1)
     three[0].faults.add(Drop(after_bytes=100), path="transfer/Download", times=broken)
     hold = Hold()
     three[1].faults.add(hold, path=file, times=1)
-    with desk.start("--sites", "a,b", "--verify", "fingerprint", patch=NO_PAUSES) as running:
+    with cli.start("--sites", "a,b", "--verify", "fingerprint", patch=NO_PAUSES) as running:
         assert hold.reached.wait(30)
         running.wait_for(lambda event: event["event"] == "slide_finished" and event["site"] == "a")
         hold.release()
@@ -285,91 +285,91 @@ def test_a_fingerprint_that_differs_is_never_forgotten(desk: Desk, three: list[S
     three[0].faults.clear()
     if broken > 1:  # nothing is proved yet
         assert "cannot be read back" in retracted["error"]
-        desk.push("--sites", "a,b", "--verify", "fingerprint")  # mends it, or finds it out where b comes second
-    again = desk.push("--sites", "a,b")
+        cli.push("--sites", "a,b", "--verify", "fingerprint")  # mends it, or finds it out where b comes second
+    again = cli.push("--sites", "a,b")
     assert (again.code, again.counts("b")) == (0, (0, 1, 0))
-    assert arrived(three[0]) == contents(desk.source)
+    assert arrived(three[0]) == contents(cli.source)
 
 
 @pytest.mark.parametrize("changed", [True, False])
 def test_a_slide_that_changed_and_kept_its_size_is_compared_by_deep(
-    desk: Desk, sandbox: Sandbox, changed: bool
+    cli: PushCli, sandbox: Sandbox, changed: bool
 ) -> None:
     """By default it is skipped, and somebody hears of it."""
     content = os.urandom(50_000)
-    path = desk.source / "x.svs"
-    tree(desk.source, "x.svs", content=content)
-    desk.site("a", sandbox)
-    assert desk.push().code == 0
+    path = cli.source / "x.svs"
+    tree(cli.source, "x.svs", content=content)
+    cli.site("a", sandbox)
+    assert cli.push().code == 0
     path.write_bytes(content[::-1] if changed else content)
     os.utime(path, (1_700_000_000, 1_700_000_000))
-    result = desk.push()
+    result = cli.push()
     assert (result.code, result.counts("a")) == (0, (0, 1, 0))
     (notice,) = [event["text"] for event in result.events if event["event"] == "notice"]
     assert "1 slide was skipped" in notice
     assert "--verify deep" in notice
-    result = desk.push("--verify", "deep")
+    result = cli.push("--verify", "deep")
     assert (result.code, result.counts("a")) == ((1, (0, 0, 1)) if changed else (0, (0, 1, 0)))
-    result = desk.push()
+    result = cli.push()
     assert result.code == int(changed)
     assert "notice" not in {event["event"] for event in result.events}
     os.utime(path, (1_700_000_001, 1_700_000_001))
     for how in ((), ("--verify", "deep")):
-        assert desk.push(*how).code == int(changed)  # touching it makes nothing better
-    assert desk.push("--existing", "overwrite").code == 0
-    assert arrived(sandbox) == contents(desk.source)
+        assert cli.push(*how).code == int(changed)  # touching it makes nothing better
+    assert cli.push("--existing", "overwrite").code == 0
+    assert arrived(sandbox) == contents(cli.source)
 
 
-def test_push_deep_finds_damage_on_the_servers_disk(desk: Desk, three: list[Sandbox]) -> None:
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
+def test_push_deep_finds_damage_on_the_servers_disk(cli: PushCli, three: list[Sandbox]) -> None:
+    tree(cli.source, "x.svs", content=os.urandom(50_000))
     three[1].faults.add(Corrupt(offset=1000), path="transfer/Upload/[0-9]+.path=", times=1)
-    result = desk.push("--verify", "deep")
+    result = cli.push("--verify", "deep")
     assert result.code == 1
     assert [result.counts(name) for name in "abc"] == [(1, 0, 0), (0, 0, 1), (1, 0, 0)]
     error = result.finished("b")["x.svs"]["error"]
     assert (
         "after sending, x.svs is not the same there (read back, SHA-256 differs); the next run sends it again" in error
     )
-    again = desk.push("--verify", "deep")
+    again = cli.push("--verify", "deep")
     assert [again.counts(name) for name in "abc"] == [(0, 1, 0), (1, 0, 0), (0, 1, 0)]
 
 
-def test_fingerprints_that_differ_although_the_bytes_do_not(desk: Desk, three: list[Sandbox]) -> None:
+def test_fingerprints_that_differ_although_the_bytes_do_not(cli: PushCli, three: list[Sandbox]) -> None:
     """Servers of other versions: how they compute it is their own."""
-    tree(desk.source, "x.svs", content=os.urandom(50_000))
+    tree(cli.source, "x.svs", content=os.urandom(50_000))
     three[2].faults.add(CannedResponse(200, '"another algorithm"'), path="GetFingerprint")
-    result = desk.push("--verify", "fingerprint")
+    result = cli.push("--verify", "fingerprint")
     assert result.code == 0, result.stdout
 
 
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"])
 def test_deep_follows_the_storages_redirect_without_the_session(
-    desk: Desk, cloud_sandbox: StartCloud, root: str
+    cli: PushCli, cloud_sandbox: StartCloud, root: str
 ) -> None:
     sandbox = cloud_sandbox(azure=root == "Blobs").sandbox
-    desk.site("a", sandbox, target=f"{root}/in")
-    write_svs(desk.source / "Größe & Co #1.svs")
-    assert desk.push("--verify", "deep").code == 0
-    assert desk.verify("--level", "deep").code == 0
+    cli.site("a", sandbox, target=f"{root}/in")
+    write_svs(cli.source / "Größe & Co #1.svs")
+    assert cli.push("--verify", "deep").code == 0
+    assert cli.verify("--level", "deep").code == 0
     downloads = [r for r in sandbox.requests if "transfer/Download" in r.path]
     assert downloads
     assert all(r.status == 303 for r in downloads)
 
 
-def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
-    write_mirax(desk.source / "m.mrxs")
-    tree(desk.source, "Präparat\u2028 1.svs")
+def test_audit(cli: PushCli, three: list[Sandbox], tmp_path: Path) -> None:
+    write_mirax(cli.source / "m.mrxs")
+    tree(cli.source, "Präparat\u2028 1.svs")
     audit = tmp_path / "audit.jsonl"
     three[1].faults.add(CannedResponse.refusal("no"), method="POST", path="transfer/Upload$")
-    desk.push("--sites", "a,b", "--audit", str(audit))
-    desk.push("--sites", "a", "--audit", str(audit))
+    cli.push("--sites", "a,b", "--audit", str(audit))
+    cli.push("--sites", "a", "--audit", str(audit))
     lines = [json.loads(line) for line in audit.read_text().split("\n")[:-1]]
     assert len(lines) == 6
     assert {line["user"] for line in lines} == {getpass.getuser()}
     assert len({line["run"] for line in lines}) == 2
     by = {(line["site"], line["slide"], line["status"]): line for line in lines}
     sent = by["a", "m.mrxs", "sent"]
-    local = contents(desk.source)
+    local = contents(cli.source)
     assert {file["path"]: (file["bytes"], file["sha256"]) for file in sent["files"]} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in local.items() if name.startswith("m")
     }
@@ -381,13 +381,13 @@ def test_audit(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
         assert stat.S_IMODE(audit.stat().st_mode) == 0o600
 
 
-def test_slides_that_nobody_came_to_are_on_record(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
+def test_slides_that_nobody_came_to_are_on_record(cli: PushCli, three: list[Sandbox], tmp_path: Path) -> None:
     """One line for each slide and site, also of a site that is away, or whose disk is full after the first slide."""
-    tree(desk.source, "1.svs", "2.svs", "3.svs")
+    tree(cli.source, "1.svs", "2.svs", "3.svs")
     three[0].stop()
     three[1].faults.add(CannedResponse.iis(507), path="transfer/Upload/[0-9]+.path=")
     audit = tmp_path / "audit.jsonl"
-    result = desk.push("--audit", str(audit), "--patience", "0")
+    result = cli.push("--audit", str(audit), "--patience", "0")
     assert result.code == 1
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
     assert sorted((line["site"], line["slide"], line["status"]) for line in lines) == sorted(
@@ -400,10 +400,10 @@ def test_slides_that_nobody_came_to_are_on_record(desk: Desk, three: list[Sandbo
 
 
 def test_what_arrived_when_the_run_was_stopped_is_put_on_record_by_the_next(
-    desk: Desk, three: list[Sandbox], tmp_path: Path
+    cli: PushCli, three: list[Sandbox], tmp_path: Path
 ) -> None:
     """And half a line, left by a full disk, swallows none."""
-    tree(desk.source, "x.svs")
+    tree(cli.source, "x.svs")
     audit = tmp_path / "audit.jsonl"
     audit.write_bytes(b'{"time": "2026')
     slow = (
@@ -411,12 +411,12 @@ def test_what_arrived_when_the_run_was_stopped_is_put_on_record_by_the_next(
         "def slow(*_):\n    print('{\"event\": \"hashing\"}', flush=True)\n    return asyncio.sleep(3600, b'')\n"
         "Digests.sha256 = slow"
     )
-    with desk.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
+    with cli.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
         running.wait_for(lambda event: event["event"] == "hashing")
         running.interrupt()
         assert running.result().code == 130
-    assert arrived(three[0]) == contents(desk.source)
-    desk.push("--sites", "a", "--audit", str(audit))
+    assert arrived(three[0]) == contents(cli.source)
+    cli.push("--sites", "a", "--audit", str(audit))
     half, stopped, line, end = audit.read_text().split("\n")
     assert (half, end) == ('{"time": "2026', "")
     assert (json.loads(stopped)["status"], json.loads(stopped)["note"]) == ("failed", "not finished")
@@ -425,17 +425,17 @@ def test_what_arrived_when_the_run_was_stopped_is_put_on_record_by_the_next(
     assert found["files"][0]["sha256"] == hashlib.sha256(b"x").hexdigest()
 
 
-def test_an_audit_file_that_cannot_be_written(desk: Desk, three: list[Sandbox], tmp_path: Path) -> None:
-    tree(desk.source, "x.svs")
-    result = desk.run("--audit", str(tmp_path / "nowhere" / "audit.jsonl"))
+def test_an_audit_file_that_cannot_be_written(cli: PushCli, three: list[Sandbox], tmp_path: Path) -> None:
+    tree(cli.source, "x.svs")
+    result = cli.run("--audit", str(tmp_path / "nowhere" / "audit.jsonl"))
     assert result.code == 2
     assert "cannot write the audit file" in result.stderr
     assert not transfers(three[0])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk of Linux")
-def test_an_audit_that_cannot_go_on_ends_the_run(desk: Desk, three: list[Sandbox]) -> None:
-    tree(desk.source, "1.svs", "2.svs", "3.svs")
-    result = desk.push("--audit", "/dev/full", "--connections", "1")
+def test_an_audit_that_cannot_go_on_ends_the_run(cli: PushCli, three: list[Sandbox]) -> None:
+    tree(cli.source, "1.svs", "2.svs", "3.svs")
+    result = cli.push("--audit", "/dev/full", "--connections", "1")
     assert result.code == 1
     assert "cannot write the audit file /dev/full: No space left on device" in result.summary["error"]

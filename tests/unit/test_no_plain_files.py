@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from corpus import tree
+from support.corpus import tree
 
 from pmarep.errors import ConfigError, UsageError
 from pmarep.sites import SiteBook, source

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import tree
+from support.corpus import tree
 
 from pmarep.engine.finder import roots_of
 from pmarep.errors import SourceError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import typer.core
-from corpus import tree
+from support.corpus import tree
 
 from pmarep import cli
 

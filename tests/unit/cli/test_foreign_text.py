@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from corpus import tree
+from support.corpus import tree
 from typer.testing import CliRunner
 
 import pmarep.cli

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from corpus import tree, wild_names, write_mirax, write_ndpis
 from rich.cells import cell_len
+from support.corpus import tree, wild_names, write_mirax, write_ndpis
 
 from pmarep.cli.slide_advice import advice
 from pmarep.cli.slide_list import SlideList, TerminalList

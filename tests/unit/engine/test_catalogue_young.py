@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree, write_mirax, write_ndpis, write_vsi
+from support.corpus import tree, write_mirax, write_ndpis, write_vsi
 
 from pmarep.clock import Clock
 from pmarep.engine.catalogue import Catalogue

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.closing import Closing
 from pmarep.engine.ending import Ending

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from refusals import EXISTS, NAME, OTHERWISE
+from support.refusals import EXISTS, NAME, OTHERWISE
 
 from pmarep.engine.deletion import says_that_it_exists
 from pmarep.pmacore import NotFound, PermissionDenied, Refused, StorageFull, TooLarge

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.ending import Ending, seconds_until, what_is_kept
 from pmarep.engine.options import Options

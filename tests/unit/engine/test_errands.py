@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.errands import FRUITLESS_ATTEMPTS, SLIDES_SHARE, Errand, Errands
 from pmarep.slides import Slide, SlideFile

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree
+from support.corpus import tree
 
 from pmarep.clock import Clock
 from pmarep.engine.catalogue import Catalogue

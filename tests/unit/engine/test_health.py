@@ -6,7 +6,7 @@ import asyncio
 import itertools
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.health import LONGEST_PAUSE, UNSEEN, GivenUp, Health
 from pmarep.errors import PmarepError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.inspector import Fingerprints, Inspector
 from pmarep.pmacore import NotArrived, PmaCore, TransferBroken

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.ahead import OLDEST_EVERY, WINDOW, Ahead
 from pmarep.engine.lanes import FEWEST, PER_REQUEST, PREPARING, Lanes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.recheck import AT_ONCE, Recheck
 from pmarep.pmacore import PmaCore, RemoteFile, Unreachable

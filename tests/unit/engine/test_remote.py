@@ -8,7 +8,7 @@ from collections import Counter
 from typing import cast
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.clock import Clock
 from pmarep.engine.remote import KEPT_FOLDERS, KEPT_LISTINGS, KEPT_NAMES, LAG_SECONDS, LISTING_SECONDS, Listing, Remote

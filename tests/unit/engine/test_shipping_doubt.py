@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.decide import destination
 from pmarep.engine.options import Verify

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.engine.ending import Ending
 from pmarep.engine.watch import QUIET_SECONDS, SAID_AFTER, Watch

@@ -7,7 +7,7 @@ import tracemalloc
 
 import httpx
 import pytest
-from fake_server import Script
+from support.scripted_core import ScriptedCore
 
 from pmarep.pmacore import ProtocolError
 from pmarep.pmacore.bounded_json import MAX_OBJECTS, MAX_RESPONSE_BYTES, MAX_VALUES, parse_json
@@ -19,7 +19,7 @@ async def test_an_answer_of_very_many_things(unit: str) -> None:
     content = b"[" + (unit * ((MAX_RESPONSE_BYTES - 2) // len(unit)))[:-1].encode() + b"]"
     tracemalloc.start()
     try:
-        async with Script(GetFilenames=httpx.Response(200, content=content)).core() as core:
+        async with ScriptedCore(GetFilenames=httpx.Response(200, content=content)).core() as core:
             with pytest.raises(ProtocolError, match="more in it than"):
                 await core.slide_files("Slides/a.svs")
         assert tracemalloc.get_traced_memory()[1] < 6 * MAX_RESPONSE_BYTES

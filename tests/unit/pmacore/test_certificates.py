@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from wire import HEAD_ONLY, LOOPBACK, PATIENCE, Authority, Wire
+from support.network import HEAD_ONLY, LOOPBACK, PATIENCE, Authority, Network
 
 from pmarep.pmacore import CertificateRefused, Connection, PmaCore
 from pmarep.pmacore.certificate import Certificate, explained
@@ -57,8 +57,8 @@ async def test_an_old_ca_is_trusted_where_it_is_installed_and_where_it_is_named(
     ca = OldAuthority(tmp_path)
     if installed:
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.pem))
-    with Wire() as wire:
-        url = f"https://{LOOPBACK}:{wire.answering(HEAD_ONLY, ca.server(ca.issue(LOOPBACK)))}/"
+    with Network() as network:
+        url = f"https://{LOOPBACK}:{network.answering(HEAD_ONLY, ca.server(ca.issue(LOOPBACK)))}/"
         connection = Connection(url, "u", None if installed else ca.pem)
         for client in (connection.http(), connection.storage_http()):
             async with client as http:

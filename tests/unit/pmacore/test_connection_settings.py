@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import truststore
-from wire import HEAD_ONLY, LOOPBACK, Authority, Proxy, Wire
+from support.network import HEAD_ONLY, LOOPBACK, Authority, Network, Proxy
 
 from pmarep.errors import ConfigError
 from pmarep.pmacore import CertificateRefused, Connection, ProxyRefused, connection_settings
@@ -90,9 +90,9 @@ def test_files_that_are_no_pem(tmp_path: Path) -> None:
 async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_path: Path) -> None:
     ca = Authority(tmp_path)
     shown: list[object] = []
-    with Wire() as wire:
+    with Network() as network:
         context = ca.server(ca.issue("s3.example"), wants_client=None)
-        proxy = Proxy(wire, {"s3.example": wire.answering(HEAD_ONLY, context, shown)})
+        proxy = Proxy(network, {"s3.example": network.answering(HEAD_ONLY, context, shown)})
         mine = ca.issue("workstation")
 
         async def put(**keys: Any) -> None:
@@ -111,7 +111,7 @@ async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_pat
         # The same server does see it from a client for PMA.core.
         async with Connection("https://s3.example/", "u", ca.pem, (mine,), proxy.url).http() as http:
             await http.get("https://s3.example/")
-        refusing = Proxy(wire, refusal="407 Proxy Authentication Required")
+        refusing = Proxy(network, refusal="407 Proxy Authentication Required")
         proxy.url = refusing.url
         with pytest.raises(ProxyRefused, match=f"the proxy {refusing.url} on the way to https://s3.example/ wants a"):
             await put()
@@ -124,10 +124,10 @@ async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypa
     monkeypatch.setenv("SSL_CERT_FILE", str(cloud.pem))  # what OpenSSL takes for the system's
     # On Windows it finds only those roots that something has asked for before.
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
-    with Wire() as wire:
+    with Network() as network:
         names = {"minio.example": hospital, "s3.example": cloud, "stranger.example": stranger}
-        ports = {name: wire.answering(HEAD_ONLY, ca.server(ca.issue(name))) for name, ca in names.items()}
-        proxy = Proxy(wire, {**ports, "other.example": ports["minio.example"]})
+        ports = {name: network.answering(HEAD_ONLY, ca.server(ca.issue(name))) for name, ca in names.items()}
+        proxy = Proxy(network, {**ports, "other.example": ports["minio.example"]})
         async with Connection("https://pma.example/", "u", hospital.pem, proxy=proxy.url).storage_http() as http:
             for name in ("minio.example", "s3.example"):
                 assert (await http.get(f"https://{name}/")).status_code == 200
@@ -137,8 +137,8 @@ async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypa
 
 
 async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
-    with Wire() as wire:
-        proxy = Proxy(wire, refusal="201 Created")
+    with Network() as network:
+        proxy = Proxy(network, refusal="201 Created")
         storage = PresignedClient(Connection("http://pma.example/", "u", proxy=proxy.url), allow_http=False)
         await storage.put("http://s3.example:9000/a%2Fb/./c?sig=x", b"x", 1, {})
         await storage.close()
@@ -146,9 +146,9 @@ async def test_a_proxy_of_plain_http_gets_the_whole_url(tmp_path: Path) -> None:
 
 
 async def test_no_proxy_means_none_of_the_environment_either(environ: pytest.MonkeyPatch) -> None:
-    with Wire() as wire:
-        url = f"http://{LOOPBACK}:{wire.answering(HEAD_ONLY)}/"
-        proxy = Proxy(wire, refusal="403 Forbidden")
+    with Network() as network:
+        url = f"http://{LOOPBACK}:{network.answering(HEAD_ONLY)}/"
+        proxy = Proxy(network, refusal="403 Forbidden")
         environ.setenv("HTTP_PROXY", proxy.url)
         for said, status in ((None, 403), ("none", 200)):
             async with Connection(url, "u", proxy=said).http() as http:
@@ -157,9 +157,9 @@ async def test_no_proxy_means_none_of_the_environment_either(environ: pytest.Mon
 
 async def test_the_exceptions_of_the_systems_settings_count_for_the_servers_host(environ: pytest.MonkeyPatch) -> None:
     """As on Windows, where httpx takes the proxy of the registry and leaves out what stands beside it."""
-    with Wire() as wire:
-        url = f"http://{LOOPBACK}:{wire.answering(HEAD_ONLY)}/"
-        proxy = Proxy(wire, refusal="403 Forbidden")
+    with Network() as network:
+        url = f"http://{LOOPBACK}:{network.answering(HEAD_ONLY)}/"
+        proxy = Proxy(network, refusal="403 Forbidden")
         environ.setenv("HTTP_PROXY", proxy.url)
         environ.setattr(connection_settings, "proxy_bypass", lambda host: True)
         usual = Connection(url, "u")

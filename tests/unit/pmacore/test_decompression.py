@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
-from fake_server import Script, refusal
+from support.scripted_core import ScriptedCore, refusal
 
 from pmarep.pmacore import PmaCoreError, ProtocolError, Refused, TransferBroken
 
@@ -38,14 +38,14 @@ def packed(content: bytes, coding: str, status: int = 200, kind: str = "applicat
 
 @pytest.mark.parametrize(("coding", "pack"), WAYS)
 async def test_an_answer(coding: str, pack: Pack) -> None:
-    script = Script(GetFiles=packed(pack(json.dumps(NAMES).encode()), coding))
+    script = ScriptedCore(GetFiles=packed(pack(json.dumps(NAMES).encode()), coding))
     async with script.core() as core:
         assert await core.slides("Slides") == NAMES
 
 
 @pytest.mark.parametrize(("coding", "pack"), WAYS)
 async def test_a_refusal(coding: str, pack: Pack) -> None:
-    script = Script(GetFiles=packed(pack(refusal("No such folder").content), coding, 400))
+    script = ScriptedCore(GetFiles=packed(pack(refusal("No such folder").content), coding, 400))
     async with script.core() as core:
         with pytest.raises(Refused, match="No such folder"):
             await core.slides("Slides")
@@ -55,7 +55,7 @@ async def test_a_refusal(coding: str, pack: Pack) -> None:
 async def test_a_file_that_is_read_back(coding: str, pack: Pack) -> None:
     answer = packed(pack(FILE), coding, kind="application/octet-stream")
     async with (
-        Script(**{"transfer/Download": answer}).core() as core,
+        ScriptedCore(**{"transfer/Download": answer}).core() as core,
         core.download("Slides/a.svs", "a.svs", len(FILE)) as chunks,
     ):
         assert b"".join([chunk async for chunk in chunks]) == FILE
@@ -73,6 +73,6 @@ async def test_a_file_that_is_read_back(coding: str, pack: Pack) -> None:
     ids=["cut off", "not packed", "of an unknown kind", "packed twice", "a bomb"],  # gzip writes the time of day
 )
 async def test_what_cannot_be_unpacked(content: bytes, coding: str, kind: type[PmaCoreError]) -> None:
-    async with Script(GetFiles=lambda: packed(content, coding)).core() as core:
+    async with ScriptedCore(GetFiles=lambda: packed(content, coding)).core() as core:
         with pytest.raises(kind):
             await core.slides("Slides")

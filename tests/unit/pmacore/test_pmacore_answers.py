@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_server import PASSWORD, SESSION, URL, Script, aspnet, html, refusal
+from support.scripted_core import PASSWORD, SESSION, URL, ScriptedCore, aspnet, html, refusal
 
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
@@ -38,7 +38,7 @@ def wrapped(answer: Any) -> Any:
 
 @pytest.mark.parametrize("wrap", [wrapped, lambda answer: answer])
 async def test_both_wrappings_everywhere(wrap: Any) -> None:
-    script = Script(
+    script = ScriptedCore(
         GetVersionInfo=wrap("3.0.3.2222"),
         authenticate=wrap({"Success": True, "SessionId": SESSION}),
         GetRootDirectories=wrap(["Slides"]),
@@ -75,7 +75,7 @@ async def test_keys_in_any_case(case: Any) -> None:
             }
         ],
     }
-    script = Script(
+    script = ScriptedCore(
         authenticate=cased({"Success": True, "SessionId": SESSION}),
         **{"transfer/Upload": cased(upload), "transfer/Upload/17": cased({"Files": [{"Path": "a", "Complete": True}]})},
         GetFilenames=cased([{"Path": "Slides/a.svs", "Size": 3}]),
@@ -100,7 +100,7 @@ async def test_keys_in_any_case(case: Any) -> None:
     ],
 )
 async def test_upload_types(value: object, kind: StorageKind) -> None:
-    script = Script(**{"transfer/Upload": {"Id": "x-1", "UploadType": value}})
+    script = ScriptedCore(**{"transfer/Upload": {"Id": "x-1", "UploadType": value}})
     async with script.core() as core:
         announced = await core.announce("Slides", [FileToSend("a.svs", 1, True)])
     assert (announced.kind, announced.id, announced.urls, announced.multipart) == (kind, "x-1", (), ())
@@ -108,7 +108,7 @@ async def test_upload_types(value: object, kind: StorageKind) -> None:
 
 @pytest.mark.parametrize("value", [3, "GoogleCloud", [], {}])
 async def test_an_unknown_upload_type(value: object) -> None:
-    async with Script(**{"transfer/Upload": {"Id": 1, "UploadType": value}}).core() as core:
+    async with ScriptedCore(**{"transfer/Upload": {"Id": 1, "UploadType": value}}).core() as core:
         with pytest.raises(ProtocolError, match="not understood"):
             await core.announce("Slides", [FileToSend("a.svs", 1, True)])
 
@@ -154,7 +154,7 @@ async def test_an_unknown_upload_type(value: object) -> None:
     ],
 )
 async def test_answers_to_a_listing(answer: httpx.Response, kind: type[PmaCoreError], words: str) -> None:
-    async with Script(GetFiles=answer).core() as core:
+    async with ScriptedCore(GetFiles=answer).core() as core:
         with pytest.raises(PmaCoreError, match=words) as caught:
             await core.slides("Slides")
     assert type(caught.value) is kind
@@ -184,7 +184,7 @@ IN_A_WHILE = "890 s from now"
 async def test_retry_after(header: str, least: float | None, most: float | None) -> None:
     if header == IN_A_WHILE:
         header = format_datetime(datetime.now(UTC) + timedelta(seconds=890))
-    async with Script(GetFiles=httpx.Response(503, headers={"Retry-After": header})).core() as core:
+    async with ScriptedCore(GetFiles=httpx.Response(503, headers={"Retry-After": header})).core() as core:
         with pytest.raises(ServerError) as caught:
             await core.slides("Slides")
     asked = caught.value.retry_after
@@ -204,7 +204,7 @@ async def test_retry_after(header: str, least: float | None, most: float | None)
     ],
 )
 async def test_answers_of_the_transfer_part(answer: httpx.Response, kind: type[PmaCoreError]) -> None:
-    async with Script(**{"transfer/Upload": answer}).core() as core:
+    async with ScriptedCore(**{"transfer/Upload": answer}).core() as core:
         with pytest.raises(PmaCoreError) as caught:
             await core.announce("Slides", [FileToSend("a.svs", 1, True)])
     assert type(caught.value) is kind
@@ -224,7 +224,7 @@ async def test_answers_of_the_transfer_part(answer: httpx.Response, kind: type[P
     ],
 )
 async def test_announcements_that_are_none(answer: object) -> None:
-    async with Script(**{"transfer/Upload": answer}).core() as core:
+    async with ScriptedCore(**{"transfer/Upload": answer}).core() as core:
         with pytest.raises(ProtocolError) as caught:
             await core.announce("Slides", [FileToSend("a.svs", 1, True)])
     assert "secret" not in str(caught.value)
@@ -234,7 +234,7 @@ async def test_announcements_that_are_none(answer: object) -> None:
     "answer", [httpx.Response(200), httpx.Response(200, text="OK"), httpx.Response(204), httpx.Response(200, json=True)]
 )
 async def test_any_2xx_ends_an_upload(answer: httpx.Response) -> None:
-    async with Script(**{"transfer/Upload/17": answer}).core() as core:
+    async with ScriptedCore(**{"transfer/Upload/17": answer}).core() as core:
         assert (await core.upload_status(17)).complete == {}
 
 
@@ -248,7 +248,7 @@ async def test_an_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
             given += 1000
             yield b" " * 1000
 
-    async with Script(GetFiles=lambda: httpx.Response(200, content=endless())).core() as core:
+    async with ScriptedCore(GetFiles=lambda: httpx.Response(200, content=endless())).core() as core:
         with pytest.raises(ProtocolError, match="endless"):
             await core.slides("Slides")
     assert given < 500_000
@@ -256,7 +256,7 @@ async def test_an_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("answer", [None, {}, [], "x", {"Error": "y"}])
 async def test_a_slide_that_cannot_be_read_yet(answer: object) -> None:
-    async with Script(GetImageInfo=answer).core() as core:
+    async with ScriptedCore(GetImageInfo=answer).core() as core:
         if answer in ({}, {"Error": "y"}):
             assert await core.image_info("Slides/a.svs") == answer
         else:
@@ -278,7 +278,7 @@ async def test_a_slide_that_cannot_be_read_yet(answer: object) -> None:
     ],
 )
 async def test_logins(login: object, kind: type[PmaCoreError], words: str) -> None:
-    script = Script(authenticate=login)
+    script = ScriptedCore(authenticate=login)
     async with script.core() as core:
         with pytest.raises(PmaCoreError, match=words) as caught:
             await core.login()
@@ -291,7 +291,7 @@ async def test_logins(login: object, kind: type[PmaCoreError], words: str) -> No
     [("3.0.3.2222", "POST"), ("2.0.0.1836", "POST"), ("2.0.0.1835", "GET"), ("1.9", "GET"), ("devel", "POST")],
 )
 async def test_a_password_is_in_a_url_only_for_old_servers(version: str, method: str) -> None:
-    script = Script(GetVersionInfo=version)
+    script = ScriptedCore(GetVersionInfo=version)
     async with script.core() as core:
         await core.login()
     (request,) = script.asked("authenticate")
@@ -304,7 +304,7 @@ async def test_a_password_is_in_a_url_only_for_old_servers(version: str, method:
 
 
 async def test_paths_are_encoded_whole() -> None:
-    script = Script(**{"transfer/Upload/1": httpx.Response(200)}, GetFiles=[])
+    script = ScriptedCore(**{"transfer/Upload/1": httpx.Response(200)}, GetFiles=[])
     async with script.core() as core:
         await core.slides("Slides/a b+c&d=e#f?g%20h/ä'\u2028")
     raw = script.asked("GetFiles")[0].url.raw_path.decode()

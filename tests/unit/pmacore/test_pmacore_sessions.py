@@ -12,7 +12,7 @@ import ssl
 
 import httpx
 import pytest
-from fake_server import PASSWORD, SESSION, Script, aspnet, html, refusal
+from support.scripted_core import PASSWORD, SESSION, ScriptedCore, aspnet, html, refusal
 
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
@@ -34,7 +34,7 @@ from pmarep.retry import MAX_RETRY_AFTER, Retry
 
 
 async def test_no_session_before_it_is_needed_and_none_left() -> None:
-    script = Script(GetFiles=[])
+    script = ScriptedCore(GetFiles=[])
     async with script.core() as core:
         await core.version()
         assert not script.asked("authenticate")
@@ -46,7 +46,7 @@ async def test_no_session_before_it_is_needed_and_none_left() -> None:
 
 @pytest.mark.parametrize("ended", [refusal("Invalid session"), refusal("x", 401), html(401), aspnet("x", 500)])
 async def test_an_ended_session_is_renewed_and_the_call_repeated(ended: httpx.Response) -> None:
-    script = Script(
+    script = ScriptedCore(
         authenticate=[
             httpx.Response(200, json={"Success": True, "SessionId": "one"}),
             httpx.Response(200, json={"Success": True, "SessionId": "two"}),
@@ -61,7 +61,7 @@ async def test_an_ended_session_is_renewed_and_the_call_repeated(ended: httpx.Re
 
 
 async def test_a_refusal_in_a_living_session_is_a_refusal() -> None:
-    script = Script(GetFiles=refusal("No such folder"))
+    script = ScriptedCore(GetFiles=refusal("No such folder"))
     async with script.core() as core:
         with pytest.raises(Refused, match="No such folder"):
             await core.slides("Slides")
@@ -70,7 +70,7 @@ async def test_a_refusal_in_a_living_session_is_a_refusal() -> None:
 
 
 async def test_not_repeated_for_ever() -> None:
-    script = Script(GetFiles=refusal("no"), Ping=refusal("no"))
+    script = ScriptedCore(GetFiles=refusal("no"), Ping=refusal("no"))
     async with script.core() as core:
         with pytest.raises(Refused):
             await core.slides("Slides")
@@ -79,7 +79,7 @@ async def test_not_repeated_for_ever() -> None:
 
 
 async def test_a_server_that_ends_each_session_may_be_well_again_later() -> None:
-    script = Script(GetFiles=refusal("Invalid session"), Ping=False)
+    script = ScriptedCore(GetFiles=refusal("Invalid session"), Ping=False)
     async with script.core() as core:
         with pytest.raises(SessionLost, match="ends each session at once; is the same user") as caught:
             await core.slides("Slides")
@@ -95,7 +95,7 @@ async def test_a_server_that_ends_each_session_may_be_well_again_later() -> None
 )
 async def test_words_about_a_session_are_about_the_session(words: str, status: int, ping: object) -> None:
     """And not about the rights of this user, whatever a ping says by then."""
-    script = Script(GetFiles=refusal(words, status), Ping=ping)
+    script = ScriptedCore(GetFiles=refusal(words, status), Ping=ping)
     async with script.core() as core:
         with pytest.raises(SessionLost, match="ends each session at once"):
             await core.slides("Slides")
@@ -109,7 +109,7 @@ async def test_words_about_a_session_are_about_the_session(words: str, status: i
     "words", ["Slides/Session 3/a.svs not found", "Slides/session not found", "You may not see the session notes"]
 )
 async def test_a_path_is_no_word_about_a_session(words: str) -> None:
-    script = Script(GetFiles=refusal(words, 403))
+    script = ScriptedCore(GetFiles=refusal(words, 403))
     async with script.core() as core:
         with pytest.raises(PermissionDenied):
             await core.slides("Slides")
@@ -118,7 +118,7 @@ async def test_a_path_is_no_word_about_a_session(words: str) -> None:
 
 @pytest.mark.parametrize("ping", [html(503), httpx.ReadError("gone"), html(200)])
 async def test_a_ping_that_fails_says_nothing_about_the_session(ping: object) -> None:
-    script = Script(GetFiles=refusal("No such folder"), Ping=ping)
+    script = ScriptedCore(GetFiles=refusal("No such folder"), Ping=ping)
     async with script.core() as core:
         with pytest.raises(Refused, match="No such folder"):
             await core.slides("Slides")
@@ -126,7 +126,7 @@ async def test_a_ping_that_fails_says_nothing_about_the_session(ping: object) ->
 
 
 async def test_where_it_cannot_be_found_out_whether_the_session_ended_it_is_tried_later() -> None:
-    script = Script(GetFiles=refusal("Invalid session ID"), Ping=html(503))
+    script = ScriptedCore(GetFiles=refusal("Invalid session ID"), Ping=html(503))
     async with script.core() as core:
         with pytest.raises(ServerError) as caught:
             await core.slides("Slides")
@@ -135,7 +135,7 @@ async def test_where_it_cannot_be_found_out_whether_the_session_ended_it_is_trie
 
 async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
     sessions = iter("abcdefgh")
-    script = Script(authenticate=lambda: {"Success": True, "SessionId": next(sessions)}, Ping=False)
+    script = ScriptedCore(authenticate=lambda: {"Success": True, "SessionId": next(sessions)}, Ping=False)
 
     def files() -> object:
         return [] if script.requests[-1].url.params["sessionID"] != "a" else refusal("Invalid session")
@@ -148,7 +148,7 @@ async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
 
 @pytest.mark.parametrize("goodbye", [html(500), refusal("Invalid session"), httpx.ConnectError("down"), html(200)])
 async def test_a_goodbye_that_fails_is_no_error(goodbye: object) -> None:
-    script = Script(GetFiles=[], DeAuthenticate=goodbye)
+    script = ScriptedCore(GetFiles=[], DeAuthenticate=goodbye)
     async with script.core() as core:
         await core.slides("Slides")
     assert len(script.asked("DeAuthenticate")) == 1
@@ -193,7 +193,7 @@ HUNG_UP.reason = "UNEXPECTED_EOF_WHILE_READING"
     ],
 )
 async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError], words: str) -> None:
-    async with Script(GetFiles=error).core() as core:
+    async with ScriptedCore(GetFiles=error).core() as core:
         with pytest.raises(kind, match=words) as caught:
             await core.slides("Slides")
     assert "pma.example" in str(caught.value)
@@ -206,11 +206,11 @@ async def test_connections_that_fail(error: Exception, kind: type[PmaCoreError],
 async def test_a_certificate_that_is_another_one_all_at_once() -> None:
     """From the beginning it is the site's, later on that of somebody in between."""
     untrusted = caused(httpx.ConnectError(""), UNTRUSTED)
-    async with Script(GetVersionInfo=untrusted).core() as core:
+    async with ScriptedCore(GetVersionInfo=untrusted).core() as core:
         with pytest.raises(TlsError, match=r"self-signed.*ca_bundle") as first:
             await core.slides("Slides")
     assert first.value.remedy is Remedy.STOP_SITE
-    async with Script(GetFiles=untrusted).core() as core:
+    async with ScriptedCore(GetFiles=untrusted).core() as core:
         with pytest.raises(Intercepted, match=r"pma\.example.* shows a certificate of its own .self-signed") as later:
             await core.slides("Slides")
     assert later.value.remedy is Remedy.RETRY

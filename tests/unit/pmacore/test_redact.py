@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from fake_server import PASSWORD, SESSION, Script
 from hypothesis import given
 from hypothesis import strategies as st
+from support.scripted_core import PASSWORD, SESSION, ScriptedCore
 
 from pmarep.pmacore import Refused
 from pmarep.pmacore.redact import RedactingFilter, guard_logging, one_line, redact
@@ -96,7 +96,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 async def test_errors_of_a_client_that_knows_its_secrets() -> None:
     echo = f"no such slide {SESSION}; password was {PASSWORD} for https://pma.example/?sessionID={SESSION}"
-    script = Script(GetFiles=httpx.Response(200, json={"Code": 1, "Message": echo}))
+    script = ScriptedCore(GetFiles=httpx.Response(200, json={"Code": 1, "Message": echo}))
     async with script.core() as core:
         with pytest.raises(Refused) as caught:
             await core.slides("Slides")
@@ -107,7 +107,7 @@ async def test_errors_of_a_client_that_knows_its_secrets() -> None:
 async def test_the_log_of_httpx(caplog: pytest.LogCaptureFixture) -> None:
     guard_logging()
     with caplog.at_level(logging.DEBUG, "httpx"):
-        async with Script(GetFiles=[]).core() as core:
+        async with ScriptedCore(GetFiles=[]).core() as core:
             await core.slides("Slides")
     assert "GetFiles?***" in caplog.text
     assert SESSION not in caplog.text

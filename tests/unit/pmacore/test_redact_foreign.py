@@ -9,9 +9,9 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from fake_server import URL, Script
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.scripted_core import URL, ScriptedCore
 
 from pmarep.pmacore import Connection, CredentialsRefused, PmaCore, ProtocolError
 from pmarep.pmacore.errors import Intercepted
@@ -56,7 +56,7 @@ def test_a_text_of_a_megabyte_is_no_matter(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", ["over quot", "quota ", "<title", "<html"])
 async def test_nor_is_a_refusal_or_a_page(unit: str) -> None:
-    script = Script(GetFiles=httpx.Response(403, text="<html>" + unit * (MEGABYTE // len(unit))))
+    script = ScriptedCore(GetFiles=httpx.Response(403, text="<html>" + unit * (MEGABYTE // len(unit))))
     says_full(400, unit * 3000)
     async with script.core() as core:
         with pytest.raises(Intercepted):
@@ -89,7 +89,7 @@ def test_half_a_secret_at_the_end_of_what_is_read(at: int) -> None:
 async def test_a_server_that_echoes_the_log_in(spelling: str) -> None:
     secret = 'mein"Pass\\wort/ä'
     words = f"cannot parse {SPELLINGS[spelling](secret)}"
-    script = Script(authenticate={"Success": False, "Reason": words})
+    script = ScriptedCore(authenticate={"Success": False, "Reason": words})
 
     async def password() -> str:
         return secret
@@ -104,12 +104,12 @@ async def test_a_server_that_echoes_the_log_in(spelling: str) -> None:
 
 @pytest.mark.parametrize("version", ["9" * 5000, "3" + ".0" * 1_000_000])
 async def test_a_version_that_is_none(version: str) -> None:
-    async with Script(GetVersionInfo=version).core() as core:
+    async with ScriptedCore(GetVersionInfo=version).core() as core:
         with pytest.raises(ProtocolError, match="does not tell"):
             await core.login()
 
 
 @pytest.mark.parametrize("version", ["9" * 100, "\u0663.1", "no numbers"])
 async def test_a_version_of_other_signs(version: str) -> None:
-    async with Script(GetVersionInfo=version).core() as core:
+    async with ScriptedCore(GetVersionInfo=version).core() as core:
         await core.login()

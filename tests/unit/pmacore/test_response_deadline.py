@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import httpx
 import pytest
-from wire import LOOPBACK, Wire
+from support.network import LOOPBACK, Network
 
 from pmarep.pmacore import Connection, PmaCore, TransferBroken
 from pmarep.pmacore.errors import TooSlow
@@ -22,12 +22,12 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nETag: x\r\
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    with Wire() as wire:
-        yield wire
+def network() -> Iterator[Network]:
+    with Network() as network:
+        yield network
 
 
-def dripping(wire: Wire, at_once: bytes, pause: float = SILENCE / 10, drop: bytes = b" ") -> str:
+def dripping(network: Network, at_once: bytes, pause: float = SILENCE / 10, drop: bytes = b" ") -> str:
     """The url of a server that says so much at once when the whole request is there, and then a drop at a time."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ def dripping(wire: Wire, at_once: bytes, pause: float = SILENCE / 10, drop: byte
             await writer.drain()
             await asyncio.sleep(pause)
 
-    return f"http://{LOOPBACK}:{wire.serve(handle)}/"
+    return f"http://{LOOPBACK}:{network.serve(handle)}/"
 
 
 def connection_to(url: str) -> Connection:
@@ -117,29 +117,29 @@ IN_HEAD, IN_BODY = b"HTTP/1.1 200 OK\r\nX: ", HEAD + b"\r\n"
         (read_back, IN_BODY),
     ],
 )
-async def test_an_answer_that_drips_ends(wire: Wire, work: Work, at_once: bytes) -> None:
+async def test_an_answer_that_drips_ends(network: Network, work: Work, at_once: bytes) -> None:
     with pytest.raises(
         TransferBroken, match=r"does not come to the end of an answer|gives a file back too slowly"
     ) as e:
-        await asyncio.wait_for(work(dripping(wire, at_once)), PATIENCE)
+        await asyncio.wait_for(work(dripping(network, at_once)), PATIENCE)
     assert "the-session" not in str(e.value)
     assert "Signature" not in str(e.value)
 
 
-async def test_a_refused_download_that_drips_ends(wire: Wire) -> None:
+async def test_a_refused_download_that_drips_ends(network: Network) -> None:
     with pytest.raises(TransferBroken, match="does not come to the end"):
-        await asyncio.wait_for(read_back(dripping(wire, HEAD.replace(b"200 OK", b"403 No") + b"\r\n")), PATIENCE)
+        await asyncio.wait_for(read_back(dripping(network, HEAD.replace(b"200 OK", b"403 No") + b"\r\n")), PATIENCE)
 
 
-async def test_a_download_that_moves_may_take_as_long_as_it_likes(wire: Wire) -> None:
+async def test_a_download_that_moves_may_take_as_long_as_it_likes(network: Network) -> None:
     """Far longer than any answer, and never silent; the end comes from us."""
-    url = dripping(wire, HEAD + b"\r\n", drop=bytes(4096), pause=SILENCE / 50)
+    url = dripping(network, HEAD + b"\r\n", drop=bytes(4096), pause=SILENCE / 50)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(read_back(url), 15 * SILENCE)
 
 
 @pytest.mark.parametrize("work", [post, put])
-async def test_a_body_may_take_as_long_as_it_likes(wire: Wire, work: Work) -> None:
+async def test_a_body_may_take_as_long_as_it_likes(network: Network, work: Work) -> None:
     answer = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\nETag: "x"\r\n\r\n{}'
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -148,10 +148,10 @@ async def test_a_body_may_take_as_long_as_it_likes(wire: Wire, work: Work) -> No
         writer.write(answer)
         await writer.drain()
 
-    await asyncio.wait_for(work(f"http://{LOOPBACK}:{wire.serve(handle)}/"), PATIENCE)
+    await asyncio.wait_for(work(f"http://{LOOPBACK}:{network.serve(handle)}/"), PATIENCE)
 
 
-async def test_a_long_answer_that_moves_may_take_as_long_as_it_needs(wire: Wire) -> None:
+async def test_a_long_answer_that_moves_may_take_as_long_as_it_needs(network: Network) -> None:
     """Five times as long as a short one, and never silent."""
     names = json.dumps([f"Slides/{number:0100}.svs" for number in range(300)]).encode()
 
@@ -163,10 +163,10 @@ async def test_a_long_answer_that_moves_may_take_as_long_as_it_needs(wire: Wire)
             await writer.drain()
             await asyncio.sleep(SILENCE / 10)
 
-    await asyncio.wait_for(call(f"http://{LOOPBACK}:{wire.serve(handle)}/"), PATIENCE)
+    await asyncio.wait_for(call(f"http://{LOOPBACK}:{network.serve(handle)}/"), PATIENCE)
 
 
-async def test_a_short_answer_that_drips_gets_hardly_more_time_than_silence(wire: Wire) -> None:
+async def test_a_short_answer_that_drips_gets_hardly_more_time_than_silence(network: Network) -> None:
     """Twice as long here, then the answer would be there. With more of it, twice would be hours."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,7 +178,7 @@ async def test_a_short_answer_that_drips_gets_hardly_more_time_than_silence(wire
             await asyncio.sleep(SILENCE / 10)
 
     with pytest.raises(TransferBroken, match="does not come to the end of an answer"):
-        await asyncio.wait_for(call(f"http://{LOOPBACK}:{wire.serve(handle)}/"), PATIENCE)
+        await asyncio.wait_for(call(f"http://{LOOPBACK}:{network.serve(handle)}/"), PATIENCE)
 
 
 async def test_without_a_limit_of_silence_there_is_none() -> None:
@@ -187,8 +187,8 @@ async def test_without_a_limit_of_silence_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("at_once", [b"", IN_HEAD, IN_BODY])
-async def test_little_patience_is_less_than_silence(wire: Wire, at_once: bytes) -> None:
-    connection = Connection(dripping(wire, at_once, drop=b"" if not at_once else b" "), "seeder", proxy="none")
+async def test_little_patience_is_less_than_silence(network: Network, at_once: bytes) -> None:
+    connection = Connection(dripping(network, at_once, drop=b"" if not at_once else b" "), "seeder", proxy="none")
     async with connection.http() as client:
         with pytest.raises(TooSlow) as caught:
             await asyncio.wait_for(

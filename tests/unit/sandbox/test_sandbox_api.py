@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import PASSWORD, USER, StartSandbox
-from sandbox_client import Client
+from support.sandbox_client import Client
+from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox
 

@@ -5,8 +5,8 @@ import time
 
 import httpx
 import pytest
-from conftest import StartSandbox
-from sandbox_client import Client
+from support.sandbox_client import Client
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Corrupt, Delay, Drop, EndSessions, Hold, LoggedRequest, Sandbox, SlowRead
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import StartSandbox
-from sandbox_client import Client
+from support.sandbox_client import Client
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 

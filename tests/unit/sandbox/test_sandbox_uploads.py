@@ -6,8 +6,8 @@ import unicodedata
 from typing import Any
 
 import pytest
-from conftest import StartSandbox
-from sandbox_client import Client
+from support.sandbox_client import Client
+from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from conftest import PASSWORD, USER, StartSandbox
+from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox
 from pmarep.sites import Credentials, Site

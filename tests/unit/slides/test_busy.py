@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from corpus import write_mirax
+from support.corpus import write_mirax
 
 from pmarep.slides import Slide, SlideFile, find_slides
 from pmarep.slides.busy import LOCKED, OPEN, busy_file

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import write_afi, write_menarini, write_ndpis, write_vms
-from looking import look
+from support.corpus import write_afi, write_menarini, write_ndpis, write_vms
+from support.discovery import discover
 
 from pmarep.slides import Why, codepages
 
@@ -63,7 +63,7 @@ def test_the_files_of_an_index_are_found(
     for path in [*tmp_path.iterdir()]:
         path.rename(path.with_name(unicodedata.normalize(form, path.name)))  # type: ignore[arg-type]
     main = unicodedata.normalize(form, index.name)  # type: ignore[arg-type]
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert list(found.slides) == [main]
     assert found.left == {}
     assert len(found.slides[main]) == len([*tmp_path.iterdir()])
@@ -72,7 +72,7 @@ def test_the_files_of_an_index_are_found(
 def test_what_is_missing_is_told_in_its_own_letters(tmp_path: Path) -> None:
     encoded(ndpis(tmp_path, "胃生検"), "cp932")
     (tmp_path / "胃生検-FITC.ndpi").unlink()
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == {"set.ndpis": Why.INCOMPLETE}
     assert found.detail("set.ndpis") == "missing: 胃生検-FITC.ndpi"
 
@@ -81,11 +81,11 @@ def test_where_nothing_is_there_it_is_as_it_was(tmp_path: Path) -> None:
     encoded(ndpis(tmp_path, "Größe"), "cp1252")
     for path in tmp_path.glob("*.ndpi"):
         path.unlink()
-    assert look(tmp_path).detail("set.ndpis") == "missing: Größe-DAPI.ndpi, Größe-FITC.ndpi"
+    assert discover(tmp_path).detail("set.ndpis") == "missing: Größe-DAPI.ndpi, Größe-FITC.ndpi"
 
 
 def test_a_large_index_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codepages, "_LARGEST", 20)
     encoded(ndpis(tmp_path, "胃生検"), "cp932")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == {"set.ndpis": Why.INCOMPLETE}

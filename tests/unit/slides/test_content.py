@@ -11,10 +11,10 @@ from typing import Literal
 
 import pytest
 import tifffile
-from corpus import write_ndpis, write_pyramidal_tiff, write_svs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from looking import look
+from support.corpus import write_ndpis, write_pyramidal_tiff, write_svs
+from support.discovery import discover
 
 from pmarep.slides import Cause, Slide, SlideFile
 from pmarep.slides.content import check_content
@@ -174,4 +174,4 @@ def test_a_broken_channel_names_itself(tmp_path: Path) -> None:
     write_svs(tmp_path / "n-FITC.ndpi")
     os.truncate(tmp_path / "n-FITC.ndpi", 50_000)
     with pytest.raises(BrokenFileError, match=r"n-FITC\.ndpi: cut off"):
-        check_content(look(tmp_path).slide("n.ndpis"))
+        check_content(discover(tmp_path).slide("n.ndpis"))

@@ -9,8 +9,12 @@ from pathlib import Path
 import openslide
 import pytest
 import wsidicom
-from corpus import tree, wild_names
-from corpus_dicom import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from support.corpus import tree, wild_names
+from support.corpus_dicom import (
     Slide,
     annotation,
     ct_image,
@@ -21,10 +25,6 @@ from corpus_dicom import (
     write_concatenation,
     write_dicom,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from pmarep.slides import dicom
 from pmarep.slides.dicom_file import HeaderError, NoSlideError

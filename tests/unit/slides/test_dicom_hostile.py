@@ -8,9 +8,9 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from corpus_dicom import Slide, image
-from looking import dicomdir, look, written
+from support.corpus import tree
+from support.corpus_dicom import Slide, image
+from support.discovery import dicomdir, discover, written
 
 from pmarep.slides import Why
 from pmarep.slides import dicomdir as module
@@ -31,13 +31,13 @@ def test_nesting_is_not_told_as_an_error_of_the_disk(tmp_path: Path) -> None:
     tree(tmp_path, "n.dcm", content=nested())
     with quiet(), pytest.raises(HeaderError, match=r"^its header cannot be read: nested too deep$"):
         read_header(str(tmp_path / "n.dcm"))
-    assert look(tmp_path).left == {"n.dcm": Why.INCOMPLETE}
+    assert discover(tmp_path).left == {"n.dcm": Why.INCOMPLETE}
 
 
 def test_nesting_in_a_directory(tmp_path: Path) -> None:
     records = struct.pack("<HH2sHI", 0x0004, 0x1220, b"SQ", 0, 0xFFFFFFFF) + _ITEM
     tree(tmp_path, "DICOMDIR", content=nested(records))
-    assert look(tmp_path).detail("DICOMDIR").endswith("its records are broken: nested too deep")
+    assert discover(tmp_path).detail("DICOMDIR").endswith("its records are broken: nested too deep")
 
 
 def test_an_error_of_the_disk_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_a_directory_of_a_radiology_archive_is_no_slide(tmp_path: Path, monkeypa
     content = dicomdir(tuple(f"CT/IM{number:06}" for number in range(100)))
     content = content.replace(b"1.2.840.10008.5.1.4.1.1.77.1.6", b"1.2.840.10008.5.1.4.1.1.2\0\0\0\0\0")
     tree(tmp_path, "DICOMDIR", content=content)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == {"DICOMDIR": Why.NOT_A_SLIDE}
     assert found.detail("DICOMDIR") == "a DICOM directory without whole-slide images"
 
@@ -70,7 +70,7 @@ def test_a_large_directory_of_slides_is_a_problem(tmp_path: Path, monkeypatch: p
     content = dicomdir(("A/IM000001",))
     monkeypatch.setattr(module, "_LIMIT", content.index(WHOLE_SLIDE.encode()) + before - 30)
     tree(tmp_path, "DICOMDIR", content=content)
-    assert look(tmp_path).detail("DICOMDIR") == "cannot be read as a DICOM directory: larger than 0 MiB"
+    assert discover(tmp_path).detail("DICOMDIR") == "cannot be read as a DICOM directory: larger than 0 MiB"
 
 
 def test_what_is_larger_than_any_directory_is_not_read_to_its_end(
@@ -79,7 +79,7 @@ def test_what_is_larger_than_any_directory_is_not_read_to_its_end(
     monkeypatch.setattr(module, "_LIMIT", 1000)
     monkeypatch.setattr(module, "_LARGEST", 3000)
     tree(tmp_path, "DICOMDIR", content=_PART_10 + bytes(10_000))
-    assert look(tmp_path).left == {"DICOMDIR": Why.INCOMPLETE}
+    assert discover(tmp_path).left == {"DICOMDIR": Why.INCOMPLETE}
 
 
 def test_records_are_read_one_by_one() -> None:
@@ -98,4 +98,4 @@ def test_records_are_read_one_by_one() -> None:
 def test_a_directory_that_is_cut_off(tmp_path: Path) -> None:
     content = dicomdir(("A/IM000001", "A/IM000002"))
     tree(tmp_path, "DICOMDIR", content=content[:-30])
-    assert look(tmp_path).detail("DICOMDIR") == "cannot be read as a DICOM directory: cut off"
+    assert discover(tmp_path).detail("DICOMDIR") == "cannot be read as a DICOM directory: cut off"

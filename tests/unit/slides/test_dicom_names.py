@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from corpus_dicom import Slide, ct_image, image, save, write_concatenation, write_dicom, write_dicomdir
-from looking import look, shuffled
 from pydicom.dataset import Dataset
+from support.corpus import tree, write_mirax
+from support.corpus_dicom import Slide, ct_image, image, save, write_concatenation, write_dicom, write_dicomdir
+from support.discovery import discover, shuffled
 
 from pmarep.slides import Slide as FoundSlide
 from pmarep.slides import Why, dicom, dicom_content, find_again
@@ -43,7 +43,7 @@ def test_a_series_is_one_slide_whatever_its_files_are_called(tmp_path: Path, nam
     main, *others = renamed(tmp_path, names)
     tree(tmp_path, "notes.txt", "LICENSE", content=b"text that is no DICOM")
     for seed in range(3):
-        found = look(tmp_path, scandir=shuffled(seed))
+        found = discover(tmp_path, scandir=shuffled(seed))
         assert {slide: sorted(files) for slide, files in found.slides.items()} == {main: sorted([main, *others])}
         assert found.left == {"notes.txt": Why.NOT_A_SLIDE, "LICENSE": Why.NOT_A_SLIDE}
     again = find_again(tmp_path, main)
@@ -56,14 +56,14 @@ def test_a_level_with_another_name_is_missed_as_such(tmp_path: Path) -> None:
     first, second, third = write_concatenation(tmp_path)
     third.unlink()
     second.rename(tmp_path / "part")
-    detail = look(tmp_path).detail(first.name)
+    detail = discover(tmp_path).detail(first.name)
     assert detail == "missing: file 3 of 3 of the concatenation that part belongs to"
 
 
 def test_a_medium_without_its_directory(tmp_path: Path) -> None:
     listed = write_dicomdir(tmp_path)
     (tmp_path / "DICOMDIR").unlink()
-    (slide,) = look(tmp_path).slides.values()
+    (slide,) = discover(tmp_path).slides.values()
     assert sorted(slide) == sorted(Path(path).name for path in listed)
 
 
@@ -72,7 +72,7 @@ def test_a_directory_and_its_files_with_versions(tmp_path: Path) -> None:
     listed = write_dicomdir(tmp_path)
     for path in [*listed, "DICOMDIR"]:
         (tmp_path / path).rename(tmp_path / f"{path};1")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert list(found.slides) == ["DICOMDIR;1"]
     assert sorted(found.slides["DICOMDIR;1"]) == sorted([*listed, "DICOMDIR"])
     assert found.left == {}
@@ -83,7 +83,7 @@ def test_a_directory_and_its_files_with_versions(tmp_path: Path) -> None:
 def test_files_beside_a_directory_that_does_not_list_them(tmp_path: Path) -> None:
     write_dicomdir(tmp_path)
     added = renamed(tmp_path, lambda number: f"ADDED{number}", seed="another")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert set(found.slides) == {"DICOMDIR", added[0]}
     assert sorted(found.slides[added[0]]) == sorted(added)
 
@@ -92,7 +92,7 @@ def test_what_is_no_slide_is_told_as_what_it_is(tmp_path: Path) -> None:
     save(ct_image(), tmp_path / "IM000001")
     save(ct_image("2"), tmp_path / "1.2.840.1")
     tree(tmp_path, "README", content=b"hello")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == dict.fromkeys(["IM000001", "1.2.840.1", "README"], Why.NOT_A_SLIDE)
     assert found.detail("IM000001") == found.detail("1.2.840.1") == f"{KIND}: CT Image Storage"
 
@@ -110,7 +110,7 @@ def test_what_is_no_slide_is_told_as_what_it_is(tmp_path: Path) -> None:
 def test_a_broken_copy_beside_a_series(tmp_path: Path, name: str, content: bytes, why: Why, detail: str) -> None:
     write_dicom(tmp_path)[1].rename(tmp_path / "level1")
     tree(tmp_path, name, content=content)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert list(found.slides) == ["0.dcm"]
     assert found.left == {name: why}
     assert found.detail(name) == detail
@@ -128,12 +128,12 @@ def test_an_unreadable_file_beside_a_series(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(dicom_content, "_head", lambda folder, name: None if name == "l1" else head(folder, name))
     monkeypatch.setattr(dicom, "read_header", refuse)
-    assert look(tmp_path).left == {"l1": Why.UNREADABLE}
+    assert discover(tmp_path).left == {"l1": Why.UNREADABLE}
 
 
 def test_zeros_alone_are_no_dicom(tmp_path: Path) -> None:
     tree(tmp_path, "sparse", "swap.bin", content=bytes(5000))
-    assert look(tmp_path).left == {"sparse": Why.NOT_A_SLIDE, "swap.bin": Why.NOT_A_SLIDE}
+    assert discover(tmp_path).left == {"sparse": Why.NOT_A_SLIDE, "swap.bin": Why.NOT_A_SLIDE}
 
 
 @pytest.fixture
@@ -152,14 +152,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 def test_few_of_many_files_are_looked_into(tmp_path: Path, opened: Counter[str]) -> None:
     tree(tmp_path, *(f"object{number:04}" for number in range(1000)))
-    assert len(look(tmp_path).left) == 1000
+    assert len(discover(tmp_path).left) == 1000
     assert opened.total() <= 16
 
 
 def test_all_are_looked_into_where_one_is_dicom(tmp_path: Path, opened: Counter[str]) -> None:
     names = renamed(tmp_path, lambda number: f"object{number * 250:04}a")
     tree(tmp_path, *(f"object{number:04}" for number in range(1000)))
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert sorted(found.slides["object0000a"]) == sorted(names)
     assert len(opened) == 1004
     assert opened.total() == 1004
@@ -168,7 +168,7 @@ def test_all_are_looked_into_where_one_is_dicom(tmp_path: Path, opened: Counter[
 def test_nothing_is_looked_into_that_something_else_explains(tmp_path: Path, opened: Counter[str]) -> None:
     write_mirax(tmp_path / "n.mrxs")
     tree(tmp_path, "a.svs", "b.txt", "c.xml", "d.zip", "thumbs.db", "e.tif")
-    look(tmp_path)
+    discover(tmp_path)
     assert not opened
 
 
@@ -202,7 +202,7 @@ def with_others(folder: Path, **changed: str) -> None:
 )
 def test_label_and_overview_in_series_of_their_own(tmp_path: Path, changed: dict[str, str]) -> None:
     with_others(tmp_path, **changed)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.slides == {"b0.dcm": ["a0.dcm", "a1.dcm", "b1.dcm", "b0.dcm"]}
     assert found.left == {}
 
@@ -217,7 +217,7 @@ def test_a_label_goes_to_the_slide_of_its_glass(tmp_path: Path) -> None:
             if flavor == "LABEL":
                 del dataset.FrameOfReferenceUID
             save(dataset, tmp_path / f"{stem}{flavor}.dcm")
-    assert look(tmp_path).slides == {
+    assert discover(tmp_path).slides == {
         "aVOLUME.dcm": ["aLABEL.dcm", "aVOLUME.dcm"],
         "bVOLUME.dcm": ["bLABEL.dcm", "bVOLUME.dcm"],
     }
@@ -232,7 +232,7 @@ def test_a_label_goes_to_the_slide_of_its_glass(tmp_path: Path) -> None:
 )
 def test_a_label_of_another_slide_is_told(tmp_path: Path, changed: dict[str, str]) -> None:
     with_others(tmp_path, **changed)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert list(found.slides) == ["b0.dcm"]
     assert found.left == {"a0.dcm": Why.INCOMPLETE, "a1.dcm": Why.INCOMPLETE}
     assert found.detail("a0.dcm") == "its series has no VOLUME image, only LABEL"

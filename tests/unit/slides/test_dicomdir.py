@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import wsidicom
-from corpus import tree
-from corpus_dicom import write_dicomdir
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
+from support.corpus import tree
+from support.corpus_dicom import write_dicomdir
 
 from pmarep.slides import Slide, dicomdir, find_slides
 from pmarep.slides.listing import Folder

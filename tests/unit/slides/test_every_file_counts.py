@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_svs, write_vsi
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from looking import Look, look, refusing
+from support.corpus import tree, write_mirax, write_svs, write_vsi
+from support.discovery import Discovered, discover, refusing
 from test_slides_properties import trees
 
 from pmarep.slides import LeftOut, Slide, Why
@@ -50,14 +50,14 @@ def twins(paths: list[str]) -> bool:
     return len({windows_key(folder) for folder in above}) < len(above)
 
 
-def tally_of(found: Look) -> Tally:
+def tally_of(found: Discovered) -> Tally:
     tally = Tally()
     for thing in found.things:
         tally.add(thing)
     return tally
 
 
-def check(top: Path, found: Look) -> None:
+def check(top: Path, found: Discovered) -> None:
     """The sum is what is there. Folders that nobody looked into count as one each, and all below them with them.
 
     Unless a slide above such a folder has files in it: those count with the slide.
@@ -99,7 +99,7 @@ def test_of_any_folder(
                 tree(top, path)
         if ignored:
             (top / IGNORE).write_text("\n".join(ignored))
-        check(top, look(top, exclude=exclude, include=["*.svs", "n.*"] if include else []))
+        check(top, discover(top, exclude=exclude, include=["*.svs", "n.*"] if include else []))
 
 
 @pytest.mark.parametrize("source", [".", "n", "_v_"])
@@ -109,7 +109,7 @@ def test_of_folders_whose_slide_is_elsewhere(tmp_path: Path, source: str) -> Non
     tree(tmp_path, "n/more.dat", "_v_/more.bin", "n/b.svs")
     for main in ("n.mrxs", "v.vsi"):
         (tmp_path / main).unlink()
-    found = look(tmp_path / source)
+    found = discover(tmp_path / source)
     check(tmp_path / source, found)
     assert tally_of(found).unknown == 0
 
@@ -117,7 +117,7 @@ def test_of_folders_whose_slide_is_elsewhere(tmp_path: Path, source: str) -> Non
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     write_mirax(tmp_path / "n.mrxs")
     write_svs(tmp_path / "closed" / "a.svs")
-    found = look(tmp_path, scandir=refusing("n", "closed"))
+    found = discover(tmp_path, scandir=refusing("n", "closed"))
     assert set(found.left.values()) == {Why.UNREADABLE}
     tally = tally_of(found)
     assert (tally.sent, tally.told, sum(tally.left_out.values())) == (0, 1, 0)
@@ -149,7 +149,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 )
 def test_by_kind(tmp_path: Path, name: str, kind: str) -> None:
     tree(tmp_path, name, "good.svs")
-    tally = tally_of(look(tmp_path))
+    tally = tally_of(discover(tmp_path))
     assert tally.left_out == {"unknown": 0, "other": 0, "system": 0, "excluded": 0} | {kind: 1}
     assert (tally.sent, tally.told) == (1, 0)
 
@@ -157,25 +157,25 @@ def test_by_kind(tmp_path: Path, name: str, kind: str) -> None:
 def test_what_may_be_a_slide_can_be_excluded(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "a.unheard-of", "b.unheard-of", "c.unheard-of", "n.txt")
     (tmp_path / IGNORE).write_text("b.*")
-    found = look(tmp_path, exclude=["a.unheard-of"])
+    found = discover(tmp_path, exclude=["a.unheard-of"])
     assert found.left == {
         "a.unheard-of": Why.EXCLUDED,
         "b.unheard-of": Why.EXCLUDED,
         "c.unheard-of": Why.NOT_A_SLIDE,
         "n.txt": Why.NOT_A_SLIDE,
     }
-    assert look(tmp_path, include=["*.svs"]).left["c.unheard-of"] is Why.EXCLUDED
+    assert discover(tmp_path, include=["*.svs"]).left["c.unheard-of"] is Why.EXCLUDED
 
 
 def test_a_placeholder_of_a_cloud_is_told(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", ".b.svs.icloud", "c.svs", ".c.svs.icloud")
     write_mirax(tmp_path / "n.mrxs")
     (tmp_path / "n" / "Data0001.dat").rename(tmp_path / "n" / ".Data0001.dat.icloud")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert set(found.slides) == {"a.svs", "c.svs"}
     assert found.left == {"b.svs": Why.UNREADABLE, "n.mrxs": Why.UNREADABLE, ".c.svs.icloud": Why.NOT_A_SLIDE}
     assert "not downloaded to this machine: n/Data0001.dat" in found.detail("n.mrxs")
-    assert not [thing for thing in look(tmp_path, exclude=["b.svs", "n.mrxs"]).things if is_problem(thing)]
+    assert not [thing for thing in discover(tmp_path, exclude=["b.svs", "n.mrxs"]).things if is_problem(thing)]
 
 
 def is_problem(thing: Slide | LeftOut) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from corpus import tree
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.corpus import tree
 
 from pmarep.slides import LeftOut, Slide, find_slides
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_ndpis, write_svs, write_vsi
-from corpus_dicom import write_concatenation
-from corpus_ome import write_companion
-from looking import look
+from support.corpus import tree, write_mirax, write_ndpis, write_svs, write_vsi
+from support.corpus_dicom import write_concatenation
+from support.corpus_ome import write_companion
+from support.discovery import discover
 from test_every_file_counts import check, is_problem, tally_of
 
 from pmarep.cli.slide_advice import advice
@@ -129,7 +129,7 @@ CASES = {
 def test_it_is_seen_for_what_it_is(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     case.make(tmp_path)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.slides == case.slides
     problems = {thing.path: thing for thing in found.things if isinstance(thing, LeftOut) and is_problem(thing)}
     assert problems.keys() == case.problems.keys()
@@ -163,6 +163,6 @@ def test_a_left_kidney_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.
         return real(path, *args, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", refuse)
-    (thing,) = look(tmp_path).things
+    (thing,) = discover(tmp_path).things
     assert isinstance(thing, LeftOut)
     assert advice(thing).startswith("let the user who runs pmarep read it")

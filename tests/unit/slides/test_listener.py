@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpus import tree
-from pma_start import pma_start
+from support.corpus import tree
+from support.pma_start import pma_start
 
 from pmarep.slides import listener
 from pmarep.slides.listener import V4, V6, Listener, listener_at, pids_in

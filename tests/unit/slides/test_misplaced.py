@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_vsi
-from looking import look
+from support.corpus import tree, write_mirax, write_vsi
+from support.discovery import discover
 from test_every_file_counts import check, tally_of
 
 from pmarep.cli.slide_advice import advice
@@ -14,7 +14,7 @@ from pmarep.slides import Cause, LeftOut, Why
 
 
 def only_problem(top: Path) -> LeftOut:
-    found = look(top)
+    found = discover(top)
     check(top, found)
     problems = [thing for thing in found.things if isinstance(thing, LeftOut) and thing.why.is_problem]
     (problem,) = problems
@@ -33,7 +33,7 @@ def test_a_folder_that_was_renamed(tmp_path: Path, name: str, other: str, wanted
     assert (problem.path, problem.detail, problem.cause) == (name, words, Cause.MISPLACED)
     assert "move or rename it as said" in advice(problem)
     (tmp_path / other).rename(tmp_path / wanted)
-    assert name in look(tmp_path).slides
+    assert name in discover(tmp_path).slides
 
 
 @pytest.mark.parametrize(("name", "folder"), [("n.mrxs", "n"), ("n.vsi", "_n_")])
@@ -60,16 +60,16 @@ def test_nothing_is_guessed(tmp_path: Path) -> None:
     for stem in ("a", "b"):
         write_mirax(tmp_path / f"{stem}.mrxs")
         (tmp_path / stem).rename(tmp_path / f"{stem}_data")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     check(tmp_path, found)
     assert found.detail("a.mrxs") == "its folder a/ is missing"
     (tmp_path / "b.mrxs").unlink()
-    assert look(tmp_path).detail("a.mrxs") == "its folder a/ is missing"
+    assert discover(tmp_path).detail("a.mrxs") == "its folder a/ is missing"
 
 
 def test_another_slides_folder_is_not_taken(tmp_path: Path) -> None:
     write_mirax(tmp_path / "whole.mrxs")
     tree(tmp_path, "lost.mrxs")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert set(found.slides) == {"whole.mrxs"}
     assert found.detail("lost.mrxs") == "its folder lost/ is missing"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from corpus import tree, wild_names
-from corpus_ome import binary_only, ome_xml, uuid_of, write_companion, write_ome, write_plane
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.corpus import tree, wild_names
+from support.corpus_ome import binary_only, ome_xml, uuid_of, write_companion, write_ome, write_plane
 
 from pmarep.slides import Slide, find_slides, ome, tiff
 from pmarep.slides.listing import Folder

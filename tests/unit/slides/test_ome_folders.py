@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus_ome import binary_only, ome_xml, write_companion, write_plane
-from looking import look, refusing, shuffled
+from support.corpus_ome import binary_only, ome_xml, write_companion, write_plane
+from support.discovery import discover, refusing, shuffled
 
 from pmarep.slides import LeftOut, Slide, Why, find_again
 
@@ -34,7 +34,7 @@ def companion_set(folder: Path, prefix: str, below: str = "", back: str = "") ->
 def test_the_files_of_a_companion(tmp_path: Path, prefix: str, below: str, back: str) -> None:
     names = companion_set(tmp_path, prefix, below, back)
     for seed in range(3):
-        found = look(tmp_path, scandir=shuffled(seed))
+        found = discover(tmp_path, scandir=shuffled(seed))
         (slide,) = (thing for thing in found.things if isinstance(thing, Slide))
         assert [file.local_name or file.path for file in slide.files] == [*names, "m.companion.ome"]
         assert found.left == {}
@@ -46,19 +46,19 @@ def test_the_files_of_a_companion(tmp_path: Path, prefix: str, below: str, back:
 def test_a_file_that_is_missing_below(tmp_path: Path) -> None:
     names = companion_set(tmp_path, "tiffs/", "tiffs/", "../")
     (tmp_path / names[1]).unlink()
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == {"m.companion.ome": Why.INCOMPLETE}
     assert found.detail("m.companion.ome") == "missing: tiffs/m_C1.ome.tif"
 
 
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
     companion_set(tmp_path, "tiffs/", "tiffs/", "../")
-    assert look(tmp_path, scandir=refusing("tiffs")).left["m.companion.ome"] is Why.UNREADABLE
+    assert discover(tmp_path, scandir=refusing("tiffs")).left["m.companion.ome"] is Why.UNREADABLE
 
 
 def test_files_outside_are_never_taken(tmp_path: Path) -> None:
     companion_set(tmp_path / "in", "../", "../", "in/")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert "outside its own folder: '../m_C0.ome.tif'" in found.detail("in/m.companion.ome")
 
 
@@ -77,7 +77,7 @@ def test_a_set_without_companion(tmp_path: Path, prefix: str, below: str) -> Non
     for number, name in enumerate(names):
         write_plane(tmp_path / name, ome_xml(text, text[number]), seed=number)
     for seed in range(3):
-        found = look(tmp_path, scandir=shuffled(seed))
+        found = discover(tmp_path, scandir=shuffled(seed))
         assert found.slides == {"a.ome.tif": [*names[1:], "a.ome.tif"]}
         assert found.left == {}
 
@@ -85,7 +85,7 @@ def test_a_set_without_companion(tmp_path: Path, prefix: str, below: str) -> Non
 def test_two_sets_and_their_folders(tmp_path: Path) -> None:
     companion_set(tmp_path, "tiffs/", "tiffs/", "../")
     write_companion(tmp_path / "n.companion.ome")
-    assert {slide: len(files) for slide, files in look(tmp_path).slides.items()} == {
+    assert {slide: len(files) for slide, files in discover(tmp_path).slides.items()} == {
         "m.companion.ome": 4,
         "n.companion.ome": 4,
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_vsi
+from support.corpus import tree, write_mirax, write_vsi
 
 from pmarep.slides import LeftOut, Slide, Why, find_slides
 from pmarep.slides.settle import Settling, main_of, newest, stands_still, traces

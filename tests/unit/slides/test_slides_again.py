@@ -7,8 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_afi, write_cws, write_menarini, write_mirax, write_ndpis, write_svs, write_vms, write_vsi
-from looking import look, refusing
+from support.corpus import (
+    tree,
+    write_afi,
+    write_cws,
+    write_menarini,
+    write_mirax,
+    write_ndpis,
+    write_svs,
+    write_vms,
+    write_vsi,
+)
+from support.discovery import discover, refusing
 
 from pmarep.slides import LeftOut, Slide, Why, find_again
 from pmarep.slides.listing import Folder
@@ -26,7 +36,7 @@ class TestFindAgain:
     def test_the_same_slide(self, tmp_path: Path, above: str, write: Callable[[Path], Path], name: str) -> None:
         tree(tmp_path / above, "other.svs")
         write(tmp_path / above / name)
-        first = look(tmp_path).slide(above + name)
+        first = discover(tmp_path).slide(above + name)
         assert find_again(tmp_path, above + name) == first
         if not above:
             assert find_again(tmp_path / name, name) == first
@@ -34,7 +44,7 @@ class TestFindAgain:
     @pytest.mark.parametrize(("write", "name"), EVERY)
     def test_one_that_grows(self, tmp_path: Path, write: Callable[[Path], Path], name: str) -> None:
         write(tmp_path / name)
-        first = look(tmp_path).slide(name)
+        first = discover(tmp_path).slide(name)
         with first.local(first.files[0]).open("ab") as file:
             file.write(b"\nmore")
         again = find_again(tmp_path, name)
@@ -101,13 +111,13 @@ class TestAsked:
     def test_once_per_folder_about_what_may_be_slides(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.svs", "b.xyz", "C.abc", "d.txt", "e.XML", "f.ini", "none", "sub/g.zip", "sub2/h.q", "n.tif")
         write_mirax(tmp_path / "m.mrxs")
-        look(tmp_path, ask=self.asking({}))
+        discover(tmp_path, ask=self.asking({}))
         assert self.asked == [(tmp_path.name, ["b.xyz", "C.abc"]), ("sub2", ["h.q"])]
 
     def test_its_answer_is_merged(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.xyz", "a.idx", "a/deep/1.bin", "a/other.bin", "b.xyz", "c.jpg")
         ask = self.asking({"a.xyz": ["a.xyz", "a.idx", "a/deep/1.bin", "c.jpg"], "b.xyz": ["b.xyz"]})
-        found = look(tmp_path, ask=ask)
+        found = discover(tmp_path, ask=ask)
         assert found.slides == {"a.xyz": ["a.idx", "a/deep/1.bin", "c.jpg", "a.xyz"], "b.xyz": ["b.xyz"]}
         assert found.slide("a.xyz").format == "known to PMA.start"
         assert found.left == {"a/other.bin": Why.NOT_A_SLIDE}
@@ -119,7 +129,7 @@ class TestAsked:
     @pytest.mark.parametrize("path", ["../x.bin", "/etc/passwd", "../a", ".."])
     def test_files_outside_the_slides_folder_are_never_taken(self, tmp_path: Path, path: str) -> None:
         tree(tmp_path, "x.bin", "s/a.xyz", "s/b.bin")
-        found = look(tmp_path, ask=self.asking({"a.xyz": ["a.xyz", "b.bin", path]}))
+        found = discover(tmp_path, ask=self.asking({"a.xyz": ["a.xyz", "b.bin", path]}))
         assert found.slides == {}
         assert found.left["s/a.xyz"] is Why.INCOMPLETE
         assert "PMA.start names files of it that are outside its own folder" in found.detail("s/a.xyz")
@@ -128,16 +138,16 @@ class TestAsked:
         write_ndpis(tmp_path / "n.ndpis", names=["x.ndpi"])
         tree(tmp_path, "a.xyz", "b.xyz", "c.xyz", "own.bin", "both.bin")
         answer = {"a.xyz": ["x.ndpi"], "b.xyz": ["own.bin"], "own.bin": [], "c.xyz": ["both.bin"], "d": []}
-        found = look(tmp_path, ask=self.asking(answer))
+        found = discover(tmp_path, ask=self.asking(answer))
         assert set(found.slides) == {"n.ndpis", "own.bin", "c.xyz"}
         assert "belongs to n.ndpis" in found.detail("a.xyz")
         assert "belongs to own.bin" in found.detail("b.xyz")
 
     def test_what_it_names_and_is_not_there(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.xyz")
-        assert "missing: gone.bin" in look(tmp_path, ask=self.asking({"a.xyz": ["gone.bin"]})).detail("a.xyz")
+        assert "missing: gone.bin" in discover(tmp_path, ask=self.asking({"a.xyz": ["gone.bin"]})).detail("a.xyz")
 
     def test_what_was_not_asked_is_no_slide(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.txt", "b.xyz")
-        found = look(tmp_path, ask=lambda _folder, _names: {"a.txt": [], "../b.xyz": []})
+        found = discover(tmp_path, ask=lambda _folder, _names: {"a.txt": [], "../b.xyz": []})
         assert found.slides == {}

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpus import tree, wild_names, write_mirax
+from support.corpus import tree, wild_names, write_mirax
 
 from pmarep.cli.app import app
 

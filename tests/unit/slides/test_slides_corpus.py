@@ -8,9 +8,9 @@ from unittest import mock
 
 import openslide
 import pytest
-from corpus import tree, wild_names, write_mirax, write_ndpis, write_pyramidal_tiff, write_svs, write_vsi
-from looking import look
 from pma_python import core
+from support.corpus import tree, wild_names, write_mirax, write_ndpis, write_pyramidal_tiff, write_svs, write_vsi
+from support.discovery import discover
 
 
 def test_svs_is_an_aperio_slide(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def theirs(main: Path) -> set[str]:
 @pytest.mark.parametrize(("write", "name"), [(write_svs, "a b.svs"), (write_mirax, "ä.mrxs"), (write_vsi, "A&E.vsi")])
 def test_the_official_client_takes_the_same_files(tmp_path: Path, write, name: str) -> None:  # type: ignore[no-untyped-def]
     write(tmp_path / name)
-    [ours] = look(tmp_path).slides.values()
+    [ours] = discover(tmp_path).slides.values()
     assert set(ours) == theirs(tmp_path / name)
 
 
@@ -63,7 +63,7 @@ def test_also_in_its_own_test_cases(tmp_path: Path) -> None:
     tree(tmp_path / "case 1", "other.svs", "_other_/x.ets", "unrelated.txt")
     write_vsi(tmp_path / "case 2" / "Image_01.vsi", stacks=2)
     tree(tmp_path / "case 2" / "_Image_01_", "stack1/deep/frame_t_0.ets", "more/annotations.xml")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     for main in ("case 1/CMU-1.mrxs", "case 2/Image_01.vsi"):
         assert set(found.slides[main]) == theirs(tmp_path / main)
 
@@ -75,27 +75,27 @@ class TestWhereWeKnowBetter:
         """No reader looks at them, and a slide would be another one whenever somebody leaves a note there."""
         write_mirax(tmp_path / "n.mrxs", data_files=1)
         tree(tmp_path, "n/notes.txt", "n/other.svs")
-        ours = set(look(tmp_path).slides["n.mrxs"])
+        ours = set(discover(tmp_path).slides["n.mrxs"])
         assert theirs(tmp_path / "n.mrxs") - ours == {"n/notes.txt", "n/other.svs"}
 
     def test_a_folder_that_only_has_the_name(self, tmp_path: Path) -> None:
         tree(tmp_path, "2024.svs", "2024/a.svs", "2024/b.svs")
-        assert look(tmp_path).slides["2024.svs"] == ["2024.svs"]
+        assert discover(tmp_path).slides["2024.svs"] == ["2024.svs"]
         assert len(theirs(tmp_path / "2024.svs")) == 3
 
     def test_files_beside_it(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis")
-        assert len(look(tmp_path).slides["n.ndpis"]) == 4
+        assert len(discover(tmp_path).slides["n.ndpis"]) == 4
         assert theirs(tmp_path / "n.ndpis") == {"n.ndpis"}
 
     def test_hidden_files_and_the_systems_own(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
         tree(tmp_path, "_n_/Thumbs.db", "_n_/.DS_Store")
-        ours = set(look(tmp_path).slides["n.vsi"])
+        ours = set(discover(tmp_path).slides["n.vsi"])
         assert theirs(tmp_path / "n.vsi") - ours == {"_n_/Thumbs.db", "_n_/.DS_Store"}
 
     def test_names_that_the_scanner_wrote_in_another_case(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs", data_files=1)
         (tmp_path / "n" / "Data0000.dat").rename(tmp_path / "n" / "DATA0000.DAT")
-        assert "n/Data0000.dat" in look(tmp_path).slides["n.mrxs"]
+        assert "n/Data0000.dat" in discover(tmp_path).slides["n.mrxs"]
         assert "n/DATA0000.DAT" in theirs(tmp_path / "n.mrxs")

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_afi, write_mirax, write_ndpis, write_svs, write_vsi
-from looking import Look, look, refusing
+from support.corpus import tree, write_afi, write_mirax, write_ndpis, write_svs, write_vsi
+from support.discovery import Discovered, discover, refusing
 
 from pmarep.slides import FORMATS, Why
 
@@ -20,7 +20,7 @@ SINGLE = [
 TIFF = ["tif", "tiff", "tf2", "tf8", "btf"]
 
 
-def incomplete(found: Look, path: str, *words: str, why: Why = Why.INCOMPLETE) -> None:
+def incomplete(found: Discovered, path: str, *words: str, why: Why = Why.INCOMPLETE) -> None:
     """The slide is left out, its reason has these words, and no file of it was taken for a slide of its own."""
     assert found.left.get(path) is why
     for word in words:
@@ -31,7 +31,7 @@ def incomplete(found: Look, path: str, *words: str, why: Why = Why.INCOMPLETE) -
 @pytest.mark.parametrize("extension", SINGLE)
 def test_each_single_file_extension_is_a_slide(tmp_path: Path, extension: str) -> None:
     tree(tmp_path, f"a.{extension}", f"B.{extension.upper()}")
-    assert look(tmp_path).slides == {
+    assert discover(tmp_path).slides == {
         f"a.{extension}": [f"a.{extension}"],
         f"B.{extension.upper()}": [f"B.{extension.upper()}"],
     }
@@ -41,7 +41,7 @@ def test_each_single_file_extension_is_a_slide(tmp_path: Path, extension: str) -
 @pytest.mark.parametrize("magic", [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"])
 def test_any_tiff_is_a_slide(tmp_path: Path, extension: str, magic: bytes) -> None:
     tree(tmp_path, f"a.{extension}", f"B.{extension.upper()}", content=magic + b"rest")
-    assert set(look(tmp_path).slides) == {f"a.{extension}", f"B.{extension.upper()}"}
+    assert set(discover(tmp_path).slides) == {f"a.{extension}", f"B.{extension.upper()}"}
 
 
 @pytest.mark.parametrize("extension", TIFF)
@@ -51,7 +51,7 @@ def test_what_is_only_called_so_is_none(tmp_path: Path, extension: str) -> None:
     tree(tmp_path, f"empty.{extension}", content=b"")
     tree(tmp_path, f"zeros.{extension}", content=bytes(5000))
     tree(tmp_path, f"page.{extension}", content=b"<!DOCTYPE html><title>Sign in</title>")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == {
         f"zeros.{extension}": Why.INCOMPLETE,
         f"page.{extension}": Why.INCOMPLETE,
@@ -71,12 +71,12 @@ def test_what_is_excluded_is_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
         return io.BytesIO(b"II*\0")
 
     monkeypatch.setattr(Path, "open", note)
-    assert set(look(tmp_path, exclude=["b.*"]).slides) == {"a.tif"}
+    assert set(discover(tmp_path, exclude=["b.*"]).slides) == {"a.tif"}
     assert opened == ["a.tif"]
 
 
 def test_other_files_are_reported_as_such(tmp_path: Path) -> None:
-    found = look(tree(tmp_path, "a.txt", "svs", "b.svs.part", "c.svs.", "none"))
+    found = discover(tree(tmp_path, "a.txt", "svs", "b.svs.part", "c.svs.", "none"))
     assert found.slides == {}
     assert set(found.left.values()) == {Why.NOT_A_SLIDE}
     assert set(found.left) == {"a.txt", "svs", "b.svs.part", "c.svs.", "none"}
@@ -89,13 +89,13 @@ def test_an_empty_main_file_is_no_slide(tmp_path: Path, name: str) -> None:
     if name == "a.vsi":
         write_vsi(tmp_path / name)
     (tmp_path / name).write_bytes(b"")
-    incomplete(look(tmp_path), name, "empty")
+    incomplete(discover(tmp_path), name, "empty")
 
 
 class TestMirax:
     def test_complete(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "x" / "n.mrxs", data_files=2)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {
             "x/n.mrxs": ["n/Slidedat.ini", "n/Index.dat", "n/Data0000.dat", "n/Data0001.dat", "n.mrxs"]
         }
@@ -106,27 +106,27 @@ class TestMirax:
     def test_an_empty_file_inside(self, tmp_path: Path, name: str) -> None:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / name).write_bytes(b"")
-        incomplete(look(tmp_path), "n.mrxs", f"empty: n/{name}")
+        incomplete(discover(tmp_path), "n.mrxs", f"empty: n/{name}")
 
     @pytest.mark.parametrize("gone", ["Slidedat.ini", "Index.dat", "Data0000.dat", "Data0002.dat"])
     def test_a_missing_file(self, tmp_path: Path, gone: str) -> None:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / gone).unlink()
-        incomplete(look(tmp_path), "n.mrxs", "missing", f"n/{gone}")
+        incomplete(discover(tmp_path), "n.mrxs", "missing", f"n/{gone}")
 
     def test_many_missing_files_are_one_short_line(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs", data_files=50, data_size=1)
         for file in (tmp_path / "n").glob("Data*"):
             file.unlink()
-        incomplete(look(tmp_path), "n.mrxs", "Data0000.dat", "and 46 more")
+        incomplete(discover(tmp_path), "n.mrxs", "Data0000.dat", "and 46 more")
 
     def test_no_folder(self, tmp_path: Path) -> None:
         tree(tmp_path, "n.mrxs")
-        incomplete(look(tmp_path), "n.mrxs", "folder n/ is missing")
+        incomplete(discover(tmp_path), "n.mrxs", "folder n/ is missing")
 
     def test_folder_that_cannot_be_read(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
-        found = look(tmp_path, scandir=refusing("n"))
+        found = discover(tmp_path, scandir=refusing("n"))
         incomplete(found, "n.mrxs", "n/", "Permission denied", why=Why.UNREADABLE)
         assert set(found.left) == {"n.mrxs"}
 
@@ -135,7 +135,7 @@ class TestMirax:
         write_mirax(tmp_path / "n.mrxs")
         ini = tmp_path / "n" / "Slidedat.ini"
         ini.write_text(ini.read_text("utf-8").replace("FILE_COUNT = 3", f"FILE_COUNT = {count}"), "utf-8")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         incomplete(found, "n.mrxs", "FILE_COUNT")
         assert set(found.left) == {"n.mrxs"}, "its files are strangers all of a sudden"
         assert len(found.detail("n.mrxs")) < 300
@@ -145,11 +145,11 @@ class TestMirax:
         write_mirax(tmp_path / "n.mrxs")
         ini = tmp_path / "n" / "Slidedat.ini"
         ini.write_text(ini.read_text("utf-8").replace(line, ""), "utf-8")
-        incomplete(look(tmp_path), "n.mrxs", line.split()[0])
+        incomplete(discover(tmp_path), "n.mrxs", line.split()[0])
 
     def test_file_count_0(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs", data_files=0)
-        incomplete(look(tmp_path), "n.mrxs", "no picture")
+        incomplete(discover(tmp_path), "n.mrxs", "no picture")
 
     @pytest.mark.parametrize(
         "name", ["../secret.dat", "..\\secret.dat", "/etc/passwd", "C:\\secret.dat", "sub/a.dat", "..", ".", ""]
@@ -159,7 +159,7 @@ class TestMirax:
         write_mirax(tmp_path / "n.mrxs")
         ini = tmp_path / "n" / "Slidedat.ini"
         ini.write_text(ini.read_text("utf-8").replace("= Data0001.dat", f"= {name}"), "utf-8")
-        incomplete(look(tmp_path), "n.mrxs", "outside its own folder")
+        incomplete(discover(tmp_path), "n.mrxs", "outside its own folder")
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252"])
     @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -169,21 +169,21 @@ class TestMirax:
         ini = tmp_path / "n" / "Slidedat.ini"
         text = ini.read_text("utf-8-sig").replace("Data0001.dat", "Größe 1.dat")
         ini.write_text(text, encoding, newline=newline)
-        assert "n/Größe 1.dat" in look(tmp_path).slides["n.mrxs"]
+        assert "n/Größe 1.dat" in discover(tmp_path).slides["n.mrxs"]
 
     def test_keys_and_sections_in_any_case(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         ini = tmp_path / "n" / "Slidedat.ini"
         text = ini.read_text("utf-8-sig").replace("[DATAFILE]", "[DataFile]").replace("FILE_", "File_")
         ini.write_text(text.replace("INDEXFILE", "indexFile"), "utf-8")
-        assert len(look(tmp_path).slides["n.mrxs"]) == 6
+        assert len(discover(tmp_path).slides["n.mrxs"]) == 6
 
     def test_names_on_disk_in_another_case_go_under_the_names_of_the_index(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "N.MRXS", data_files=2)
         folder = (tmp_path / "N").rename(tmp_path / "n")
         for file in list(folder.iterdir()):
             file.rename(folder / file.name.upper())
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {
             "N.MRXS": ["N/Slidedat.ini", "N/Index.dat", "N/Data0000.dat", "N/Data0001.dat", "N.MRXS"]
         }
@@ -195,7 +195,7 @@ class TestMirax:
     def test_the_exact_name_goes_before_one_in_another_case(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / "DATA0001.DAT").write_bytes(b"another")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slide("n.mrxs").files[3].local_name is None
         assert found.left == {"n/DATA0001.DAT": Why.NOT_A_SLIDE}
 
@@ -203,12 +203,12 @@ class TestMirax:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / "Data0001.dat").rename(tmp_path / "n" / "DATA0001.dat")
         (tmp_path / "n" / "Data0001.DAT").write_bytes(b"another")
-        incomplete(look(tmp_path), "n.mrxs", "missing", "n/Data0001.dat")
+        incomplete(discover(tmp_path), "n.mrxs", "missing", "n/Data0001.dat")
 
     def test_strangers_in_the_folder(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         tree(tmp_path / "n", "notes.txt", "extra.svs", "sub/more.svs", "sub/more.txt", "Data0099.dat")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"n.mrxs", "n/extra.svs", "n/sub/more.svs"}
         assert set(found.left) == {"n/notes.txt", "n/sub/more.txt", "n/Data0099.dat"}
         assert "n.mrxs" in found.detail("n/notes.txt")
@@ -217,14 +217,14 @@ class TestMirax:
         write_mirax(tmp_path / "a" / "n.mrxs", data_files=30)
         (tmp_path / "a" / "n.mrxs").unlink()
         tree(tmp_path / "a" / "n", "extra.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"a/n": Why.INCOMPLETE}
         assert "n.mrxs is missing" in found.detail("a/n")
         assert set(found.slides) == {"a/n/extra.svs"}, "a slide that merely lies there is lost"
 
     def test_the_folder_itself_as_source(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
-        found = look(tmp_path / "n")
+        found = discover(tmp_path / "n")
         assert [path for path, why in found.left.items() if why.is_problem] == ["."]
         assert "n.mrxs" in found.detail(".")
 
@@ -232,30 +232,30 @@ class TestMirax:
         write_mirax(tmp_path / "n.mrxs")
         with (tmp_path / "n" / "Slidedat.ini").open("r+b") as ini:
             ini.truncate(17 * 1024 * 1024)
-        incomplete(look(tmp_path), "n.mrxs", "16 MiB")
+        incomplete(discover(tmp_path), "n.mrxs", "16 MiB")
 
     def test_binary_rubbish_as_index(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / "Slidedat.ini").write_bytes(bytes(range(256)) * 40)
-        incomplete(look(tmp_path), "n.mrxs", "FILE_COUNT")
+        incomplete(discover(tmp_path), "n.mrxs", "FILE_COUNT")
 
     def test_a_broken_link_inside(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         (tmp_path / "n" / "Data0001.dat").unlink()
         (tmp_path / "n" / "Data0001.dat").symlink_to("gone")
-        incomplete(look(tmp_path), "n.mrxs", "n/Data0001.dat")
+        incomplete(discover(tmp_path), "n.mrxs", "n/Data0001.dat")
 
     def test_an_index_that_is_a_data_file_claims_nothing(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         write_ndpis(tmp_path / "n" / "i.ndpis", names=["x.ndpi"])
         ini = tmp_path / "n" / "Slidedat.ini"
         ini.write_text(ini.read_text("utf-8-sig").replace("Data0001.dat", "i.ndpis"), "utf-8")
-        assert set(look(tmp_path).slides) == {"n.mrxs", "n/x.ndpi"}
+        assert set(discover(tmp_path).slides) == {"n.mrxs", "n/x.ndpi"}
 
     def test_two_main_files_for_one_folder(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "_n_.mrxs")
         tree(tmp_path, "n.vsi", "_n_/stack1/frame_t.ets")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"_n_.mrxs"}
         assert found.left["n.vsi"] is Why.INCOMPLETE
         assert "belongs to _n_.mrxs" in found.detail("n.vsi")
@@ -265,7 +265,7 @@ class TestVsi:
     def test_complete_with_all_in_its_folder(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n, A&E.vsi")
         tree(tmp_path / "_n, A&E_", "annotations.xml", "stack1/deep/er/frame_t_0.ETS", "overview.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         # The order is ours; the set is that of pma_python's own test (tests/test_slide_package.py).
         assert found.slides == {
             "n, A&E.vsi": [
@@ -282,11 +282,11 @@ class TestVsi:
 
     def test_alone_it_is_a_preview(self, tmp_path: Path) -> None:
         tree(tmp_path, "n.vsi")
-        incomplete(look(tmp_path), "n.vsi", "_n_/", "preview")
+        incomplete(discover(tmp_path), "n.vsi", "_n_/", "preview")
 
     def test_folder_without_ets(self, tmp_path: Path) -> None:
         tree(tmp_path, "n.vsi", "_n_/stack1/frame_t.meicom", "_n_/other.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left["n.vsi"] is Why.INCOMPLETE
         assert found.left["_n_/stack1/frame_t.meicom"] is Why.NOT_A_SLIDE
         assert set(found.slides) == {"_n_/other.svs"}, "a folder that is no companion is a folder like any other"
@@ -294,46 +294,46 @@ class TestVsi:
     @pytest.mark.parametrize("closed", ["_n_", "stack1"])
     def test_something_that_cannot_be_read(self, tmp_path: Path, closed: str) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
-        found = look(tmp_path, scandir=refusing(closed))
+        found = discover(tmp_path, scandir=refusing(closed))
         incomplete(found, "n.vsi", closed, "Permission denied", why=Why.UNREADABLE)
         assert set(found.left) == {"n.vsi"}
 
     def test_a_broken_link_inside(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi")
         (tmp_path / "_n_" / "stack1" / "frame_t_1.ets").symlink_to("gone")
-        incomplete(look(tmp_path), "n.vsi", "_n_/stack1/frame_t_1.ets", why=Why.UNREADABLE)
+        incomplete(discover(tmp_path), "n.vsi", "_n_/stack1/frame_t_1.ets", why=Why.UNREADABLE)
 
     def test_system_files_inside_stay_here(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
         tree(tmp_path / "_n_", "Thumbs.db", "stack1/@eaDir/frame_t.ets@SynoEAStream")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert len(found.slides["n.vsi"]) == 3
         assert found.left == {"_n_/Thumbs.db": Why.NOT_A_SLIDE, "_n_/stack1/@eaDir": Why.NOT_A_SLIDE}
 
     def test_a_loop_inside(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
         (tmp_path / "_n_" / "stack1" / "again").symlink_to(tmp_path / "_n_")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert len(found.slides["n.vsi"]) == 3
         assert found.left == {"_n_/stack1/again": Why.NOT_A_SLIDE}
 
     def test_folder_without_main_file_is_one_line(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=9)
         (tmp_path / "n.vsi").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"_n_": Why.INCOMPLETE}
         assert "n.vsi is missing" in found.detail("_n_")
 
     def test_folder_in_another_case(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
         (tmp_path / "_n_").rename(tmp_path / "_N_")
-        slide = look(tmp_path).slide("n.vsi")
+        slide = discover(tmp_path).slide("n.vsi")
         assert slide.files[0].path == "_n_/stack1/frame_t.ets"
 
     def test_a_bad_name_inside_is_the_slides(self, tmp_path: Path) -> None:
         write_vsi(tmp_path / "n.vsi", stacks=1)
         tree(tmp_path / "_n_", "a\nb.dat")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"n.vsi": Why.BAD_NAME}
         assert "\\x0a" in found.detail("n.vsi")
 
@@ -342,7 +342,7 @@ class TestNdpis:
     def test_complete(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis")
         tree(tmp_path, "other.ndpi")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {
             "n.ndpis": ["n-DAPI.ndpi", "n-FITC.ndpi", "n-TRITC.ndpi", "n.ndpis"],
             "other.ndpi": ["other.ndpi"],
@@ -351,7 +351,7 @@ class TestNdpis:
     def test_a_missing_file_leaves_no_slides_of_the_others(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis")
         (tmp_path / "n-FITC.ndpi").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         incomplete(found, "n.ndpis", "missing: n-FITC.ndpi")
         assert set(found.left) == {"n.ndpis"}
 
@@ -371,14 +371,14 @@ class TestNdpis:
     def test_index_that_is_not_right(self, tmp_path: Path, old: str, new: str, word: str) -> None:
         index = write_ndpis(tmp_path / "n.ndpis")
         index.write_text(index.read_text().replace(old, new))
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left["n.ndpis"] is Why.INCOMPLETE
         assert word in found.detail("n.ndpis")
 
     def test_names_in_another_case(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis", names=["a.ndpi", "b.ndpi"])
         (tmp_path / "a.ndpi").rename(tmp_path / "A.NDPI")
-        slide = look(tmp_path).slide("n.ndpis")
+        slide = discover(tmp_path).slide("n.ndpis")
         assert (slide.files[0].path, slide.files[0].local_name) == ("a.ndpi", "A.NDPI")
 
     def test_umlauts_composed_in_the_index_decomposed_on_disk(self, tmp_path: Path) -> None:
@@ -386,12 +386,12 @@ class TestNdpis:
         (tmp_path / "n.ndpis").write_text(
             (tmp_path / "n.ndpis").read_text("utf-8").replace("a\u0308", "\u00e4"), "utf-8"
         )
-        assert look(tmp_path).slides == {"n.ndpis": ["\u00e4.ndpi", "n.ndpis"]}
+        assert discover(tmp_path).slides == {"n.ndpis": ["\u00e4.ndpi", "n.ndpis"]}
 
     def test_the_first_of_two_that_name_a_file_has_it(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "a.ndpis", names=["x.ndpi", "y.ndpi"])
         write_ndpis(tmp_path / "b.ndpis", names=["x.ndpi", "z.ndpi"])
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {"a.ndpis": ["x.ndpi", "y.ndpi", "a.ndpis"]}
         assert found.left == {"b.ndpis": Why.INCOMPLETE}
         assert "x.ndpi belongs to a.ndpis" in found.detail("b.ndpis")
@@ -400,18 +400,18 @@ class TestNdpis:
         write_ndpis(tmp_path / "a.ndpis", names=["x.ndpi", "gone.ndpi"])
         (tmp_path / "gone.ndpi").unlink()
         write_ndpis(tmp_path / "b.ndpis", names=["x.ndpi"])
-        assert set(look(tmp_path).slides) == {"b.ndpis"}
+        assert set(discover(tmp_path).slides) == {"b.ndpis"}
 
     def test_and_a_wanted_one_before_an_excluded_one(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "a.ndpis", names=["x.ndpi"])
         write_ndpis(tmp_path / "b.ndpis", names=["x.ndpi"])
-        assert set(look(tmp_path, exclude=["a.*"]).slides) == {"b.ndpis"}
+        assert set(discover(tmp_path, exclude=["a.*"]).slides) == {"b.ndpis"}
 
     def test_it_cannot_name_a_slide_with_files_of_its_own(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis", names=["a.ndpi"])
         write_ndpis(tmp_path / "o.ndpis", names=["b.ndpi"])
         (tmp_path / "o.ndpis").write_text((tmp_path / "o.ndpis").read_text().replace("b.ndpi", "n.ndpis"))
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert "n.ndpis" in found.slides
         assert found.left == {"o.ndpis": Why.INCOMPLETE}
 
@@ -420,7 +420,7 @@ class TestAfi:
     def test_complete(self, tmp_path: Path) -> None:
         write_afi(tmp_path / "n.afi", names=["n_R&D.svs", "n_b.svs"])
         write_svs(tmp_path / "other.svs", width=256, height=256)
-        assert look(tmp_path).slides == {
+        assert discover(tmp_path).slides == {
             "n.afi": ["n_R&D.svs", "n_b.svs", "n.afi"],
             "other.svs": ["other.svs"],
         }
@@ -428,7 +428,7 @@ class TestAfi:
     def test_a_missing_file_leaves_no_slides_of_the_others(self, tmp_path: Path) -> None:
         write_afi(tmp_path / "n.afi")
         (tmp_path / "n_FITC.svs").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         incomplete(found, "n.afi", "missing: n_FITC.svs")
         assert set(found.left) == {"n.afi"}
 
@@ -439,15 +439,15 @@ class TestAfi:
         folder.mkdir()
         index = write_afi(folder / "n.afi")
         index.write_text(index.read_text().replace("<Path>", f"<Path>{prefix}"))
-        assert look(folder).slides == {"n.afi": ["n_DAPI.svs", "n_FITC.svs", "n.afi"]}
+        assert discover(folder).slides == {"n.afi": ["n_DAPI.svs", "n_FITC.svs", "n.afi"]}
         (folder / "n_DAPI.svs").unlink()
-        incomplete(look(folder), "n.afi", "n_DAPI.svs")
+        incomplete(discover(folder), "n.afi", "n_DAPI.svs")
 
     def test_two_files_of_one_name_in_different_folders(self, tmp_path: Path) -> None:
         index = write_afi(tmp_path / "n.afi", names=["x.svs"])
         image = "<Image><Path>D:\\a\\x.svs</Path></Image><Image><Path>D:\\b\\x.svs</Path></Image>"
         index.write_text(f"<ImageList>{image}</ImageList>")
-        incomplete(look(tmp_path), "n.afi", "names 2 files", "x.svs")
+        incomplete(discover(tmp_path), "n.afi", "names 2 files", "x.svs")
 
     @pytest.mark.parametrize(
         "text",
@@ -464,24 +464,24 @@ class TestAfi:
     )
     def test_index_that_is_none(self, tmp_path: Path, text: str) -> None:
         write_afi(tmp_path / "n.afi").write_text(text)
-        assert look(tmp_path).left["n.afi"] is Why.INCOMPLETE
+        assert discover(tmp_path).left["n.afi"] is Why.INCOMPLETE
 
     def test_a_document_type_in_utf_16_is_seen_too(self, tmp_path: Path) -> None:
         text = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY x "n_DAPI.svs">]>'
         text += "<ImageList><Image><Path>&x;</Path></Image></ImageList>"
         write_afi(tmp_path / "n.afi").write_text(text, "utf-16")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert "document type" in found.detail("n.afi")
 
     def test_utf_16_is_fine(self, tmp_path: Path) -> None:
         index = write_afi(tmp_path / "n.afi")
         index.write_text(index.read_text().replace("utf-8", "utf-16"), "utf-16")
-        assert len(look(tmp_path).slides["n.afi"]) == 3
+        assert len(discover(tmp_path).slides["n.afi"]) == 3
 
     def test_an_index_too_large_to_be_one(self, tmp_path: Path) -> None:
         with write_afi(tmp_path / "n.afi").open("ab") as index:
             index.truncate(2 * 1024 * 1024)
-        assert look(tmp_path).left["n.afi"] is Why.INCOMPLETE
+        assert discover(tmp_path).left["n.afi"] is Why.INCOMPLETE
 
 
 def test_companion_folder_reached_through_a_link(tmp_path: Path) -> None:
@@ -489,7 +489,7 @@ def test_companion_folder_reached_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "cases").mkdir()
     (tmp_path / "cases" / "n.mrxs").write_bytes(b"x")
     (tmp_path / "cases" / "n").symlink_to(tmp_path / "store" / "n", target_is_directory=True)
-    assert len(look(tmp_path).slides["cases/n.mrxs"]) == 6
+    assert len(discover(tmp_path).slides["cases/n.mrxs"]) == 6
 
 
 def test_the_readme_counts_the_formats_of_single_files() -> None:

@@ -7,8 +7,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_ndpis, write_vsi
-from looking import Look, look
+from support.corpus import tree, write_mirax, write_ndpis, write_vsi
+from support.discovery import Discovered, discover
 
 from pmarep.cli.slide_advice import advice
 from pmarep.slides import LeftOut, Why, find_slides
@@ -19,7 +19,7 @@ def ignoring(folder: Path, *rules: str, encoding: str = "utf-8") -> None:
     (folder / ".pmarepignore").write_text("".join(f"{rule}\n" for rule in rules), encoding)
 
 
-def excluded(found: Look) -> set[str]:
+def excluded(found: Discovered) -> set[str]:
     return {path for path, why in found.left.items() if why is Why.EXCLUDED}
 
 
@@ -28,7 +28,7 @@ class TestRules:
         ignoring(tmp_path, "# not yet", "", "*_draft.svs", "old/", "/top.svs", "2024/**/x.svs")
         tree(tmp_path, "a.svs", "a_draft.svs", "b/a_draft.svs", "old/a.svs", "b/old/deep/a.svs", "top.svs", "b/top.svs")
         tree(tmp_path, "2024/x.svs", "2024/1/2/x.svs", "2024/1/y.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"a.svs", "b/top.svs", "2024/1/y.svs"}
         assert found.left == dict.fromkeys(
             ["a_draft.svs", "b/a_draft.svs", "old", "b/old", "top.svs", "2024/x.svs", "2024/1/2/x.svs"], Why.EXCLUDED
@@ -37,7 +37,7 @@ class TestRules:
 
     def test_the_file_itself_is_not_mentioned(self, tmp_path: Path) -> None:
         ignoring(tmp_path / "a")
-        assert look(tmp_path).things == []
+        assert discover(tmp_path).things == []
 
     def test_an_ignored_folder_is_not_entered(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "old/")
@@ -48,7 +48,7 @@ class TestRules:
             entered.append(Path(path).name)
             return os.scandir(path)
 
-        look(tmp_path, scandir=scandir)
+        discover(tmp_path, scandir=scandir)
         assert entered == [tmp_path.name, "new"]
 
     def test_the_last_rule_decides_and_the_nearest_file(self, tmp_path: Path) -> None:
@@ -56,32 +56,32 @@ class TestRules:
         ignoring(tmp_path / "a", "!x.svs")
         ignoring(tmp_path / "a" / "b", "x.svs")
         tree(tmp_path, *(f"{folder}{name}.svs" for folder in ("", "a/", "a/b/") for name in ("keep", "x", "y")))
-        assert set(look(tmp_path).slides) == {"keep.svs", "a/keep.svs", "a/x.svs", "a/b/keep.svs"}
+        assert set(discover(tmp_path).slides) == {"keep.svs", "a/keep.svs", "a/x.svs", "a/b/keep.svs"}
 
     def test_it_counts_for_its_folder_and_below(self, tmp_path: Path) -> None:
         ignoring(tmp_path / "a", "/x.svs", "s/y.svs")
         tree(tmp_path, "x.svs", "a/x.svs", "a/b/x.svs", "s/y.svs", "a/s/y.svs")
-        assert excluded(look(tmp_path)) == {"a/x.svs", "a/s/y.svs"}
+        assert excluded(discover(tmp_path)) == {"a/x.svs", "a/s/y.svs"}
 
     def test_case_and_composition_do_not_matter(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "OLD/", "a[b-d].SVS", unicodedata.normalize("NFD", "präp?.svs"), "gr\\[oß\\].svs")
         tree(tmp_path, "old/x.svs", "AC.svs", unicodedata.normalize("NFC", "PRÄPÄ.svs"), "Gr[oß].svs", "aa.svs")
-        assert set(look(tmp_path).slides) == {"aa.svs"}
+        assert set(discover(tmp_path).slides) == {"aa.svs"}
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
     def test_encodings(self, tmp_path: Path, encoding: str) -> None:
         ignoring(tmp_path, "größe.svs", encoding=encoding)
         tree(tmp_path, "größe.svs", "a.svs")
-        assert set(look(tmp_path).slides) == {"a.svs"}
+        assert set(discover(tmp_path).slides) == {"a.svs"}
 
     def test_windows_line_ends(self, tmp_path: Path) -> None:
         (tmp_path / ".pmarepignore").write_bytes(b"*.svs\r\nold/\r\n")
-        assert excluded(look(tree(tmp_path, "a.svs", "old/b.ndpi"))) == {"a.svs", "old"}
+        assert excluded(discover(tree(tmp_path, "a.svs", "old/b.ndpi"))) == {"a.svs", "old"}
 
     def test_with_include_and_exclude(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "a.*")
         tree(tmp_path, "a.svs", "b.svs", "c.svs", "a.ndpi")
-        assert set(look(tmp_path, include=["*.svs"], exclude=["c.*"]).slides) == {"b.svs"}
+        assert set(discover(tmp_path, include=["*.svs"], exclude=["c.*"]).slides) == {"b.svs"}
 
 
 class TestSlidesAreWhole:
@@ -90,7 +90,7 @@ class TestSlidesAreWhole:
         write_mirax(tmp_path / "n.mrxs", data_files=2)
         write_vsi(tmp_path / "v.vsi")
         write_ndpis(tmp_path / "n.ndpis")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert [len(files) for files in found.slides.values()] == [5, 4, 4]
         assert found.left == {}
 
@@ -98,7 +98,7 @@ class TestSlidesAreWhole:
         ignoring(tmp_path, "n/")
         write_mirax(tmp_path / "n.mrxs", data_files=2)
         tree(tmp_path, "n/extra.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert {main: len(files) for main, files in found.slides.items()} == {"n.mrxs": 5}
         assert found.left == {"n": Why.EXCLUDED}
         assert "only what belongs to n.mrxs" in found.detail("n")
@@ -108,7 +108,7 @@ class TestSlidesAreWhole:
         write_mirax(tmp_path / "n.mrxs")
         write_ndpis(tmp_path / "h.ndpis")
         write_mirax(tmp_path / "orphan.mrxs").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {}
         assert found.left == dict.fromkeys(["n.mrxs", "h.ndpis", "orphan"], Why.EXCLUDED)
 
@@ -116,25 +116,25 @@ class TestSlidesAreWhole:
         ignoring(tmp_path, "a.*")
         write_ndpis(tmp_path / "a.ndpis", names=["x.ndpi"])
         write_ndpis(tmp_path / "b.ndpis", names=["x.ndpi"])
-        assert set(look(tmp_path).slides) == {"b.ndpis"}
+        assert set(discover(tmp_path).slides) == {"b.ndpis"}
 
     def test_what_is_ignored_is_no_problem(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "*")
         tree(tmp_path, "n.mrxs", "empty.svs", content=b"")
         (tmp_path / "dead.svs").symlink_to("gone")
-        assert set(look(tmp_path).left.values()) == {Why.EXCLUDED}
+        assert set(discover(tmp_path).left.values()) == {Why.EXCLUDED}
 
     def test_a_file_that_is_named_is_meant(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "*")
         tree(tmp_path, "a.svs")
-        assert set(look(tmp_path / "a.svs").slides) == {"a.svs"}
+        assert set(discover(tmp_path / "a.svs").slides) == {"a.svs"}
 
 
 class TestFilesThatCannotBeUsed:
     """Nothing is sent from there: they may keep back what must not leave the house."""
 
     def check(self, source: Path, words: str, why: Why = Why.BAD_RULES) -> None:
-        found = look(tree(source, "a.svs", "deep/b.svs", "../other/c.svs").parent)
+        found = discover(tree(source, "a.svs", "deep/b.svs", "../other/c.svs").parent)
         assert set(found.slides) == {"other/c.svs"}
         assert found.left == {f"{source.name}/.pmarepignore": why}
         assert words in found.detail(f"{source.name}/.pmarepignore")
@@ -155,7 +155,7 @@ class TestFilesThatCannotBeUsed:
 
     def test_the_advice_is_to_mend_the_line(self, tmp_path: Path) -> None:
         ignoring(tmp_path, "a[b")
-        [thing] = look(tmp_path).things
+        [thing] = discover(tmp_path).things
         assert isinstance(thing, LeftOut)
         assert advice(thing).startswith("mend what is named")
 
@@ -171,26 +171,26 @@ class TestAgeAndSize:
             for file in [write_mirax(tmp_path / f"{name}.mrxs"), *(tmp_path / name).iterdir()]:
                 os.utime(file, (1000, 1000))
         os.utime(tmp_path / "new" / "Data0001.dat", (3000, 3000))
-        found = look(tmp_path, newer_than=2000)
+        found = discover(tmp_path, newer_than=2000)
         assert set(found.slides) == {"new.mrxs"}
         assert found.left == {"old.mrxs": Why.EXCLUDED}
         assert found.detail("old.mrxs") == "older than --newer-than"
-        assert set(look(tmp_path, newer_than=3000).slides) == set()
-        assert set(look(tmp_path, newer_than=2999.9).slides) == {"new.mrxs"}
+        assert set(discover(tmp_path, newer_than=3000).slides) == set()
+        assert set(discover(tmp_path, newer_than=2999.9).slides) == {"new.mrxs"}
 
     def test_an_old_one_that_is_broken_is_no_problem_of_today(self, tmp_path: Path) -> None:
         tree(tmp_path, "n.mrxs", "e.svs", content=b"")
         for file in tmp_path.iterdir():
             os.utime(file, (1000, 1000))
-        assert set(look(tmp_path, newer_than=2000).left.values()) == {Why.EXCLUDED}
-        assert set(look(tmp_path).left.values()) == {Why.INCOMPLETE}
+        assert set(discover(tmp_path, newer_than=2000).left.values()) == {Why.EXCLUDED}
+        assert set(discover(tmp_path).left.values()) == {Why.INCOMPLETE}
 
     def test_size_is_that_of_the_whole_slide(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "n.ndpis", size=1000)
         tree(tmp_path, "small.svs", content=b"x" * 2999)
         tree(tmp_path, "enough.svs", content=b"x" * 3000)
         tree(tmp_path, "broken.mrxs", "empty.svs", content=b"")
-        found = look(tmp_path, min_size=3000)
+        found = discover(tmp_path, min_size=3000)
         assert set(found.slides) == {"n.ndpis", "enough.svs"}
         assert excluded(found) == {"small.svs"}
         assert found.detail("small.svs") == "smaller than --min-size"

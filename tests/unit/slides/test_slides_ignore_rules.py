@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from corpus import tree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from looking import look
+from support.corpus import tree
+from support.discovery import discover
 
 from pmarep.slides.ignore import Ignore, IgnoreFileError
 from pmarep.slides.wildcards import PathPattern, part_of_rule
@@ -122,7 +122,7 @@ def test_the_walk_goes_on(tmp_path: Path) -> None:
     name = "a" * 200 + ".svs"
     tree(tmp_path, name, "b.svs")
     (tmp_path / ".pmarepignore").write_text("*a*a*a*a*a*a*a*a*a*a*b")
-    assert set(look(tmp_path).slides) == {name, "b.svs"}
+    assert set(discover(tmp_path).slides) == {name, "b.svs"}
 
 
 def test_pieces_do_not_overlap() -> None:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax
-from looking import look
+from support.corpus import tree, write_mirax
+from support.discovery import discover
 
 from pmarep.slides import LeftOut, Slide, Why, find_again, find_slides, links
 from pmarep.slides.links import Links, lies_below, real_path_of
@@ -33,7 +33,7 @@ def cases(tmp_path: Path) -> Path:
 
 
 def test_links_below_the_source_are_followed_and_others_told(cases: Path) -> None:
-    found = look(cases)
+    found = discover(cases)
     assert set(found.slides) == {"in.svs", "inside/e.svs", "own/d.svs", "own/deep/e.svs"}
     problems = dict.fromkeys(["out.svs", "folder", "all", "similar.svs"], Why.LINK)
     assert found.left == {**problems, "note.txt": Why.NOT_A_SLIDE}
@@ -52,17 +52,17 @@ def test_all_are_followed_where_that_is_wanted(cases: Path) -> None:
 
 
 def test_what_is_excluded_is_no_problem(cases: Path) -> None:
-    found = look(cases, exclude=["folder/", "all", "*.svs"])
+    found = discover(cases, exclude=["folder/", "all", "*.svs"])
     assert Why.LINK not in found.left.values()
     (cases / ".pmarepignore").write_text("*.svs\nfolder/\nall/\n")
-    assert Why.LINK not in look(cases).left.values()
+    assert Why.LINK not in discover(cases).left.values()
 
 
 def test_a_source_that_is_a_link_itself_is_meant(cases: Path, tmp_path: Path) -> None:
     (tmp_path / "today").symlink_to("cases", target_is_directory=True)
-    assert set(look(tmp_path / "today").slides) == {"in.svs", "inside/e.svs", "own/d.svs", "own/deep/e.svs"}
-    assert set(look(cases / "folder").slides) == {"b.svs"}
-    assert set(look(cases / "out.svs").slides) == {"out.svs"}  # named, and so meant
+    assert set(discover(tmp_path / "today").slides) == {"in.svs", "inside/e.svs", "own/d.svs", "own/deep/e.svs"}
+    assert set(discover(cases / "folder").slides) == {"b.svs"}
+    assert set(discover(cases / "out.svs").slides) == {"out.svs"}  # named, and so meant
 
 
 def test_the_files_of_a_slide(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_the_files_of_a_slide(tmp_path: Path) -> None:
     data = tmp_path / "cases" / "n" / "Data0001.dat"
     data.rename(tmp_path / "Data0001.dat")
     data.symlink_to(tmp_path / "Data0001.dat")
-    found = look(tmp_path / "cases")
+    found = discover(tmp_path / "cases")
     assert found.left == {"n.mrxs": Why.INCOMPLETE, "n/Data0001.dat": Why.LINK}
     assert "n/Data0001.dat" in found.detail("n.mrxs")
 

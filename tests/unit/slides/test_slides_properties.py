@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import tifffile
-from corpus import tree
-from corpus_dicom import Slide as DicomSlide
-from corpus_dicom import ct_image, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from looking import dicomdir, look, shuffled, written
+from support.corpus import tree
+from support.corpus_dicom import Slide as DicomSlide
+from support.corpus_dicom import ct_image, image
+from support.discovery import dicomdir, discover, shuffled, written
 
 from pmarep.slides import LeftOut, Slide, Why, find_again
 
@@ -152,8 +152,8 @@ def test_nothing_is_lost_or_sent_twice(
         top = Path(made_here)
         for path, content in files.items():
             tree(top, path, content=content)
-        found = look(top, exclude=exclude)  # which sees to it that no file belongs to two slides
-        assert look(top, exclude=exclude, scandir=shuffled(seed)).things == found.things
+        found = discover(top, exclude=exclude)  # which sees to it that no file belongs to two slides
+        assert discover(top, exclude=exclude, scandir=shuffled(seed)).things == found.things
 
         slides = [thing for thing in found.things if isinstance(thing, Slide)]
         sent = {slide.local(file).relative_to(top).as_posix() for slide in slides for file in slide.files}
@@ -177,7 +177,7 @@ def test_on_windows_all_that_is_sent_has_a_name_of_its_own(
         top = Path(made_here)
         for path, content in made[0].items():
             tree(top, path, content=content)
-        found = look(top)
+        found = discover(top)
         announced: list[str] = []
         for thing in found.things:
             if isinstance(thing, Slide):
@@ -198,7 +198,7 @@ def test_ignoring_slides_loses_no_file(made: tuple[dict[str, bytes], dict[str, l
         for path, content in files.items():
             tree(top, path, content=content)
         (top / ".pmarepignore").write_text("\n".join(rules))
-        found = look(top)
+        found = discover(top)
         sent = {
             slide.local(file).relative_to(top).as_posix()
             for slide in found.things

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import openslide
 import pytest
-from corpus import tree, write_cws, write_menarini, write_mirax, write_svs, write_vms, write_vmu, write_vsi
-from looking import look, refusing
+from support.corpus import tree, write_cws, write_menarini, write_mirax, write_svs, write_vms, write_vmu, write_vsi
+from support.discovery import discover, refusing
 
 from pmarep.slides import Why
 
@@ -23,7 +23,7 @@ class TestVms:
     def test_complete(self, tmp_path: Path) -> None:
         write_vms(tmp_path / "n.vms", columns=2, rows=2)
         write_svs(tmp_path / "other.svs", width=256, height=256)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         files = ["n.jpg", "n(1,0).jpg", "n(0,1).jpg", "n(1,1).jpg", "n_map2.jpg", "n_macro.jpg", "n.opt", "n.vms"]
         assert found.slides == {"n.vms": files, "other.svs": ["other.svs"]}
         assert found.slide("n.vms").format == "Hamamatsu VMS"
@@ -35,7 +35,7 @@ class TestVms:
             assert slide.properties["openslide.vendor"] == "hamamatsu"
             assert slide.dimensions == (512, 128)
             assert slide.associated_images["macro"].size == (64, 32)
-        for file in look(tmp_path).slide("n.vms").files[:-1]:
+        for file in discover(tmp_path).slide("n.vms").files[:-1]:
             if file.path.endswith(".opt"):
                 continue
             part = (tmp_path / file.path).rename(tmp_path / "elsewhere")
@@ -45,15 +45,15 @@ class TestVms:
 
     def test_focal_planes_belong_to_it(self, tmp_path: Path) -> None:
         write_vms(tmp_path / "n.vms", columns=2, layers=3)
-        assert "n(2,1,0).jpg" in look(tmp_path).slides["n.vms"]
+        assert "n(2,1,0).jpg" in discover(tmp_path).slides["n.vms"]
         (tmp_path / "n(2,1,0).jpg").unlink()
-        assert "missing: n(2,1,0).jpg" in look(tmp_path).detail("n.vms")
+        assert "missing: n(2,1,0).jpg" in discover(tmp_path).detail("n.vms")
 
     @pytest.mark.parametrize("gone", ["n.jpg", "n(1,0).jpg", "n_map2.jpg", "n_macro.jpg", "n.opt"])
     def test_a_missing_file_leaves_no_slides_of_the_others(self, tmp_path: Path, gone: str) -> None:
         write_vms(tmp_path / "n.vms")
         (tmp_path / gone).unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {}
         assert found.left == {"n.vms": Why.INCOMPLETE}
         assert f"missing: {gone}" in found.detail("n.vms")
@@ -76,7 +76,7 @@ class TestVms:
     )
     def test_index_that_is_not_right(self, tmp_path: Path, old: str, new: str, words: str) -> None:
         edit(write_vms(tmp_path / "n.vms"), old, new)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left["n.vms"] is Why.INCOMPLETE
         assert words in found.detail("n.vms")
 
@@ -84,19 +84,19 @@ class TestVms:
         index = write_vms(tmp_path / "n.vms")
         edit(index, "MacroImage=", "Other=")
         edit(index, "OptimisationFile=", "Another=")
-        assert look(tmp_path).slides["n.vms"] == ["n.jpg", "n(1,0).jpg", "n_map2.jpg", "n.vms"]
+        assert discover(tmp_path).slides["n.vms"] == ["n.jpg", "n(1,0).jpg", "n_map2.jpg", "n.vms"]
 
     def test_names_on_disk_in_another_case(self, tmp_path: Path) -> None:
         write_vms(tmp_path / "n.vms")
         (tmp_path / "n(1,0).jpg").rename(tmp_path / "N(1,0).JPG")
-        slide = look(tmp_path).slide("n.vms")
+        slide = discover(tmp_path).slide("n.vms")
         assert (slide.files[1].path, slide.files[1].local_name) == ("n(1,0).jpg", "N(1,0).JPG")
 
     def test_unicode(self, tmp_path: Path) -> None:
         name = unicodedata.normalize("NFC", "Gewebe Größe & スライド")
         write_vms(tmp_path / f"{name}.vms")
         edit(tmp_path / f"{name}.vms", name, unicodedata.normalize("NFD", name))
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert len(found.slides[f"{name}.vms"]) == 6
         assert found.left == {}
 
@@ -105,9 +105,9 @@ class TestVms:
         with openslide.OpenSlide(main) as slide:
             assert slide.level_dimensions == ((64, 64), (16, 16))
             slide.read_region((0, 0), 0, (8, 8))
-        assert look(tmp_path).slides == {"n.vmu": ["n_0.ngr", "n_map.ngr", "n_macro.jpg", "n.vmu"]}
+        assert discover(tmp_path).slides == {"n.vmu": ["n_0.ngr", "n_map.ngr", "n_macro.jpg", "n.vmu"]}
         (tmp_path / "n_map.ngr").unlink()
-        assert "missing: n_map.ngr" in look(tmp_path).detail("n.vmu")
+        assert "missing: n_map.ngr" in discover(tmp_path).detail("n.vmu")
 
     def test_an_index_that_cannot_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_vms(tmp_path / "n.vms")
@@ -116,14 +116,14 @@ class TestVms:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(Path, "open", refuse)
-        assert look(tmp_path).left["n.vms"] is Why.UNREADABLE
+        assert discover(tmp_path).left["n.vms"] is Why.UNREADABLE
 
 
 class TestCws:
     def test_the_whole_folder(self, tmp_path: Path) -> None:
         write_cws(tmp_path / "s")
         tree(tmp_path / "s", "notes.txt", "AnnotationData/a.xml", "deep/er/x.bin")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {
             "s/SlideScan.ini": [
                 *("Da0.jpg", "Da1.jpg", "Da2.jpg", "FinalScan.ini", "notes.txt", "SlideThumb.jpg", "Ss0.jpg"),
@@ -136,7 +136,7 @@ class TestCws:
         main = write_cws(tmp_path / "s")
         for file in [*main.parent.iterdir()]:
             file.rename(file.with_name(file.name.upper()))
-        assert look(tmp_path).slides["s/SLIDESCAN.INI"][-1] == "SLIDESCAN.INI"
+        assert discover(tmp_path).slides["s/SLIDESCAN.INI"][-1] == "SLIDESCAN.INI"
 
     def test_slides_that_merely_lie_there_stay_slides(self, tmp_path: Path) -> None:
         folder = write_cws(tmp_path / "s").parent
@@ -146,7 +146,7 @@ class TestCws:
         write_vms(folder / "h.vms")
         write_cws(folder / "second")
         write_mirax(folder / "gone.mrxs").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {
             *("s/SlideScan.ini", "s/other.svs", "s/sub/b.svs", "s/m.mrxs", "s/v.vsi", "s/h.vms"),
             "s/second/SlideScan.ini",
@@ -161,13 +161,13 @@ class TestCws:
     def test_one_of_another_kind_of_index_in_it_keeps_its_files(self, tmp_path: Path) -> None:
         folder = write_cws(tmp_path / "s").parent
         write_menarini(folder / "n.ini")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert {main: len(files) for main, files in found.slides.items()} == {"s/n.ini": 3, "s/SlideScan.ini": 7}
 
     def test_what_names_its_main_file_gets_it_and_loses_nothing(self, tmp_path: Path) -> None:
         folder = write_cws(tmp_path / "s").parent
         edit(write_menarini(folder / "n.ini"), "[Images]", "[Images]\nIndex=SlideScan.ini")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         lost = {file.relative_to(tmp_path).as_posix() for file in folder.iterdir()}
         for main, files in found.slides.items():
             lost -= {f"s/{file}" for file in files} | {main}
@@ -177,50 +177,50 @@ class TestCws:
     @pytest.mark.parametrize("gone", ["Da1.jpg", "Ss0.jpg"])
     def test_a_missing_tile(self, tmp_path: Path, gone: str) -> None:
         (write_cws(tmp_path / "s").parent / gone).unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"s/SlideScan.ini": Why.INCOMPLETE}
         assert gone.lower() in found.detail("s/SlideScan.ini")
 
     def test_indexes_that_are_none(self, tmp_path: Path) -> None:
         main = write_cws(tmp_path / "s")
         edit(main, "[Header]", "[Footer]")
-        assert "[Header]" in look(tmp_path).detail("s/SlideScan.ini")
+        assert "[Header]" in discover(tmp_path).detail("s/SlideScan.ini")
         main.write_text("[Header]\n")
         (main.parent / "FinalScan.ini").write_text("[Header]\n")
-        assert "no tiles" in look(tmp_path).detail("s/SlideScan.ini")
+        assert "no tiles" in discover(tmp_path).detail("s/SlideScan.ini")
 
     def test_without_its_main_file_tiles_are_pictures(self, tmp_path: Path) -> None:
         write_cws(tmp_path / "s").unlink()
-        assert len(look(tmp_path).slides) == 5
+        assert len(discover(tmp_path).slides) == 5
 
     def test_a_folder_inside_that_cannot_be_read(self, tmp_path: Path) -> None:
         write_cws(tmp_path / "s")
         tree(tmp_path / "s", "locked/x")
-        found = look(tmp_path, scandir=refusing("locked"))
+        found = discover(tmp_path, scandir=refusing("locked"))
         assert found.left == {"s/SlideScan.ini": Why.UNREADABLE}
 
     def test_hidden_files_stay_here(self, tmp_path: Path) -> None:
         write_cws(tmp_path / "s")
         tree(tmp_path / "s", "Thumbs.db", "sub/.DS_Store")
-        assert set(look(tmp_path).left) == {"s/Thumbs.db", "s/sub/.DS_Store"}
+        assert set(discover(tmp_path).left) == {"s/Thumbs.db", "s/sub/.DS_Store"}
 
 
 class TestMenarini:
     def test_complete(self, tmp_path: Path) -> None:
         write_menarini(tmp_path / "n.ini")
         tree(tmp_path, "n/more.dat", "n/deep/x.dat")
-        assert look(tmp_path).slides == {"n.ini": ["n/more.dat", "n/deep/x.dat", "n_0.jpg", "n_1.jpg", "n.ini"]}
+        assert discover(tmp_path).slides == {"n.ini": ["n/more.dat", "n/deep/x.dat", "n_0.jpg", "n_1.jpg", "n.ini"]}
 
     @pytest.mark.parametrize("words", ["A. Menarini Diagnostics", "DSight", "d-sight fluo", "VISIA Imaging"])
     def test_who_made_it_makes_it_a_slide(self, tmp_path: Path, words: str) -> None:
         edit(write_menarini(tmp_path / "n.ini"), "D-Sight 2.0", words)
-        assert set(look(tmp_path).slides) == {"n.ini"}
+        assert set(discover(tmp_path).slides) == {"n.ini"}
 
     def test_other_programs_ini_files_are_no_slides(self, tmp_path: Path) -> None:
         tree(tmp_path, "settings.ini", "other.ini", content=b"[a]\nImage0=x.jpg\n")
         tree(tmp_path, "large.ini", content=b"D-Sight" + bytes(2_000_000))
         tree(tmp_path, "x.jpg")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"x.jpg"}
         assert set(found.left.values()) == {Why.NOT_A_SLIDE}
         assert found.detail("settings.ini") == "no slide's main file: .ini"
@@ -228,20 +228,20 @@ class TestMenarini:
     def test_a_missing_picture(self, tmp_path: Path) -> None:
         write_menarini(tmp_path / "n.ini")
         (tmp_path / "n_1.jpg").unlink()
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"n.ini": Why.INCOMPLETE}
         assert "missing: n_1.jpg" in found.detail("n.ini")
 
     def test_no_pictures_at_all(self, tmp_path: Path) -> None:
         write_menarini(tmp_path / "n.ini", tiles=0)
-        assert "no pictures" in look(tmp_path).detail("n.ini")
+        assert "no pictures" in discover(tmp_path).detail("n.ini")
 
     def test_paths_of_the_scanners_own_pc(self, tmp_path: Path) -> None:
         edit(write_menarini(tmp_path / "n.ini"), "=n_", "=D:\\Scans\\7\\n_")
-        assert len(look(tmp_path).slides["n.ini"]) == 3
+        assert len(discover(tmp_path).slides["n.ini"]) == 3
 
     def test_names_in_another_case(self, tmp_path: Path) -> None:
         write_menarini(tmp_path / "n.ini")
         (tmp_path / "n_1.jpg").rename(tmp_path / "N_1.JPG")
-        slide = look(tmp_path).slide("n.ini")
+        slide = discover(tmp_path).slide("n.ini")
         assert (slide.files[1].path, slide.files[1].local_name) == ("n_1.jpg", "N_1.JPG")

@@ -6,8 +6,8 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from corpus import tree, write_mirax, write_ndpis
-from looking import look
+from support.corpus import tree, write_mirax, write_ndpis
+from support.discovery import discover
 
 from pmarep.cli.slide_advice import advice
 from pmarep.engine.clashes import Clashes
@@ -30,7 +30,7 @@ NFC, NFD = (unicodedata.normalize(form, "ä") for form in ("NFC", "NFD"))
 )
 def test_all_but_one_are_reported(tmp_path: Path, twins: tuple[str, ...]) -> None:
     tree(tmp_path, *twins, "other/s.svs")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     left = {path for path, why in found.left.items() if why is Why.BAD_NAME}
     assert len(set(found.slides) & set(twins)) == 1
     assert set(found.slides) | left == {*twins, "other/s.svs"}
@@ -54,20 +54,20 @@ def test_folders_of_slides(tmp_path: Path) -> None:
     """Their files would become a mixture."""
     for name in ("Surname, A", "Surname, A.", "Surname, A. "):
         write_mirax(tmp_path / f"{name}.mrxs")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert len(found.slides) == 1
     assert sum(path.endswith(".mrxs") and why.is_problem for path, why in found.left.items()) == 2
 
 
 def test_files_of_one_slide(tmp_path: Path) -> None:
     write_ndpis(tmp_path / "n.ndpis", names=["x.ndpi", "x.ndpi."])
-    assert look(tmp_path).slides == {}
+    assert discover(tmp_path).slides == {}
 
 
 @pytest.mark.parametrize("path", ["NUL.svs", "aux/deep/a.svs", "x/Com1.y/a.svs", "con .svs"])
 def test_devices_are_never_sent(tmp_path: Path, path: str) -> None:
     tree(tmp_path, path, "ok.svs")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert set(found.slides) == {"ok.svs"}
     assert found.left == {path: Why.BAD_NAME}
     assert "the name of a device" in found.detail(path)
@@ -76,7 +76,7 @@ def test_devices_are_never_sent(tmp_path: Path, path: str) -> None:
 def test_a_name_that_windows_alters_goes_where_it_has_no_twin(tmp_path: Path) -> None:
     """A bucket may keep it; whoever does not says so."""
     tree(tmp_path, "Surname, A./s.tif", "Surname, A/other.svs", content=b"II*\0" + bytes(100))
-    assert "Surname, A./s.tif" in look(tmp_path).slides
+    assert "Surname, A./s.tif" in discover(tmp_path).slides
 
 
 def test_two_sources(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from corpus import tree, wild_names, write_mirax, write_ndpis, write_svs, write_vsi
-from looking import look, refusing, shuffled
+from support.corpus import tree, wild_names, write_mirax, write_ndpis, write_svs, write_vsi
+from support.discovery import discover, refusing, shuffled
 
 from pmarep.errors import UsageError
 from pmarep.slides import LeftOut, Slide, Why, find_slides
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    assert look(tmp_path).things == []
+    assert discover(tmp_path).things == []
 
 
 def test_order_is_the_names_own(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_order_is_the_names_own(tmp_path: Path) -> None:
     tree(tmp_path / "aa", "stranger.txt")
     expected = ["A.svs", "a2.svs", "aa.mrxs", "aa/stranger.txt", "b.svs", "zz.txt", "ä.svs", "b1/x.svs", "B2/x.svs"]
     for seed in range(20):
-        assert [thing.path for thing in look(tmp_path, scandir=shuffled(seed)).things] == expected
+        assert [thing.path for thing in discover(tmp_path, scandir=shuffled(seed)).things] == expected
 
 
 def test_it_yields_while_it_walks(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_very_deep_folders(tmp_path: Path) -> None:
             here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
             os.close(above)
         os.close(os.open("x.svs", os.O_WRONLY | os.O_CREAT, dir_fd=here))
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"d/" * depth + "x.svs": Why.INCOMPLETE}
     finally:
         os.close(here)
@@ -71,7 +71,7 @@ class TestLinks:
         cases = tree(tmp_path / "cases")
         (cases / "linked.svs").symlink_to(tmp_path / "store" / "a.svs")
         (cases / "folder").symlink_to(tmp_path / "store" / "more", target_is_directory=True)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"cases/linked.svs", "cases/folder/b.svs", "store/a.svs", "store/more/b.svs"}
         assert found.slide("cases/linked.svs").size == 5
 
@@ -80,7 +80,7 @@ class TestLinks:
         (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
         (tmp_path / "a" / "self").symlink_to(".", target_is_directory=True)
         (tmp_path / "a" / "top").symlink_to(tmp_path, target_is_directory=True)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"a/b/x.svs", "c/y.svs"}
         assert found.left == dict.fromkeys(["a/b/up", "a/self", "a/top"], Why.NOT_A_SLIDE)
         assert "link back" in found.detail("a/self")
@@ -89,23 +89,23 @@ class TestLinks:
         tree(tmp_path, "a/x.svs", "b/y.svs")
         (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b", target_is_directory=True)
         (tmp_path / "b" / "to_a").symlink_to(tmp_path / "a", target_is_directory=True)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"a/x.svs", "a/to_b/y.svs", "b/y.svs", "b/to_a/x.svs"}
 
     def test_broken(self, tmp_path: Path) -> None:
         (tmp_path / "a.svs").symlink_to("gone.svs")
         (tmp_path / "round").symlink_to("round")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.left == {"a.svs": Why.UNREADABLE, "round": Why.UNREADABLE}
 
 
 def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
     tree(tmp_path, "a/x.svs", "locked/y.svs", "z.svs")
-    found = look(tmp_path, scandir=refusing("locked"))
+    found = discover(tmp_path, scandir=refusing("locked"))
     assert set(found.slides) == {"a/x.svs", "z.svs"}
     assert found.left == {"locked": Why.UNREADABLE}
     assert found.detail("locked") == "Permission denied"
-    assert look(tmp_path, scandir=refusing("locked"), exclude=["locked/"]).left == {"locked": Why.EXCLUDED}
+    assert discover(tmp_path, scandir=refusing("locked"), exclude=["locked/"]).left == {"locked": Why.EXCLUDED}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
@@ -113,38 +113,38 @@ def test_a_folder_that_really_cannot_be_read(tmp_path: Path) -> None:
     tree(tmp_path, "locked/y.svs")
     (tmp_path / "locked").chmod(0)
     try:
-        assert look(tmp_path).left == {"locked": Why.UNREADABLE}
+        assert discover(tmp_path).left == {"locked": Why.UNREADABLE}
     finally:
         (tmp_path / "locked").chmod(0o700)
 
 
 def test_a_source_that_cannot_be_read(tmp_path: Path) -> None:
-    assert look(tmp_path, scandir=refusing(tmp_path.name)).left == {".": Why.UNREADABLE}
+    assert discover(tmp_path, scandir=refusing(tmp_path.name)).left == {".": Why.UNREADABLE}
 
 
 def test_hidden_and_system_things_are_one_line_each(tmp_path: Path) -> None:
     tree(tmp_path, ".git/a.svs", "$RECYCLE.BIN/b.svs", "System Volume Information/c.svs", "@eaDir/d.svs")
     tree(tmp_path, ".snapshot/daily/e.svs", "Thumbs.db", "desktop.ini", "._f.svs", "g.svs")
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert set(found.slides) == {"g.svs"}
     names = [".git", "$RECYCLE.BIN", "System Volume Information", "@eaDir", ".snapshot", "Thumbs.db", "desktop.ini"]
     assert found.left == dict.fromkeys([*names, "._f.svs"], Why.NOT_A_SLIDE)
 
 
 def test_a_hidden_source_is_meant(tmp_path: Path) -> None:
-    assert set(look(tree(tmp_path / ".cases", "a.svs")).slides) == {"a.svs"}
+    assert set(discover(tree(tmp_path / ".cases", "a.svs")).slides) == {"a.svs"}
 
 
 def test_things_that_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.svs")
-    assert look(tmp_path).left == {"pipe.svs": Why.UNREADABLE}
+    assert discover(tmp_path).left == {"pipe.svs": Why.UNREADABLE}
 
 
 class TestNames:
     def test_wild_ones_arrive_as_they_are(self, tmp_path: Path) -> None:
         for name in wild_names():
             tree(tmp_path, f"{name}.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {f"{name}.svs" for name in wild_names()}
         assert found.left == {}
 
@@ -153,7 +153,7 @@ class TestNames:
             folder = tmp_path / name
             write_mirax(folder / f"{name}.mrxs", data_files=1, data_size=1, seed=number)
             write_ndpis(folder / "i.ndpis", names=[f"{name}.ndpi"], size=1)
-        found = look(tmp_path)
+        found = discover(tmp_path)
         for name in wild_names():
             assert found.slides[f"{name}/{name}.mrxs"][0] == f"{name}/Slidedat.ini"
             if name == name.strip():  # an INI file cannot hold blanks around a value
@@ -164,7 +164,7 @@ class TestNames:
         raw = os.fsencode(tmp_path)
         for name in [b"back\\slash.svs", b"new\nline.svs", b"esc\x1b[31m.svs", b"latin-\xe4.svs", b"bad-\xff.txt"]:
             Path(os.fsdecode(raw + b"/" + name)).write_bytes(b"x")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert found.slides == {}
         assert found.left == {
             "back\\slash.svs": Why.BAD_NAME,
@@ -179,23 +179,23 @@ class TestNames:
 
     def test_a_bad_folder_matters_where_there_is_a_slide(self, tmp_path: Path) -> None:
         tree(tmp_path, "a\tb/x.svs", "c\td/readme.txt")
-        assert look(tmp_path).left == {"a\\x09b/x.svs": Why.BAD_NAME, "c\\x09d/readme.txt": Why.NOT_A_SLIDE}
+        assert discover(tmp_path).left == {"a\\x09b/x.svs": Why.BAD_NAME, "c\\x09d/readme.txt": Why.NOT_A_SLIDE}
 
     def test_two_that_are_one_on_windows(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.svs", "A.svs", "ä.svs", "Ä.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"A.svs", "Ä.svs"}
         assert found.left == {"a.svs": Why.BAD_NAME, "ä.svs": Why.BAD_NAME}
         assert "A.svs" in found.detail("a.svs")
-        assert set(look(tmp_path, exclude=["[!x].svs"]).slides) == set()
+        assert set(discover(tmp_path, exclude=["[!x].svs"]).slides) == set()
 
     def test_names_that_are_two_on_windows(self, tmp_path: Path) -> None:
         names = ["straße.svs", "STRASSE.svs", "sıra.svs", "sira.svs", "5µm.svs", "5μm.svs"]
-        assert set(look(tree(tmp_path, *names)).slides) == set(names)
+        assert set(discover(tree(tmp_path, *names)).slides) == set(names)
 
     def test_folders_that_are_one_on_windows(self, tmp_path: Path) -> None:
         tree(tmp_path, "Case/x.svs", "case/X.svs", "case/y.svs", "case/sub/z.svs", "CASE/SUB/z.svs", "other/x.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert set(found.slides) == {"CASE/SUB/z.svs", "Case/x.svs", "case/y.svs", "other/x.svs"}
         assert found.left == {"case/X.svs": Why.BAD_NAME, "case/sub/z.svs": Why.BAD_NAME}
 
@@ -203,7 +203,7 @@ class TestNames:
         write_vsi(tmp_path / "x.vsi")
         write_mirax(tmp_path / "_X_.mrxs")
         tree(tmp_path / "_X_", "extra.svs")
-        found = look(tmp_path)
+        found = discover(tmp_path)
         assert len(found.slides) == 2
         assert set(found.left.values()) == {Why.INCOMPLETE}
 
@@ -211,7 +211,7 @@ class TestNames:
 class TestGlobs:
     def test_include_and_exclude(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.svs", "b.ndpi", "old/c.svs", "old/deep/d.SVS", "x.txt")
-        found = look(tmp_path, include=["*.svs"], exclude=["old/*"])
+        found = discover(tmp_path, include=["*.svs"], exclude=["old/*"])
         assert set(found.slides) == {"a.svs", "old/deep/d.SVS"}
         assert found.left == {"b.ndpi": Why.EXCLUDED, "old/c.svs": Why.EXCLUDED, "x.txt": Why.NOT_A_SLIDE}
 
@@ -219,7 +219,7 @@ class TestGlobs:
         write_mirax(tmp_path / "n.mrxs")
         write_vsi(tmp_path / "v.vsi")
         write_ndpis(tmp_path / "h.ndpis")
-        found = look(tmp_path, include=["*.svs", "*.ndpi"])
+        found = discover(tmp_path, include=["*.svs", "*.ndpi"])
         assert found.slides == {}
         assert found.left == dict.fromkeys(["n.mrxs", "v.vsi", "h.ndpis"], Why.EXCLUDED)
 
@@ -227,17 +227,17 @@ class TestGlobs:
         tree(tmp_path, "n.mrxs", "a.svs", "A.svs", "b\n.svs")
         (tmp_path / "dead.svs").symlink_to("gone")
         write_vsi(tmp_path / "v.vsi").unlink()
-        found = look(tmp_path, exclude=["*.*", "**/b?.svs"])
+        found = discover(tmp_path, exclude=["*.*", "**/b?.svs"])
         assert set(found.left.values()) == {Why.EXCLUDED}
 
     def test_an_excluded_slide_does_not_keep_a_folder_from_a_wanted_one(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")
         tree(tmp_path, "n.MRXS")
-        found = look(tmp_path, exclude=["nothing"])
+        found = discover(tmp_path, exclude=["nothing"])
         assert found.left == {"n.mrxs": Why.BAD_NAME}
         write_mirax(tmp_path / "_v_.mrxs")
         tree(tmp_path, "v.vsi", "_v_/a.ets")
-        assert "v.vsi" in look(tmp_path, exclude=["_v_.mrxs"]).slides
+        assert "v.vsi" in discover(tmp_path, exclude=["_v_.mrxs"]).slides
 
 
 class TestOneFile:
@@ -247,7 +247,7 @@ class TestOneFile:
     def test_the_slide_alone(self, tmp_path: Path, write, name: str, files: int) -> None:  # type: ignore[no-untyped-def]
         tree(tmp_path, "other.svs", "sub/more.svs", "n/stranger.svs")
         write(tmp_path / name)
-        [slide] = look(tmp_path / name).things
+        [slide] = discover(tmp_path / name).things
         assert isinstance(slide, Slide)
         assert (slide.path, slide.folder, len(slide.files)) == (name, tmp_path, files)
 
@@ -255,24 +255,24 @@ class TestOneFile:
         write_mirax(tmp_path / "n.mrxs")
         monkeypatch.chdir(tmp_path)
         for source in [Path("n.mrxs"), Path(), Path("./n.mrxs")]:
-            [slide] = look(source).things
+            [slide] = discover(source).things
             assert isinstance(slide, Slide)
             assert slide.path == "n.mrxs"
 
     def test_incomplete(self, tmp_path: Path) -> None:
         tree(tmp_path, "n.mrxs")
-        [left] = look(tmp_path / "n.mrxs").things
+        [left] = discover(tmp_path / "n.mrxs").things
         assert isinstance(left, LeftOut)
         assert left.why is Why.INCOMPLETE
 
     def test_the_one_that_is_named_has_the_shared_file(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "a.ndpis", names=["x.ndpi"])
         write_ndpis(tmp_path / "b.ndpis", names=["x.ndpi"])
-        assert set(look(tmp_path / "b.ndpis").slides) == {"b.ndpis"}
+        assert set(discover(tmp_path / "b.ndpis").slides) == {"b.ndpis"}
 
     def test_another_that_differs_in_case_does_not_matter(self, tmp_path: Path) -> None:
         tree(tmp_path, "A.svs", "a.svs")
-        assert set(look(tmp_path / "a.svs").slides) == {"a.svs"}
+        assert set(discover(tmp_path / "a.svs").slides) == {"a.svs"}
 
     def test_what_is_not_there_or_no_slide(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "m.mrxs")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import write_mirax, write_svs
+from support.corpus import write_mirax, write_svs
 
 from pmarep.cli.slide_advice import advice
 from pmarep.errors import SourceError

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import pytest
 import tifffile
-from corpus import tree, write_vsi
-from looking import look
+from support.corpus import tree, write_vsi
+from support.discovery import discover
 
 from pmarep.slides import Why, vsi_tags
 
@@ -51,7 +51,7 @@ def test_the_tag_tells(
 ) -> None:
     other = field(2018, 0x10000001, 60, order=order)
     write_alone(tmp_path / "n.vsi", other, field(20005, kind, size, value, order), order=order)
-    found = look(tmp_path)
+    found = discover(tmp_path)
     assert found.left == ({"n.vsi": Why.INCOMPLETE} if needs else {})
     assert found.slides == ({} if needs else {"n.vsi": ["n.vsi"]})
 
@@ -59,33 +59,33 @@ def test_the_tag_tells(
 def test_one_picture_elsewhere_is_enough(tmp_path: Path) -> None:
     fields = [field(20005, _INT | _INLINE, value) for value in (0, 0, 1, 0)]
     write_alone(tmp_path / "n.vsi", *fields)
-    assert look(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
+    assert discover(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
 
 
 def test_none_is_needed_where_nothing_names_any(tmp_path: Path) -> None:
     write_alone(tmp_path / "n.vsi")
-    assert look(tmp_path).slides == {"n.vsi": ["n.vsi"]}
+    assert discover(tmp_path).slides == {"n.vsi": ["n.vsi"]}
 
 
 def test_what_is_in_its_folder_goes_with_it(tmp_path: Path) -> None:
     write_alone(tmp_path / "n.vsi")
     tree(tmp_path, "_n_/stack1/notes.meicom")
-    assert look(tmp_path).slides == {"n.vsi": ["_n_/stack1/notes.meicom", "n.vsi"]}
+    assert discover(tmp_path).slides == {"n.vsi": ["_n_/stack1/notes.meicom", "n.vsi"]}
 
 
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"II*\0\0\0\0\0" + bytes(400), bytes(5000), b"<html>"])
 def test_a_broken_one_says_nothing(tmp_path: Path, content: bytes) -> None:
     tree(tmp_path, "n.vsi", content=content)
-    assert look(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
+    assert discover(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
 
 
 def test_a_large_one_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_alone(tmp_path / "n.vsi")
     monkeypatch.setattr(vsi_tags, "_LIMIT", 100)
-    assert look(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
+    assert discover(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
 
 
 def test_a_slide_with_its_folder_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_vsi(tmp_path / "n.vsi")
     monkeypatch.setattr("pmarep.slides.vsi.needs_ets", None)
-    assert list(look(tmp_path).slides) == ["n.vsi"]
+    assert list(discover(tmp_path).slides) == ["n.vsi"]

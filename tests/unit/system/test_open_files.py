@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpus import tree
+from support.corpus import tree
 
 from pmarep.errors import SourceAway
 from pmarep.slides import Slide, find_slides, listing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import HEAD_ONLY, LOOPBACK, Proxy, Wire
+from support.network import HEAD_ONLY, LOOPBACK, Network, Proxy
 
 from pmarep.pmacore import Connection
 from pmarep.system.proxies import is_exempt
@@ -83,10 +83,10 @@ async def test_a_client_keeps_to_it(monkeypatch: pytest.MonkeyPatch, no_proxy: s
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NO_PROXY", no_proxy)
-    with Wire() as wire:
-        proxy = Proxy(wire, refusal="403 Forbidden")
+    with Network() as network:
+        proxy = Proxy(network, refusal="403 Forbidden")
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        url = f"http://{LOOPBACK}:{wire.answering(HEAD_ONLY)}/"
+        url = f"http://{LOOPBACK}:{network.answering(HEAD_ONLY)}/"
         connection = Connection(url, "u")
         connection.check()
         for client in (connection.http(), connection.storage_http()):

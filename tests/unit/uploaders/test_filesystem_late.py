@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, UploadDoubtful
 from pmarep.retry import Retry

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry

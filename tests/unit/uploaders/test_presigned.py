@@ -40,7 +40,7 @@ S3_URL = (
 
 
 class _Server(asyncio.Protocol):
-    """Keeps the bytes that came and answers them with 200: what really goes over the wire."""
+    """Keeps the bytes that came and answers them with 200: what really goes over the network."""
 
     received = b""
 

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.clock import Clock
 from pmarep.pmacore import Refused, ServerError

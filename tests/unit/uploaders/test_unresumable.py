@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.aio import ChangeEvent
 from pmarep.retry import Retry

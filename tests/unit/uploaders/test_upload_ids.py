@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from clock import FakeClock
+from support.clocks import FakeClock
 
 from pmarep.pmacore import AnnounceAgain, Announcement, UploadDoubtful
 from pmarep.retry import Retry

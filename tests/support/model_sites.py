@@ -1,4 +1,4 @@
-"""The sites of a model of many runs, and a run that is killed, within the test's own process."""
+"""Sites for tests of many runs against a model, and a run that is killed, within the test's own process."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from cloud import CloudSandbox
-from conftest import USER
-from desk import arrived
-
 from pmacore_sandbox import Hold, Sandbox
 from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Options, replicate
 from pmarep.events import Event
 from pmarep.sites import Site
+from support.clocks import SkippingClock
+from support.cloud import CloudSandbox
+from support.in_process import SamePassword
+from support.push_cli import arrived
+from support.sandboxes import USER
 
-from .inside import Hasty, Passwords
 
-
-class Place:
+class ModelSite:
     """One site of the model, for any number of sequences: each has a target folder of its own."""
 
     def __init__(self, name: str, sandbox: Sandbox, root: str, cloud: CloudSandbox | None = None) -> None:
@@ -63,8 +62,8 @@ def push_options(source: Path, **options: Any) -> Options:
 
 
 async def killed(
-    places: Sequence[Place],
-    place: Place,
+    model_sites: Sequence[ModelSite],
+    model_site: ModelSite,
     sites: Sequence[Site],
     state: Path,
     options: Options,
@@ -77,15 +76,15 @@ async def killed(
     as it was at that moment. Without a kill if there are not so many requests."""
     events: list[Event] = []
     hold = Hold()
-    chosen = place.faults.add(hold, method="PUT" if place.cloud else "POST", after=after, times=1)
+    chosen = model_site.faults.add(hold, method="PUT" if model_site.cloud else "POST", after=after, times=1)
     run = asyncio.create_task(
         replicate(
             options,
             sites,
-            passwords=Passwords(password),
+            passwords=SamePassword(password),
             state_dir=state,
             listener=events.append,
-            clock=Hasty(),
+            clock=SkippingClock(),
         )
     )
     while not run.done() and not hold.reached.is_set():
@@ -95,18 +94,18 @@ async def killed(
         hold.release()
         # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
         # have gone out.
-        waiting = threading.Thread(target=place.wait_idle, daemon=True)
+        waiting = threading.Thread(target=model_site.wait_idle, daemon=True)
         waiting.start()
         waiting.join(0.5)
     said = list(events)
     journal = journal_of(state)
-    place.faults.remove(chosen)
+    model_site.faults.remove(chosen)
     run.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await run
         return events
     hold.release()
-    for other in places:
+    for other in model_sites:
         assert await asyncio.to_thread(other.wait_idle)
     put_back(state, journal)
     return said

@@ -20,18 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import PASSWORD
-from corpus import write_mirax
-from desk import contents
-
 from pmacore_sandbox import CannedResponse
 from pmacore_sandbox.faults import Action, Drop, EndSessions
 from pmarep.engine import Existing, Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideRetracted, SlideStatus, State
 from pmarep.sites import Site
-
-from .inside import Hasty, Report, Swift, push
-from .places import Place, killed, push_options
+from support.clocks import FastClock, SkippingClock
+from support.corpus import write_mirax
+from support.in_process import Report, push
+from support.model_sites import ModelSite, killed, push_options
+from support.push_cli import contents
+from support.sandboxes import PASSWORD
 
 Files = dict[str, bytes]
 
@@ -60,7 +59,7 @@ FAULTS: tuple[tuple[str, Action, str], ...] = (
 )
 
 
-class Lie(AssertionError):
+class FalseReport(AssertionError):
     """Something was said that is not so, or a slide is gone."""
 
 
@@ -94,17 +93,17 @@ def files_of(slide: str, there: Files) -> Files:
 class Campaign:
     """One seed. `steps` tells what happened, for the report of a failure."""
 
-    def __init__(self, folder: Path, places: list[Place], seed: int, part: int) -> None:
+    def __init__(self, folder: Path, model_sites: list[ModelSite], seed: int, part: int) -> None:
         self.name = f"campaign{seed}"
         self._chance = random.Random(seed)
         self._ticks = iter(range(1, 10**6))
-        self._places = self._chance.sample(places, self._chance.randint(1, len(places)))
+        self._model_sites = self._chance.sample(model_sites, self._chance.randint(1, len(model_sites)))
         self._part = part
         self.steps: list[str] = []
         self._versions: dict[str, list[Files]] = {}
         self._unseen: set[tuple[str, str]] = (
             set()
-        )  # place and slide, changed since they were sent: a push may believe its journal
+        )  # site and slide, changed since they were sent: a push may believe its journal
         self._machines = [
             Machine(name, folder / self.name / name, folder / self.name / f"{name}.state") for name in "ab"
         ]
@@ -120,7 +119,7 @@ class Campaign:
         self._note_versions()
 
     def run(self) -> None:
-        """Raise Lie, or any error that nobody foresaw."""
+        """Raise FalseReport, or any error that nobody foresaw."""
         steps: tuple[tuple[Callable[[Machine], None], int], ...] = (
             (self.push, 3),
             (self.kill, 3),
@@ -145,20 +144,20 @@ class Campaign:
 
     def kill(self, machine: Machine) -> None:
         """`kill -9` while a server has one of the first requests with something to lose."""
-        place, after, handled = (
-            self._chance.choice(self._places),
+        model_site, after, handled = (
+            self._chance.choice(self._model_sites),
             self._chance.randint(0, 10),
             self._chance.random() < 0.5,
         )
         options = push_options(machine.source, existing=self._existing(), fresh=self._chance.random() < 0.1)
         self._step(
-            f"{machine.name} is killed at request {after} to {place.name}, handled: {handled}, {options.existing}"
+            f"{machine.name} is killed at request {after} to {model_site.name}, handled: {handled}, {options.existing}"
         )
         before = self._there()
         events = asyncio.run(
             killed(
-                self._places,
-                place,
+                self._model_sites,
+                model_site,
                 self._sites(),
                 machine.state,
                 options,
@@ -172,8 +171,14 @@ class Campaign:
     def push_with_faults(self, machine: Machine) -> None:
         """Requests fail in several ways, some of them often."""
         chosen = [
-            (place, place.faults if "file" in name and place.cloud else place.sandbox.faults, name, action, path)
-            for place in self._places
+            (
+                model_site,
+                model_site.faults if "file" in name and model_site.cloud else model_site.sandbox.faults,
+                name,
+                action,
+                path,
+            )
+            for model_site in self._model_sites
             for name, action, path in self._chance.sample(FAULTS, self._chance.randint(1, 3))
         ]
         existing = self._existing()
@@ -181,7 +186,7 @@ class Campaign:
         for _, faults, _, action, path in chosen:
             times, after = self._chance.choice((1, 1, 2, 4, 12)), self._chance.randint(0, 6)
             rules.append((faults, faults.add(action, path=path, times=times, after=after)))
-        words = "; ".join(f"{place.name}: {name}" for place, _, name, _, _ in chosen)
+        words = "; ".join(f"{model_site.name}: {name}" for model_site, _, name, _, _ in chosen)
         try:
             self._pushed(machine, existing, f"{machine.name} pushes, {existing.value}: {words}", patience=PATIENCE)
         finally:
@@ -190,16 +195,16 @@ class Campaign:
 
     def restart_within(self, machine: Machine) -> None:
         """A server restarts while a push goes on, and gives its upload ids out from the start again."""
-        place, existing = self._chance.choice(self._places), self._existing()
+        model_site, existing = self._chance.choice(self._model_sites), self._existing()
         after = self._chance.randint(3, 25)
 
         async def restart() -> None:
-            before = len(place.sandbox.requests)
-            while len(place.sandbox.requests) < before + after:
+            before = len(model_site.sandbox.requests)
+            while len(model_site.sandbox.requests) < before + after:
                 await asyncio.sleep(0.001)
-            await asyncio.to_thread(place.restart_from_the_start)
+            await asyncio.to_thread(model_site.restart_from_the_start)
 
-        what = f"{machine.name} pushes, {existing.value}, {place.name} restarts after {after} requests"
+        what = f"{machine.name} pushes, {existing.value}, {model_site.name} restarts after {after} requests"
         self._pushed(machine, existing, what, meanwhile=restart, patience=PATIENCE)
 
     def change(self, machine: Machine) -> None:
@@ -213,11 +218,11 @@ class Campaign:
     def change_within(self, machine: Machine) -> None:
         """A file is replaced while it is sent, its size and time kept."""
         file, existing = self._some_file(machine), self._existing()
-        place, after = self._chance.choice(self._places), self._chance.randint(3, 20)
+        model_site, after = self._chance.choice(self._model_sites), self._chance.randint(3, 20)
 
         async def replace() -> None:
-            before = len(place.sandbox.requests)
-            while len(place.sandbox.requests) < before + after:
+            before = len(model_site.sandbox.requests)
+            while len(model_site.sandbox.requests) < before + after:
                 await asyncio.sleep(0.001)
             stat = file.stat()
             new = file.with_name("new")
@@ -237,21 +242,21 @@ class Campaign:
         # Its size and time are the same: whoever reads back what was sent before cannot tell it from damage at the
         # site, and sends it again.
         slide = next(slide for slide, files in old.items() if file.relative_to(machine.source).as_posix() in files)
-        machine.begun.update((place.name, slide) for place in self._places)
+        machine.begun.update((model_site.name, slide) for model_site in self._model_sites)
 
     def damage(self, _machine: Machine) -> None:
         """A server's disk loses the end of a file."""
-        place = next((place for place in self._places if place.cloud is None), None)
-        if place is None:
+        model_site = next((model_site for model_site in self._model_sites if model_site.cloud is None), None)
+        if model_site is None:
             return
-        folder = place.sandbox.data / place.root / self.name
+        folder = model_site.sandbox.data / model_site.root / self.name
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         if files:
             file = self._chance.choice(files)
-            self._step(f"{place.name} loses the end of {file.name}")
+            self._step(f"{model_site.name} loses the end of {file.name}")
             os.truncate(file, file.stat().st_size // 2)
             path = file.relative_to(folder).as_posix()
-            self._unseen.add((place.name, MULTI if path.startswith("m/") else path))
+            self._unseen.add((model_site.name, MULTI if path.startswith("m/") else path))
 
     def damage_journal(self, machine: Machine) -> None:
         """What a machine remembers is damaged or gone."""
@@ -283,22 +288,28 @@ class Campaign:
         self._unseen.clear()
         asyncio.run(self._push(first, Existing.FAIL, verify_only=True, verify=Verify.DEEP))
         report = self._pushed(first, Existing.OVERWRITE, "the last push of a", patience=PATIENCE)
-        failed = [e.error for place in self._places for e in report.finished(place.name).values() if e.error]
+        failed = [
+            e.error for model_site in self._model_sites for e in report.finished(model_site.name).values() if e.error
+        ]
         if failed and all("with --fresh" in error for error in failed):
             # Two uploads of one name that were broken off: a server may go on to wait for files of the other one.
             report = self._pushed(
                 first, Existing.OVERWRITE, "the last push of a, as it says", patience=PATIENCE, fresh=True
             )
         if report.code != 0:
-            raise Lie(f"the last push ends with {report.code}: {[report.error(place.name) for place in self._places]}")
-        for place in self._places:
-            there = place.has(self.name)
+            raise FalseReport(
+                f"the last push ends with {report.code}: {[report.error(site.name) for site in self._model_sites]}"
+            )
+        for model_site in self._model_sites:
+            there = model_site.has(self.name)
             for slide, files in first.slides().items():
                 if files_of(slide, there) != files:
-                    raise Lie(f"{slide} is not whole at {place.name} at the end")
+                    raise FalseReport(f"{slide} is not whole at {model_site.name} at the end")
         asked = asyncio.run(self._push(first, Existing.FAIL, verify_only=True, verify=Verify.DEEP))
         if asked.code != 0:
-            raise Lie(f"verify ends with {asked.code}: {[asked.error(place.name) for place in self._places]}")
+            raise FalseReport(
+                f"verify ends with {asked.code}: {[asked.error(site.name) for site in self._model_sites]}"
+            )
         self._unseen.clear()
         self._pushed(second, Existing.FAIL, "the last push of b, deep", verify=Verify.DEEP)
 
@@ -311,10 +322,10 @@ class Campaign:
         """
         one, other = (machine.slides() for machine in self._machines)
         alike = [slide for slide in one.keys() & other.keys() if _alike(one[slide], [other[slide]])]
-        for place in self._places:
-            if place.cloud is not None:
+        for model_site in self._model_sites:
+            if model_site.cloud is not None:
                 for machine in self._machines:
-                    machine.begun.update((place.name, slide) for slide in alike)
+                    machine.begun.update((model_site.name, slide) for slide in alike)
 
     def _step(self, what: str) -> None:
         """Each begins in another second where a storage's clock goes in seconds.
@@ -322,7 +333,7 @@ class Campaign:
         Two slides of the same names and sizes that come within one have the same stamp: what another machine has put
         over ours at once counts as ours, damaged. That is a limit of stamps, and known.
         """
-        if any(place.cloud is not None for place in self._places):
+        if any(model_site.cloud is not None for model_site in self._model_sites):
             now = time.time()
             time.sleep(1.01 - now % 1)
         self.steps.append(what)
@@ -331,10 +342,10 @@ class Campaign:
         return self._chance.choice((Existing.FAIL, Existing.FAIL, Existing.FAIL, Existing.OVERWRITE, Existing.SKIP))
 
     def _sites(self) -> list[Site]:
-        return [place.site(self.name) for place in self._places]
+        return [model_site.site(self.name) for model_site in self._model_sites]
 
     def _there(self) -> dict[str, Files]:
-        return {place.name: place.has(self.name) for place in self._places}
+        return {model_site.name: model_site.has(self.name) for model_site in self._model_sites}
 
     def _some_file(self, machine: Machine) -> Path:
         return self._chance.choice(
@@ -355,7 +366,7 @@ class Campaign:
                 machine.versions.append(files)
 
     async def _push(self, machine: Machine, existing: Existing, **options: Any) -> Report:
-        clock = Swift() if options.get("patience") else Hasty()
+        clock = FastClock() if options.get("patience") else SkippingClock()
         return await push(
             machine.source,
             self._sites(),
@@ -391,8 +402,8 @@ class Campaign:
                         await task
 
         report = asyncio.run(run())
-        for place in self._places:
-            place.wait_idle()
+        for model_site in self._model_sites:
+            model_site.wait_idle()
         if before_change is not None:
             self._note_versions()
         deep = options.get("verify") is Verify.DEEP
@@ -414,46 +425,50 @@ class Campaign:
     ) -> None:
         """`ended`: the run was not killed. `deep`: what is there was read back."""
         here = machine.slides()
-        for place in self._places:
-            there = place.has(self.name)
+        for model_site in self._model_sites:
+            there = model_site.has(self.name)
             said = {
-                event.slide: event for event in events if isinstance(event, SlideFinished) and event.site == place.name
+                event.slide: event
+                for event in events
+                if isinstance(event, SlideFinished) and event.site == model_site.name
             }
             taken_back = {
-                event.slide for event in events if isinstance(event, SlideRetracted) and event.site == place.name
+                event.slide for event in events if isinstance(event, SlideRetracted) and event.site == model_site.name
             }
             stopped = any(
-                isinstance(e, SiteState) and e.site == place.name and e.state is State.STOPPED for e in events
+                isinstance(e, SiteState) and e.site == model_site.name and e.state is State.STOPPED for e in events
             )
             if ended and not stopped and not said.keys() >= here.keys():
-                raise Lie(f"nothing was said of {sorted(here.keys() - said.keys())} at {place.name}")
+                raise FalseReport(f"nothing was said of {sorted(here.keys() - said.keys())} at {model_site.name}")
             for slide in self._versions:
-                old, new = files_of(slide, before[place.name]), files_of(slide, there)
+                old, new = files_of(slide, before[model_site.name]), files_of(slide, there)
                 event = said.get(slide)
                 status = None if event is None or slide in taken_back else event.status
                 mine = [here.get(slide, {})] + ([before_change.get(slide, {})] if before_change else [])
                 if status is SlideStatus.SENT and new not in mine:
-                    raise Lie(f"{slide} was said to be sent to {place.name}, which has something else")
-                unseen = existing is Existing.SKIP or (place.name, slide) in self._unseen
+                    raise FalseReport(f"{slide} was said to be sent to {model_site.name}, which has something else")
+                unseen = existing is Existing.SKIP or (model_site.name, slide) in self._unseen
                 if status is SlideStatus.SKIPPED and not unseen and not _alike(new, mine):
-                    raise Lie(f"{slide} was said to be at {place.name}, which has something else")
+                    raise FalseReport(f"{slide} was said to be at {model_site.name}, which has something else")
                 if old and old != new:
-                    self._unseen.add((place.name, slide))
+                    self._unseen.add((model_site.name, slide))
                 if old not in self._versions[slide] or old == new:
                     continue  # it was not whole, or nothing has happened to it
-                asked = existing is Existing.OVERWRITE or (place.name, slide) in machine.begun
+                asked = existing is Existing.OVERWRITE or (model_site.name, slide) in machine.begun
                 if asked and slide in here:
                     if status is not SlideStatus.SENT:
-                        machine.begun.add((place.name, slide))
+                        machine.begun.add((model_site.name, slide))
                     continue
                 if deep and old in machine.versions and new in mine:
                     continue  # its own slide, replaced here with size and time kept: read back, it looks damaged there
-                raise Lie(f"{slide} was whole at {place.name} and is gone or changed, which nobody asked for")
+                raise FalseReport(
+                    f"{slide} was whole at {model_site.name} and is gone or changed, which nobody asked for"
+                )
             for slide in here:
                 if existing is Existing.OVERWRITE and (
                     said.get(slide) is None or said[slide].status is SlideStatus.FAILED
                 ):
-                    machine.begun.add((place.name, slide))
+                    machine.begun.add((model_site.name, slide))
 
 
 def _alike(there: Files, versions: list[Files]) -> bool:

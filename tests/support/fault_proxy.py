@@ -1,8 +1,8 @@
 """A TCP proxy before a sandbox, or before the storage behind one, that breaks what passes through it.
 
-    with Wire() as wire:
-        proxy = FaultProxy(wire, Storm(seed=7, share=0.05), sandbox.url)
-        desk.site("tokyo", proxy.url)
+    with Network() as network:
+        proxy = FaultProxy(network, RandomFaults(seed=7, share=0.05), sandbox.url)
+        cli.site("tokyo", proxy.url)
 
 It reads the heads of requests, for it has to know where one begins, and nothing of the answers: what a client gets is
 what the server said, up to the byte where it breaks. Whole answers of somebody in between (IIS, a sign-in page) are the
@@ -28,9 +28,8 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from wire import LOOPBACK, Wire
-
 from pmacore_sandbox import CannedResponse
+from support.network import LOOPBACK, Network
 
 _CHUNK = 1 << 16
 _SHOWN = ("path", "pathoruid", "image", "partnumber", "comp", "blockid")  # of a query: what is no secret
@@ -38,7 +37,7 @@ _RANDOM = re.compile(r"(?<=transfer/upload/)[0-9]+|(?<=bucket-)[0-9a-f]+|(?<=con
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProxiedRequest:
     """A request: `label` names it without secrets and without ids that differ between runs, `nth` counts from 1.
 
     `length` is that of the body in bytes.
@@ -101,31 +100,33 @@ class Do:
 Fault = Reset | CutAnswer | Stall | Slow | Damage | Do | CannedResponse
 
 
-class Weather(Protocol):
+class FaultPlan(Protocol):
     """Decides what befalls each request."""
 
-    def fault(self, seen: Seen, /) -> Fault | None: ...
+    def fault(self, seen: ProxiedRequest, /) -> Fault | None: ...
 
 
-class Calm:
+class NoFaults:
     """Nothing ever happens."""
 
-    def fault(self, _seen: Seen, /) -> Fault | None:
+    def fault(self, _seen: ProxiedRequest, /) -> Fault | None:
         return None
 
 
-class Storm:
+class RandomFaults:
     """`share` of all requests fail, each in one of the ways in `kinds`, which get a random generator of their own.
 
     A kind that gives None does not fit this request, so another one is tried.
     """
 
-    def __init__(self, seed: int, share: float, kinds: Sequence[Callable[[random.Random, Seen], Fault | None]]) -> None:
+    def __init__(
+        self, seed: int, share: float, kinds: Sequence[Callable[[random.Random, ProxiedRequest], Fault | None]]
+    ) -> None:
         self._seed = seed
         self._share = share
         self._kinds = kinds
 
-    def fault(self, seen: Seen, /) -> Fault | None:
+    def fault(self, seen: ProxiedRequest, /) -> Fault | None:
         name = f"{self._seed} {seen.method} {seen.label} {seen.nth}"
         chance = random.Random(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
         if chance.random() >= self._share:
@@ -136,7 +137,7 @@ class Storm:
         return None
 
 
-class Script:
+class ScriptedFaults:
     """The faults in `happens`, one after the other, to the requests whose label matches `path`."""
 
     def __init__(self, path: str, *happens: Fault, method: str | None = None) -> None:
@@ -144,7 +145,7 @@ class Script:
         self._happens = list(happens)
         self._method = method
 
-    def fault(self, seen: Seen, /) -> Fault | None:
+    def fault(self, seen: ProxiedRequest, /) -> Fault | None:
         if not self._happens or self._method not in (None, seen.method) or not self._path.search(seen.label):
             return None
         return self._happens.pop(0)
@@ -156,15 +157,15 @@ class FaultProxy:
     `log` says what befell which request, in order.
     """
 
-    def __init__(self, wire: Wire, weather: Weather | None = None, target: str = "") -> None:
-        self.weather: Weather = weather or Calm()
+    def __init__(self, network: Network, plan: FaultPlan | None = None, target: str = "") -> None:
+        self.plan: FaultPlan = plan or NoFaults()
         self.target = target
         self.log: list[str] = []
         self.requests = 0
         # Held here: a connection that only waits for something of its own would be garbage.
         self.never = asyncio.Event()
         self._asked: Counter[str] = Counter()
-        self._port = wire.serve(self._handle)
+        self._port = network.serve(self._handle)
 
     @property
     def origin(self) -> str:
@@ -192,8 +193,8 @@ class FaultProxy:
     def decide(self, head: _Head) -> Fault | None:
         self.requests += 1
         self._asked[f"{head.method} {head.label}"] += 1
-        seen = Seen(head.method, head.label, self._asked[f"{head.method} {head.label}"], head.length)
-        fault = self.weather.fault(seen)
+        seen = ProxiedRequest(head.method, head.label, self._asked[f"{head.method} {head.label}"], head.length)
+        fault = self.plan.fault(seen)
         if fault is not None:
             what = f"{fault.status}" if isinstance(fault, CannedResponse) else f"{fault}"
             self.log.append(f"{seen.method} {seen.label} #{seen.nth}: {what}")

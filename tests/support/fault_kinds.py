@@ -1,4 +1,4 @@
-"""All the ways in which a request can fail, for `proxy.Storm`; and the seed that they come from.
+"""Draw the faults that a request can have, for `fault_proxy.RandomFaults`, and the seed that they come from.
 
 `PMAREP_FAULT_SEED=7 pytest tests/faults` repeats a failure; each test prints its seed.
 """
@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from pmacore_sandbox import CannedResponse
+from support.fault_proxy import CutAnswer, Damage, Do, Fault, ProxiedRequest, Reset, Slow, Stall
 
-from .proxy import CutAnswer, Damage, Do, Fault, Reset, Seen, Slow, Stall
-
-Kind = Callable[[random.Random, Seen], Fault | None]
+Kind = Callable[[random.Random, ProxiedRequest], Fault | None]
 
 SIGN_IN = CannedResponse(
     200,
@@ -34,54 +33,54 @@ def seed(default: int) -> int:
     return chosen
 
 
-def reset_request(chance: random.Random, seen: Seen) -> Fault:
+def reset_request(chance: random.Random, seen: ProxiedRequest) -> Fault:
     return Reset(chance.randrange(200 + seen.length))
 
 
-def reset_answer(chance: random.Random, _seen: Seen) -> Fault:
+def reset_answer(chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CutAnswer(chance.randrange(120), reset=True)
 
 
-def truncated_answer(chance: random.Random, _seen: Seen) -> Fault:
+def truncated_answer(chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CutAnswer(chance.randrange(120))
 
 
-def stalled_request(chance: random.Random, seen: Seen) -> Fault:
+def stalled_request(chance: random.Random, seen: ProxiedRequest) -> Fault:
     return Stall(chance.randrange(200 + seen.length))
 
 
-def stalled_answer(chance: random.Random, _seen: Seen) -> Fault:
+def stalled_answer(chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return Stall(chance.randrange(120), of_answer=True)
 
 
-def slow(chance: random.Random, seen: Seen) -> Fault:
+def slow(chance: random.Random, seen: ProxiedRequest) -> Fault:
     """Takes up to half a second."""
     return Slow((seen.length + 1000) * chance.uniform(2, 20))
 
 
-def unavailable(chance: random.Random, _seen: Seen) -> Fault:
+def unavailable(chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CannedResponse.iis(503, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
 
 
-def bad_gateway(_chance: random.Random, _seen: Seen) -> Fault:
+def bad_gateway(_chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CannedResponse.iis(
         502, "502 - Web server received an invalid response while acting as a gateway or proxy server."
     )
 
 
-def too_many(chance: random.Random, _seen: Seen) -> Fault:
+def too_many(chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CannedResponse(429, headers={"Retry-After": RETRY_AFTER} if chance.random() < 0.5 else {})
 
 
-def failed(_chance: random.Random, _seen: Seen) -> Fault:
+def failed(_chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return CannedResponse.iis(500, "500 - Internal server error.")
 
 
-def sign_in_page(_chance: random.Random, _seen: Seen) -> Fault:
+def sign_in_page(_chance: random.Random, _seen: ProxiedRequest) -> Fault:
     return SIGN_IN
 
 
-def damaged_part(chance: random.Random, seen: Seen) -> Fault | None:
+def damaged_part(chance: random.Random, seen: ProxiedRequest) -> Fault | None:
     """Of what goes to S3 and Azure only: a FileSystem upload has no checksum that would show it."""
     is_part = seen.method == "PUT" and seen.length and "comp=blocklist" not in seen.label
     return Damage(chance.randrange(seen.length)) if is_part else None
@@ -90,7 +89,7 @@ def damaged_part(chance: random.Random, seen: Seen) -> Fault | None:
 def happening(name: str, what: Callable[[], None]) -> Kind:
     """Something at the server, before any request but a login: there is no session to end yet."""
 
-    def kind(_chance: random.Random, seen: Seen) -> Fault | None:
+    def kind(_chance: random.Random, seen: ProxiedRequest) -> Fault | None:
         return None if LOGIN.search(seen.label) else Do(name, what)
 
     return kind

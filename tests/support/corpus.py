@@ -1,4 +1,4 @@
-"""Slides to test with, small and as real as the format allows. Import it as `from corpus import write_svs`."""
+"""Slides to test with, small and as real as the format allows. Import it as `from support.corpus import write_svs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's machine in a test: a folder of slides, a site book, a state folder, and the real command."""
+"""Run `pmarep push`, `verify` and `sites test` as processes, with a source, a site book and a state folder."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ class Running:
         self.process.wait(PATIENCE)
 
 
-class Desk:
-    """`desk.site("tokyo", sandbox)`, `desk.push("--sites", "tokyo")`."""
+class PushCli:
+    """Runs the real command: `cli.site("tokyo", sandbox)`, `cli.push("--sites", "tokyo")`."""
 
     def __init__(self, folder: Path) -> None:
         self.source = folder / "cases"

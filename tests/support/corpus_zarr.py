@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from corpus import tree
+from support.corpus import tree
 
 _ARRAY = {"chunks": [64, 64], "compressor": None, "dtype": "|u1", "fill_value": 0, "filters": None, "order": "C"}
 

@@ -1,9 +1,10 @@
-"""A clock that only a test moves."""
+"""Clocks for tests: one that only the test moves, one that skips what is slept, one that is faster than time."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from typing import Any
 
 from pmarep.clock import Clock
@@ -40,3 +41,33 @@ class FakeClock(Clock):
                 woken.set()
         work.result()
         return self.now
+
+
+class SkippingClock(Clock):
+    """Ends every sleep after a moment and moves time on by all of it. `slept`: seconds asked for in all."""
+
+    MOMENT = 0.005
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+        self._ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        self._ahead += max(0.0, seconds - self.MOMENT)
+        await asyncio.sleep(min(seconds, self.MOMENT))
+
+
+class FastClock(Clock):
+    """Runs `SPEED` times as fast as real time. Correct while several sleep at once, as SkippingClock is not."""
+
+    SPEED = 250.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.SPEED
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.SPEED)

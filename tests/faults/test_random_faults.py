@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import write_mirax
-from desk import Desk, Result, arrived, contents
+from support import fault_kinds
+from support.corpus import write_mirax
+from support.fault_proxy import RandomFaults
+from support.push_cli import PushCli, Result, arrived, contents
 
 from pmarep.uploaders.azure import SMALLEST
 
-from . import storms
-from .conftest import StartWeathered, Weathered
-from .proxy import Storm
+from .conftest import ProxiedCloud, StartProxiedCloud
 
 SITES = ("a", "b", "c")
 SHARE = 0.05
@@ -36,21 +36,21 @@ def fifty_slides(folder: Path, *, larger: int) -> None:
     write_mirax(folder / "m.mrxs", data_files=4, data_size=20_000)
 
 
-def arrived_at(site: Weathered, root: str) -> dict[str, bytes]:
+def arrived_at(site: ProxiedCloud, root: str) -> dict[str, bytes]:
     if root == "Slides":
         return arrived(site.cloud.sandbox)
     return {name.removeprefix("in/"): content for name, content in site.cloud.side(root).objects().items()}
 
 
-def let_it_storm(site: Weathered, root: str, seed: int, share: float = SHARE) -> None:
-    happening = [storms.happening("end all sessions", site.cloud.sandbox.end_all_sessions)]
+def let_it_storm(site: ProxiedCloud, root: str, seed: int, share: float = SHARE) -> None:
+    happening = [fault_kinds.happening("end all sessions", site.cloud.sandbox.end_all_sessions)]
     if root != "Slides":
-        happening.append(storms.happening("expire all URLs", site.cloud.expire_urls))
+        happening.append(fault_kinds.happening("expire all URLs", site.cloud.expire_urls))
     for number, proxy in enumerate({site.core, site.storage(root)}):
-        proxy.weather = Storm(seed + number, share, [*storms.EVERYWHERE, *happening])
+        proxy.plan = RandomFaults(seed + number, share, [*fault_kinds.EVERYWHERE, *happening])
 
 
-def told(sites: list[Weathered], result: Result) -> str:
+def told(sites: list[ProxiedCloud], result: Result) -> str:
     """What befell whom, and what came of it, for the report of a failure."""
     faults = [line for site in sites for proxy in site.proxies for line in proxy.log]
     failed = [str(event) for event in result.events if event.get("error") or event.get("reason")]
@@ -60,19 +60,19 @@ def told(sites: list[Weathered], result: Result) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
 def test_everything_arrives_all_the_same(
-    desk: Desk, weathered: StartWeathered, root: str, record_property: Callable[[str, object], None]
+    cli: PushCli, proxied_cloud: StartProxiedCloud, root: str, record_property: Callable[[str, object], None]
 ) -> None:
-    seed = storms.seed(6)
-    fifty_slides(desk.source, larger=SMALLEST + 100 * KIB if root == "Blobs" else 700 * KIB)
-    sites = [weathered(name, azure=root == "Blobs", part_size=64 * KIB) for name in SITES]
+    seed = fault_kinds.seed(6)
+    fifty_slides(cli.source, larger=SMALLEST + 100 * KIB if root == "Blobs" else 700 * KIB)
+    sites = [proxied_cloud(name, azure=root == "Blobs", part_size=64 * KIB) for name in SITES]
     for number, (name, site) in enumerate(zip(SITES, sites, strict=True)):
-        desk.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)
+        cli.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)
         let_it_storm(site, root, seed + 100 * number)
-    result = desk.push("--patience", "10m")
+    result = cli.push("--patience", "10m")
     assert result.code == 0, told(sites, result)
     for name, site in zip(SITES, sites, strict=True):
         assert result.counts(name) == (50, 0, 0)
-        assert arrived_at(site, root) == contents(desk.source)
+        assert arrived_at(site, root) == contents(cli.source)
     asked = sum(proxy.requests for site in sites for proxy in site.proxies)
     failed = sum(len(proxy.log) for site in sites for proxy in site.proxies)
     record_property("figure", f"{root}: {failed} of {asked} requests failed, {result.summary['seconds']:.1f} s")

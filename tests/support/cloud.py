@@ -2,7 +2,7 @@
 
 def test_it(cloud_sandbox: StartCloud) -> None:
     tokyo = cloud_sandbox("tokyo")              # roots Slides (filesystem), Cloud (S3), Blobs (Azure)
-    desk.site("tokyo", tokyo.sandbox, target="Cloud/in")
+    cli.site("tokyo", tokyo.sandbox, target="Cloud/in")
     tokyo.s3.faults.add(SLOW_DOWN, path=r"x\\.svs\\?partNumber=2", times=1)
     ...
     assert tokyo.s3.objects() == {"in/x.svs": ...}

@@ -1,9 +1,7 @@
-"""A push within the test's own process: no start of Python, time that flies, and all that was said as objects."""
+"""Run a push within the test's own process: no start of Python, time that is skipped, events as objects."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,40 +11,11 @@ from pmarep.clock import Clock
 from pmarep.engine import Options, replicate
 from pmarep.events import Event, SlideFinished, Summary
 from pmarep.sites import Site
-
-
-class Hasty(Clock):
-    """Whoever sleeps has slept after a moment. `slept` is how long they meant to."""
-
-    MOMENT = 0.005
-
-    def __init__(self) -> None:
-        self.slept = 0.0
-        self._ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._ahead
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept += seconds
-        self._ahead += max(0.0, seconds - self.MOMENT)
-        await asyncio.sleep(min(seconds, self.MOMENT))
-
-
-class Swift(Clock):
-    """So many times as fast as time itself. Where several sleep at once it says the truth, as Hasty does not."""
-
-    SPEED = 250.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() * self.SPEED
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self.SPEED)
+from support.clocks import SkippingClock
 
 
 @dataclass(frozen=True)
-class Passwords:
+class SamePassword:
     """The same everywhere."""
 
     password: str
@@ -75,7 +44,7 @@ class Report:
         return next((error for error in said if error), "")
 
 
-def deaf(_event: Event) -> None:
+def ignore_event(_event: Event) -> None:
     """For tests that act only afterwards."""
 
 
@@ -86,22 +55,23 @@ async def push(
     password: str,
     *,
     clock: Clock | None = None,
-    hear: Callable[[Event], None] = deaf,
+    on_event: Callable[[Event], None] = ignore_event,
     **options: Any,
 ) -> Report:
-    """`options` are those of `Options`; a site that is away is not waited for. `hear` gets each event as it comes."""
+    """`options` are those of `Options`; a site that is away is not waited for. `on_event` gets each
+    event as it comes."""
     events: list[Event] = []
 
     def listener(event: Event) -> None:
         events.append(event)
-        hear(event)
+        on_event(event)
 
     summary = await replicate(
         Options(sources=(source,), **{"patience": 0.0, "settle": 0.0, **options}),
         sites,
-        passwords=Passwords(password),
+        passwords=SamePassword(password),
         state_dir=state,
         listener=listener,
-        clock=clock or Hasty(),
+        clock=clock or SkippingClock(),
     )
     return Report(events, summary)

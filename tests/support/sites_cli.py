@@ -1,4 +1,4 @@
-"""`pmarep sites` and `groups` as people run them, with a book and a keyring of their own; and a scripted person."""
+"""Run `pmarep sites` and `groups` as processes with a site book and a keyring of their own; answer prompts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conftest import PASSWORD, USER
+from support.sandboxes import PASSWORD, USER
 
 KEYRING = """
 import json, os, pathlib
@@ -33,8 +33,8 @@ class Keyring(KeyringBackend):
 
 
 @dataclass
-class Shell:
-    """Runs pmarep in a folder of its own, with its own book and keyring. `shell("list")` is `pmarep sites list`."""
+class SitesCli:
+    """Runs pmarep in a folder of its own, with a book and a keyring: `sites_cli("list")` is `pmarep sites list`."""
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -91,8 +91,8 @@ class Shell:
         )
 
 
-class Script:
-    """Answers as a person would, and keeps what was asked and said."""
+class ScriptedPrompt:
+    """A prompter that gives these answers one by one, and keeps what was asked and said."""
 
     def __init__(self, *answers: str | bool) -> None:
         self.answers: Iterator[str | bool] = iter(answers)
@@ -118,8 +118,8 @@ class Script:
         return any(words in line for line in self.seen)
 
 
-class Memory:
-    """A keyring."""
+class MemoryKeyring:
+    """A keyring in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}

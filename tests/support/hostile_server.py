@@ -1,9 +1,9 @@
 """A server that answers as a PMA.core should, but for what a test tells it to say instead: raw bytes, if need be.
 
-server = Hostile(wire)
+server = HostileServer(network)
 server.says["GetFiles"] = [1, 2]              # any JSON
 server.says["transfer/Upload"] = redirect_to("http://127.0.0.1:9/")
-desk.site("evil", server.url)
+cli.site("evil", server.url)
 ...
 assert server.outside_the_contract() == []
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from wire import LOOPBACK, Wire
+from support.network import LOOPBACK, Network
 
 _CONTRACT = re.compile(
     r"GET api/json/(GetVersionInfo|GetRootDirectories|GetDirectories|GetFiles|GetFilenames|GetImageInfo|GetFingerprint"
@@ -30,13 +30,13 @@ _CONTRACT = re.compile(
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawAnswer:
     """Bytes instead of a whole HTTP answer, without end if `content` has none."""
 
     content: Callable[[], AsyncIterator[bytes]]
 
     @classmethod
-    def of(cls, *pieces: bytes) -> Raw:
+    def of(cls, *pieces: bytes) -> RawAnswer:
         async def content() -> AsyncIterator[bytes]:
             for piece in pieces:
                 yield piece
@@ -59,15 +59,15 @@ class Asked:
         return {name.lower(): value for name, value in parse_qsl(self.target.partition("?")[2])}
 
 
-class Hostile:
+class HostileServer:
     """`says`: by the last part of the route's name (`GetFiles`, `transfer/Upload`, `post file`, `upload status`)."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, network: Network) -> None:
         self.says: dict[str, Any] = {}
         self.asked: list[Asked] = []
         self._announced: list[dict[str, Any]] = []
         self._folder = ""
-        self.url = f"http://{LOOPBACK}:{wire.serve(self._handle)}/"
+        self.url = f"http://{LOOPBACK}:{network.serve(self._handle)}/"
 
     def outside_the_contract(self) -> list[str]:
         """What was asked that no PMA.core knows."""
@@ -85,7 +85,7 @@ class Hostile:
             asked = Asked(method, target, await reader.readexactly(int(length[1]) if length else 0))
             self.asked.append(asked)
             answer = self._answer(asked)
-            if isinstance(answer, Raw):
+            if isinstance(answer, RawAnswer):
                 with suppress(OSError):
                     async for piece in answer.content():
                         writer.write(piece)
@@ -101,7 +101,7 @@ class Hostile:
     def _answer(self, asked: Asked) -> Any:
         name, honest = self._honest(asked)
         said = self.says.get(name, honest)
-        return said(asked) if callable(said) and not isinstance(said, Raw) else said
+        return said(asked) if callable(said) and not isinstance(said, RawAnswer) else said
 
     def _honest(self, asked: Asked) -> tuple[str, Any]:
         path = asked.path
@@ -127,11 +127,11 @@ class Hostile:
         return "post file", {}
 
 
-def redirect_to(url: str, status: int = 302) -> Raw:
-    return Raw.of(f"HTTP/1.1 {status} Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n".encode())
+def redirect_to(url: str, status: int = 302) -> RawAnswer:
+    return RawAnswer.of(f"HTTP/1.1 {status} Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n".encode())
 
 
-def endless(head: bytes, piece: bytes) -> Raw:
+def endless(head: bytes, piece: bytes) -> RawAnswer:
     """An answer that never ends, as fast as it is read."""
 
     async def content() -> AsyncIterator[bytes]:
@@ -139,10 +139,10 @@ def endless(head: bytes, piece: bytes) -> Raw:
         while True:
             yield piece
 
-    return Raw(content)
+    return RawAnswer(content)
 
 
-def encoded(coding: str, body: bytes) -> Raw:
+def encoded(coding: str, body: bytes) -> RawAnswer:
     """A 200 with a `Content-Encoding`."""
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Type: application/json\r\n"
-    return Raw.of(f"{head}Content-Length: {len(body)}\r\n\r\n".encode(), body)
+    return RawAnswer.of(f"{head}Content-Length: {len(body)}\r\n\r\n".encode(), body)

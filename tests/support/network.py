@@ -1,4 +1,4 @@
-"""What lies between a person and a PMA.core: TLS with a hospital's own CA, proxies, servers that are something else."""
+"""Serve what lies between pmarep and a PMA.core: TLS with a private CA, HTTP proxies, servers that are no PMA.core."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _general_name(host: str) -> x509.GeneralName:
     return x509.DNSName(host)
 
 
-class Wire:
+class Network:
     """Small servers on a loop and a thread of their own, until the end of the block."""
 
     def __init__(self) -> None:
@@ -205,11 +205,11 @@ class Proxy:
     `refusal` is what it answers instead, such as `407 Proxy Authentication Required`.
     """
 
-    def __init__(self, wire: Wire, hosts: dict[str, int] | None = None, refusal: str = "") -> None:
+    def __init__(self, network: Network, hosts: dict[str, int] | None = None, refusal: str = "") -> None:
         self._hosts = hosts or {}
         self._refusal = refusal
         self.asked: list[str] = []
-        self.url = f"http://{LOOPBACK}:{wire.serve(self._handle)}"
+        self.url = f"http://{LOOPBACK}:{network.serve(self._handle)}"
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -17,7 +17,7 @@ PASSWORD = "pass-wörd&1=2?"
 Answer = httpx.Response | Exception | Any
 
 
-class Script:
+class ScriptedCore:
     """Answers by method name (`GetFiles`, `transfer/Upload`); a list is used up one answer a call, the last stays."""
 
     def __init__(self, **answers: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Short ways for the tests of discovery to look at what it finds."""
+"""Find slides as the tests of discovery look at them, and check what holds for every find."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pmarep.slides.listing import Scandir
 
 
 @dataclass
-class Look:
+class Discovered:
     """All that was found in a source."""
 
     things: list[Slide | LeftOut]
@@ -44,7 +44,7 @@ class Look:
         return next(thing for thing in self.things if isinstance(thing, Slide) and thing.path == path)
 
 
-def look(
+def discover(
     source: Path,
     *,
     include: Sequence[str] = (),
@@ -53,8 +53,8 @@ def look(
     min_size: int = 0,
     ask: Ask | None = None,
     scandir: Scandir = os.scandir,
-) -> Look:
-    found = Look(
+) -> Discovered:
+    found = Discovered(
         list(
             find_slides(
                 source,

@@ -1,0 +1,6 @@
+"""Helpers that several test files share: the command line, servers, faults, clocks and slides to test with.
+
+`push_cli` and `sites_cli` run the real command, `in_process` a push within the test. `sandboxes`, `cloud`,
+`scripted_core`, `hostile_server` and `pma_start` are the servers, `network` what lies before them, `fault_proxy` and
+`fault_kinds` what goes wrong on the way, `clocks` the time. `corpus*` write slides; `discovery` tells what is found.
+"""
