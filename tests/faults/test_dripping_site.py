@@ -14,7 +14,7 @@ from support.hostile_server import HostileServer, RawAnswer
 from support.network import Network
 
 from pmarep.clock import Clock
-from pmarep.engine import watch
+from pmarep.engine.site import stall_monitor
 from pmarep.events import SiteState, State
 from pmarep.pmacore import TransferBroken, client
 from pmarep.pmacore.errors import TooSlow
@@ -81,7 +81,7 @@ async def test_nor_a_patience_that_is_shorter_than_silence_may_be(
     tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch, calls: list[str]
 ) -> None:
     """At the usual time-outs of a site, which are minutes where each call uses them up."""
-    monkeypatch.setattr(watch, "SHORTEST_ANSWER", 0.2)
+    monkeypatch.setattr(stall_monitor, "SHORTEST_ANSWER", 0.2)
     monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
     tree(tmp_path / "cases", "a.svs")
     site = HostileServer(network)

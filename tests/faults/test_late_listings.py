@@ -13,8 +13,8 @@ from support.sandboxes import PASSWORD
 
 from pmacore_sandbox import Sandbox, StaleListings
 from pmarep.clock import Clock
-from pmarep.engine.remote import LAG_SECONDS, Remote
-from pmarep.engine.verify import LISTED_SECONDS, check_arrived
+from pmarep.engine.remote_listing import LAG_SECONDS, RemoteListing
+from pmarep.engine.slide.arrival import LISTED_SECONDS, check_arrived
 from pmarep.pmacore import NotArrived, NotFound, PermissionDenied, PmaCore, Refused, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
@@ -91,12 +91,12 @@ def listing(since: float, refusal: Refused) -> tuple[PmaCore, Ticking]:
 @pytest.mark.parametrize("words", ["existiert schon", "already exists", "HTTP status 500"])
 async def test_a_folder_is_looked_for_whatever_the_refusal_says(words: str) -> None:
     core, clock = listing(LAG_SECONDS / 2, Refused(f"CreateDirectory was refused: {words}"))
-    await Remote(core, clock).make("R/case")
+    await RemoteListing(core, clock).make("R/case")
 
 
 async def test_a_folder_that_the_server_says_to_have_is_believed() -> None:
     core, clock = listing(600, Refused("CreateDirectory was refused: R/case already exists"))
-    remote = Remote(core, clock)
+    remote = RemoteListing(core, clock)
     await remote.make("R/case")
     assert await remote.exists("R/case")
     assert clock.now == 0
@@ -106,14 +106,14 @@ async def test_a_folder_that_the_server_says_to_have_is_believed() -> None:
 async def test_a_folder_that_does_not_show_up_is_not_there(words: str) -> None:
     core, clock = listing(600, Refused(words))
     with pytest.raises(Refused, match=words):
-        await Remote(core, clock).make("R/case")
+        await RemoteListing(core, clock).make("R/case")
     assert 0 < clock.now <= LAG_SECONDS
 
 
 async def test_a_folder_that_may_not_be_made_is_not_waited_for() -> None:
     core, clock = listing(600, PermissionDenied("no"))
     with pytest.raises(PermissionDenied):
-        await Remote(core, clock).make("R/case")
+        await RemoteListing(core, clock).make("R/case")
     assert clock.now == 0
 
 

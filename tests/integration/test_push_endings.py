@@ -125,7 +125,7 @@ LOG_LINE = re.compile(r"\d\d:\d\d:\d\d ")
 
 ENDLESS_WALK = """
 import threading
-import pmarep.engine.finder as finder
+import pmarep.engine.discovery.scanner as finder
 real = finder.find_slides
 def find(*args, **options):
     yield from real(*args, **options)

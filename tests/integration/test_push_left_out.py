@@ -11,7 +11,7 @@ from support.push_cli import PushCli, arrived, files_sent
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
-IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
+IMPATIENT = "import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
-QUICK = "import pmarep.engine.remote as r\nr.SHOWN_AFTER = ()"
+QUICK = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER = ()"
 
 
 @pytest.fixture(params=["refuse", "fold", "tell"])
@@ -87,9 +87,7 @@ def test_twins_at_the_source(cli: PushCli, server: Sandbox) -> None:
 def test_what_the_journal_says_is_no_proof(cli: PushCli, server: Sandbox, start_sandbox: StartSandbox) -> None:
     """As sent by a version that believed the server."""
     tree(cli.source, "case 1./s.svs")
-    patch = (
-        "import pmarep.engine.remote as r, pmarep.system.windows_names\nr.is_altered_by_windows = lambda name: False"
-    )
+    patch = "import pmarep.engine.remote_listing as r\nr.is_altered_by_windows = lambda name: False"
     before = cli.push("--verify", "none", patch=patch)
     assert before.code == int(server.settings.names == "refuse")
     for command in (push(cli), cli.verify()):

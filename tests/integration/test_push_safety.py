@@ -18,7 +18,7 @@ from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 EXISTS = CannedResponse.refusal("A slide with this name already exists")
-IMPATIENT = "import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0"
+IMPATIENT = "import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0"
 QUOTA = CannedResponse.refusal("The quota of this root-directory is exceeded already")
 
 
@@ -321,7 +321,7 @@ def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(cli: PushCli,
     }
     path, answer = answers[how]
     rule = sandbox.faults.add(answer, method="GET", path=path)
-    impatient = f"{IMPATIENT}\npmarep.engine.verify.LISTED_SECONDS = 0.0"
+    impatient = f"{IMPATIENT}\npmarep.engine.slide.arrival.LISTED_SECONDS = 0.0"
     result = cli.push(patch=impatient)
     assert result.code == int(how != "not complete")
     sandbox.clear_requests()

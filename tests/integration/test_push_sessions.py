@@ -11,7 +11,7 @@ from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, 
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
-from pmarep.engine.errands import FRUITLESS_ATTEMPTS
+from pmarep.engine.site.queue import FRUITLESS_ATTEMPTS
 from pmarep.pmacore.client import SESSIONS
 
 ATTEMPTS = 5  # of one call, by Retry

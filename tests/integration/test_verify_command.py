@@ -237,7 +237,7 @@ def test_what_a_killed_run_left_whole_is_not_sent_again(cli: PushCli, sandbox: S
 def test_what_is_whole_and_not_understood_is_no_success(cli: PushCli, sandbox: Sandbox) -> None:
     killed_in_the_middle(cli, sandbox, CONTENT)
     sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetImageInfo|GetFilenames")
-    result = cli.push(patch="import pmarep.engine.verify\npmarep.engine.verify.READABLE_SECONDS = 0.0")
+    result = cli.push(patch="import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
     assert "its bytes are there" in result.finished("a")["x.svs"]["error"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.corpus import tree
 
-from pmarep.engine.finder import roots_of
+from pmarep.engine.discovery.scanner import roots_of
 from pmarep.errors import SourceError
 from pmarep.slides import Slide, find_slides
 from pmarep.source import Reader, Source

@@ -46,7 +46,7 @@ class Auditor:
         return cls(user, platform.node(), datetime.now(UTC))
 
 
-class Audit:
+class AuditLog:
     """Appends to a file, one line at a time.
 
     Several runs may append to one file. Raises UsageError, when it is made, for a file that cannot be written.

@@ -35,17 +35,17 @@ from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
 from ..units import format_duration
 from ..uploaders import AdaptiveConcurrency, Digests, RateLimiter, RequestScheduler, SharedUplink
-from .audit import Audit, Auditor
-from .catalogue import Catalogue
-from .ending import Ending, what_is_kept
-from .finder import roots_of
-from .gather import Ears, Gathering
-from .inspector import Fingerprints
+from .audit import AuditLog, Auditor
+from .context import RunContext
+from .discovery.producer import DiscoveryListener, SlideProducer
+from .discovery.scanner import roots_of
+from .discovery.slide_list import SlideList
 from .options import Options
-from .sessions import Passwords, Sessions
-from .shared import Shared
-from .watch import longest_answer
-from .worker import SiteWorker
+from .sessions import Passwords, SessionPool
+from .site.stall_monitor import longest_answer
+from .site.worker import SiteWorker
+from .slide.verify import Fingerprints
+from .stop_time import StopTime, describe_kept
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ async def replicate(
     there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
-    sessions = Sessions(sites, passwords, lambda: _retry(options, clock), longest=longest_answer(options.patience))
+    sessions = SessionPool(sites, passwords, lambda: _retry(options, clock), longest=longest_answer(options.patience))
     run = _Run(options, sites, sessions, listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.place) for site in sites]
@@ -96,30 +96,30 @@ async def replicate(
 
 class _Run:
     def __init__(
-        self, options: Options, sites: Sequence[Site], sessions: Sessions, listener: Listener, clock: Clock
+        self, options: Options, sites: Sequence[Site], sessions: SessionPool, listener: Listener, clock: Clock
     ) -> None:
         self.options = options
         self.names = [site.name for site in sites]
         self.sites = sites  # those that take part
         self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
-        self.attendance = _Attendance(self.names)
+        self.attendance = IdleTracker(self.names)
         self.listener = _guarded(listener, self.attendance)
         self.clock = clock
-        self.catalogue = Catalogue()
-        self.gathering = Gathering(options, self.catalogue, clock, Ears(self._left_out, self._waiting))
+        self.catalogue = SlideList()
+        self.gathering = SlideProducer(options, self.catalogue, clock, DiscoveryListener(self._left_out, self._waiting))
         self.reader = Reader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.line = SharedUplink()
-        self.audit = None if options.audit is None or options.dry_run else Audit(options.audit, Auditor.here())
+        self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
         self.problems = 0
         self.workers: list[SiteWorker] = []
         self.abort = asyncio.Event()
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
         self.started = clock.monotonic()
-        self.ending = Ending.of(options, clock)
+        self.ending = StopTime.of(options, clock)
 
     @property
     def _over(self) -> bool:
@@ -245,7 +245,7 @@ class _Run:
             self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
     def _workers(self, journal: Journal) -> list[SiteWorker]:
-        shared = Shared(
+        shared = RunContext(
             self.options,
             self.catalogue,
             journal,
@@ -270,7 +270,7 @@ class _Run:
         self.why_aborted = self.why_aborted or why
         self.abort.set()
 
-    def _worker(self, site: Site, overall: Sequence[RateLimiter], shared: Shared) -> SiteWorker:
+    def _worker(self, site: Site, overall: Sequence[RateLimiter], shared: RunContext) -> SiteWorker:
         said = self.options.connections or site.connections
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
@@ -308,7 +308,7 @@ class _Run:
                 self.listener(Notice(text=f"this machine was asleep for {slept}; going on", passing=True))
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
-                    worker.health.slept(now - before)
+                    worker.breaker.discount_sleep(now - before)
                 worker.look()
                 self.listener(worker.account.progress())
             before = now
@@ -330,7 +330,7 @@ class _Run:
         if interrupted:
             error = "interrupted"
         if interrupted or (error and self._over):
-            kept = what_is_kept(sum(s.bytes_kept for s in sites.values()), sum(s.bytes_again for s in sites.values()))
+            kept = describe_kept(sum(s.bytes_kept for s in sites.values()), sum(s.bytes_again for s in sites.values()))
             error = f"{error}; {kept}; the next run sends the rest"
         source = self.gathering.summary()
         arrived = (
@@ -352,7 +352,7 @@ class _Run:
         )
 
 
-class _Attendance:
+class IdleTracker:
     """Hears what sites have done, and so knows when none of them has anything left to do."""
 
     def __init__(self, sites: Sequence[str]) -> None:
@@ -374,7 +374,7 @@ def _retry(options: Options, clock: Clock) -> Retry:
     return Retry(sleep=clock.sleep, longest=options.patience, monotonic=clock.monotonic)
 
 
-def _guarded(listener: Listener, attendance: _Attendance) -> Listener:
+def _guarded(listener: Listener, attendance: IdleTracker) -> Listener:
     """An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
 
     def hear(event: Event) -> None:

@@ -13,7 +13,7 @@ from ..retry import Retry
 from ..sites import Site
 from ..sites.credentials import password_of_any
 from ..sites.network import connection_of
-from .threads import in_thread
+from .daemon_thread import in_thread
 
 LAST_WORD_SECONDS = 0.2  # Ctrl-C ends a password_command too, whose end may be heard of first
 
@@ -29,7 +29,7 @@ class Passwords(Protocol):
         """Raises CredentialsError."""
 
 
-class Sessions:
+class SessionPool:
     """Hands out a PmaCore per site; equal connections get the same one, with the password of any of their sites.
 
     An answer of any may take `longest` seconds.

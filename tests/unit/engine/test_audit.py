@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pmarep.engine.audit import Audit, Auditor
+from pmarep.engine.audit import AuditLog, Auditor
 
 
 class Watched:
@@ -37,7 +37,7 @@ async def test_threads_do_not_wait_for_the_files_lock(tmp_path: Path, monkeypatc
     """It is for other runs, and who waits for it looks 20 times a second."""
     with monkeypatch.context() as patched:
         patched.setattr(sys, "platform", "win32")
-        audit = Audit(tmp_path / "audit.jsonl", Auditor.here())
+        audit = AuditLog(tmp_path / "audit.jsonl", Auditor.here())
     watched = Watched(audit._turn)
     audit._turn = watched
     try:

@@ -10,9 +10,9 @@ import pytest
 
 from pmarep.clock import Clock
 from pmarep.engine import Existing, Options
-from pmarep.engine.decide import Action, Decision, decide, destination
-from pmarep.engine.remote import LISTING_SECONDS, Remote
-from pmarep.engine.stamp import stamp_of
+from pmarep.engine.remote_listing import LISTING_SECONDS, RemoteListing
+from pmarep.engine.slide.decide import Action, Decision, decide, destination
+from pmarep.engine.slide.stamp import stamp_of
 from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
@@ -56,7 +56,7 @@ class Looking:
         self.core = FakeCore()
         self.journal = journal
         self._core = cast(PmaCore, self.core)
-        self._remote = Remote(self._core, self.clock)
+        self._remote = RemoteListing(self._core, self.clock)
 
     async def __call__(self, slide: Slide = SLIDE, **options: Any) -> Decision:
         return await decide(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.refusals import EXISTS, NAME, OTHERWISE
 
-from pmarep.engine.deletion import says_that_it_exists
+from pmarep.engine.slide.deletion import says_that_it_exists
 from pmarep.pmacore import NotFound, PermissionDenied, Refused, StorageFull, TooLarge
 
 NAMES = [f"Slides/in/{NAME}", NAME]

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from support.clocks import FakeClock
 
-from pmarep.engine.recheck import AT_ONCE, Recheck
+from pmarep.engine.site.recheck import AT_ONCE, Recheck
 from pmarep.pmacore import PmaCore, RemoteFile, Unreachable
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile

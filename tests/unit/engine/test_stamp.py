@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pmarep.engine.stamp import same_main, stamp_of
+from pmarep.engine.slide.stamp import same_main, stamp_of
 from pmarep.pmacore import RemoteFile
 
 PATH = "Slides/in/m.mrxs"

@@ -1,123 +1,112 @@
-"""What counts as arrived."""
+"""Who says what of a slide whose fingerprints differ."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
+from support.clocks import FakeClock
 
-from pmarep.clock import Clock
-from pmarep.engine.verify import READABLE_SECONDS, check_arrived, check_status
-from pmarep.pmacore import NotArrived, PmaCore, Refused, RemoteFile, ServerError, UploadStatus
+from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
+from pmarep.pmacore import NotArrived, PmaCore, TransferBroken
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import Source
+from pmarep.uploaders import Digests
 
-SLIDE = Slide("m.mrxs", "3DHISTECH MIRAX", Path("/cases"), (SlideFile("m/1.dat", 10, 0), SlideFile("m.mrxs", 3, 0)))
+CONTENT = b"tissue" * 100
+SLIDE = Slide("x.svs", "SVS", Path(), (SlideFile("x.svs", len(CONTENT), 0),))
 
 
-class FakeClock(Clock):
+class Core:
+    """A server with one slide, whose downloads wait for `go`."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+
+    async def fingerprint(self, path: str) -> str:
+        return hashlib.md5(self.content).hexdigest()
+
+    @asynccontextmanager
+    async def download(self, path: str, file: str, size: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.asked.set()
+        await self.go.wait()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield self.content
+
+        yield chunks()
+
+
+class Here:
+    async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
+        return hashlib.sha256(CONTENT).digest()
+
+
+class Case:
     def __init__(self) -> None:
-        self.now = 0.0
+        self.prints = Fingerprints()
+        self.retracted: list[str] = []
+        self.good, self.bad, self.late = Core(CONTENT), Core(CONTENT[::-1]), Core(CONTENT)
+        cores = {"good": self.good, "bad": self.bad, "late": self.late}
+        self.at = {name: self._inspector(name, core) for name, core in cores.items()}
 
-    def monotonic(self) -> float:
-        return self.now
+    def _inspector(self, name: str, core: Core) -> SlideVerifier:
+        async def retract(slide: Slide, error: str) -> None:
+            self.retracted.append(name)
 
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
-class FakeCore:
-    """Cannot read a slide for some seconds; then has these files."""
-
-    def __init__(self, clock: FakeClock, unreadable: float = 0, **files: int) -> None:
-        self._clock = clock
-        self._unreadable = unreadable
-        self._files = files or {"Slides/in/m/1.dat": 10, "Slides/in/m.mrxs": 3}
-        self.error: Exception = Refused("GetImageInfo was refused: not yet")
-
-    async def image_info(self, path: str) -> dict[str, Any]:
-        assert path == "Slides/in/m.mrxs"
-        if self._clock.now < self._unreadable:
-            raise self.error
-        return {}
-
-    async def slide_files(self, path: str) -> list[RemoteFile]:
-        return [RemoteFile(path=name, size=size) for name, size in self._files.items()]
+        real, source, digests = cast("PmaCore", core), cast("Source", None), cast("Digests", Here())
+        where = lambda slide: slide.path  # noqa: E731
+        return SlideVerifier(name, real, source, digests, FakeClock(), self.prints, where, retract, retract)
 
 
-async def arrives(core: FakeCore, clock: FakeClock) -> None:
-    await check_arrived(cast(PmaCore, core), "Slides/in/m.mrxs", SLIDE, clock)
+async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> None:
+    """No other site retracts what it has not said: the slide would count as failed twice."""
+    case = Case()
+    await case.at["good"].compare(SLIDE)
+    case.bad.go.clear()
+    own = asyncio.create_task(case.at["bad"].compare(SLIDE))
+    await case.bad.asked.wait()
+    late = asyncio.create_task(case.at["late"].compare(SLIDE))
+    await asyncio.wait({late}, timeout=0.1)
+    case.bad.go.set()
+    await late
+    with pytest.raises(NotArrived):
+        await own
+    assert case.retracted == []
 
 
-@pytest.mark.parametrize("seconds", [0, 0.05, 20, READABLE_SECONDS - 10])
-async def test_waits_until_the_server_understands_the_slide(seconds: float) -> None:
-    clock = FakeClock()
-    await arrives(FakeCore(clock, seconds), clock)
-    assert seconds <= clock.now <= max(seconds * 2, seconds + 5)
+async def test_what_a_site_has_said_is_taken_back() -> None:
+    case = Case()
+    await case.at["bad"].compare(SLIDE)
+    await case.at["good"].compare(SLIDE)
+    await case.at["late"].compare(SLIDE)
+    assert case.retracted == ["bad"]
 
 
-async def test_does_not_wait_for_ever() -> None:
-    clock = FakeClock()
-    with pytest.raises(NotArrived, match=r"cannot read the slide.*not yet"):
-        await arrives(FakeCore(clock, 1e9), clock)
-    assert READABLE_SECONDS - 6 <= clock.now <= READABLE_SECONDS
+async def test_what_cannot_be_judged_is_accused_at_least() -> None:
+    """A slide that another one may lie in place of, at a server that goes away while that is found out."""
+    accused: list[str] = []
 
+    async def retract(slide: Slide, error: str) -> None:
+        raise TransferBroken("the connection ended")
 
-async def test_a_server_that_fails_is_another_matter() -> None:
-    clock = FakeClock()
-    core = FakeCore(clock, 1)
-    core.error = ServerError("down")
-    with pytest.raises(ServerError):
-        await arrives(core, clock)
-    assert clock.now == 0
+    async def accuse(slide: Slide, error: str) -> None:
+        accused.append(error)
 
-
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ({"Slides/in/m.mrxs": 3}, "m/1.dat is missing there"),
-        ({"Slides/in/m.mrxs": 3, "Slides/in/m/1.dat": 9}, "9 bytes there and 10 here"),
-        ({"Slides/in/other/m/1.dat": 10, "Slides/in/m.mrxs": 3}, "m/1.dat is missing there"),
-        ({"Slides/in/x": 3}, "and 1 more"),
-    ],
-)
-async def test_what_is_wrong_is_said(files: dict[str, int], words: str) -> None:
-    clock = FakeClock()
-    with pytest.raises(NotArrived, match=words):
-        await arrives(FakeCore(clock, **files), clock)
-
-
-async def test_files_that_were_asked_for_too_early_are_asked_for_again() -> None:
-    clock = FakeClock()
-    core = FakeCore(clock, 5)
-    there, asked = core._files, []
-
-    async def slide_files(path: str) -> list[RemoteFile]:
-        asked.append(clock.now)
-        return [RemoteFile(path=name, size=size) for name, size in there.items() if clock.now >= 5]
-
-    core.slide_files = slide_files  # type: ignore[method-assign]
-    await arrives(core, clock)
-    assert len(asked) == 2
-
-
-@pytest.mark.parametrize("slashes", ["/Slides/in/{}", "slides/IN/{}", "Slides/in/{}"])
-async def test_leftovers_case_and_slashes_do_no_harm(slashes: str) -> None:
-    clock = FakeClock()
-    files = {slashes.format(name): size for name, size in (("M/1.DAT", 10), ("m.mrxs", 3), ("m/old.dat", 7))}
-    await arrives(FakeCore(clock, **files), clock)
-
-
-def test_the_status_of_an_upload() -> None:
-    def status(**complete: bool) -> UploadStatus:
-        return UploadStatus.read({"Files": [{"Path": p, "Complete": c} for p, c in complete.items()]}, "status")
-
-    slide = Slide("c", "any", Path(), tuple(SlideFile(name, 1, 0) for name in "abc"))
-    check_status(status(), slide)  # a server that does not say
-    check_status(status(a=True, b=True, c=True), slide)
-    with pytest.raises(NotArrived, match="b is not complete there, and 1 more"):
-        check_status(status(a=True, b=False, c=False), slide)
-    with pytest.raises(NotArrived, match="c is not complete there"):
-        check_status(status(a=True, b=True), slide)
+    core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("Source", None), cast("Digests", Here())
+    case = Case()
+    site = SlideVerifier("a", core, source, digests, FakeClock(), case.prints, str, retract, accuse)
+    assert not await site.look_again(SLIDE)
+    (error,) = accused
+    assert "the connection ended" in error
+    await site.compare(SLIDE)
+    await case.at["good"].compare(SLIDE)  # which has no trouble of its own
+    _, error = accused
+    assert "the connection ended" in error

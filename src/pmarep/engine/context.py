@@ -1,0 +1,48 @@
+"""What the sites of a run have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..clock import Clock
+from ..events import Listener
+from ..source import Reader
+from ..state.journal import Journal
+from ..uploaders import Digests, UploadIds
+from .audit import AuditLog
+from .discovery.slide_list import SlideList
+from .options import Options
+from .slide.deletion import DeletionGuard
+from .slide.verify import Fingerprints
+from .stop_time import StopTime
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all sites of a run have in common; nothing in it waits for a site."""
+
+    options: Options
+    catalogue: SlideList
+    journal: Journal
+    reader: Reader
+    digests: Digests
+    fingerprints: Fingerprints
+    listener: Listener
+    clock: Clock
+    audit: AuditLog | None
+    ending: StopTime | None
+    others_work: Callable[[str], bool]  # whether any site but this one is sending
+    stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
+    deletions: DeletionGuard = field(default_factory=DeletionGuard)
+    sites: int = 1  # how many there are
+    upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
+
+    @property
+    def deadline(self) -> float | None:
+        """Of clock.monotonic(): after it no slide is begun, and nothing is waited for."""
+        return None if self.ending is None else self.ending.at
+
+    def ids_of(self, url: str) -> UploadIds:
+        """Those that one server has given out in this run."""
+        return self.upload_ids.setdefault(url, UploadIds(self.clock))

@@ -1,0 +1,304 @@
+"""Fills the catalogue: walks the sources, and looks again, last of all, at what may still be being written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, field
+
+from ...clock import Clock
+from ...errors import where
+from ...events import SourceSummary
+from ...slides import LeftOut, Slide, Why
+from ...slides.listing import words_of
+from ...slides.settle import Settling, newest
+from ...slides.tally import Tally
+from ...text import printable
+from ..daemon_thread import in_thread
+from ..options import Options
+from .collisions import NameCollisions
+from .scanner import scanners
+from .slide_list import SlideList
+from .spool import Spool, SpoolError
+from .stability import UnstableSlide, look_at, unstable_spool
+
+log = logging.getLogger(__name__)
+
+BATCH = 200  # things that are written down and handed over at once ...
+BATCH_FILES = 2000  # ... or fewer, where they have many files
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryListener:
+    """Who hears of what is found. Called in the event loop.
+
+    `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds.
+    """
+
+    left_out: Callable[[LeftOut], None]
+    waiting: Callable[[int, float], None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a thread has found, and the counts of it, which stay when the rest is on disk.
+
+    `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again.
+    """
+
+    now: float
+    slides: list[Slide] = field(default_factory=list)
+    young: list[UnstableSlide] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    left_out_by: Counter[Why] = field(default_factory=Counter)
+    things: int = 0
+    files: int = 0
+    admitted: int = 0
+    admitted_bytes: int = 0
+    waiting: int = 0
+    expected: int = 0
+    expected_bytes: int = 0
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, thing: Slide | LeftOut | UnstableSlide) -> None:
+        self.things += 1
+        if not isinstance(thing, UnstableSlide):
+            self.tally.add(thing)
+        if isinstance(thing, Slide):
+            self.files += len(thing.files)
+            self.slides.append(thing)
+            self.admitted += 1
+            self.admitted_bytes += thing.size
+        elif isinstance(thing, UnstableSlide):
+            self.young.append(thing)
+            self._count(thing, 1)
+        else:
+            self.left_out_by[thing.why] += 1
+            if thing.why.is_problem:
+                self.left_out.append(thing)
+
+    def replaces(self, young: UnstableSlide) -> None:
+        """What is added next is what has become of this."""
+        self._count(young, -1)
+
+    def _count(self, young: UnstableSlide, sign: int) -> None:
+        self.waiting += sign
+        if isinstance(young.found, Slide):
+            self.files += len(young.found.files)
+            self.expected += sign
+            self.expected_bytes += sign * young.found.size
+
+    @property
+    def full(self) -> bool:
+        return self.things >= BATCH or self.files >= BATCH_FILES
+
+
+class SlideProducer:
+    """`walk`, then `settle`; after that the catalogue is complete. `error` is why it is not all that there is.
+
+    `tally`: the files that were found until now, without those that are still to be looked at again.
+
+    Raises, when it is made, UsageError for a source that is none, and SpoolError.
+    """
+
+    def __init__(self, options: Options, catalogue: SlideList, clock: Clock, ears: DiscoveryListener) -> None:
+        self._finders = scanners(options)
+        self._clashes = NameCollisions() if len(self._finders) > 1 else None
+        # Where nothing is sent, what is there now counts; nothing is waited for.
+        only_looks = options.dry_run or options.verify_only
+        self._settling = None if only_looks else Settling.of(options.settle)
+        self._catalogue = catalogue
+        self._clock = clock
+        self._ears = ears
+        self._young = unstable_spool()
+        self._waiting = 0
+        self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
+        self._stopping = threading.Event()
+        self._has_slides: set[int] = set()  # numbers of scanners, also of those that have some which cannot be sent
+        self._has_excluded: set[int] = set()
+        self._may_be_empty = options.allow_empty
+        self._walked = False
+        self.left_out: Counter[Why] = Counter()
+        self.error: str | None = None
+        self.tally = Tally()
+
+    def close(self) -> None:
+        """A thread that still looks finds nothing more to write to, and ends."""
+        self._stopping.set()
+        self._young.close()
+        for finder in self._finders:
+            finder.close()
+        if self._clashes is not None:
+            self._clashes.close()
+
+    async def walk(self) -> None:
+        """All sources, in a thread. What is young is kept for `settle`."""
+
+        def everything(batch: _Batch) -> Iterator[_Batch]:
+            first = True
+            for number, finder in enumerate(self._finders):
+                for thing in finder.find():
+                    if isinstance(thing, Slide) or thing.why.is_problem:
+                        self._has_slides.add(number)
+                    elif thing.why is Why.EXCLUDED:
+                        self._has_excluded.add(number)
+                    batch.add(self._sorted(number, thing, batch.now))
+                    if batch.full or (first and batch.slides):
+                        first = first and not batch.slides
+                        yield batch
+                        batch = self._new_batch()
+            yield batch
+
+        try:
+            await self._hand_over(everything, self._young)
+            self._walked = True
+        except SpoolError as error:
+            self.error = str(error)  # what was found until now is sent
+        except Exception as error:
+            self._failed(error)
+        except BaseException:
+            self._catalogue.finish()
+            raise
+
+    def summary(self) -> SourceSummary:
+        """What was found, as far as it is known by now."""
+        numbers = {n for n in range(len(self._finders)) if self._walked and n not in self._has_slides}
+        filtered = numbers & self._has_excluded
+        return SourceSummary(
+            slides=len(self._catalogue),
+            bytes=self._catalogue.bytes,
+            reasons={why.value: self.left_out[why] for why in Why if self.left_out[why]},
+            empty=self._names(numbers - filtered),
+            filtered=self._names(filtered),
+            may_be_empty=self._may_be_empty,
+        )
+
+    def _names(self, numbers: Set[int]) -> list[str]:
+        return [printable(str(self._finders[number].source)) for number in sorted(numbers)]
+
+    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], young: Spool[UnstableSlide]) -> None:
+        """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            for batch in find(self._new_batch()):
+                if self._stopping.is_set():
+                    return
+                self._catalogue.write(batch.slides)
+                young.extend(batch.young)
+                batch.slides.clear()
+                batch.young.clear()
+                loop.call_soon_threadsafe(self._take, batch)
+
+        await in_thread(work)
+
+    def _new_batch(self) -> _Batch:
+        return _Batch(self._clock.local().timestamp())
+
+    def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
+        found = self._without_clash(number, thing)
+        settling = self._settling
+        if settling is None:
+            return found
+        if isinstance(found, Slide):
+            return UnstableSlide(number, found) if settling.is_young(newest(found), now) else found
+        # A stranger is no matter, however young.
+        around = self._finders[number].traces(found) if found.why.is_problem else None
+        if around is None or not settling.is_young(around.newest, now):
+            return found
+        return UnstableSlide(number, found, around.digest)
+
+    def _without_clash(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
+        """A slide is left out if another source has a file of its name: one would overwrite the other."""
+        if self._clashes is None or not isinstance(thing, Slide):
+            return thing
+        other = self._clashes.claim(number, thing)
+        if other is None:
+            return thing
+        where = self._finders[other].source
+        words = f"{where} has a file of this name too; push them apart"
+        return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
+
+    def _take(self, batch: _Batch) -> None:
+        """In the event loop."""
+        self.tally.merge(batch.tally)
+        if batch.waiting > 0:
+            self._seen = self._clock.monotonic()
+        self._waiting += batch.waiting
+        self._catalogue.expect(batch.expected, batch.expected_bytes)
+        self._catalogue.admit(batch.admitted, batch.admitted_bytes)
+        self.left_out += batch.left_out_by
+        for thing in batch.left_out:
+            self._ears.left_out(thing)
+
+    async def settle(self, idle: Callable[[], bool], deadline: float | None) -> None:
+        """Bring in what was young, once it stands still.
+
+        What still changes is looked at again as long as sites have other work (`idle` says when they have none), and
+        for one period more; then it is left out. At `deadline` (of clock.monotonic()) nothing is waited for any more.
+        """
+        said: tuple[int, bool] | None = None
+        try:
+            while self._waiting and self._settling is not None and self.error is None:
+                idle_before = idle()
+                ready = self._seen + self._settling.watch
+                if said != (self._waiting, idle_before):
+                    said = self._waiting, idle_before
+                    self._ears.waiting(self._waiting, max(0.0, ready - self._clock.monotonic()))
+                if deadline is not None and deadline < ready:
+                    self._give_up("there was no time left to see whether it is finished")
+                    return
+                await self._sleep_until(ready)
+                admitted = self._catalogue.admitted
+                await self._look()
+                if self._catalogue.admitted == admitted and idle_before and idle():
+                    self._give_up()
+        except SpoolError as error:
+            self.error = str(error)
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._catalogue.finish()
+
+    def _failed(self, error: Exception) -> None:
+        """A bug of ours: what was found until now is sent, and the run says that it is not all."""
+        log.debug("looking through the source ended in %s: %s", where(error), type(error).__name__)
+        self.error = f"not every folder was looked through: {words_of(error)}"
+
+    async def _sleep_until(self, when: float) -> None:
+        if (seconds := when - self._clock.monotonic()) > 0:
+            await self._clock.sleep(seconds)
+
+    async def _look(self) -> None:
+        """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
+        before, after = self._young, unstable_spool()
+
+        def everything(batch: _Batch) -> Iterator[_Batch]:
+            for young in before:
+                batch.replaces(young)
+                thing = look_at(self._finders[young.source], young)
+                batch.add(self._without_clash(young.source, thing) if isinstance(thing, Slide) else thing)
+                if batch.full:
+                    yield batch
+                    batch = self._new_batch()
+            yield batch
+
+        try:
+            await self._hand_over(everything, after)
+        finally:
+            self._young = after
+            before.close()
+        self._seen = self._clock.monotonic()
+
+    def _give_up(self, reason: str = "") -> None:
+        """What still changes is for the next run."""
+        for young in self._young:
+            unfinished = young.unfinished(reason)
+            self.left_out[unfinished.why] += 1
+            self.tally.add(unfinished)
+            self._ears.left_out(unfinished)
+        self._waiting = 0
+        self._catalogue.expect_no_more()

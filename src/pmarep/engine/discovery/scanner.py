@@ -1,0 +1,68 @@
+"""One source of a run: what is in it, and what has become of something that was found there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...slides import LeftOut, Slide, Why, find_again, find_slides
+from ...slides.links import Links
+from ...slides.listing import words_of
+from ...slides.pma_start import PmaStart
+from ...slides.settle import Traces, main_of, traces
+from ..options import Options
+
+
+class SourceScanner:
+    """Raises UsageError when it is made, not only when it is read, for a source that is none."""
+
+    def __init__(self, source: Path, options: Options, pma_start: PmaStart | None) -> None:
+        self.source = source
+        self._folder = source if source.is_dir() else source.parent
+        self._pma_start = pma_start
+        self._wanted: dict[str, Any] = {
+            "include": options.include,
+            "exclude": options.exclude,
+            "newer_than": options.newer_than,
+            "min_size": options.min_size,
+            "ask": pma_start.ask if pma_start else None,
+            "follow_links": options.follow_links,
+        }
+        self._found = find_slides(source, **self._wanted)
+
+    def close(self) -> None:
+        """Does not wait for a thread that still looks."""
+        if self._pma_start is not None:
+            self._pma_start.close()
+
+    def find(self) -> Iterator[Slide | LeftOut]:
+        """Everything, once."""
+        return self._found
+
+    def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
+        """The same slide as it is now. Blocks."""
+        path = before.path if isinstance(before, Slide) else main_of(self._folder, before)
+        if isinstance(before, LeftOut) and path == before.path and os.path.isdir(self._folder / path):  # noqa: PTH112
+            return before  # a companion folder whose main file has not come
+        try:
+            return find_again(self.source, path, **self._wanted)
+        except (OSError, ValueError) as error:
+            return LeftOut(path, Why.UNREADABLE, words_of(error))
+
+    def traces(self, found: LeftOut) -> Traces | None:
+        """What can be seen of something incomplete. Blocks."""
+        return traces(self._folder, found)
+
+
+def scanners(options: Options) -> list[SourceScanner]:
+    """Of all sources, each once. They ask one PMA.start."""
+    pma_start = PmaStart(trust_anybody=options.trust_pma_start) if options.ask_pma_start else None
+    sources = {source.resolve(): source for source in options.sources}.values()
+    return [SourceScanner(source, options, pma_start) for source in sources]
+
+
+def roots_of(sources: Sequence[Path]) -> list[str]:
+    """The real paths of folders and files that links may lead to."""
+    return [root for source in sources for root in Links.of(source).roots]

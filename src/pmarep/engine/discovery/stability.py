@@ -1,0 +1,72 @@
+"""Slides that may still be being written: they wait aside until they stand still."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...slides import LeftOut, Slide, Why
+from ...slides.busy import busy_file
+from ...slides.settle import stands_still
+from .scanner import SourceScanner
+from .spool import Spool, pack_found, unpack_found
+
+
+@dataclass(frozen=True, slots=True)
+class UnstableSlide:
+    """Something that changed a short time ago, as it was when last looked at.
+
+    `source` is the number of its SourceScanner. `digest` stands for the files of something incomplete (settle.traces).
+    `reason` says why it does not count as finished, where that is not a change.
+    """
+
+    source: int
+    found: Slide | LeftOut
+    digest: int = 0
+    reason: str = ""
+
+    def unfinished(self, reason: str = "") -> LeftOut:
+        """For the report of what was left for the next run."""
+        why = reason or self.reason or "its files changed while they were watched"
+        files = len(self.found.files) if isinstance(self.found, Slide) else self.found.files
+        if isinstance(self.found, LeftOut):
+            why = f"{self.found.detail}, and {why}"
+        return LeftOut(self.found.path, Why.UNFINISHED, f"{why}; push again when it is finished", files=files)
+
+
+def look_at(finder: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | UnstableSlide:
+    """What it is by now: a slide or something left out if it has not changed since the last look, else UnstableSlide.
+
+    Blocks.
+    """
+    before = young.found
+    if isinstance(before, Slide) and len(before.files) == 1 and stands_still(before):
+        now: Slide | LeftOut = before  # nothing could have been added to it
+    else:
+        now = finder.again(before)
+    digest = 0
+    if isinstance(now, LeftOut):
+        around = finder.traces(now)
+        if around is None:  # waiting will not help
+            return now
+        digest = around.digest
+    if now != before or digest != young.digest:
+        return UnstableSlide(young.source, now, digest)
+    if isinstance(now, Slide) and (held := busy_file(now)) is not None:
+        path, how = held
+        return UnstableSlide(young.source, now, digest, f"{path.name} is {how}")
+    return now
+
+
+def unstable_spool() -> Spool[UnstableSlide]:
+    """Raises SpoolError."""
+    return Spool(_pack, _unpack)
+
+
+def _pack(young: UnstableSlide) -> tuple[Any, ...]:
+    return young.source, pack_found(young.found), young.digest, young.reason
+
+
+def _unpack(row: tuple[Any, ...]) -> UnstableSlide:
+    source, found, digest, reason = row
+    return UnstableSlide(source, unpack_found(found), digest, reason)

@@ -1,0 +1,1 @@
+"""One slide on its way to one site: decide, upload, verify, record."""

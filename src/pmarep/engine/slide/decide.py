@@ -1,0 +1,217 @@
+"""What is to be done about one slide at one site. Only looks; nothing is changed here but the journal's knowledge.
+
+What the journal says that we have begun gives no right over what lies at the site: somebody else may have put it there
+since. What is not known to be ours by its stamp has to be read back before it is written over: see doubt.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ...pmacore import PmaCore, Refused, RemoteFile
+from ...sites import Site
+from ...slides import Slide
+from ...state.journal import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, RemotePath
+from ..options import Existing, Options, Verify
+from ..remote_listing import RemoteListing, differences_in, harmful, shortened
+from .stamp import same_main, stamp_of
+
+
+class Action(Enum):
+    SEND = "send"
+    RESUME = "resume"
+    REPLACE = "replace"
+    SKIP = "skip"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a slide goes at a site: `folder` and `path` are virtual paths, of its folder and its main file."""
+
+    site: Site
+    folder: str
+    path: str
+
+    @property
+    def place(self) -> RemotePath:
+        return RemotePath(self.site.url, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`entry` is what the journal knows where an upload of ours is to be resumed; `over` what lies there already, and
+    `stamp` what the site says of it.
+
+    `ours`: that is not a slide to be replaced, but what we have left there, unfinished or wrong. `permitted`: it may be
+    replaced whoever it is from, since a person has said so. `same`: as far as is known, the slide at the site is this
+    one; `proved`: byte for byte. `changed`: its files have changed here since then, and kept their sizes. `left`:
+    another slide is there, and stays. `doubtful`: it has to be read back to know what it is.
+    """
+
+    action: Action
+    reason: str
+    entry: Entry | None = None
+    over: str | None = None
+    stamp: str | None = None
+    ours: bool = False
+    permitted: bool = False
+    same: bool = False
+    proved: bool = False
+    changed: bool = False
+    left: bool = False
+    doubtful: bool = False
+
+    @property
+    def sends(self) -> bool:
+        return self.action in (Action.SEND, Action.RESUME, Action.REPLACE)
+
+
+SENT_AGAIN = "the next run sends it again"
+SENT_ONCE = "it is not sent again unless it changes, or with --fresh"
+OTHER_CONTENT = "its content is another, found by reading it back"
+
+_NEW = Decision(Action.SEND, "not there")
+_KNOWN = {
+    SENT: Decision(Action.SKIP, "sent by an earlier run", same=True),
+    SEEN: Decision(Action.SKIP, "already there", same=True),
+}
+_AT_REST = (SENT, SEEN, DIFFERS)  # nothing of ours is unfinished there
+
+
+def destination(site: Site, to: str, slide: Slide) -> Destination:
+    folder = "/".join([part for part in (site.target, to, slide.path.rpartition("/")[0]) if part])
+    return Destination(site, folder, f"{folder}/{slide.main.path}")
+
+
+def foreseen(known: Known | None, here: str, there: str | None) -> Decision | None:
+    """What is to be done where that can be said without asking further; None where it cannot.
+
+    `known` is from the journal; `here` is the slide's signature, `there` its path in the site's listing.
+    """
+    if known is not None and known.state not in _AT_REST:
+        return None
+    if there is None:
+        return _NEW
+    if known is not None and known.signature == here:
+        return _KNOWN.get(known.state)
+    return None
+
+
+def looks_again(options: Options) -> bool:
+    """Whether what the journal knows to be at a site is looked at all the same, slide by slide."""
+    compares = options.verify in (Verify.FINGERPRINT, Verify.DEEP)
+    return compares or options.fresh or options.existing is Existing.OVERWRITE
+
+
+async def decide(
+    slide: Slide,
+    at: Destination,
+    core: PmaCore,
+    remote: RemoteListing,
+    journal: Journal,
+    options: Options,
+    *,
+    look: bool = False,
+) -> Decision:
+    """Raises PmaCoreError. `look`: the journal is not believed, whatever the options say."""
+    entry = await journal.entry(at.place)
+    here = journal.signature(slide)
+    there = await remote.slide_in(at.folder, at.path)
+    known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
+    if there is None:
+        return _NEW if entry is None or known is not None else _unfinished(entry, here, options)
+    if not (look or looks_again(options)) and (decision := foreseen(known, here, there)) is not None:
+        return decision
+    files: Sequence[RemoteFile] = ()
+    try:
+        files = await core.slide_files(there)
+        differences = differences_in(files, there, slide)
+    except Refused as error:
+        differences = [f"the server cannot tell its files: {error}"]
+    if known in (Known(SENT, here), Known(SEEN, here)):  # as for a recheck
+        differences = harmful(differences)
+    lies = Decision(
+        Action.CONFLICT,
+        shortened(differences) if differences else "",
+        over=there,
+        stamp=stamp_of(there, files),
+        permitted=options.existing is Existing.OVERWRITE,
+        same=not differences,
+    )
+    if entry is not None and known is None:
+        return _about_unfinished(entry, here, lies, options)
+    if differences:
+        torn = _may_be_torn(files, slide) or (known is not None and known == Known(SENT, here))
+        if torn and options.existing is not Existing.OVERWRITE:
+            return replace(lies, doubtful=True)
+        return about_other(lies, options.existing, lies.reason)
+    return await _about_equal(slide, at, entry, lies, journal, options)
+
+
+def _unfinished(entry: Entry, here: str, options: Options) -> Decision:
+    """What to do where the rest of an earlier upload may be written."""
+    if entry.state == UNREADABLE and entry.signature == here and not options.fresh:
+        return Decision(Action.CONFLICT, f"the server could not read it when it was sent; {SENT_ONCE}")
+    if entry.state != SENDING:
+        return Decision(Action.SEND, "sent before, but not there as it should be")
+    if options.fresh:
+        return Decision(Action.SEND, "partly sent before, begun again (--fresh)")
+    if entry.signature != here:
+        return Decision(Action.SEND, "partly sent before, but changed since")
+    return Decision(Action.RESUME, "partly sent before", entry)
+
+
+def _about_unfinished(entry: Entry, here: str, lies: Decision, options: Options) -> Decision:
+    """An earlier run of ours had begun to send the slide, or had sent it in vain, and something is there."""
+    if entry.state == SENDING:
+        # Still what was to be replaced then: the main file comes last.
+        known = entry.replaces and same_main(entry.stamp, lies.stamp)
+    else:
+        known = entry.stamp is not None and entry.stamp == lies.stamp
+    opens_at_last = entry.state == UNREADABLE and entry.signature == here and not options.fresh
+    if not known or opens_at_last:
+        return replace(lies, doubtful=True)
+    decision = _unfinished(entry, here, options)
+    ours = entry.state != SENDING
+    return replace(decision, over=lies.over, stamp=lies.stamp, permitted=lies.permitted, ours=ours)
+
+
+async def _about_equal(
+    slide: Slide, at: Destination, entry: Entry | None, lies: Decision, journal: Journal, options: Options
+) -> Decision:
+    """The slide that is there has our names and sizes."""
+    here = journal.signature(slide)
+    if entry is None:
+        if not options.dry_run:
+            await journal.seen(at.place, here)
+        return replace(lies, action=Action.SKIP, reason="already there")
+    if entry.signature == here:
+        if entry.state != DIFFERS:
+            return replace(lies, action=Action.SKIP, reason=_KNOWN[entry.state].reason)
+        if entry.stamp in (None, lies.stamp):
+            return about_other(lies, options.existing, OTHER_CONTENT)
+        return replace(lies, doubtful=True)
+    if options.existing is Existing.OVERWRITE:
+        return replace(lies, action=Action.REPLACE, reason="same files and sizes, but changed here since it was sent")
+    doubtful = options.verify is Verify.DEEP or entry.state == DIFFERS
+    reason = "already there, with these files and sizes, but changed here since"
+    return replace(lies, action=Action.SKIP, reason=reason, changed=True, doubtful=doubtful)
+
+
+def about_other(lies: Decision, existing: Existing, found: str) -> Decision:
+    """What lies there is another slide."""
+    lies = replace(lies, same=False, doubtful=False)
+    if existing is Existing.SKIP:
+        return replace(lies, action=Action.SKIP, reason=f"differs, left as it is (--existing skip): {found}", left=True)
+    if existing is Existing.OVERWRITE:
+        return replace(lies, action=Action.REPLACE, reason=f"differs: {found}")
+    reason = f"another slide of this name is there ({found}); use --existing overwrite or skip"
+    return replace(lies, action=Action.CONFLICT, reason=reason)
+
+
+def _may_be_torn(files: Sequence[RemoteFile], slide: Slide) -> bool:
+    """By its sizes, it may be nothing but a beginning of ours; also where the server cannot tell its files."""
+    return len(files) <= len(slide.files) and sum(file.size for file in files) < slide.size

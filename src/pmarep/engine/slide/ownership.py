@@ -1,0 +1,224 @@
+"""Whose is it? What lies at a site is read back and compared with the source, and told from somebody else's slide.
+
+Nothing that may be a whole slide of somebody else is written over unasked. What may be is
+
+- a beginning of ours, perhaps with zeros behind, where we have sent this slide, or begun to on a server that writes in
+  place: every byte of it is in ours;
+- such a beginning wherever it comes from, if it is no mere header and the server cannot open it: a torn copy;
+- what has our sizes and other bytes, if the site says that nobody has written to it since we have sent it: damage.
+
+Everything else is a conflict, for a person to decide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from ...errors import Remedy
+from ...pmacore import Announcement, NotArrived, ProtocolError, Refused, StorageKind
+from ...slides import Slide
+from ...state.journal import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry, Journal
+from ..options import Existing, Options, Verify
+from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Action, Decision, Destination, about_other
+from .verify import ContentMatch, Found, SlideVerifier
+
+LEAST_BEGINNING = 4096
+"""Bytes that a torn copy has in common with the slide at least: headers of one scanner's slides are alike."""
+
+REPLACES = "pmarep push --existing overwrite replaces it"
+
+
+async def decide_by_content(
+    decision: Decision,
+    slide: Slide,
+    at: Destination,
+    inspector: SlideVerifier,
+    journal: Journal,
+    options: Options,
+    arrived: Callable[[], Awaitable[None]],
+) -> Decision:
+    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError.
+
+    `arrived` is called where it turns out to be our slide, before the journal says so.
+    """
+    here = journal.signature(slide)
+    entry = await journal.entry(at.place)
+    begun = _begun(entry, here)
+    if _is_known_unreadable(entry, here, decision):
+        return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
+    other = about_other(decision, options.existing, decision.reason)
+    if not begun and not decision.same and not await _is_refused(slide, inspector):
+        return other  # no torn copy
+    try:
+        found = await inspector.what_is_there(slide, begun=begun and entry is not None and entry.state == SENDING)
+    except (Refused, ProtocolError) as error:
+        if error.remedy is Remedy.RETRY:
+            raise
+        if decision.permitted:
+            return about_other(decision, Existing.OVERWRITE, f"it cannot be read back: {error}")
+        if not begun and not decision.same:
+            return other
+        reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
+        return replace(decision, action=Action.CONFLICT, reason=reason, same=False)
+    if found.what is ContentMatch.SAME:
+        return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
+    if found.what is ContentMatch.TRUNCATED and (begun or await _is_torn_copy(found, slide, inspector)):
+        return _finish(decision, entry, here, slide, options)
+    if not decision.same and not begun:
+        return other
+    if decision.same and not options.dry_run:
+        await journal.differs(at.place, here, decision.stamp)
+    return about_other(decision, options.existing, OTHER_CONTENT if decision.same else _no_longer_ours(decision))
+
+
+def _begun(entry: Entry | None, here: str) -> bool:
+    """Whether a beginning of the slide that is there can only be what we have left: we have sent it, or begun to."""
+    if entry is None:
+        return False
+    if entry.state == SENDING:  # a bucket's and a container's files are there whole or not at all
+        return entry.upload is None or _kind(entry.upload) is StorageKind.FILESYSTEM
+    return entry.state in (BROKEN, UNREADABLE) or (entry.state == SENT and entry.signature == here)
+
+
+def _kind(upload: str) -> StorageKind | None:
+    """None for what another version has left."""
+    try:
+        return Announcement.read(json.loads(upload), "an announcement in the journal").kind
+    except (ProtocolError, ValueError, RecursionError):
+        return None
+
+
+def _no_longer_ours(decision: Decision) -> str:
+    said = decision.reason or "its content is another"
+    return f"{said}; whether it was damaged or put there by somebody else cannot be told"
+
+
+async def _is_torn_copy(found: Found, slide: Slide, inspector: SlideVerifier) -> bool:
+    return found.beginning >= LEAST_BEGINNING and await _is_refused(slide, inspector)
+
+
+async def _is_refused(slide: Slide, inspector: SlideVerifier) -> bool:
+    """Whether the server says of this slide that it cannot open it; not where it says so of this user, say."""
+    try:
+        return await inspector.refusal_to_open(slide) is not None
+    except Refused:
+        return False
+
+
+def _finish(decision: Decision, entry: Entry | None, here: str, slide: Slide, options: Options) -> Decision:
+    """Send over a beginning of ours: what was not acknowledged, or else all."""
+    decision = replace(decision, ours=True, same=False, doubtful=False)
+    unfinished = entry is not None and entry.state == SENDING and entry.signature == here and not options.fresh
+    if unfinished and entry is not None and entry.files and slide.main.path not in entry.files:
+        return replace(decision, action=Action.RESUME, reason="partly sent before", entry=entry)
+    # Announced anew: the id of that upload may be another slide's by now.
+    return replace(decision, action=Action.SEND, reason="torn there: nothing but a beginning of it")
+
+
+def _is_known_unreadable(entry: Entry | None, here: str, decision: Decision) -> bool:
+    return (
+        entry is not None
+        and entry.state == UNREADABLE
+        and entry.signature == here
+        and entry.stamp is not None
+        and entry.stamp == decision.stamp
+    )
+
+
+async def _if_it_opens(
+    decision: Decision,
+    slide: Slide,
+    at: Destination,
+    inspector: SlideVerifier,
+    journal: Journal,
+    options: Options,
+    arrived: Callable[[], Awaitable[None]],
+) -> Decision:
+    """All its bytes are there: done, if the server can open it. To send the same bytes again would not help."""
+    here, known = journal.signature(slide), await journal.entry(at.place)
+    wait = not options.dry_run and (known is None or known.state != UNREADABLE)
+    level = Verify.NONE if options.verify is Verify.NONE else Verify.SIZE
+    try:
+        await inspector.inspect(slide, level, just_sent=wait)
+    except NotArrived as error:
+        if options.fresh:
+            return replace(decision, action=Action.SEND, reason="begun again (--fresh)", ours=True, same=False)
+        if not options.dry_run:
+            await journal.unreadable(at.place, here, await inspector.stamp(slide))
+        return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
+    if not options.dry_run:
+        await arrived()
+        await journal.sent(at.place, here, await inspector.stamp(slide))
+    return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
+
+
+def _unreadable(error: Exception) -> str:
+    return f"its bytes are there, but {error}; {SENT_ONCE}"
+
+
+async def diagnose(
+    error: NotArrived,
+    slide: Slide,
+    at: Destination,
+    inspector: SlideVerifier,
+    journal: Journal,
+    *,
+    just_sent: bool = False,
+) -> str | None:
+    """Tell the journal what a look has found wrong; for people, what it is and what helps. None: it is right after all.
+
+    Says what the next push will do. Raises PmaCoreError, SourceError.
+    """
+    here, stamp = journal.signature(slide), await inspector.stamp(slide)
+    entry = await journal.entry(at.place)
+    ours = entry is not None and entry.signature == here and entry.state == SENT
+    untouched = stamp is not None and (just_sent or (entry is not None and ours and entry.stamp == stamp))
+    if untouched and not just_sent and entry is not None and entry.source is not None:
+        # Or else it is the source that has changed, its size and time kept, and the site has the slide that was sent.
+        untouched = entry.source == await inspector.source_now(slide)
+    if entry is not None and not just_sent:
+        if entry.state == SENDING:
+            return f"{error}; an upload of it is unfinished, and the next push looks at it"
+        if entry.state == BROKEN and stamp is not None and entry.stamp == stamp:
+            return f"{error}; {SENT_AGAIN}"
+        if entry.state == UNREADABLE and entry.signature == here and stamp is not None and entry.stamp == stamp:
+            return _unreadable(error)
+    try:
+        found = await inspector.what_is_there(slide)
+    except (Refused, ProtocolError) as refusal:
+        if refusal.remedy is Remedy.RETRY:
+            raise
+        if untouched:
+            await journal.broken(at.place, here, stamp)
+            return f"{error}; {SENT_AGAIN}"
+        if ours or just_sent:
+            await journal.broken(at.place, here)
+        return f"{error}; it cannot be read back to see what it is ({refusal}); {REPLACES}"
+    if found.what is ContentMatch.SAME:
+        if await inspector.refusal_to_open(slide) is None:
+            return None
+        await journal.unreadable(at.place, here, stamp)
+        return _unreadable(error)
+    if found.what is ContentMatch.TRUNCATED:
+        mine = just_sent or _begun(entry, here) or await _is_torn_copy(found, slide, inspector)
+    else:
+        mine = untouched and await inspector.has_sizes(slide)
+    if mine:
+        await journal.broken(at.place, here, stamp)
+        return f"{error}; {SENT_AGAIN}"
+    await journal.differs(at.place, here, stamp)
+    return f"{error}; {REPLACES}"
+
+
+async def known_wrong(slide: Slide, at: Destination, inspector: SlideVerifier, journal: Journal) -> str | None:
+    """What an earlier, closer look has found wrong with what is still there, and what helps; None if nothing."""
+    entry = await journal.entry(at.place)
+    if entry is None or entry.signature != journal.signature(slide) or entry.state not in (BROKEN, DIFFERS):
+        return None
+    if entry.stamp is None or entry.stamp != await inspector.stamp(slide):
+        return None
+    if entry.state == BROKEN:
+        return f"an earlier look has found it damaged; {SENT_AGAIN}"
+    return f"an earlier look has found another content; {REPLACES}"

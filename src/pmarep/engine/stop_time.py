@@ -1,0 +1,52 @@
+"""When a run ends by itself: --max-duration and --stop-at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from ..clock import Clock
+from ..units import format_size
+from .options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class StopTime:
+    """`at`: of clock.monotonic(). `hard`: what is under way then is broken off. `option`: who says so."""
+
+    at: float
+    hard: bool
+    option: str
+
+    @classmethod
+    def of(cls, options: Options, clock: Clock) -> StopTime | None:
+        """Of a run that begins now; the earlier one where there are two."""
+        now = clock.monotonic()
+        endings = []
+        if options.max_duration is not None:
+            endings.append(cls(now + options.max_duration, options.hard, "--max-duration"))
+        if options.stop_at is not None:
+            at = now + seconds_until(options.stop_at, clock.local())
+            endings.append(cls(at, True, f"--stop-at {options.stop_at:%H:%M}"))
+        return min(endings, key=lambda ending: ending.at, default=None)
+
+
+def seconds_until(time: dt.time, now: dt.datetime) -> float:
+    """Until it is that time of the day again, at `now` in local time; a day where it is so just now."""
+    naive = now.replace(tzinfo=None)
+    then = dt.datetime.combine(naive.date(), time)
+    if then <= naive:
+        then += dt.timedelta(days=1)
+    # timestamp() knows of a summer time that begins or ends before.
+    return max(then.timestamp() - naive.timestamp(), 0.0)
+
+
+def describe_kept(kept: int, again: int) -> str:
+    """For people: of slides that are not whole at a site, bytes that need not be sent again, and that have to be."""
+    if not kept and not again:
+        return "no slide was left half sent"
+    if not again:
+        return f"{format_size(kept)} of unfinished slides are kept for the next run"
+    if not kept:
+        return f"nothing of the unfinished slides is kept, {format_size(again)} go again"
+    return f"{format_size(kept)} of unfinished slides are kept for the next run, {format_size(again)} go again"

@@ -1,0 +1,73 @@
+"""What became of slides: counted, said and recorded alike."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pmarep.clock import Clock
+from pmarep.engine import Options
+from pmarep.engine.site.report import SiteReport
+from pmarep.events import SlideStatus
+from pmarep.sites import Site
+from pmarep.slides import Slide, SlideFile
+from pmarep.uploaders import TransferCounts
+
+SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
+
+
+async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said() -> None:
+    slides = [Slide(f"{n}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{n}.svs", 5, 1),)) for n in range(10)]
+    said, recorded = [], []
+
+    class AuditLog:
+        async def record(self, line: dict[str, Any], *, on_disk: bool) -> None:
+            recorded.append((line["slide"], line["status"]))
+            if len(recorded) == 3:
+                raise asyncio.CancelledError
+
+    shared = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=AuditLog(),
+        listener=lambda event: said.append((event.slide, event.status.value)),
+        catalogue=slides,
+    )
+    account = SiteReport(SITE, cast(Any, None), cast(Any, shared))
+    with pytest.raises(asyncio.CancelledError):
+        await account.settled(slides, SlideStatus.SKIPPED)
+    assert recorded == said == [(f"{n}.svs", "skipped") for n in range(3)]
+    summary = account.summary(early=False)
+    assert (summary.skipped, summary.failed) == (3, 7)
+
+
+async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_again() -> None:
+    """The server may restart between the two, and have given the id of the upload to another slide."""
+    slide = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 5, 1),))
+    recorded = []
+
+    class AuditLog:
+        async def record(self, line: dict[str, Any], *, on_disk: bool) -> None:
+            recorded.append((line["slide"], line["status"]))
+
+    class Digests:
+        async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
+            return b"digest"
+
+    shared = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=AuditLog(),
+        digests=Digests(),
+        listener=lambda event: None,
+        catalogue=[slide],
+    )
+    account = SiteReport(SITE, cast(Any, None), cast(Any, shared))
+    await account.arrived(slide, SlideStatus.SENT, TransferCounts(), 0.0)
+    assert recorded == [("x.svs", "sent")]
+    await account.ended(slide, SlideStatus.FAILED, TransferCounts(), 0.0, "it is another's")
+    assert recorded[1:] == [("x.svs", "failed")]

@@ -1,0 +1,180 @@
+"""The list of slides: on disk, in order, for several readers; and names that two sources share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pmarep.engine.discovery.collisions import NameCollisions
+from pmarep.engine.discovery.slide_list import KEPT_FILES, SlideCursor, SlideList
+from pmarep.engine.discovery.spool import Spool, pack_found, unpack_found
+from pmarep.slides import LeftOut, Slide, SlideFile, Why
+
+
+def make(number: int, files: int = 1, folder: str = "/cases") -> Slide:
+    parts = [SlideFile(f"m{number}/Data{part:04}.dat", 10, 5) for part in range(files - 1)]
+    return Slide(f"m{number}.mrxs", "3DHISTECH MIRAX", Path(folder), (*parts, SlideFile(f"m{number}.mrxs", 1, 5)))
+
+
+# On Linux a name may have bytes that are no text; Python has them as lone surrogates.
+TEXT = st.text(st.characters(exclude_characters="\0"), min_size=1)
+FILES = st.builds(
+    SlideFile,
+    TEXT,
+    st.integers(0, 2**63),
+    st.integers(-(2**70), 2**70),
+    st.none() | TEXT,
+)
+SLIDES = st.builds(Slide, TEXT, TEXT, TEXT.map(Path), st.lists(FILES, min_size=1, max_size=5).map(tuple))
+FOUND = SLIDES | st.builds(LeftOut, TEXT, st.sampled_from(Why), TEXT)
+
+
+@given(st.lists(st.lists(FOUND, max_size=5), max_size=5))
+def test_a_spool_gives_back_what_it_was_given(batches: list[list[Slide | LeftOut]]) -> None:
+    spool = Spool(pack_found, unpack_found)
+    everything: list[Slide | LeftOut] = []
+    for batch in batches:
+        spool.extend(batch)
+        everything += batch
+        assert len(spool) == len(everything)
+        assert [spool[index] for index in reversed(range(len(spool)))] == everything[::-1]
+    assert list(spool) == everything
+    for first in range(len(everything)):
+        for count in range(1, len(everything) + 2):
+            assert spool.read(first, count) == everything[first : first + count]
+    spool.close()
+
+
+def test_a_spool_reads_few_large_things_at_once() -> None:
+    slides = [make(number, files=100) for number in range(50)]
+    spool = Spool(pack_found, unpack_found)
+    spool.extend(slides)
+    some = spool.read(10, 40)
+    assert some == slides[10 : 10 + len(some)]
+    assert 1 <= len(some) < 20
+    spool.close()
+
+
+def test_a_spool_has_no_more_than_it_was_given() -> None:
+    spool = Spool(pack_found, unpack_found)
+    spool.extend([make(0)])
+    for index in (1, -1):
+        with pytest.raises(IndexError):
+            spool[index]
+    spool.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it has a name, and nobody else can open it")
+def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pmarep.engine.discovery.spool import Spool\n"
+        "from pmarep.engine.discovery.collisions import NameCollisions\n"
+        "spool, clashes = Spool(str, str), NameCollisions()\nspool.extend(['patient'])\nassert spool[0] == 'patient'\n"
+        "print(os.listdir(os.environ['TMPDIR']))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_several_sites_read_each_at_its_own_pace_while_it_grows() -> None:
+    async def check() -> None:
+        catalogue = SlideList()
+        slides = [make(number) for number in range(10)]
+        fast, slow = SlideCursor(catalogue), SlideCursor(catalogue)
+        early = asyncio.create_task(fast.take())
+        await asyncio.sleep(0)
+        catalogue.write(slides[:4])
+        assert not early.done()
+        catalogue.admit(4, 4)
+        assert await early == slides[0]
+        assert [await fast.take() for _ in range(3)] == slides[1:4]
+        late = [asyncio.create_task(fast.take()) for _ in range(8)]
+        assert await slow.take() == slides[0]
+        catalogue.write(slides[4:])
+        catalogue.admit(6, 6)
+        catalogue.finish()
+        assert await asyncio.gather(*late) == [*slides[4:], None, None]
+        assert [await slow.take() for _ in range(11)] == [*slides[1:], None, None]
+        assert (len(catalogue), catalogue.bytes) == (10, 10)
+        catalogue.close()
+
+    asyncio.run(check())
+
+
+def test_what_one_site_has_read_is_not_read_again_by_the_next() -> None:
+    async def check() -> None:
+        catalogue = SlideList()
+        catalogue.write([make(number) for number in range(50)])
+        catalogue.admit(50, 50)
+        sites = [SlideCursor(catalogue) for _ in range(3)]
+        for _ in range(50):
+            first, *others = [await site.take() for site in sites]
+            assert all(other is first for other in others)
+        catalogue.close()
+
+    asyncio.run(check())
+
+
+def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
+    """As objects, 5000 slides of 25 files have 30 MB and more."""
+
+    async def check() -> None:
+        catalogue = SlideList()
+        tracemalloc.start()
+        for start in range(0, 5000, 100):
+            catalogue.write([make(start + number, 25) for number in range(100)])
+        catalogue.admit(5000, 5000)
+        catalogue.finish()
+        cursor = SlideCursor(catalogue)
+        count = 0
+        while (slide := await cursor.take()) is not None:
+            assert (slide.path, len(slide.files)) == (f"m{count}.mrxs", 25)
+            count += 1
+        assert count == 5000
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        catalogue.close()
+        assert peak < KEPT_FILES * 700
+
+    asyncio.run(check())
+
+
+def test_a_slide_larger_than_all_that_is_kept() -> None:
+    async def check() -> None:
+        catalogue = SlideList()
+        catalogue.write([make(0, KEPT_FILES + 5), make(1, KEPT_FILES + 5)])
+        catalogue.admit(2, 2)
+        for number in (0, 1, 0):
+            slide = await catalogue.at(number)
+            assert slide is not None
+            assert len(slide.files) == KEPT_FILES + 5
+        catalogue.close()
+
+    asyncio.run(check())
+
+
+def in_folder(path: str, *names: str) -> Slide:
+    return Slide(path, "x", Path("/x"), tuple(SlideFile(name, 1, 1) for name in names))
+
+
+def test_the_names_of_two_sources() -> None:
+    clashes = NameCollisions()
+    assert clashes.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None
+    assert clashes.claim(0, in_folder("m.mrxs", "m/Data.dat", "m.mrxs")) is None
+    assert clashes.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None  # looked at again
+    assert clashes.claim(1, in_folder("a/GRÖSSE.svs", "GRÖSSE.svs")) is None  # another name on Windows too
+    assert clashes.claim(1, in_folder("a/GRÖßE.SVS", "GRÖßE.SVS")) == 0
+    assert clashes.claim(1, in_folder("M/data.vsi", "x.ets", "DATA.DAT", "data.vsi")) == 0
+    assert clashes.claim(2, in_folder("M/x.ets", "x.ets")) is None  # the one before got nothing
+    assert clashes.claim(1, in_folder("b/Größe.svs", "Größe.svs")) is None
+    assert clashes.claim(2, in_folder("b/größe.svs", "größe.svs")) == 1
+    clashes.close()

@@ -1,0 +1,100 @@
+"""What the journal says of a slide whose upload id turns out to be another slide's at the very end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from support.clocks import FakeClock
+
+from pmarep.engine.options import Verify
+from pmarep.engine.slide.decide import destination
+from pmarep.engine.slide.upload import SlideUploader, _Upload
+from pmarep.pmacore import AnnounceAgain, Announcement
+from pmarep.sites import Site
+from pmarep.slides import Slide, SlideFile
+from pmarep.state.journal import BROKEN, SENT, Journal, signature
+from pmarep.uploaders import HeldId, TransferCounts, UploadIds
+
+SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
+AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
+
+
+class Case:
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.held = HeldId("7", SLIDE)
+        self.upload = _Upload(Announcement.read({"Id": 7}, "x"), self.held, frozenset(), {})
+
+        async def status(_id: object) -> Any:
+            return SimpleNamespace(complete={})
+
+        async def inspect(_slide: Slide, _level: Verify) -> str:
+            return "now"
+
+        async def read_back(_slide: Slide, _files: object) -> None:
+            pass
+
+        async def look_for(_folder: str, _slide: Slide) -> None:
+            pass
+
+        clock = FakeClock()
+        self.inspector = SimpleNamespace(inspect=inspect, read_back=read_back)
+        self.shipper = SlideUploader(
+            cast(Any, SimpleNamespace(core=SimpleNamespace(upload_status=status, logins=1), journal=journal)),
+            cast(Any, SimpleNamespace(look_for=look_for)),
+            cast(Any, self.inspector),
+            Verify.SIZE,
+            clock,
+            UploadIds(clock),
+            keeps_others=True,
+            restarted=lambda *_: None,
+        )
+
+    async def state(self) -> tuple[str, str | None]:
+        entry = await self.journal.entry(AT.place)
+        assert entry is not None
+        return entry.state, entry.stamp
+
+
+@pytest.fixture
+async def case(tmp_path: Path) -> AsyncIterator[Case]:
+    journal = Journal(tmp_path / "state")
+    yield Case(journal)
+    journal.close()
+
+
+async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the next attempt, and the next run, would find that it has been sent."""
+    sent = case.journal.sent
+
+    async def and_lost(*arguments: Any, **more: Any) -> None:
+        await sent(*arguments, **more)
+        case.held.lost_since, case.held._answered = 1.0, 2.0
+
+    async def arrived() -> None:
+        pass
+
+    monkeypatch.setattr(case.journal, "sent", and_lost)
+    with pytest.raises(AnnounceAgain):
+        await case.shipper._look(SLIDE, AT, case.upload, TransferCounts(), arrived)
+    assert (await case.state())[0] == BROKEN
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_a_second_look_that_is_broken_off_is_not_forgotten(case: Case, right: bool) -> None:
+    """By a kill, the end of the run, or of the attempt of the slide that has raised the doubt."""
+    await case.journal.sent(AT.place, signature(SLIDE), "now")
+    seen = []
+
+    async def look_again(_slide: Slide) -> bool:
+        seen.append(await case.state())
+        return right
+
+    case.inspector.look_again = look_again
+    await case.shipper._look_again(SLIDE, AT)
+    assert seen == [(BROKEN, "now")]
+    assert await case.state() == (SENT if right else BROKEN, "now")
