@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -98,7 +99,7 @@ class Connection:
                 f"cannot read the ca_bundle {self.ca_bundle} ({_reason(error)}); it has to be a PEM file"
             ) from None
 
-    def storage_http(self) -> httpx.AsyncClient:
+    def storage_http(self, on_round_trip: Callable[[float], None] = lambda _seconds: None) -> httpx.AsyncClient:
         """A client for the hosts of presigned URLs: nothing of the server's session goes there, and no cookie.
 
         They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
@@ -106,7 +107,7 @@ class Connection:
         context = self._trust()
         if self.ca_bundle is not None and self.verify_tls:
             context = _with_the_systems(self.ca_bundle, context.verify_flags)
-        client = self._client(context, {})
+        client = self._client(context, {}, on_round_trip)
         client.cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         return client
 
@@ -116,11 +117,17 @@ class Connection:
             context = self.ssl_context()
         return self._client(context, {"Accept": "application/json"})
 
-    def _client(self, context: ssl.SSLContext | None, headers: dict[str, str]) -> httpx.AsyncClient:
+    def _client(
+        self,
+        context: ssl.SSLContext | None,
+        headers: dict[str, str],
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
+    ) -> httpx.AsyncClient:
         if self.proxy is None:
             _check_environment()
         return HttpClient(
             congestion=self.congestion,
+            on_round_trip=on_round_trip,
             transport=PooledTransport(context, _LIMITS, lambda url: self._proxy_to(str(url))),
             follow_redirects=False,
             trust_env=False,

@@ -35,15 +35,15 @@ algorithm is as good."""
 
 
 class RoundTrip:
-    """How long the way is, as a client's connections have shown so far. `on_measured` is called whenever one has.
+    """How long the way is, as a client's connections have shown so far. `on_measured` is told it whenever one has.
 
     `connecting`: the shortest time, in seconds, that one took to stand; `handshake`: and then, until it was secure,
     which is two round trips, or one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_measured: Callable[[float], None] = lambda _seconds: None) -> None:
         self.connecting = self.handshake = float("inf")
-        self.on_measured: Callable[[], None] = lambda: None
+        self._on_measured = on_measured
 
     @property
     def seconds(self) -> float | None:
@@ -53,17 +53,34 @@ class RoundTrip:
         behind = self.handshake / 2
         return behind if 2 * self.connecting < behind < float("inf") else self.connecting
 
+    def connected(self, seconds: float) -> None:
+        """Record that a connection has taken so many seconds to stand."""
+        self.connecting = min(seconds, self.connecting)
+        self._on_measured(self.seconds or 0.0)
+
+    def secured(self, seconds: float) -> None:
+        """Record that a connection, once it stood, has taken so many seconds to be secure."""
+        self.handshake = min(seconds, self.handshake)
+        self._on_measured(self.seconds or 0.0)
+
 
 class HttpClient(httpx.AsyncClient):
     """Knows what its connections are to be like, and how long their way is.
 
     `congestion`: the name of what TCP is to do about losses, or AUTO; None leaves that to the machine.
+    `on_round_trip` is told the round trip, in seconds, whenever a new connection has shown it.
     """
 
-    def __init__(self, *, congestion: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        congestion: str | None = None,
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.congestion = congestion
-        self.round_trip = RoundTrip()
+        self.round_trip = RoundTrip(on_round_trip)
 
 
 def connection_tracer(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None) -> Trace:
@@ -86,11 +103,9 @@ def connection_tracer(client: httpx.AsyncClient, meets: Callable[[str], None] | 
         if name.endswith(("connect_tcp.started", "start_tls.started")):
             began = time.perf_counter()
         if name.endswith("start_tls.complete"):
-            round_trip.handshake = min(time.perf_counter() - began, round_trip.handshake)
-            round_trip.on_measured()
+            round_trip.secured(time.perf_counter() - began)
         if name.endswith("connect_tcp.complete"):
-            round_trip.connecting = min(time.perf_counter() - began, round_trip.connecting)
-            round_trip.on_measured()
+            round_trip.connected(time.perf_counter() - began)
             stream = info["return_value"]
             found = stream.get_extra_info("socket")
             if found is not None:

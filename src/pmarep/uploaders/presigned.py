@@ -34,7 +34,7 @@ from ..pmacore.local_addresses import is_local_address, is_local_url, same_host
 from ..pmacore.pooled_transport import REPEATED_BODY
 from ..pmacore.redact import one_line
 from ..pmacore.response_deadline import ResponseDeadline
-from ..pmacore.socket_options import HttpClient, connection_tracer
+from ..pmacore.socket_options import connection_tracer
 from ..pmacore.transport_errors import TRANSPORT_ERRORS, error_from_transport, proxy_refused
 
 MAX_ANSWER = 64 * 1024
@@ -44,7 +44,7 @@ _EXPIRY_MARGIN = timedelta(seconds=60)
 class PresignedClient:
     """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError.
 
-    `away` is told how long the way is, in seconds there and back, with each new connection.
+    `on_round_trip` is told how long the way is, in seconds there and back, with each new connection.
     """
 
     def __init__(
@@ -53,19 +53,16 @@ class PresignedClient:
         *,
         allow_http: bool,
         http: httpx.AsyncClient | None = None,
-        away: Callable[[float], None] = lambda _: None,
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._core = connection.url
         self._at_home = is_local_url(connection.url)
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
-        self._http = http or self._connect()
+        self._http = http or self._connect(on_round_trip)
         self._answered: set[str] = set()  # origins
         self._anew: httpx.AsyncClient | None = None
-        if isinstance(self._http, HttpClient):
-            round_trip = self._http.round_trip
-            round_trip.on_measured = lambda: away(round_trip.seconds or 0.0)
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import string
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -29,7 +31,6 @@ from pmarep.pmacore import (
     Refused,
     ServerError,
 )
-from pmarep.pmacore.socket_options import HttpClient
 from pmarep.uploaders.presigned import PresignedClient, expiry, still_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
@@ -268,11 +269,14 @@ def test_a_url_that_ends_within_the_minute_is_not_relied_on() -> None:
 
 async def test_says_how_far_the_storage_is() -> None:
     heard: list[float] = []
-    connection = Connection("https://pma.example/", "me")
-    client = connection.storage_http()
-    assert isinstance(client, HttpClient)
-    storage = PresignedClient(connection, allow_http=False, http=client, away=heard.append)
-    client.round_trip.connecting = 0.18
-    client.round_trip.on_measured()
-    assert heard == [0.18]
-    await storage.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        storage = PresignedClient(Connection(url, "me", proxy="none"), allow_http=True, on_round_trip=heard.append)
+        with pytest.raises(PmaCoreError):  # it hangs up: that a connection stood is enough
+            await storage.put(f"{url}k?sig=1", b"x", 1, {})
+        thread.join(10)
+        await storage.close()
+    assert heard
+    assert all(0 < seconds < 5 for seconds in heard)

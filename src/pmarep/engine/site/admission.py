@@ -51,7 +51,7 @@ class AdmissionGate:
         self.number = connections or MOST
         self.preparing = 0
         self.in_hand = 0  # slides
-        scheduler.relieved = self.look
+        scheduler.on_capacity(self.look)
 
     async def turn(self) -> Ticket:
         """As soon as the line may run out of work."""

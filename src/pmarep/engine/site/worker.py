@@ -64,7 +64,7 @@ class SiteWorker:
             self._say,
             lambda: scheduler.connections > 0 or shared.others_work(site.name),
         )
-        scheduler.heard = self.breaker.record_success
+        scheduler.on_acknowledged(self.breaker.record_success)
         self._recheck = Recheck(
             site, core, shared.journal, shared.clock, shared.options.recheck, BUDGET // shared.sites
         )
@@ -178,7 +178,7 @@ class SiteWorker:
         shared = self._shared
         source = Source(shared.reader)
         storage = PresignedClient(
-            connection_of(self.site), allow_http=self.site.allow_http_uploads, away=self._measured
+            connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._measured
         )
 
         async def retract(slide: Slide, error: str) -> None:

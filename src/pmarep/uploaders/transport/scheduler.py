@@ -61,8 +61,16 @@ class RequestScheduler:
         self._failures = 0  # of the server, since it last took something
         self.bytes_in_flight = 0  # bytes handed to the network and not acknowledged
         self.bytes_acknowledged = 0  # bytes that the site has said it has
-        self.heard: Callable[[], None] = lambda: None  # called whenever the site has acknowledged bytes
-        self.relieved: Callable[[], None] = lambda: None  # called whenever a request has got its slot
+        self._acknowledged_listeners: list[Callable[[], None]] = []
+        self._capacity_listeners: list[Callable[[], None]] = []
+
+    def on_acknowledged(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the site has acknowledged bytes."""
+        self._acknowledged_listeners.append(listener)
+
+    def on_capacity(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a request has got its slot, or there may be more requests than before."""
+        self._capacity_listeners.append(listener)
 
     @property
     def limit(self) -> int:
@@ -182,7 +190,7 @@ class RequestScheduler:
     async def _slot(self, size: int, deferrable: bool) -> AsyncIterator[None]:
         async with self._semaphore.one(size, deferrable=deferrable):
             self.connections += 1
-            self.relieved()
+            _call(self._capacity_listeners)
             try:
                 yield
             finally:
@@ -232,7 +240,7 @@ class RequestScheduler:
         self.bytes_in_flight -= bytes_in_flight
         if arrived:
             self.bytes_acknowledged += arrived
-            self.heard()
+            _call(self._acknowledged_listeners)
 
     def set_round_trip(self, round_trip: float) -> None:
         """How long it is, as far as is known by now: seconds there and back.
@@ -245,7 +253,7 @@ class RequestScheduler:
         if self.concurrency is not None:
             self.concurrency.start(round_trip)
             self._semaphore.serve()
-            self.relieved()
+            _call(self._capacity_listeners)
 
     def uncount(self, count: int) -> None:
         """Bytes that were acknowledged and are of no use any more."""
@@ -260,6 +268,11 @@ class RequestScheduler:
             return 0.0
         moved = [(at, count) for at, count in self._moved if at >= now - seconds]
         return sum(count for _, count in moved) / max(now - moved[0][0], 0.5) if moved else 0.0
+
+
+def _call(listeners: Iterable[Callable[[], None]]) -> None:
+    for listener in listeners:
+        listener()
 
 
 def _arrived(runs: Iterable[asyncio.Task[T]]) -> list[asyncio.Task[T]]:
