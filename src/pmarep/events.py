@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def _said(cls: type[_T]) -> type[_T]:
+def _immutable(cls: type[_T]) -> type[_T]:
     """A dataclass that nobody changes: type checkers see to that.
 
     Python itself does not: making a frozen one takes three times as long, and a run makes one per slide and site.
@@ -46,7 +46,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@_said
+@_immutable
 class Event:
     """Anything a listener can hear. `time` is UTC."""
 
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@_said
+@_immutable
 class RunStarted(Event):
     """`scanning` is true where the source folders are still being read, and the totals will grow."""
 
@@ -105,7 +105,7 @@ class RunStarted(Event):
     scanning: bool = False
 
 
-@_said
+@_immutable
 class SourceProblem(Event):
     """Something at the source that a person expects to be sent and that cannot be."""
 
@@ -114,7 +114,7 @@ class SourceProblem(Event):
     detail: str
 
 
-@_said
+@_immutable
 class SourceWaiting(Event):
     """So many slides may still be being written; they are looked at again in `seconds`, before they are sent."""
 
@@ -122,7 +122,7 @@ class SourceWaiting(Event):
     seconds: float
 
 
-@_said
+@_immutable
 class Notice(Event):
     """Something that a person should know about the run as a whole, in one line.
 
@@ -133,7 +133,7 @@ class Notice(Event):
     passing: bool = False
 
 
-@_said
+@_immutable
 class SlideStarted(Event):
     """Files of this slide are about to be sent to the site. Not said again when a failure makes that begin anew.
 
@@ -144,7 +144,7 @@ class SlideStarted(Event):
     slide: str
 
 
-@_said
+@_immutable
 class SlideFinished(Event):
     """`bytes` is what this run sent and the site acknowledged; `resumed_bytes` what an earlier run had sent."""
 
@@ -157,7 +157,7 @@ class SlideFinished(Event):
     error: str | None = None
 
 
-@_said
+@_immutable
 class SlideRetracted(Event):
     """A slide that this run has said to be at the site turned out to be damaged there; it counts as failed."""
 
@@ -166,7 +166,7 @@ class SlideRetracted(Event):
     error: str
 
 
-@_said
+@_immutable
 class SlideRestarted(Event):
     """`bytes` of a slide that had been sent have to be sent again, and why."""
 
@@ -176,7 +176,7 @@ class SlideRestarted(Event):
     reason: str
 
 
-@_said
+@_immutable
 class SlidePlanned(Event):
     """`--dry-run`: what would be done. `to` is the virtual path at the site, `bytes` what would be sent at most."""
 
@@ -188,7 +188,7 @@ class SlidePlanned(Event):
     bytes: int
 
 
-@_said
+@_immutable
 class SiteState(Event):
     """What a site does from now on. `reason` says why it is paused or stopped, in one line; None where all is well."""
 
@@ -197,7 +197,7 @@ class SiteState(Event):
     reason: str | None = None
 
 
-@_said
+@_immutable
 class Progress(Event):
     """`bytes_done` of `bytes_total` that this site needs; `rate` over the last seconds. `bytes_under_way` are sent and
     not acknowledged: to be sent again if the run were killed now.
@@ -211,7 +211,7 @@ class Progress(Event):
     bytes_under_way: int = 0
 
 
-@_said
+@_immutable
 class SiteSummary:
     """`failed` counts every slide that should be at the site and is not, tried or not; but not those that were not
     begun because the run was to end, or was interrupted: `not_begun`.
@@ -237,7 +237,7 @@ class SiteSummary:
     changed: int = 0
 
 
-@_said
+@_immutable
 class SourceSummary:
     """What is in all sources together: `slides` of `bytes`, and how many things were left out, by why: `reasons`.
 
@@ -254,7 +254,7 @@ class SourceSummary:
     may_be_empty: bool = False
 
 
-@_said
+@_immutable
 class Summary(Event):
     """The last event of every run; after a dry run `sent` counts what would be sent.
 

@@ -12,7 +12,7 @@ import pytest
 from support.corpus import tree
 from support.push_cli import PushCli
 
-from pmarep.cli.signals import BEFORE_IT_BEGAN
+from pmarep.cli.signal_handlers import INTERRUPTED_BEFORE_START
 from pmarep.events import Summary
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
@@ -62,8 +62,8 @@ def test_with_events(cli: PushCli, moment: str) -> None:
     result = cli.push(patch=patch(moment))
     assert (result.code, result.stderr) == (130, "")
     (summary,) = result.events
-    assert summary["error"] == BEFORE_IT_BEGAN
-    expected = Summary(exit_code=130, seconds=0.0, sites={}, error=BEFORE_IT_BEGAN).to_dict()
+    assert summary["error"] == INTERRUPTED_BEFORE_START
+    expected = Summary(exit_code=130, seconds=0.0, sites={}, error=INTERRUPTED_BEFORE_START).to_dict()
     assert json.dumps(list(summary)) == json.dumps(list(expected))  # in the same order
     assert summary | {"time": ""} == expected | {"time": ""}
 
@@ -71,7 +71,7 @@ def test_with_events(cli: PushCli, moment: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_for_people(cli: PushCli, number: int) -> None:
     result = cli.run(patch=patch("in the middle of an import", number))
-    assert (result.code, result.stdout, result.stderr) == (130, "", f"pmarep: {BEFORE_IT_BEGAN}\n")
+    assert (result.code, result.stdout, result.stderr) == (130, "", f"pmarep: {INTERRUPTED_BEFORE_START}\n")
 
 
 def test_a_process_that_is_deaf_to_it_goes_on(cli: PushCli) -> None:

@@ -13,7 +13,7 @@ from support.sandboxes import PASSWORD, USER, StartSandbox
 from support.sites_cli import MemoryKeyring, ScriptedPrompt, SitesCli
 
 from pmacore_sandbox import Sandbox
-from pmarep.cli.sites_add import add_by_asking
+from pmarep.cli.sites.add_dialog import add_interactively
 from pmarep.errors import ConfigError
 from pmarep.sites import Credentials, SiteBook
 
@@ -233,7 +233,7 @@ def add(tmp_path: Path) -> Add:
         *answers: str | bool, keyring: MemoryKeyring | None = None, **values: str
     ) -> tuple[ScriptedPrompt, MemoryKeyring]:
         script, memory = ScriptedPrompt(*answers), keyring or MemoryKeyring()
-        add_by_asking(tmp_path / "sites.toml", "tokyo", values, script, Credentials({}, memory))
+        add_interactively(tmp_path / "sites.toml", "tokyo", values, script, Credentials({}, memory))
         assert list(script.answers) == []
         assert not script.heard(PASSWORD)
         return script, memory

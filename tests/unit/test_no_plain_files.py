@@ -12,7 +12,7 @@ import pytest
 from support.corpus import tree
 
 from pmarep.errors import ConfigError, UsageError
-from pmarep.sites import SiteBook, source
+from pmarep.sites import SiteBook, book_text
 from pmarep.slides import LeftOut, Slide, Why, find_slides
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files in folders")
@@ -70,7 +70,7 @@ def test_as_an_included_book(folder: Path, name: str) -> None:
 
 
 def test_a_book_without_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "LARGEST", 2 * 1024**2)
+    monkeypatch.setattr(book_text, "LARGEST", 2 * 1024**2)
     with pytest.raises(ConfigError, match="/dev/zero is larger than 2 MiB"):
         SiteBook.load(Path("/dev/zero"))
     (folder / "large.toml").write_bytes(b"#" * (2 * 1024**2 + 1))

@@ -9,7 +9,7 @@ import traceback
 
 import pytest
 
-from pmarep.cli.sites import _piped_password
+from pmarep.cli.sites.login import _piped_password
 from pmarep.errors import CredentialsError
 from pmarep.passwords import NotTextError, first_line
 

@@ -8,8 +8,8 @@ import threading
 import time
 from contextlib import nullcontext
 
-from .signals import ending_at_once
-from .stdio import cannot_write, drop_output, failure_of_output, nobody_reads, open_closed_streams, say
+from .output_streams import discard_stdout, echo, flush_error, is_broken_pipe, open_closed_streams, write_error_message
+from .signal_handlers import exit_on_signals
 
 HANGING_SECONDS = 1.0
 
@@ -18,7 +18,7 @@ def main() -> None:
     """Entry point of the console script: every error that we foresee becomes one line and its exit code."""
     arguments = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     runs = arguments[:1] in (["push"], ["verify"])
-    with ending_at_once(events="--json" in arguments) if runs else nullcontext():
+    with exit_on_signals(events="--json" in arguments) if runs else nullcontext():
         _main()
 
 
@@ -30,7 +30,7 @@ def _main() -> None:
         # A name that the terminal cannot show must not end a transfer.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = _run()
-    if failure := failure_of_output():
+    if failure := flush_error():
         code = _without_output(failure, code)
     _end_if_a_thread_hangs(code)
     sys.exit(code)
@@ -47,23 +47,23 @@ def _run() -> int:
         # those after it would be sent.
         app(windows_expand_args=False)
     except PmarepError as error:
-        failure_of_output()  # what was said before comes before
-        say(f"pmarep: {error}", err=True)
+        flush_error()  # what was said before comes before
+        echo(f"pmarep: {error}", err=True)
         return error.exit_code
     except Exception as error:
-        if isinstance(error, OSError) and failure_of_output("\n"):
+        if isinstance(error, OSError) and flush_error("\n"):
             return _without_output(error, 0)
         # Not foreseen: a bug of ours.
         import logging
 
         logging.getLogger(__name__).debug("ended in %s", where(error))
-        say(f"pmarep: {internal_error(error)}", err=True)
+        echo(f"pmarep: {internal_error(error)}", err=True)
         return 1
     except SystemExit as end:
         if sys.stdout is not stdout:
             # Typer's way of saying that some pipe is closed, be it this one.
             sys.stdout = stdout
-            if failure := failure_of_output("\n"):
+            if failure := flush_error("\n"):
                 return _without_output(failure, 0)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
@@ -71,11 +71,11 @@ def _run() -> int:
 
 def _without_output(failure: OSError, code: int) -> int:
     """`pmarep slides . | head`: nobody reads on, which is no error. A full disk is one."""
-    fine = nobody_reads(failure)
-    drop_output()
+    fine = is_broken_pipe(failure)
+    discard_stdout()
     if fine:
         return code
-    say(cannot_write(failure), err=True)
+    echo(write_error_message(failure), err=True)
     return code or 1
 
 

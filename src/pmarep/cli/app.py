@@ -7,27 +7,27 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
+from .command_classes import CommandApp, JsonEventsCommand, PlainErrorsGroup
 from .demo import demo
 from .groups import groups
+from .output_streams import echo
 from .push import push
 from .sandbox import sandbox
-from .sites import sites
-from .slides import slides
+from .sites.group import sites
+from .slides.command import slides
 from .status import status
-from .stdio import say
-from .usage import Commands, EventsCommand, PlainGroup
 from .verify import verify
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"pmarep {__version__}")
+        echo(f"pmarep {__version__}")
         raise typer.Exit
 
 
-app = Commands(
+app = CommandApp(
     name="pmarep",
-    cls=PlainGroup,
+    cls=PlainErrorsGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,8 +46,8 @@ def pmarep(
 
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
-app.command("push", cls=EventsCommand)(push)
-app.command("verify", cls=EventsCommand)(verify)
+app.command("push", cls=JsonEventsCommand)(push)
+app.command("verify", cls=JsonEventsCommand)(verify)
 app.command("slides")(slides)
 app.command("status")(status)
 app.command("sandbox")(sandbox)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from ..errors import PmarepError
-from .signals import ending_signals
-from .stdio import say
+from .output_streams import echo
+from .signal_handlers import termination_signals
 
 if TYPE_CHECKING:
     from ..demo.comparison import SlideComparison
@@ -90,7 +90,7 @@ def play(stage: DemoEnvironment, ending: Ending) -> bool:
 
 
 def _say(text: str) -> None:
-    say(text)
+    echo(text)
 
 
 def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
@@ -106,15 +106,15 @@ def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
 
     with output_for(json=False, quiet=False, verbose=0) as output:
 
-        def hear(event: Event) -> None:
+        def handle(event: Event) -> None:
             if not (isinstance(event, Summary) and ending.asked):
-                output.hear(event)
+                output.handle(event)
 
         async def main() -> None:
             stop, loop = asyncio.Event(), asyncio.get_running_loop()
             with ending.calling(lambda: loop.call_soon_threadsafe(stop.set)):
                 await replicate(
-                    options, sites, passwords=passwords, state_dir=stage.state_dir, listener=hear, stop=stop
+                    options, sites, passwords=passwords, state_dir=stage.state_dir, listener=handle, stop=stop
                 )
 
         asyncio.run(main())
@@ -133,7 +133,7 @@ def _look(stage: DemoEnvironment, sites: list[Site], slides: list[Slide]) -> lis
     from ..demo.comparison import digests, look
     from ..pmacore import PmaCore
     from ..sites import Credentials
-    from ..sites.network import connection_of
+    from ..sites.site_connection import connection_of
 
     passwords = Credentials(stage.environ)
     known = digests(slides)
@@ -211,7 +211,7 @@ class Ending:
         ] = {}
 
     def __enter__(self) -> Self:
-        for number in ending_signals():
+        for number in termination_signals():
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 

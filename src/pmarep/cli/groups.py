@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import complete
-from .options import ConfigOption, JsonListOption, also, load_book
-from .stdio import say
-from .tables import print_json, print_lines
-from .usage import Commands
+from . import completion
+from .command_classes import CommandApp
+from .config_files import config_hint, load_book
+from .list_output import print_columns, print_json
+from .options import ConfigOption, JsonListOption
+from .output_streams import echo
 
 if TYPE_CHECKING:
     from ..sites import SiteBook
 
-groups = Commands(no_args_is_help=True, help="Give several sites one name.")
+groups = CommandApp(no_args_is_help=True, help="Give several sites one name.")
 
-NameArgument = Annotated[str, typer.Argument(help="The group.", autocompletion=complete.group)]
+NameArgument = Annotated[str, typer.Argument(help="The group.", autocompletion=completion.group)]
 MembersArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MEMBER...",
         help="Sites, other groups, or patterns ('box-*'), which stand for the sites of now.",
-        autocompletion=complete.site_or_group,
+        autocompletion=completion.site_or_group,
     ),
 ]
 
@@ -39,11 +40,11 @@ def list_groups(
     if as_json:
         print_json([{"name": g, "members": list(m), "sites": sites[g]} for g, m in book.groups.items()])
     elif not book.groups:
-        make = f"pmarep groups set NAME MEMBER...{also(config)}"
-        say(f"no groups in {book.path}; make one with `{make}`", err=True)
+        make = f"pmarep groups set NAME MEMBER...{config_hint(config)}"
+        echo(f"no groups in {book.path}; make one with `{make}`", err=True)
     else:
         rows = [[g, str(len(sites[g])), ", ".join(members) or "-"] for g, members in book.groups.items()]
-        print_lines([["NAME", "SITES", "MEMBERS"], *rows])
+        print_columns([["NAME", "SITES", "MEMBERS"], *rows])
 
 
 @groups.command("set")
@@ -68,21 +69,21 @@ def remove_members(
         typer.Argument(
             metavar="[MEMBER]...",
             help="Members to take out; none: the group itself.",
-            autocompletion=complete.site_or_group,
+            autocompletion=completion.site_or_group,
         ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Take members out of a group, or remove the group. Sites stay in the book."""
     from ..errors import ConfigError
-    from ..sites.edit import remove_group
-    from ..sites.names import did_you_mean, quoted
+    from ..sites.book_edit import remove_group
+    from ..sites.site_names import did_you_mean, quoted
 
     book = load_book(config)
     current = _members(book, name)
     if not members:
         remove_group(book.path, name)
-        say(f"removed the group {name} from {book.path}; its sites stay")
+        echo(f"removed the group {name} from {book.path}; its sites stay")
         return
     leaving = _expanded(book, members)
     for member in leaving:
@@ -93,23 +94,23 @@ def remove_members(
 
 
 def _set(book: SiteBook, name: str, members: list[str]) -> None:
-    from ..sites.edit import set_group
+    from ..sites.book_edit import set_group
 
     after = set_group(book.path, name, members)
-    say(f"{name}: {', '.join(after.groups[name]) or 'no members'}")
+    echo(f"{name}: {', '.join(after.groups[name]) or 'no members'}")
 
 
 def _members(book: SiteBook, name: str) -> list[str]:
-    from ..sites.edit import own_text
+    from ..sites.book_edit import own_book_text
 
-    own_text(book, ("groups", name))
+    own_book_text(book, ("groups", name))
     return list(book.groups[name])
 
 
 def _expanded(book: SiteBook, members: list[str]) -> list[str]:
     """Names of sites and groups; a pattern stands for the sites that there are now. Raises ConfigError."""
     from ..errors import ConfigError
-    from ..sites.names import is_pattern
+    from ..sites.site_names import is_pattern
 
     names = [name.strip() for item in members for name in item.split(",") if name.strip()]
     found: list[str] = []

@@ -12,8 +12,8 @@ import typer
 from pmarep.errors import PmarepError, UsageError
 from pmarep.units import parse_size
 
-from .options import read
-from .stdio import say
+from .option_values import parse_option
+from .output_streams import echo
 
 if TYPE_CHECKING:
     from pmacore_sandbox import AzureContainer, S3Bucket
@@ -66,10 +66,10 @@ def sandbox(
     """Run a PMA.core stand-in: a strict one, for trying pmarep out. Not for patients' data."""
     if not password:
         raise UsageError("the sandbox's user needs a password; give --password or set PMAREP_SANDBOX_PASSWORD")
-    bytes_per_second = read("--rate", parse_size, rate.removesuffix("/s")) if rate else None
+    bytes_per_second = parse_option("--rate", parse_size, rate.removesuffix("/s")) if rate else None
     if bytes_per_second == 0:
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
-    bytes_per_part = read("--part-size", parse_size, part_size)
+    bytes_per_part = parse_option("--part-size", parse_size, part_size)
     try:
         from pmacore_sandbox import AzureContainer, S3Bucket, Settings, UrlExpiry, run
     except ModuleNotFoundError as error:
@@ -96,7 +96,7 @@ def sandbox(
         rate=bytes_per_second,
         latency=latency / 1000,
     )
-    run(settings, lambda url: say(f"sandbox listens on {url}"))
+    run(settings, lambda url: echo(f"sandbox listens on {url}"))
 
 
 def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from ..errors import UsageError
-from .options import StateDirOption, state_path
-from .stdio import say
+from .config_files import state_path
+from .options import StateDirOption
+from .output_streams import echo
 
 if TYPE_CHECKING:
     from ..state.journal import RemotePath, Run
@@ -57,7 +58,7 @@ def _print_json(runs: list[Run], places: Kept) -> None:
     import dataclasses
     import json
 
-    say(
+    echo(
         json.dumps(
             {
                 "unfinished": [
@@ -75,22 +76,22 @@ def _print_lines(runs: list[Run], places: Kept, none: str) -> None:
 
     _print_unfinished(places)
     if runs or none:
-        say("last runs:" if runs else none)
+        echo("last runs:" if runs else none)
     for run in runs:
         started = datetime.fromtimestamp(run.started).astimezone().isoformat(" ", "seconds")
-        say(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
+        echo(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
 
 
 def _print_unfinished(places: Kept) -> None:
-    say(f"{len(places)} partly sent" + (":" if places else ""))
+    echo(f"{len(places)} partly sent" + (":" if places else ""))
     for server, found in itertools.groupby(places, key=lambda place: place.server):
         here = list(found)
         for place in here[:SHOWN]:
-            say(f"  {server}  {place.path}  ({_kept(*places[place])})")
+            echo(f"  {server}  {place.path}  ({_kept(*places[place])})")
         if len(here) > SHOWN:
-            say(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
+            echo(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
     if places:
-        say("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
+        echo("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
 
 
 def _kept(files: int, parts: int) -> str:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from .config_files import load_book, state_path, warn_unverified_tls
+from .log_output import start_logging
+from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
     AllowEmptyOption,
     AuditOption,
@@ -25,13 +28,6 @@ from .options import (
     StateDirOption,
     ToOption,
     VerboseOption,
-    choice_of,
-    load_book,
-    moment,
-    read,
-    start_logging,
-    state_path,
-    warn_of_unverified,
 )
 
 
@@ -77,32 +73,33 @@ def verify(
     from ..engine import Options, Verify
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
+    from .option_values import parse_connections, parse_sub_folder
     from .render import output_for
-    from .run import connections_of, run_to_the_end, sub_folder, summary_whatever_happens
+    from .replication_run import always_emit_summary, run_replication
 
-    with summary_whatever_happens(json):
+    with always_emit_summary(json):
         start_logging(verbose)
         book = load_book(config)
         chosen = book.resolve(sites)
-        warn_of_unverified(chosen)
+        warn_unverified_tls(chosen)
         options = Options(
             sources=tuple(sources),
-            to=sub_folder(to),
+            to=parse_sub_folder(to),
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
-            newer_than=moment(newer_than),
-            min_size=read("--min-size", parse_size, min_size),
+            newer_than=parse_newer_than(newer_than),
+            min_size=parse_option("--min-size", parse_size, min_size),
             verify=Verify(level.value),
             verify_only=True,
-            connections=connections_of(connections),
-            patience=read("--patience", parse_duration, patience),
+            connections=parse_connections(connections),
+            patience=parse_option("--patience", parse_duration, patience),
             ask_pma_start=book.slides.enumerate != "never",
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
             audit=audit,
         )
-        choice = choice_of(include, exclude, newer_than, min_size)
-        with output_for(json=json, quiet=quiet, verbose=verbose, choice=choice) as output:
-            code = run_to_the_end(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+        selection = selection_options(include, exclude, newer_than, min_size)
+        with output_for(json=json, quiet=quiet, verbose=verbose, selection=selection) as output:
+            code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output)
     raise typer.Exit(code)

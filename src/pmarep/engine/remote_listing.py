@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from ..clock import Clock
 from ..pmacore import PermissionDenied, PmaCore, Refused, RemoteFile, StorageFull, TargetMissing
-from ..sites.network import no_root_directory
+from ..sites.site_connection import missing_root_message
 from ..slides import Slide
 from ..system.windows_names import collision_key, is_altered_by_windows, normalized_key, windows_key
 from ..text import printable
@@ -134,7 +134,7 @@ class RemoteListing:
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
         if normalized_key(root) not in map(normalized_key, roots):
-            raise TargetMissing(no_root_directory(self._core.url, root, roots))
+            raise TargetMissing(missing_root_message(self._core.url, root, roots))
 
     async def exists(self, folder: str) -> bool:
         parent, _, name = folder.rpartition("/")

@@ -77,7 +77,7 @@ async def replicate(
     sessions = SessionPool(sites, passwords, lambda: _retry(options, clock), longest=longest_answer(options.patience))
     run = _Run(options, sites, sessions, listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
-    places = [] if options.dry_run else [(site.name, site.place) for site in sites]
+    places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
     with closing(run), hold_targets(state_dir / "locks", places) as busy:
         run.sessions.check_connections()
         missing = await run.sessions.check_passwords(stop, run.wait)

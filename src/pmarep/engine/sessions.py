@@ -12,7 +12,7 @@ from ..pmacore import Connection, PmaCore
 from ..retry import Retry
 from ..sites import Site
 from ..sites.credentials import password_of_any
-from ..sites.network import connection_of
+from ..sites.site_connection import connection_of
 from .daemon_thread import in_thread
 
 LAST_WORD_SECONDS = 0.2  # Ctrl-C ends a password_command too, whose end may be heard of first

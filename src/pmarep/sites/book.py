@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..errors import ConfigError, UsageError
 from ..system.windows_names import lies_within
+from .book_stack import BookStack
+from .book_text import BookText, KeyPath, table_header
 from .models import Site, SiteTable, SlidesTable, Table
-from .names import did_you_mean, is_pattern, quoted
-from .shelf import Shelf
-from .source import BookText, KeyPath, described
+from .site_names import did_you_mean, is_pattern, quoted
 
 
 def default_config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -32,7 +32,7 @@ def slides_settings(path: Path, *, needed: bool) -> SlidesTable:
 
     For those who use no site: whether the rest of the book is right does not matter. Raises ConfigError.
     """
-    from .reader import read_slides
+    from .book_parser import read_slides
 
     if not needed:
         try:
@@ -41,7 +41,7 @@ def slides_settings(path: Path, *, needed: bool) -> SlidesTable:
             return SlidesTable()
         except OSError:
             pass  # it may be there: reading it says what is wrong
-    return read_slides(Shelf.collect(BookText.read(path)))
+    return read_slides(BookStack.collect(BookText.read(path)))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SiteBook:
     Every site has url, username and target.
     """
 
-    source: Shelf = field(repr=False)
+    stack: BookStack = field(repr=False)
     defaults: SiteTable
     servers: Mapping[str, Table]
     sites: Mapping[str, Site]
@@ -66,15 +66,15 @@ class SiteBook:
     @classmethod
     def parse(cls, source: BookText) -> SiteBook:
         """A book of a text that need not be on disk yet. Raises ConfigError."""
-        from .reader import read_tables
+        from .book_parser import read_tables
 
-        shelf = Shelf.collect(source)
-        return cls(shelf, *read_tables(shelf))
+        stack = BookStack.collect(source)
+        return cls(stack, *read_tables(stack))
 
     @property
     def path(self) -> Path:
         """The person's own book, the only one that is ever edited."""
-        return self.source.own.path
+        return self.stack.own.path
 
     def resolve(self, selection: Sequence[str]) -> list[Site]:
         """The sites to replicate to: see `select`; two that would write over each other are refused.
@@ -85,7 +85,7 @@ class SiteBook:
         sites = self.select(selection)
         places: dict[str, Site] = {}
         for site in sites:
-            other = places.setdefault(site.place, site)
+            other = places.setdefault(site.destination_key, site)
             if other is not site:
                 raise ConfigError(
                     f'{self.path}: the sites "{other.name}" and "{site.name}" are the same place '
@@ -152,7 +152,7 @@ class SiteBook:
         for key, file in needed:
             if file is not None and not file.is_file():
                 tables = self.tables_of(site)
-                raise self.source.error(
-                    f"{described(tables[0])} the {key} {file} is not there; name a PEM file",
+                raise self.stack.error(
+                    f"{table_header(tables[0])} the {key} {file} is not there; name a PEM file",
                     *((*table, key) for table in tables),
                 )

@@ -12,15 +12,15 @@ from typing import Protocol, TypeVar
 from ..errors import CredentialsError
 from ..passwords import NotTextError, Password, first_line
 from ..text import printable
-from . import command as commands
-from .names import password_variable
+from . import password_command
+from .site_names import password_variable
 
 SERVICE = "pmarep"
 COMMAND_SECONDS = 30.0
 T = TypeVar("T")
 
 
-class Account(Protocol):
+class LoginDetails(Protocol):
     """What a password belongs to. Every `Site` is one."""
 
     @property
@@ -43,7 +43,7 @@ class KeyringLike(Protocol):
     def delete_password(self, service: str, username: str) -> None: ...
 
 
-AnyAccount = TypeVar("AnyAccount", bound=Account)
+AnyLogin = TypeVar("AnyLogin", bound=LoginDetails)
 Runner = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -62,11 +62,11 @@ class _BrokenCommand(_NoPassword):
 class Credentials:
     """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
 
-    `environ` is looked up and given to commands. `run` is called as `command.run` is.
+    `environ` is looked up and given to password_command. `run` is called as `command.run` is.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = commands.run
+        self, environ: Mapping[str, str], keyring: KeyringLike | None = None, run: Runner = password_command.run_command
     ) -> None:
         self._environ = environ
         self._keyring = keyring
@@ -75,33 +75,33 @@ class Credentials:
         self._guard = threading.Lock()
         self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
-    def password_for(self, account: Account) -> Password:
+    def password_for(self, login: LoginDetails) -> Password:
         """The first of: variable of the site, of its server, `password_command`, keyring.
 
         May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
         """
-        for variable in variables(account):
+        for variable in password_variables(login):
             if password := self._environ.get(variable):
                 return Password(password, f"from the variable {variable}{_ends_oddly(password)}")
-        command = account.password_command
+        command = login.password_command
         try:
             if command:
                 # Forty sites of one server ask `op` or `pass` once.
                 password = self._once(("command", *_words(command)), lambda: self._from_command(command))
-                source = f"from the password_command of {account.name}"
+                source = f"from the password_command of {login.name}"
                 return Password(password, source + _ends_oddly(password))
-            password = self._once(_key(account), lambda: self._from_keyring(account))
-            source = f"from the keyring; pmarep sites login {account.name}"
+            password = self._once(_key(login), lambda: self._from_keyring(login))
+            source = f"from the keyring; pmarep sites login {login.name}"
             return Password(password, source + _ends_oddly(password))
         except _NoPassword as error:
-            raise CredentialsError(f"no password for {account.name}: {error}; {_advice(account, error)}") from None
+            raise CredentialsError(f"no password for {login.name}: {error}; {_advice(login, error)}") from None
 
-    def comes_first(self, account: Account) -> str | None:
-        """What is asked before the keyring for this account, in words; None: the keyring is."""
-        for variable in variables(account):
+    def source_before_keyring(self, login: LoginDetails) -> str | None:
+        """What is asked before the keyring for this login, in words; None: the keyring is."""
+        for variable in password_variables(login):
             if self._environ.get(variable):
                 return f"the variable {variable}"
-        return "its password_command" if account.password_command else None
+        return "its password_command" if login.password_command else None
 
     def has_keyring(self) -> bool:
         """Whether this machine has one, be it locked. Opens nothing and asks nobody."""
@@ -111,38 +111,38 @@ class Credentials:
             return False
         return type(keyring).__module__ not in ("keyring.backends.fail", "keyring.backends.null")
 
-    def store(self, account: Account, password: str) -> None:
+    def store(self, login: LoginDetails, password: str) -> None:
         """Keep the password in the keyring, for every site with this url and username. Raises CredentialsError."""
 
         def put(keyring: KeyringLike) -> bool:
-            keyring.set_password(SERVICE, _user(account), password)
+            keyring.set_password(SERVICE, _user(login), password)
             # Some backends keep nothing and say nothing.
-            return keyring.get_password(SERVICE, _user(account)) == password
+            return keyring.get_password(SERVICE, _user(login)) == password
 
         try:
             if not self._on_keyring(put):
                 raise _BrokenKeyring("this machine's keyring keeps nothing")
         except _NoPassword as error:
-            words = f"cannot keep the password of {account.name}: {error}"
-            raise CredentialsError(f"{words}; {_advice(account, error)}") from None
+            words = f"cannot keep the password of {login.name}: {error}"
+            raise CredentialsError(f"{words}; {_advice(login, error)}") from None
         with self._guard:
-            self._known[_key(account)] = password
+            self._known[_key(login)] = password
 
-    def forget(self, account: Account) -> bool:
+    def forget(self, login: LoginDetails) -> bool:
         """Remove the password from the keyring; whether there was one. Raises CredentialsError."""
 
         def delete(keyring: KeyringLike) -> bool:
-            if keyring.get_password(SERVICE, _user(account)) is None:
+            if keyring.get_password(SERVICE, _user(login)) is None:
                 return False
-            keyring.delete_password(SERVICE, _user(account))
+            keyring.delete_password(SERVICE, _user(login))
             return True
 
         try:
             was_there = self._on_keyring(delete)
         except _NoPassword as error:
-            raise CredentialsError(f"cannot remove the password of {account.name}: {error}") from None
+            raise CredentialsError(f"cannot remove the password of {login.name}: {error}") from None
         with self._guard:
-            self._known.pop(_key(account), None)
+            self._known.pop(_key(login), None)
         return was_there
 
     def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
@@ -164,7 +164,7 @@ class Credentials:
         words = _words(command)
         label = f"its password_command ({_program(words[0])})"
         try:
-            argv = commands.startable(command, self._environ.get("PATH"))
+            argv = password_command.executable_command(command, self._environ.get("PATH"))
             done = self._run(argv, env=self._environ, timeout=COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
             raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
@@ -183,8 +183,8 @@ class Credentials:
             raise _BrokenCommand(f"{label} printed no password on its first line")
         return password
 
-    def _from_keyring(self, account: Account) -> str:
-        password = self._on_keyring(lambda keyring: keyring.get_password(SERVICE, _user(account)))
+    def _from_keyring(self, login: LoginDetails) -> str:
+        password = self._on_keyring(lambda keyring: keyring.get_password(SERVICE, _user(login)))
         if not password:
             raise _NoPassword("none is kept")
         return password
@@ -204,32 +204,32 @@ class Credentials:
         raise _BrokenKeyring(known.get(kind, f"the keyring cannot be used ({kind})"))
 
 
-def password_of_any(password_for: Callable[[AnyAccount], str], accounts: Iterable[AnyAccount]) -> str:
-    """The password of accounts that share a session: any that has one serves all, whatever order they come in.
+def password_of_any(password_for: Callable[[AnyLogin], str], logins: Iterable[AnyLogin]) -> str:
+    """The password of logins that share a session: any that has one serves all, whatever order they come in.
 
     May wait, as `password_for` may. Raises CredentialsError where none of them has one.
     """
-    first, *others = sorted(accounts, key=lambda account: account.name)
+    first, *others = sorted(logins, key=lambda login: login.name)
     try:
         return password_for(first)
     except CredentialsError:
-        for account in others:
+        for login in others:
             with suppress(CredentialsError):
-                return password_for(account)
+                return password_for(login)
         raise
 
 
-def variables(account: Account) -> list[str]:
-    """The environment variables that can hold the password, in the order of their look-up."""
-    return list(dict.fromkeys(password_variable(name) for name in (account.name, account.server) if name))
+def password_variables(login: LoginDetails) -> list[str]:
+    """The environment password_variables that can hold the password, in the order of their look-up."""
+    return list(dict.fromkeys(password_variable(name) for name in (login.name, login.server) if name))
 
 
-def _user(account: Account) -> str:
-    return f"{account.username}@{account.url}"
+def _user(login: LoginDetails) -> str:
+    return f"{login.username}@{login.url}"
 
 
-def _key(account: Account) -> tuple[str, ...]:
-    return ("keyring", _user(account))
+def _key(login: LoginDetails) -> tuple[str, ...]:
+    return ("keyring", _user(login))
 
 
 def _import_keyring() -> KeyringLike:
@@ -240,19 +240,19 @@ def _import_keyring() -> KeyringLike:
     return backend
 
 
-def _advice(account: Account, error: _NoPassword) -> str:
+def _advice(login: LoginDetails, error: _NoPassword) -> str:
     """What a person can do: only what would help after this error."""
-    variable = f"set {variables(account)[0]}"
+    variable = f"set {password_variables(login)[0]}"
     if isinstance(error, _BrokenCommand):
         return f"try the command by hand, or {variable}"
     if isinstance(error, _BrokenKeyring):
         return f"{variable}, or give it a password_command in the site book"
-    return f"run `pmarep sites login {account.name}`, {variable}, or give it a password_command in the site book"
+    return f"run `pmarep sites login {login.name}`, {variable}, or give it a password_command in the site book"
 
 
-def _words(command: commands.Command) -> tuple[str, ...]:
+def _words(command: password_command.Command) -> tuple[str, ...]:
     try:
-        return commands.words_of(command)
+        return password_command.command_words(command)
     except ValueError:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
 

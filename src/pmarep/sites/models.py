@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from ..timetable import Timetable
-from . import fields
-from .names import check_name
+from . import validators
+from .site_names import check_name
 
 
 def _folder(info: ValidationInfo) -> Path | None:
@@ -18,32 +18,32 @@ def _folder(info: ValidationInfo) -> Path | None:
 
 
 def _ca_bundle(value: object, info: ValidationInfo) -> Path:
-    return fields.ca_bundle(value, _folder(info))
+    return validators.ca_bundle(value, _folder(info))
 
 
 def _client_cert(value: object, info: ValidationInfo) -> tuple[Path, ...]:
-    return fields.client_cert(value, _folder(info))
+    return validators.client_cert(value, _folder(info))
 
 
 def _seconds(value: object, info: ValidationInfo) -> float:
-    return fields.seconds(str(info.field_name), value)
+    return validators.seconds(str(info.field_name), value)
 
 
-Url = Annotated[str, BeforeValidator(fields.url)]
-Username = Annotated[str, BeforeValidator(fields.username)]
-Target = Annotated[str, BeforeValidator(fields.target)]
-Connections = Annotated[Literal["auto"] | int, BeforeValidator(fields.connections)]
-BwLimit = Annotated[str, BeforeValidator(fields.bwlimit)]
+Url = Annotated[str, BeforeValidator(validators.url)]
+Username = Annotated[str, BeforeValidator(validators.username)]
+Target = Annotated[str, BeforeValidator(validators.target)]
+Connections = Annotated[Literal["auto"] | int, BeforeValidator(validators.connections)]
+BwLimit = Annotated[str, BeforeValidator(validators.bwlimit)]
 CaBundle = Annotated[Path, BeforeValidator(_ca_bundle)]
 ClientCert = Annotated[tuple[Path, ...], BeforeValidator(_client_cert)]
-Proxy = Annotated[str, BeforeValidator(fields.proxy)]
-VerifyTls = Annotated[bool, BeforeValidator(fields.verify_tls)]
+Proxy = Annotated[str, BeforeValidator(validators.proxy)]
+VerifyTls = Annotated[bool, BeforeValidator(validators.verify_tls)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
-PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(fields.password_command)]
-AllowHttpUploads = Annotated[bool, BeforeValidator(fields.allow_http_uploads)]
-Congestion = Annotated[str, BeforeValidator(fields.congestion)]
-Enumerate = Annotated[Literal["auto", "always", "never"], BeforeValidator(fields.enumerate_slides)]
-ServerName = Annotated[str, BeforeValidator(fields.server)]
+PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(validators.password_command)]
+AllowHttpUploads = Annotated[bool, BeforeValidator(validators.allow_http_uploads)]
+Congestion = Annotated[str, BeforeValidator(validators.congestion)]
+Enumerate = Annotated[Literal["auto", "always", "never"], BeforeValidator(validators.enumerate_slides)]
+ServerName = Annotated[str, BeforeValidator(validators.server)]
 
 
 class Table(BaseModel):
@@ -110,6 +110,6 @@ class Site(Table):
         return Timetable.parse(self.bwlimit) if self.bwlimit is not None else None
 
     @property
-    def place(self) -> str:
+    def destination_key(self) -> str:
         """Equal for two sites that would write over each other: PMA.core runs on Windows, so case says nothing."""
         return unicodedata.normalize("NFC", self.url + self.target).casefold()

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .fields import MAX_CONNECTIONS
 from .models import SiteTable, SlidesTable, Table
+from .validators import MAX_CONNECTIONS
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
 DESCRIPTIONS = {

@@ -37,9 +37,9 @@ class Window:
         self._console = console
         self.board = BoardOutput(console)
 
-    def hear(self, *events: Event) -> None:
+    def handle(self, *events: Event) -> None:
         for event in events:
-            self.board.hear(event)
+            self.board.handle(event)
 
     @property
     def said(self) -> str:
@@ -71,11 +71,11 @@ def failed(site: str, slide: str, error: str = "no room") -> SlideFinished:
 
 def test_a_row_per_site_and_a_total() -> None:
     window = Window()
-    window.hear(*started("tokyo", "saopaulo"))
-    window.hear(SlideStarted(site="tokyo", slide="a/b.svs"), SlideStarted(site="tokyo", slide="c.svs"))
-    window.hear(sent("saopaulo", "c.svs"))
+    window.handle(*started("tokyo", "saopaulo"))
+    window.handle(SlideStarted(site="tokyo", slide="a/b.svs"), SlideStarted(site="tokyo", slide="c.svs"))
+    window.handle(sent("saopaulo", "c.svs"))
     for done in (10, 20, 30):
-        window.hear(progress("tokyo", done, 10), progress("saopaulo", done / 2, 5))
+        window.handle(progress("tokyo", done, 10), progress("saopaulo", done / 2, 5))
     tokyo, saopaulo, total = window.rows
     assert re.fullmatch(r"tokyo     ━+[╸╺]━+   30 %  10\.0 MiB/s      7s left    0/6  a/b\.svs \+1 *", tokyo)
     assert re.fullmatch(r"saopaulo  ━+[╸╺]━+   15 %   5\.0 MiB/s     17s left    1/6 *", saopaulo)
@@ -85,13 +85,13 @@ def test_a_row_per_site_and_a_total() -> None:
 
 def test_one_site_needs_no_total() -> None:
     window = Window()
-    window.hear(*started("tokyo"))
+    window.handle(*started("tokyo"))
     assert len(window.rows) == 1
 
 
 def test_failures_are_counted_and_told() -> None:
     window = Window()
-    window.hear(*started("tokyo", "saopaulo"), failed("tokyo", "x.svs", "the disk is full"))
+    window.handle(*started("tokyo", "saopaulo"), failed("tokyo", "x.svs", "the disk is full"))
     tokyo, saopaulo, total = window.rows
     assert "0/6  1 failed" in tokyo
     assert "failed" not in saopaulo
@@ -103,9 +103,9 @@ def test_failures_are_counted_and_told() -> None:
 def test_every_row_has_the_width_of_the_window_whatever_is_in_it(width: int) -> None:
     window = Window(width)
     slide = "スライド標本/" * 20 + "胃生検 12.mrxs"
-    window.hear(*started("tokyo", "saopaulo-" * 10), SlideStarted(site="tokyo", slide=slide))
+    window.handle(*started("tokyo", "saopaulo-" * 10), SlideStarted(site="tokyo", slide=slide))
     for rate in (0.0001, 1000, 9.5):
-        window.hear(progress("tokyo", 1, rate))
+        window.handle(progress("tokyo", 1, rate))
         assert {cell_len(row) for row in window.rows} == {width}
         starts = {row.index("━") for row in window.rows}
         assert len(starts) == 1
@@ -113,17 +113,17 @@ def test_every_row_has_the_width_of_the_window_whatever_is_in_it(width: int) -> 
 
 def test_of_a_long_name_the_end_is_shown() -> None:
     window = Window()
-    window.hear(*started("tokyo"), SlideStarted(site="tokyo", slide="2026/研究/" * 9 + "スライド 12.mrxs"))
+    window.handle(*started("tokyo"), SlideStarted(site="tokyo", slide="2026/研究/" * 9 + "スライド 12.mrxs"))
     assert window.rows[0].rstrip().endswith("スライド 12.mrxs")
     assert "…" in window.rows[0]
 
 
 def test_the_time_left_does_not_jump_with_the_rate() -> None:
     window = Window()
-    window.hear(*started("tokyo"))
+    window.handle(*started("tokyo"))
     left = []
     for second, rate in enumerate([80, 40, 10, 10, 10, 14, 6, 10, 0.5, 10], start=1):
-        window.hear(progress("tokyo", second * 10, rate, total=1000))
+        window.handle(progress("tokyo", second * 10, rate, total=1000))
         found = re.search(r"(\d+)(m\d\d)?s left", window.rows[0])
         left.append(found and found[0])
     assert left[:2] == [None, None]  # buffers were filling
@@ -139,24 +139,24 @@ def _seconds(text: str) -> int:
 
 def test_it_is_not_complete_before_it_has_been_looked_at() -> None:
     window = Window()
-    window.hear(*started("tokyo"), progress("tokyo", 100, 10))
+    window.handle(*started("tokyo"), progress("tokyo", 100, 10))
     assert "99 %" in window.rows[0]
-    window.hear(SiteState(site="tokyo", state=State.DONE))
+    window.handle(SiteState(site="tokyo", state=State.DONE))
     assert "100 %" in window.rows[0]
     assert window.rows[0].rstrip().endswith("done")
 
 
 def test_a_site_that_failed_is_not_shown_as_complete() -> None:
     window = Window()
-    window.hear(*started("tokyo"), progress("tokyo", 40, 10), failed("tokyo", "x.svs"))
-    window.hear(SiteState(site="tokyo", state=State.DONE))
+    window.handle(*started("tokyo"), progress("tokyo", 40, 10), failed("tokyo", "x.svs"))
+    window.handle(SiteState(site="tokyo", state=State.DONE))
     assert " 40 %" in window.rows[0]
 
 
 def test_a_stopped_site_says_why() -> None:
     window = Window()
-    window.hear(*started("tokyo", "saopaulo"), progress("tokyo", 40, 10))
-    window.hear(SiteState(site="tokyo", state=State.STOPPED, reason="cannot reach it"))
+    window.handle(*started("tokyo", "saopaulo"), progress("tokyo", 40, 10))
+    window.handle(SiteState(site="tokyo", state=State.STOPPED, reason="cannot reach it"))
     tokyo, _, total = window.rows
     assert tokyo.rstrip().endswith("stopped")
     assert "/s" not in tokyo
@@ -167,8 +167,8 @@ def test_a_stopped_site_says_why() -> None:
 def test_more_sites_than_lines_keep_the_total_in_sight() -> None:
     window = Window(height=10)
     names = [f"site{number}" for number in range(40)]
-    window.hear(*started(*names))
-    window.hear(*(SiteState(site=name, state=State.DONE) for name in names[:30]))
+    window.handle(*started(*names))
+    window.handle(*(SiteState(site=name, state=State.DONE) for name in names[:30]))
     rows = window.rows
     assert len(rows) <= 9
     assert rows[0].startswith("site30")
@@ -178,12 +178,12 @@ def test_more_sites_than_lines_keep_the_total_in_sight() -> None:
 
 def test_names_are_neither_markup_nor_control_codes() -> None:
     window = Window(width=120)
-    window.hear(*started("[red]"))
-    window.hear(SlideStarted(site="[red]", slide="[bold]a[/bold].svs"))
+    window.handle(*started("[red]"))
+    window.handle(SlideStarted(site="[red]", slide="[bold]a[/bold].svs"))
     assert window.rows[0].startswith("[red] ")
     assert "[bold]a[/bold].svs" in window.rows[0]
-    window.hear(failed("[red]", "[/]\x1b[2J.svs", "it said\r\n\x07\x9b1m"))
-    window.hear(SourceProblem(path="[link=x]\x1b]0;y", why="incomplete", detail=":smile:"))
+    window.handle(failed("[red]", "[/]\x1b[2J.svs", "it said\r\n\x07\x9b1m"))
+    window.handle(SourceProblem(path="[link=x]\x1b]0;y", why="incomplete", detail=":smile:"))
     assert r"[red]: failed [/]\x1b[2J.svs: it said\x0d\x0a\x07\x9b1m" in window.said
     assert r"not sent: [link=x]\x1b]0;y: :smile: (incomplete)" in window.said
     assert not set(_CODES.sub("", window.said)) & set("\x1b\x07\x9b\r")
@@ -192,10 +192,10 @@ def test_names_are_neither_markup_nor_control_codes() -> None:
 def test_at_the_end_there_is_a_summary_and_no_board() -> None:
     window = Window()
     with window.board:
-        window.hear(*started("tokyo", "saopaulo"))
+        window.handle(*started("tokyo", "saopaulo"))
         done = SiteSummary(sent=6, bytes_sent=100 * MIB, seconds=10)
         down = SiteSummary(failed=6, error="cannot reach it")
-        window.hear(Summary(exit_code=1, seconds=10, sites={"tokyo": done, "saopaulo": down}))
+        window.handle(Summary(exit_code=1, seconds=10, sites={"tokyo": done, "saopaulo": down}))
         assert "".join(window.rows) == ""
     said = _CODES.sub("", window.said)
     assert "tokyo     6 sent, 0 skipped, 0 failed; 100 MiB in 10s; 10.0 MiB/s" in said

@@ -21,18 +21,18 @@ def slides(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 async def test_skipped_slides_come_together_and_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     with JsonOutput() as output:
-        output.hear(finished("1"))
-        output.hear(finished("2"))
+        output.handle(finished("1"))
+        output.handle(finished("2"))
         assert slides(capsys) == []
         await asyncio.sleep(0)
         assert slides(capsys) == ["1", "2"]
-        output.hear(finished("3"))
-        output.hear(finished("4", SlideStatus.SENT))
+        output.handle(finished("3"))
+        output.handle(finished("4", SlideStatus.SENT))
         assert slides(capsys) == ["3", "4"]
-        output.hear(finished("5"))
+        output.handle(finished("5"))
     assert slides(capsys) == ["5"]
 
 
 def test_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    JsonOutput().hear(finished("1", SlideStatus.FAILED))
+    JsonOutput().handle(finished("1", SlideStatus.FAILED))
     assert slides(capsys) == ["1"]

@@ -65,16 +65,16 @@ EVENTS: list[tuple[Event, str]] = [
 def test_an_event_is_one_line_without_control_codes(
     event: Event, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    LinesOutput(quiet=False, verbose=True).hear(event)
+    LinesOutput(quiet=False, verbose=True).handle(event)
     assert capsys.readouterr().out == line + "\n"
 
 
 def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     output = LinesOutput(quiet=True, verbose=False)
     for event, _ in EVENTS:
-        output.hear(event)
+        output.handle(event)
     good = Summary(exit_code=0, seconds=1, sites={"tokyo": SiteSummary(sent=1)})
-    output.hear(good)
+    output.handle(good)
     said = capsys.readouterr().out.splitlines()
     told = [["note:", "the"], ["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
     assert [line.split()[:2] for line in said] == told
@@ -82,9 +82,9 @@ def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixture[str]) -> None:
     output = LinesOutput(quiet=False, verbose=False)
-    output.hear(finished(SlideStatus.SKIPPED))
-    output.hear(SlideStarted(site="tokyo", slide="a"))
-    output.hear(SiteState(site="tokyo", state=State.RUNNING))
+    output.handle(finished(SlideStatus.SKIPPED))
+    output.handle(SlideStarted(site="tokyo", slide="a"))
+    output.handle(SiteState(site="tokyo", state=State.RUNNING))
     assert capsys.readouterr().out == ""
 
 
@@ -93,7 +93,7 @@ def test_the_summary_is_a_line_per_site_and_a_verdict(capsys: pytest.CaptureFixt
         "tokyo": SiteSummary(sent=2, bytes_sent=20 * MIB, seconds=10),
         "b": SiteSummary(failed=2, error="down"),
     }
-    LinesOutput(quiet=False, verbose=False).hear(Summary(exit_code=1, seconds=10, sites=sites))
+    LinesOutput(quiet=False, verbose=False).handle(Summary(exit_code=1, seconds=10, sites=sites))
     assert capsys.readouterr().out.splitlines() == [
         "tokyo  2 sent, 0 skipped, 0 failed; 20.0 MiB in 10s; 2.0 MiB/s",
         "b      0 sent, 0 skipped, 2 failed; 0 B in 0s; STOPPED, see above",

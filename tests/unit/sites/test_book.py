@@ -209,7 +209,7 @@ def test_a_ca_bundle_is_looked_for_when_its_site_is_used(path: Path) -> None:
 
 def test_the_way_to_a_server(path: Path) -> None:
     from pmarep.pmacore import Connection
-    from pmarep.sites.network import connection_of
+    from pmarep.sites.site_connection import connection_of
 
     text = '[defaults]\nproxy = "http://PROXY.example/"\ntimeout = 30\n' + site('client_cert = "me.pem"')
     tokyo = load(path, text).sites["tokyo"]
@@ -416,10 +416,10 @@ def test_targets_that_cannot_be_used(path: Path, target: str, words: str) -> Non
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="/\\"), min_size=1))
 def test_a_target_is_kept_to_the_letter_or_refused(folder: str) -> None:
-    from pmarep.sites import fields
+    from pmarep.sites import validators
 
     try:
-        assert fields.target(f"Root/{folder}") == f"Root/{folder}"
+        assert validators.target(f"Root/{folder}") == f"Root/{folder}"
     except ValueError:
         assert folder in (".", "..") or folder != folder.strip() or folder.endswith(".")
 

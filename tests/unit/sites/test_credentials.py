@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pmarep.errors import CredentialsError
 from pmarep.sites import Credentials, Site
 from pmarep.sites.credentials import KeyringLike
-from pmarep.sites.names import check_name, password_variable
+from pmarep.sites.site_names import check_name, password_variable
 
 SECRET = "hunter2-geheim"
 OTHERS = "set PMAREP_PASSWORD_BOX_ANNA, or give it a password_command in the site book"
@@ -87,10 +87,11 @@ def test_variable_of_site_then_server_then_command_then_keyring() -> None:
 
 def test_what_comes_before_the_keyring_is_told() -> None:
     assert (
-        Credentials({"PMAREP_PASSWORD_CAMPUS": "x"}).comes_first(make_site()) == "the variable PMAREP_PASSWORD_CAMPUS"
+        Credentials({"PMAREP_PASSWORD_CAMPUS": "x"}).source_before_keyring(make_site())
+        == "the variable PMAREP_PASSWORD_CAMPUS"
     )
-    assert Credentials({}).comes_first(make_site(command="x")) == "its password_command"
-    assert Credentials({}).comes_first(make_site()) is None
+    assert Credentials({}).source_before_keyring(make_site(command="x")) == "its password_command"
+    assert Credentials({}).source_before_keyring(make_site()) is None
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=12))
@@ -108,7 +109,7 @@ def test_nothing_anywhere_names_the_three_ways() -> None:
     assert said == f"no password for box-anna: none is kept; {WAYS}"
 
 
-# Commands
+# CommandApp
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pmarep.errors import PmarepError
 from pmarep.sites import SiteBook
-from pmarep.sites.source import BookText
+from pmarep.sites.book_text import BookText
 
 BOOK = Path("sites.toml")
 CANARY = "hunter2-CANARY"

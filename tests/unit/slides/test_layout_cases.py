@@ -14,7 +14,7 @@ from support.corpus_ome import write_companion
 from support.discovery import discover
 from test_every_file_counts import check, is_problem, tally_of
 
-from pmarep.cli.slide_advice import advice
+from pmarep.cli.slides.advice import advice
 from pmarep.slides import Cause, LeftOut, Why
 
 

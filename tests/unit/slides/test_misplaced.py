@@ -9,7 +9,7 @@ from support.corpus import tree, write_mirax, write_vsi
 from support.discovery import discover
 from test_every_file_counts import check, tally_of
 
-from pmarep.cli.slide_advice import advice
+from pmarep.cli.slides.advice import advice
 from pmarep.slides import Cause, LeftOut, Why
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.corpus import tree, write_mirax, write_ndpis, write_vsi
 from support.discovery import Discovered, discover
 
-from pmarep.cli.slide_advice import advice
+from pmarep.cli.slides.advice import advice
 from pmarep.slides import LeftOut, Why, find_slides
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.corpus import tree, write_mirax, write_ndpis
 from support.discovery import discover
 
-from pmarep.cli.slide_advice import advice
+from pmarep.cli.slides.advice import advice
 from pmarep.engine.discovery.collisions import NameCollisions
 from pmarep.slides import LeftOut, Slide, Why, find_slides
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.corpus import write_mirax, write_svs
 
-from pmarep.cli.slide_advice import advice
+from pmarep.cli.slides.advice import advice
 from pmarep.errors import SourceError
 from pmarep.slides import Cause, LeftOut, Slide, Why, find_slides
 from pmarep.slides.listing import TOO_LONG, os_words

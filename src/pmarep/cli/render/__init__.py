@@ -9,7 +9,7 @@ from .jsonl import JsonOutput
 from .lines import LinesOutput
 
 
-def output_for(*, json: bool, quiet: bool, verbose: int, choice: str = "") -> Output:
+def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "") -> Output:
     """JSON lines, the live board on a terminal, or plain lines. Log lines and a board do not go together."""
     output: Output
     if json:
@@ -20,7 +20,7 @@ def output_for(*, json: bool, quiet: bool, verbose: int, choice: str = "") -> Ou
         output = BoardOutput()
     else:
         output = LinesOutput(quiet=quiet, verbose=verbose > 0)
-    output.choice = choice
+    output.selection = selection
     return output
 
 

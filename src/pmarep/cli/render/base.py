@@ -8,7 +8,7 @@ from typing import Self
 
 from ...events import Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
 from ...units import format_duration, format_size
-from ..stdio import drop_output, nobody_reads
+from ..output_streams import discard_stdout, is_broken_pipe
 
 
 class Output(ABC):
@@ -17,8 +17,8 @@ class Output(ABC):
     `failure` is why lines were lost; that nobody reads them is none. `choice`: the options that choose among slides.
     """
 
-    choice: str = ""
-    failure: OSError | None = None
+    selection: str = ""
+    write_error: OSError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -29,7 +29,7 @@ class Output(ABC):
         return None
 
     @abstractmethod
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         """Called for every event, in order, in the run's event loop: has to be quick."""
 
     def write_line(self, text: str) -> None:
@@ -37,18 +37,18 @@ class Output(ABC):
         try:
             print(text, flush=True)
         except OSError as error:
-            self.failure = self.failure or (None if nobody_reads(error) else error)
-            drop_output()
+            self.write_error = self.write_error or (None if is_broken_pipe(error) else error)
+            discard_stdout()
 
-    def stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
+    def announce_stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
         """The run was interrupted and is ending."""
 
 
-def summary_lines(summary: Summary, choice: str = "") -> list[str]:
+def summary_lines(summary: Summary, selection: str = "") -> list[str]:
     """One line per site, and one that says how it ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
-    return [*lines, _verdict(summary, choice)]
+    return [*lines, _verdict(summary, selection)]
 
 
 def left_out_line(summary: Summary) -> str:
@@ -86,7 +86,7 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
     return "; ".join(parts)
 
 
-def _verdict(summary: Summary, choice: str) -> str:
+def _verdict(summary: Summary, selection: str) -> str:
     unequal = _unequal(summary)
     if summary.error:
         return "; ".join([summary.error, *unequal])
@@ -111,9 +111,9 @@ def _verdict(summary: Summary, choice: str) -> str:
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())
     if total == 0 and summary.exit_code == 0:
         found = "a .pmarepignore leaves every slide out" if summary.source.filtered else "no slides were found"
-        if choice and not summary.source.empty:
-            found = f"no slide is left with {choice}"
-        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', choice)))} says why)"
+        if selection and not summary.source.empty:
+            found = f"no slide is left with {selection}"
+        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', selection)))} says why)"
     if summary.exit_code != 0:
         return "; ".join(["not every site is complete", *unequal])
     return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])

@@ -54,16 +54,16 @@ class _Row:
     failed: int = 0
     under_way: dict[str, None] = field(default_factory=dict)  # an ordered set
     seconds_left: float | None = None  # None while it cannot be told
-    _heard: int = 0
+    _events: int = 0
     _pace: float = 0.0  # the rate, smoothed
 
-    def hear(self, event: Progress) -> None:
+    def handle(self, event: Progress) -> None:
         self.done, self.total, self.rate = event.bytes_done, event.bytes_total, event.rate
-        self._heard += 1
+        self._events += 1
         # The first rates say how fast buffers are filled; the later ones go up and down with every file.
-        young = self._heard <= _RATES_NEEDED
+        young = self._events <= _RATES_NEEDED
         self._pace = event.rate if young else self._pace + _SMOOTHING * (event.rate - self._pace)
-        unknown = self._heard < _RATES_NEEDED or self._pace <= 0 or self.done >= self.total
+        unknown = self._events < _RATES_NEEDED or self._pace <= 0 or self.done >= self.total
         self.seconds_left = None if unknown else (self.total - self.done) / self._pace
 
     @property
@@ -135,13 +135,13 @@ class BoardOutput(Output):
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def stopping(self) -> None:
+    def announce_stopping(self) -> None:
         self._say("stopping; once more to stop at once", "yellow")
 
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(Text(printable(text), style), soft_wrap=True)
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self._start(event)
@@ -172,7 +172,7 @@ class BoardOutput(Output):
             case Progress():
                 row = self._rows[event.site]
                 row.reason = row.reason if row.state is not State.RUNNING or event.bytes_done == row.done else ""
-                row.hear(event)
+                row.handle(event)
             case Summary():
                 self._end(event)
 
@@ -198,7 +198,7 @@ class BoardOutput(Output):
         if line := left_out_line(event):
             self._say(line, "yellow" if event.left_out.get("unknown", 0) else "")
         good = event.exit_code == 0
-        *sites, verdict = summary_lines(event, self.choice)
+        *sites, verdict = summary_lines(event, self.selection)
         for line in sites:
             self._say(line, "red" if "STOPPED" in line else "")
         self._say(verdict, "bold green" if good else "bold red")

@@ -21,7 +21,7 @@ class JsonOutput(Output):
     ) -> None:
         self._write()
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         # ASCII only: a log shipper or an old terminal may know no other encoding.
         self._held.append(json.dumps(event.to_dict()))
         if isinstance(event, SlideFinished) and event.status is SlideStatus.SKIPPED:

@@ -40,10 +40,10 @@ class LinesOutput(Output):
         if wrong or not self._quiet:
             self.write_line(printable(text))
 
-    def stopping(self) -> None:
+    def announce_stopping(self) -> None:
         self._print("stopping; once more to stop at once")
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         match event:
             case RunStarted():
                 more = " so far, still looking" if event.scanning else ""
@@ -80,7 +80,7 @@ class LinesOutput(Output):
                 if line := left_out_line(event):
                     self._print(line, wrong=event.left_out.get("unknown", 0) > 0)
                 wrong = event.exit_code != 0
-                *sites, verdict = summary_lines(event, self.choice)
+                *sites, verdict = summary_lines(event, self.selection)
                 for line in sites:
                     self._print(line, wrong=wrong)
                 # An empty source may be a network drive that is not mounted: said in a quiet night too.

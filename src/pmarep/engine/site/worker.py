@@ -13,7 +13,7 @@ from ...errors import PmarepError, Remedy, internal_error, where
 from ...events import Notice, SiteState, SlideStatus, State
 from ...pmacore import NotArrived, PmaCore
 from ...sites import Site
-from ...sites.network import connection_of
+from ...sites.site_connection import connection_of
 from ...slides import Slide
 from ...source import Source
 from ...uploaders import NEAR, PresignedClient, Replaced, RequestScheduler, TransferCounts, UploadContext

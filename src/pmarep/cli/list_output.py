@@ -1,0 +1,52 @@
+"""How the commands about the site book print: aligned lines for pipes, what fits for terminals, JSON for programs."""
+
+from __future__ import annotations
+
+import shutil
+
+from ..text import printable
+from .output_streams import echo
+
+
+def print_json(value: object) -> None:
+    """ASCII with escapes: right in whatever encoding the standard output has."""
+    import json
+
+    echo(json.dumps(value, indent=2))
+
+
+def print_columns(rows: list[list[str]]) -> None:
+    """Every cell in full."""
+    from rich.cells import cell_len
+
+    rows = [list(map(printable, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        echo("  ".join(cells).rstrip())
+
+
+def print_fitted_columns(rows: list[list[str]]) -> bool:
+    """One line a row on this terminal, long cells cut but for those of the first column; whether any was cut."""
+    from rich.cells import cell_len, set_cell_size
+
+    rows = [list(map(printable, row)) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    fitting = fit(widths, shutil.get_terminal_size().columns)
+
+    def cut(cell: str, width: int) -> str:
+        return cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
+
+    print_columns([[cut(cell, width) for cell, width in zip(row, fitting, strict=True)] for row in rows])
+    return fitting != widths
+
+
+def fit(widths: list[int], room: int, least: int = 6) -> list[int]:
+    """Column widths that fit into `room` with two blanks between; the widest gives first, the first column never."""
+    fitting = list(widths)
+    while sum(fitting) + 2 * (len(fitting) - 1) > room:
+        widest = max(range(1, len(fitting)), key=lambda i: fitting[i])
+        if fitting[widest] <= least:
+            break
+        fitting[widest] -= 1
+    return fitting

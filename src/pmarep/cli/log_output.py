@@ -1,0 +1,21 @@
+"""Log lines on stderr for `-v` and `-vv`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def start_logging(verbose: int) -> None:
+    """Log lines on stderr for `-v` and `-vv`; URLs never with their queries."""
+    if not verbose:
+        return
+    from pmarep.pmacore.redact import RedactingFilter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("pmarep").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    if verbose > 1:
+        logging.getLogger("httpx").setLevel(logging.INFO)

@@ -1,0 +1,64 @@
+"""Turn the texts of options into values; every error names the option."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def parse_option(option: str, parse: Callable[[str], T], text: str) -> T:
+    """Parse an option's text. Raises UsageError that names the option."""
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def parse_newer_than(text: str | None) -> float | None:
+    """Return the moment that `--newer-than` means now, in seconds since the epoch. Raises UsageError."""
+    from ..units import parse_moment
+
+    now = time.time()
+    return None if text is None else parse_option("--newer-than", lambda text: parse_moment(text, now), text)
+
+
+def parse_sub_folder(to: str) -> str:
+    """Check the path of `--to`; empty stays empty. Raises UsageError."""
+    from ..sites import validators
+
+    try:
+        return validators.sub_folder(to) if to else ""
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def parse_connections(text: str | None) -> int | Literal["auto"] | None:
+    """Return what `--connections` says: a number, "auto", or None where it is not given. Raises UsageError."""
+    from ..sites import validators
+
+    if text is None:
+        return None
+    try:
+        found = validators.connections(int(text) if text.isdecimal() else text)
+    except ValueError as error:
+        raise UsageError(f"--connections {text!r}: {error}") from None
+    return "auto" if isinstance(found, str) else found
+
+
+def selection_options(
+    include: list[str] | None, exclude: list[str] | None, newer_than: str | None, min_size: str
+) -> str:
+    """Write the options that select slides as a person would type them; empty where none was given."""
+    words = [f"--include {shlex.quote(glob)}" for glob in include or ()]
+    words += [f"--exclude {shlex.quote(glob)}" for glob in exclude or ()]
+    words += [f"--newer-than {newer_than}"] if newer_than is not None else []
+    words += [f"--min-size {min_size}"] if min_size != "0" else []
+    return " ".join(words)

@@ -1,0 +1,104 @@
+"""What the commands that start a run have in common."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PmarepError, internal_error
+from .output_streams import echo, write_error_message
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from ..engine import Options
+    from ..events import Summary
+    from ..sites import Site
+    from .render import Output
+
+
+log = logging.getLogger(__name__)
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+@contextmanager
+def always_emit_summary(json: bool) -> Iterator[None]:
+    """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
+    try:
+        yield
+    except PmarepError as error:
+        if json:
+            emit_error_summary(error.exit_code, str(error))
+        raise
+    except Exception as error:  # a bug of ours, or the end of stdout: then nobody hears this
+        if json:
+            emit_error_summary(1, internal_error(error))
+        raise
+
+
+def emit_error_summary(exit_code: int, error: str) -> None:
+    from ..events import Summary
+    from .render import JsonOutput
+
+    JsonOutput().handle(Summary(exit_code=exit_code, seconds=0.0, sites={}, error=error))
+
+
+def run_replication(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> int:
+    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second. Its exit code.
+
+    A run whose output was lost does not end as if all were well: whoever counts on the events has not got them.
+    """
+    import asyncio
+
+    from ..engine import replicate
+    from ..system.open_files import raise_limit
+    from .signal_handlers import stop_on_signals
+
+    use_one_malloc_arena()
+    raise_limit()
+    gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
+
+    async def main() -> Summary:
+        asyncio.get_running_loop().set_exception_handler(_log_connection_errors)
+        stop = asyncio.Event()
+        with stop_on_signals(stop, output.announce_stopping):
+            return await replicate(
+                options, sites, passwords=passwords, state_dir=state_dir, listener=output.handle, stop=stop
+            )
+
+    code = asyncio.run(main()).exit_code
+    if output.write_error is None:
+        return code
+    echo(write_error_message(output.write_error), err=True)
+    return code or 1
+
+
+def _log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+    """On Windows, asyncio fails to close a connection that the peer has reset, and would print a traceback.
+
+    What has failed in a task or a future of ours is a bug: asyncio says so as it always does.
+    """
+    error = context.get("exception")
+    if isinstance(error, ConnectionError) and not {"task", "future"} & context.keys():
+        log.debug("%s (%s)", context.get("message"), type(error).__name__)
+    else:
+        loop.default_exception_handler(context)
+
+
+def use_one_malloc_arena() -> None:
+    """Before there are threads: glibc gives each a heap of its own, where what one has freed serves no other.
+
+    In a large push that is a third of all memory.
+    """
+    if sys.platform == "linux" and not {"MALLOC_ARENA_MAX", "GLIBC_TUNABLES"} & os.environ.keys():
+        with suppress(ImportError, OSError, AttributeError):  # a Python without ctypes, another C library
+            import ctypes
+
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

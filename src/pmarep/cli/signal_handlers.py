@@ -1,0 +1,91 @@
+"""Ctrl-C: stop cleanly; again: at once. The same for the signals by which machines end programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+INTERRUPTED = 130
+
+
+def termination_signals() -> list[signal.Signals]:
+    """Those that end programs on this platform, without any that is ignored on purpose: nohup and cron do so."""
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
+
+
+INTERRUPTED_BEFORE_START = "interrupted before anything was sent"
+
+_run_started = False
+"""Whether a run has begun, which says itself how it ended."""
+
+
+@contextmanager
+def exit_on_signals(*, events: bool) -> Iterator[None]:
+    """While inside, until a run begins, a signal ends the process with a word; `events`: with the summary of `--json`.
+
+    A KeyboardInterrupt would come anywhere, in the middle of an import or in a destructor, where Python drops it.
+    """
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # Nothing is imported here, and nothing of ours used: any module may be half there.
+        with suppress(OSError):
+            if events and not _run_started:
+                now = time.strftime("%Y-%m-%dT%H:%M:%S.000+00:00", time.gmtime())
+                os.write(1, (_SUMMARY % (now, INTERRUPTED, INTERRUPTED_BEFORE_START)).encode())
+            elif not _run_started:
+                os.write(2, f"pmarep: {INTERRUPTED_BEFORE_START}\n".encode())
+        os._exit(INTERRUPTED)
+
+    before = {number: signal.signal(number, on_signal) for number in termination_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SUMMARY = (
+    '{"event": "summary", "time": "%s", "exit_code": %d, "seconds": 0.0, "sites": {}, "source_problems": 0, '
+    '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
+    '"left_out": {}, '
+    '"dry_run": false, "verify_only": false, "error": "%s"}\n'
+)
+"""As the event of that name says it."""
+
+
+@contextmanager
+def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[None]:
+    """While inside, the first signal sets `stop` and calls `tell`; the second ends the process.
+
+    Works on Windows too, where event loops take no signal handlers.
+    """
+    import asyncio
+
+    global _run_started
+    loop = asyncio.get_running_loop()
+    stopping = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
+            os._exit(INTERRUPTED)  # the journal is on disk already; there is nothing to lose
+        stopping = True
+        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(tell)
+
+    before = {number: signal.signal(number, on_signal) for number in termination_signals()}
+    _run_started = True
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""`pmarep sites`: one module per sub-command; `group` puts them together."""

@@ -1,0 +1,76 @@
+"""`pmarep sites add`: register a PMA.core, with options alone or by questions."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..config_files import book_path
+from ..options import ConfigOption, NoInputOption
+from ..output_streams import echo
+from .key_options import (
+    AllowHttpUploadsOption,
+    BwLimitOption,
+    CaBundleOption,
+    ClientCertOption,
+    CongestionOption,
+    ConnectionsOption,
+    ConnectTimeoutOption,
+    PasswordCommandOption,
+    ProxyOption,
+    ServerOption,
+    TargetOption,
+    TimeoutOption,
+    UrlOption,
+    UsernameOption,
+    VerifyTlsOption,
+    site_values,
+)
+from .prompter import is_interactive
+
+if TYPE_CHECKING:
+    pass
+
+
+def add_command(
+    name: Annotated[str, typer.Argument(help="What you will call the site.")],
+    url: UrlOption = None,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    target: TargetOption = None,
+    password_command: PasswordCommandOption = None,
+    ca_bundle: CaBundleOption = None,
+    client_cert: ClientCertOption = None,
+    proxy: ProxyOption = None,
+    verify_tls: VerifyTlsOption = None,
+    connect_timeout: ConnectTimeoutOption = None,
+    timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
+    allow_http_uploads: AllowHttpUploadsOption = None,
+    bwlimit: BwLimitOption = None,
+    connections: ConnectionsOption = None,
+    no_input: NoInputOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Add a site. On a terminal: asks for what is missing, logs in, and shows the root-directories to choose from."""
+    from ...sites import Credentials
+    from .add_dialog import add_from_options, add_interactively
+    from .prompter import TerminalPrompter
+
+    values = site_values(
+        server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
+        ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
+    )  # fmt: skip
+    path = book_path(config)
+    if is_interactive(no_input):
+        add_interactively(path, name, values, TerminalPrompter(), Credentials(os.environ))
+        return
+    add_from_options(path, name, values)
+    echo(
+        f"added {name} to {path}; now keep its password (pmarep sites login {name}) and try it "
+        f"(pmarep sites test {name})"
+    )

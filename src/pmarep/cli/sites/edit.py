@@ -1,0 +1,78 @@
+"""`pmarep sites edit`: change keys of a site in the person's own book."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..config_files import book_path, load_book
+from ..options import ConfigOption
+from ..output_streams import echo
+from .key_options import (
+    AllowHttpUploadsOption,
+    BwLimitOption,
+    CaBundleOption,
+    ClientCertOption,
+    CongestionOption,
+    ConnectionsOption,
+    ConnectTimeoutOption,
+    PasswordCommandOption,
+    ProxyOption,
+    ServerOption,
+    SiteArgument,
+    TargetOption,
+    TimeoutOption,
+    UrlOption,
+    UsernameOption,
+    VerifyTlsOption,
+    site_values,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+def edit(
+    name: SiteArgument,
+    url: UrlOption = None,
+    server: ServerOption = None,
+    username: UsernameOption = None,
+    target: TargetOption = None,
+    password_command: PasswordCommandOption = None,
+    ca_bundle: CaBundleOption = None,
+    client_cert: ClientCertOption = None,
+    proxy: ProxyOption = None,
+    verify_tls: VerifyTlsOption = None,
+    connect_timeout: ConnectTimeoutOption = None,
+    timeout: TimeoutOption = None,
+    congestion: CongestionOption = None,
+    allow_http_uploads: AllowHttpUploadsOption = None,
+    bwlimit: BwLimitOption = None,
+    connections: ConnectionsOption = None,
+    unset: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Leave it to the server or the defaults; repeatable.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change keys of a site. Everything else in the book stays as it is written. Contacts nobody."""
+    from ...errors import UsageError
+    from ...sites.book_edit import change_site
+
+    values = site_values(
+        server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
+        ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
+        connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
+        allow_http_uploads=allow_http_uploads, password_command=password_command,
+    )  # fmt: skip
+    if not values and not unset:
+        raise UsageError("nothing to change; name an option such as --target, or --unset KEY")
+    before = load_book(config).sites.get(name)
+    book = change_site(book_path(config), name, values, unset or ())
+    after = book.sites[name]
+    if before == after:
+        echo(f"{name} is as it was")
+        return
+    echo(f"changed {name} in {book.path}")
+    if before and (before.url, before.username) != (after.url, after.username):
+        echo(f"its password is now that of {after.username} at {after.url}: pmarep sites login {name}", err=True)

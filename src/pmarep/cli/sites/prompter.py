@@ -1,0 +1,51 @@
+"""Questions to a person at the terminal; tests answer them from a script."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import typer
+
+from ...text import printable
+from ..output_streams import echo
+
+
+class Prompter(Protocol):
+    """Asks a person."""
+
+    def text(self, question: str, default: str | None = None) -> str: ...
+    def hidden(self, question: str) -> str: ...
+    def yes(self, question: str, default: bool) -> bool: ...
+    def say(self, words: str) -> None: ...
+
+
+class TerminalPrompter:
+    """Asks at the terminal; Ctrl-C and Ctrl-D end the command."""
+
+    def text(self, question: str, default: str | None = None) -> str:
+        return str(typer.prompt(printable(question), default=default, show_default=bool(default))).strip()
+
+    def hidden(self, question: str) -> str:
+        return str(typer.prompt(printable(question), default="", show_default=False, hide_input=True))
+
+    def yes(self, question: str, default: bool) -> bool:
+        return typer.confirm(printable(question), default=default)
+
+    def say(self, words: str) -> None:
+        echo(words)
+
+
+def prompt_until_valid(ask: Prompter, question: str, check: Callable[[str], str], default: str | None = None) -> str:
+    """The first answer that `check` takes; what is wrong with others is said."""
+    while True:
+        try:
+            return check(ask.text(question, default))
+        except ValueError as error:
+            ask.say(f"  {error}")
+
+
+def is_interactive(no_input: bool) -> bool:
+    """Whether somebody is there who sees a question and can answer it."""
+    return not no_input and sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,1 @@
+"""`pmarep slides`: the command and how it prints what it finds."""

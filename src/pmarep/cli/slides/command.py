@@ -1,0 +1,161 @@
+"""`pmarep slides`: what would be taken for a slide, and why not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..config_files import book_path, naming_config
+from ..option_values import parse_newer_than, parse_option
+from ..options import (
+    ConfigOption,
+    ExcludeOption,
+    FollowLinksOption,
+    IncludeOption,
+    MinSizeOption,
+    NewerThanOption,
+    SourcesArgument,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pmarep.slides import LeftOut, Slide
+
+    from .output import SlideOutput
+
+
+def _print_formats(wanted: bool) -> None:
+    if wanted:
+        from .formats_table import print_formats
+
+        print_formats()
+        raise typer.Exit
+
+
+def slides(
+    sources: SourcesArgument,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    newer_than: NewerThanOption = None,
+    min_size: MinSizeOption = "0",
+    follow_links: FollowLinksOption = False,
+    problems: Annotated[
+        bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    formats: Annotated[  # noqa: ARG001  (its callback does it)
+        bool,
+        typer.Option("--formats", help="List the known formats and end.", callback=_print_formats, is_eager=True),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name also every file that is no slide or excluded.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the slides in SRC, and what is left out, why, and what to do about it.
+
+    Globs: '*.svs' is for a name in any folder, '2024/**' for paths from SRC; case does not matter.
+    Ends with 1 if something that should be a slide cannot be sent, with 2 if SRC cannot be used.
+    """
+    from pmarep.sites import slides_settings
+    from pmarep.slides import find_slides
+    from pmarep.slides.pma_start import PmaStart
+    from pmarep.units import parse_size
+
+    with naming_config(config):
+        settings = slides_settings(book_path(config), needed=config is not None)
+    since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
+    with ExitStack() as stack:
+        trust_anybody, ask = settings.enumerate == "always", None
+        if settings.enumerate != "never":
+            ask = stack.enter_context(PmaStart(trust_anybody=trust_anybody)).ask
+        # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
+        found = [
+            (
+                source,
+                find_slides(
+                    source,
+                    include=include or (),
+                    exclude=exclude or (),
+                    newer_than=since,
+                    min_size=least,
+                    ask=ask,
+                    follow_links=follow_links,
+                ),
+            )
+            for source in sources
+        ]
+        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems)
+        for source, things in found:
+            output.source = source
+            for thing in _as_of_now(things):
+                output.add(thing)
+        output.finish()
+    if output.problems:
+        raise typer.Exit(1)
+
+
+def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
+    """A slide that we may not read, that is broken or that another program is writing at this moment is not complete.
+
+    Whatever its format says: the walk looks into few files. Only young ones are asked about being written, as in a
+    push: what was written long ago is merely open somewhere.
+    """
+    from pmarep.slides import LeftOut, Slide, Why
+    from pmarep.slides.busy import busy_file
+    from pmarep.slides.settle import Settling, newest
+
+    from ...text import printable
+
+    settling, now = Settling(), time.time()
+    for thing in things:
+        if not isinstance(thing, Slide):
+            yield thing
+        elif closed := _not_readable(thing):
+            words = printable(f"{os.strerror(errno.EACCES)}: {closed}")
+            yield LeftOut(thing.path, Why.UNREADABLE, words, files=len(thing.files))
+        elif settling.is_young(newest(thing), now) and (held := busy_file(thing)):
+            words = printable(f"{held[0].name} is {held[1]}")
+            yield LeftOut(thing.path, Why.UNFINISHED, words, files=len(thing.files))
+        else:
+            yield _unless_broken(thing)
+
+
+def _unless_broken(slide: Slide) -> Slide | LeftOut:
+    """The same slide, if a reader could make something of it."""
+    from pmarep.slides import LeftOut, Why
+    from pmarep.slides.content import check_content
+    from pmarep.slides.listing import cause_of, os_words
+    from pmarep.slides.model import BrokenFileError
+
+    try:
+        check_content(slide)
+    except BrokenFileError as error:
+        return LeftOut(slide.path, Why.INCOMPLETE, str(error), error.cause, files=len(slide.files))
+    except OSError as error:
+        return LeftOut(slide.path, Why.UNREADABLE, os_words(error), cause_of(error), files=len(slide.files))
+    return slide
+
+
+def _not_readable(slide: Slide) -> str | None:
+    """The first file that the operating system would not let us read. A push finds that out when it reads."""
+    folder = os.fspath(slide.folder)  # no Path for each of a million files
+    names = (file.local_name or file.path for file in slide.files)
+    return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)
+
+
+def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool) -> SlideOutput:
+    import sys
+
+    from .output import JsonSlideOutput, PlainSlideOutput, TerminalSlideOutput
+
+    if json:
+        return JsonSlideOutput(several, only_problems=only_problems)
+    kind = TerminalSlideOutput if sys.stdout.isatty() else PlainSlideOutput
+    return kind(verbose, only_problems=only_problems)

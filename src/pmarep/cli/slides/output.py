@@ -1,0 +1,267 @@
+"""How `pmarep slides` shows what it finds: JSON lines, plain lines for pipes and mails, a table on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pmarep.slides import Kind, LeftOut, Slide, Why
+from pmarep.slides.formats import format_of
+from pmarep.slides.tally import Tally
+from pmarep.text import printable
+from pmarep.units import format_size
+
+from ..output_streams import echo
+from .advice import advice
+
+COMPLETE = "complete"
+_UNKNOWN = "not known"  # may be a slide or a part of one
+_TABLE_LIMIT = 500  # rows; a table is only drawn when all is known, and nobody waits for a million of them
+_REASONS_SHOWN = 6  # of a summary, the commonest particulars
+
+
+class SlideOutput:
+    """Counts what is found; the kinds of output say how it looks. `only_problems`: nothing else is shown."""
+
+    def __init__(self, *, only_problems: bool = False) -> None:
+        self.problems = 0
+        self.source = Path()  # where what is being added was found
+        self._only_problems = only_problems
+        self._slides = self._files = self._bytes = 0
+        self._tally = Tally()
+
+    def add(self, thing: Slide | LeftOut) -> None:
+        self._tally.add(thing)
+        if isinstance(thing, Slide):
+            self._slides += 1
+            self._files += len(thing.files)
+            self._bytes += thing.size
+            if not self._only_problems:
+                self._slide(thing)
+        elif thing.why.is_problem:
+            self.problems += 1
+            self._problem(thing)
+        elif not self._only_problems:
+            self._left_out(thing)
+
+    def finish(self) -> None:
+        """Everything has been found."""
+
+    def _slide(self, slide: Slide) -> None:
+        raise NotImplementedError
+
+    def _problem(self, thing: LeftOut) -> None:
+        raise NotImplementedError
+
+    def _left_out(self, thing: LeftOut) -> None:
+        raise NotImplementedError
+
+    def _totals(self) -> str:
+        return (
+            f"{_count(self._slides, 'slide')}, {_count(self._files, 'file')}, {format_size(self._bytes)}; "
+            f"{_count(self.problems, 'problem')}{self._maybe()}"
+        )
+
+    def _maybe(self) -> str:
+        unknown = self._tally.unknown
+        what = "a slide or a part of one" if unknown == 1 else "slides or parts of one"
+        return f"; {_count(unknown, 'other file')} may be {what}" if unknown else ""
+
+
+class JsonSlideOutput(SlideOutput):
+    """One object a line, as they are found; with several sources each says which one it is from.
+
+    ASCII with escapes: right in whatever encoding the standard output has.
+    """
+
+    def __init__(self, several: bool, *, only_problems: bool = False) -> None:
+        super().__init__(only_problems=only_problems)
+        self._several = several
+
+    def _slide(self, slide: Slide) -> None:
+        files = len(slide.files)
+        self._print(
+            {"slide": slide.path, "format": slide.format, "files": files, "bytes": slide.size, "state": COMPLETE}
+        )
+
+    def _problem(self, thing: LeftOut) -> None:
+        self._print(self._of(thing) | {"advice": advice(thing)})
+
+    def _left_out(self, thing: LeftOut) -> None:
+        line = self._of(thing)
+        if thing.why is Why.NOT_A_SLIDE:
+            line["kind"] = thing.kind.value
+        self._print(line)
+
+    def _of(self, thing: LeftOut) -> dict[str, str | int]:
+        why = thing.why.value
+        return {"left_out": thing.path, "why": why, "detail": thing.detail, "state": why}
+
+    def _print(self, line: dict[str, str | int]) -> None:
+        if self._several:
+            line["source"] = str(self.source)
+        echo(json.dumps(line))
+
+
+class PlainSlideOutput(SlideOutput):
+    """Slides as they are found, in columns with tabs between; what is left out after them, problems first.
+
+    Of what is left out, files that may be slides or parts of one are named, others counted; `verbose` names all.
+    """
+
+    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
+        super().__init__(only_problems=only_problems)
+        self._verbose = verbose
+        self._bad: list[LeftOut] = []
+        self._fine: list[LeftOut] = []
+        self._reasons: dict[str, Counter[str]] = {}
+
+    def _slide(self, slide: Slide) -> None:
+        self._print(*_cells(slide, _count(len(slide.files), "file")))
+
+    def _problem(self, thing: LeftOut) -> None:
+        if self._only_problems:
+            self._print(*_problem_cells(thing))
+        else:
+            self._bad.append(thing)
+
+    def _left_out(self, thing: LeftOut) -> None:
+        unknown = thing.why is Why.NOT_A_SLIDE and thing.kind is Kind.UNKNOWN
+        if self._verbose or unknown:
+            self._fine.append(thing)
+        else:
+            reason, _, particular = thing.detail.partition(": ")
+            self._reasons.setdefault(f"{thing.why.value} ({reason})", Counter())[particular] += 1
+
+    def finish(self) -> None:
+        if self._only_problems:
+            return
+        self._finish_problems()
+        if self._fine or self._reasons:
+            self._print("\nLeft out:")
+        for thing in self._fine:
+            unknown = thing.why is Why.NOT_A_SLIDE and thing.kind is Kind.UNKNOWN
+            why = _UNKNOWN if unknown else thing.why.value
+            self._print(thing.path, why, thing.detail)
+        for reason, particulars in self._reasons.items():
+            self._print(_count(particulars.total(), "entry", "entries"), f"{reason}{_commonest(particulars)}")
+        self._print(f"\n{self._totals()}")
+
+    def _finish_problems(self) -> None:
+        if self._bad:
+            self._print("\nCannot be sent:")
+        for thing in self._bad:
+            self._print(*_problem_cells(thing))
+
+    def _print(self, *cells: str) -> None:
+        echo(*cells)
+
+
+class TerminalSlideOutput(PlainSlideOutput):
+    """For people: a table, as long as there are not too many rows for one, then the problems with what to do.
+
+    Problems are rows of the table too; with `verbose` also main files that were excluded.
+    """
+
+    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
+        super().__init__(verbose, only_problems=only_problems)
+        self._waiting: list[Slide | LeftOut] | None = []
+        self._console = Console()
+
+    def _slide(self, slide: Slide) -> None:
+        self._row(slide)
+
+    def _problem(self, thing: LeftOut) -> None:
+        self._bad.append(thing)
+        if not self._only_problems:
+            self._row(thing)
+
+    def _left_out(self, thing: LeftOut) -> None:
+        super()._left_out(thing)
+        if self._verbose and thing.why is Why.EXCLUDED:
+            self._row(thing)
+
+    def _row(self, thing: Slide | LeftOut) -> None:
+        if self._waiting is None:
+            self._print_row(thing)
+            return
+        self._waiting.append(thing)
+        if len(self._waiting) > _TABLE_LIMIT:
+            many, self._waiting = self._waiting, None
+            for one in many:
+                self._print_row(one)
+
+    def _print_row(self, thing: Slide | LeftOut) -> None:
+        if isinstance(thing, Slide):
+            super()._slide(thing)  # the others are listed at the end
+
+    def finish(self) -> None:
+        if self._waiting:
+            self._console.print(_table(self._waiting))
+        if not self._only_problems:
+            super().finish()
+            return
+        self._finish_problems()
+        self._print(f"{chr(10) if self._bad else ''}{self._totals()}")
+
+    def _finish_problems(self) -> None:
+        """Grouped by what there is to do, so that it is read once."""
+        groups: dict[tuple[Why, str], list[LeftOut]] = {}
+        for thing in self._bad:
+            groups.setdefault((thing.why, advice(thing)), []).append(thing)
+        for number, ((why, what_to_do), things) in enumerate(groups.items()):
+            if number or not self._only_problems:
+                self._print("")
+            head = Text(f"{why.value} ({len(things):,})", "bold red")
+            self._show(head.append(f": {what_to_do}", "not bold default"))
+            for thing in things:
+                self._show(Text(printable(thing.path)), indent=2)
+                self._show(Text(printable(thing.detail), "dim"), indent=6)
+
+    def _show(self, text: Text, indent: int = 0) -> None:
+        for line in text.wrap(self._console, max(self._console.width - indent, 1), overflow="fold"):
+            line.rstrip()
+            self._console.print(Text(" " * indent).append_text(line), soft_wrap=True)
+
+
+def _table(things: list[Slide | LeftOut]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Slide", overflow="fold")
+    table.add_column("Format", no_wrap=True)
+    table.add_column("Files", justify="right", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    for thing in things:
+        # Text, so that brackets and colons in names stay what they are.
+        if isinstance(thing, Slide):
+            name, *cells = _cells(thing, str(len(thing.files)))
+            table.add_row(Text(printable(name)), *cells)
+        else:
+            style = "red" if thing.why.is_problem else "dim"
+            kind = format_of(thing.path)
+            table.add_row(Text(printable(thing.path)), kind.name if kind else "", "", "", Text(thing.why.value, style))
+    return table
+
+
+def _cells(slide: Slide, files: str) -> tuple[str, ...]:
+    return slide.path, slide.format, files, format_size(slide.size), COMPLETE
+
+
+def _problem_cells(thing: LeftOut) -> tuple[str, ...]:
+    return thing.path, thing.why.value, thing.detail, advice(thing)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _commonest(particulars: Counter[str]) -> str:
+    shown = [f"{text} {number:,}" for text, number in particulars.most_common(_REASONS_SHOWN) if text]
+    if len(particulars) > _REASONS_SHOWN:
+        shown.append("others")
+    return ": " + ", ".join(shown) if shown else ""

@@ -1,0 +1,232 @@
+"""Sites from a CSV file, as a spreadsheet saves it: everything is checked before anything is used."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import ConfigError
+from .book import SiteBook
+from .book_parser import effective_server, merge_keys
+from .models import SiteTable
+from .site_names import check_name, did_you_mean, quoted
+from .toml_lines import Value
+from .validators import looks_secret
+
+_DELIMITERS = ",;\t"
+_NEEDED = ("url", "username", "target")
+COLUMNS = ("name", *SiteTable.model_fields)
+
+
+class CsvImportError(ConfigError):
+    """Everything that is wrong with a file, each as `file, line n, column m (key): what`."""
+
+    def __init__(self, file: Path, problems: Sequence[str]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"{file} has {count}; nothing was changed")
+        self.problems = tuple(problems)
+
+
+@dataclass
+class _CsvImport:
+    """One file on its way to sites, with what was wrong so far."""
+
+    file: Path
+    book: SiteBook
+    server: str | None
+    update: bool
+    problems: list[str] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)  # of names
+
+    def add_problem(self, line: int, words: str, column: tuple[int, str] | None = None) -> None:
+        where = f", column {column[0]} ({column[1]})" if column else ""
+        self.problems.append(f"{self.file}, line {line}{where}: {words}")
+
+
+def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool) -> dict[str, dict[str, Value]]:
+    """The keys of each site by name, in the file's order. Files in them are relative to this one's folder.
+
+    `server`: of all sites that name neither server nor url. `update`: names may be in the book already.
+    Raises CsvImportError with all problems, ConfigError if the file cannot be read at all.
+    """
+    if server is not None and server not in book.servers:
+        hint = did_you_mean(server, book.servers) or f"; known: {', '.join(book.servers) or 'none'}"
+        raise ConfigError(f"{book.path}: there is no server {quoted(server)}{hint}")
+    importing = _CsvImport(file, book, server, update)
+    records = _records(importing)
+    found: dict[str, dict[str, Value]] = {}
+    line, header = next(records, (1, []))
+    columns = _columns(importing, line, header)
+    if not importing.problems:
+        for line, cells in records:
+            name, values = _row(importing, line, columns, cells)
+            found.setdefault(name, values)
+        if not found and not importing.problems:
+            importing.add_problem(1, "there are no sites below the header")
+    if importing.problems:
+        raise CsvImportError(file, importing.problems)
+    return found
+
+
+def _records(importing: _CsvImport) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not empty, with the line each begins at."""
+    text = _text(importing.file)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), strict=True)
+    line = 1
+    try:
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                yield line, [cell.strip() for cell in cells]
+            line = rows.line_num + 1
+    except csv.Error as error:
+        importing.add_problem(line, f"this is not CSV: {error}")
+
+
+def _text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{file} is not there; name a CSV file with the columns name,target") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
+    # What Excel calls "Unicode text".
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f'{file}, line {line}: the file is not UTF-8; save it as "CSV UTF-8"') from None
+
+
+def _delimiter(header: str) -> str:
+    """The one that makes most known columns of the header: commas in values say nothing then."""
+
+    def known(delimiter: str) -> int:
+        return sum(cell.strip(' "').lower() in COLUMNS for cell in header.split(delimiter))
+
+    return max(_DELIMITERS, key=known)
+
+
+def _columns(importing: _CsvImport, line: int, header: list[str]) -> list[str]:
+    columns = [cell.lower() for cell in header]
+    for number, column in enumerate(columns, 1):
+        place = (number, header[number - 1])
+        if looks_secret(column):
+            words = "looks like a password, which has no place in this file; use `pmarep sites login`"
+            importing.add_problem(line, words, place)
+        elif column not in COLUMNS:
+            hint = did_you_mean(column, COLUMNS)
+            importing.add_problem(line, f"there is no such column{hint or '; known: ' + ', '.join(COLUMNS)}", place)
+        elif column in columns[: number - 1]:
+            importing.add_problem(line, "this column is there twice", place)
+    if "name" not in columns:
+        importing.add_problem(
+            line, 'there is no column "name"; the first line has to name the columns, such as name,target'
+        )
+    return columns
+
+
+def _row(importing: _CsvImport, line: int, columns: list[str], cells: list[str]) -> tuple[str, dict[str, Value]]:
+    for number, cell in enumerate(cells[len(columns) :], len(columns) + 1):
+        if cell:
+            importing.add_problem(
+                line, f"column {number} has no name in the first line; values with delimiters need quotes"
+            )
+    name, values, bad = "", {}, set()
+    for number, (column, cell) in enumerate(zip(columns, cells, strict=False), 1):
+        try:
+            if column == "name":
+                name = cell
+                _check_row_name(importing, line, name)
+            elif cell:
+                values[column] = _value(column, cell, importing.file.parent.absolute())
+        except ValueError as error:
+            importing.add_problem(line, str(error), (number, column))
+            bad.add(column)
+    if "name" not in bad:
+        _check_row(importing, line, name, values, bad)
+    return name, values
+
+
+def _check_row_name(importing: _CsvImport, line: int, name: str) -> None:
+    """Raises ValueError."""
+    if not name:
+        raise ValueError("the name is empty")
+    check_name(name)
+    if name in importing.lines:
+        raise ValueError(f"the name {quoted(name)} is in line {importing.lines[name]} already")
+    importing.lines[name] = line
+    source = importing.book.stack
+    for kind in ("sites", "groups"):
+        owner = source.owner((kind, name))
+        if owner and not (importing.update and kind == "sites" and owner is source.own):
+            hint = "; --update changes it" if kind == "sites" and owner is source.own else f" ({owner.path})"
+            raise ValueError(f"there is already a {kind[:-1]} {quoted(name)}{hint}")
+
+
+def _value(key: str, cell: str, folder: Path) -> Value:
+    """The cell as the book would have it. Raises ValueError."""
+    words = ""
+    for candidate in _candidates(cell):
+        try:
+            value = getattr(SiteTable.model_validate({key: candidate}, context={"folder": folder}), key)
+        except ValidationError as errors:
+            words = words or _words(errors)
+            continue
+        files = [value] if isinstance(value, Path) else value if isinstance(value, tuple) else ()
+        for file in files:
+            if isinstance(file, Path) and not file.is_file():
+                raise ValueError(f"the {key} {file} is not there; name a PEM file")
+        return str(files[0]) if files and isinstance(files[0], Path) else candidate
+    raise ValueError(words)
+
+
+def _candidates(cell: str) -> Iterator[Any]:
+    """A cell has no type of its own: text, then what else it may be."""
+    yield cell
+    if cell.lower() in ("true", "false"):
+        yield cell.lower() == "true"
+    for number in (int, float):
+        try:
+            yield number(cell)
+        except ValueError:
+            continue
+
+
+def _check_row(importing: _CsvImport, line: int, name: str, values: dict[str, Value], bad: set[str]) -> None:
+    """The site as a whole but for its bad cells; puts the server of all sites into it."""
+    book = importing.book
+    is_new = name not in book.sites
+    if importing.server and not {"server", "url"} & {*values, *bad}:
+        # First, as people write it.
+        rest = dict(values)
+        values.clear()
+        values.update({"server": importing.server, **rest})
+    before = {} if is_new else book.stack.own.data["sites"][name]
+    try:
+        said = SiteTable.model_validate({**before, **values}, context={"folder": book.path.parent})
+    except ValidationError as errors:
+        importing.add_problem(line, _words(errors))
+        return
+    server = effective_server(said, book.defaults)
+    if server is not None and server not in book.servers:
+        hint = did_you_mean(server, book.servers) or f"; known: {', '.join(book.servers) or 'none'}"
+        importing.add_problem(line, f"there is no server {quoted(server)}{hint}")
+        return
+    merged = merge_keys(said, book.servers[server] if server else None, book.defaults)
+    if missing := [key for key in _NEEDED if key not in merged and key not in bad]:
+        hint = "add a column" if missing == ["target"] else "add a column, or name a --server"
+        importing.add_problem(line, f"{quoted(name)} has no {' and no '.join(missing)}; {hint}")
+
+
+def _words(errors: ValidationError) -> str:
+    first = errors.errors(include_input=False, include_url=False)[0]
+    return str(first["ctx"]["error"]) if first["type"] == "value_error" else f"{first['loc'][0]}: {first['msg']}"

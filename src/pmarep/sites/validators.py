@@ -1,0 +1,218 @@
+"""What a value in the site book may be. Every function returns the value as it is used, or raises ValueError with words
+for a person that continue "path, line n: [table]": they name the key and say what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import UsageError
+from ..system.proxies import split_proxy
+from ..timetable import Timetable
+from .site_names import quoted
+
+MAX_CONNECTIONS = 64
+MAX_SECONDS = 3600
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{key} has to be text in quotes")
+    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
+        raise ValueError(f"{key} holds a control character")
+    return value
+
+
+def url(value: object) -> str:
+    """A base URL: lower-case scheme and host, no default port, exactly one slash at the end."""
+    text = _text("url", value).strip()
+    # These two come first, so that no other message repeats a password.
+    if "@" in text:
+        raise ValueError("url holds a user name; the password does not belong in the URL, the name goes to username")
+    if "?" in text or "#" in text:
+        raise ValueError('url goes on after its path; leave out what follows "?" or "#"')
+    if any(c.isspace() for c in text) or "\\" in text:
+        raise ValueError(f'url {quoted(text)} holds a blank or a "\\"; write it as https://host/')
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"url {quoted(text)} cannot be read; write it as https://host/") from None
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError(f"url {quoted(text)} cannot be used; write it as https://host/ or http://host/")
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        netloc += f":{port}"
+    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}/"
+
+
+def username(value: object) -> str:
+    text = _text("username", value)
+    if not text.strip():
+        raise ValueError("username is empty")
+    return text
+
+
+def server(value: object) -> str:
+    """The name of a `[servers.*]` table; whether there is one is the book's to know."""
+    return _text("server", value)
+
+
+def target(value: object) -> str:
+    """A virtual path `Root/folder`: what is wrong is refused rather than mended, since slides land there."""
+    return _virtual_path("target", value, "Root/folder")
+
+
+def sub_folder(value: object) -> str:
+    """A virtual path below a target, for `--to`."""
+    return _virtual_path("--to", value, "folder/sub-folder")
+
+
+def _virtual_path(key: str, value: object, example: str) -> str:
+    text = _text(key, value)
+    if "\\" in text:
+        raise ValueError(f'{key} {quoted(text)} holds a "\\"; write it with /')
+    if not text.strip():
+        raise ValueError(f"{key} is empty; write it as {example}")
+    parts = text.split("/")
+    said = [part for part in parts if part]
+    # What is proposed is accepted.
+    instead = quoted("/".join(said)) if said and all(map(_is_folder, said)) else example
+    if text.startswith("/") or text.endswith("/"):
+        raise ValueError(f'{key} {quoted(text)} begins or ends with "/"; write it as {instead}')
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise ValueError(f"{key} {quoted(text)} holds the part {quoted(part)}; write it as {instead}")
+        if not _is_folder(part):
+            raise ValueError(f"{key} {quoted(text)} holds a part with a blank or dot at its end; leave it out")
+    return text
+
+
+def _is_folder(part: str) -> bool:
+    """Windows drops blanks and dots at the end, so that two targets could be the same folder."""
+    return part == part.strip() and not part.endswith(".")
+
+
+def connections(value: object) -> int | str:
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_CONNECTIONS):
+        return value
+    raise ValueError(f'connections has to be "auto" or a number from 1 to {MAX_CONNECTIONS}')
+
+
+def bwlimit(value: object) -> str:
+    """The text as it is; `Timetable.parse` reads it."""
+    try:
+        text = _text("bwlimit", value)
+        Timetable.parse(text)
+    except UsageError as error:
+        raise ValueError(f"bwlimit: {error}") from None
+    return text
+
+
+def ca_bundle(value: object, folder: Path | None) -> Path:
+    """A file, relative to the book's folder. Whether it is there matters only to those who use the site."""
+    return _file("ca_bundle", value, folder)
+
+
+def client_cert(value: object, folder: Path | None) -> tuple[Path, ...]:
+    """One PEM file with certificate and key, or one of each."""
+    values = value if isinstance(value, list | tuple) else [value]
+    if len(values) not in (1, 2):
+        raise ValueError('client_cert has to be a file, or a list of two: ["certificate.pem", "key.pem"]')
+    return tuple(_file("client_cert", item, folder) for item in values)
+
+
+def _file(key: str, value: object, folder: Path | None) -> Path:
+    if isinstance(value, Path):
+        return value
+    if isinstance(value, str) and {"\t", "\n", "\r", "\b", "\f"} & set(value):
+        raise ValueError(
+            f"{key} {quoted(value)} holds a tab or a line break; in double quotes \\t and \\n are such: "
+            "write a Windows path in single quotes"
+        )
+    text = _text(key, value)
+    if not text.strip():
+        raise ValueError(f"{key} is empty")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{key} {quoted(text)}: there is no such home directory") from None
+    return folder / path if folder else path
+
+
+def proxy(value: object) -> str:
+    """`http://host:port`, or `none`: no proxy, whatever the environment says."""
+    text = _text("proxy", value).strip()
+    # First, so that no other message repeats a password.
+    if "@" in text:
+        raise ValueError(
+            "proxy holds a user name or password, which has no place in this file; leave proxy out and set the "
+            "variable HTTPS_PROXY=http://user:password@host:port for pmarep"
+        )
+    if text.lower() == "none":
+        return "none"
+    parts = split_proxy(text, "http")
+    if parts is None:
+        raise ValueError(f'proxy {quoted(text)} cannot be used; write it as http://host:port, or "none"')
+    host = str(parts.hostname)
+    return f"http://{f'[{host}]' if ':' in host else host}:{parts.port or 80}"
+
+
+def verify_tls(value: object) -> bool:
+    return _truth("verify_tls", value)
+
+
+def seconds(key: str, value: object) -> float:
+    """A time to wait."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS:
+        return float(value)
+    raise ValueError(f"{key} has to be a number of seconds, more than 0 and up to {MAX_SECONDS}")
+
+
+def congestion(value: object) -> str:
+    """The name of one of the kernel's algorithms, or `auto`; which of them a machine has is its own."""
+    text = _text("congestion", value).strip().lower()
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", text):  # Linux: TCP_CA_NAME_MAX
+        return text
+    raise ValueError('congestion has to be "auto" or the name of a TCP algorithm of this machine, such as "cubic"')
+
+
+def password_command(value: object) -> tuple[str, ...] | str:
+    if isinstance(value, str):
+        if value.strip():
+            return value
+    elif isinstance(value, list | tuple) and value and all(isinstance(word, str) for word in value) and value[0]:
+        return tuple(value)
+    raise ValueError('password_command has to be text, or a list of texts such as ["pass", "show", "tokyo"]')
+
+
+def enumerate_slides(value: object) -> str:
+    """Whether PMA.start on this machine is asked what files make a slide of an unknown format."""
+    if value in ("auto", "always", "never"):
+        return str(value)
+    raise ValueError(
+        'enumerate has to be "auto" (ask PMA.start if it runs on this machine, as this user or the system), '
+        '"always" (whoever runs it) or "never"'
+    )
+
+
+def allow_http_uploads(value: object) -> bool:
+    return _truth("allow_http_uploads", value)
+
+
+def _truth(key: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{key} has to be true or false, without quotes")
+
+
+_SECRETS = re.compile(r"passw|passphrase|pwd|secret|token|api_?key", re.IGNORECASE)
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a key seems to hold a password, which no site book may."""
+    return bool(_SECRETS.search(key)) and key != "password_command"

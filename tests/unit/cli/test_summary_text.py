@@ -1,0 +1,64 @@
+"""What people see of the end of a run, and of what is waited for."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from pmarep.cli.render.base import summary_lines
+from pmarep.cli.render.board import BoardOutput
+from pmarep.cli.render.lines import LinesOutput
+from pmarep.events import Progress, RunStarted, SiteState, SiteSummary, State, Summary
+
+WAITING = "waiting for https://a.example/ to answer the log-in, for 10s now"
+
+
+def test_slides_that_were_not_begun_have_not_failed() -> None:
+    site = SiteSummary(sent=2, not_begun=7, error="stopped at --max-duration; the next run sends the rest")
+    line, verdict = summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site}))
+    assert line.startswith("a  2 sent, 0 skipped, 0 failed, 7 not begun; ")
+    assert verdict == "7 slides not begun; the next run sends the rest"
+
+
+@pytest.mark.parametrize(
+    ("failed", "error", "said"),
+    [
+        (0, None, ""),
+        (1, None, "1 slide did not arrive; see above, then run it again to send the rest; "),
+        (1, "interrupted; no slide was left half sent", "interrupted; no slide was left half sent; "),
+    ],
+)
+def test_slides_that_stay_different_are_counted_whatever_else_failed(failed: int, error: str | None, said: str) -> None:
+    site = SiteSummary(sent=2, skipped=3, failed=failed, differing=1, changed=2)
+    verdict = summary_lines(Summary(exit_code=failed, seconds=1.0, sites={"a": site}, error=error))[-1]
+    differing = "1 slide at a site differs and was left as it is (--existing skip); "
+    changed = "2 slides have changed here since and kept names and sizes, so a site may have another"
+    assert verdict.startswith(f"{said}{differing}{changed}")
+    assert verdict.endswith("every other slide is at every site") is not bool(failed)
+
+
+@pytest.mark.parametrize("state", [State.CONNECTING, State.RUNNING])
+def test_what_is_waited_for_is_a_line(capsys: pytest.CaptureFixture[str], state: State) -> None:
+    output = LinesOutput(quiet=False, verbose=False)
+    output.handle(SiteState(site="a", state=state, reason=WAITING))
+    output.handle(SiteState(site="a", state=State.RUNNING))
+    assert capsys.readouterr().out == f"a: {WAITING}\n"
+
+
+def test_what_is_waited_for_is_on_the_board_until_something_moves() -> None:
+    console = Console(file=StringIO(), force_terminal=True, width=160)
+    board = BoardOutput(console)
+
+    def shown() -> str:
+        with console.capture() as capture:
+            console.print(board._table())
+        return capture.get()
+
+    board.handle(RunStarted(sites=["a"], slides=1, bytes=100))
+    board.handle(SiteState(site="a", state=State.RUNNING, reason=WAITING))
+    board.handle(Progress(site="a", bytes_done=0, bytes_total=100, rate=0.0, connections=0))
+    assert WAITING in shown()
+    board.handle(Progress(site="a", bytes_done=50, bytes_total=100, rate=50.0, connections=1))
+    assert WAITING not in shown()
