@@ -96,14 +96,14 @@ def test_ctrl_c_while_a_password_is_looked_up(
 
 HUNG_READ = """
 import sys, threading
-import pmarep.source.reader
-real = pmarep.source.reader.read_at
+import pmarep.reading.reader
+real = pmarep.reading.reader.read_at
 def read(handle, version, start, length):
     if "hung" in version.path:
         print("HANGS", file=sys.stderr, flush=True)
         threading.Event().wait()
     return real(handle, version, start, length)
-pmarep.source.reader.read_at = read
+pmarep.reading.reader.read_at = read
 """
 
 

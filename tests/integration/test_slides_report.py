@@ -119,7 +119,7 @@ def test_formats_are_those_of_the_table(cli: PushCli) -> None:
     for (_, main, belongs), entry in zip(lines, FORMATS, strict=True):
         said = {one.strip().lower() for one in main.split(",")}
         assert said == {*(f"n.{extension}" for extension in entry.extensions), *entry.names}
-        assert (belongs != "-") == entry.has_parts
+        assert (belongs != "-") == entry.has_companions
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there the kernel tells who is writing")

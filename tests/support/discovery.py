@@ -16,8 +16,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MediaStorageDirectoryStorage, VLWholeSlideMicroscopyImageStorage
 
-from pmarep.slides import Ask, LeftOut, Slide, Why, find_slides
-from pmarep.slides.listing import Scandir
+from pmarep.slides import LeftOut, Slide, SlideLookup, Why, find_slides
+from pmarep.slides.folder import Scandir
 
 
 @dataclass
@@ -51,7 +51,7 @@ def discover(
     exclude: Sequence[str] = (),
     newer_than: float | None = None,
     min_size: int = 0,
-    ask: Ask | None = None,
+    lookup: SlideLookup | None = None,
     scandir: Scandir = os.scandir,
 ) -> Discovered:
     found = Discovered(
@@ -62,7 +62,7 @@ def discover(
                 exclude=exclude,
                 newer_than=newer_than,
                 min_size=min_size,
-                ask=ask,
+                lookup=lookup,
                 scandir=scandir,
             )
         )

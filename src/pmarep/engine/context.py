@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..events import Listener
-from ..source import Reader
+from ..reading import SharedReader
 from ..state.journal import Journal
 from ..uploaders import Digests, UploadIds
 from .audit import AuditLog
@@ -25,7 +25,7 @@ class RunContext:
     options: Options
     catalogue: SlideList
     journal: Journal
-    reader: Reader
+    reader: SharedReader
     digests: Digests
     fingerprints: Fingerprints
     listener: Listener

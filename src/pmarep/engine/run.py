@@ -25,10 +25,10 @@ from ..events import (
     State,
     Summary,
 )
+from ..reading import SharedReader
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
-from ..source import Reader
 from ..state.journal import Journal, JournalError
 from ..state.target_locks import hold_targets
 from ..system.open_files import max_requests_per_site
@@ -108,7 +108,7 @@ class _Run:
         self.clock = clock
         self.catalogue = SlideList()
         self.gathering = SlideProducer(options, self.catalogue, clock, DiscoveryListener(self._left_out, self._waiting))
-        self.reader = Reader(roots=None if options.follow_links else roots_of(options.sources))
+        self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.line = SharedUplink()
@@ -345,7 +345,7 @@ class _Run:
             sites=sites,
             source_problems=self.problems,
             source=source,
-            left_out=self.gathering.tally.left_out,
+            left_out=self.gathering.counts.left_out,
             dry_run=self.options.dry_run,
             verify_only=self.options.verify_only,
             error=error,

@@ -10,24 +10,24 @@ from pathlib import Path
 from ..errors import UsageError
 from ..text import printable
 from . import zarr
-from .claims import Ask
-from .discover import Walk, why_no_slide
+from .folder import NOT_FILE_OR_FOLDER, Folder, LoopError, Scandir, UnusableEntry, os_error_text
 from .formats import FORMATS, Format
 from .globs import Selection
-from .links import Links
-from .listing import NEITHER, Folder, LoopError, Odd, Scandir, os_words
+from .links import LinkPolicy
 from .model import Cause, Kind, LeftOut, Slide, SlideFile, Why
-from .place import Place
+from .ownership import SlideLookup
+from .walk import Walk, why_no_slide
+from .walk_folder import WalkFolder
 
 __all__ = [
     "FORMATS",
-    "Ask",
     "Cause",
     "Format",
     "Kind",
     "LeftOut",
     "Slide",
     "SlideFile",
+    "SlideLookup",
     "Why",
     "find_again",
     "find_slides",
@@ -41,7 +41,7 @@ def find_slides(
     exclude: Sequence[str] = (),
     newer_than: float | None = None,
     min_size: int = 0,
-    ask: Ask | None = None,
+    lookup: SlideLookup | None = None,
     follow_links: bool = False,
     scandir: Scandir = os.scandir,
 ) -> Iterator[Slide | LeftOut]:
@@ -50,8 +50,8 @@ def find_slides(
     Yields while it walks. The order depends on the names only, not on the disk's. Globs are explained in globs.py,
     `.pmarepignore` files in ignore.py; the latter do not count for a `source` that is a file. `newer_than` is a time in
     seconds since the epoch that the newest file of a slide has to be after, `min_size` what a slide has at least, in
-    bytes. Links that lead out of `source` are followed only with `follow_links`. `ask` is called once per folder that
-    has files which no format knows; see claims.Ask.
+    bytes. Links that lead out of `source` are followed only with `follow_links`. `lookup` is called once per folder
+    that has files which no format knows; see ownership.SlideLookup.
 
     Raises UsageError at once if `source` does not exist or is a file but no slide's main file, or a glob is none.
     """
@@ -61,13 +61,13 @@ def find_slides(
         source.stat()
     except OSError as error:
         away = "; is its drive mounted?" if isinstance(error, FileNotFoundError) else ""
-        raise UsageError(f"cannot use {printable(path)}: {os_words(error)}{away}") from None
-    walk = Walk(selection, ask, None if follow_links else Links.of(source))
+        raise UsageError(f"cannot use {printable(path)}: {os_error_text(error)}{away}") from None
+    walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     if source.is_dir():
         _refuse_zarr(source, scandir)
         return walk.all_below(path, scandir)
     if not source.is_file():
-        raise UsageError(f"cannot use {printable(path)}: it is {NEITHER}")
+        raise UsageError(f"cannot use {printable(path)}: it is {NOT_FILE_OR_FOLDER}")
     return iter([_one_slide(source, walk, scandir)])
 
 
@@ -89,7 +89,7 @@ def find_again(
     exclude: Sequence[str] = (),
     newer_than: float | None = None,
     min_size: int = 0,
-    ask: Ask | None = None,
+    lookup: SlideLookup | None = None,
     follow_links: bool = False,
     scandir: Scandir = os.scandir,
 ) -> Slide | LeftOut:
@@ -101,24 +101,26 @@ def find_again(
     """
     above, slash, name = slide_path.rpartition("/")
     selection = Selection(include, exclude, newer_than, min_size)
-    walk = Walk(selection, ask, None if follow_links else Links.of(source))
+    walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     try:
         place = walk.go_to(os.fspath(source if source.is_dir() else source.parent), above, scandir)
     except (OSError, LoopError) as error:
         where = f"its folder {above}/" if slash else "its folder"
-        words = os_words(error) if isinstance(error, OSError) else str(error)
+        words = os_error_text(error) if isinstance(error, OSError) else str(error)
         return LeftOut(slide_path, Why.UNREADABLE, printable(f"cannot read {where}: {words}"))
     if name in place.folder.folders:  # it could not be looked into
         try:
             place.folder.enter(name)
         except OSError as error:
-            return LeftOut(slide_path, Why.UNREADABLE, os_words(error))
+            return LeftOut(slide_path, Why.UNREADABLE, os_error_text(error))
         except LoopError as error:
             return LeftOut(slide_path, Why.NOT_A_SLIDE, str(error))
         return LeftOut(slide_path, Why.UNREADABLE, "this folder could not be read, and can be by now; push again")
     if name not in place.folder.files:
-        odd = place.folder.odd.get(name, Odd(Why.INCOMPLETE, "the file has gone"))
-        return LeftOut(slide_path, odd.why if odd.why.is_problem else Why.INCOMPLETE, odd.detail, odd.cause)
+        unusable = place.folder.unusable.get(name, UnusableEntry(Why.INCOMPLETE, "the file has gone"))
+        return LeftOut(
+            slide_path, unusable.why if unusable.why.is_problem else Why.INCOMPLETE, unusable.detail, unusable.cause
+        )
     owner, found = walk.only(place, name)
     if owner:
         return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")
@@ -130,13 +132,13 @@ def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     try:
         folder = walk.folder(folder_path, scandir)
     except OSError as error:
-        raise UsageError(f"cannot read the folder {printable(folder_path)}: {os_words(error)}") from None
+        raise UsageError(f"cannot read the folder {printable(folder_path)}: {os_error_text(error)}") from None
     # On a disk that ignores case `a.SVS` opens `a.svs`: take the name that the disk has.
     entry = folder.find(source.name)
     if entry is None:
         raise UsageError(why_no_slide(os.fspath(source)))
     _refuse_zarr(source.parent, scandir)
-    owner, slide = walk.only(Place(folder), entry.name)
+    owner, slide = walk.only(WalkFolder(folder), entry.name)
     if owner:
         raise UsageError(f"{printable(source.name)} belongs to {printable(owner)}; name that file")
     if slide is None:

@@ -12,20 +12,20 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from .codepages import read_index
-from .listing import Folder
-from .parts import IndexFileError, Parts, take_named
+from .companions import Companions, IndexFileError, take_named
+from .folder import Folder
 
 _LIMIT = 1024 * 1024  # bytes; a real one has some hundred, and a parsed one takes many times its size
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     try:
         paths = _paths(read_index(folder, main, lambda text: map(_name, _paths(text)), _LIMIT))
     except OSError as error:
-        return Parts().unreadable("it", error)
+        return Companions().unreadable("it", error)
     except IndexFileError as error:
-        return Parts.wrong(str(error))
-    parts = Parts()
+        return Companions.wrong(str(error))
+    parts = Companions()
     names = [_name(path) for path in dict.fromkeys(paths)]
     name, count = Counter(names).most_common(1)[0]
     if count > 1:

@@ -11,8 +11,8 @@ import codecs
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .listing import Folder
-from .parts import INDEX_LIMIT, IndexFileError, is_plain, read_text
+from .companions import INDEX_LIMIT, IndexFileError, is_plain, read_text
+from .folder import Folder
 
 # Windows' code pages for file names, those of many people first; then DOS's, and what Unix and Mac had.
 _CODE_PAGES = (
@@ -24,7 +24,7 @@ _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_index(folder: Folder, main: str, names: Callable[[str], Iterable[str]], limit: int = INDEX_LIMIT) -> str:
-    """Read an index file as parts.read_text() does, or in the code page in which more of what it names is here.
+    """Read an index file as companions.read_text() does, or in the code page in which more of what it names is here.
 
     `names` gives the names of files beside it that a text has; it may raise IndexFileError for a text that is no
     index. Raises OSError, and IndexFileError for a file too large to be an index.

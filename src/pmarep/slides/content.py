@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..text import printable
-from .head import ZEROS, check_head
 from .model import BrokenFileError, Slide
+from .signatures import ZEROS, reject_foreign_content
 from .tiff import KINDS, NoTiffError, TiffError
 from .tiff_layout import check_layout
 
@@ -47,7 +47,7 @@ def _check_file(path: str) -> None:
             file.seek(-min(HEAD, os.fstat(file.fileno()).st_size), os.SEEK_END)
             if is_tiff or not file.read(HEAD).strip(b"\0"):
                 raise BrokenFileError(ZEROS)
-    check_head(head)
+    reject_foreign_content(head)
     if is_tiff and head[:4] in KINDS:
         try:
             check_layout(path)

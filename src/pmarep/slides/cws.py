@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .listing import Folder
-from .parts import IndexFileError, Parts, parse_ini, read_text, take_everything
+from .companions import Companions, IndexFileError, parse_ini, read_text, take_everything
+from .folder import Folder
 
 MAIN = "slidescan.ini"
 _INDEXES = ("finalscan.ini", "finalcond.ini", MAIN, "slidecond.ini")
@@ -22,8 +22,8 @@ _INDEXES = ("finalscan.ini", "finalcond.ini", MAIN, "slidecond.ini")
 
 def collect(
     folder: Folder, main: str, is_other_slide: Callable[[str], bool], is_others_folder: Callable[[Folder], bool]
-) -> Parts:
-    parts = Parts()
+) -> Companions:
+    parts = Companions()
     take_everything(parts, folder, stays_out=is_others_folder)
     parts.files = [part for part in parts.files if part.local != main and not is_other_slide(part.local)]
     tiles: list[str] = []

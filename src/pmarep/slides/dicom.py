@@ -26,36 +26,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .companions import Companions, SlideGroups
 from .dicom_file import HeaderError, NoSlideError
 from .dicom_header import Header, quiet, read_header
-from .listing import Folder, os_words
+from .file_names import shorten_list, sort_names
+from .folder import Folder, os_error_text
 from .model import Why
-from .names import few, in_order
-from .parts import Groups, Parts
 
 _VOLUME = "VOLUME"
 
 
-def group(folder: Folder, names: Sequence[str]) -> Groups:
+def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
     """Sort the DICOM files of a folder into slides."""
-    groups = Groups()
+    groups = SlideGroups()
     series: dict[str, dict[str, Header]] = {}
     with quiet():
-        for name in in_order(names):
+        for name in sort_names(names):
             try:
                 header = read_header(folder.files[name].path)
             except NoSlideError as error:
-                groups.strangers[name] = Why.NOT_A_SLIDE, str(error)
+                groups.not_slides[name] = Why.NOT_A_SLIDE, str(error)
             except HeaderError as error:
-                groups.slides[name] = Parts.wrong(str(error))
+                groups.slides[name] = Companions.wrong(str(error))
             except OSError as error:
-                groups.strangers[name] = Why.UNREADABLE, os_words(error)
+                groups.not_slides[name] = Why.UNREADABLE, os_error_text(error)
             else:
                 series.setdefault(header.series, {})[name] = header
     _join(series)
     for members in series.values():
         main = main_of(members)
-        parts = Parts(problems=problems_of(members))
+        parts = Companions(problems=problems_of(members))
         for name in members:
             if name != main:
                 parts.take(name, name, folder.files[name])
@@ -70,7 +70,7 @@ def _join(series: dict[str, dict[str, Header]]) -> None:
         home = _home(next(iter(series[uid].values())), volumes)
         if home:
             together = series[home] | series.pop(uid)
-            series[home] = {name: together[name] for name in in_order(together)}
+            series[home] = {name: together[name] for name in sort_names(together)}
 
 
 def _home(label: Header, volumes: dict[str, dict[str, Header]]) -> str:
@@ -106,10 +106,10 @@ def problems_of(members: dict[str, Header]) -> list[str]:
     for name, header in members.items():
         if header.damage:
             damaged.setdefault(header.damage, []).append(name)
-    problems += [f"{damage}: {few(names)}" for damage, names in damaged.items()]
+    problems += [f"{damage}: {shorten_list(names)}" for damage, names in damaged.items()]
     if not _has_volume(members):
         flavors = sorted({header.flavor or "images of no known kind" for header in members.values()})
-        problems.append(f"its series has no {_VOLUME} image, only {few(flavors)}")
+        problems.append(f"its series has no {_VOLUME} image, only {shorten_list(flavors)}")
     return [problem for problem in problems if problem]
 
 
@@ -131,4 +131,4 @@ def _of_concatenation(members: dict[str, Header]) -> str:
     if not missing:
         return ""
     of = f"{max(total, *places, 0)}"
-    return f"missing: file {few(missing)} of {of} of the concatenation that {next(iter(members))} belongs to"
+    return f"missing: file {shorten_list(missing)} of {of} of the concatenation that {next(iter(members))} belongs to"

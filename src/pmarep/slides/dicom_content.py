@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Sequence
 
-from .listing import Folder
+from .folder import Folder
 
 MAGIC_AT, MAGIC = 128, b"DICM"  # before that is a preamble that may be anything
 _SAMPLE = 16  # files of a folder that are looked at where nothing else in it is DICOM

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from .companions import Companions, take_below
 from .dicom import problems_of
 from .dicom_file import HeaderError, NoSlideError, check_magic, of_garbage
 from .dicom_header import WHOLE_SLIDE, Header, quiet, raw, read_header
-from .listing import Folder
+from .folder import Folder
 from .model import Why
-from .parts import Parts, take_below
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -37,20 +37,20 @@ _LARGEST = 64 * 1024 * 1024  # bytes that are searched for whole-slide images: t
 _RECORDS, _IN_USE, _FILE_ID, _SOP_CLASS = 0x00041220, 0x00041410, 0x00041500, 0x00041510
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     with quiet():
         try:
             listed = _listed(folder.files[main].path)
         except OSError as error:
-            return Parts().unreadable("it", error)
+            return Companions().unreadable("it", error)
         except (NoSlideError, HeaderError) as error:
-            return Parts.wrong(f"cannot be read as a DICOM directory: {error}")
-        parts = Parts(main_as=NAME)
+            return Companions.wrong(f"cannot be read as a DICOM directory: {error}")
+        parts = Companions(main_as=NAME)
         if WHOLE_SLIDE in listed.values() or "" in listed.values():
             take_below(parts, folder, listed, ("", _VERSION))
             parts.files = [part for part in parts.files if part.local != main]
         if not _look_at(parts, listed) and WHOLE_SLIDE not in listed.values():
-            return Parts(problems=["a DICOM directory without whole-slide images"], why=Why.NOT_A_SLIDE)
+            return Companions(problems=["a DICOM directory without whole-slide images"], why=Why.NOT_A_SLIDE)
     return parts
 
 
@@ -127,7 +127,7 @@ def _path(value: bytes) -> str:
     return "/".join(part.strip(" \0") for part in text.split("\\"))
 
 
-def _look_at(parts: Parts, listed: dict[str, str]) -> bool:
+def _look_at(parts: Companions, listed: dict[str, str]) -> bool:
     """Notes what is wrong with those of the files that are whole-slide images; False if none is."""
     series: dict[str, dict[str, Header]] = {}
     for part in parts.files:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from . import (
     afi,
-    continued,
+    continuation_files,
     cws,
     dicom,
     dicom_content,
@@ -23,12 +23,12 @@ from . import (
     vsi,
     zarr,
 )
-from .listing import Folder
-from .parts import Groups, Parts, take_everything
+from .companions import Companions, SlideGroups, take_everything
+from .folder import Folder
 
 
 @dataclass(frozen=True, slots=True)
-class Companion:
+class CompanionFolder:
     """How a folder that belongs to a main file is known when that file is missing.
 
     `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside. `folder_of` gives
@@ -40,7 +40,7 @@ class Companion:
     main_of: Callable[[str], str | None]
     is_companion: Callable[[Folder], bool]
     folder_of: Callable[[str], str] = str
-    take: Callable[[Parts, Folder, str, str], None] | None = None
+    take: Callable[[Companions, Folder, str, str], None] | None = None
     is_flat: bool = False
 
 
@@ -71,11 +71,11 @@ class Format:
 
     name: str
     extensions: tuple[str, ...] = ()
-    collect: Callable[[Folder, str], Parts] | None = None
-    companion: Companion | None = None
+    collect: Callable[[Folder, str], Companions] | None = None
+    companion: CompanionFolder | None = None
     names: tuple[str, ...] = ()
     recognise: Callable[[str], str | None] | None = None
-    group: Callable[[Folder, Sequence[str]], Groups] | None = None
+    group: Callable[[Folder, Sequence[str]], SlideGroups] | None = None
     search: Callable[[Folder, Sequence[str], Sequence[str]], list[str]] | None = None
     belongs: str = ""
     plain: bool = False
@@ -84,11 +84,11 @@ class Format:
     never_empty: tuple[str, ...] = ("",)
 
     @cached_property
-    def has_parts(self) -> bool:
+    def has_companions(self) -> bool:
         return self.collect is not None or self.group is not None
 
 
-def _collect_cws(folder: Folder, main: str) -> Parts:
+def _collect_cws(folder: Folder, main: str) -> Companions:
     def is_other_slide(path: str) -> bool:
         entry = format_of(path)
         return entry is not None and not entry.plain and entry.name != _MENARINI
@@ -101,7 +101,7 @@ def _collect_cws(folder: Folder, main: str) -> Parts:
     return cws.collect(folder, main, is_other_slide, is_others_folder)
 
 
-def _take_folder(parts: Parts, folder: Folder, name: str, local_prefix: str) -> None:
+def _take_folder(parts: Companions, folder: Folder, name: str, local_prefix: str) -> None:
     take_everything(parts, folder, f"{name}/", local_prefix)
 
 
@@ -114,14 +114,14 @@ FORMATS: tuple[Format, ...] = (
         "3DHISTECH MIRAX",
         ("mrxs",),
         mirax.collect,
-        Companion(mirax.main_of, mirax.is_companion, take=mirax.take, is_flat=True),
+        CompanionFolder(mirax.main_of, mirax.is_companion, take=mirax.take, is_flat=True),
         belongs="the folder n/ with its Slidedat.ini and all files that this names",
     ),
     Format(
         "cellSens VSI",
         ("vsi",),
         vsi.collect,
-        Companion(vsi.main_of, vsi.is_companion, "_{}_".format, _take_folder),
+        CompanionFolder(vsi.main_of, vsi.is_companion, "_{}_".format, _take_folder),
         belongs="the folder _n_/ with the .ets files",
         never_empty=(".ets",),
     ),
@@ -152,11 +152,15 @@ FORMATS: tuple[Format, ...] = (
     Format("Leica SCN", ("scn",)),
     Format("Leica LIF", ("lif",)),
     Format("Leica LOF", ("lof",)),
-    Format("Zeiss CZI", ("czi",), group=continued.czi_group, belongs="n (1).czi, n (2).czi, ... that continue it"),
+    Format(
+        "Zeiss CZI", ("czi",), group=continuation_files.czi_group, belongs="n (1).czi, n (2).czi, ... that continue it"
+    ),
     Format("Zeiss ZVI", ("zvi",)),
     Format("Zeiss LSM", ("lsm",)),
     Format("Nikon ND2", ("nd2",)),
-    Format("Olympus OIR", ("oir",), group=continued.oir_group, belongs="n_00001, n_00002, ... that continue it"),
+    Format(
+        "Olympus OIR", ("oir",), group=continuation_files.oir_group, belongs="n_00001, n_00002, ... that continue it"
+    ),
     Format("Olympus OIB", ("oib",)),
     Format("Ventana BIF", ("bif",)),
     Format("Philips iSyntax", ("isyntax", "i2syntax")),
@@ -207,8 +211,8 @@ FORMATS: tuple[Format, ...] = (
     Format("PNG", ("png",), plain=True),
 )
 
-# Formats that no table knows, but PMA.start does; see claims.py.
-ASKED = Format("known to PMA.start", group=lambda _folder, _names: Groups())
+# Formats that no table knows, but PMA.start does; see ownership.py.
+KNOWN_TO_PMA_START = Format("known to PMA.start", group=lambda _folder, _names: SlideGroups())
 
 _BY_EXTENSION = {extension: entry for entry in FORMATS for extension in entry.extensions}
 SEARCHED = tuple(entry for entry in FORMATS if entry.search)
@@ -237,7 +241,7 @@ def format_of(name: str) -> Format | None:
     return _BY_EXTENSION.get(extension)
 
 
-def companion_mains(folder_name: str) -> list[tuple[Format, Companion, str]]:
+def companion_mains(folder_name: str) -> list[tuple[Format, CompanionFolder, str]]:
     """Whose companion a folder of this name could be: the formats and the names of the main files."""
     found = [(entry, companion, companion.main_of(folder_name)) for entry, companion in _COMPANIONS]
     return [(entry, companion, main) for entry, companion, main in found if main is not None]

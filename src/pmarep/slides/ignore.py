@@ -12,8 +12,8 @@ import os
 import stat
 from pathlib import Path
 
-from .names import normalized_key
-from .parts import IndexFileError, read_text
+from .companions import IndexFileError, read_text
+from .file_names import normalized_key
 from .wildcards import PathPattern, part_of_rule
 
 NAME = ".pmarepignore"

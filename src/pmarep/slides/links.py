@@ -13,7 +13,7 @@ from ..text import printable
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: junctions too
 
 
-class Links:
+class LinkPolicy:
     """Links to what lies below `root` are followed, and the one of the path `named`, which somebody has asked for."""
 
     def __init__(self, root: str, named: str | None = None) -> None:
@@ -21,7 +21,7 @@ class Links:
         self._named = named
 
     @classmethod
-    def of(cls, source: Path) -> Links:
+    def for_source(cls, source: Path) -> LinkPolicy:
         """Of a source: a folder, or the main file of a slide."""
         if os.path.isdir(source):  # noqa: PTH112  (raises nothing)
             return cls(os.fspath(source))

@@ -15,9 +15,9 @@ import re
 from pathlib import Path
 
 from .codepages import read_index
-from .listing import Folder, LoopError
-from .names import normalized_key
-from .parts import IndexFileError, Parts, is_plain, parse_ini, read_text, take_below, take_everything
+from .companions import Companions, IndexFileError, is_plain, parse_ini, read_text, take_below, take_everything
+from .file_names import normalized_key
+from .folder import Folder, LoopError
 
 _LIMIT = 1024 * 1024  # bytes
 _MAKERS = re.compile(r"menarini|d[-_ ]?sight|visia[-_ ]?imaging", re.IGNORECASE)
@@ -34,14 +34,14 @@ def recognise(path: str) -> str | None:
         return _NO_SLIDE
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     try:
         sections = parse_ini(read_index(folder, main, _pictures, _LIMIT))
     except OSError as error:
-        return Parts().unreadable("it", error)
+        return Companions().unreadable("it", error)
     except IndexFileError as error:
-        return Parts.wrong(str(error))
-    parts = Parts()
+        return Companions.wrong(str(error))
+    parts = Companions()
     found = folder.find_folder(main.rpartition(".")[0])
     if found is not None:
         try:
@@ -50,7 +50,7 @@ def collect(folder: Folder, main: str) -> Parts:
             parts.told.append(found.name)
             return parts.unreadable(f"its folder {found.name}/", error)
         except LoopError as error:
-            return Parts.wrong(f"its folder {found.name}/ is {error}")
+            return Companions.wrong(f"its folder {found.name}/ is {error}")
     values = {value for section in sections.values() for value in section.values()}
     own = normalized_key(main)
     names = {name for value in values if (name := _named(folder, value)) and normalized_key(name) != own}

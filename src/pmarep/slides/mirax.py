@@ -7,31 +7,31 @@ for the same). Other files in `n/` are no part of the slide.
 
 from __future__ import annotations
 
-from .listing import Folder, LoopError
-from .parts import IndexFileError, Parts, numbered, parse_ini, read_text, take_named
+from .companions import Companions, IndexFileError, numbered, parse_ini, read_text, take_named
+from .folder import Folder, LoopError
 
 INI = "Slidedat.ini"
 EXTENSION = ".mrxs"
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     stem = main[: -len(EXTENSION)]
     found = folder.find_folder(stem)
     if found is None:
-        return Parts.wrong(f"its folder {stem}/ is missing")
-    parts = Parts()
+        return Companions.wrong(f"its folder {stem}/ is missing")
+    parts = Companions()
     try:
         companion = folder.look_into(found.name)
     except OSError as error:
         parts.told.append(found.name)
         return parts.unreadable(f"its folder {stem}/", error)
     except LoopError as error:
-        return Parts.wrong(f"its folder {stem}/ is {error}")
+        return Companions.wrong(f"its folder {stem}/ is {error}")
     take(parts, companion, stem, f"{found.name}/")
     return parts
 
 
-def take(parts: Parts, companion: Folder, stem: str, local_prefix: str) -> None:
+def take(parts: Companions, companion: Folder, stem: str, local_prefix: str) -> None:
     """Takes what belongs to a slide out of the folder that has it, which should be called `stem`."""
     ini = companion.find(INI)
     if ini is None:

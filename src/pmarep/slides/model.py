@@ -103,7 +103,7 @@ class Cause(enum.Enum):
     BROKEN = enum.auto()  # a file breaks off or is none of its format
     POINTER = enum.auto()  # a file that stands for one that git keeps elsewhere
     WEB_PAGE = enum.auto()  # what a failed download leaves
-    AWAY = enum.auto()  # in a cloud, and not downloaded to this machine
+    OFFLINE = enum.auto()  # in a cloud, and not downloaded to this machine
     DEAD_LINK = enum.auto()
     TOO_LONG = enum.auto()  # the path, for Windows
     TWIN = enum.auto()  # differs only in case from another

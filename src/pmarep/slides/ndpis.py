@@ -7,23 +7,23 @@ NDPISReader resolves the names against the folder of the `.ndpis`).
 from __future__ import annotations
 
 from .codepages import read_index
-from .listing import Folder
-from .parts import IndexFileError, Parts, numbered, parse_ini, take_named
+from .companions import Companions, IndexFileError, numbered, parse_ini, take_named
+from .folder import Folder
 
 _SECTION = "nanozoomer digital pathology image set"
 _KEYS = "NoImages", "Image"
 
 
-def collect(folder: Folder, main: str) -> Parts:
-    parts = Parts()
+def collect(folder: Folder, main: str) -> Companions:
+    parts = Companions()
     try:
         sections = parse_ini(read_index(folder, main, _names))
     except OSError as error:
         return parts.unreadable("it", error)
     except IndexFileError as error:
-        return Parts.wrong(str(error))
+        return Companions.wrong(str(error))
     if _SECTION not in sections:
-        return Parts.wrong("not an index: it has no section [NanoZoomer Digital Pathology Image Set]")
+        return Companions.wrong("not an index: it has no section [NanoZoomer Digital Pathology Image Set]")
     names, problem = numbered(sections[_SECTION], *_KEYS)
     if problem is not None:
         parts.problems.append(problem)

@@ -5,15 +5,15 @@ PMA.core is not known to read it, so it is not sent, and neither are its planes 
 
 from __future__ import annotations
 
-from .listing import Folder, LoopError
+from .companions import Companions, take_everything
+from .folder import Folder, LoopError
 from .model import Kind, Why
-from .parts import Parts, take_everything
 
 _WHY = "Olympus OIF, of several files, which PMA.core is not known to read"
 
 
-def collect(folder: Folder, main: str) -> Parts:
-    parts = Parts(problems=[_WHY], why=Why.NOT_A_SLIDE, kind=Kind.UNKNOWN)
+def collect(folder: Folder, main: str) -> Companions:
+    parts = Companions(problems=[_WHY], why=Why.NOT_A_SLIDE, kind=Kind.UNKNOWN)
     found = folder.find_folder(f"{main}.files")
     if found is None:
         return parts

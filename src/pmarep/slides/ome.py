@@ -21,11 +21,11 @@ from pathlib import Path
 
 from ..text import printable
 from . import tiff
-from .listing import Folder, info_of, os_words
+from .companions import Companions, PathFinder, SlideGroups, is_plain
+from .file_names import normalized_key, shorten_list, sort_names
+from .folder import Folder, info_of, os_error_text
 from .model import Cause, Why
-from .names import few, in_order, normalized_key
 from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
-from .parts import Finder, Groups, Parts, is_plain
 
 
 @dataclass(slots=True)
@@ -39,21 +39,21 @@ class _Members:
     entries: dict[str, os.DirEntry[str]] = field(default_factory=dict)
     missing: list[Named] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
-    parts: Parts = field(default_factory=Parts)
+    parts: Companions = field(default_factory=Companions)
 
-    def noted(self) -> Parts:
+    def noted(self) -> Companions:
         """What is wrong with the set, as that of a slide without files."""
         parts = replace(self.parts, problems=[*self.parts.problems])
         parts.missing([relative_path(named.file) or named.uuid for named in self.missing])
         if self.refused:
-            parts.tell(f"its index names files outside its own folder: {few(self.refused)}", Cause.OUTSIDE)
+            parts.tell(f"its index names files outside its own folder: {shorten_list(self.refused)}", Cause.OUTSIDE)
         return parts
 
 
 def _members(folder: Folder, index: Index, own: str) -> _Members:
     """`own` is the file that the text stands in, "" for a companion, which is no picture."""
     members = _Members(entries={own: folder.files[own]} if own else {})
-    finder = Finder(members.parts, folder)
+    finder = PathFinder(members.parts, folder)
     alone = len({(named.uuid, named.file) for named in index.named}) <= 1
     for named in index.named:
         path = relative_path(named.file)
@@ -74,19 +74,19 @@ def _members(folder: Folder, index: Index, own: str) -> _Members:
     return members
 
 
-def group(folder: Folder, names: Sequence[str]) -> Groups:
+def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
     """The slides among the `.ome.tif` files of a folder."""
     return _Grouping(folder, names).run()
 
 
-def companion_collect(folder: Folder, main: str) -> Parts:
+def companion_collect(folder: Folder, main: str) -> Companions:
     """Find the TIFF files that `n.companion.ome` names, beside it or in sub-folders."""
     try:
         index = _read_companion(folder, main)
     except OSError as error:
-        return Parts().unreadable("it", error)
+        return Companions().unreadable("it", error)
     except NoIndexError as error:
-        return Parts.wrong(f"not an index: {error}")
+        return Companions.wrong(f"not an index: {error}")
     members = _members(folder, index, "")
     parts = members.noted()
     if not index.named:
@@ -103,7 +103,7 @@ def _read_companion(folder: Folder, name: str) -> Index:
     return parse(data)
 
 
-def _take(parts: Parts, members: _Members, here: Mapping[str, str], main: str) -> None:
+def _take(parts: Companions, members: _Members, here: Mapping[str, str], main: str) -> None:
     """Takes the files besides the main one, and notes which of them are no TIFF files."""
     broken: list[str] = []
     for local, name in here.items():
@@ -120,7 +120,7 @@ def _take(parts: Parts, members: _Members, here: Mapping[str, str], main: str) -
         except (tiff.TiffError, tiff.NoTiffError):
             broken.append(name)
     if broken:
-        parts.problems.append(f"no whole TIFF file: {few(broken)}")
+        parts.problems.append(f"no whole TIFF file: {shorten_list(broken)}")
 
 
 class _Grouping:
@@ -131,13 +131,13 @@ class _Grouping:
 
     def __init__(self, folder: Folder, names: Sequence[str]) -> None:
         self._folder = folder
-        self._names = dict.fromkeys(in_order(names))
-        self._groups = Groups()
+        self._names = dict.fromkeys(sort_names(names))
+        self._groups = SlideGroups()
         self._done: dict[str, str] = {}  # name on disk -> the main file that it belongs to, itself, or ""
         self._missing: dict[str, list[Named]] = {}  # main file -> what it misses
         self._orphans: dict[str, str] = {}  # name of a file with the text, missing -> the first that points there
 
-    def run(self) -> Groups:
+    def run(self) -> SlideGroups:
         while waiting := [name for name in self._names if name not in self._done]:
             for name in waiting:
                 if name not in self._done:
@@ -168,7 +168,9 @@ class _Grouping:
         if main == name or (name in members.here and self._is_alone(self._done[main] or main)):
             self._make_slide(main, members)  # else the text of `main` is not to be read, or of that file only
         else:
-            self._wrong(name, f"its index is that of a set in which it is not itself: {few(list(members.here))}")
+            self._wrong(
+                name, f"its index is that of a set in which it is not itself: {shorten_list(list(members.here))}"
+            )
 
     def _who_misses(self, uuid: str, names: Sequence[str]) -> str:
         """The set of one of these files that lacks just the file of this UUID, under the name that it once had."""
@@ -195,7 +197,7 @@ class _Grouping:
         try:
             text = tiff.description(self._folder.files[name].path, LIMIT)
         except OSError as error:
-            self._groups.strangers[name] = Why.UNREADABLE, os_words(error)
+            self._groups.not_slides[name] = Why.UNREADABLE, os_error_text(error)
             return None
         except tiff.NoTiffError as error:
             self._no_tiff(name, str(error))
@@ -212,21 +214,21 @@ class _Grouping:
         try:
             empty = info_of(self._folder.files[name]).st_size == 0
         except OSError as error:
-            self._groups.strangers[name] = Why.UNREADABLE, os_words(error)
+            self._groups.not_slides[name] = Why.UNREADABLE, os_error_text(error)
             return
         if empty:
             self._wrong(name, "the file is empty")
         else:
-            self._groups.strangers[name] = Why.NOT_A_SLIDE, reason
+            self._groups.not_slides[name] = Why.NOT_A_SLIDE, reason
 
     def _wrong(self, name: str, problem: str) -> None:
         self._done[name] = name
-        self._groups.slides[name] = Parts.wrong(problem)
+        self._groups.slides[name] = Companions.wrong(problem)
 
     def _make_slide(self, main: str, members: _Members) -> None:
-        parts = self._groups.slides.setdefault(main, Parts())
-        if main in self._groups.strangers:
-            why, reason = self._groups.strangers.pop(main)
+        parts = self._groups.slides.setdefault(main, Companions())
+        if main in self._groups.not_slides:
+            why, reason = self._groups.not_slides.pop(main)
             parts.problems.append(reason)
             parts.why = why if why.is_problem else parts.why
         noted = members.noted()
@@ -245,14 +247,14 @@ class _Grouping:
             owner = self._done.get(name, "")
             if owner in ("", main) or (owner == name and self._is_alone(name)):
                 self._done[name] = main
-                self._groups.strangers.pop(name, None)
+                self._groups.not_slides.pop(name, None)
                 if name != main:
                     self._groups.slides.pop(name, None)
             else:
                 lost.append(name)
         _take(parts, members, {local: name for local, name in members.here.items() if local not in lost}, main)
         if lost:
-            parts.problems.append(f"belongs to another set already: {few(lost)}")
+            parts.problems.append(f"belongs to another set already: {shorten_list(lost)}")
 
     def _alone(self, name: str) -> _Members:
         return _Members({name: name}, {name: self._folder.files[name]})

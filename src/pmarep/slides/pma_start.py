@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..text import printable
-from .listener import Listener, listener_at
-from .names import unstorable
+from .file_names import name_problem
+from .port_owner import PortOwner, port_owner
 
 if TYPE_CHECKING:
     import httpx
 
-    from .listing import Folder
+    from .folder import Folder
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class _Gone(Exception):
 
 
 class PmaStart:
-    """One run's acquaintance with PMA.start. `ask` fits `find_slides`; a context manager that closes the connection.
+    """One run's acquaintance with PMA.start. `lookup` fits `find_slides`; a context manager that closes the connection.
 
     `trust_anybody`: ask it whoever it belongs to, also where the platform does not tell.
 
@@ -92,14 +92,14 @@ class PmaStart:
             self._http.close()
             self._http = None
 
-    def ask(self, folder: Folder, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def lookup(self, folder: Folder, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Which of these files of a folder are main files of slides: name to absolute local paths of all its files.
 
         Nothing where PMA.start does not run or does not know. Raises nothing that has to do with it.
         """
         path = os.path.abspath(folder.path)  # noqa: PTH100  (str throughout, as in the walk)
-        names = [name for name in names if not unstorable(name)]
-        if not names or unstorable(_virtual(path)):
+        names = [name for name in names if not name_problem(name)]
+        if not names or name_problem(_virtual(path)):
             return {}
         with self._one_at_a_time:
             try:
@@ -125,16 +125,16 @@ class PmaStart:
 
     def _look_who_listens(self) -> None:
         """Each time: its owner may have ended it since, and another have begun one. Raises _Gone."""
-        who = Listener.TRUSTED if self._trust_anybody else listener_at(self._port)
-        if who is Listener.TRUSTED:
+        who = PortOwner.TRUSTED if self._trust_anybody else port_owner(self._port)
+        if who is PortOwner.TRUSTED:
             return
-        if who is Listener.SOMEBODY:
+        if who is PortOwner.OTHER_USER:
             log.warning(
                 "port %d, where PMA.start is asked, belongs to another user, who is told nothing; "
                 '[slides] enumerate = "always" in the site book asks him all the same',
                 self._port,
             )
-        elif who is Listener.UNKNOWN:
+        elif who is PortOwner.UNKNOWN:
             log.info('nobody can tell here whose PMA.start is: [slides] enumerate = "always" asks it all the same')
         raise _Gone("nobody that we may ask listens")
 

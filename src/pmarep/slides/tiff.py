@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from .head import ZEROS, check_head
 from .model import BrokenFileError
+from .signatures import ZEROS, reject_foreign_content
 
 _WINDOW = 4096  # bytes fetched by one read; small files have header and first directory in it
 _TAGS = 4096  # most directories have some twenty
@@ -55,7 +55,7 @@ def recognise(path: str) -> str | None:
         if head in KINDS:
             return None
         head += file.read(_WINDOW)
-    check_head(head)
+    reject_foreign_content(head)
     if len(head) < _SHORTEST:
         raise BrokenFileError(f"only {len(head)} bytes long: a copy that broke off")
     if not head.strip(b"\0"):

@@ -20,7 +20,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from ..text import printable
-from .listing import Folder, LoopError
+from .folder import Folder, LoopError
 from .model import Kind, LeftOut, Why
 
 _DEEP_ZOOM, _ZOOMIFY, _XYZ, _IIIF = "Deep Zoom", "Zoomify", "XYZ tiles", "IIIF"

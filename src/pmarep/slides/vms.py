@@ -14,26 +14,26 @@ import re
 from collections.abc import Mapping
 
 from .codepages import read_index
-from .listing import Folder
-from .parts import IndexFileError, Parts, parse_ini, take_named
+from .companions import Companions, IndexFileError, parse_ini, take_named
+from .folder import Folder
 
 _COMPRESSED = "virtual microscope specimen"
 _UNCOMPRESSED = "uncompressed virtual microscope specimen"
 _CELLS_AT_MOST = 1_000_000  # NoJpegColumns times NoJpegRows; real slides have some dozens
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     try:
         sections = parse_ini(read_index(folder, main, lambda text: _names(_section(parse_ini(text)) or {})))
     except OSError as error:
-        return Parts().unreadable("it", error)
+        return Companions().unreadable("it", error)
     except IndexFileError as error:
-        return Parts.wrong(str(error))
+        return Companions.wrong(str(error))
     # as OpenSlide: what it is says the section, not the extension
     section = _section(sections)
     if section is None:
-        return Parts.wrong("not an index: it has no section [(Uncompressed) Virtual Microscope Specimen]")
-    parts = Parts()
+        return Companions.wrong("not an index: it has no section [(Uncompressed) Virtual Microscope Specimen]")
+    parts = Companions()
     images = {key.removeprefix("imagefile"): name for key, name in section.items() if key.startswith("imagefile")}
     parts.problems += _gaps(section, images, compressed=_COMPRESSED in sections)
     if not section.get("mapfile"):

@@ -7,36 +7,36 @@ we. A `.vsi` without any `.ets` is only the preview, unless its metadata say tha
 
 from __future__ import annotations
 
-from .listing import Folder, LoopError
-from .parts import Parts, take_everything
+from .companions import Companions, take_everything
+from .folder import Folder, LoopError
 from .vsi_tags import needs_ets
 
 EXTENSION = ".vsi"
 _PIXELS = ".ets"
 
 
-def collect(folder: Folder, main: str) -> Parts:
+def collect(folder: Folder, main: str) -> Companions:
     name = f"_{main[: -len(EXTENSION)]}_"
     found = folder.find_folder(name)
     missing = f"its folder {name}/ with {_PIXELS} files is missing: the {EXTENSION} alone is a preview"
-    parts = Parts()
+    parts = Companions()
     if found is None:
-        return parts if _is_all(folder, main, parts) else Parts.wrong(missing)
+        return parts if _is_all(folder, main, parts) else Companions.wrong(missing)
     try:
         companion = folder.look_into(found.name)
     except OSError as error:
         parts.told.append(found.name)
         return parts.unreadable(f"its folder {name}/", error)
     except LoopError as error:
-        return Parts.wrong(f"its folder {name}/ is {error}")
+        return Companions.wrong(f"its folder {name}/ is {error}")
     take_everything(parts, companion, f"{name}/", f"{found.name}/")
     # An unreadable folder inside may hold the pictures: then that is what has to be said.
     if parts.problems or _has_pixels(parts) or _is_all(folder, main, parts):
         return parts
-    return Parts.wrong(missing)
+    return Companions.wrong(missing)
 
 
-def _is_all(folder: Folder, main: str, parts: Parts) -> bool:
+def _is_all(folder: Folder, main: str, parts: Companions) -> bool:
     """Whether a `.vsi` has no pixels elsewhere, or cannot be read, which is noted."""
     try:
         return not needs_ets(folder.files[main].path)
@@ -45,7 +45,7 @@ def _is_all(folder: Folder, main: str, parts: Parts) -> bool:
         return True
 
 
-def _has_pixels(parts: Parts) -> bool:
+def _has_pixels(parts: Companions) -> bool:
     return any(part.path.lower().endswith(_PIXELS) for part in parts.files)
 
 
@@ -56,6 +56,6 @@ def main_of(folder_name: str) -> str | None:
 
 
 def is_companion(folder: Folder) -> bool:
-    parts = Parts()
+    parts = Companions()
     take_everything(parts, folder)
     return _has_pixels(parts)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-Part = str | re.Pattern[str] | None
+Segment = str | re.Pattern[str] | None
 """One part of a path: as it is; a pattern for all of it; None for `**`, which is any number of parts."""
 
 
 class PathPattern:
     """A pattern for a whole path."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Segment]) -> None:
         # One `**` after another says no more than one does.
         self._parts = [
             part for at, part in enumerate(parts) if part is not None or at == 0 or parts[at - 1] is not None
@@ -45,7 +45,7 @@ class PathPattern:
         return at | {index + 1 for index in at if index < len(self._parts) and self._parts[index] is None}
 
 
-def part_of_rule(text: str) -> Part:
+def part_of_rule(text: str) -> Segment:
     """A part of a path in a .gitignore. Raises ValueError, in words, for one that git would never match with anything.
 
     As in git's wildmatch.c: a backslash makes the next character mean itself, `[!a-z]` or `[^a-z]` is one other

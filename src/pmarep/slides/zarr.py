@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .listing import Folder, LoopError
+from .companions import Companions, SlideGroups, is_plain, take_everything
+from .folder import Folder, LoopError
 from .model import Why
-from .parts import Groups, Parts, is_plain, take_everything
 
 NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
 """Names of main files, the first that is there being it."""
@@ -32,12 +32,14 @@ _ENDING = ".zarr"
 NO_METADATA = "it has neither .zgroup nor .zarray nor zarr.json: hidden files have not been copied with it"
 
 
-def group(folder: Folder, names: Sequence[str]) -> Groups:
+def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
     """Take a folder with metadata of Zarr for the one slide that it is."""
     if not is_slide(folder):
-        return Groups(strangers=dict.fromkeys(names, (Why.NOT_A_SLIDE, "of a Zarr, in a folder with other things")))
+        return SlideGroups(
+            not_slides=dict.fromkeys(names, (Why.NOT_A_SLIDE, "of a Zarr, in a folder with other things"))
+        )
     main = min(names, key=lambda name: NAMES.index(name.lower()))
-    parts = Parts()
+    parts = Companions()
     take_everything(parts, folder)
     parts.files = [part for part in parts.files if part.local != main]
     try:
@@ -47,7 +49,7 @@ def group(folder: Folder, names: Sequence[str]) -> Groups:
         parts.unreadable("it", error)
     except (ValueError, RecursionError):  # JSON that is none, text that is no UTF-8
         parts.problems.append(f"{main} is not written to its end")
-    return Groups({main: parts})
+    return SlideGroups({main: parts})
 
 
 def lacks_metadata(folder: Folder) -> bool:

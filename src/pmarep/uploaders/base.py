@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
+from ..reading import SiteReader
 from ..slides.model import Slide, SlideFile
-from ..source import Source
 from ..state.journal import Journal, RemotePath
 from .digests import Digests
 from .presigned import PresignedClient
@@ -65,7 +65,7 @@ class UploadContext:
     core: PmaCore
     storage: PresignedClient
     scheduler: RequestScheduler
-    source: Source
+    source: SiteReader
     digests: Digests
     journal: Journal
     etags_are_md5: set[str] = field(default_factory=set)  # hosts of S3 that have shown it

@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ..errors import SourceError
+from ..reading import FileVersion, SharedReader
+from ..reading.releasing_semaphore import ReleasingSemaphore, consume_exception
 from ..slides.model import Slide, SlideFile
-from ..source import Reader, Version
-from ..source.turns import Turns, heard
 
 KEEP = 65_536
 """How many digests are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
@@ -28,16 +28,16 @@ STREAMS = 4096
 SMALL = 8 * 1024**2
 """Bytes of a file that is hashed from what memory still has of it."""
 
-_Key = tuple[str, Version, int, int]
+_Key = tuple[str, FileVersion, int, int]
 
 
 class Digests:
     """Shared by all sites of a run; what is computed at a time is bounded, and so is what is kept, by `KEEP`."""
 
-    def __init__(self, reader: Reader, at_once: int | None = None) -> None:
+    def __init__(self, reader: SharedReader, at_once: int | None = None) -> None:
         self._reader = reader
         at_once = at_once or min(max(os.cpu_count() or 1, 2), 4)
-        self._turns = Turns(at_once, reader.slow)
+        self._turns = ReleasingSemaphore(at_once, reader.slow)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="digest")  # no reading here: nothing hangs
         self._known: OrderedDict[_Key, asyncio.Future[bytes]] = OrderedDict()
         self._streams: OrderedDict[_Key, _Stream] = OrderedDict()
@@ -47,12 +47,12 @@ class Digests:
 
     async def md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
         """16 bytes. Raises SourceError if the file is not what it was when the slide was found."""
-        return await self._once(("md5", Version.of(slide, file), start, length), self._reader.range)
+        return await self._once(("md5", FileVersion.of(slide, file), start, length), self._reader.range)
 
     async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
         """32 bytes, of the whole file. Raises SourceError likewise."""
         read = self._reader.sweep if file.size <= SMALL else self._reader.range
-        return await self._once(("sha256", Version.of(slide, file), 0, file.size), read)
+        return await self._once(("sha256", FileVersion.of(slide, file), 0, file.size), read)
 
     @asynccontextmanager
     async def ahead(self, slide: Slide, file: SlideFile, start: int, length: int) -> AsyncIterator[bytes | None]:
@@ -61,7 +61,7 @@ class Digests:
         None where there is no room to keep them, and where another site has begun to send this range without knowing
         its digest: then choose `md5`, which reads it twice, or `stream`. Raises SourceError.
         """
-        key = ("md5", Version.of(slide, file), start, length)
+        key = ("md5", FileVersion.of(slide, file), start, length)
         pinned = False
         if self._computed(key) is None:
             pinned = key not in self._streams and self._reader.pin(*key[1:])
@@ -76,7 +76,7 @@ class Digests:
 
     def stream(self, slide: Slide, file: SlideFile, start: int, length: int) -> _Stream:
         """The MD5 of a range while it is sent, of all sites together."""
-        key = ("md5", Version.of(slide, file), start, length)
+        key = ("md5", FileVersion.of(slide, file), start, length)
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = _Stream(self._threads, length, lambda digest: self._found(key, digest))
@@ -89,7 +89,7 @@ class Digests:
 
         Raises SourceError if so; otherwise the damage was on the way, and sending again may help.
         """
-        key = ("md5", Version.of(slide, file), start, length)
+        key = ("md5", FileVersion.of(slide, file), start, length)
         before = await self._once(key, self._reader.range)
         if await self._compute(key, self._reader.range) != before:
             raise SourceError(f"{key[1].path} changed while being sent; it is left for the next run")
@@ -116,7 +116,7 @@ class Digests:
         future = self._computed(key)
         if future is None:
             future = asyncio.create_task(self._compute(key, read))
-            future.add_done_callback(heard)
+            future.add_done_callback(consume_exception)
             self._keep(key, future)
         self._known.move_to_end(key)
         # Shielded: a site that is given up must not take the digest away from the others.
@@ -133,7 +133,7 @@ class Digests:
         return digest.digest()
 
 
-_Read = Callable[[Version, int, int, Callable[[bytes], None]], Coroutine[Any, Any, None]]
+_Read = Callable[[FileVersion, int, int, Callable[[bytes], None]], Coroutine[Any, Any, None]]
 
 
 class _Stream:

@@ -19,7 +19,7 @@ from pmarep.engine.discovery.scanner import SourceScanner
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.options import Options
 from pmarep.slides import LeftOut, Why
-from pmarep.slides.discover import Walk
+from pmarep.slides.walk import Walk
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX systems")
 
@@ -114,14 +114,14 @@ def test_looks_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_bug_in_one_folder_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, "a.svs", "b/c.svs", "b/d/e.svs", "f/g.svs")
-    settle = Walk._settle
+    resolve = Walk._resolve_claims
 
     def broken(walk: Walk, place: Any, **kwargs: Any) -> Any:
         if place.prefix == "b/":
             raise RecursionError("c.svs")
-        return settle(walk, place, **kwargs)
+        return resolve(walk, place, **kwargs)
 
-    monkeypatch.setattr(Walk, "_settle", broken)
+    monkeypatch.setattr(Walk, "_resolve_claims", broken)
     found = gather(tmp_path)
     assert found.slides == ["a.svs", "f/g.svs"]
     assert [(one.path, one.why) for one in found.problems] == [("b", Why.UNREADABLE)]

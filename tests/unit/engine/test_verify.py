@@ -14,8 +14,8 @@ from support.clocks import FakeClock
 
 from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
 from pmarep.pmacore import NotArrived, PmaCore, TransferBroken
+from pmarep.reading import SiteReader
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Source
 from pmarep.uploaders import Digests
 
 CONTENT = b"tissue" * 100
@@ -61,7 +61,7 @@ class Case:
         async def retract(slide: Slide, error: str) -> None:
             self.retracted.append(name)
 
-        real, source, digests = cast("PmaCore", core), cast("Source", None), cast("Digests", Here())
+        real, source, digests = cast("PmaCore", core), cast("SiteReader", None), cast("Digests", Here())
         where = lambda slide: slide.path  # noqa: E731
         return SlideVerifier(name, real, source, digests, FakeClock(), self.prints, where, retract, retract)
 
@@ -100,7 +100,7 @@ async def test_what_cannot_be_judged_is_accused_at_least() -> None:
     async def accuse(slide: Slide, error: str) -> None:
         accused.append(error)
 
-    core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("Source", None), cast("Digests", Here())
+    core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("SiteReader", None), cast("Digests", Here())
     case = Case()
     site = SlideVerifier("a", core, source, digests, FakeClock(), case.prints, str, retract, accuse)
     assert not await site.look_again(SLIDE)

@@ -27,26 +27,26 @@ from support.corpus_dicom import (
 )
 
 from pmarep.slides import dicom
+from pmarep.slides.companions import SlideGroups
 from pmarep.slides.dicom_file import HeaderError, NoSlideError
 from pmarep.slides.dicom_header import Header, quiet, read_header
-from pmarep.slides.listing import Folder
+from pmarep.slides.folder import Folder
 from pmarep.slides.model import Why
-from pmarep.slides.parts import Groups
 
 
-def grouped(folder: Path) -> Groups:
+def grouped(folder: Path) -> SlideGroups:
     """What the `.dcm` files of a folder are. Checks that none is in two places, whatever the order of the disk."""
     listing = Folder(str(folder))
     names = [name for name in listing.files if name.lower().endswith(".dcm")]
     groups = dicom.group(listing, names)
-    places = [*groups.slides, *groups.strangers, *(part.local for one in groups.slides.values() for part in one.files)]
+    places = [*groups.slides, *groups.not_slides, *(part.local for one in groups.slides.values() for part in one.files)]
     assert sorted(places) == sorted(names)
     random.Random(len(names)).shuffle(names)
     assert summary(dicom.group(listing, names)) == summary(groups)
     return groups
 
 
-def summary(groups: Groups) -> dict[str, tuple[list[str], list[str]]]:
+def summary(groups: SlideGroups) -> dict[str, tuple[list[str], list[str]]]:
     return {main: ([part.path for part in parts.files], parts.problems) for main, parts in groups.slides.items()}
 
 
@@ -75,7 +75,7 @@ def test_series_beside_each_other_and_strangers(tmp_path: Path) -> None:
     groups = grouped(tmp_path)
     assert summary(groups) == {"a0.dcm": (["a1.dcm", "a2.dcm", "a3.dcm"], []), "b0.dcm": (["b1.dcm"], [])}
     kind = "DICOM, but no whole-slide image"
-    assert groups.strangers == {
+    assert groups.not_slides == {
         "ct.dcm": (Why.NOT_A_SLIDE, f"{kind}: CT Image Storage"),
         "drawn.dcm": (Why.NOT_A_SLIDE, f"{kind}: Microscopy Bulk Simple Annotations Storage"),
         "text.dcm": (Why.NOT_A_SLIDE, "no DICOM file, whatever its name says"),
@@ -248,7 +248,7 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     write_dicom(tmp_path, levels=1, others=())
     listing = Folder(str(tmp_path))
     (tmp_path / "0.dcm").unlink()
-    why, _ = dicom.group(listing, ["0.dcm"]).strangers["0.dcm"]
+    why, _ = dicom.group(listing, ["0.dcm"]).not_slides["0.dcm"]
     assert why is Why.UNREADABLE
 
 

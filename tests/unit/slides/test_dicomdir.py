@@ -14,16 +14,16 @@ from support.corpus import tree
 from support.corpus_dicom import write_dicomdir
 
 from pmarep.slides import Slide, dicomdir, find_slides
-from pmarep.slides.listing import Folder
+from pmarep.slides.companions import Companions
+from pmarep.slides.folder import Folder
 from pmarep.slides.model import Why
-from pmarep.slides.parts import Parts
 
 
-def collect(folder: Path, name: str = "DICOMDIR") -> Parts:
+def collect(folder: Path, name: str = "DICOMDIR") -> Companions:
     return dicomdir.collect(Folder(str(folder)), name)
 
 
-def paths(parts: Parts) -> list[str]:
+def paths(parts: Companions) -> list[str]:
     return sorted(part.path for part in parts.files)
 
 

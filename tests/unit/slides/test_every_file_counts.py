@@ -14,8 +14,8 @@ from support.discovery import Discovered, discover, refusing
 from test_slides_properties import trees
 
 from pmarep.slides import LeftOut, Slide, Why
+from pmarep.slides.file_counts import FileCounts
 from pmarep.slides.ignore import NAME as IGNORE
-from pmarep.slides.tally import Tally
 from pmarep.system.windows_names import windows_key
 
 rules = st.lists(st.sampled_from(["*.svs", "n/", "!n.*", "N/", "*.dat", "/_n_", "x y/", "m/"]), max_size=2)
@@ -50,11 +50,11 @@ def twins(paths: list[str]) -> bool:
     return len({windows_key(folder) for folder in above}) < len(above)
 
 
-def tally_of(found: Discovered) -> Tally:
-    tally = Tally()
+def counts_of(found: Discovered) -> FileCounts:
+    counts = FileCounts()
     for thing in found.things:
-        tally.add(thing)
-    return tally
+        counts.add(thing)
+    return counts
 
 
 def check(top: Path, found: Discovered) -> None:
@@ -73,8 +73,8 @@ def check(top: Path, found: Discovered) -> None:
             shared += here
         else:
             seen += here
-    tally = tally_of(found)
-    counted = tally.sent + tally.told + sum(tally.left_out.values())
+    counts = counts_of(found)
+    counted = counts.sent + counts.told + sum(counts.left_out.values())
     counted -= sum(not thing.why.is_problem for thing in whole.values())
     assert seen <= counted <= seen + shared
 
@@ -111,7 +111,7 @@ def test_of_folders_whose_slide_is_elsewhere(tmp_path: Path, source: str) -> Non
         (tmp_path / main).unlink()
     found = discover(tmp_path / source)
     check(tmp_path / source, found)
-    assert tally_of(found).unknown == 0
+    assert counts_of(found).unknown == 0
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     write_svs(tmp_path / "closed" / "a.svs")
     found = discover(tmp_path, scandir=refusing("n", "closed"))
     assert set(found.left.values()) == {Why.UNREADABLE}
-    tally = tally_of(found)
-    assert (tally.sent, tally.told, sum(tally.left_out.values())) == (0, 1, 0)
+    counts = counts_of(found)
+    assert (counts.sent, counts.told, sum(counts.left_out.values())) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 )
 def test_by_kind(tmp_path: Path, name: str, kind: str) -> None:
     tree(tmp_path, name, "good.svs")
-    tally = tally_of(discover(tmp_path))
-    assert tally.left_out == {"unknown": 0, "other": 0, "system": 0, "excluded": 0} | {kind: 1}
-    assert (tally.sent, tally.told) == (1, 0)
+    counts = counts_of(discover(tmp_path))
+    assert counts.left_out == {"unknown": 0, "other": 0, "system": 0, "excluded": 0} | {kind: 1}
+    assert (counts.sent, counts.told) == (1, 0)
 
 
 def test_what_may_be_a_slide_can_be_excluded(tmp_path: Path) -> None:

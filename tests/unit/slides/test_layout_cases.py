@@ -12,7 +12,7 @@ from support.corpus import tree, write_mirax, write_ndpis, write_svs, write_vsi
 from support.corpus_dicom import write_concatenation
 from support.corpus_ome import write_companion
 from support.discovery import discover
-from test_every_file_counts import check, is_problem, tally_of
+from test_every_file_counts import check, counts_of, is_problem
 
 from pmarep.cli.slides.advice import advice
 from pmarep.slides import Cause, LeftOut, Why
@@ -137,7 +137,7 @@ def test_it_is_seen_for_what_it_is(tmp_path: Path, name: str) -> None:
         assert reason in problems[path].detail
         assert help_ in advice(problems[path])
     check(tmp_path, found)
-    tally = tally_of(found)
+    tally = counts_of(found)
     assert (tally.unknown, tally.other, tally.system) == (case.unknown, case.other, case.system)
 
 

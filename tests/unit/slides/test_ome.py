@@ -16,18 +16,18 @@ from support.corpus import tree, wild_names
 from support.corpus_ome import binary_only, ome_xml, uuid_of, write_companion, write_ome, write_plane
 
 from pmarep.slides import Slide, find_slides, ome, tiff
-from pmarep.slides.listing import Folder
+from pmarep.slides.companions import Companions, SlideGroups
+from pmarep.slides.folder import Folder
 from pmarep.slides.model import Why
 from pmarep.slides.ome_xml import NoIndexError, parse
-from pmarep.slides.parts import Groups, Parts
 
 
-def grouped(folder: Path) -> Groups:
+def grouped(folder: Path) -> SlideGroups:
     """What the `.ome.tif` files of a folder are. Checks that none is in two places, whatever the order of the disk."""
     listing = Folder(str(folder))
     names = [name for name in listing.files if ".ome." in name.lower() and not name.endswith(".companion.ome")]
     groups = ome.group(listing, names)
-    places = [*groups.slides, *groups.strangers, *(part.local for one in groups.slides.values() for part in one.files)]
+    places = [*groups.slides, *groups.not_slides, *(part.local for one in groups.slides.values() for part in one.files)]
     assert len(places) == len(set(places))
     assert set(names) <= set(places)
     assert set(groups.slides) <= set(names)
@@ -36,18 +36,18 @@ def grouped(folder: Path) -> Groups:
     return groups
 
 
-def summary(groups: Groups) -> dict[str, tuple[list[str], list[str]]]:
+def summary(groups: SlideGroups) -> dict[str, tuple[list[str], list[str]]]:
     return {
         **{main: (sorted(part.path for part in parts.files), parts.problems) for main, parts in groups.slides.items()},
-        **{name: ([], [reason]) for name, (_, reason) in groups.strangers.items()},
+        **{name: ([], [reason]) for name, (_, reason) in groups.not_slides.items()},
     }
 
 
-def companion(folder: Path, name: str = "a.companion.ome") -> Parts:
+def companion(folder: Path, name: str = "a.companion.ome") -> Companions:
     return ome.companion_collect(Folder(str(folder)), name)
 
 
-def paths(parts: Parts) -> list[str]:
+def paths(parts: Companions) -> list[str]:
     return [part.path for part in parts.files]
 
 
@@ -191,7 +191,7 @@ def test_what_is_no_tiff_file(tmp_path: Path) -> None:
     tree(tmp_path, "b.ome.tif", content=b"")
     tree(tmp_path, "c.ome.tif", content=b"II*\0\0\0\0\0")
     groups = grouped(tmp_path)
-    assert groups.strangers == {"a.ome.tif": (Why.NOT_A_SLIDE, tiff.NO_TIFF)}
+    assert groups.not_slides == {"a.ome.tif": (Why.NOT_A_SLIDE, tiff.NO_TIFF)}
     assert {main: parts.problems for main, parts in groups.slides.items()} == {
         "b.ome.tif": ["the file is empty"],
         "c.ome.tif": ["no picture in it: not written to its end"],

@@ -15,7 +15,7 @@ from support.corpus import tree, wild_names
 from support.pma_start import Helper, Reply, pma_start, reply, virtual
 
 from pmarep.slides import pma_start as module
-from pmarep.slides.listing import Folder
+from pmarep.slides.folder import Folder
 from pmarep.slides.pma_start import PmaStart
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in reads POSIX paths")
@@ -48,7 +48,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_one_question_a_folder_and_one_a_slide(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
     tree(tmp_path, "a.zzz", "a/1.dat", "a/deep/2.dat", "b.txt", "c.zzz", "d.zzz")
-    assert ours.ask(discover(tmp_path), ["a.zzz", "b.txt", "c.zzz"]) == {
+    assert ours.lookup(discover(tmp_path), ["a.zzz", "b.txt", "c.zzz"]) == {
         "a.zzz": [str(tmp_path / "a/1.dat"), str(tmp_path / "a/deep/2.dat"), str(tmp_path / "a.zzz")],
         "c.zzz": [str(tmp_path / "c.zzz")],
     }
@@ -60,7 +60,7 @@ def test_one_question_a_folder_and_one_a_slide(ours: PmaStart, helper: Helper, t
         ("EnumerateAllFilesForSlide", f"{here}/c.zzz"),
     ]
     assert {query["sessionID"] for query in helper.queries[1:]} == {"pmarep"}
-    ours.ask(discover(tmp_path / "a"), ["1.dat"])
+    ours.lookup(discover(tmp_path / "a"), ["1.dat"])
     assert helper.asked[4:] == [("GetFiles", f"{here}/a")]  # who it is has been settled
 
 
@@ -70,7 +70,7 @@ def test_names_of_every_kind(ours: PmaStart, tmp_path: Path) -> None:
         tree(tmp_path / name, *names[:3], f"{name}.zzz")
     for name in wild_names():
         wanted = {*names[:3], f"{name}.zzz"}
-        found = ours.ask(discover(tmp_path / name), sorted(wanted))
+        found = ours.lookup(discover(tmp_path / name), sorted(wanted))
         assert found == {one: [str(tmp_path / name / one)] for one in wanted}
 
 
@@ -79,13 +79,13 @@ def test_a_folder_that_is_named_from_here(
 ) -> None:
     tree(tmp_path, "x/a.zzz")
     monkeypatch.chdir(tmp_path)
-    assert ours.ask(discover(Path("x")), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "x/a.zzz")]}
+    assert ours.lookup(discover(Path("x")), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "x/a.zzz")]}
 
 
 def test_nothing_is_asked_where_there_is_nothing_to_ask(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
     folder = discover(tmp_path)
-    assert ours.ask(folder, []) == {}
-    assert ours.ask(folder, [os.fsdecode(b"\xff.zzz"), "a\\b.zzz", "a\x1b.zzz"]) == {}
+    assert ours.lookup(folder, []) == {}
+    assert ours.lookup(folder, [os.fsdecode(b"\xff.zzz"), "a\\b.zzz", "a\x1b.zzz"]) == {}
     assert helper.asked == []
 
 
@@ -94,7 +94,7 @@ def test_paths_are_made_plain(ours: PmaStart, helper: Helper, tmp_path: Path) ->
     tree(tmp_path, "a.zzz")
     here = virtual(tmp_path)
     helper.replies["EnumerateAllFilesForSlide"] = say([f"{here}/x/../../y.dat", f"/{here}//a.zzz"])
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {
         "a.zzz": [str(tmp_path.parent / "y.dat"), str(tmp_path / "a.zzz")]
     }
 
@@ -102,7 +102,7 @@ def test_paths_are_made_plain(ours: PmaStart, helper: Helper, tmp_path: Path) ->
 def test_files_without_the_main_file_are_no_answer(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
     tree(tmp_path, "a.zzz", "b.zzz")
     helper.replies["EnumerateAllFilesForSlide"] = say([virtual(tmp_path / "b.zzz")])
-    assert ours.ask(discover(tmp_path), ["a.zzz", "b.zzz"]) == {"b.zzz": [str(tmp_path / "b.zzz")]}
+    assert ours.lookup(discover(tmp_path), ["a.zzz", "b.zzz"]) == {"b.zzz": [str(tmp_path / "b.zzz")]}
 
 
 def test_a_main_file_in_other_letters_on_windows(
@@ -112,7 +112,7 @@ def test_a_main_file_in_other_letters_on_windows(
     tree(tmp_path, "a.zzz")
     monkeypatch.setattr(os.path, "normcase", str.lower)
     helper.replies["EnumerateAllFilesForSlide"] = say([virtual(tmp_path / "A.ZZZ"), virtual(tmp_path / "1.dat")])
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "1.dat"), str(tmp_path / "a.zzz")]}
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "1.dat"), str(tmp_path / "a.zzz")]}
 
 
 def test_old_versions_wrap_their_answers(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_old_versions_wrap_their_answers(ours: PmaStart, helper: Helper, tmp_pat
         "GetFiles": say({"d": [virtual(tmp_path / "a.zzz")]}),
         "EnumerateAllFilesForSlide": say({"d": [virtual(tmp_path / "a.zzz")]}),
     }
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "a.zzz")]}
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "a.zzz")]}
 
 
 # Not there
@@ -136,8 +136,8 @@ def test_something_else_on_its_port(
 ) -> None:
     tree(tmp_path, "a.zzz")
     helper.replies["IsLite"] = nobody
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
     assert helper.asked == [("IsLite", "")]
     assert warnings(caplog) == []
 
@@ -147,7 +147,7 @@ def test_not_running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         port = server.getsockname()[1]
     tree(tmp_path, "a.zzz")
     with PmaStart(f"http://localhost:{port}/") as ours:
-        assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
     assert warnings(caplog) == []
 
 
@@ -161,7 +161,7 @@ def test_no_proxy_and_no_redirect(
         monkeypatch.delenv("no_proxy", raising=False)
         tree(tmp_path, "a.zzz")
         helper.replies["GetFiles"] = reply(b"", 302, location=f"{elsewhere.url}api/json/GetFiles")
-        assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
         assert helper.count("GetFiles") == 1
         assert elsewhere.asked == []
 
@@ -176,9 +176,9 @@ def test_a_refusal_is_about_one_folder_or_slide(
     tree(tmp_path, "a.zzz")
     for method in ("GetFiles", "EnumerateAllFilesForSlide"):
         helper.replies = {method: refusal}
-        assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
     helper.replies = {}
-    assert ours.ask(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "a.zzz")]}
+    assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {"a.zzz": [str(tmp_path / "a.zzz")]}
     assert warnings(caplog) == []
 
 
@@ -216,9 +216,9 @@ def test_it_is_not_asked_again_when_it_stops_answering(
     tree(tmp_path, "a.zzz", "b.zzz")
     helper.replies[method] = NONSENSE[what]
     with PmaStart(helper.url) as ours:
-        assert ours.ask(discover(tmp_path), ["a.zzz", "b.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz", "b.zzz"]) == {}
         asked = len(helper.asked)
-        assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
     assert len(helper.asked) == asked
     assert len(warnings(caplog)) == 1
     assert warnings(caplog)[0].startswith("PMA.start stopped answering (")
@@ -238,5 +238,5 @@ def test_an_answer_that_trickles_is_not_waited_for(
 
     helper.replies["GetFiles"] = trickle
     with PmaStart(helper.url, clock=lambda: now[0]) as ours:
-        assert ours.ask(discover(tmp_path), ["a.zzz"]) == {}
+        assert ours.lookup(discover(tmp_path), ["a.zzz"]) == {}
     assert "took longer than 20 s" in warnings(caplog)[0]

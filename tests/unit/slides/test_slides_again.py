@@ -21,7 +21,7 @@ from support.corpus import (
 from support.discovery import discover, refusing
 
 from pmarep.slides import LeftOut, Slide, Why, find_again
-from pmarep.slides.listing import Folder
+from pmarep.slides.folder import Folder
 
 EVERY = [
     *((write_svs, "n.svs"), (write_mirax, "n.mrxs"), (write_vsi, "n.vsi"), (write_ndpis, "n.ndpis")),
@@ -111,17 +111,17 @@ class TestAsked:
     def test_once_per_folder_about_what_may_be_slides(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.svs", "b.xyz", "C.abc", "d.txt", "e.XML", "f.ini", "none", "sub/g.zip", "sub2/h.q", "n.tif")
         write_mirax(tmp_path / "m.mrxs")
-        discover(tmp_path, ask=self.asking({}))
+        discover(tmp_path, lookup=self.asking({}))
         assert self.asked == [(tmp_path.name, ["b.xyz", "C.abc"]), ("sub2", ["h.q"])]
 
     def test_its_answer_is_merged(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.xyz", "a.idx", "a/deep/1.bin", "a/other.bin", "b.xyz", "c.jpg")
         ask = self.asking({"a.xyz": ["a.xyz", "a.idx", "a/deep/1.bin", "c.jpg"], "b.xyz": ["b.xyz"]})
-        found = discover(tmp_path, ask=ask)
+        found = discover(tmp_path, lookup=ask)
         assert found.slides == {"a.xyz": ["a.idx", "a/deep/1.bin", "c.jpg", "a.xyz"], "b.xyz": ["b.xyz"]}
         assert found.slide("a.xyz").format == "known to PMA.start"
         assert found.left == {"a/other.bin": Why.NOT_A_SLIDE}
-        assert find_again(tmp_path, "a.xyz", ask=ask) == found.slide("a.xyz")
+        assert find_again(tmp_path, "a.xyz", lookup=ask) == found.slide("a.xyz")
         gone = find_again(tmp_path, "a.xyz")
         assert isinstance(gone, LeftOut)
         assert "no slide any more" in gone.detail
@@ -129,7 +129,7 @@ class TestAsked:
     @pytest.mark.parametrize("path", ["../x.bin", "/etc/passwd", "../a", ".."])
     def test_files_outside_the_slides_folder_are_never_taken(self, tmp_path: Path, path: str) -> None:
         tree(tmp_path, "x.bin", "s/a.xyz", "s/b.bin")
-        found = discover(tmp_path, ask=self.asking({"a.xyz": ["a.xyz", "b.bin", path]}))
+        found = discover(tmp_path, lookup=self.asking({"a.xyz": ["a.xyz", "b.bin", path]}))
         assert found.slides == {}
         assert found.left["s/a.xyz"] is Why.INCOMPLETE
         assert "PMA.start names files of it that are outside its own folder" in found.detail("s/a.xyz")
@@ -138,16 +138,16 @@ class TestAsked:
         write_ndpis(tmp_path / "n.ndpis", names=["x.ndpi"])
         tree(tmp_path, "a.xyz", "b.xyz", "c.xyz", "own.bin", "both.bin")
         answer = {"a.xyz": ["x.ndpi"], "b.xyz": ["own.bin"], "own.bin": [], "c.xyz": ["both.bin"], "d": []}
-        found = discover(tmp_path, ask=self.asking(answer))
+        found = discover(tmp_path, lookup=self.asking(answer))
         assert set(found.slides) == {"n.ndpis", "own.bin", "c.xyz"}
         assert "belongs to n.ndpis" in found.detail("a.xyz")
         assert "belongs to own.bin" in found.detail("b.xyz")
 
     def test_what_it_names_and_is_not_there(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.xyz")
-        assert "missing: gone.bin" in discover(tmp_path, ask=self.asking({"a.xyz": ["gone.bin"]})).detail("a.xyz")
+        assert "missing: gone.bin" in discover(tmp_path, lookup=self.asking({"a.xyz": ["gone.bin"]})).detail("a.xyz")
 
     def test_what_was_not_asked_is_no_slide(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.txt", "b.xyz")
-        found = discover(tmp_path, ask=lambda _folder, _names: {"a.txt": [], "../b.xyz": []})
+        found = discover(tmp_path, lookup=lambda _folder, _names: {"a.txt": [], "../b.xyz": []})
         assert found.slides == {}

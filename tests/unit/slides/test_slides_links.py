@@ -11,7 +11,7 @@ from support.corpus import tree, write_mirax
 from support.discovery import discover
 
 from pmarep.slides import LeftOut, Slide, Why, find_again, find_slides, links
-from pmarep.slides.links import Links, lies_below, real_path_of
+from pmarep.slides.links import LinkPolicy, lies_below, real_path_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links there")
 
@@ -109,8 +109,8 @@ def test_the_real_path_of_an_open_file(cases: Path) -> None:
 
 
 def test_where_links_may_lead(cases: Path) -> None:
-    assert Links.of(cases).roots == [os.path.realpath(cases)]
-    assert Links.of(cases / "out.svs").roots == [
+    assert LinkPolicy.for_source(cases).roots == [os.path.realpath(cases)]
+    assert LinkPolicy.for_source(cases / "out.svs").roots == [
         os.path.realpath(cases),
         os.path.realpath(cases.parent / "store" / "a.svs"),
     ]
@@ -120,7 +120,7 @@ def test_a_source_in_other_letters(cases: Path, monkeypatch: pytest.MonkeyPatch)
     """On a disk that ignores case SRC may be typed otherwise than the kernel calls it."""
     kernel = os.path.realpath(cases).replace("cases", "CASES")
     monkeypatch.setattr(links, "real_path_of", lambda *_: kernel)
-    assert Links.of(cases).roots == [os.path.realpath(cases), kernel]
+    assert LinkPolicy.for_source(cases).roots == [os.path.realpath(cases), kernel]
     monkeypatch.setattr(sys, "platform", "darwin")
     assert lies_below("/Users/a/SLIDES/Gro\u0308ße.svs", "/users/A/slides")
     assert lies_below("/a/Gro\u0308ße/x", "/a/Größe")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pmarep.slides.listing import Folder
-from pmarep.slides.parts import Parts, take_below
+from pmarep.slides.companions import Companions, take_below
+from pmarep.slides.folder import Folder
 
 
 def test_a_path_of_a_million_folders(tmp_path: Path) -> None:
     """Looking for each of its levels would take time in proportion to its square: days."""
-    parts = Parts()
+    parts = Companions()
     take_below(parts, Folder(str(tmp_path), os.scandir), ["a/" * 1_000_000 + "x.tif"])
     assert parts.files == []
     assert len(parts.problems) == 1

@@ -15,10 +15,10 @@ from support.corpus import write_mirax, write_svs
 
 from pmarep.cli.slides.advice import advice
 from pmarep.errors import SourceError
+from pmarep.reading.files import FileVersion, check_version, open_version
 from pmarep.slides import Cause, LeftOut, Slide, Why, find_slides
-from pmarep.slides.listing import TOO_LONG, os_words
-from pmarep.slides.settle import newest, traces
-from pmarep.source.files import Version, check_version, open_version
+from pmarep.slides.folder import TOO_LONG, os_error_text
+from pmarep.slides.stability import newest_mtime_ns, snapshot_incomplete
 
 SCANDIR = os.scandir
 
@@ -62,7 +62,7 @@ def test_a_slide_that_is_being_written_is_as_young_as_its_files(tmp_path: Path, 
         assert isinstance(slide, Slide)
         stats = [slide.local(file).stat() for file in slide.files]
         assert [(file.size, file.mtime_ns) for file in slide.files] == [(s.st_size, s.st_mtime_ns) for s in stats]
-        assert newest(slide) == max(s.st_mtime_ns for s in stats)
+        assert newest_mtime_ns(slide) == max(s.st_mtime_ns for s in stats)
 
 
 def test_so_is_an_incomplete_one(tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +72,9 @@ def test_so_is_an_incomplete_one(tmp_path: Path, windows: None, monkeypatch: pyt
     os.utime(others[0], ns=(2**62, 2**62))
     (found,) = [thing for thing in found_in(tmp_path) if isinstance(thing, LeftOut) and thing.path == "b.mrxs"]
     monkeypatch.setattr(os, "scandir", stale)
-    seen = traces(tmp_path, found)
+    seen = snapshot_incomplete(tmp_path, found)
     assert seen is not None
-    assert seen.newest == 2**62
+    assert seen.newest_mtime_ns == 2**62
 
 
 def test_a_file_that_is_no_tiff_is_not_empty(tmp_path: Path, windows: None) -> None:
@@ -96,7 +96,7 @@ def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path, windows: None) ->
         (found,) = found_in(tmp_path)
     assert found == LeftOut(LONG, Why.UNREADABLE, TOO_LONG, Cause.TOO_LONG)
     assert "enable long paths" in advice(found)
-    gone = Version(str(tmp_path / "d" / LONG), 1, 1)
+    gone = FileVersion(str(tmp_path / "d" / LONG), 1, 1)
     for look in (open_version, check_version):
         with pytest.raises(SourceError, match=f"^cannot read {re.escape(gone.path)}: {re.escape(TOO_LONG)}$"):
             look(gone)
@@ -122,12 +122,12 @@ def short_paths_only(stat: Callable[..., os.stat_result]) -> Callable[..., os.st
 )
 def test_other_errors_are_what_the_system_says(platform: str, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    assert os_words(error) == "no"
+    assert os_error_text(error) == "no"
 
 
 def test_the_whole_path_counts(windows: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name = "a" * (260 - len(os.fspath(tmp_path)) - 1)
-    assert os_words(FileNotFoundError(2, "no", name)) == TOO_LONG
-    assert os_words(FileNotFoundError(2, "no", Path(name))) == TOO_LONG
-    assert os_words(FileNotFoundError(2, "no", name[1:])) == "no"
+    assert os_error_text(FileNotFoundError(2, "no", name)) == TOO_LONG
+    assert os_error_text(FileNotFoundError(2, "no", Path(name))) == TOO_LONG
+    assert os_error_text(FileNotFoundError(2, "no", name[1:])) == "no"

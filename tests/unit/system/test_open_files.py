@@ -13,8 +13,9 @@ import pytest
 from support.corpus import tree
 
 from pmarep.errors import SourceAway
-from pmarep.slides import Slide, find_slides, listing
-from pmarep.source import Reader, Source, reader
+from pmarep.reading import SharedReader, SiteReader, reader
+from pmarep.slides import Slide, find_slides
+from pmarep.slides import folder as folder_module
 from pmarep.system import open_files
 from pmarep.system.open_files import MAX_OPEN_FILES, max_requests_per_site
 
@@ -92,9 +93,9 @@ async def test_a_read_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (slide,) = find_slides(tree(tmp_path, "a.svs", content=b"12345"))
     assert isinstance(slide, Slide)
     monkeypatch.setattr(reader, "LONGEST_PAUSE", reader.SHORTEST_PAUSE)
-    files = Reader()
+    files = SharedReader()
     full = Full(monkeypatch, 3, code)
-    assert [chunk async for chunk in Source(files).read(slide, slide.main)] == [b"12345"]
+    assert [chunk async for chunk in SiteReader(files).read(slide, slide.main)] == [b"12345"]
     assert full.left == 0
     files.close()
 
@@ -103,14 +104,14 @@ async def test_handles_that_nobody_needs_now_make_room(tmp_path: Path, monkeypat
     first, second = find_slides(tree(tmp_path, "a.svs", "b.svs", content=b"x" * 600_000))
     assert isinstance(first, Slide)
     assert isinstance(second, Slide)
-    files = Reader()
-    reading = Source(files).read(first, first.main)
+    files = SharedReader()
+    reading = SiteReader(files).read(first, first.main)
     await anext(reading)
     (handles,) = files._handles.values()
     idle = list(handles.idle)
     assert idle
     Full(monkeypatch, 1, errno.EMFILE)
-    await anext(Source(files).read(second, second.main))
+    await anext(SiteReader(files).read(second, second.main))
     assert all(handle.closed for handle in idle)
     assert len(b"".join([chunk async for chunk in reading])) > 0  # it opens the file again
     files.close()
@@ -120,16 +121,16 @@ async def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
     """Then it is a matter of the source being away, which makes the site pause and not the slide fail."""
     (slide,) = find_slides(tree(tmp_path, "a.svs"))
     assert isinstance(slide, Slide)
-    monkeypatch.setattr(reader, "ROOM_SECONDS", 0.0)
-    files = Reader()
+    monkeypatch.setattr(reader, "OPEN_FILES_SECONDS", 0.0)
+    files = SharedReader()
     Full(monkeypatch, 10, errno.EMFILE)
     with pytest.raises(SourceAway, match=r"(?i)too many open files"):
-        await anext(Source(files).read(slide, slide.main))
+        await anext(SiteReader(files).read(slide, slide.main))
     files.close()
 
 
 def test_the_walk_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_PAUSE", 0.0)
+    monkeypatch.setattr(folder_module, "_PAUSE", 0.0)
     left = [3]
 
     def scandir(path: str) -> Any:

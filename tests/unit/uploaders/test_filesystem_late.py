@@ -11,9 +11,9 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, UploadDoubtful
+from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Reader, Source
 from pmarep.state.journal import RemotePath
 from pmarep.uploaders import HeldId, RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 
@@ -63,7 +63,7 @@ def upload(folder: Path, server: Server, size: int, *, over: bool = False) -> Sl
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     unused, clock = cast(Any, None), server.clock
     scheduler = RequestScheduler(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
-    context = UploadContext(core, unused, scheduler, Source(Reader()), unused, unused)
+    context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, unused)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     held = HeldId("17", slide)
     return SlideUpload(

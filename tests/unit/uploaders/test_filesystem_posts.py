@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pmacore_sandbox.form_data import FormFileParser
 from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
+from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Reader, Source
 from pmarep.state.journal import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 from pmarep.uploaders.filesystem import form_frame
@@ -37,7 +37,7 @@ def upload(folder: Path, server: Any) -> SlideUpload:
     clock = Clock()
     unused = cast(Any, None)
     context = UploadContext(
-        core, unused, RequestScheduler(4, [], Retry(attempts=1), clock), Source(Reader()), unused, unused
+        core, unused, RequestScheduler(4, [], Retry(attempts=1), clock), SiteReader(SharedReader()), unused, unused
     )
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     return SlideUpload(

@@ -12,7 +12,7 @@ from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
 from pmarep.uploaders.transport import scheduler as scheduler_module
-from pmarep.uploaders.transport.body import LARGEST_PIECE, YOUNG_SECONDS, HedgedRequest, HedgeMode
+from pmarep.uploaders.transport.body import LARGEST_PIECE, RECENT_SECONDS, HedgedRequest, HedgeMode
 from pmarep.uploaders.transport.hedging import FULL_SECONDS, LOOK, HedgingPolicy, InFlight
 
 MIB = 1024 * 1024
@@ -328,7 +328,7 @@ async def test_one_that_stands_still_is_known_to_be_slow() -> None:
     hedged = HedgedRequest(first, HedgeMode.ANY_ORDER)
     pieces = first.carry(chunks(1))
     await anext(pieces)
-    clock.now += YOUNG_SECONDS / 2
+    clock.now += RECENT_SECONDS / 2
     assert first.seconds is None
     clock.now += 100
     assert first.seconds is not None

@@ -26,9 +26,9 @@ from pmarep.pmacore import (
     TransferBroken,
     UploadStatus,
 )
+from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import Reader, Source
 from pmarep.state.journal import Journal, RemotePath
 from pmarep.uploaders import (
     Digests,
@@ -75,8 +75,8 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
     (tmp_path / "x.svs").write_bytes(CONTENT)
     file = SlideFile("x.svs", len(CONTENT), (tmp_path / "x.svs").stat().st_mtime_ns)
     slide = Slide("x.svs", "Aperio SVS", tmp_path, (file,))
-    reader = Reader()
-    journal, source, digests = Journal(tmp_path / "state"), Source(reader), Digests(reader)
+    reader = SharedReader()
+    journal, source, digests = Journal(tmp_path / "state"), SiteReader(reader), Digests(reader)
     place = RemotePath("http://pma.example/", "Slides/in/x.svs")
 
     def make(bucket: Bucket, core: FakeCore | None = None, url: str = V4, parts: bool = True) -> SlideUpload:
@@ -173,10 +173,10 @@ async def test_content_md5_goes_only_where_the_signature_lets_it(ship: Ship, url
 
 def without_room(upload: SlideUpload, *, attempts: int = 1) -> SlideUpload:
     """Parts that are too large to be kept from their digest until they are sent; one after the other."""
-    reader = Reader(bound=HALF // 2)
+    reader = SharedReader(bound=HALF // 2)
     scheduler = RequestScheduler(1, [], Retry(attempts=attempts, sleep=lambda _seconds: asyncio.sleep(0)), Clock())
     return replace(
-        upload, context=replace(upload.context, scheduler=scheduler, source=Source(reader), digests=Digests(reader))
+        upload, context=replace(upload.context, scheduler=scheduler, source=SiteReader(reader), digests=Digests(reader))
     )
 
 

@@ -24,7 +24,7 @@ _SPECIAL = {
     Cause.BROKEN: f"copy it again, whole, from where it came; if it is broken there too, export it again, {_LEAVE_OUT}",
     Cause.POINTER: "fetch what it stands for: `git lfs pull`, or `git annex get` with its path",
     Cause.WEB_PAGE: "download it again, logged in: this is a page of the web site and no slide",
-    Cause.AWAY: "download it first: in the Finder `Download Now`, in Windows' Explorer `Always keep on this device`",
+    Cause.OFFLINE: "download it first: in the Finder `Download Now`, in Windows' Explorer `Always keep on this device`",
     Cause.DEAD_LINK: f"mend the link, {_LEAVE_OUT}",
     Cause.TOO_LONG: "enable long paths, or shorten the names of its folders",
     Cause.TWIN: "rename one of the two, or move it to another folder",

@@ -72,9 +72,9 @@ def slides(
         settings = slides_settings(book_path(config), needed=config is not None)
     since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
     with ExitStack() as stack:
-        trust_anybody, ask = settings.enumerate == "always", None
+        trust_anybody, lookup = settings.enumerate == "always", None
         if settings.enumerate != "never":
-            ask = stack.enter_context(PmaStart(trust_anybody=trust_anybody)).ask
+            lookup = stack.enter_context(PmaStart(trust_anybody=trust_anybody)).lookup
         # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
         found = [
             (
@@ -85,7 +85,7 @@ def slides(
                     exclude=exclude or (),
                     newer_than=since,
                     min_size=least,
-                    ask=ask,
+                    lookup=lookup,
                     follow_links=follow_links,
                 ),
             )
@@ -108,19 +108,19 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
     push: what was written long ago is merely open somewhere.
     """
     from pmarep.slides import LeftOut, Slide, Why
-    from pmarep.slides.busy import busy_file
-    from pmarep.slides.settle import Settling, newest
+    from pmarep.slides.in_use import find_file_in_use
+    from pmarep.slides.stability import StabilityPolicy, newest_mtime_ns
 
     from ...text import printable
 
-    settling, now = Settling(), time.time()
+    stability, now = StabilityPolicy(), time.time()
     for thing in things:
         if not isinstance(thing, Slide):
             yield thing
         elif closed := _not_readable(thing):
             words = printable(f"{os.strerror(errno.EACCES)}: {closed}")
             yield LeftOut(thing.path, Why.UNREADABLE, words, files=len(thing.files))
-        elif settling.is_young(newest(thing), now) and (held := busy_file(thing)):
+        elif stability.is_recent(newest_mtime_ns(thing), now) and (held := find_file_in_use(thing)):
             words = printable(f"{held[0].name} is {held[1]}")
             yield LeftOut(thing.path, Why.UNFINISHED, words, files=len(thing.files))
         else:
@@ -131,7 +131,7 @@ def _unless_broken(slide: Slide) -> Slide | LeftOut:
     """The same slide, if a reader could make something of it."""
     from pmarep.slides import LeftOut, Why
     from pmarep.slides.content import check_content
-    from pmarep.slides.listing import cause_of, os_words
+    from pmarep.slides.folder import cause_of, os_error_text
     from pmarep.slides.model import BrokenFileError
 
     try:
@@ -139,7 +139,7 @@ def _unless_broken(slide: Slide) -> Slide | LeftOut:
     except BrokenFileError as error:
         return LeftOut(slide.path, Why.INCOMPLETE, str(error), error.cause, files=len(slide.files))
     except OSError as error:
-        return LeftOut(slide.path, Why.UNREADABLE, os_words(error), cause_of(error), files=len(slide.files))
+        return LeftOut(slide.path, Why.UNREADABLE, os_error_text(error), cause_of(error), files=len(slide.files))
     return slide
 
 

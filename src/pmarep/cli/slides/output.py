@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pmarep.slides import Kind, LeftOut, Slide, Why
+from pmarep.slides.file_counts import FileCounts
 from pmarep.slides.formats import format_of
-from pmarep.slides.tally import Tally
 from pmarep.text import printable
 from pmarep.units import format_size
 
@@ -33,10 +33,10 @@ class SlideOutput:
         self.source = Path()  # where what is being added was found
         self._only_problems = only_problems
         self._slides = self._files = self._bytes = 0
-        self._tally = Tally()
+        self._file_counts = FileCounts()
 
     def add(self, thing: Slide | LeftOut) -> None:
-        self._tally.add(thing)
+        self._file_counts.add(thing)
         if isinstance(thing, Slide):
             self._slides += 1
             self._files += len(thing.files)
@@ -68,7 +68,7 @@ class SlideOutput:
         )
 
     def _maybe(self) -> str:
-        unknown = self._tally.unknown
+        unknown = self._file_counts.unknown
         what = "a slide or a part of one" if unknown == 1 else "slides or parts of one"
         return f"; {_count(unknown, 'other file')} may be {what}" if unknown else ""
 

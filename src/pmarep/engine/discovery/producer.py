@@ -13,9 +13,9 @@ from ...clock import Clock
 from ...errors import where
 from ...events import SourceSummary
 from ...slides import LeftOut, Slide, Why
-from ...slides.listing import words_of
-from ...slides.settle import Settling, newest
-from ...slides.tally import Tally
+from ...slides.file_counts import FileCounts
+from ...slides.folder import error_text
+from ...slides.stability import StabilityPolicy, newest_mtime_ns
 from ...text import printable
 from ..daemon_thread import in_thread
 from ..options import Options
@@ -61,12 +61,12 @@ class _Batch:
     waiting: int = 0
     expected: int = 0
     expected_bytes: int = 0
-    tally: Tally = field(default_factory=Tally)
+    counts: FileCounts = field(default_factory=FileCounts)
 
     def add(self, thing: Slide | LeftOut | UnstableSlide) -> None:
         self.things += 1
         if not isinstance(thing, UnstableSlide):
-            self.tally.add(thing)
+            self.counts.add(thing)
         if isinstance(thing, Slide):
             self.files += len(thing.files)
             self.slides.append(thing)
@@ -99,7 +99,7 @@ class _Batch:
 class SlideProducer:
     """`walk`, then `settle`; after that the catalogue is complete. `error` is why it is not all that there is.
 
-    `tally`: the files that were found until now, without those that are still to be looked at again.
+    `counts`: the files that were found until now, without those that are still to be looked at again.
 
     Raises, when it is made, UsageError for a source that is none, and SpoolError.
     """
@@ -109,7 +109,7 @@ class SlideProducer:
         self._clashes = NameCollisions() if len(self._finders) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
-        self._settling = None if only_looks else Settling.of(options.settle)
+        self._stability = None if only_looks else StabilityPolicy.from_option(options.settle)
         self._catalogue = catalogue
         self._clock = clock
         self._ears = ears
@@ -123,7 +123,7 @@ class SlideProducer:
         self._walked = False
         self.left_out: Counter[Why] = Counter()
         self.error: str | None = None
-        self.tally = Tally()
+        self.counts = FileCounts()
 
     def close(self) -> None:
         """A thread that still looks finds nothing more to write to, and ends."""
@@ -200,14 +200,14 @@ class SlideProducer:
 
     def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
         found = self._without_clash(number, thing)
-        settling = self._settling
-        if settling is None:
+        stability = self._stability
+        if stability is None:
             return found
         if isinstance(found, Slide):
-            return UnstableSlide(number, found) if settling.is_young(newest(found), now) else found
+            return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
         # A stranger is no matter, however young.
-        around = self._finders[number].traces(found) if found.why.is_problem else None
-        if around is None or not settling.is_young(around.newest, now):
+        around = self._finders[number].snapshot_incomplete(found) if found.why.is_problem else None
+        if around is None or not stability.is_recent(around.newest_mtime_ns, now):
             return found
         return UnstableSlide(number, found, around.digest)
 
@@ -224,7 +224,7 @@ class SlideProducer:
 
     def _take(self, batch: _Batch) -> None:
         """In the event loop."""
-        self.tally.merge(batch.tally)
+        self.counts.merge(batch.counts)
         if batch.waiting > 0:
             self._seen = self._clock.monotonic()
         self._waiting += batch.waiting
@@ -242,9 +242,9 @@ class SlideProducer:
         """
         said: tuple[int, bool] | None = None
         try:
-            while self._waiting and self._settling is not None and self.error is None:
+            while self._waiting and self._stability is not None and self.error is None:
                 idle_before = idle()
-                ready = self._seen + self._settling.watch
+                ready = self._seen + self._stability.watch_seconds
                 if said != (self._waiting, idle_before):
                     said = self._waiting, idle_before
                     self._ears.waiting(self._waiting, max(0.0, ready - self._clock.monotonic()))
@@ -266,7 +266,7 @@ class SlideProducer:
     def _failed(self, error: Exception) -> None:
         """A bug of ours: what was found until now is sent, and the run says that it is not all."""
         log.debug("looking through the source ended in %s: %s", where(error), type(error).__name__)
-        self.error = f"not every folder was looked through: {words_of(error)}"
+        self.error = f"not every folder was looked through: {error_text(error)}"
 
     async def _sleep_until(self, when: float) -> None:
         if (seconds := when - self._clock.monotonic()) > 0:
@@ -298,7 +298,7 @@ class SlideProducer:
         for young in self._young:
             unfinished = young.unfinished(reason)
             self.left_out[unfinished.why] += 1
-            self.tally.add(unfinished)
+            self.counts.add(unfinished)
             self._ears.left_out(unfinished)
         self._waiting = 0
         self._catalogue.expect_no_more()

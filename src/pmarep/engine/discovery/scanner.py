@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...slides import LeftOut, Slide, Why, find_again, find_slides
-from ...slides.links import Links
-from ...slides.listing import words_of
+from ...slides.folder import error_text
+from ...slides.links import LinkPolicy
 from ...slides.pma_start import PmaStart
-from ...slides.settle import Traces, main_of, traces
+from ...slides.stability import IncompleteSnapshot, expected_main_path, snapshot_incomplete
 from ..options import Options
 
 
@@ -27,7 +27,7 @@ class SourceScanner:
             "exclude": options.exclude,
             "newer_than": options.newer_than,
             "min_size": options.min_size,
-            "ask": pma_start.ask if pma_start else None,
+            "lookup": pma_start.lookup if pma_start else None,
             "follow_links": options.follow_links,
         }
         self._found = find_slides(source, **self._wanted)
@@ -43,17 +43,17 @@ class SourceScanner:
 
     def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
         """The same slide as it is now. Blocks."""
-        path = before.path if isinstance(before, Slide) else main_of(self._folder, before)
+        path = before.path if isinstance(before, Slide) else expected_main_path(self._folder, before)
         if isinstance(before, LeftOut) and path == before.path and os.path.isdir(self._folder / path):  # noqa: PTH112
             return before  # a companion folder whose main file has not come
         try:
             return find_again(self.source, path, **self._wanted)
         except (OSError, ValueError) as error:
-            return LeftOut(path, Why.UNREADABLE, words_of(error))
+            return LeftOut(path, Why.UNREADABLE, error_text(error))
 
-    def traces(self, found: LeftOut) -> Traces | None:
+    def snapshot_incomplete(self, found: LeftOut) -> IncompleteSnapshot | None:
         """What can be seen of something incomplete. Blocks."""
-        return traces(self._folder, found)
+        return snapshot_incomplete(self._folder, found)
 
 
 def scanners(options: Options) -> list[SourceScanner]:
@@ -65,4 +65,4 @@ def scanners(options: Options) -> list[SourceScanner]:
 
 def roots_of(sources: Sequence[Path]) -> list[str]:
     """The real paths of folders and files that links may lead to."""
-    return [root for source in sources for root in Links.of(source).roots]
+    return [root for source in sources for root in LinkPolicy.for_source(source).roots]

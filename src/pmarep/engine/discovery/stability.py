@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...slides import LeftOut, Slide, Why
-from ...slides.busy import busy_file
-from ...slides.settle import stands_still
+from ...slides.in_use import find_file_in_use
+from ...slides.stability import is_unchanged
 from .scanner import SourceScanner
 from .spool import Spool, pack_found, unpack_found
 
@@ -16,8 +16,8 @@ from .spool import Spool, pack_found, unpack_found
 class UnstableSlide:
     """Something that changed a short time ago, as it was when last looked at.
 
-    `source` is the number of its SourceScanner. `digest` stands for the files of something incomplete (settle.traces).
-    `reason` says why it does not count as finished, where that is not a change.
+    `source` is the number of its SourceScanner. `digest` stands for the files of something incomplete
+    (stability.snapshot_incomplete). `reason` says why it does not count as finished, where that is not a change.
     """
 
     source: int
@@ -40,19 +40,19 @@ def look_at(finder: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | Un
     Blocks.
     """
     before = young.found
-    if isinstance(before, Slide) and len(before.files) == 1 and stands_still(before):
+    if isinstance(before, Slide) and len(before.files) == 1 and is_unchanged(before):
         now: Slide | LeftOut = before  # nothing could have been added to it
     else:
         now = finder.again(before)
     digest = 0
     if isinstance(now, LeftOut):
-        around = finder.traces(now)
+        around = finder.snapshot_incomplete(now)
         if around is None:  # waiting will not help
             return now
         digest = around.digest
     if now != before or digest != young.digest:
         return UnstableSlide(young.source, now, digest)
-    if isinstance(now, Slide) and (held := busy_file(now)) is not None:
+    if isinstance(now, Slide) and (held := find_file_in_use(now)) is not None:
         path, how = held
         return UnstableSlide(young.source, now, digest, f"{path.name} is {how}")
     return now

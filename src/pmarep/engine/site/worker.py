@@ -12,10 +12,10 @@ from ...aio import together
 from ...errors import PmarepError, Remedy, internal_error, where
 from ...events import Notice, SiteState, SlideStatus, State
 from ...pmacore import NotArrived, PmaCore
+from ...reading import SiteReader
 from ...sites import Site
 from ...sites.site_connection import connection_of
 from ...slides import Slide
-from ...source import Source
 from ...uploaders import NEAR, PresignedClient, Replaced, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
@@ -176,7 +176,7 @@ class SiteWorker:
 
     async def _send_all(self) -> None:
         shared = self._shared
-        source = Source(shared.reader)
+        source = SiteReader(shared.reader)
         storage = PresignedClient(
             connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._measured
         )

@@ -26,9 +26,9 @@ from ...pmacore import (
     StorageFull,
     TransferBroken,
 )
+from ...reading import SiteReader
 from ...retry import Retry
 from ...slides import Slide, SlideFile
-from ...source import Source
 from ...system.windows_names import normalized_key
 from ...uploaders import Digests
 from ..options import Verify
@@ -110,7 +110,7 @@ class SlideVerifier:
         self,
         site: str,
         core: PmaCore,
-        source: Source,
+        source: SiteReader,
         digests: Digests,
         clock: Clock,
         fingerprints: Fingerprints,

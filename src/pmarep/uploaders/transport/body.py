@@ -20,7 +20,7 @@ PACE_SECONDS = 4.0
 PACE_AFTER = 512 * 1024
 """... and no earlier than after so many bytes, since the first ones only fill buffers ..."""
 
-YOUNG_SECONDS = 2.0
+RECENT_SECONDS = 2.0
 """... or after so long: one that has not sent that many by then is slow."""
 
 
@@ -83,7 +83,7 @@ class UploadBody:
             waits = 0.0 if self._waits_since is None else now - self._waits_since
             return self.left * (self._pace_seconds + waits) / self._pace_bytes
         age = now - self._began
-        return None if age < YOUNG_SECONDS else self.left * age / max(self._bytes, 1)
+        return None if age < RECENT_SECONDS else self.left * age / max(self._bytes, 1)
 
     def _moved(self, count: int, seconds: float) -> None:
         self._bytes += count

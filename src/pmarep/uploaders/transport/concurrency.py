@@ -15,8 +15,8 @@ ALL_SITES = 96  # together: every request takes memory
 FEWEST_UNFORCED = 4  # without errors there is nothing to win below
 USUAL = 8
 USUAL_NEAR = 5
-"""On a short way few fill the line. So many parts of 8 MiB stay in memory (`source.reader.BOUND`) until each site has
-sent them; with more, what is hashed is read again to be sent."""
+"""On a short way few fill the line. So many parts of 8 MiB stay in memory (`reading.reader.CACHE_BYTES`) until each
+site has sent them; with more, what is hashed is read again to be sent."""
 
 SECONDS_PER_STREAM = 0.008
 """Round trip for each request of the start: a way of 180 ms begins with 22. TCP gives a stream that has twice the way

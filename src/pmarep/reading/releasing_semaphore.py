@@ -1,0 +1,44 @@
+"""Blocking work in threads, a few at a time, where any of it may hang for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ReleasingSemaphore:
+    """At most `at_once` at a time, but one that takes longer than `slow` seconds gives its turn to the next."""
+
+    def __init__(self, at_once: int, slow: float) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._slow = slow
+
+    async def take(
+        self,
+        begin: Callable[[], asyncio.Future[T]],
+        slow: Callable[[], None] | None = None,
+        rest: Callable[[asyncio.Future[T]], Awaitable[T]] | None = None,
+    ) -> T:
+        """What `begin` brings. `slow` is called if it loses its turn, and then `rest` waits for it.
+
+        Being cancelled cancels it.
+        """
+        async with self._free:
+            work = begin()
+            try:
+                done, _ = await asyncio.wait({work}, timeout=self._slow)
+            except asyncio.CancelledError:
+                work.cancel()
+                raise
+        if not done and slow is not None:
+            slow()
+        return await (work if done or rest is None else rest(work))
+
+
+def consume_exception(future: asyncio.Future[Any]) -> None:
+    """A callback for what is shared: an error that nobody waits for any more is no news."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,65 @@
+"""Whose program listens at a port of this machine: anybody may, on one that several people use."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from enum import Enum, auto
+from pathlib import Path
+
+
+class PortOwner(Enum):
+    NOBODY = auto()
+    TRUSTED = auto()  # this user's, or the system's
+    OTHER_USER = auto()  # another user's, be it only one of several
+    UNKNOWN = auto()  # the platform does not tell
+
+
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_LISTEN = "0A"  # TCP_LISTEN of the kernel's tcp_states.h, as these tables have it
+
+V4, V6 = 2, 23  # AF_INET, AF_INET6 of Windows
+_ROW = {V4: struct.Struct("<8xH10xI"), V6: struct.Struct("<20xH30xI")}
+"""Port, in the network's order, and process of MIB_TCPROW_OWNER_PID and of MIB_TCP6ROW_OWNER_PID (iprtrmib.h)."""
+
+
+def port_owner(port: int) -> PortOwner:
+    """Who listens, at whichever address. Nobody is asked to say so himself."""
+    if sys.platform == "linux":
+        return _listener(uid in (0, os.geteuid()) for uid in _uids(port))
+    if sys.platform == "win32":
+        from .port_owner_windows import is_trusted, pids
+
+        return _listener(is_trusted(pid) for pid in pids(port))
+    return PortOwner.UNKNOWN
+
+
+def _listener(trusted: Iterator[bool]) -> PortOwner:
+    try:
+        found = list(trusted)
+    except (OSError, ValueError, IndexError):
+        return PortOwner.UNKNOWN
+    if not found:
+        return PortOwner.NOBODY
+    return PortOwner.TRUSTED if all(found) else PortOwner.OTHER_USER
+
+
+def _uids(port: int) -> Iterator[int]:
+    """`0: 0100007F:D2F1 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 ...` (proc_net_tcp.rst)."""
+    for table in TABLES:
+        if table == TABLES[-1] and not os.path.exists(table):  # noqa: PTH110  (a kernel without IPv6)
+            return
+        for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+            words = line.split()
+            if words[3] == _LISTEN and int(words[1].rpartition(":")[2], 16) == port:
+                yield int(words[7])
+
+
+def pids_in(table: bytes, family: int, port: int) -> list[int]:
+    """The processes that listen at a port, by what GetExtendedTcpTable says: a number of rows, then the rows."""
+    row = _ROW[family]
+    (count,) = struct.unpack_from("<I", table)
+    found = (row.unpack_from(table, 4 + number * row.size) for number in range(count))
+    return [pid for big_endian, pid in found if int.from_bytes(big_endian.to_bytes(2, "little"), "big") == port]

@@ -1,0 +1,90 @@
+"""What port_owner.py asks Windows: which process listens, and whose that is.
+
+GetExtendedTcpTable (iphlpapi.h); OpenProcessToken and GetTokenInformation, whose answer begins with a pointer to the
+user's SID (TOKEN_USER, winnt.h). A process that may not be asked is nobody's whom we trust.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "win32":
+    import ctypes
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+    from ctypes import wintypes
+
+    from .port_owner import V4, V6, pids_in
+
+    _iphlpapi = ctypes.WinDLL("iphlpapi")
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    _advapi32 = ctypes.WinDLL("advapi32", use_last_error=True)
+    _kernel32.GetCurrentProcess.restype = wintypes.HANDLE
+    _kernel32.OpenProcess.restype = wintypes.HANDLE
+    _kernel32.OpenProcess.argtypes = (wintypes.DWORD, wintypes.BOOL, wintypes.DWORD)
+    _kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
+    _advapi32.OpenProcessToken.argtypes = (wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE))
+    _advapi32.GetTokenInformation.argtypes = (
+        *(wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD),
+        ctypes.POINTER(wintypes.DWORD),
+    )
+    _advapi32.EqualSid.argtypes = (wintypes.LPVOID, wintypes.LPVOID)
+    _advapi32.IsWellKnownSid.argtypes = (wintypes.LPVOID, ctypes.c_int)
+
+    _OWNER_PID_LISTENER = 3  # TCP_TABLE_CLASS
+    _ERROR_INSUFFICIENT_BUFFER = 122
+    _QUERY_LIMITED_INFORMATION, _TOKEN_QUERY, _TOKEN_USER = 0x1000, 0x8, 1
+    _SYSTEM = (22, 23, 24)  # WELL_KNOWN_SID_TYPE: LocalSystem, LocalService, NetworkService
+
+    def pids(port: int) -> Iterator[int]:
+        """Raises OSError."""
+        for family in (V4, V6):
+            size, buffer = wintypes.DWORD(0), None
+            while code := _iphlpapi.GetExtendedTcpTable(
+                buffer, ctypes.byref(size), False, family, _OWNER_PID_LISTENER, 0
+            ):
+                if code != _ERROR_INSUFFICIENT_BUFFER:
+                    raise OSError(code, "GetExtendedTcpTable")
+                buffer = ctypes.create_string_buffer(size.value)
+            if buffer is not None:
+                yield from pids_in(buffer.raw, family, port)
+
+    def is_trusted(pid: int) -> bool:
+        """Whether a process is this user's, or the system's."""
+        process = _kernel32.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
+        if not process:
+            return False
+        try:
+            with _user_of(process) as user, _user_of(_kernel32.GetCurrentProcess()) as we:
+                return bool(_advapi32.EqualSid(user, we)) or any(_advapi32.IsWellKnownSid(user, w) for w in _SYSTEM)
+        except OSError:
+            return False
+        finally:
+            _kernel32.CloseHandle(process)
+
+    @contextmanager
+    def _user_of(process: int) -> Iterator[int]:
+        """The address of the SID of whose it is; good while inside. Raises OSError."""
+        token, size = wintypes.HANDLE(), wintypes.DWORD(0)
+        if not _advapi32.OpenProcessToken(process, _TOKEN_QUERY, ctypes.byref(token)):
+            raise ctypes.WinError(ctypes.get_last_error())
+        try:
+            _advapi32.GetTokenInformation(token, _TOKEN_USER, None, 0, ctypes.byref(size))
+            buffer = ctypes.create_string_buffer(size.value)
+            if not _advapi32.GetTokenInformation(token, _TOKEN_USER, buffer, size, ctypes.byref(size)):
+                raise ctypes.WinError(ctypes.get_last_error())
+            sid = ctypes.cast(buffer, ctypes.POINTER(wintypes.LPVOID)).contents.value
+            if sid is None:
+                raise OSError("no user")
+            yield sid
+        finally:
+            _kernel32.CloseHandle(token)
+
+else:
+    from collections.abc import Iterator
+
+    def pids(port: int) -> Iterator[int]:
+        raise NotImplementedError(port)
+
+    def is_trusted(pid: int) -> bool:
+        raise NotImplementedError(pid)
