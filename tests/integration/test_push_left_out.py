@@ -112,3 +112,12 @@ def test_a_file_that_is_said_to_be_torn_is_read_back(cli: PushCli, sandbox: Sand
     assert cli.push(patch=IMPATIENT).code == 0
     assert cli.push().code == 0
     assert files_sent(sandbox) == ["x.svs"]
+
+
+def test_patterns_that_match_no_slide_are_said(cli: PushCli) -> None:
+    tree(cli.source, "a.svs", "b/old/y.svs", "b/old/z.txt")
+    result = cli.run("--quiet", "--exclude", "old", "--exclude", "*.txt", "--include", "a.*")
+    assert result.code == 0
+    assert [line for line in (result.stdout + result.stderr).splitlines() if "matches" in line] == [
+        "note: --exclude '*.txt' matches no slide"
+    ]

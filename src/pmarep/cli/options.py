@@ -20,10 +20,10 @@ SitesOption = Annotated[
 ]
 ToOption = Annotated[str, typer.Option(metavar="PATH", help="Sub-folder below every site's target.")]
 IncludeOption = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="Only slides whose path from SRC matches; repeatable.")
+    list[str] | None, typer.Option(metavar="PATTERN", help="Only slides that match, as in .gitignore; repeatable.")
 ]
 ExcludeOption = Annotated[
-    list[str] | None, typer.Option(metavar="GLOB", help="No slides whose path from SRC matches; repeatable.")
+    list[str] | None, typer.Option(metavar="PATTERN", help="No slides that match, as in .gitignore; repeatable.")
 ]
 ConnectionsOption = Annotated[
     str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; else as the site says.")

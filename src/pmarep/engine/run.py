@@ -200,6 +200,8 @@ class _Run:
             await _cancel([walk, settle, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
+        for text in self.gathering.unmatched_patterns():
+            self.listener(Notice(text=text))
         summary = self._summary(interrupted)
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs

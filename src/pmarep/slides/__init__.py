@@ -12,10 +12,10 @@ from ..text import printable
 from . import zarr
 from .folder import NOT_FILE_OR_FOLDER, Folder, LoopError, Scandir, UnusableEntry, os_error_text
 from .formats import FORMATS, Format
-from .globs import Selection
 from .links import LinkPolicy
 from .model import Cause, Kind, LeftOut, Slide, SlideFile, Why
 from .ownership import SlideLookup
+from .selection import OptionValue, Selection
 from .walk import Walk, why_no_slide
 from .walk_folder import WalkFolder
 
@@ -43,19 +43,21 @@ def find_slides(
     min_size: int = 0,
     lookup: SlideLookup | None = None,
     follow_links: bool = False,
+    matched: set[OptionValue] | None = None,
     scandir: Scandir = os.scandir,
 ) -> Iterator[Slide | LeftOut]:
     """The slides in a folder and below, or the one slide whose main file `source` is, and what is left out.
 
-    Yields while it walks. The order depends on the names only, not on the disk's. Globs are explained in globs.py,
-    `.pmarepignore` files in ignore.py; the latter do not count for a `source` that is a file. `newer_than` is a time in
-    seconds since the epoch that the newest file of a slide has to be after, `min_size` what a slide has at least, in
-    bytes. Links that lead out of `source` are followed only with `follow_links`. `lookup` is called once per folder
-    that has files which no format knows; see ownership.SlideLookup.
+    Yields while it walks. The order depends on the names only, not on the disk's. Patterns are those of .gitignore
+    (patterns.py), as in `.pmarepignore` files (ignore_file.py); the latter do not count for a `source` that is a file.
+    `newer_than` is a time in seconds since the epoch that the newest file of a slide has to be after, `min_size` what a
+    slide has at least, in bytes. Links that lead out of `source` are followed only with `follow_links`. `lookup` is
+    called once per folder that has files which no format knows; see ownership.SlideLookup. Patterns that match are
+    added to `matched`; see selection.describe_unmatched().
 
-    Raises UsageError at once if `source` does not exist or is a file but no slide's main file, or a glob is none.
+    Raises UsageError at once if `source` does not exist or is a file but no slide's main file, or a pattern is none.
     """
-    selection = Selection(include, exclude, newer_than, min_size)
+    selection = Selection(include, exclude, newer_than, min_size, matched)
     path = os.fspath(source)
     try:
         source.stat()

@@ -7,15 +7,14 @@ import sys
 from functools import lru_cache
 
 from ..text import printable
-from . import zarr
 from .companions import Companions
 from .file_names import guess_kind, name_problem, shorten_list
 from .folder import NOT_FILE_OR_FOLDER, OFFLINE, UnusableEntry, cause_of, info_of, is_offline, os_error_text
 from .formats import Format, extension_of, format_of
-from .globs import Selection
-from .ignore import REASON as IGNORED
+from .ignore_file import REASON as IGNORED
 from .model import BrokenFileError, Cause, Kind, LeftOut, Slide, SlideFile, Why
 from .ownership import FolderSlides
+from .selection import Selection
 from .walk_folder import WalkFolder
 
 
@@ -29,8 +28,6 @@ class SlideBuilder:
         """Why a main file is not wanted, or None."""
         path = place.prefix + name
         refusal = self._selection.refusal(path)
-        if name in zarr.NAMES and place.prefix:
-            refusal = self._selection.refusal_of_folder(path, place.prefix[:-1])
         if refusal is None and place.ignore is not None and place.ignore.ignores(path):
             return IGNORED
         return refusal

@@ -26,14 +26,14 @@ from .companions import Companions
 from .file_names import sort_names
 from .folder import Folder, LoopError, Scandir, cause_of, error_text, os_error_text
 from .formats import Format, companion_mains, format_of
-from .globs import Selection
-from .ignore import NAME as IGNORE
-from .ignore import REASON as IGNORED
-from .ignore import IgnoreFileError, read_ignore
+from .ignore_file import NAME as IGNORE
+from .ignore_file import REASON as IGNORED
+from .ignore_file import IgnoreFileError, read_ignore
 from .links import LinkPolicy
 from .misplaced_companion import lies_inside, look_around
 from .model import Cause, Kind, LeftOut, Slide, Why
 from .ownership import FolderSlides, SlideLookup, resolve_claims
+from .selection import Selection
 from .walk_folder import WalkFolder
 
 log = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ class Walk:
         try:
             folder = above.folder.enter(name)
         except OSError as error:
-            if self._selection.excludes(path) or self._selection.excludes(path + "/\0"):
+            if self._selection.excludes_folder(path):
                 yield LeftOut(printable(path), Why.EXCLUDED, "matches an --exclude", files=0)
             else:
                 yield LeftOut(printable(path), Why.UNREADABLE, os_error_text(error), cause_of(error), files=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..system.windows_names import collision_key, normalized_key, windows_key
 from .folder import Folder
-from .ignore import Ignore
+from .ignore_file import IgnoreFile
 from .model import SlideFile
 from .ownership import FileOwners
 from .tiles import TileTree
@@ -31,7 +31,7 @@ class WalkFolder:
     reported: bool = False
     seen: dict[str, str] = field(default_factory=dict)
     shared: bool = False
-    ignore: Ignore | None = None
+    ignore: IgnoreFile | None = None
     key: str = ""
     entered: set[str] = field(default_factory=set)
     twins: frozenset[str] = frozenset()

@@ -15,7 +15,7 @@ from test_slides_properties import trees
 
 from pmarep.slides import LeftOut, Slide, Why
 from pmarep.slides.file_counts import FileCounts
-from pmarep.slides.ignore import NAME as IGNORE
+from pmarep.slides.ignore_file import NAME as IGNORE
 from pmarep.system.windows_names import windows_key
 
 rules = st.lists(st.sampled_from(["*.svs", "n/", "!n.*", "N/", "*.dat", "/_n_", "x y/", "m/"]), max_size=2)

@@ -208,12 +208,21 @@ class TestNames:
         assert set(found.left.values()) == {Why.INCOMPLETE}
 
 
-class TestGlobs:
+class TestPatterns:
     def test_include_and_exclude(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.svs", "b.ndpi", "old/c.svs", "old/deep/d.SVS", "x.txt")
         found = discover(tmp_path, include=["*.svs"], exclude=["old/*"])
-        assert set(found.slides) == {"a.svs", "old/deep/d.SVS"}
-        assert found.left == {"b.ndpi": Why.EXCLUDED, "old/c.svs": Why.EXCLUDED, "x.txt": Why.NOT_A_SLIDE}
+        assert set(found.slides) == {"a.svs"}
+        left = dict.fromkeys(["b.ndpi", "old/c.svs", "old/deep/d.SVS"], Why.EXCLUDED)
+        assert found.left == {**left, "x.txt": Why.NOT_A_SLIDE}
+
+    @pytest.mark.parametrize("pattern", ["old", "old/", "OLD", "/x/old", "**/old", "x/*", "x/**", "!a.svs\nold"])
+    def test_an_option_excludes_what_the_same_line_in_a_file_does(self, tmp_path: Path, pattern: str) -> None:
+        tree(tmp_path, "old/a.svs", "x/old/b.svs", "x/old/deep/c.svs", "d.svs", "old.svs", "e/old")
+        by_option = set(discover(tmp_path, exclude=pattern.split("\n")).slides)
+        (tmp_path / ".pmarepignore").write_text(pattern)
+        assert by_option == set(discover(tmp_path).slides)
+        assert by_option < {"old/a.svs", "x/old/b.svs", "x/old/deep/c.svs", "d.svs", "old.svs"}
 
     def test_a_slide_is_excluded_once_with_all_its_files(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "n.mrxs")

@@ -60,12 +60,13 @@ def slides(
 ) -> None:
     """List the slides in SRC, and what is left out, why, and what to do about it.
 
-    Globs: '*.svs' is for a name in any folder, '2024/**' for paths from SRC; case does not matter.
+    Patterns as in .gitignore: '*.svs' and 'old' in any folder, '2024/*.svs' from SRC; case does not matter.
     Ends with 1 if something that should be a slide cannot be sent, with 2 if SRC cannot be used.
     """
     from pmarep.sites import slides_settings
     from pmarep.slides import find_slides
     from pmarep.slides.pma_start import PmaStart
+    from pmarep.slides.selection import OptionValue, describe_unmatched
     from pmarep.units import parse_size
 
     with naming_config(config):
@@ -76,6 +77,7 @@ def slides(
         if settings.enumerate != "never":
             lookup = stack.enter_context(PmaStart(trust_anybody=trust_anybody)).lookup
         # All sources are looked at before the first line: a mistyped one is a usage error and not half a list.
+        matched: set[OptionValue] = set()
         found = [
             (
                 source,
@@ -87,6 +89,7 @@ def slides(
                     min_size=least,
                     lookup=lookup,
                     follow_links=follow_links,
+                    matched=matched,
                 ),
             )
             for source in sources
@@ -97,6 +100,8 @@ def slides(
             for thing in _as_of_now(things):
                 output.add(thing)
         output.finish()
+    for line in describe_unmatched(include or (), exclude or (), matched):
+        typer.echo(line, err=True)
     if output.problems:
         raise typer.Exit(1)
 

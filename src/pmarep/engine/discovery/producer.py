@@ -15,6 +15,7 @@ from ...events import SourceSummary
 from ...slides import LeftOut, Slide, Why
 from ...slides.file_counts import FileCounts
 from ...slides.folder import error_text
+from ...slides.selection import OptionValue, describe_unmatched
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
 from ...text import printable
 from ..daemon_thread import in_thread
@@ -105,7 +106,9 @@ class SlideProducer:
     """
 
     def __init__(self, options: Options, catalogue: SlideList, clock: Clock, ears: DiscoveryListener) -> None:
-        self._finders = scanners(options)
+        self._matched: set[OptionValue] = set()
+        self._patterns = options.include, options.exclude
+        self._finders = scanners(options, self._matched)
         self._clashes = NameCollisions() if len(self._finders) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
@@ -175,6 +178,10 @@ class SlideProducer:
             filtered=self._names(filtered),
             may_be_empty=self._may_be_empty,
         )
+
+    def unmatched_patterns(self) -> list[str]:
+        """Return a line for each --include and --exclude that has matched no slide; none before the end of the walk."""
+        return describe_unmatched(*self._patterns, self._matched) if self._walked else []
 
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._finders[number].source)) for number in sorted(numbers)]

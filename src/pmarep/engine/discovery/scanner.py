@@ -11,6 +11,7 @@ from ...slides import LeftOut, Slide, Why, find_again, find_slides
 from ...slides.folder import error_text
 from ...slides.links import LinkPolicy
 from ...slides.pma_start import PmaStart
+from ...slides.selection import OptionValue
 from ...slides.stability import IncompleteSnapshot, expected_main_path, snapshot_incomplete
 from ..options import Options
 
@@ -18,7 +19,9 @@ from ..options import Options
 class SourceScanner:
     """Raises UsageError when it is made, not only when it is read, for a source that is none."""
 
-    def __init__(self, source: Path, options: Options, pma_start: PmaStart | None) -> None:
+    def __init__(
+        self, source: Path, options: Options, pma_start: PmaStart | None, matched: set[OptionValue] | None = None
+    ) -> None:
         self.source = source
         self._folder = source if source.is_dir() else source.parent
         self._pma_start = pma_start
@@ -30,7 +33,7 @@ class SourceScanner:
             "lookup": pma_start.lookup if pma_start else None,
             "follow_links": options.follow_links,
         }
-        self._found = find_slides(source, **self._wanted)
+        self._found = find_slides(source, matched=matched, **self._wanted)
 
     def close(self) -> None:
         """Does not wait for a thread that still looks."""
@@ -56,11 +59,14 @@ class SourceScanner:
         return snapshot_incomplete(self._folder, found)
 
 
-def scanners(options: Options) -> list[SourceScanner]:
-    """Of all sources, each once. They ask one PMA.start."""
+def scanners(options: Options, matched: set[OptionValue] | None = None) -> list[SourceScanner]:
+    """Return the scanners of all sources, each once. They ask one PMA.start.
+
+    Patterns of --include and --exclude that match something are added to `matched`.
+    """
     pma_start = PmaStart(trust_anybody=options.trust_pma_start) if options.ask_pma_start else None
     sources = {source.resolve(): source for source in options.sources}.values()
-    return [SourceScanner(source, options, pma_start) for source in sources]
+    return [SourceScanner(source, options, pma_start, matched) for source in sources]
 
 
 def roots_of(sources: Sequence[Path]) -> list[str]:

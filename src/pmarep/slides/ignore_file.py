@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .companions import IndexFileError, read_text
 from .file_names import normalized_key
-from .wildcards import PathPattern, part_of_rule
+from .patterns import GitPattern
 
 NAME = ".pmarepignore"
 REASON = f"matches a rule in a {NAME}"
@@ -26,37 +26,10 @@ class IgnoreFileError(Exception):
     """A `.pmarepignore` that cannot be used. The text says why, in one line."""
 
 
-class Rule:
-    """One line that is neither empty nor a comment. Raises ValueError, in words.
-
-    `wanted`: it begins with a "!", so what it matches is kept. As in git's dir.c: a rule without a "/", but for one at
-    its end, is for a name in any folder; one with it is for the path from the file's folder. A "/" at its end: folders
-    only.
-    """
-
-    def __init__(self, line: str) -> None:
-        self.wanted = line.startswith("!")
-        line = line.removeprefix("!")
-        self._folders_only = line.endswith("/")
-        line = line.removesuffix("/")
-        self._names_only = "/" not in line
-        parts = [part_of_rule(part) for part in line.removeprefix("/").split("/")]
-        if not line:
-            raise ValueError("a rule without a name")
-        if self._names_only:
-            parts = [part_of_rule("*")] if parts == [None] else parts
-        elif parts[-1] is None:  # all that is in a folder, but not the folder
-            parts[-1:] = [part_of_rule("*"), None]
-        self._pattern = PathPattern(parts)
-
-    def matches(self, path: str, name: str, *, folder: bool) -> bool:
-        return (folder or not self._folders_only) and self._pattern.matches(name if self._names_only else path)
-
-
-class Ignore:
+class IgnoreFile:
     """The rules of one file, and those of the files above it. `prefix` is its folder's path from the source."""
 
-    def __init__(self, path: str, prefix: str, above: Ignore | None) -> None:
+    def __init__(self, path: str, prefix: str, above: IgnoreFile | None) -> None:
         self._prefix = prefix
         self._above = above
         if stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR):  # noqa: PTH116
@@ -70,16 +43,15 @@ class Ignore:
         self._rules.reverse()
 
     def ignores(self, path: str) -> bool:
-        """Whether a main file is not wanted, or a folder (its path ends with "/"). Paths are from the source."""
-        own = normalized_key(path[len(self._prefix) :].removesuffix("/"))
-        name = own.rpartition("/")[2]
+        """Return whether a main file is not wanted, or a folder (its path ends with "/"). Paths are from the source."""
+        names = normalized_key(path[len(self._prefix) :].removesuffix("/")).split("/")
         for rule in self._rules:
-            if rule.matches(own, name, folder=path.endswith("/")):
-                return not rule.wanted
+            if rule.matches(names, folder=path.endswith("/")):
+                return not rule.negated
         return self._above is not None and self._above.ignores(path)
 
 
-def _read(line: str, number: int) -> Rule | None:
+def _read(line: str, number: int) -> GitPattern | None:
     """Parse a line of a file: None where it has no rule. Raises IgnoreFileError, which names its `number`."""
     # Blanks at the end do not count, but for one with a backslash before it.
     rule = line.rstrip()
@@ -91,11 +63,11 @@ def _read(line: str, number: int) -> Rule | None:
         length = f"{len(rule)} characters, and no path has more than {_LONGEST_RULE}"
         raise IgnoreFileError(f"line {number} is no valid rule: it has {length}")
     try:
-        return Rule(normalized_key(rule))
+        return GitPattern(rule)
     except ValueError as error:
         raise IgnoreFileError(f"line {number} is no valid rule: {rule[:100]!r} has {error}") from None
 
 
-def read_ignore(folder: str, prefix: str, above: Ignore | None) -> Ignore:
-    """Raises OSError and IgnoreFileError."""
-    return Ignore(str(Path(folder, NAME)), prefix, above)
+def read_ignore(folder: str, prefix: str, above: IgnoreFile | None) -> IgnoreFile:
+    """Read the `.pmarepignore` of a folder. Raises OSError and IgnoreFileError."""
+    return IgnoreFile(str(Path(folder, NAME)), prefix, above)

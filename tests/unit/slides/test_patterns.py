@@ -1,4 +1,4 @@
-"""Rules of `.pmarepignore` are those of git, and none of them takes long."""
+"""Patterns, of `.pmarepignore` and of --include and --exclude, are those of git, and none of them takes long."""
 
 from __future__ import annotations
 
@@ -6,23 +6,36 @@ import itertools
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 from support.corpus import tree
 from support.discovery import discover
 
-from pmarep.slides.ignore import Ignore, IgnoreFileError
-from pmarep.slides.wildcards import PathPattern, part_of_rule
+from pmarep.errors import UsageError
+from pmarep.slides.ignore_file import IgnoreFile, IgnoreFileError
+from pmarep.slides.patterns import PathMatcher, parse_segment
+from pmarep.slides.selection import PatternList
 
 NAMES = ("c", "a b", "a-", "[a]", "!a", "#a", "a*", "ba.svs", "x.svs", "aab", "a ", "]")
 FOLDERS = ("a", "b", "ab", "ba")
+PATHS = [
+    *("a/", "b/", "ab/", "a/a/", "a/b/", "ab/a/", "a/a/b/"),
+    *(f"{above}{name}" for above in ("", "a/", "b/", "a/b/", "ab/a/", "a/a/b/") for name in (*NAMES, "a", "b")),
+]
 
 
-def read(folder: Path, *rules: str) -> Ignore:
+def _differs_from_git(pattern: str) -> bool:
+    """Return whether pathspec takes a pattern otherwise than git: there no class of characters matches a "/"."""
+    return "[!" in pattern or "[^" in pattern
+
+
+def read(folder: Path, *rules: str) -> IgnoreFile:
     (folder / ".pmarepignore").write_text("".join(f"{rule}\n" for rule in rules), "utf-8")
-    return Ignore(str(folder / ".pmarepignore"), "", None)
+    return IgnoreFile(str(folder / ".pmarepignore"), "", None)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +94,40 @@ def test_the_rules_are_those_of_git(repository: tuple[Path, list[str]], rules: l
     assert ours == ignored_by_git(folder, rules, paths)
 
 
+def parsed(patterns: list[str]) -> PatternList | None:
+    """None for what git passes over in silence, and for backslashes, which a command line does not take."""
+    try:
+        return PatternList("--exclude", patterns, set())
+    except UsageError:
+        return None
+
+
+@settings(max_examples=200, deadline=None)
+@given(rules)
+def test_options_and_files_have_the_same_rules(rules: list[str]) -> None:
+    """But for comments, blanks at the end of a line and empty lines, which only a file has."""
+    patterns = parsed(rules)
+    if patterns is None or any(rule.startswith("#") or rule.endswith(" ") for rule in rules):
+        return
+    with TemporaryDirectory() as folder:
+        ignored = ignored_by_us(Path(folder), rules, PATHS)
+    assert {path for path in PATHS if not path.endswith("/") and patterns.matches(path)} == {
+        path for path in ignored if not path.endswith("/")
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(atoms, min_size=1, max_size=6).map("".join))
+def test_options_match_as_pathspec_does(pattern: str) -> None:
+    patterns = parsed([pattern])
+    if patterns is None or pattern.startswith("#") or pattern.endswith(" ") or _differs_from_git(pattern):
+        return
+    spec = GitIgnoreSpec.from_lines([pattern.upper()], backend="simple")
+    for path in PATHS:
+        if not path.endswith("/"):
+            assert patterns.matches(path) == spec.match_file(path.upper()), (pattern, path)
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
@@ -126,5 +173,5 @@ def test_the_walk_goes_on(tmp_path: Path) -> None:
 
 
 def test_pieces_do_not_overlap() -> None:
-    assert not PathPattern([part_of_rule("*ab*ba")]).matches("aba")
-    assert PathPattern([part_of_rule("*ab*ba")]).matches("abba")
+    assert not PathMatcher([parse_segment("*ab*ba")]).matches(["aba"])
+    assert PathMatcher([parse_segment("*ab*ba")]).matches(["abba"])
