@@ -1,4 +1,4 @@
-"""Sessions end at any time, may be shared, and are always given back."""
+"""SessionRegistry end at any time, may be shared, and are always given back."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, logins, transfers
+from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, logins, transfers
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
+from pmacore_sandbox.sessions import SessionRegistry
 from pmarep.engine.site.queue import FRUITLESS_ATTEMPTS
 from pmarep.pmacore.client import SESSIONS
 
@@ -94,6 +95,43 @@ def test_a_server_that_ends_every_session_is_given_up(
     assert logins(mad) <= rule.hits + 1
     assert "ends each session at once" in result.finished("mad")["a.svs"]["error"]
     assert not files_sent(mad)
+
+
+@pytest.mark.parametrize("status", [None, 403])
+@pytest.mark.parametrize("every", [3, 9])
+def test_sessions_that_end_all_the_time_cost_no_slide(cli: PushCli, sandbox: Sandbox, every: int, status: int) -> None:
+    """Twelve slides at once: what is under way when a session ends goes again, in one new session for all."""
+    tree(cli.source, *(f"{number}.svs" for number in range(9)), content=os.urandom(1000))
+    cli.site("a", sandbox)
+    rule = sandbox.faults.add(EndSessions(status), every=every)
+    result = cli.push("--patience", "10m", patch=NO_PAUSES)
+    assert result.code == 0, result.stdout
+    assert result.counts("a") == (12, 0, 0)
+    assert arrived(sandbox) == contents(cli.source)
+    assert logins(sandbox) <= rule.hits + 1
+    assert sandbox.open_sessions == 0
+
+
+def test_two_runs_where_a_user_may_have_one_session(
+    cli: PushCli, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each log-in ends the session of the other run."""
+
+    def open_one(sessions: SessionRegistry) -> str:
+        sessions.end_all()
+        return open_another(sessions)
+
+    open_another = SessionRegistry.open
+    monkeypatch.setattr(SessionRegistry, "open", open_one)
+    other = PushCli(tmp_path / "other")
+    for one, target in ((cli, "Slides/in"), (other, "Slides/other")):
+        tree(one.source, *(f"{number}.svs" for number in range(9)), content=os.urandom(1000))
+        one.site("a", sandbox, target)
+    with Running(other.arguments("--json", "--patience", "10m", patch=NO_PAUSES), other.environment) as running:
+        results = cli.push("--patience", "10m", patch=NO_PAUSES), running.result()
+    assert [result.code for result in results] == [0, 0], results
+    assert arrived(sandbox) == contents(cli.source)
+    assert arrived(sandbox, "Slides/other") == contents(other.source)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from math import inf
 from types import TracebackType
@@ -51,7 +52,13 @@ LONGEST_VERSION = 100
 GOODBYE_SECONDS = 5.0
 PROBE_SECONDS = 20.0
 SESSIONS = 3
-"""How often a call is tried in a new session: a server that restarts may end two. After more, some time may help."""
+"""How often a call is tried in sessions in which no other is answered: a server that restarts may end two. After more,
+some time may help."""
+SESSION_SECONDS = 60.0
+"""For so long, or as long as an answer may take, a call is made again in sessions in which others are answered."""
+SHORT_SESSIONS = 10
+SHORT_SECONDS = 60.0
+"""A server that has ended so many sessions in so many seconds does not restart each time: somebody ends them."""
 
 # Whole phrases, and no part of a path: `Slides/Session 3` may be missing.
 _SESSION_ENDED = re.compile(
@@ -101,6 +108,9 @@ class PmaCore:
         self._old: bool | None = None  # whether it wants passwords in the URL
         self.logins = 0
         """How many sessions there have been."""
+        self._login_times: deque[float] = deque(maxlen=SHORT_SESSIONS)
+        self._answers = 0  # calls that were answered in a session
+        self._repeating = asyncio.Lock()
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
@@ -178,6 +188,12 @@ class PmaCore:
         except TimeoutError:
             raise TransferBroken(f"{self.url} does not tell its version in {PROBE_SECONDS:g} s") from None
 
+    @property
+    def sessions_are_short(self) -> bool:
+        """Whether sessions end far more often than a server restarts."""
+        times = self._login_times
+        return len(times) == SHORT_SESSIONS and times[-1] - times[0] < SHORT_SECONDS
+
     async def login(self) -> None:
         """Make sure that there is a session. Raises CredentialsRefused."""
         async with self._second_connection():
@@ -207,6 +223,7 @@ class PmaCore:
             if self._session is None:
                 self._session = await self._authenticate()
                 self.logins += 1
+                self._login_times.append(time.monotonic())
             return self._session
 
     async def _authenticate(self) -> str:
@@ -293,7 +310,7 @@ class PmaCore:
         that it has to be. Raises UploadDoubtful in another.
         """
         try:
-            return await self._ask_in_sessions(make, only)
+            return await self._ask_in_sessions(make, only, in_turn=not bytes_follow)
         except SessionLost as error:
             if self._patience is None or bytes_follow:
                 raise
@@ -303,7 +320,7 @@ class PmaCore:
             if lost:
                 raise lost.pop()
             try:
-                return await self._ask_in_sessions(make, only)
+                return await self._ask_in_sessions(make, only, in_turn=not bytes_follow)
             except SessionLost:
                 raise
             except PmaCoreError as error:  # where it helps, it was tried again already
@@ -314,22 +331,37 @@ class PmaCore:
             raise answer
         return answer
 
-    async def _ask_in_sessions(self, make: Callable[[str], Request], only: int | None) -> Any:
-        known = False
-        for left in range(SESSIONS - 1, -1, -1):
-            session = await self._current_session()
-            if only not in (None, self.logins):
-                raise UploadDoubtful("the session in which the upload was announced has ended")
-            request = make(session)
-            try:
-                answer = await self._ask(request)
-                self._served = session, time.monotonic()
-                return answer
-            except (Refused, ServerError) as error:
-                failed_again = isinstance(error, ServerError) and not _is_about_the_session(error)
-                if request.body is not None and failed_again and self._has_just_been_served(session):
-                    raise
-                known = await self._renew_session(session, error, left, known)
+    async def _ask_in_sessions(self, make: Callable[[str], Request], only: int | None, *, in_turn: bool) -> Any:
+        """Ask, and again in the next session where one has ended. Raises SessionLost, and what `_call` raises.
+
+        `in_turn`: where it is asked again, no other such call is meanwhile: of many at once, most would only meet the
+        end of the next session.
+        """
+        known, left = False, SESSIONS - 1
+        end = time.monotonic() + min(self._longest, SESSION_SECONDS)
+        turn: AbstractAsyncContextManager[Any] = nullcontext()
+        while left >= 0:
+            answers = self._answers
+            async with turn:
+                session = await self._current_session()
+                if only not in (None, self.logins):
+                    raise UploadDoubtful("the session in which the upload was announced has ended")
+                request = make(session)
+                try:
+                    answer = await self._ask(request)
+                    self._served = session, time.monotonic()
+                    self._answers += 1
+                    return answer
+                except (Refused, ServerError) as error:
+                    about = _is_about_the_session(error)
+                    failed_again = isinstance(error, ServerError) and not about
+                    if request.body is not None and failed_again and self._has_just_been_served(session):
+                        raise
+                    known = await self._renew_session(session, error, left, known)
+            # Where others are answered meanwhile, it is not that the server lets nobody in.
+            if not about or self._answers == answers or time.monotonic() >= end:
+                left -= 1
+            turn = self._repeating if in_turn else turn
         raise self._session_lost()
 
     async def _renew_session(self, session: str, error: PmaCoreError, left: int, known: bool) -> bool:

@@ -145,7 +145,8 @@ class SlideUploader:
                     self.ids.done(upload.held)
                     return
                 except UploadDoubtful as doubt:
-                    renewed, why = await self._after_doubt(at, upload, last=doubts <= 0), str(doubt)
+                    last = doubts <= 0 or self.context.core.sessions_are_short
+                    renewed, why = await self._after_doubt(at, upload, last=last), str(doubt)
                     doubts -= 1
                 except PmaCoreError as error:
                     if not left or not _announcing_may_help(error, resumed):
