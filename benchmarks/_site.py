@@ -30,11 +30,11 @@ from pmacore_sandbox import FaultInjector, Settings
 from pmacore_sandbox.app import App
 from pmacore_sandbox.asgi_server import AsgiServer, bind_socket
 from pmacore_sandbox.core import Core
-from pmacore_sandbox.paths import Refusal
+from pmacore_sandbox.models import AnnouncedFile, UploadType
+from pmacore_sandbox.refusals import Refusal
 from pmacore_sandbox.request_log import RequestLog
-from pmacore_sandbox.roots.base import RootDirectory, UploadType
+from pmacore_sandbox.roots.base import RootDirectory
 from pmacore_sandbox.roots.object_store import ObjectStoreRoot, StoredObject
-from pmacore_sandbox.uploads import AnnouncedFile
 
 ROOT = "Slides"
 
@@ -85,10 +85,10 @@ class Nginx:
 
 
 class Sink:
-    """`pmacore_sandbox.roots.object_store.Objects` that are names and sizes; their bytes went to nginx."""
+    """`pmacore_sandbox.roots.object_store.ObjectStore` that are names and sizes; their bytes went to nginx."""
 
     kind = UploadType.AmazonS3
-    continues = False
+    resumes_uploads = False
 
     def __init__(self, nginx: Nginx, part_size: int) -> None:
         self._nginx = nginx
@@ -107,7 +107,7 @@ class Sink:
             self._folders[parent].add(child)
             child = parent
 
-    def _settle(self) -> None:
+    def _find_arrived(self) -> None:
         with self._lock:
             for key, file in list(self._awaited.items()):
                 if file.exists():
@@ -115,33 +115,33 @@ class Sink:
                     file.unlink()
                     del self._awaited[key]
 
-    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
-        self._settle()
+    def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+        self._find_arrived()
         return list(self._objects.get(prefix, {}).values()), list(self._folders.get(prefix, ()))
 
-    def below(self, prefix: str) -> Iterator[StoredObject]:
-        objects, prefixes = self.level(prefix)
+    def list_all(self, prefix: str) -> Iterator[StoredObject]:
+        objects, prefixes = self.list_level(prefix)
         yield from objects
         for one in prefixes:
-            yield from self.below(one)
+            yield from self.list_all(one)
 
-    def any_below(self, prefix: str) -> bool:
+    def has_prefix(self, prefix: str) -> bool:
         parent = prefix[:-1].rpartition("/")[0]
         return prefix in self._folders.get(parent + "/" if parent else "", ())
 
-    def head(self, key: str) -> StoredObject | None:
-        self._settle()
+    def stat(self, key: str) -> StoredObject | None:
+        self._find_arrived()
         return self._objects.get(key.rpartition("/")[0] + "/" if "/" in key else "", {}).get(key)
 
-    def mark(self, key: str) -> Any:
+    def set_marker(self, key: str) -> Any:
         raise Refusal(f"A benchmark only writes, and {key} only once")
 
-    mark_of = url_to_get = chunks = delete = mark
+    read_marker = download_url = read_chunks = delete = set_marker
 
     def put_empty(self, key: str) -> None:
         self.add(key, 0)  # the marker of a folder: without one, an empty folder does not exist
 
-    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+    def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
         listed = {file.path: self._begin(file) for _, file in files if file.length > self._part_size}
         urls: list[str | None] = []
         for key, file in files:
@@ -185,7 +185,7 @@ class SinkCore(Core):
         self._sink = sink
         super().__init__(settings)
 
-    def _storage(self, root: str, incoming: Path) -> RootDirectory:  # noqa: ARG002
+    def _open_root(self, root: str, incoming: Path) -> RootDirectory:  # noqa: ARG002
         return ObjectStoreRoot(root, self._sink, "")
 
 

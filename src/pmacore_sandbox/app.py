@@ -16,7 +16,7 @@ from . import transfer
 from .core import Core
 from .faults import FaultInjector, iis_page
 from .middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
-from .paths import InvalidSession, Refusal
+from .refusals import InvalidSession, Refusal
 from .request_log import Query, RequestLog, label
 from .stale_listings import FolderAges
 from .throttle import Throttle

@@ -7,16 +7,20 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from .announcements import parse_files, parse_parts
 from .buckets import AzureContainer, S3Bucket
-from .paths import InvalidSession, NotFoundRefusal, Parts, Refusal, join, split_path, strip_ending
+from .digest_cache import DigestCache
+from .models import Upload
+from .paths import Parts, join, split_path, strip_ending
+from .refusals import InvalidSession, NotFoundRefusal, Refusal
 from .roots.base import RootDirectory
 from .roots.filesystem import FileSystemRoot
 from .roots.object_store import ObjectStoreRoot
 from .sessions import SessionRegistry
 from .settings import Settings
 from .slide_lookup import SlideLookup, json_date
-from .state_log import DigestCache, StateLog, make_private
-from .uploads import Upload, UploadRegistry, check_files, check_parts
+from .state_log import StateLog, make_private_folder
+from .upload_registry import UploadRegistry
 
 
 class Core:
@@ -25,21 +29,21 @@ class Core:
     def __init__(self, settings: Settings, sessions: SessionRegistry | None = None) -> None:
         self.settings = settings
         own = settings.data / ".sandbox"
-        make_private(own)
+        make_private_folder(own)
         incoming = own / "incoming"
         for left in incoming.glob("*.part"):  # of a sandbox that was killed
             left.unlink()
-        self._ledger = StateLog(own / "ledger.jsonl")
-        self._digests = DigestCache(self._ledger, settings.data)
+        self._state_log = StateLog(own / "state.jsonl")
+        self._digests = DigestCache(self._state_log, settings.data)
         self.sessions = SessionRegistry(settings.session_seconds) if sessions is None else sessions
-        self._noticing = threading.Lock()  # or an older look could be noted after a newer one
+        self._arrivals_lock = threading.Lock()  # or an older look could be noted after a newer one
         exact_roots = {root.upper() for root in settings.cloud}
         self.uploads = UploadRegistry(
-            self._ledger, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
+            self._state_log, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
         )
-        self._roots = {root.upper(): self._storage(root, incoming) for root in settings.roots}
+        self._roots = {root.upper(): self._open_root(root, incoming) for root in settings.roots}
 
-    def _storage(self, root: str, incoming: Path) -> RootDirectory:
+    def _open_root(self, root: str, incoming: Path) -> RootDirectory:
         settings = self.settings
         match settings.cloud.get(root):
             # Imported only here: boto3 and azure-storage-blob take some 0.3 seconds each.
@@ -57,20 +61,20 @@ class Core:
         )
 
     def close(self) -> None:
-        self._ledger.close()
+        self._state_log.close()
 
     def locate(self, path: object) -> tuple[RootDirectory, Parts]:
         """The root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
-        root, *below = self._real(split_path(path, "The path"))
+        root, *below = self._as_stored(split_path(path, "The path"))
         storage = self._roots.get(root.upper())
         if storage is None:
             raise NotFoundRefusal(f"There is no root-directory {root!r}")
         return storage, tuple(below)
 
-    def _real(self, parts: Parts) -> Parts:
+    def _as_stored(self, parts: Parts) -> Parts:
         return parts if self.settings.names == "refuse" else tuple(map(strip_ending, parts))
 
-    def _told(self, asked: object, storage: RootDirectory, real: Parts) -> str:
+    def _path_in_answer(self, asked: object, storage: RootDirectory, real: Parts) -> str:
         """A path in an answer to a question about another one, which is as long or shorter."""
         told = join(storage.name, *real)
         if self.settings.names != "fold":
@@ -83,36 +87,39 @@ class Core:
         storage, folder = self.locate(path)
         if not storage.has_folder(folder):
             raise NotFoundRefusal(f"The folder {join(storage.name, *folder)} does not exist")
-        files = check_files(announced, storage)
-        storage.check_free(folder, files)
-        earlier = self.uploads.unfinished(storage.name, folder, files) if storage.continues else None
+        files = parse_files(announced, storage.check_name)
+        storage.check_placeable(folder, files)
+        earlier = self.uploads.find_unfinished(storage.name, folder, files) if storage.resumes_uploads else None
         for file in files:
-            file.before = earlier.files[file.path].before if earlier else storage.mark(folder + file.parts)
+            where = folder + file.parts
+            file.previous_marker = (
+                earlier.files[file.path].previous_marker if earlier else storage.version_marker(where)
+            )
         upload = self.uploads.announce(storage.name, folder, files)
-        destinations = storage.destinations(upload)
+        destinations = storage.upload_urls(upload)
         for listed in destinations.get("MultipartFiles", ()):
-            self.uploads.put_in_parts(upload, listed["FilePath"], listed["UploadId"])
+            self.uploads.record_multipart(upload, listed["FilePath"], listed["UploadId"])
         return upload, storage, destinations
 
     def slides(self, storage: RootDirectory, folder: Parts) -> SlideLookup:
         """The slides of a root-directory, with all known that has arrived in `folder`."""
-        self._notice(storage, folder)
+        self._record_arrivals(storage, folder)
         return SlideLookup(storage, self.uploads)
 
-    def _notice(self, storage: RootDirectory, folder: Parts) -> None:
+    def _record_arrivals(self, storage: RootDirectory, folder: Parts) -> None:
         """Learn from the storage what clients have written there.
 
         What lies there can fit several announcements; the last one noted is held to have brought it. That is the
         newest, but one that is whole now goes before one that has only some files in common with it.
         """
-        with self._noticing:
+        with self._arrivals_lock:
             arrived = [
                 (upload, [f for f in upload.missing if storage.has_arrived(upload.path(f), f)])
                 for upload in self.uploads.pending(storage.name, folder)
             ]
             for upload, files in sorted(arrived, key=lambda one: len(one[1]) == len(one[0].missing)):
                 for file in files:
-                    self.uploads.complete(upload, file.path)
+                    self.uploads.record_arrival(upload, file.path)
 
     def log_in(self, user: object, password: object) -> dict[str, Any]:
         """The answer to authenticate: a wrong password is no error, but `Success: false` with a Reason."""
@@ -144,16 +151,16 @@ class Core:
 
     def directories(self, path: object) -> list[str]:
         storage, folder = self.locate(path)
-        return [self._told(path, storage, sub) for sub in storage.folders(folder)]
+        return [self._path_in_answer(path, storage, sub) for sub in storage.folders(folder)]
 
     def files(self, path: object) -> list[str]:
         storage, folder = self.locate(path)
-        return [self._told(path, storage, main) for main in self.slides(storage, folder).in_folder(folder)]
+        return [self._path_in_answer(path, storage, main) for main in self.slides(storage, folder).in_folder(folder)]
 
     def filenames(self, path: object) -> list[dict[str, Any]]:
         storage, slide = self.locate(path)
         files = self.slides(storage, slide[:-1]).files_of(slide)
-        upload = self.uploads.that_brought(storage.name, files[-1].path)
+        upload = self.uploads.uploaded_by(storage.name, files[-1].path)
         announced = {file.parts: file.path for file in upload.files.values()} if upload else {}
         folder = str(path).rpartition("/")[0]
 
@@ -183,7 +190,7 @@ class Core:
         files = self.slides(storage, slide[:-1]).files_of(slide)
         storage.delete(files)
         for file in files:
-            self.uploads.deleted(storage.name, file.path)
+            self.uploads.record_deletion(storage.name, file.path)
         return True
 
     def upload_status(self, text: str) -> dict[str, Any]:
@@ -194,7 +201,7 @@ class Core:
         """
         upload = self.uploads.get(text)
         storage, _ = self.locate(upload.root)
-        self._notice(storage, upload.folder)
+        self._record_arrivals(storage, upload.folder)
         files = []
         for file in upload.files.values():
             stored = storage.find(upload.path(file)) if file.complete else None
@@ -209,16 +216,16 @@ class Core:
         upload_id = body.get("uploadid")
         if not isinstance(upload_id, str) or not upload_id:
             raise Refusal("UploadId is missing")
-        parts = check_parts(body.get("parts"))
-        upload, file = self.uploads.of_multipart(storage.name, path, upload_id)
+        parts = parse_parts(body.get("parts"))
+        upload, file = self.uploads.find_multipart(storage.name, path, upload_id)
         storage.complete_multipart(path, upload_id, parts)
-        self._notice(storage, upload.folder)
+        self._record_arrivals(storage, upload.folder)
         return {"Path": file.path, "Complete": file.complete}
 
     def find_for_download(self, image: object, path: object) -> tuple[RootDirectory, Any]:
         """A file of a slide; `path` is relative to the slide's folder and has to name one of its files."""
         storage, slide = self.locate(image)
-        wanted = slide[:-1] + self._real(split_path(path, "The path"))
+        wanted = slide[:-1] + self._as_stored(split_path(path, "The path"))
         found = storage.find(wanted)
         if found is None or found not in self.slides(storage, slide[:-1]).files_of(slide):
             raise Refusal(f"The slide has no file {path!r}", status=404)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from .paths import Refusal
+from .refusals import Refusal
 
 
 class FormFileParser:

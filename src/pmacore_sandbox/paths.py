@@ -8,36 +8,13 @@ from __future__ import annotations
 
 import re
 
+from .refusals import Refusal
+
 Parts = tuple[str, ...]
 
 _FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f]')
 _DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(?:\..*)?", re.IGNORECASE)
 _LONGEST = 255  # UTF-16 units in one name on NTFS
-
-
-class Refusal(Exception):
-    """The server's "no", with what a client is told.
-
-    `status` is the HTTP status of a refused transfer/* call; api/json/* calls answer with the status of the settings
-    and `code`: published clients look for refusals in both.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, code: int = 1) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-class InvalidSession(Refusal):
-    """No session, or one that has ended."""
-
-    def __init__(self) -> None:
-        super().__init__("Invalid session ID", status=401, code=401)
-
-
-class NotFoundRefusal(Refusal):
-    def __init__(self, message: str) -> None:
-        super().__init__(message, status=404, code=404)
 
 
 def fold(name: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from .paths import Refusal
+from .refusals import Refusal
 
 _SHOWN = ("path", "pathoruid", "image")  # never sessionID, username, password
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 
-from .paths import InvalidSession
+from .refusals import InvalidSession
 
 
 class SessionRegistry:

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from pmarep.errors import UsageError
 
 from .buckets import Bucket, UrlExpiry
-from .paths import Refusal, check_windows_name
+from .paths import check_windows_name
+from .refusals import Refusal
 
 NameEndings = Literal["refuse", "fold", "tell"]
 """What becomes of dots and blanks at the end of a name: it is refused; they are dropped, and answers have the name as

@@ -12,9 +12,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from .paths import NotFoundRefusal, Parts, Refusal, fold, join
-from .roots.base import RootDirectory, StoredFile
-from .uploads import AnnouncedFile, Upload, UploadRegistry
+from .models import AnnouncedFile, StoredFile, Upload
+from .paths import Parts, fold, join
+from .refusals import NotFoundRefusal, Refusal
+from .roots.base import RootDirectory
+from .upload_registry import UploadRegistry
 
 _SINGLE = (
     "tif tiff jpeg jpg jp2 png ndpi dcm svs scn svslide lif zvi czi lsm nd2 mds zif sws qptiff tmap jxr kfb isyntax "
@@ -30,36 +32,36 @@ class SlideLookup:
     """The slides of one root-directory."""
 
     def __init__(self, storage: RootDirectory, uploads: UploadRegistry) -> None:
-        self._storage = storage
+        self._root = storage
         self._uploads = uploads
 
     def in_folder(self, folder: Parts) -> list[Parts]:
         """The main files of a folder's slides: not the companions, and not a slide that is still on its way."""
-        files = self._storage.files(folder)
+        files = self._root.files(folder)
         if self._is_companion_folder(folder):
             return []
         mains = [file for file in files if self._is_main(file.path) and self._state(file.path) is not False]
-        claimed = {self._storage.key(part.path) for file in mains for part in self._named_in_index(file)}
+        claimed = {self._root.match_key(part.path) for file in mains for part in self._named_in_index(file)}
         return [
             file.path
             for file in mains
-            if self._storage.key(file.path) not in claimed
-            and not self._uploads.is_part_of_another(self._storage.name, file.path)
+            if self._root.match_key(file.path) not in claimed
+            and not self._uploads.is_companion(self._root.name, file.path)
         ]
 
     def files_of(self, path: Parts) -> list[StoredFile]:
         """All files of a slide, the main file last: no client may count on its coming first."""
-        main = self._storage.find(path)
+        main = self._root.find(path)
         if main is None or not self._is_main(main.path):
-            raise NotFoundRefusal(f"The slide {join(self._storage.name, *path)} does not exist")
-        found = {self._storage.key(file.path): file for file in self._companions(main)}
-        found.pop(self._storage.key(main.path), None)
+            raise NotFoundRefusal(f"The slide {join(self._root.name, *path)} does not exist")
+        found = {self._root.match_key(file.path): file for file in self._companions(main)}
+        found.pop(self._root.match_key(main.path), None)
         return [*(found[key] for key in sorted(found)), main]
 
     def check_readable(self, path: Parts) -> list[StoredFile]:
         """The files of a slide, if all are there. Raises Refusal while some are missing."""
         files = self.files_of(path)
-        upload = self._uploads.that_brought(self._storage.name, files[-1].path)
+        upload = self._uploads.uploaded_by(self._root.name, files[-1].path)
         if upload is not None:
             missing = next((file for file in upload.files.values() if not self._has_arrived(upload, file)), None)
             if missing is not None:
@@ -71,7 +73,7 @@ class SlideLookup:
     def image_info(self, path: Parts) -> dict[str, Any]:
         """What the official client reads from GetImageInfo. The picture's figures are made up: nothing is decoded."""
         files = self.check_readable(path)
-        virtual = join(self._storage.name, *files[-1].path)
+        virtual = join(self._root.name, *files[-1].path)
         channel = {"ChannelID": 0, "Name": "Brightfield", "Color": "#ffffffff"}
         layer = {"LayerID": 0, "Channels": [channel]}
         return {
@@ -95,7 +97,7 @@ class SlideLookup:
         """Made of the contents of all files: equal on two servers exactly if the bytes are."""
         whole = hashlib.sha256()
         for file in self.check_readable(path):
-            whole.update(self._storage.sha256(file))
+            whole.update(self._root.sha256(file))
         return whole.hexdigest()
 
     def _is_main(self, path: Parts) -> bool:
@@ -104,26 +106,26 @@ class SlideLookup:
 
     def _state(self, path: Parts) -> bool | None:
         """Whether the upload that brought a main file is complete; None where no upload did."""
-        upload = self._uploads.that_brought(self._storage.name, path)
-        if upload is None or self._storage.key(upload.path(upload.main)) != self._storage.key(path):
+        upload = self._uploads.uploaded_by(self._root.name, path)
+        if upload is None or self._root.match_key(upload.path(upload.main)) != self._root.match_key(path):
             return None
         return upload.complete
 
     def _has_arrived(self, upload: Upload, file: AnnouncedFile) -> bool:
         if not file.complete:
             return False
-        stored = self._storage.find(upload.path(file))
+        stored = self._root.find(upload.path(file))
         return stored is not None and stored.size == file.length
 
     def _companions(self, main: StoredFile) -> list[StoredFile]:
         found: list[StoredFile] = []
         folder = _companion_folder(main.path)
         if folder is not None:
-            found += self._storage.files_below(folder)
-        upload = self._uploads.that_brought(self._storage.name, main.path)
+            found += self._root.files_below(folder)
+        upload = self._uploads.uploaded_by(self._root.name, main.path)
         if upload is None:
             return found + self._named_in_index(main)
-        announced = (self._storage.find(upload.path(file)) for file in upload.files.values())
+        announced = (self._root.find(upload.path(file)) for file in upload.files.values())
         return found + [file for file in announced if file is not None]
 
     def _has_companions(self, files: list[StoredFile]) -> bool:
@@ -137,7 +139,7 @@ class SlideLookup:
         mains = [f"{name}.mrxs"]
         if len(name) > 2 and name.startswith("_") and name.endswith("_"):
             mains.append(f"{name[1:-1]}.vsi")
-        return any(self._storage.find((*parent, main)) for main in mains) or self._is_companion_folder(parent)
+        return any(self._root.find((*parent, main)) for main in mains) or self._is_companion_folder(parent)
 
     def _named_in_index(self, main: StoredFile) -> list[StoredFile]:
         """The files beside it that a set's index names. What cannot be read names none."""
@@ -145,11 +147,11 @@ class SlideLookup:
         if reader is None or main.size > _LARGEST_INDEX:
             return []
         try:
-            names = reader(self._storage.read(main).decode("utf-8-sig", "replace"))
+            names = reader(self._root.read(main).decode("utf-8-sig", "replace"))
         except (Refusal, OSError, configparser.Error, ET.ParseError):
             return []
         plain = [name for name in names if name and not set(name) & set("/\\\0") and name not in (".", "..")]
-        beside = (self._storage.find((*main.path[:-1], name)) for name in plain)
+        beside = (self._root.find((*main.path[:-1], name)) for name in plain)
         return [file for file in beside if file is not None]
 
 

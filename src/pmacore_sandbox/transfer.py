@@ -15,10 +15,10 @@ from .core import Core
 from .faults import iis_page
 from .form_data import FormFileParser
 from .middleware import InterceptedRequest
-from .paths import Refusal
+from .models import AnnouncedFile, Upload
+from .refusals import Refusal
 from .request_log import Query
 from .roots.filesystem import FileSystemRoot, IncomingFile
-from .uploads import AnnouncedFile, Upload
 
 _BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.1 ms, so not each 64 KiB chunk
 
@@ -48,18 +48,18 @@ async def receive(core: Core, exchange: InterceptedRequest, query: Query, upload
     if length < file.length:
         raise Refusal(f"{file.length} bytes were announced for {path!r}; a body of {length} cannot hold them")
     part = FormFileParser(headers.get("content-type", ""), file.path.rpartition("/")[2], file.length)
-    incoming = await asyncio.to_thread(storage.receive)
+    incoming = await asyncio.to_thread(storage.open_incoming)
     try:
         await _drain(exchange, part, incoming)
         await asyncio.to_thread(_keep, core, storage, upload, file, incoming)
     finally:
-        await asyncio.to_thread(incoming.throw_away)
+        await asyncio.to_thread(incoming.remove)
     return JSONResponse({"Path": file.path, "Complete": True})
 
 
 def _keep(core: Core, storage: FileSystemRoot, upload: Upload, file: AnnouncedFile, incoming: IncomingFile) -> None:
-    storage.keep(incoming, upload.path(file))
-    core.uploads.complete(upload, file.path)
+    storage.commit(incoming, upload.path(file))
+    core.uploads.record_arrival(upload, file.path)
 
 
 async def _drain(exchange: InterceptedRequest, part: FormFileParser, incoming: IncomingFile) -> None:
@@ -92,7 +92,7 @@ async def _drain(exchange: InterceptedRequest, part: FormFileParser, incoming: I
 
 async def download(core: Core, query: Query) -> Response:
     storage, file = await asyncio.to_thread(core.find_for_download, query.get("image"), query.get("path"))
-    where = await asyncio.to_thread(storage.source, file)
+    where = await asyncio.to_thread(storage.download_source, file)
     if isinstance(where, str):
         return Response(None, 303, {"Location": where})
     name = quote(file.path[-1])

@@ -244,7 +244,7 @@ def begun(case: Case, left: bytes) -> None:
     options = Options(sources=(case.machine.source,), patience=0.0, settle=0.0)
     asyncio.run(night.killed(case.machine, 3, False, options))  # login, folder and announcement pass
     case.sandbox.stop()
-    (case.sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
+    (case.sandbox.data / ".sandbox" / "state.jsonl").unlink()
     case.sandbox.start()
     case.put(left)
 

@@ -56,10 +56,10 @@ def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, path: str, *extra: str,
     assert sandbox.wait_idle()
 
 
-def lose_the_ledger(sandbox: Sandbox) -> None:
+def lose_the_state_log(sandbox: Sandbox) -> None:
     """As after an older backup: the server begins to count its uploads again."""
     sandbox.stop()
-    (sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
+    (sandbox.data / ".sandbox" / "state.jsonl").unlink()
     sandbox.start()
 
 
@@ -84,7 +84,7 @@ def cases(request: pytest.FixtureRequest, cli: PushCli) -> tuple[str, int]:
 def test_an_upload_id_that_is_given_again(cli: PushCli, sandbox: Sandbox, cases: tuple[str, int]) -> None:
     file, known = cases
     killed_in_the_middle(cli, sandbox, file, "--include", "case1/*", known=known)
-    lose_the_ledger(sandbox)
+    lose_the_state_log(sandbox)
     assert cli.push("--include", "case2/*").code == 0
     again = cli.push("--include", "case1/*", patch=IMPATIENT)
     assert again.code == 0, again.stdout
@@ -96,7 +96,7 @@ def test_an_upload_id_that_is_given_again(cli: PushCli, sandbox: Sandbox, cases:
 def test_an_upload_id_of_two_unfinished_slides(cli: PushCli, sandbox: Sandbox, cases: tuple[str, int]) -> None:
     file, known = cases
     killed_in_the_middle(cli, sandbox, file, "--include", "case1/*", known=known)
-    lose_the_ledger(sandbox)
+    lose_the_state_log(sandbox)
     killed_in_the_middle(cli, sandbox, file, "--include", "case2/*", known=known)
     result = cli.push("--connections", "1", patch=IMPATIENT)
     assert result.code == 0, result.stdout
@@ -109,7 +109,7 @@ def test_an_upload_id_that_is_given_to_somebody_else(
     """Another machine's journal tells us nothing."""
     file, known = cases
     killed_in_the_middle(cli, sandbox, file, "--include", "case1/*", known=known)
-    lose_the_ledger(sandbox)
+    lose_the_state_log(sandbox)
     assert cli.push("--include", "case2/*", "--state-dir", str(tmp_path / "another machine")).code == 0
     again = cli.push("--include", "case1/*", patch=IMPATIENT)
     assert again.code == 0, again.stdout

@@ -185,7 +185,7 @@ def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, left: bytes) -> None:
     sandbox.stop()
     (sandbox.data / "Slides/in").mkdir(exist_ok=True)
     (sandbox.data / "Slides/in/x.svs").write_bytes(left)
-    (sandbox.data / ".sandbox" / "ledger.jsonl").unlink()
+    (sandbox.data / ".sandbox" / "state.jsonl").unlink()
     sandbox.start()
 
 

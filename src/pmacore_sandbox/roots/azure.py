@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobPrefix, BlobProperties, BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
 from ..buckets import AzureContainer, UrlExpiry
-from ..paths import Refusal
-from .base import UploadType
+from ..models import AnnouncedFile, UploadType
+from ..refusals import Refusal
 from .object_store import StoredObject
-
-if TYPE_CHECKING:
-    from ..uploads import AnnouncedFile
 
 _WRITE = BlobSasPermissions(create=True, write=True)
 _READ = BlobSasPermissions(read=True)
@@ -27,7 +24,7 @@ class AzureObjectStore:
 
     kind = UploadType.Azure
     # Blocks outlive their announcement under the blob's name, and so do the blobs that it had committed.
-    continues = True
+    resumes_uploads = True
 
     def __init__(self, backend: AzureContainer, times: UrlExpiry) -> None:
         self._backend = backend
@@ -36,12 +33,12 @@ class AzureObjectStore:
         service = BlobServiceClient(backend.endpoint, credential, connection_timeout=10)
         self._container = service.get_container_client(backend.container)
 
-    def below(self, prefix: str) -> Iterator[StoredObject]:
+    def list_all(self, prefix: str) -> Iterator[StoredObject]:
         with _refusing():
             for blob in self._container.list_blobs(name_starts_with=prefix):
                 yield _stored(blob)
 
-    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+    def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
         objects: list[StoredObject] = []
         prefixes: list[str] = []
         with _refusing():
@@ -52,24 +49,24 @@ class AzureObjectStore:
                     objects.append(_stored(item))
         return objects, prefixes
 
-    def any_below(self, prefix: str) -> bool:
+    def has_prefix(self, prefix: str) -> bool:
         with _refusing():
             return any(True for _ in self._container.list_blobs(name_starts_with=prefix, results_per_page=1))
 
-    def head(self, key: str) -> StoredObject | None:
+    def stat(self, key: str) -> StoredObject | None:
         with _refusing():
             try:
                 return _stored(self._container.get_blob_client(key).get_blob_properties())
             except ResourceNotFoundError:
                 return None
 
-    def mark(self, key: str) -> str:
+    def set_marker(self, key: str) -> str:
         """Its ETag, which Azure changes at every write."""
-        found = self.head(key)
+        found = self.stat(key)
         return found.tag if found else ""
 
-    def mark_of(self, key: str) -> str | None:
-        return self.mark(key)
+    def read_marker(self, key: str) -> str | None:
+        return self.set_marker(key)
 
     def put_empty(self, key: str) -> None:
         with _refusing():
@@ -79,14 +76,14 @@ class AzureObjectStore:
         with _refusing():
             self._container.delete_blob(key)
 
-    def chunks(self, key: str) -> Iterator[bytes]:
+    def read_chunks(self, key: str) -> Iterator[bytes]:
         with _refusing():
             yield from self._container.download_blob(key).chunks()
 
-    def url_to_get(self, key: str) -> str:
+    def download_url(self, key: str) -> str:
         return self._signed(key, _READ, raw_spaces=False)
 
-    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+    def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
         return {"Urls": [self._signed(key, _WRITE, raw_spaces=self._backend.raw_spaces) for key, _ in files]}
 
     def complete_multipart(self, _key: str, _upload_id: str, _parts: Sequence[tuple[int, str]]) -> None:

@@ -9,14 +9,12 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..paths import NotFoundRefusal, Parts, Refusal, check_windows_name, fold, fold_parts, join
-from ..state_log import DigestCache
-from .base import StoredFile, UploadType
-
-if TYPE_CHECKING:
-    from ..uploads import AnnouncedFile, Upload
+from ..digest_cache import DigestCache
+from ..models import AnnouncedFile, StoredFile, Upload, UploadType
+from ..paths import Parts, check_windows_name, fold, fold_parts, join
+from ..refusals import NotFoundRefusal, Refusal
 
 
 class FileSystemRoot:
@@ -26,7 +24,7 @@ class FileSystemRoot:
     """
 
     kind = UploadType.FileSystem
-    continues = False
+    resumes_uploads = False
 
     def __init__(
         self, name: str, base: Path, incoming: Path, digests: DigestCache, *, discard: bool, strip_endings: bool = False
@@ -43,7 +41,7 @@ class FileSystemRoot:
         base.mkdir(parents=True, exist_ok=True)
         incoming.mkdir(parents=True, exist_ok=True)
 
-    def key(self, path: Parts) -> Parts:
+    def match_key(self, path: Parts) -> Parts:
         return fold_parts(path)
 
     def check_name(self, name: str) -> None:
@@ -85,7 +83,7 @@ class FileSystemRoot:
                 raise Refusal(f"{join(self.name, *folder)} exists already")
             (parent / folder[-1]).mkdir()
 
-    def check_free(self, folder: Parts, files: list[AnnouncedFile]) -> None:
+    def check_placeable(self, folder: Parts, files: list[AnnouncedFile]) -> None:
         ways = {folder + file.parts[:depth] for file in files for depth in range(1, len(file.parts))}
         for way in ways:
             if self.find(way) is not None:
@@ -95,13 +93,13 @@ class FileSystemRoot:
             if path[:-1] in there and self.has_folder(path):
                 raise Refusal(f"{join(self.name, *path)} is a folder")
 
-    def mark(self, _path: Parts) -> str | None:
+    def version_marker(self, _path: Parts) -> str | None:
         return None
 
     def has_arrived(self, _path: Parts, _file: AnnouncedFile) -> bool:
-        return False  # `keep` is the only way in
+        return False  # `commit` is the only way in
 
-    def destinations(self, _upload: Upload) -> dict[str, Any]:
+    def upload_urls(self, _upload: Upload) -> dict[str, Any]:
         """None: a FileSystem upload is POSTed to PMA.core itself (all published clients)."""
         return {"Urls": None}
 
@@ -132,18 +130,18 @@ class FileSystemRoot:
         return known
 
     def read(self, file: StoredFile) -> bytes:
-        return self.source(file).read_bytes()
+        return self.download_source(file).read_bytes()
 
-    def source(self, file: StoredFile) -> Path:
+    def download_source(self, file: StoredFile) -> Path:
         if self._discard:
             raise Refusal("This sandbox runs with --discard: it has no bytes to give back", status=500)
         return self._base.joinpath(*file.path)
 
-    def receive(self) -> IncomingFile:
-        """A place for the bytes of one request. Nothing is visible before `keep`."""
+    def open_incoming(self) -> IncomingFile:
+        """A place for the bytes of one request. Nothing is visible before `commit`."""
         return IncomingFile(self._incoming, discard=self._discard)
 
-    def keep(self, incoming: IncomingFile, path: Parts) -> StoredFile:
+    def commit(self, incoming: IncomingFile, path: Parts) -> StoredFile:
         """Move a complete file to its place, replacing one that is there; sub-folders of the slide are made."""
         incoming.close()
         with self._lock:
@@ -218,7 +216,7 @@ class IncomingFile:
             self._file.truncate(self._size)
         self._file.close()
 
-    def throw_away(self) -> None:
+    def remove(self) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
 

@@ -9,13 +9,11 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from ..paths import NotFoundRefusal, Parts, Refusal, check_windows_name, fold, join
-from .base import StoredFile, UploadType
-
-if TYPE_CHECKING:
-    from ..uploads import AnnouncedFile, Upload
+from ..models import AnnouncedFile, StoredFile, Upload, UploadType
+from ..paths import Parts, check_windows_name, fold, join
+from ..refusals import NotFoundRefusal, Refusal
 
 _LONGEST_KEY = 1024  # bytes in S3, characters in Azure
 
@@ -32,32 +30,32 @@ class ObjectStore(Protocol):
     """The objects of a bucket or the blobs of a container; keys are whole. All methods raise Refusal."""
 
     kind: UploadType
-    continues: bool
+    resumes_uploads: bool
 
-    def below(self, prefix: str) -> Iterator[StoredObject]:
+    def list_all(self, prefix: str) -> Iterator[StoredObject]:
         """Everything whose key begins so."""
 
-    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+    def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
         """One level: the objects, and the prefixes of the next level, which end in `/`."""
 
-    def any_below(self, prefix: str) -> bool: ...
+    def has_prefix(self, prefix: str) -> bool: ...
 
-    def head(self, key: str) -> StoredObject | None: ...
+    def stat(self, key: str) -> StoredObject | None: ...
 
-    def mark(self, key: str) -> str:
+    def set_marker(self, key: str) -> str:
         """Something that sticks to an existing object until it is written again."""
 
-    def mark_of(self, key: str) -> str | None: ...
+    def read_marker(self, key: str) -> str | None: ...
 
     def put_empty(self, key: str) -> None: ...
 
     def delete(self, key: str) -> None: ...
 
-    def chunks(self, key: str) -> Iterator[bytes]: ...
+    def read_chunks(self, key: str) -> Iterator[bytes]: ...
 
-    def url_to_get(self, key: str) -> str: ...
+    def download_url(self, key: str) -> str: ...
 
-    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+    def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
         """`Urls` and `MultipartFiles` for files that are to lie under these keys."""
 
     def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], /) -> None: ...
@@ -69,13 +67,13 @@ class ObjectStoreRoot:
     def __init__(self, name: str, objects: ObjectStore, prefix: str) -> None:
         self.name = name
         self.kind = objects.kind
-        self.continues = objects.continues
+        self.resumes_uploads = objects.resumes_uploads
         self._objects = objects
         self._prefix = prefix
         self._digests: dict[tuple[str, str], bytes] = {}
         self._lock = threading.Lock()  # makes "look, then create" one step
 
-    def key(self, path: Parts) -> Parts:
+    def match_key(self, path: Parts) -> Parts:
         return path
 
     def check_name(self, name: str) -> None:
@@ -92,16 +90,16 @@ class ObjectStoreRoot:
         return sorted(files, key=lambda file: _by_name(file.path))
 
     def files_below(self, folder: Parts) -> Iterator[StoredFile]:
-        for one in self._objects.below(self._folder_key(folder)):
+        for one in self._objects.list_all(self._folder_key(folder)):
             if not one.key.endswith("/"):
                 yield self._stored(one)
 
     def find(self, path: Parts) -> StoredFile | None:
-        found = self._objects.head(self._key(path)) if path else None
+        found = self._objects.stat(self._key(path)) if path else None
         return None if found is None else self._stored(found)
 
     def has_folder(self, folder: Parts) -> bool:
-        return not folder or self._objects.any_below(self._folder_key(folder))
+        return not folder or self._objects.has_prefix(self._folder_key(folder))
 
     def make_folder(self, folder: Parts) -> None:
         if not folder:
@@ -114,24 +112,24 @@ class ObjectStoreRoot:
                 raise Refusal(f"{join(self.name, *folder)} exists already")
             self._objects.put_empty(self._folder_key(folder))
 
-    def check_free(self, folder: Parts, files: list[AnnouncedFile]) -> None:
+    def check_placeable(self, folder: Parts, files: list[AnnouncedFile]) -> None:
         for file in files:
             key = self._key(folder + file.parts)
             if len(key.encode()) > _LONGEST_KEY:
                 raise Refusal(f"The path {file.path[:40]!r}... is too long for the storage")
 
-    def mark(self, path: Parts) -> str | None:
+    def version_marker(self, path: Parts) -> str | None:
         key = self._key(path)
-        return None if self._objects.head(key) is None else self._objects.mark(key)
+        return None if self._objects.stat(key) is None else self._objects.set_marker(key)
 
     def has_arrived(self, path: Parts, file: AnnouncedFile) -> bool:
         found = self.find(path)
         if found is None or found.size != file.length:
             return False
-        return file.before is None or self._objects.mark_of(self._key(path)) != file.before
+        return file.previous_marker is None or self._objects.read_marker(self._key(path)) != file.previous_marker
 
-    def destinations(self, upload: Upload) -> dict[str, Any]:
-        return self._objects.destinations([(self._key(upload.path(file)), file) for file in upload.files.values()])
+    def upload_urls(self, upload: Upload) -> dict[str, Any]:
+        return self._objects.upload_urls([(self._key(upload.path(file)), file) for file in upload.files.values()])
 
     def complete_multipart(self, path: Parts, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
         self._objects.complete_multipart(self._key(path), upload_id, parts)
@@ -143,7 +141,7 @@ class ObjectStoreRoot:
             folders |= {file.path[:depth] for depth in range(len(files[-1].path), len(file.path))}
         for folder in sorted(folders, key=len, reverse=True):
             marker = self._folder_key(folder)
-            if [one.key for one in self._objects.below(marker)] == [marker]:
+            if [one.key for one in self._objects.list_all(marker)] == [marker]:
                 self._objects.delete(marker)
 
     def sha256(self, file: StoredFile) -> bytes:
@@ -152,19 +150,19 @@ class ObjectStoreRoot:
         known = self._digests.get((key, file.tag))
         if known is None:
             digest = hashlib.sha256()
-            for chunk in self._objects.chunks(key):
+            for chunk in self._objects.read_chunks(key):
                 digest.update(chunk)
             known = self._digests[key, file.tag] = digest.digest()
         return known
 
     def read(self, file: StoredFile) -> bytes:
-        return b"".join(self._objects.chunks(self._key(file.path)))
+        return b"".join(self._objects.read_chunks(self._key(file.path)))
 
-    def source(self, file: StoredFile) -> str:
-        return self._objects.url_to_get(self._key(file.path))
+    def download_source(self, file: StoredFile) -> str:
+        return self._objects.download_url(self._key(file.path))
 
     def _level(self, folder: Parts) -> tuple[list[StoredObject], list[str]]:
-        objects, prefixes = self._objects.level(self._folder_key(folder))
+        objects, prefixes = self._objects.list_level(self._folder_key(folder))
         if folder and not objects and not prefixes:
             raise NotFoundRefusal(f"The folder {join(self.name, *folder)} does not exist")
         return objects, prefixes

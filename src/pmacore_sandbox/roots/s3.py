@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore import UNSIGNED
@@ -15,13 +15,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ..buckets import S3Bucket, UrlExpiry
-from ..paths import Refusal
+from ..models import AnnouncedFile, UploadType
+from ..refusals import Refusal
 from ..sigv4 import Signer
-from .base import UploadType
 from .object_store import StoredObject
-
-if TYPE_CHECKING:
-    from ..uploads import AnnouncedFile
 
 _MARK = "pmarep-sandbox-mark"
 _CHUNK = 1 << 20
@@ -33,7 +30,7 @@ class S3ObjectStore:
 
     kind = UploadType.AmazonS3
     # Nothing of an unfinished multipart upload serves another one, and a file that lies there may be of any age.
-    continues = False
+    resumes_uploads = False
 
     def __init__(self, backend: S3Bucket, times: UrlExpiry) -> None:
         self._backend = backend
@@ -43,13 +40,13 @@ class S3ObjectStore:
         self._urls = self._client(backend.public_endpoint or backend.endpoint, UNSIGNED)
         self._bucket = {"Bucket": backend.bucket}
 
-    def below(self, prefix: str) -> Iterator[StoredObject]:
+    def list_all(self, prefix: str) -> Iterator[StoredObject]:
         with _refusing():
             for page in self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield _stored(item["Key"], item["Size"], item)
 
-    def level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
+    def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
         objects: list[StoredObject] = []
         prefixes: list[str] = []
         with _refusing():
@@ -59,11 +56,11 @@ class S3ObjectStore:
                 prefixes += [item["Prefix"] for item in page.get("CommonPrefixes", ())]
         return objects, prefixes
 
-    def any_below(self, prefix: str) -> bool:
+    def has_prefix(self, prefix: str) -> bool:
         with _refusing():
             return bool(self._s3.list_objects_v2(**self._bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
 
-    def head(self, key: str) -> StoredObject | None:
+    def stat(self, key: str) -> StoredObject | None:
         with _refusing():
             try:
                 head = self._s3.head_object(**self._bucket, Key=key)
@@ -73,9 +70,9 @@ class S3ObjectStore:
                 raise
         return _stored(key, head["ContentLength"], head)
 
-    def mark(self, key: str) -> str:
+    def set_marker(self, key: str) -> str:
         """An object tag: S3 drops it at the next write. ETag and time cannot tell equal bytes in one second apart."""
-        mark = self.mark_of(key)
+        mark = self.read_marker(key)
         if mark is None:
             mark = secrets.token_hex(8)
             with _refusing():
@@ -84,7 +81,7 @@ class S3ObjectStore:
                 )
         return mark
 
-    def mark_of(self, key: str) -> str | None:
+    def read_marker(self, key: str) -> str | None:
         with _refusing():
             tags = self._s3.get_object_tagging(**self._bucket, Key=key)["TagSet"]
         return next((tag["Value"] for tag in tags if tag["Key"] == _MARK), None)
@@ -97,14 +94,14 @@ class S3ObjectStore:
         with _refusing():
             self._s3.delete_object(**self._bucket, Key=key)
 
-    def chunks(self, key: str) -> Iterator[bytes]:
+    def read_chunks(self, key: str) -> Iterator[bytes]:
         with _refusing():
             yield from self._s3.get_object(**self._bucket, Key=key)["Body"].iter_chunks(_CHUNK)
 
-    def url_to_get(self, key: str) -> str:
+    def download_url(self, key: str) -> str:
         return self._presigned("GET", "get_object", Key=key)
 
-    def destinations(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
+    def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
         listed = {file.path: self._begin(key, file) for key, file in files if self._in_parts(file.length)}
         urls = [None if file.path in listed else self._presigned("PUT", "put_object", Key=key) for key, file in files]
         answer: dict[str, Any] = {"Urls": urls}

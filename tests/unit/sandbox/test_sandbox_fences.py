@@ -13,7 +13,7 @@ import pytest
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.core import Core
-from pmacore_sandbox.paths import NotFoundRefusal, Refusal
+from pmacore_sandbox.refusals import NotFoundRefusal, Refusal
 from pmarep.errors import UsageError
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there, and modes are others")
@@ -46,10 +46,10 @@ def announce(core: Core, folder: str, name: str, length: int = 4) -> Any:
 
 def receive(core: Core, folder: str, name: str, data: bytes = b"mine") -> None:
     upload, storage, _ = announce(core, folder, name, len(data))
-    incoming = storage.receive()
+    incoming = storage.open_incoming()
     incoming.write([data])
-    storage.keep(incoming, upload.path(upload.main))
-    core.uploads.complete(upload, name)
+    storage.commit(incoming, upload.path(upload.main))
+    core.uploads.record_arrival(upload, name)
 
 
 @POSIX
@@ -86,15 +86,15 @@ def test_a_root_directory_is_no_link(outside: Path, tmp_path: Path) -> None:
 
 
 @POSIX
-def test_the_ledger_is_for_nobody_else(tmp_path: Path) -> None:
-    ledger = tmp_path / ".sandbox" / "ledger.jsonl"
+def test_the_log_is_for_nobody_else(tmp_path: Path) -> None:
+    log = tmp_path / ".sandbox" / "state.jsonl"
     for _ in range(2):
         Core(Settings(data=tmp_path, password="p")).close()
-        assert stat.S_IMODE(ledger.stat().st_mode) == 0o600
-        assert stat.S_IMODE(ledger.parent.stat().st_mode) == 0o700
-        ledger.chmod(0o644)  # as older versions made it
-    ledger.unlink()
-    ledger.symlink_to(tmp_path / "elsewhere")
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
+        assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+        log.chmod(0o644)  # as older versions made it
+    log.unlink()
+    log.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError):
         Core(Settings(data=tmp_path, password="p"))
     assert not (tmp_path / "elsewhere").exists()
@@ -137,10 +137,10 @@ def test_files_of_a_slide_are_told_as_they_were_asked_for(tmp_path: Path, names:
     files = [("A..mrxs", True), ("A./Data0.dat", False)]
     upload, storage, _ = core.announce("Slides", [{"Path": p, "Length": 1, "IsMain": m} for p, m in files])
     for path, _ in files:
-        incoming = storage.receive()  # type: ignore[attr-defined]
+        incoming = storage.open_incoming()  # type: ignore[attr-defined]
         incoming.write([b"x"])
-        storage.keep(incoming, upload.path(upload.files[path]))  # type: ignore[attr-defined]
-        core.uploads.complete(upload, path)
+        storage.commit(incoming, upload.path(upload.files[path]))  # type: ignore[attr-defined]
+        core.uploads.record_arrival(upload, path)
     told = {file["Path"] for file in core.filenames("Slides/A..mrxs")}
     folder = "A." if names == "fold" else "A"
     assert told == {"Slides/A..mrxs", f"Slides/{folder}/Data0.dat"}, json.dumps(sorted(told))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmacore_sandbox.form_data import FormFileParser
-from pmacore_sandbox.paths import Refusal
+from pmacore_sandbox.refusals import Refusal
 
 
 def encoded(*parts: tuple[str, str, bytes, str]) -> tuple[str, bytes]:

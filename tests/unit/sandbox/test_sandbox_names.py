@@ -4,7 +4,8 @@ import unicodedata
 
 import pytest
 
-from pmacore_sandbox.paths import Refusal, check_windows_name, fold, split_path
+from pmacore_sandbox.paths import check_windows_name, fold, split_path
+from pmacore_sandbox.refusals import Refusal
 
 
 @pytest.mark.parametrize(
