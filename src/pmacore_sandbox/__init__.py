@@ -1,8 +1,8 @@
 """A PMA.core stand-in for the demo, the docs and the tests: our only server, so it is strict.
 
-It speaks what the clients that PMA.core's maker publishes speak (see the README, "Architecture"), with real files on
-disk. What a real server *might* refuse, it refuses.
-Needs the extra `sandbox` (starlette, uvicorn). The public face:
+It speaks what the clients that PMA.core's maker publishes speak, with real files on disk. What a real server *might*
+refuse, it refuses. Faults can be injected while it runs: `faults.py` lists them.
+Needs the extra `sandbox` (starlette, uvicorn). To use it:
 
     from pmacore_sandbox import Settings, serve
     with serve(Settings(data=tmp_path, password="...")) as sandbox:

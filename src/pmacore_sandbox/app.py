@@ -1,4 +1,4 @@
-"""The HTTP face: which call goes where, who may make it, and how a refusal looks."""
+"""The HTTP interface: routes requests to their handlers, checks sessions, and gives refusals their shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .core import Core
 from .faults import FaultInjector, iis_page
 from .middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
 from .refusals import InvalidSession, Refusal
-from .request_log import Query, RequestLog, label
+from .request_log import Query, RequestLog, request_label
 from .stale_listings import FolderAges
 from .throttle import Throttle
 
@@ -55,61 +55,61 @@ class App:
         self._core = core
         self._faults = faults
         self._log = log
-        self._newcomers = FolderAges()
+        self._folder_ages = FolderAges()
         rate = core.settings.rate
-        self._pacer = Throttle(rate) if rate else None
+        self._throttle = Throttle(rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError("a sandbox speaks HTTP only")
         base = self._core.settings.path
         inside = scope["path"].startswith(base)
-        path = label(scope["path"].removeprefix(base) if inside else scope["path"], scope["query_string"])
-        exchange = InterceptedRequest(
-            scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self._pacer
+        path = request_label(scope["path"].removeprefix(base) if inside else scope["path"], scope["query_string"])
+        request = InterceptedRequest(
+            scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self._throttle
         )
         with self._log.running():
             try:
-                await self._run(exchange, inside)
+                await self._run(request, inside)
             except (ConnectionDropped, ClientDisconnect):
                 pass
             finally:
-                exchange.log()
+                request.log()
 
-    async def _run(self, exchange: InterceptedRequest, inside: bool) -> None:
-        await exchange.begin()
-        await asyncio.sleep(self._core.settings.latency + exchange.delay)
-        if exchange.end_session:
+    async def _run(self, request: InterceptedRequest, inside: bool) -> None:
+        await request.begin()
+        await asyncio.sleep(self._core.settings.latency + request.delay)
+        if request.end_session:
             self._core.sessions.end_all()
-        fault = exchange.answer
+        fault = request.answer
         if fault is not None:
             response: Response = Response(fault.body, fault.status, dict(fault.headers), fault.content_type)
         elif inside:
-            response = await self._answer(exchange)
+            response = await self._answer(request)
         else:
             response = _no_such_page()
-        await response(exchange.scope, exchange.receive, exchange.send)
+        await response(request.scope, request.receive, request.send)
         if fault is not None and fault.hang_up:
-            exchange.scope[ABORT_KEY]()
+            request.scope[ABORT_KEY]()
 
-    async def _answer(self, exchange: InterceptedRequest) -> Response:
+    async def _answer(self, request: InterceptedRequest) -> Response:
         """Handle a request below the base path, without an exception but for a lost connection."""
-        route = exchange.scope["path"].removeprefix(self._core.settings.path).rstrip("/").split("/")
+        route = request.scope["path"].removeprefix(self._core.settings.path).rstrip("/").split("/")
         match [part.lower() for part in route]:
             case ["api", "json", name]:
-                return await self._guarded(exchange, self._api(exchange, name), self._api_refusal)
+                return await self._guarded(request, self._api(request, name), self._api_refusal)
             case ["transfer", *rest]:
-                return await self._guarded(exchange, self._transfer(exchange, rest), _transfer_refusal)
+                return await self._guarded(request, self._transfer(request, rest), _transfer_refusal)
         return _no_such_page()
 
     async def _guarded(
-        self, exchange: InterceptedRequest, handling: Any, refusal_shape: Callable[[Refusal], Response]
+        self, request: InterceptedRequest, handling: Any, refusal_shape: Callable[[Refusal], Response]
     ) -> Response:
         try:
             answer: Response = await handling
         except InvalidSession as refusal:
-            told = exchange.end_session and exchange.end_session.status
-            return _told(refusal, told) if told else refusal_shape(refusal)
+            status = request.end_session and request.end_session.status
+            return _with_status(refusal, status) if status else refusal_shape(refusal)
         except Refusal as refusal:
             return refusal_shape(refusal)
         except (ConnectionDropped, ClientDisconnect):
@@ -121,22 +121,22 @@ class App:
             return refusal_shape(Refusal("Internal error of the sandbox; its log says more", status=500))
         return answer
 
-    async def _api(self, exchange: InterceptedRequest, name: str) -> Response:
-        method = exchange.scope["method"]
+    async def _api(self, request: InterceptedRequest, name: str) -> Response:
+        method = request.scope["method"]
         core = self._core
         if name == "authenticate":
             if method != ("POST" if core.settings.login_by_post else "GET"):
                 return _wrong_method()
-            get = (await _json_body(exchange) if method == "POST" else Query(exchange.scope["query_string"])).get
+            get = (await _json_body(request) if method == "POST" else Query(request.scope["query_string"])).get
             return self._json(core.log_in(get("username"), get("password")))
         if name in _WRITING:
             if method != "POST":
                 return _wrong_method()
-            get = (await _json_body(exchange)).get
+            get = (await _json_body(request)).get
         elif name in _PUBLIC or name in _READING:
             if method != "GET":
                 return _wrong_method()
-            get = Query(exchange.scope["query_string"]).get
+            get = Query(request.scope["query_string"]).get
         else:
             return _no_such_page()
         if name not in _PUBLIC:
@@ -144,24 +144,24 @@ class App:
         call = _PUBLIC.get(name) or _READING.get(name) or _WRITING[name]
         answer = await asyncio.to_thread(call, core, get)
         if name == "createdirectory":
-            self._newcomers.made(get("path"))
-        if exchange.lag:
-            answer = self._newcomers.hide(name, answer, exchange.lag)
+            self._folder_ages.record(get("path"))
+        if request.stale_seconds:
+            answer = self._folder_ages.hide_recent(name, answer, request.stale_seconds)
         return self._json(answer)
 
-    async def _transfer(self, exchange: InterceptedRequest, rest: list[str]) -> Response:
-        method = exchange.scope["method"]
-        query = Query(exchange.scope["query_string"])
+    async def _transfer(self, request: InterceptedRequest, rest: list[str]) -> Response:
+        method = request.scope["method"]
+        query = Query(request.scope["query_string"])
         self._core.sessions.check(query.get("sessionid"))
         match method, rest:
             case "POST", ["upload"]:
-                body = await _json_body(exchange)
+                body = await _json_body(request)
                 return JSONResponse(await asyncio.to_thread(transfer.announce, self._core, body))
             case "POST", ["upload", "completemultipart"]:
-                body = await _json_body(exchange)
+                body = await _json_body(request)
                 return JSONResponse(await asyncio.to_thread(self._core.complete_multipart, body))
             case "POST", ["upload", upload_id]:
-                return await transfer.receive(self._core, exchange, query, upload_id)
+                return await transfer.receive(self._core, request, query, upload_id)
             case "GET", ["upload", upload_id]:
                 return JSONResponse(await asyncio.to_thread(self._core.upload_status, upload_id))
             case "GET", ["download"]:
@@ -177,15 +177,15 @@ class App:
         return JSONResponse({"Code": refusal.code, "Message": str(refusal)}, self._core.settings.refusal_status)
 
 
-async def _json_body(exchange: InterceptedRequest) -> dict[str, Any]:
-    """The object that was sent, its keys in lower case: clients write them in either case."""
-    kind = dict(exchange.scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
+async def _json_body(request: InterceptedRequest) -> dict[str, Any]:
+    """Return the JSON object of a request's body, its keys in lower case: clients write them in either case."""
+    kind = dict(request.scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
         raise Refusal("The Content-Type has to be application/json", status=415)
     body = bytearray()
     more = True
     while more:
-        message = await exchange.receive()
+        message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         more = message["more_body"]
@@ -201,12 +201,12 @@ async def _json_body(exchange: InterceptedRequest) -> dict[str, Any]:
     return {key.lower(): item for key, item in value.items()}
 
 
-def _told(refusal: Refusal, status: int) -> Response:
+def _with_status(refusal: Refusal, status: int) -> Response:
     return JSONResponse({"Code": status, "Message": str(refusal)}, status)
 
 
 def _transfer_refusal(refusal: Refusal) -> Response:
-    """ASP.NET's way: the general part in Message, what happened in ExceptionMessage."""
+    """Return a refusal as ASP.NET has it: the general part in Message, what happened in ExceptionMessage."""
     return JSONResponse({"Message": "An error has occurred.", "ExceptionMessage": str(refusal)}, refusal.status)
 
 

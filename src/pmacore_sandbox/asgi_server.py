@@ -1,4 +1,4 @@
-"""An ASGI application on a socket: in the foreground, or on a thread of its own."""
+"""Serves an ASGI application on a socket: in the foreground, or on a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pmarep.errors import PmarepError, UsageError
 
 from .middleware import ABORT_KEY
 
-PATIENCE = 10.0  # seconds; starting and stopping take 0.3
+START_STOP_TIMEOUT = 10.0  # seconds; starting and stopping take 0.3
 
 
 class AbortableConnection(HttpToolsProtocol):
-    """uvicorn's connection, which the application may cut: what ASGI has no word for."""
+    """A uvicorn connection that the application can cut: ASGI has no message for that."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -26,7 +26,7 @@ class AbortableConnection(HttpToolsProtocol):
 
 
 class AsgiServer(uvicorn.Server):
-    """Says when it listens, and can cut all connections when it stops."""
+    """A uvicorn server that calls back when it listens, and cuts all connections when it stops."""
 
     def __init__(
         self, app: Any, on_listening: Callable[[], None], on_stopped: Callable[[], Awaitable[None]] | None = None
@@ -55,7 +55,7 @@ class AsgiServer(uvicorn.Server):
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 picks a free one. Raises UsageError."""
+    """Return a bound socket; port 0 picks a free one. Raises UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,7 +71,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
 
 
 class BackgroundServer:
-    """An application on a thread of its own, until it is stopped."""
+    """A server of one application on a thread of its own."""
 
     def __init__(
         self, app: Any, listener: socket.socket, name: str, on_stopped: Callable[[], Awaitable[None]] | None = None
@@ -82,8 +82,9 @@ class BackgroundServer:
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name=name, daemon=True)
 
     def start(self) -> Self:
+        """Start the thread, and wait until the server listens. Raises PmarepError."""
         self._thread.start()
-        if not self._listening.wait(PATIENCE):
+        if not self._listening.wait(START_STOP_TIMEOUT):
             raise PmarepError(f"the {self._name} did not start; its log says why")
         return self
 
@@ -92,8 +93,8 @@ class BackgroundServer:
         self._server.should_exit = True
 
     def stop(self) -> None:
-        """Cut all connections and stop listening."""
+        """Cut all connections, stop listening and wait for the end. Raises PmarepError."""
         self.ask_to_stop()
-        self._thread.join(PATIENCE)
+        self._thread.join(START_STOP_TIMEOUT)
         if self._thread.is_alive():
             raise PmarepError(f"the {self._name} did not stop")

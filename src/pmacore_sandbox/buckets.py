@@ -1,4 +1,4 @@
-"""Where the cloud root-directories of a sandbox keep their files, and how long the URLs live that it hands out."""
+"""Settings of root-directories in S3 and Azure: bucket or container, its key, and how long signed URLs live."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class S3Bucket:
     def from_environment(
         cls, where: str, environ: Mapping[str, str], *, endpoint: str | None = None, part_size: int = 8 * MIB
     ) -> Self:
-        """`where` is BUCKET or BUCKET/PREFIX; the key stands in Amazon's usual variables. Raises UsageError."""
-        bucket, prefix = _place(where)
+        """Return a bucket by `where` (BUCKET or BUCKET/PREFIX) and the key in Amazon's variables. Raises UsageError."""
+        bucket, prefix = _split_prefix(where)
         try:
             access, secret = environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"]
         except KeyError as error:
@@ -50,12 +50,16 @@ class S3Bucket:
 
     @property
     def threshold(self) -> int:
+        """The size above which a file is uploaded in parts, in bytes."""
         return self.part_size if self.multipart_above is None else self.multipart_above
 
 
 @dataclass(frozen=True)
 class AzureContainer:
-    """A container. `endpoint` is the blob service's, e.g. https://account.blob.core.windows.net."""
+    """An Azure container, or a prefix in one, and the key to its account.
+
+    `endpoint` is the blob service's, e.g. https://account.blob.core.windows.net; `public_endpoint` as in S3Bucket.
+    """
 
     container: str
     account: str
@@ -67,11 +71,11 @@ class AzureContainer:
 
     @classmethod
     def from_environment(cls, where: str, environ: Mapping[str, str], *, endpoint: str | None = None) -> Self:
-        """`where` is CONTAINER or CONTAINER/PREFIX; account and key stand in Azure's usual variables.
+        """Return a container by `where` (CONTAINER or CONTAINER/PREFIX) and the key in Azure's usual variables.
 
         Raises UsageError.
         """
-        container, prefix = _place(where)
+        container, prefix = _split_prefix(where)
         text = environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
         told = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
         account = told.get("AccountName") or environ.get("AZURE_STORAGE_ACCOUNT")
@@ -86,7 +90,8 @@ class AzureContainer:
         return cls(container, account, key, url.rstrip("/"), prefix)
 
 
-def _place(where: str) -> tuple[str, str]:
+def _split_prefix(where: str) -> tuple[str, str]:
+    """Split BUCKET/PREFIX; the prefix ends in `/` or is empty."""
     bucket, slash, prefix = where.partition("/")
     return bucket, prefix.strip("/") + slash if prefix.strip("/") else ""
 
@@ -95,14 +100,14 @@ Bucket = S3Bucket | AzureContainer
 
 
 class UrlExpiry:
-    """How long signed URLs live, and what time it is for those who sign and who check them.
+    """The lifetime of signed URLs, and the clock of those who sign and who check them.
 
     Both can be changed while servers run: that is how tests let URLs expire without waiting.
     """
 
     def __init__(self, lifetime: int = 3600) -> None:
         self._lifetime = self._longest = lifetime
-        self._ahead = 0
+        self._clock_offset = 0
 
     @property
     def lifetime(self) -> int:
@@ -115,13 +120,14 @@ class UrlExpiry:
         self._longest = max(self._longest, seconds)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self._ahead)
+        """Return the time by this clock, in UTC."""
+        return datetime.now(UTC) + timedelta(seconds=self._clock_offset)
 
     @property
     def end(self) -> datetime:
-        """When a URL signed now expires."""
+        """The moment at which a URL signed now expires."""
         return self.now() + timedelta(seconds=self._lifetime)
 
     def expire(self) -> None:
-        """Let every URL signed so far be expired."""
-        self._ahead += self._longest + 1
+        """Set the clock ahead, so that every URL signed so far has expired."""
+        self._clock_offset += self._longest + 1

@@ -1,4 +1,4 @@
-"""What the server has: root-directories, sessions, uploads. And what one call may ask of it."""
+"""The state of one PMA.core (root-directories, sessions, uploads) and its calls, without HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .upload_registry import UploadRegistry
 
 
 class Core:
-    """One PMA.core, without HTTP. Its methods block and are called from worker threads."""
+    """One PMA.core: a method for each call. Methods block, are called from worker threads, and raise Refusal."""
 
     def __init__(self, settings: Settings, sessions: SessionRegistry | None = None) -> None:
         self.settings = settings
@@ -36,7 +36,7 @@ class Core:
         self._state_log = StateLog(own / "state.jsonl")
         self._digests = DigestCache(self._state_log, settings.data)
         self.sessions = SessionRegistry(settings.session_seconds) if sessions is None else sessions
-        self._arrivals_lock = threading.Lock()  # or an older look could be noted after a newer one
+        self._arrivals_lock = threading.Lock()  # or an older listing could be recorded after a newer one
         exact_roots = {root.upper() for root in settings.cloud}
         self.uploads = UploadRegistry(
             self._state_log, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
@@ -61,10 +61,11 @@ class Core:
         )
 
     def close(self) -> None:
+        """Close the state log."""
         self._state_log.close()
 
     def locate(self, path: object) -> tuple[RootDirectory, Parts]:
-        """The root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
+        """Return the root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
         root, *below = self._as_stored(split_path(path, "The path"))
         storage = self._roots.get(root.upper())
         if storage is None:
@@ -75,7 +76,7 @@ class Core:
         return parts if self.settings.names == "refuse" else tuple(map(strip_ending, parts))
 
     def _path_in_answer(self, asked: object, storage: RootDirectory, real: Parts) -> str:
-        """A path in an answer to a question about another one, which is as long or shorter."""
+        """Return how a path is spelled in the answer to a request about `asked`, a path above it or the same."""
         told = join(storage.name, *real)
         if self.settings.names != "fold":
             return told
@@ -83,7 +84,7 @@ class Core:
         return join(*above, *told.split("/")[len(above) :])
 
     def announce(self, path: object, announced: object) -> tuple[Upload, RootDirectory, dict[str, Any]]:
-        """A new upload, its root-directory, and where its files are to be sent."""
+        """Register an upload; return it, its root-directory, and where its files are to be sent."""
         storage, folder = self.locate(path)
         if not storage.has_folder(folder):
             raise NotFoundRefusal(f"The folder {join(storage.name, *folder)} does not exist")
@@ -102,12 +103,12 @@ class Core:
         return upload, storage, destinations
 
     def slides(self, storage: RootDirectory, folder: Parts) -> SlideLookup:
-        """The slides of a root-directory, with all known that has arrived in `folder`."""
+        """Return the slides of a root-directory, after recording what has arrived in `folder`."""
         self._record_arrivals(storage, folder)
         return SlideLookup(storage, self.uploads)
 
     def _record_arrivals(self, storage: RootDirectory, folder: Parts) -> None:
-        """Learn from the storage what clients have written there.
+        """Mark the announced files as arrived that clients have written to the storage.
 
         What lies there can fit several announcements; the last one noted is held to have brought it. That is the
         newest, but one that is whole now goes before one that has only some files in common with it.
@@ -122,7 +123,7 @@ class Core:
                     self.uploads.record_arrival(upload, file.path)
 
     def log_in(self, user: object, password: object) -> dict[str, Any]:
-        """The answer to authenticate: a wrong password is no error, but `Success: false` with a Reason."""
+        """Answer authenticate: a wrong password is no error, but `Success: false` with a Reason."""
         right = (
             isinstance(user, str)
             and isinstance(password, str)
@@ -141,23 +142,28 @@ class Core:
         }
 
     def log_out(self, session: object) -> bool:
+        """End a session. Raises InvalidSession."""
         if not isinstance(session, str) or not self.sessions.is_open(session):
             raise InvalidSession
         self.sessions.close(session)
         return True
 
     def root_directories(self) -> list[str]:
+        """Answer GetRootDirectories."""
         return list(self.settings.roots)
 
     def directories(self, path: object) -> list[str]:
+        """Answer GetDirectories: the folders in a folder."""
         storage, folder = self.locate(path)
         return [self._path_in_answer(path, storage, sub) for sub in storage.folders(folder)]
 
     def files(self, path: object) -> list[str]:
+        """Answer GetFiles: the slides in a folder."""
         storage, folder = self.locate(path)
-        return [self._path_in_answer(path, storage, main) for main in self.slides(storage, folder).in_folder(folder)]
+        return [self._path_in_answer(path, storage, main) for main in self.slides(storage, folder).main_files(folder)]
 
     def filenames(self, path: object) -> list[dict[str, Any]]:
+        """Answer GetFilenames: the files of a slide."""
         storage, slide = self.locate(path)
         files = self.slides(storage, slide[:-1]).files_of(slide)
         upload = self.uploads.uploaded_by(storage.name, files[-1].path)
@@ -173,19 +179,23 @@ class Core:
         return [{"Path": told(file.path), "Size": file.size, "LastModified": json_date(file)} for file in files]
 
     def image_info(self, path: object) -> dict[str, Any]:
+        """Answer GetImageInfo."""
         storage, slide = self.locate(path)
         return self.slides(storage, slide[:-1]).image_info(slide)
 
     def fingerprint(self, path: object) -> str:
+        """Answer GetFingerprint."""
         storage, slide = self.locate(path)
         return self.slides(storage, slide[:-1]).fingerprint(slide)
 
     def create_directory(self, path: object) -> bool:
+        """Make a folder in an existing one."""
         storage, folder = self.locate(path)
         storage.make_folder(folder)
         return True
 
     def delete_slide(self, path: object) -> bool:
+        """Delete all files of a slide."""
         storage, slide = self.locate(path)
         files = self.slides(storage, slide[:-1]).files_of(slide)
         storage.delete(files)
@@ -194,10 +204,10 @@ class Core:
         return True
 
     def upload_status(self, text: str) -> dict[str, Any]:
-        """A file counts as complete when it has arrived and still lies there.
+        """Answer which files of an upload are complete: those that have arrived and still lie there.
 
-        This is also the call that ends an upload: once it has said that all is there, the same files announced again
-        are a new upload.
+        This call also ends an upload: once it has answered that all are complete, the same files announced again are
+        a new upload.
         """
         upload = self.uploads.get(text)
         storage, _ = self.locate(upload.root)
@@ -211,7 +221,7 @@ class Core:
         return {"Id": upload.id, "Files": files}
 
     def complete_multipart(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Put a file of an S3 upload together; `FilePath` is its full virtual path (`pma_python` 2.0.0.186)."""
+        """Put a file of an S3 upload together from its parts; `FilePath` is its virtual path (as in `pma_python`)."""
         storage, path = self.locate(body.get("filepath"))
         upload_id = body.get("uploadid")
         if not isinstance(upload_id, str) or not upload_id:
@@ -223,7 +233,7 @@ class Core:
         return {"Path": file.path, "Complete": file.complete}
 
     def find_for_download(self, image: object, path: object) -> tuple[RootDirectory, Any]:
-        """A file of a slide; `path` is relative to the slide's folder and has to name one of its files."""
+        """Return the root-directory and a file of a slide; `path` is relative to the slide's folder."""
         storage, slide = self.locate(image)
         wanted = slide[:-1] + self._as_stored(split_path(path, "The path"))
         found = storage.find(wanted)

@@ -1,9 +1,23 @@
-"""What can go wrong, on purpose: rules that say for which requests, and actions that say what.
+"""Fault injection: rules that say which requests are hit, and actions that say with what.
+
+The faults:
+
+- `CannedResponse`: answer with a fixed status and body instead of handling the request
+- `Drop`: cut the connection before, while or after the request is handled
+- `EndSessions`: end all sessions before the request is handled
+- `Delay`: wait before the request is handled
+- `StaleListings`: hide new folders and the sizes of new files in listings
+- `SlowRead`: limit the bytes per second of the request's body
+- `Corrupt`: flip the bits of one byte of an uploaded file
+- `Hold`: stop the request until the test releases it
+
+Besides, tests call `Sandbox.restart`, `end_all_sessions` and `forget_uploads`, and `UrlExpiry.expire`. Faults are
+added in code only; no option of `pmarep sandbox` has them:
 
     sandbox.faults.add(CannedResponse.iis(503), path="transfer/Upload/.*path=.*Data0001", times=2)
     sandbox.faults.add(Drop(after_bytes=1_000_000), method="POST", path="transfer/Upload/[0-9]+")
 
-Rules can be added and removed from any thread while the server runs.
+Rules can be added and removed from any thread.
 """
 
 from __future__ import annotations
@@ -24,7 +38,7 @@ _IIS_PAGE = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://
 
 
 def iis_page(title: str) -> str:
-    """What IIS itself says when a request never reaches PMA.core."""
+    """Return the HTML page of IIS for a request that never reaches PMA.core."""
     return _IIS_PAGE.format(title=title)
 
 
@@ -44,18 +58,18 @@ class CannedResponse:
 
     @classmethod
     def iis(cls, status: int, title: str = "", headers: Mapping[str, str] | None = None) -> CannedResponse:
-        """An HTML page of IIS."""
+        """Return an HTML page of IIS."""
         page = iis_page(title or f"{status} - The service is unavailable.")
         return cls(status, page, "text/html", headers or {})
 
     @classmethod
     def refusal(cls, message: str, code: int = 1, status: int = 200) -> CannedResponse:
-        """`{"Code", "Message"}`, as PMA.core refuses."""
+        """Return `{"Code", "Message"}`, as PMA.core refuses."""
         return cls(status, json.dumps({"Code": code, "Message": message}))
 
     @classmethod
     def aspnet(cls, message: str, status: int = 500) -> CannedResponse:
-        """`{"Message", "ExceptionMessage"}`, as the transfer part refuses."""
+        """Return `{"Message", "ExceptionMessage"}`, as transfer/* refuses."""
         return cls(status, json.dumps({"Message": "An error has occurred.", "ExceptionMessage": message}))
 
 
@@ -121,6 +135,7 @@ class Hold:
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def release(self) -> None:
+        """Let all requests that are held, and all later ones, go on."""
         with self._lock:
             self._released = True
             waiting, self._waiting = self._waiting, []
@@ -129,6 +144,7 @@ class Hold:
                 loop.call_soon_threadsafe(event.set)
 
     async def wait(self) -> None:
+        """Hold the calling request until `release`."""
         event = asyncio.Event()
         with self._lock:
             if self._released:
@@ -143,7 +159,7 @@ Action = CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead 
 
 @dataclass(eq=False)
 class FaultRule:
-    """Which requests an action befalls. `seen` counts the requests that matched, `hits` those that were hit."""
+    """An action and the requests it hits. `seen` counts the requests that matched, `hits` those that were hit."""
 
     action: Action
     method: str | None
@@ -155,6 +171,7 @@ class FaultRule:
     hits: int = 0
 
     def applies(self, method: str, path: str) -> bool:
+        """Return whether the action applies to this request, and count it."""
         if (self.method and self.method != method) or not self.path.search(path):
             return False
         self.seen += 1
@@ -169,7 +186,7 @@ class FaultRule:
 
 
 class FaultInjector:
-    """The rules in force."""
+    """The fault rules of one server. Callable from any thread."""
 
     def __init__(self) -> None:
         self._rules: list[FaultRule] = []
@@ -185,7 +202,7 @@ class FaultInjector:
         times: int | None = None,
         every: int = 1,
     ) -> FaultRule:
-        """Let `action` happen to requests whose path matches the regex `path` somewhere, ignoring case.
+        """Apply `action` to requests whose path matches the regex `path` somewhere, ignoring case.
 
         The path is that of the request log: relative to the base URL, with `?path=...` decoded. The first `after`
         matching requests are spared; then `times` are hit (None: all), or of those that follow the `every`-th each.
@@ -196,11 +213,12 @@ class FaultInjector:
         return rule
 
     def remove(self, rule: FaultRule) -> None:
+        """End one rule."""
         with self._lock:
             self._rules.remove(rule)
 
     def clear(self) -> None:
-        """Forget all rules, and let go of all that hold."""
+        """Remove all rules, and release all requests that are held."""
         with self._lock:
             rules, self._rules = self._rules, []
         for rule in rules:
@@ -208,6 +226,6 @@ class FaultInjector:
                 rule.action.release()
 
     def actions(self, method: str, path: str) -> list[Any]:
-        """What befalls this request. Counts it."""
+        """Return the actions for a request, and count it in their rules."""
         with self._lock:
             return [rule.action for rule in self._rules if rule.applies(method, path)]

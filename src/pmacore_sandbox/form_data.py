@@ -1,4 +1,4 @@
-"""The body of an upload: `multipart/form-data` with exactly one part, as all published clients send it.
+"""Parses the body of an upload: `multipart/form-data` with exactly one part, as all published clients send it.
 
 The scanning is python-multipart's (8 GB/s here: not the bottleneck); the strictness is ours.
 """
@@ -12,7 +12,10 @@ from .refusals import Refusal
 
 
 class FormFileParser:
-    """Feed it the body, get the bytes of the file. Raises Refusal for anything that is not what was announced."""
+    """An incremental parser of one upload's body. Raises Refusal for anything but the announced file.
+
+    `name` and `length` (bytes) are those of the announcement.
+    """
 
     def __init__(self, content_type: str, name: str, length: int) -> None:
         kind, options = parse_options_header(content_type)
@@ -42,7 +45,7 @@ class FormFileParser:
         )
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The file's bytes in this piece of the body."""
+        """Parse a piece of the body; return the file's bytes in it."""
         self._data = []
         try:
             self._parser.write(chunk)
@@ -51,7 +54,7 @@ class FormFileParser:
         return self._data
 
     def finish(self) -> None:
-        """The body has ended: was that all?"""
+        """Check at the end of the body that the file is whole."""
         if not self._ended:
             raise Refusal("The body ended before the closing boundary")
         if self.received != self._length:

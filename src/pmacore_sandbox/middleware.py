@@ -1,4 +1,4 @@
-"""One request and its answer on their way through: counted, slowed down, cut off, logged."""
+"""Applies faults, rate limits and logging to one HTTP request, between the ASGI server and the application."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ ABORT_KEY = "pmacore_sandbox.abort"  # key in the ASGI scope: a function that cu
 
 
 class ConnectionDropped(Exception):
-    """The connection was cut on purpose; there is nobody to answer."""
+    """The connection was cut by a fault; there is nobody to answer."""
 
 
 class InterceptedRequest:
-    """Wraps `receive` and `send` of one request, with what befalls it."""
+    """One request with its `receive` and `send` wrapped: bytes counted and throttled, faults applied, the end logged.
+
+    The application itself has to apply `answer`, `end_session`, `delay` and `stale_seconds`.
+    """
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class InterceptedRequest:
         self._drop_answer = False
         self.answer: CannedResponse | None = None
         self.end_session: EndSessions | None = None
-        self.lag = 0.0
+        self.stale_seconds = 0.0
         self.delay = 0.0
         self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
@@ -61,7 +64,7 @@ class InterceptedRequest:
                 case Delay(seconds=seconds):
                     self.delay += seconds
                 case StaleListings(seconds=seconds):
-                    self.lag = seconds
+                    self.stale_seconds = seconds
                 case SlowRead(bytes_per_second=rate):
                     self._throttles.append(Throttle(rate))
                 case Corrupt(offset=offset):
@@ -70,21 +73,23 @@ class InterceptedRequest:
                     self._holds.append(action)
 
     async def begin(self) -> None:
-        """What happens before a request is handled at all."""
+        """Apply the faults that come before a request is handled."""
         if self._drop_at == 0:
             await self.drop()
         await self._hold()
 
     async def receive(self) -> Message:
+        """Return the next ASGI message of the request."""
         message = await self._receive()
         if message["type"] == "http.request":
             count = len(message["body"])
             self.received += count
-            await self._pass(count, self.received)
+            await self._throttle(count, self.received)
             await self._hold()
         return message
 
     async def send(self, message: Message) -> None:
+        """Send an ASGI message of the response."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
             if self._drop_answer:
@@ -94,11 +99,11 @@ class InterceptedRequest:
         else:
             count = len(message.get("body", b""))
             self._sent += count
-            await self._pass(count, self._sent)
+            await self._throttle(count, self._sent)
         await self._send(message)
 
-    def corrupted(self, data: bytes) -> bytes:
-        """Fault `Corrupt`, for the next bytes of the uploaded file."""
+    def corrupt(self, data: bytes) -> bytes:
+        """Apply fault `Corrupt` to the next bytes of the uploaded file."""
         if not self._corrupt_at:
             return data
         damaged = bytearray(data)
@@ -123,9 +128,9 @@ class InterceptedRequest:
             entry = LoggedRequest(self.scope["method"], self.path, self._status, self.received, self.file_bytes)
             self._log.add(entry)
 
-    async def _pass(self, count: int, total: int) -> None:
+    async def _throttle(self, count: int, total: int) -> None:
         for throttle in self._throttles:
-            await throttle.take(count)
+            await throttle.wait(count)
         if self._drop_at is not None and total >= self._drop_at:
             await self.drop()
 

@@ -1,4 +1,4 @@
-"""Names, virtual paths and the refusals they can meet.
+"""Virtual paths, and names as Windows takes and compares them.
 
 PMA.core runs on Windows: names match ignoring case, and some names cannot exist there. A name that is accepted is kept
 as it was sent, NFC or NFD: NTFS does not normalise either.
@@ -18,7 +18,7 @@ _LONGEST = 255  # UTF-16 units in one name on NTFS
 
 
 def fold(name: str) -> str:
-    """A name as Windows compares it: upper case, character by character.
+    """Return a name as Windows compares it: upper case, character by character.
 
     NTFS's table knows no ß -> SS, and leaves alone what does not come back (ı, ſ): so neither `casefold` nor `upper`.
     """
@@ -28,16 +28,17 @@ def fold(name: str) -> str:
 
 
 def fold_parts(parts: Parts) -> Parts:
+    """Return a path as Windows compares it."""
     return tuple(fold(part) for part in parts)
 
 
 def strip_ending(name: str) -> str:
-    """A name as Win32 takes it: without dots and blanks at its end."""
+    """Return a name as Win32 takes it: without dots and blanks at its end."""
     return name.rstrip(". ")
 
 
 def check_windows_name(name: str, *, strip_endings: bool = False) -> None:
-    """Raise Refusal for a name that no Windows file system could store, or none that only has to lose its end."""
+    """Raise Refusal for a name that Windows cannot store; `strip_endings`: dots and blanks at its end do not count."""
     if strip_endings:
         name = strip_ending(name)
     if not name:
@@ -58,7 +59,7 @@ def check_windows_name(name: str, *, strip_endings: bool = False) -> None:
 
 
 def split_path(path: object, what: str) -> Parts:
-    """The parts of a `/`-separated path, none of which leads anywhere but down. Raises Refusal.
+    """Return the parts of a `/`-separated relative path, none of which leads upwards. Raises Refusal.
 
     Refused here, for every kind of root-directory: absolute paths, backslashes (also UNC), drive letters, `.` and `..`,
     empty parts, control characters.
@@ -76,4 +77,5 @@ def split_path(path: object, what: str) -> Parts:
 
 
 def join(*parts: str) -> str:
+    """Return the virtual path of these parts."""
     return "/".join(parts)

@@ -1,4 +1,4 @@
-"""The log of what was asked, without secrets, for tests to look at; and the names of requests in it."""
+"""A log of requests in memory, without secrets, for tests to look at; and the labels of requests in it."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Query:
         return "&".join(f"{name}={value}" for name, value in self._values.items() if name in _SHOWN)
 
 
-def label(path: str, query: bytes) -> str:
-    """How a request is called in the log and matched by faults."""
+def request_label(path: str, query: bytes) -> str:
+    """Return the name of a request in the log, which fault rules match: path and query values that are no secrets."""
     try:
         shown = Query(query).shown()
     except Refusal:
@@ -60,7 +60,7 @@ def label(path: str, query: bytes) -> str:
 
 
 class RequestLog:
-    """Written by the server's thread, read by any other."""
+    """The requests answered so far, and the number of those being handled. Callable from any thread."""
 
     def __init__(self) -> None:
         self._entries: list[LoggedRequest] = []
@@ -83,7 +83,7 @@ class RequestLog:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Counts one request as being handled."""
+        """Count one request as being handled."""
         with self._changed:
             self._running += 1
         try:

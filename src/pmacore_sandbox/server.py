@@ -1,4 +1,4 @@
-"""Running a sandbox: in the foreground for the command, on a thread of its own for tests and the demo."""
+"""Runs a sandbox: in the foreground for the command, on a thread of its own for tests and the demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Self
 from pmarep.errors import UsageError
 
 from .app import App
-from .asgi_server import PATIENCE, AsgiServer, BackgroundServer, bind_socket
+from .asgi_server import START_STOP_TIMEOUT, AsgiServer, BackgroundServer, bind_socket
 from .core import Core
 from .faults import FaultInjector
 from .request_log import LoggedRequest, RequestLog
@@ -105,18 +105,18 @@ class Sandbox:
 
     @property
     def requests(self) -> list[LoggedRequest]:
-        """What was asked so far, in order of the answers."""
+        """The requests so far, in order of their answers."""
         return self._log.entries
 
     def clear_requests(self) -> None:
         self._log.clear()
 
-    def wait_idle(self, timeout: float = PATIENCE) -> bool:
+    def wait_idle(self, timeout: float = START_STOP_TIMEOUT) -> bool:
         """Wait until no request is being handled, e.g. after a client was killed; False at the timeout."""
         return self._log.wait_idle(timeout)
 
     def received_files(self) -> dict[str, int]:
-        """Bytes of files that arrived in all POSTs so far, also in refused and broken ones, by announced path."""
+        """Return the bytes of files received in all POSTs so far, refused and broken ones too, by announced path."""
         counts: dict[str, int] = {}
         for entry in self.requests:
             route, _, query = entry.path.partition("?path=")
@@ -133,7 +133,7 @@ class Sandbox:
             self._core.sessions.end_all()
 
     def forget_uploads(self) -> None:
-        """Know no announced upload any more, as after an IIS recycle; the files stay."""
+        """Forget all announced uploads, as after an IIS recycle; the files stay."""
         if self._core is not None:
             self._core.uploads.forget_all()
 
@@ -148,6 +148,6 @@ class Sandbox:
 
 @contextlib.contextmanager
 def serve(settings: Settings) -> Iterator[Sandbox]:
-    """A running sandbox on a loopback port of its own, stopped at the end of the block."""
+    """Run a sandbox on a loopback port of its own until the end of the block."""
     with Sandbox(settings) as sandbox:
         yield sandbox

@@ -18,12 +18,13 @@ class SessionRegistry:
         self._last_use: dict[str, float] = {}
 
     def open(self) -> str:
+        """Return the id of a new session."""
         session = secrets.token_urlsafe(24)
         self._last_use[session] = self._clock()
         return session
 
     def is_open(self, session: object) -> bool:
-        """Whether a call with this id would be served. Counts as a use."""
+        """Return whether a call with this id would be served. Counts as a use."""
         if not isinstance(session, str) or session not in self._last_use:
             return False
         now = self._clock()
@@ -34,13 +35,16 @@ class SessionRegistry:
         return True
 
     def check(self, session: object) -> None:
+        """Raise InvalidSession unless the session is open."""
         if not self.is_open(session):
             raise InvalidSession
 
     def close(self, session: str) -> None:
+        """End one session."""
         self._last_use.pop(session, None)
 
     def end_all(self) -> None:
+        """End all sessions."""
         self._last_use.clear()
 
     def __len__(self) -> int:

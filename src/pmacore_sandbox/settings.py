@@ -1,4 +1,4 @@
-"""What a sandbox can be told when it starts."""
+"""The settings of a sandbox."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .paths import check_windows_name
 from .refusals import Refusal
 
 NameEndings = Literal["refuse", "fold", "tell"]
-"""What becomes of dots and blanks at the end of a name: it is refused; they are dropped, and answers have the name as
-it was asked for; they are dropped, and answers have the real one. Nobody knows which a PMA.core does."""
+"""The policy for dots and blanks at the end of a name. `refuse`: refuse the name; `fold`: drop them, answer with the
+name as it was asked for; `tell`: drop them, answer with the real name. Nobody knows which a PMA.core has."""
 
 # The first version whose `authenticate` takes POST, as PMA.UI has it; older ones know only GET.
 FIRST_POST_LOGIN = (2, 0, 0, 1836)
@@ -76,6 +76,6 @@ class Settings:
 
     @property
     def login_by_post(self) -> bool:
-        """Whether `authenticate` is POST (new) or GET (before 2.0.0.1836); never both, so that a client has to know."""
+        """True if `authenticate` is POST (new), False for GET (before 2.0.0.1836). Never both: clients have to know."""
         numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
         return numbers >= FIRST_POST_LOGIN

@@ -1,4 +1,4 @@
-"""Amazon's Signature 4 in URLs, by botocore's signer: at any time, and checked on what stands on a request line.
+"""AWS Signature Version 4 in presigned URLs, by botocore's signer: for any time of signing, and the check of one.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 """
@@ -24,7 +24,7 @@ class Signer:
         self._region = region
 
     def sign(self, method: str, url: str, at: datetime, lifetime: int) -> str:
-        """The presigned URL: what boto3 makes of `url` at that time."""
+        """Return the presigned URL that boto3 would make of `url` at that time; `lifetime` in seconds."""
         auth = S3SigV4QueryAuth(self._credentials, "s3", self._region, expires=lifetime)
         request = AWSRequest(method=method, url=url)
         # What `add_auth` does with the time of now.
@@ -33,7 +33,7 @@ class Signer:
         return f"{request.url}&X-Amz-Signature={_signature(auth, request)}"
 
     def matches(self, method: str, url: str, headers: Mapping[str, str]) -> bool:
-        """Whether the signature in a URL, taken byte for byte as it arrived, is ours for it and the signed headers."""
+        """Return whether the signature in a URL, byte for byte as it came, is right for it and the signed headers."""
         bare, _, signature = url.rpartition("&X-Amz-Signature=")
         query = dict(pair.partition("=")[::2] for pair in bare.partition("?")[2].split("&"))
         signed = query.get("X-Amz-SignedHeaders", "").replace("%3B", ";").split(";")

@@ -1,4 +1,4 @@
-"""Which files are slides, which belong to them, and whether a slide can be read.
+"""Finds the slides of a root-directory, the files that belong to each, and whether all of them are there.
 
 PMA.core knows the vendors' formats; the stand-in goes by what was announced together, and for files that somebody put
 into the data folder by hand by the conventions of PMA.UI's uploader (imageUpload.js) and of the vendors' formats.
@@ -35,12 +35,12 @@ class SlideLookup:
         self._root = storage
         self._uploads = uploads
 
-    def in_folder(self, folder: Parts) -> list[Parts]:
-        """The main files of a folder's slides: not the companions, and not a slide that is still on its way."""
+    def main_files(self, folder: Parts) -> list[Parts]:
+        """Return the main files of a folder's slides: no companions, and no slide whose upload is incomplete."""
         files = self._root.files(folder)
         if self._is_companion_folder(folder):
             return []
-        mains = [file for file in files if self._is_main(file.path) and self._state(file.path) is not False]
+        mains = [file for file in files if self._is_main(file.path) and self._upload_complete(file.path) is not False]
         claimed = {self._root.match_key(part.path) for file in mains for part in self._named_in_index(file)}
         return [
             file.path
@@ -50,7 +50,7 @@ class SlideLookup:
         ]
 
     def files_of(self, path: Parts) -> list[StoredFile]:
-        """All files of a slide, the main file last: no client may count on its coming first."""
+        """Return all files of a slide, the main file last: no client may count on its coming first."""
         main = self._root.find(path)
         if main is None or not self._is_main(main.path):
             raise NotFoundRefusal(f"The slide {join(self._root.name, *path)} does not exist")
@@ -59,7 +59,7 @@ class SlideLookup:
         return [*(found[key] for key in sorted(found)), main]
 
     def check_readable(self, path: Parts) -> list[StoredFile]:
-        """The files of a slide, if all are there. Raises Refusal while some are missing."""
+        """Return the files of a slide. Raises Refusal while some are missing."""
         files = self.files_of(path)
         upload = self._uploads.uploaded_by(self._root.name, files[-1].path)
         if upload is not None:
@@ -71,7 +71,7 @@ class SlideLookup:
         return files
 
     def image_info(self, path: Parts) -> dict[str, Any]:
-        """What the official client reads from GetImageInfo. The picture's figures are made up: nothing is decoded."""
+        """Return what the official client reads from GetImageInfo. The figures are made up: nothing is decoded."""
         files = self.check_readable(path)
         virtual = join(self._root.name, *files[-1].path)
         channel = {"ChannelID": 0, "Name": "Brightfield", "Color": "#ffffffff"}
@@ -94,18 +94,18 @@ class SlideLookup:
         }
 
     def fingerprint(self, path: Parts) -> str:
-        """Made of the contents of all files: equal on two servers exactly if the bytes are."""
+        """Return a digest over the contents of all files: equal on two servers exactly if the bytes are."""
         whole = hashlib.sha256()
         for file in self.check_readable(path):
             whole.update(self._root.sha256(file))
         return whole.hexdigest()
 
     def _is_main(self, path: Parts) -> bool:
-        """Whether a file is a slide's main file: by its name, or since an upload said so (a UID names a DICOM)."""
-        return _is_slide_name(path[-1]) or self._state(path) is not None
+        """Return whether a file is a slide's main file: by its name, or by its announcement (a UID names a DICOM)."""
+        return _is_slide_name(path[-1]) or self._upload_complete(path) is not None
 
-    def _state(self, path: Parts) -> bool | None:
-        """Whether the upload that brought a main file is complete; None where no upload did."""
+    def _upload_complete(self, path: Parts) -> bool | None:
+        """Return whether the upload that brought a main file is complete; None where no upload did."""
         upload = self._uploads.uploaded_by(self._root.name, path)
         if upload is None or self._root.match_key(upload.path(upload.main)) != self._root.match_key(path):
             return None
@@ -142,7 +142,7 @@ class SlideLookup:
         return any(self._root.find((*parent, main)) for main in mains) or self._is_companion_folder(parent)
 
     def _named_in_index(self, main: StoredFile) -> list[StoredFile]:
-        """The files beside it that a set's index names. What cannot be read names none."""
+        """Return the files that a main file names as an index (NDPIS, VMS, AFI); none if it cannot be read."""
         reader = _INDEX_READERS.get(_extension(main.path[-1]))
         if reader is None or main.size > _LARGEST_INDEX:
             return []

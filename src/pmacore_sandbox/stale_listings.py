@@ -1,4 +1,4 @@
-"""A server whose listings are late: what fault `StaleListings` makes of an honest answer."""
+"""Fault `StaleListings`: changes answers so that what is new does not show yet."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 
 
 class FolderAges:
-    """The folders that clients have made since the start, and when."""
+    """The times at which clients made folders, since the start of the server."""
 
     def __init__(self) -> None:
         self._made: dict[str, float] = {}
 
-    def made(self, path: object) -> None:
+    def record(self, path: object) -> None:
+        """Note that a folder has just been made."""
         self._made.setdefault(str(path).upper(), time.monotonic())
 
-    def hide(self, name: str, answer: Any, seconds: float) -> Any:
-        """Answer a call (`getdirectories`, `getfilenames`) as if the last `seconds` had not been."""
+    def hide_recent(self, name: str, answer: Any, seconds: float) -> Any:
+        """Return an answer of `getdirectories` or `getfilenames` without folders and sizes of the last `seconds`."""
         if name == "getdirectories":
             return [path for path in answer if not self._is_new(path, seconds)]
         if name == "getfilenames":
@@ -29,5 +30,5 @@ class FolderAges:
 
 
 def _age(date: str) -> float:
-    """Seconds since `/Date(ms)/`."""
+    """Return the seconds since `/Date(ms)/`."""
     return time.time() - int(date.removeprefix("/Date(").removesuffix(")/")) / 1000

@@ -1,4 +1,4 @@
-"""transfer/*: announcing, receiving and downloading files (for their source see the README, "Architecture")."""
+"""Handlers of transfer/*: announce an upload, receive a file of it, download a file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ _BLOCK = 1 << 20  # what goes to a worker thread at once: the hand-over costs 0.
 
 
 def announce(core: Core, body: dict[str, Any]) -> dict[str, Any]:
+    """Register an upload and answer where its files go."""
     upload, storage, destinations = core.announce(body.get("path"), body.get("files"))
     kind = storage.kind.name if core.settings.upload_type_name else storage.kind.value
     return {"Id": upload.id, "UploadType": kind, **destinations}
 
 
-async def receive(core: Core, exchange: InterceptedRequest, query: Query, upload_id: str) -> Response:
-    """One file of a FileSystem upload."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.scope["headers"]}
+async def receive(core: Core, request: InterceptedRequest, query: Query, upload_id: str) -> Response:
+    """Receive one file of a FileSystem upload, and put it in its place when it is whole."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
     if "transfer-encoding" in headers or "content-length" not in headers:
         return HTMLResponse(iis_page("411 - Length Required"), 411)
     length = int(headers["content-length"])
@@ -50,7 +51,7 @@ async def receive(core: Core, exchange: InterceptedRequest, query: Query, upload
     part = FormFileParser(headers.get("content-type", ""), file.path.rpartition("/")[2], file.length)
     incoming = await asyncio.to_thread(storage.open_incoming)
     try:
-        await _drain(exchange, part, incoming)
+        await _drain(request, part, incoming)
         await asyncio.to_thread(_keep, core, storage, upload, file, incoming)
     finally:
         await asyncio.to_thread(incoming.remove)
@@ -62,22 +63,22 @@ def _keep(core: Core, storage: FileSystemRoot, upload: Upload, file: AnnouncedFi
     core.uploads.record_arrival(upload, file.path)
 
 
-async def _drain(exchange: InterceptedRequest, part: FormFileParser, incoming: IncomingFile) -> None:
-    """The body into the file: one block is written and hashed while the next one arrives; never more than that."""
+async def _drain(request: InterceptedRequest, part: FormFileParser, incoming: IncomingFile) -> None:
+    """Write a request's file to disk: one block is written and hashed while the next one arrives, never more."""
     writing: asyncio.Future[None] | None = None
     block: list[bytes] = []
     size = 0
     more = True
     try:
         while more:
-            message = await exchange.receive()
+            message = await request.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             more = message["more_body"]
             for data in part.feed(message["body"]):
-                block.append(exchange.corrupted(data))
+                block.append(request.corrupt(data))
                 size += len(data)
-            exchange.file_bytes = part.received
+            request.file_bytes = part.received
             if size >= _BLOCK:
                 if writing is not None:
                     await writing
@@ -91,6 +92,7 @@ async def _drain(exchange: InterceptedRequest, part: FormFileParser, incoming: I
 
 
 async def download(core: Core, query: Query) -> Response:
+    """Answer with the bytes of a file, or with a redirect to the URL where they are."""
     storage, file = await asyncio.to_thread(core.find_for_download, query.get("image"), query.get("path"))
     where = await asyncio.to_thread(storage.download_source, file)
     if isinstance(where, str):

@@ -241,7 +241,7 @@ def reason_for_none() -> str:
 
 
 class _Small(DemoEnvironment):
-    """The stage with small slides, no slow lines, and something wrong with São Paulo."""
+    """The demo's environment with small slides, no rate limits, and something wrong with São Paulo."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind, side=300, rates={"tokyo": None, "saopaulo": None})
@@ -278,20 +278,20 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("stage", "wrong", "finding"),
+    ("harmed", "wrong", "result"),
     [(_Damaging, "kidney [PAS].tif ", "kidney [PAS].tif DIFFERS"), (_Losing, "skin.svs ", "missing")],
 )
 def test_what_did_not_arrive_as_it_was_is_shown(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch, stage: type[DemoEnvironment], wrong: str, finding: str
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, harmed: type[DemoEnvironment], wrong: str, result: str
 ) -> None:
-    monkeypatch.setattr(environment, "DemoEnvironment", stage)
-    result = CliRunner().invoke(app, ["demo"])
-    assert result.exit_code == 1, result.output
-    lines = [line.rstrip() for line in result.output.splitlines()]
-    assert [wrong in line for line in lines if line.endswith("  " + finding)] == [True]
+    monkeypatch.setattr(environment, "DemoEnvironment", harmed)
+    run = CliRunner().invoke(app, ["demo"])
+    assert run.exit_code == 1, run.output
+    lines = [line.rstrip() for line in run.output.splitlines()]
+    assert [wrong in line for line in lines if line.endswith("  " + result)] == [True]
     assert sum(line.endswith("  identical") for line in lines) == 11
-    assert "Not everything arrived" in result.output
-    assert "byte-identical" not in result.output
+    assert "Not everything arrived" in run.output
+    assert "byte-identical" not in run.output
     assert list(temporary.iterdir()) == []
 
 
@@ -307,12 +307,10 @@ def test_it_tidies_up_after_a_failure(temporary: Path, monkeypatch: pytest.Monke
 def test_its_slides_are_slides(temporary: Path) -> None:
     import openslide
 
-    with DemoEnvironment(side=512) as stage:
-        stage.write_slides()
+    with DemoEnvironment(side=512) as made:
+        made.write_slides()
         vendors = {
-            path.name: openslide.OpenSlide.detect_format(str(path))
-            for path in stage.source.rglob("*")
-            if path.is_file()
+            path.name: openslide.OpenSlide.detect_format(str(path)) for path in made.source.rglob("*") if path.is_file()
         }
     assert sorted(name for name, vendor in vendors.items() if vendor == "aperio") == [
         "IgA nephropathy.svs",

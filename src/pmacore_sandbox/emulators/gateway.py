@@ -1,7 +1,7 @@
-"""The front door of a storage emulator: an HTTP server of ours before moto's or Azurite.
+"""A reverse proxy in front of a storage emulator (moto or Azurite).
 
-It checks what the emulator does not (`gates`), logs without secrets, and lets faults happen. A body is taken whole and
-only then passed on, so that a broken request leaves nothing behind, as in the real storages.
+It validates what the emulator does not (`validation`), logs without secrets, and injects faults. A body is read whole
+and only then passed on, so that a broken request leaves nothing behind, as in the real storages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ..asgi_server import PATIENCE, BackgroundServer, bind_socket
+from ..asgi_server import START_STOP_TIMEOUT, BackgroundServer, bind_socket
 from ..faults import CannedResponse, FaultInjector
 from ..middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
 from ..request_log import RequestLog
@@ -49,8 +49,10 @@ class StorageRequest:
 
 
 class Gateway:
-    """On a thread of this process, before `target`, the emulator's address. `faults` match `key?partNumber=3`,
-    `key?comp=block&blockid=...` and `key?comp=blocklist`."""
+    """A reverse proxy on a thread of this process; `target` is the emulator's address, `rate` in bytes per second.
+
+    Rules in `faults` match `key?partNumber=3`, `key?comp=block&blockid=...` and `key?comp=blocklist`.
+    """
 
     def __init__(self, target: str, *, rate: float | None = None) -> None:
         self.faults = FaultInjector()
@@ -63,13 +65,13 @@ class Gateway:
         self._app: _App | None = None
         self._serving: BackgroundServer | None = None
 
-    def start(self, gate: RequestValidator) -> Self:
-        app = self._app = _App(self._target, gate, self.faults, self._log, self._rate)
+    def start(self, validator: RequestValidator) -> Self:
+        app = self._app = _App(self._target, validator, self.faults, self._log, self._rate)
         self._serving = BackgroundServer(app, self._listener, "gateway", app.close).start()
         return self
 
     def remove_rate_limit(self) -> None:
-        """Requests that come from now on are not slowed down."""
+        """Slow down no request that comes from now on."""
         if self._app is not None:
             self._app.throttle = None
 
@@ -94,23 +96,23 @@ class Gateway:
 
     @property
     def requests(self) -> list[StorageRequest]:
-        """What was asked so far, in order of the answers."""
+        """The requests so far, in order of their answers."""
         return [_request(entry.method, entry.path, entry.status, entry.received) for entry in self._log.entries]
 
     def clear_requests(self) -> None:
         self._log.clear()
 
-    def wait_idle(self, timeout: float = PATIENCE) -> bool:
+    def wait_idle(self, timeout: float = START_STOP_TIMEOUT) -> bool:
         """Wait until no request is being handled; False at the timeout."""
         return self._log.wait_idle(timeout)
 
 
 class _App:
     def __init__(
-        self, target: str, gate: RequestValidator, faults: FaultInjector, log: RequestLog, rate: float | None
+        self, target: str, validator: RequestValidator, faults: FaultInjector, log: RequestLog, rate: float | None
     ) -> None:
         self._target = target
-        self._gate = gate
+        self._validator = validator
         self._faults = faults
         self._log = log
         self.throttle = Throttle(rate) if rate else None
@@ -122,34 +124,34 @@ class _App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = _head(scope)
-        path = self._gate.label(head)
-        exchange = InterceptedRequest(
+        path = self._validator.label(head)
+        request = InterceptedRequest(
             scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self.throttle
         )
         with self._log.running():
             try:
-                await self._run(exchange, head)
+                await self._run(request, head)
             except (ConnectionDropped, ClientDisconnect):
                 pass
             finally:
-                exchange.log()
+                request.log()
 
-    async def _run(self, exchange: InterceptedRequest, head: RequestHead) -> None:
-        await exchange.begin()
-        await asyncio.sleep(exchange.delay)
-        answer = exchange.answer or self._gate.refusal(head)
+    async def _run(self, request: InterceptedRequest, head: RequestHead) -> None:
+        await request.begin()
+        await asyncio.sleep(request.delay)
+        answer = request.answer or self._validator.check_head(head)
         if answer is not None:
-            await _response(answer)(exchange.scope, exchange.receive, exchange.send)
+            await _response(answer)(request.scope, request.receive, request.send)
             if answer.hang_up:
-                exchange.scope[ABORT_KEY]()
+                request.scope[ABORT_KEY]()
             return
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
-            md5 = await _take(exchange, body)
-            refusal = self._gate.check_body(head, md5)
-            response = _response(refusal) if refusal else await self._pass_on(head, body)
-            await response(exchange.scope, exchange.receive, exchange.send)
+            md5 = await _read_body(request, body)
+            refusal = self._validator.check_body(head, md5)
+            response = _response(refusal) if refusal else await self._forward(head, body)
+            await response(request.scope, request.receive, request.send)
 
-    async def _pass_on(self, head: RequestHead, body: IO[bytes]) -> Response:
+    async def _forward(self, head: RequestHead, body: IO[bytes]) -> Response:
         if self._http is None:
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
             self._http = httpx.AsyncClient(timeout=60, trust_env=False, limits=limits)
@@ -183,17 +185,17 @@ def _response(answer: CannedResponse) -> Response:
     return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
 
 
-async def _take(exchange: InterceptedRequest, body: IO[bytes]) -> bytes:
-    """The body into `body`; its MD5."""
+async def _read_body(request: InterceptedRequest, body: IO[bytes]) -> bytes:
+    """Read a request's body into a file; return its MD5."""
     md5 = hashlib.md5(usedforsecurity=False)
     more = True
     while more:
-        message = await exchange.receive()
+        message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         more = message["more_body"]
-        data = exchange.corrupted(message["body"])
-        exchange.file_bytes += len(data)
+        data = request.corrupt(message["body"])
+        request.file_bytes += len(data)
         md5.update(data)
         body.write(data)
     body.seek(0)

@@ -1,4 +1,4 @@
-"""moto's S3 server and Azurite, each a process of its own on a free loopback port."""
+"""Runs moto's S3 server and Azurite, each as a child process on a free loopback port."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Azurite's one account and its published key."""
 
-PATIENCE = 60.0
-"""Seconds. They start in one or two."""
+START_TIMEOUT = 60.0
+"""Seconds that an emulator may take to start; it takes one or two."""
 
 
 class EmulatorMissing(PmarepError):
-    """It is not installed."""
+    """An emulator, or what it needs, is not installed."""
 
 
 @contextmanager
 def moto(*, min_part_size: int | None = None, folder: Path | None = None) -> Iterator[str]:
-    """The address of an S3 server that checks no signatures. Raises EmulatorMissing.
+    """Run moto's S3 server, which checks no signatures, and yield its URL. Raises EmulatorMissing.
 
     `min_part_size`: bytes of all parts but the last; S3's own rule is 5 MiB. `folder`: for a temporary folder in it.
     """
@@ -46,7 +46,7 @@ def moto(*, min_part_size: int | None = None, folder: Path | None = None) -> Ite
 
 @contextmanager
 def azurite(*, folder: Path | None = None) -> Iterator[str]:
-    """The address of the blob service of Azurite's account. Raises EmulatorMissing. `folder` as for moto."""
+    """Run Azurite, and yield the URL of its account's blob service. Raises EmulatorMissing. `folder` as for moto."""
     command = _azurite()
     with _folder("azurite-", folder) as own:
         command += ["--blobHost", "127.0.0.1", "--blobPort", "0", "--location", str(own)]
@@ -56,7 +56,7 @@ def azurite(*, folder: Path | None = None) -> Iterator[str]:
 
 
 def _azurite() -> list[str]:
-    """The command, without options."""
+    """Return the command that starts Azurite, without options. Raises EmulatorMissing."""
     node = shutil.which("node")
     if node is None:
         raise EmulatorMissing("Azurite needs Node.js, which is not here; install it, then: make demo KIND=azure")
@@ -109,7 +109,7 @@ def _running(
 
 
 def _wait_for(name: str, process: subprocess.Popen[bytes], log: Path, ready: str) -> str:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + START_TIMEOUT
     while True:
         over = process.poll() is not None or time.monotonic() > end
         said = log.read_text(encoding="utf-8", errors="replace")

@@ -1,7 +1,7 @@
-"""What a storage's front door checks before anything gets in, where the emulators behind it do not.
+"""Validates requests to S3 and Azure where their emulators do not: signature, expiry, length, MD5.
 
-A gate names requests for the log and for faults, and refuses as the storage does: S3's "Error Responses", Azure's
-"Blob Storage error codes".
+A validator also gives requests their labels for log and faults. It answers errors as the storage does: S3's "Error
+Responses", Azure's "Blob Storage error codes".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TIME = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True)
 class RequestHead:
-    """A request without its body. `target` is what stood on the request line, byte for byte; headers in lower case."""
+    """A request without its body. `target` is that of the request line, byte for byte; header names in lower case."""
 
     method: str
     target: str
@@ -35,23 +35,26 @@ class RequestHead:
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     def below(self, start: str) -> str:
-        """The decoded path after so many leading parts."""
+        """Return the decoded path below `start`."""
         path = unquote(self.target.partition("?")[0]).lstrip("/")
         return path.removeprefix(start.strip("/") + "/")
 
 
 class RequestValidator(Protocol):
-    def label(self, head: RequestHead) -> str:
-        """Key and part, without anything secret."""
+    """Checks of one storage kind, and the labels of its requests."""
 
-    def refusal(self, head: RequestHead) -> CannedResponse | None:
-        """Before the body is read."""
+    def label(self, head: RequestHead) -> str:
+        """Return key and part of a request, without anything secret."""
+
+    def check_head(self, head: RequestHead) -> CannedResponse | None:
+        """Return the error with which a request is refused before its body is read, or None."""
 
     def check_body(self, head: RequestHead, md5: bytes) -> CannedResponse | None:
-        """When the body is there."""
+        """Return the error with which a request is refused after its body is read, or None."""
 
 
 def s3_error(status: int, code: str, message: str, **more: str) -> CannedResponse:
+    """Return an error of S3; `more`: further tags."""
     tags = "".join(
         f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
     )
@@ -60,6 +63,7 @@ def s3_error(status: int, code: str, message: str, **more: str) -> CannedRespons
 
 
 def azure_error(status: int, code: str, message: str, **more: str) -> CannedResponse:
+    """Return an error of Azure Blob Storage; `more`: further tags."""
     tags = "".join(
         f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in {"Code": code, "Message": message, **more}.items()
     )
@@ -72,7 +76,7 @@ SERVER_BUSY = azure_error(503, "ServerBusy", "The server is currently unable to 
 
 
 class S3Validator:
-    """Signature, expiry, length and MD5: moto checks none of them."""
+    """Checks signature, expiry, length and MD5: moto checks none of them."""
 
     def __init__(self, backend: S3Bucket, times: UrlExpiry) -> None:
         from ..sigv4 import Signer  # botocore takes a while
@@ -86,7 +90,7 @@ class S3Validator:
         part = head.query.get("partNumber")
         return head.below(self._bucket) + (f"?partNumber={part}" if part else "")
 
-    def refusal(self, head: RequestHead) -> CannedResponse | None:
+    def check_head(self, head: RequestHead) -> CannedResponse | None:
         return self._url_refusal(head) or (_body_head_refusal(head) if head.method == "PUT" else None)
 
     def check_body(self, head: RequestHead, md5: bytes) -> CannedResponse | None:
@@ -153,10 +157,9 @@ def _body_head_refusal(head: RequestHead) -> CannedResponse | None:
 
 
 class AzureValidator:
-    """Azurite checks SAS, lengths and block lists itself.
+    """Checks expiry by the clock of the tests, and MD5.
 
-    Here is what it does not know: what time it is when tests let URLs expire, and what Azure calls a wrong MD5 (Azurite
-    finds it too, but says InvalidOperation).
+    Azurite checks SAS, lengths and block lists itself; a wrong MD5 too, but there it says InvalidOperation.
     """
 
     def __init__(self, backend: AzureContainer, times: UrlExpiry) -> None:
@@ -168,7 +171,7 @@ class AzureValidator:
         shown = [f"{name}={query[name]}" for name in ("comp", "blockid") if name in query]
         return head.below(self._container) + (f"?{'&'.join(shown)}" if shown else "")
 
-    def refusal(self, head: RequestHead) -> CannedResponse | None:
+    def check_head(self, head: RequestHead) -> CannedResponse | None:
         try:
             end = datetime.fromisoformat(head.query["se"])
         except (KeyError, ValueError):

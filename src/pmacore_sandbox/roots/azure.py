@@ -1,4 +1,4 @@
-"""The blobs of an Azure container, by azure-storage-blob; and the SAS URLs by which clients write them."""
+"""An object store in an Azure container, by azure-storage-blob, with the SAS URLs by which clients write to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READ = BlobSasPermissions(read=True)
 
 
 class AzureObjectStore:
-    """Each announced file is one SAS URL: to write and create, not to read, as such URLs are usually given out."""
+    """The blobs of a container. Each announced file gets one SAS URL to create and write it, not to read it."""
 
     kind = UploadType.Azure
     # Blocks outlive their announcement under the blob's name, and so do the blobs that it had committed.
@@ -34,14 +34,14 @@ class AzureObjectStore:
         self._container = service.get_container_client(backend.container)
 
     def list_all(self, prefix: str) -> Iterator[StoredObject]:
-        with _refusing():
+        with _errors_as_refusals():
             for blob in self._container.list_blobs(name_starts_with=prefix):
                 yield _stored(blob)
 
     def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
         objects: list[StoredObject] = []
         prefixes: list[str] = []
-        with _refusing():
+        with _errors_as_refusals():
             for item in self._container.walk_blobs(name_starts_with=prefix, delimiter="/"):
                 if isinstance(item, BlobPrefix):
                     prefixes.append(item.name)
@@ -50,18 +50,18 @@ class AzureObjectStore:
         return objects, prefixes
 
     def has_prefix(self, prefix: str) -> bool:
-        with _refusing():
+        with _errors_as_refusals():
             return any(True for _ in self._container.list_blobs(name_starts_with=prefix, results_per_page=1))
 
     def stat(self, key: str) -> StoredObject | None:
-        with _refusing():
+        with _errors_as_refusals():
             try:
                 return _stored(self._container.get_blob_client(key).get_blob_properties())
             except ResourceNotFoundError:
                 return None
 
     def set_marker(self, key: str) -> str:
-        """Its ETag, which Azure changes at every write."""
+        """Return the blob's ETag, which Azure changes at every write."""
         found = self.stat(key)
         return found.tag if found else ""
 
@@ -69,15 +69,15 @@ class AzureObjectStore:
         return self.set_marker(key)
 
     def put_empty(self, key: str) -> None:
-        with _refusing():
+        with _errors_as_refusals():
             self._container.get_blob_client(key).upload_blob(b"")
 
     def delete(self, key: str) -> None:
-        with _refusing():
+        with _errors_as_refusals():
             self._container.delete_blob(key)
 
     def read_chunks(self, key: str) -> Iterator[bytes]:
-        with _refusing():
+        with _errors_as_refusals():
             yield from self._container.download_blob(key).chunks()
 
     def download_url(self, key: str) -> str:
@@ -109,8 +109,8 @@ def _stored(blob: BlobProperties) -> StoredObject:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Azure's errors as what a PMA.core that does not catch them answers."""
+def _errors_as_refusals() -> Iterator[None]:
+    """Turn Azure's errors into what a PMA.core that does not catch them answers: a Refusal with status 500."""
     try:
         yield
     except HttpResponseError as error:

@@ -18,9 +18,10 @@ from ..refusals import NotFoundRefusal, Refusal
 
 
 class FileSystemRoot:
-    """Files in `base`. Incoming ones are written in `incoming`, on the same file system, and moved when complete.
+    """Files below `base`. Uploads are written to `incoming`, on the same file system, and moved when complete.
 
-    A symbolic link is nothing here, whatever it leads to: a client would read, replace and delete what is elsewhere.
+    Symbolic links do not exist here, whatever they lead to: a client would read, replace and delete what is elsewhere.
+    `discard`: keep sizes and digests, not the bytes. `strip_endings`: drop dots and blanks at the end of names.
     """
 
     kind = UploadType.FileSystem
@@ -100,7 +101,7 @@ class FileSystemRoot:
         return False  # `commit` is the only way in
 
     def upload_urls(self, _upload: Upload) -> dict[str, Any]:
-        """None: a FileSystem upload is POSTed to PMA.core itself (all published clients)."""
+        """Return no URLs: a FileSystem upload is POSTed to PMA.core itself (all published clients)."""
         return {"Urls": None}
 
     def complete_multipart(self, _path: Parts, _upload_id: str, _parts: Sequence[tuple[int, str]]) -> None:
@@ -138,7 +139,7 @@ class FileSystemRoot:
         return self._base.joinpath(*file.path)
 
     def open_incoming(self) -> IncomingFile:
-        """A place for the bytes of one request. Nothing is visible before `commit`."""
+        """Return a temporary file for the body of one request. Nothing is visible before `commit`."""
         return IncomingFile(self._incoming, discard=self._discard)
 
     def commit(self, incoming: IncomingFile, path: Parts) -> StoredFile:
@@ -168,7 +169,7 @@ class FileSystemRoot:
         return where, where.relative_to(self._base).parts
 
     def _locate(self, path: Parts) -> Path | None:
-        """What lies at a path, ignoring case: Windows does."""
+        """Return the file or folder at a path, ignoring case as Windows does, or None."""
         current = self._base
         for part in path:
             child = current / part
@@ -189,7 +190,7 @@ class FileSystemRoot:
 
 
 class IncomingFile:
-    """The bytes of one request on their way to the disk. Used by one thread at a time.
+    """A temporary file that takes the bytes of one request. Used by one thread at a time.
 
     The hash is taken while the bytes pass: SHA-256 runs at 1.8 GB/s beside the event loop (hashlib releases the GIL).
     """

@@ -20,6 +20,8 @@ _LONGEST_KEY = 1024  # bytes in S3, characters in Azure
 
 @dataclass(frozen=True)
 class StoredObject:
+    """An object or blob; `tag` is its ETag."""
+
     key: str
     size: int
     mtime_ns: int
@@ -33,36 +35,44 @@ class ObjectStore(Protocol):
     resumes_uploads: bool
 
     def list_all(self, prefix: str) -> Iterator[StoredObject]:
-        """Everything whose key begins so."""
+        """Yield all objects whose key begins with a prefix."""
 
     def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
-        """One level: the objects, and the prefixes of the next level, which end in `/`."""
+        """Return the objects of one level, and the prefixes of the next level, which end in `/`."""
 
-    def has_prefix(self, prefix: str) -> bool: ...
+    def has_prefix(self, prefix: str) -> bool:
+        """Return whether any key begins with a prefix."""
 
-    def stat(self, key: str) -> StoredObject | None: ...
+    def stat(self, key: str) -> StoredObject | None:
+        """Return the facts about an object, or None."""
 
     def set_marker(self, key: str) -> str:
-        """Something that sticks to an existing object until it is written again."""
+        """Return a marker of an existing object that is gone when it is written again; set one if it has none."""
 
-    def read_marker(self, key: str) -> str | None: ...
+    def read_marker(self, key: str) -> str | None:
+        """Return the marker of an object without setting one."""
 
-    def put_empty(self, key: str) -> None: ...
+    def put_empty(self, key: str) -> None:
+        """Write an object of 0 bytes."""
 
-    def delete(self, key: str) -> None: ...
+    def delete(self, key: str) -> None:
+        """Delete an object."""
 
-    def read_chunks(self, key: str) -> Iterator[bytes]: ...
+    def read_chunks(self, key: str) -> Iterator[bytes]:
+        """Yield the contents of an object."""
 
-    def download_url(self, key: str) -> str: ...
+    def download_url(self, key: str) -> str:
+        """Return a signed URL to read an object."""
 
     def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
-        """`Urls` and `MultipartFiles` for files that are to lie under these keys."""
+        """Return `Urls` and `MultipartFiles` of an announcement's answer for files with their keys."""
 
-    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], /) -> None: ...
+    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]], /) -> None:
+        """Put an object together from its parts (number, ETag)."""
 
 
 class ObjectStoreRoot:
-    """Everything about a cloud root-directory that does not depend on whose cloud it is."""
+    """A root-directory in an object store, below `prefix`: all that S3 and Azure have in common."""
 
     def __init__(self, name: str, objects: ObjectStore, prefix: str) -> None:
         self.name = name
@@ -145,7 +155,7 @@ class ObjectStoreRoot:
                 self._objects.delete(marker)
 
     def sha256(self, file: StoredFile) -> bytes:
-        """Kept as long as the ETag is the same."""
+        """Return the digest of a file, cached as long as its ETag is the same."""
         key = self._key(file.path)
         known = self._digests.get((key, file.tag))
         if known is None:

@@ -1,4 +1,4 @@
-"""The objects of an S3 bucket, by boto3; and the presigned URLs by which clients write them."""
+"""An object store in an S3 bucket, by boto3, with the presigned URLs by which clients write to it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_PARTS = 10_000
 
 
 class S3ObjectStore:
-    """A file of the announcement larger than the threshold becomes a multipart upload at once, all parts presigned."""
+    """The objects of a bucket. An announced file above the threshold gets a multipart upload, all parts presigned."""
 
     kind = UploadType.AmazonS3
     # Nothing of an unfinished multipart upload serves another one, and a file that lies there may be of any age.
@@ -41,7 +41,7 @@ class S3ObjectStore:
         self._bucket = {"Bucket": backend.bucket}
 
     def list_all(self, prefix: str) -> Iterator[StoredObject]:
-        with _refusing():
+        with _errors_as_refusals():
             for page in self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield _stored(item["Key"], item["Size"], item)
@@ -49,7 +49,7 @@ class S3ObjectStore:
     def list_level(self, prefix: str) -> tuple[list[StoredObject], list[str]]:
         objects: list[StoredObject] = []
         prefixes: list[str] = []
-        with _refusing():
+        with _errors_as_refusals():
             pages = self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix, Delimiter="/")
             for page in pages:
                 objects += [_stored(item["Key"], item["Size"], item) for item in page.get("Contents", ())]
@@ -57,11 +57,11 @@ class S3ObjectStore:
         return objects, prefixes
 
     def has_prefix(self, prefix: str) -> bool:
-        with _refusing():
+        with _errors_as_refusals():
             return bool(self._s3.list_objects_v2(**self._bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
 
     def stat(self, key: str) -> StoredObject | None:
-        with _refusing():
+        with _errors_as_refusals():
             try:
                 head = self._s3.head_object(**self._bucket, Key=key)
             except ClientError as error:
@@ -71,31 +71,31 @@ class S3ObjectStore:
         return _stored(key, head["ContentLength"], head)
 
     def set_marker(self, key: str) -> str:
-        """An object tag: S3 drops it at the next write. ETag and time cannot tell equal bytes in one second apart."""
+        """Set an object tag, which S3 drops at the next write: two writes in a second can have equal ETag and time."""
         mark = self.read_marker(key)
         if mark is None:
             mark = secrets.token_hex(8)
-            with _refusing():
+            with _errors_as_refusals():
                 self._s3.put_object_tagging(
                     **self._bucket, Key=key, Tagging={"TagSet": [{"Key": _MARK, "Value": mark}]}
                 )
         return mark
 
     def read_marker(self, key: str) -> str | None:
-        with _refusing():
+        with _errors_as_refusals():
             tags = self._s3.get_object_tagging(**self._bucket, Key=key)["TagSet"]
         return next((tag["Value"] for tag in tags if tag["Key"] == _MARK), None)
 
     def put_empty(self, key: str) -> None:
-        with _refusing():
+        with _errors_as_refusals():
             self._s3.put_object(**self._bucket, Key=key, Body=b"")
 
     def delete(self, key: str) -> None:
-        with _refusing():
+        with _errors_as_refusals():
             self._s3.delete_object(**self._bucket, Key=key)
 
     def read_chunks(self, key: str) -> Iterator[bytes]:
-        with _refusing():
+        with _errors_as_refusals():
             yield from self._s3.get_object(**self._bucket, Key=key)["Body"].iter_chunks(_CHUNK)
 
     def download_url(self, key: str) -> str:
@@ -111,7 +111,7 @@ class S3ObjectStore:
 
     def complete_multipart(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
         listed = [{"PartNumber": number, "ETag": f'"{tag}"'} for number, tag in parts]
-        with _refusing():
+        with _errors_as_refusals():
             self._s3.complete_multipart_upload(
                 **self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}
             )
@@ -120,7 +120,7 @@ class S3ObjectStore:
         return self._backend.multipart and length > self._backend.threshold
 
     def _begin(self, key: str, file: AnnouncedFile) -> dict[str, Any]:
-        with _refusing():
+        with _errors_as_refusals():
             upload_id = self._s3.create_multipart_upload(**self._bucket, Key=key)["UploadId"]
         size = max(self._backend.part_size, -(-file.length // _MOST_PARTS))
         parts = [
@@ -159,7 +159,7 @@ class S3ObjectStore:
 
 @functools.cache
 def _session() -> Any:
-    """One for all: each reads Amazon's description of S3 anew."""
+    """Return one boto3 session for all: each new one would read Amazon's description of S3 again."""
     return boto3.session.Session()
 
 
@@ -169,8 +169,8 @@ def _stored(key: str, size: int, facts: dict[str, Any]) -> StoredObject:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """S3's errors as what a PMA.core that does not catch them answers."""
+def _errors_as_refusals() -> Iterator[None]:
+    """Turn S3's errors into what a PMA.core that does not catch them answers: a Refusal with status 500."""
     try:
         yield
     except ClientError as error:

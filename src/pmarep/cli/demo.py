@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted(PmarepError):
-    """Somebody does not want to see the rest."""
+    """The demo was ended by a signal."""
 
     exit_code = 130
 
@@ -47,13 +47,13 @@ def demo(
         from ..demo.environment import DemoEnvironment
     except ModuleNotFoundError as error:
         raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
-    with Ending() as ending, _no_proxy_for_loopback(), DemoEnvironment(kind.value) as stage:
-        identical = play(stage, ending)
+    with Ending() as ending, _no_proxy_for_loopback(), DemoEnvironment(kind.value) as environment:
+        identical = play(environment, ending)
     raise typer.Exit(0 if identical else 1)
 
 
-def play(stage: DemoEnvironment, ending: Ending) -> bool:
-    """All scenes; whether everything arrived as it was. Raises Interrupted."""
+def play(environment: DemoEnvironment, ending: Ending) -> bool:
+    """Play the whole demo; return whether everything arrived byte-identical. Raises Interrupted."""
     from ..sites import SiteBook
 
     _say(
@@ -61,22 +61,22 @@ def play(stage: DemoEnvironment, ending: Ending) -> bool:
         "slow. Then both are asked what they have, and every file is downloaded again\n"
         "and compared. All of it is in a temporary folder, removed at the end."
     )
-    if stage.storehouse.place:
-        _say(stage.storehouse.place)
-    stage.write_slides(ending.check)
-    stage.start_servers()
+    if environment.storage.description:
+        _say(environment.storage.description)
+    environment.write_slides(ending.check)
+    environment.start_servers()
     ending.check()
-    sites = SiteBook.load(stage.book).resolve(stage.names)
-    _say(f"\n$ pmarep push {stage.source.name}/ --sites {','.join(stage.names)}")
-    _push(stage, sites, ending)
+    sites = SiteBook.load(environment.book).resolve(environment.names)
+    _say(f"\n$ pmarep push {environment.source.name}/ --sites {','.join(environment.names)}")
+    _push(environment, sites, ending)
     ending.check()
-    if pieces := stage.storehouse.pieces():
-        counts = ", ".join(f"{count} to {name}" for name, count in pieces.items())
-        _say(f"\nLarger files went in {stage.storehouse.piece}: {counts}")
+    if by_site := environment.storage.unit_counts():
+        counts = ", ".join(f"{count} to {name}" for name, count in by_site.items())
+        _say(f"\nLarger files went in {environment.storage.unit}: {counts}")
     _say("\nWhat the servers list; each file downloaded again and compared (SHA-256):")
-    stage.remove_rate_limits()
-    slides = _slides(stage)
-    found = _look(stage, sites, slides)
+    environment.remove_rate_limits()
+    slides = _slides(environment)
+    found = _compare(environment, sites, slides)
     ending.check()
     identical = _show(sites, found)
     _say(_verdict(len(slides), found, identical))
@@ -93,8 +93,8 @@ def _say(text: str) -> None:
     echo(text)
 
 
-def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
-    """As `pmarep push` does it, but for Ctrl-C: nothing has to be kept for a next run here."""
+def _push(environment: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
+    """Push as `pmarep push` does, but for Ctrl-C: nothing has to be kept for a next run here."""
     import asyncio
 
     from ..engine import Options, replicate
@@ -102,7 +102,7 @@ def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
     from ..sites import Credentials
     from .render import output_for
 
-    passwords, options = Credentials(stage.environ), Options(sources=(stage.source,), settle=0)
+    passwords, options = Credentials(environment.environ), Options(sources=(environment.source,), settle=0)
 
     with output_for(json=False, quiet=False, verbose=0) as output:
 
@@ -114,36 +114,36 @@ def _push(stage: DemoEnvironment, sites: list[Site], ending: Ending) -> None:
             stop, loop = asyncio.Event(), asyncio.get_running_loop()
             with ending.calling(lambda: loop.call_soon_threadsafe(stop.set)):
                 await replicate(
-                    options, sites, passwords=passwords, state_dir=stage.state_dir, listener=handle, stop=stop
+                    options, sites, passwords=passwords, state_dir=environment.state_dir, listener=handle, stop=stop
                 )
 
         asyncio.run(main())
 
 
-def _slides(stage: DemoEnvironment) -> list[Slide]:
+def _slides(environment: DemoEnvironment) -> list[Slide]:
     from ..slides import Slide, find_slides
 
-    return [found for found in find_slides(stage.source) if isinstance(found, Slide)]
+    return [found for found in find_slides(environment.source) if isinstance(found, Slide)]
 
 
-def _look(stage: DemoEnvironment, sites: list[Site], slides: list[Slide]) -> list[list[SlideComparison]]:
-    """What each site has; all of them are asked at once."""
+def _compare(environment: DemoEnvironment, sites: list[Site], slides: list[Slide]) -> list[list[SlideComparison]]:
+    """Return what each site has, compared with the source; all of them are asked at once."""
     import asyncio
 
-    from ..demo.comparison import digests, look
+    from ..demo.comparison import compare_slides, source_digests
     from ..pmacore import PmaCore
     from ..sites import Credentials
     from ..sites.site_connection import connection_of
 
-    passwords = Credentials(stage.environ)
-    known = digests(slides)
+    passwords = Credentials(environment.environ)
+    known = source_digests(slides)
 
     async def ask(site: Site) -> list[SlideComparison]:
         async def password() -> str:
             return passwords.password_for(site)
 
         async with PmaCore(connection_of(site), password) as core:
-            return await look(core, site.target, slides, known)
+            return await compare_slides(core, site.target, slides, known)
 
     async def ask_all() -> list[list[SlideComparison]]:
         return await asyncio.gather(*map(ask, sites))
@@ -152,7 +152,7 @@ def _look(stage: DemoEnvironment, sites: list[Site], slides: list[Slide]) -> lis
 
 
 def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
-    """One table per site."""
+    """Print one table per site; return whether all is identical."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -175,13 +175,13 @@ def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
         table.add_column(justify="right", no_wrap=True, min_width=8)
         table.add_column(overflow="fold")
         for one in arrivals:
-            fine = one.finding == IDENTICAL
+            fine = one.result == IDENTICAL
             good &= fine
             table.add_row(
                 Text("  " + printable(one.slide)),
                 count_of(one.files, "file"),
                 format_size(one.bytes),
-                Text(printable(one.finding), "green" if fine else "bold red"),
+                Text(printable(one.result), "green" if fine else "bold red"),
             )
         console.print(table)
     return good
@@ -197,7 +197,7 @@ def _verdict(slides: int, found: list[list[SlideComparison]], identical: bool) -
 
 
 class Ending:
-    """While inside, Ctrl-C and the other signals that end programs only say that the end is wanted.
+    """A context in which Ctrl-C and other signals that end programs only ask for the end of the demo.
 
     A KeyboardInterrupt would come anywhere: in a destructor, where Python drops it, or in the middle of an event loop,
     which then may turn for ever. And tidying up is not to be ended half-way.
@@ -233,7 +233,7 @@ class Ending:
 
     @contextmanager
     def calling(self, call: Callable[[], object]) -> Iterator[None]:
-        """While inside, `call` is called when the end is wanted; at once if it is already."""
+        """Call `call` when the end is wanted while inside; at once if it is already."""
         self._call = call
         try:
             if self.asked:
@@ -245,7 +245,7 @@ class Ending:
 
 @contextmanager
 def _no_proxy_for_loopback() -> Iterator[None]:
-    """Where HTTP_PROXY is set, as in many hospitals, the proxy would be asked for a server on this machine."""
+    """Set no_proxy for loopback: where HTTP_PROXY is set, as in many hospitals, the proxy would be asked."""
     before = os.environ.get("no_proxy")
     others = before or os.environ.get("NO_PROXY")
     os.environ["no_proxy"] = f"{others},127.0.0.1" if others else "127.0.0.1"

@@ -1,4 +1,4 @@
-"""What a server has, asked of the server itself and compared with the slides that were sent to it."""
+"""Compares what a server has with the slides that were sent to it: lists, downloads and hashes every file."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ IDENTICAL = "identical"
 
 @dataclass(frozen=True, slots=True)
 class SlideComparison:
-    """A slide at a site. `files` and `bytes` are what the server lists; `finding` is IDENTICAL or what is wrong."""
+    """A slide at a site. `files` and `bytes` are what the server lists; `result` is IDENTICAL or what is wrong."""
 
     slide: str
     files: int
     bytes: int
     fingerprint: str
-    finding: str
+    result: str
 
 
-async def sha256(core: PmaCore, slide: str, file: str) -> str:
-    """Of a file as the server gives it back; `file` is relative to the folder of the slide. Raises PmaCoreError."""
+async def download_digest(core: PmaCore, slide: str, file: str) -> str:
+    """Download a file and return its digest; `file` is relative to the folder of the slide. Raises PmaCoreError."""
     digest = hashlib.sha256()
     async with core.download(slide, file) as chunks:
         async for chunk in chunks:
@@ -33,8 +33,8 @@ async def sha256(core: PmaCore, slide: str, file: str) -> str:
     return digest.hexdigest()
 
 
-def digests(slides: Sequence[Slide]) -> dict[Path, str]:
-    """SHA-256 of each file at the source."""
+def source_digests(slides: Sequence[Slide]) -> dict[Path, str]:
+    """Return the SHA-256 of each file at the source."""
     found = {}
     for path in (slide.local(file) for slide in slides for file in slide.files):
         with path.open("rb") as stream:
@@ -42,22 +42,26 @@ def digests(slides: Sequence[Slide]) -> dict[Path, str]:
     return found
 
 
-async def look(core: PmaCore, target: str, slides: Sequence[Slide], known: Mapping[Path, str]) -> list[SlideComparison]:
-    """Every slide that should be below `target`, and every one that is there besides. Raises PmaCoreError.
+async def compare_slides(
+    core: PmaCore, target: str, slides: Sequence[Slide], known: Mapping[Path, str]
+) -> list[SlideComparison]:
+    """Compare every slide below `target`, sent by us or not, with the source. Raises PmaCoreError.
 
-    `known`: the digests of the source.
+    `known`: the digests of the source's files.
     """
-    there = set(await _listing(core, target))
+    there = set(await _list_slides(core, target))
     expected = {f"{target}/{slide.path}": slide for slide in slides}
     found = [
-        await _arrival(core, path, slide, known) if path in there else SlideComparison(slide.path, 0, 0, "", "missing")
+        await _compare_slide(core, path, slide, known)
+        if path in there
+        else SlideComparison(slide.path, 0, 0, "", "missing")
         for path, slide in expected.items()
     ]
     return found + [SlideComparison(path, 0, 0, "", "not ours") for path in sorted(there - expected.keys())]
 
 
-async def _listing(core: PmaCore, folder: str) -> list[str]:
-    """The virtual paths of all slides below a folder."""
+async def _list_slides(core: PmaCore, folder: str) -> list[str]:
+    """Return the virtual paths of all slides below a folder."""
     found, folders = [], [folder]
     for one in folders:
         try:
@@ -70,19 +74,19 @@ async def _listing(core: PmaCore, folder: str) -> list[str]:
     return found
 
 
-async def _arrival(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, str]) -> SlideComparison:
+async def _compare_slide(core: PmaCore, path: str, slide: Slide, known: Mapping[Path, str]) -> SlideComparison:
     files: list[RemoteFile] = []
     fingerprint = ""
     try:
         files = await core.slide_files(path)
         fingerprint = await core.fingerprint(path)
-        finding = await _finding(core, path, slide, files, known)
+        result = await _compare_files(core, path, slide, files, known)
     except PmaCoreError as error:
-        finding = str(error)
-    return SlideComparison(slide.path, len(files), sum(file.size for file in files), fingerprint, finding)
+        result = str(error)
+    return SlideComparison(slide.path, len(files), sum(file.size for file in files), fingerprint, result)
 
 
-async def _finding(
+async def _compare_files(
     core: PmaCore, path: str, slide: Slide, files: Sequence[RemoteFile], known: Mapping[Path, str]
 ) -> str:
     folder = path.rpartition("/")[0] + "/"
@@ -91,6 +95,6 @@ async def _finding(
     if odd := sorted(names ^ expected.keys()):
         return f"other files than sent: {odd[0]}"
     for name, digest in expected.items():
-        if await sha256(core, path, name) != digest:
+        if await download_digest(core, path, name) != digest:
             return f"{name} DIFFERS"
     return IDENTICAL

@@ -1,4 +1,4 @@
-"""The stage of `pmarep demo`: a temporary folder with made-up slides, a site book, and two servers with slow lines."""
+"""The environment of `pmarep demo`: made-up slides, a site book, and two servers with a rate limit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ RATES: dict[str, float | None] = {"tokyo": 14e6, "saopaulo": 8e6}
 
 
 class DemoEnvironment:
-    """Nothing outside its folder is written, and nothing is left when it closes. `kind`: one of STORAGE_KINDS."""
+    """The slides, site book and servers of one demo, in a temporary folder that is removed at the end.
+
+    `kind`: one of STORAGE_KINDS; `side`: width of the larger slides in pixels; `rates`: bytes per second by site.
+    """
 
     def __init__(
         self, kind: str = "filesystem", *, side: int | None = None, rates: dict[str, float | None] | None = None
@@ -53,7 +56,7 @@ class DemoEnvironment:
                     f"no temporary folder can be made ({error.strerror}); set TMPDIR to a place"
                 ) from None
             # An emulator that is not installed is noticed here, before anything begins.
-            self.storehouse = closing.enter_context(STORAGE_KINDS[self._kind](self.folder))
+            self.storage = closing.enter_context(STORAGE_KINDS[self._kind](self.folder))
             self._closing = closing.pop_all()
         return self
 
@@ -62,7 +65,7 @@ class DemoEnvironment:
     ) -> None:
         for sandbox in self.sandboxes.values():
             sandbox.ask_to_stop()
-        self.storehouse.ask_to_stop()
+        self.storage.ask_to_stop()
         self._closing.close()
 
     @property
@@ -88,7 +91,7 @@ class DemoEnvironment:
         return {f"PMAREP_PASSWORD_{name.upper()}": password for name, password in self._passwords.items()}
 
     def write_slides(self, check: Callable[[], None] = lambda: None) -> None:
-        """Six slides in folders, with names as people give them; OpenSlide opens all but the MIRAX set.
+        """Write six slides in folders, with names as people give them; OpenSlide opens all but the MIRAX set.
 
         `check` is called before each; what it raises ends the writing.
         """
@@ -131,12 +134,12 @@ class DemoEnvironment:
             user=USER,
             password=self._passwords[name],
             roots=(root,),
-            **self.storehouse.settings(name, root, self._rates[name]),
+            **self.storage.settings(name, root, self._rates[name]),
         )
 
     def remove_rate_limits(self) -> None:
         """Restart the servers without their slowness: sessions end, what is stored stays."""
-        self.storehouse.remove_rate_limits()
+        self.storage.remove_rate_limits()
         for sandbox in self.sandboxes.values():
             sandbox.ask_to_stop()
         for sandbox in self.sandboxes.values():

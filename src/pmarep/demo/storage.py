@@ -1,4 +1,4 @@
-"""Where the demo's servers keep their slides: all that belongs to a storage kind."""
+"""The storage of the demo's servers: one class for each storage kind."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PART_SIZE = 5 * MIB
 
 
 class DemoStorage:
-    """On disk, in the servers' own data folders; the other kinds are subclasses. To be closed after the servers."""
+    """Storage on disk, in the servers' own data folders; the other kinds are subclasses. Close it after the servers."""
 
-    place = ""
-    """What the demo says of it at the beginning."""
-    piece = ""
-    """What larger files come in."""
+    description = ""
+    """A sentence for the user about where the slides are kept."""
+    unit = ""
+    """The plural of what larger files are sent in: parts or blocks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,28 +38,28 @@ class DemoStorage:
         pass
 
     def settings(self, _site: str, _root: str, rate: float | None) -> dict[str, Any]:
-        """What a server has to be told for its root-directory to lie here, and for files to come at `rate`."""
+        """Return the settings of a server with its root-directory in this storage; `rate` in bytes per second."""
         return {"rate": rate}
 
     def remove_rate_limits(self) -> None:
-        """Be fast from now on; the servers themselves are told otherwise."""
+        """Remove the limits of this storage; the servers have their own."""
 
     def ask_to_stop(self) -> None:
         """Begin to close, without waiting."""
 
-    def pieces(self) -> dict[str, int]:
-        """How many of them the storage of each site has taken; empty where files come whole."""
+    def unit_counts(self) -> dict[str, int]:
+        """Return how many parts or blocks each site has taken; empty where files come whole."""
         return {}
 
 
-class _Cloud(DemoStorage):
-    """One emulator, and before it a gateway for each site, with the slowness of the site."""
+class _EmulatedStorage(DemoStorage):
+    """One emulator, and in front of it a gateway for each site with the rate limit of the site."""
 
     def _emulator(self) -> AbstractContextManager[str]:
         raise NotImplementedError
 
     def _open(self, emulator: str, gateway: str, times: UrlExpiry) -> tuple[Bucket, RequestValidator]:
-        """Make a bucket or container."""
+        """Make a bucket or container and the validator of requests to it."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -78,8 +78,8 @@ class _Cloud(DemoStorage):
         gateway = self._gateways[site] = Gateway(self._url.removesuffix("/" + ACCOUNT), rate=rate)
         self._closing.callback(gateway.stop)
         times = UrlExpiry()
-        backend, gate = self._open(self._url, gateway.url, times)
-        gateway.start(gate)
+        backend, validator = self._open(self._url, gateway.url, times)
+        gateway.start(validator)
         return {"cloud": {root: backend}, "url_expiry": times}
 
     def remove_rate_limits(self) -> None:
@@ -90,7 +90,7 @@ class _Cloud(DemoStorage):
         for gateway in self._gateways.values():
             gateway.ask_to_stop()
 
-    def pieces(self) -> dict[str, int]:
+    def unit_counts(self) -> dict[str, int]:
         return {
             site: sum(
                 request.method == "PUT" and 200 <= request.status < 300 and request.part not in ("", "blocklist")
@@ -100,9 +100,9 @@ class _Cloud(DemoStorage):
         }
 
 
-class _S3(_Cloud):
-    place = "Their root-directories are buckets of moto's S3 server."
-    piece = "parts"
+class _S3(_EmulatedStorage):
+    description = "Their root-directories are buckets of moto's S3 server."
+    unit = "parts"
 
     def _emulator(self) -> AbstractContextManager[str]:
         return moto(folder=self.folder)
@@ -112,9 +112,9 @@ class _S3(_Cloud):
         return backend, S3Validator(backend, times)
 
 
-class _Azure(_Cloud):
-    place = "Their root-directories are containers of Azurite, Azure's emulator."
-    piece = "blocks"
+class _Azure(_EmulatedStorage):
+    description = "Their root-directories are containers of Azurite, Azure's emulator."
+    unit = "blocks"
 
     def _emulator(self) -> AbstractContextManager[str]:
         return azurite(folder=self.folder)
@@ -125,4 +125,4 @@ class _Azure(_Cloud):
 
 
 STORAGE_KINDS: dict[str, Callable[[Path], DemoStorage]] = {"filesystem": DemoStorage, "s3": _S3, "azure": _Azure}
-"""By kind. Files of a storehouse itself lie in the given folder."""
+"""The class of each storage kind; it keeps its own files in the given folder."""
