@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from support.cloud import Clouds, StartCloud
 from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
+
+# By default an example that takes 200 ms fails its test: on a busy machine, any one may.
+hypothesis.settings.register_profile("pmarep", deadline=None)
+hypothesis.settings.load_profile("pmarep")
 
 
 def pytest_configure() -> None:

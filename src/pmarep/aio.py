@@ -28,24 +28,71 @@ class ChangeEvent:
         self._next = asyncio.Event()
 
 
-async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines concurrently; when one fails, cancel the others and raise the most severe error.
+class TaskPool:
+    """A set of tasks that end together: the first failure cancels the others. Tasks may be added while others run.
 
-    Being cancelled wins over every error. asyncio.TaskGroup loses a Ctrl-C that comes while it ends the others (up to
-    Python 3.12), and the next slide would begin.
+    asyncio.TaskGroup loses a Ctrl-C that comes while it ends the others (up to Python 3.12), and the next slide would
+    begin.
     """
-    tasks = [asyncio.create_task(one) for one in work]
-    if not tasks:
-        return
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
+        self._wake: asyncio.Future[None] | None = None
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine in a task of its own."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+        if self._wake is not None and not self._wake.done() and (self._errors or not self._tasks):
+            self._wake.set_result(None)
+
+    async def join(self) -> None:
+        """Wait until every task has ended; when one fails, cancel the others and raise the most severe error.
+
+        Being cancelled wins over every error.
+        """
+        try:
+            await self.wait()
+        finally:
+            await self.cancel()
+        self.raise_error()
+
+    async def wait(self) -> None:
+        """Wait until every task has ended, also those that are started meanwhile, or one has failed."""
+        while self._tasks and not self._errors:
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    def raise_error(self) -> None:
+        """Raise the most severe error of the tasks that have failed, if any has."""
+        if self._errors:
+            raise min(self._errors, key=_severity)
+
+    async def cancel(self) -> None:
+        """Cancel all tasks and wait until they have ended."""
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if errors:
-        raise min(errors, key=_severity)
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines concurrently; when one fails, cancel the others and raise the most severe error.
+
+    Being cancelled wins over every error.
+    """
+    pool = TaskPool()
+    for one in work:
+        pool.start(one)
+    await pool.join()
 
 
 def _severity(error: BaseException) -> int:

@@ -12,7 +12,7 @@ from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmacore_sandbox.sessions import SessionRegistry
-from pmarep.engine.site.queue import FRUITLESS_ATTEMPTS
+from pmarep.engine.slide.job import FRUITLESS_ATTEMPTS
 from pmarep.pmacore.client import SESSIONS
 
 ATTEMPTS = 5  # of one call, by Retry

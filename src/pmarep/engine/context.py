@@ -23,7 +23,7 @@ class RunContext:
     """What all sites of a run have in common; nothing in it waits for a site."""
 
     options: Options
-    catalogue: SlideList
+    slide_list: SlideList
     journal: Journal
     reader: SharedReader
     digests: Digests
@@ -31,7 +31,7 @@ class RunContext:
     listener: Listener
     clock: Clock
     audit: AuditLog | None
-    ending: StopTime | None
+    stop_time: StopTime | None
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
@@ -41,7 +41,7 @@ class RunContext:
     @property
     def deadline(self) -> float | None:
         """Of clock.monotonic(): after it no slide is begun, and nothing is waited for."""
-        return None if self.ending is None else self.ending.at
+        return None if self.stop_time is None else self.stop_time.at
 
     def ids_of(self, url: str) -> UploadIds:
         """Those that one server has given out in this run."""

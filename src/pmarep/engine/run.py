@@ -103,11 +103,11 @@ class _Run:
         self.sites = sites  # those that take part
         self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
-        self.attendance = IdleTracker(self.names)
-        self.listener = _guarded(listener, self.attendance)
+        self.idle_tracker = IdleTracker(self.names)
+        self.listener = _guarded(listener, self.idle_tracker)
         self.clock = clock
-        self.catalogue = SlideList()
-        self.gathering = SlideProducer(options, self.catalogue, clock, DiscoveryListener(self._left_out, self._waiting))
+        self.slide_list = SlideList()
+        self.producer = SlideProducer(options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting))
         self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
@@ -119,16 +119,16 @@ class _Run:
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
         self.started = clock.monotonic()
-        self.ending = StopTime.of(options, clock)
+        self.stop_time = StopTime.of(options, clock)
 
     @property
     def _over(self) -> bool:
         """Whether it is the time at which the run is to end."""
-        return self.ending is not None and self.clock.monotonic() >= self.ending.at
+        return self.stop_time is not None and self.clock.monotonic() >= self.stop_time.at
 
     def close(self) -> None:
-        self.gathering.close()
-        self.catalogue.close()
+        self.producer.close()
+        self.slide_list.close()
         self.digests.close()
         self.reader.close()
         self.fingerprints.close()
@@ -139,14 +139,14 @@ class _Run:
         """Until one is done, or the run has to end: whether one is. Says what is waited for when that takes long."""
         said = False
         while True:
-            left = SAID_AFTER if self.ending is None else self.ending.at - self.clock.monotonic()
+            left = SAID_AFTER if self.stop_time is None else self.stop_time.at - self.clock.monotonic()
             seconds = min(SAID_AFTER, left)
             timer = asyncio.create_task(self.clock.sleep(max(seconds, 0.0)))
             done, _ = await asyncio.wait({*tasks, timer}, return_when=asyncio.FIRST_COMPLETED)
             timer.cancel()
             if done - {timer}:
                 return True
-            if self.ending is not None and self.clock.monotonic() >= self.ending.at:
+            if self.stop_time is not None and self.clock.monotonic() >= self.stop_time.at:
                 return False
             if not said:
                 said = True
@@ -173,7 +173,7 @@ class _Run:
                 )
             )
         number = None if dry else await journal.run_started([str(source.absolute()) for source in self.options.sources])
-        walk = asyncio.create_task(self.gathering.walk())
+        walk = asyncio.create_task(self.producer.walk())
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
         late = asyncio.create_task(self._end_the_walk_in_time(walk))
@@ -200,7 +200,7 @@ class _Run:
             await _cancel([walk, settle, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
-        for text in self.gathering.unmatched_patterns():
+        for text in self.producer.unmatched_patterns():
             self.listener(Notice(text=text))
         summary = self._summary(interrupted)
         if number is not None:
@@ -216,40 +216,40 @@ class _Run:
 
     async def _end_the_walk_in_time(self, walk: asyncio.Task[None]) -> None:
         """At --max-duration, also where a drive hangs; what is on its way then still arrives."""
-        if self.ending is None:
+        if self.stop_time is None:
             return
-        end = self.ending.at + WALK_SECONDS
+        end = self.stop_time.at + WALK_SECONDS
         while self.clock.monotonic() <= end or any(worker.busy for worker in self.workers):
             await self.clock.sleep(PROGRESS_SECONDS)
         if not walk.done():
-            self._stop_run(f"stopped at {self.ending.option}, before every folder was looked through")
+            self._stop_run(f"stopped at {self.stop_time.option}, before every folder was looked through")
 
     async def _break_off(self) -> None:
         """At a hard ending; what can be kept is kept."""
-        if self.ending is not None and self.ending.hard:
-            while (left := self.ending.at - self.clock.monotonic()) > 0:
+        if self.stop_time is not None and self.stop_time.hard:
+            while (left := self.stop_time.at - self.clock.monotonic()) > 0:
                 await self.clock.sleep(min(left, PROGRESS_SECONDS))
-            self._stop_run(f"stopped at {self.ending.option}")
+            self._stop_run(f"stopped at {self.stop_time.option}")
 
     async def _settle(self, walk: asyncio.Task[None]) -> None:
         await asyncio.wait({walk})
         await self.start_said.wait()
-        deadline = None if self.ending is None else self.ending.at
-        await self.gathering.settle(lambda: self.attendance.idle(self.catalogue.admitted), deadline)
+        deadline = None if self.stop_time is None else self.stop_time.at
+        await self.producer.settle(lambda: self.idle_tracker.idle(self.slide_list.admitted), deadline)
 
     def _waiting(self, slides: int, seconds: float) -> None:
         self.listener(SourceWaiting(slides=slides, seconds=round(seconds, 3)))
 
     def _say_start(self, scanning: bool) -> None:
-        slides, size = len(self.catalogue), self.catalogue.bytes
+        slides, size = len(self.slide_list), self.slide_list.bytes
         self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning))
         for name, why in self.left_out.items():
             self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
     def _workers(self, journal: Journal) -> list[SiteWorker]:
-        shared = RunContext(
+        context = RunContext(
             self.options,
-            self.catalogue,
+            self.slide_list,
             journal,
             self.reader,
             self.digests,
@@ -257,13 +257,13 @@ class _Run:
             self.listener,
             self.clock,
             self.audit,
-            self.ending,
+            self.stop_time,
             self._others_work,
             self._stop_run,
             sites=len(self.sites),
         )
         overall = [] if self.options.bwlimit is None else [RateLimiter(self.options.bwlimit, self.clock)]
-        return [self._worker(site, overall, shared) for site in self.sites]
+        return [self._worker(site, overall, context) for site in self.sites]
 
     def _others_work(self, name: str) -> bool:
         return any(worker.works for worker in self.workers if worker.site.name != name)
@@ -272,7 +272,7 @@ class _Run:
         self.why_aborted = self.why_aborted or why
         self.abort.set()
 
-    def _worker(self, site: Site, overall: Sequence[RateLimiter], shared: RunContext) -> SiteWorker:
+    def _worker(self, site: Site, overall: Sequence[RateLimiter], context: RunContext) -> SiteWorker:
         said = self.options.connections or site.connections
         wanted = None if said == "auto" else said
         timetable: Timetable | None = site.timetable
@@ -281,7 +281,7 @@ class _Run:
         found = AdaptiveConcurrency(self.line, min(room, self.line.most(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
         scheduler = RequestScheduler(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
-        return SiteWorker(site, self.sessions.core(site), scheduler, wanted, shared)
+        return SiteWorker(site, self.sessions.core(site), scheduler, wanted, context)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
         """Until all sites are done, or `stopped` is: then True."""
@@ -311,30 +311,30 @@ class _Run:
             for worker in workers:
                 if now - before > ASLEEP_SECONDS:
                     worker.breaker.discount_sleep(now - before)
-                worker.look()
-                self.listener(worker.account.progress())
+                worker.tick()
+                self.listener(worker.report.progress())
             before = now
 
     async def _record_the_rest(self, interrupted: bool) -> None:
         why = "the run was interrupted" if interrupted else self.why_aborted or "the run ended before"
         try:
             for worker in self.workers:
-                await worker.account.record_the_rest(worker.account.error or why)
+                await worker.report.record_the_rest(worker.report.error or why)
         except PmarepError as error:  # of the audit, or of the list of slides
             self.why_aborted = self.why_aborted or str(error)
 
     def _summary(self, interrupted: bool) -> Summary:
-        by_name = {worker.site.name: worker.account.summary(interrupted or self._over) for worker in self.workers}
+        by_name = {worker.site.name: worker.report.summary(interrupted or self._over) for worker in self.workers}
         for name, why in self.left_out.items():
-            by_name[name] = SiteSummary(failed=len(self.catalogue), error=why)
+            by_name[name] = SiteSummary(failed=len(self.slide_list), error=why)
         sites = {name: by_name[name] for name in self.names if name in by_name}
-        error = self.why_aborted or self.gathering.error
+        error = self.why_aborted or self.producer.error
         if interrupted:
             error = "interrupted"
         if interrupted or (error and self._over):
             kept = describe_kept(sum(s.bytes_kept for s in sites.values()), sum(s.bytes_again for s in sites.values()))
             error = f"{error}; {kept}; the next run sends the rest"
-        source = self.gathering.summary()
+        source = self.producer.summary()
         arrived = (
             not self.problems
             and (source.may_be_empty or not source.empty)
@@ -347,7 +347,7 @@ class _Run:
             sites=sites,
             source_problems=self.problems,
             source=source,
-            left_out=self.gathering.counts.left_out,
+            left_out=self.producer.counts.left_out,
             dry_run=self.options.dry_run,
             verify_only=self.options.verify_only,
             error=error,
@@ -376,11 +376,11 @@ def _retry(options: Options, clock: Clock) -> Retry:
     return Retry(sleep=clock.sleep, longest=options.patience, monotonic=clock.monotonic)
 
 
-def _guarded(listener: Listener, attendance: IdleTracker) -> Listener:
+def _guarded(listener: Listener, idle_tracker: IdleTracker) -> Listener:
     """An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
 
     def hear(event: Event) -> None:
-        attendance.hear(event)
+        idle_tracker.hear(event)
         try:
             listener(event)
         except Exception as error:

@@ -56,11 +56,11 @@ class Looking:
         self.core = FakeCore()
         self.journal = journal
         self._core = cast(PmaCore, self.core)
-        self._remote = RemoteListing(self._core, self.clock)
+        self._listings = RemoteListing(self._core, self.clock)
 
     async def __call__(self, slide: Slide = SLIDE, **options: Any) -> Decision:
         return await decide(
-            slide, AT, self._core, self._remote, self.journal, Options(sources=(Path("/cases"),), **options)
+            slide, AT, self._core, self._listings, self.journal, Options(sources=(Path("/cases"),), **options)
         )
 
 

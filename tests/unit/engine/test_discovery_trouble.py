@@ -45,21 +45,21 @@ class Found:
 
 
 def gather(source: Path, **options: Any) -> Found:
-    """A whole gathering: everything is young, so there is a second look."""
+    """A whole producer: everything is young, so there is a second look."""
     found = Found()
 
     async def go() -> None:
-        catalogue = SlideList()
-        ears = DiscoveryListener(found.problems.append, lambda *_: None)
-        gathering = SlideProducer(Options(sources=(source,), **options), catalogue, Jumping(), ears)
-        await gathering.walk()
+        slide_list = SlideList()
+        listener = DiscoveryListener(found.problems.append, lambda *_: None)
+        producer = SlideProducer(Options(sources=(source,), **options), slide_list, Jumping(), listener)
+        await producer.walk()
         await asyncio.sleep(0)
-        await gathering.settle(lambda: True, None)
-        assert catalogue.complete.is_set()
-        found.slides = [catalogue.found(index).path for index in range(catalogue.admitted)]
-        found.error = gathering.error
-        gathering.close()
-        catalogue.close()
+        await producer.settle(lambda: True, None)
+        assert slide_list.complete.is_set()
+        found.slides = [slide_list.found(index).path for index in range(slide_list.admitted)]
+        found.error = producer.error
+        producer.close()
+        slide_list.close()
 
     asyncio.run(go())
     return found
@@ -145,8 +145,8 @@ def test_a_bug_in_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     tree(tmp_path, "a.svs")
     find = SourceScanner.find
 
-    def broken(finder: SourceScanner) -> Iterator[Any]:
-        yield from find(finder)
+    def broken(scanner: SourceScanner) -> Iterator[Any]:
+        yield from find(scanner)
         raise ZeroDivisionError
 
     monkeypatch.setattr(SourceScanner, "find", broken)

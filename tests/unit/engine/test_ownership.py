@@ -51,8 +51,8 @@ class Case:
 
     async def judged(self, *, just_sent: bool = False) -> tuple[str | None, str | None, str | None]:
         """What is said; then the state and the stamp that the journal has."""
-        inspector = cast(SlideVerifier, self.site)
-        said = await diagnose(NotArrived("wrong"), SLIDE, AT, inspector, self.journal, just_sent=just_sent)
+        verifier = cast(SlideVerifier, self.site)
+        said = await diagnose(NotArrived("wrong"), SLIDE, AT, verifier, self.journal, just_sent=just_sent)
         entry = await self.journal.entry(AT.place)
         return (said, None, None) if entry is None else (said, entry.state, entry.stamp)
 

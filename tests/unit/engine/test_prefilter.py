@@ -1,4 +1,4 @@
-"""What is settled without a lane: slides that the journal calls sent and the site lists."""
+"""Slides that need no attempt: the journal calls them sent and the site lists them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from support.clocks import FakeClock
 
 from pmarep.engine import Options, Verify
 from pmarep.engine.circuit_breaker import CircuitBreaker
-from pmarep.engine.discovery.slide_list import SlideCursor, SlideList
+from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.remote_listing import RemoteListing
 from pmarep.engine.site.prefilter import (
     CHUNK_FILES,
     CHUNK_SLIDES,
     LISTINGS,
     NEAR_LISTINGS,
-    READY,
     SLOW_LISTING,
-    KnownSlide,
     KnownSlideFilter,
 )
 from pmarep.engine.site.recheck import Recheck
+from pmarep.engine.site_events import KnownSlide
 from pmarep.engine.slide.decide import destination
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
@@ -82,40 +81,47 @@ class Bench:
             await self.journal.sent(at.place, self.journal.signature(slide))
             self.core.there.add(at.path)
 
-    def sieve(self, slides: Iterable[Slide], deadline: float | None = None, **options: Any) -> KnownSlideFilter:
-        catalogue = SlideList()
+    def prefilter(self, slides: Iterable[Slide], deadline: float | None = None, **options: Any) -> KnownSlideFilter:
+        slide_list = SlideList()
         found = list(slides)
-        catalogue.write(found)
-        catalogue.admit(len(found), 0)
-        catalogue.finish()
+        slide_list.write(found)
+        slide_list.admit(len(found), 0)
+        slide_list.finish()
         clock = self.clock
-        shared = SimpleNamespace(
-            options=Options(sources=(Path("/cases"),), **options), journal=self.journal, clock=clock, deadline=deadline
+        context = SimpleNamespace(
+            options=Options(sources=(Path("/cases"),), **options),
+            journal=self.journal,
+            clock=clock,
+            deadline=deadline,
+            slide_list=slide_list,
         )
-
-        async def settle(settled: Sequence[KnownSlide]) -> None:
-            for slide, _, decision in settled:
-                self.settled[slide.path] = decision.action.value
-
-        health = CircuitBreaker(clock, 0, None, lambda state, reason: None, lambda: False)
+        breaker = CircuitBreaker(clock, 0, None, lambda state, reason: None, lambda: False)
         remote = RemoteListing(cast(PmaCore, self.core), clock)
-        recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, shared.options.recheck, 1000)
-        return KnownSlideFilter(
-            SITE, cast(Any, shared), health, remote, SlideCursor(catalogue), settle, lambda: self.far, recheck
-        )
+        recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, context.options.recheck, 1000)
+        return KnownSlideFilter(SITE, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far)
+
+    async def slides_known(self, known: Sequence[KnownSlide]) -> None:
+        """As SiteEvents."""
+        for slide, _, decision in known:
+            self.settled[slide.path] = decision.action.value
 
     async def left(self, slides: Iterable[Slide], **options: Any) -> set[str]:
         """What comes through; every slide is either settled or comes through, once."""
         everything = list(slides)
-        sieve = self.sieve(everything, **options)
-        running = asyncio.create_task(sieve.run())
-        left = []
-        while (slide := await sieve.take()) is not None:
+        prefilter = self.prefilter(everything, **options)
+        left: list[str] = []
+
+        async def put(slide: Slide) -> None:
             left.append(slide.path)
-        await running
-        assert await sieve.take() is None  # for every other taker
+
+        await prefilter.run(put)
         assert sorted([*left, *self.settled]) == sorted(slide.path for slide in everything)
         return set(left)
+
+
+async def nothing(slide: Slide) -> None:
+    """Nothing is to come through."""
+    raise AssertionError(slide.path)
 
 
 @pytest.fixture
@@ -176,8 +182,8 @@ async def test_listings_that_hang_hold_up_few_others(bench: Bench) -> None:
             await hanging.wait()
 
     bench.core.answer = answer
-    sieve = bench.sieve(slides)
-    running = asyncio.create_task(sieve.run())
+    prefilter = bench.prefilter(slides)
+    running = asyncio.create_task(prefilter.run(nothing))
 
     async def others() -> None:
         while len(bench.settled) < 1100:
@@ -226,39 +232,40 @@ async def test_when_the_time_is_over_nothing_is_asked(bench: Bench) -> None:
     assert not bench.core.listed
 
 
-async def test_a_site_that_is_away_is_for_the_lanes_to_find_out(bench: Bench) -> None:
+async def test_a_site_that_is_away_is_for_the_attempts_to_find_out(bench: Bench) -> None:
     slides = many(2, 5)
     await bench.replicated(slides)
     bench.core.away = True
     assert len(await bench.left(slides)) == 10
 
 
-async def test_what_fails_when_a_slide_is_settled_ends_the_takers(bench: Bench) -> None:
+async def test_what_fails_when_a_slide_is_reported_comes_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slides = many(1, 5)
     await bench.replicated(slides)
-    sieve = bench.sieve(slides)
+    prefilter = bench.prefilter(slides)
 
-    async def fail(settled: Sequence[KnownSlide]) -> None:
+    async def fail(known: Sequence[KnownSlide]) -> None:
         raise Unreachable("cannot write the audit file")
 
-    sieve._settle = fail
-    await sieve.run()
-    for _ in range(2):
-        with pytest.raises(Unreachable, match="audit"):
-            await sieve.take()
+    monkeypatch.setattr(bench, "slides_known", fail)
+    with pytest.raises(Unreachable, match="audit"):
+        await prefilter.run(nothing)
 
 
-async def test_few_slides_wait_for_lanes(bench: Bench) -> None:
+async def test_few_slides_are_read_before_the_first_is_taken(bench: Bench) -> None:
     """Slides of many files are large things to hold."""
-    sieve = bench.sieve(make(f"{number}.svs", files=600) for number in range(100))
-    running = asyncio.create_task(sieve.run())
-    first = await sieve.take()
-    assert first is not None
-    assert first.path == "0.svs"
-    await asyncio.sleep(0)
+    prefilter = bench.prefilter(make(f"{number}.svs", files=600) for number in range(100))
+    put, full = asyncio.Semaphore(1), asyncio.Event()
+
+    async def wait(slide: Slide) -> None:
+        if put.locked():
+            full.set()
+        await put.acquire()
+
+    running = asyncio.create_task(prefilter.run(wait))
+    await full.wait()
     await bench.journal.known(SITE.url, [])  # the chunks have got their answers
     await asyncio.sleep(0)
-    taken = sieve._cursor._next
-    assert taken <= READY + 1 + 8 * -(-CHUNK_FILES // 600)
+    assert prefilter._cursor._next <= 1 + 8 * -(-CHUNK_FILES // 600)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

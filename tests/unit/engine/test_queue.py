@@ -1,4 +1,4 @@
-"""The order in which a site takes slides up, and how long one that fails is tried."""
+"""The order in which a site takes its slides."""
 
 from __future__ import annotations
 
@@ -8,136 +8,173 @@ from pathlib import Path
 import pytest
 from support.clocks import FakeClock
 
-from pmarep.engine.site.queue import FRUITLESS_ATTEMPTS, SLIDES_SHARE, SlideJob, SlideQueue
+from pmarep.engine.site.queue import OLDEST_EVERY, WINDOW, WINDOW_FILES, SlideQueue
+from pmarep.engine.slide.job import SlideJob
 from pmarep.slides import Slide, SlideFile
 
-PATIENCE = 600.0
+MIB = 1024 * 1024
 
 
-def slide(name: str) -> Slide:
-    return Slide(name, "Aperio SVS", Path(), (SlideFile(name, 1, 1),))
+def make(number: int, size: int = 10) -> Slide:
+    return Slide(f"{number}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{number}.svs", size, 5),))
 
 
-class Source:
-    """Slides that come one by one, when the test says so; None ends it."""
-
-    def __init__(self, *names: str | None) -> None:
-        self._queue: asyncio.Queue[Slide | None] = asyncio.Queue()
-        self.give(*names)
-
-    def give(self, *names: str | None) -> None:
-        for name in names:
-            self._queue.put_nowait(None if name is None else slide(name))
-
-    async def take(self) -> Slide | None:
-        return await self._queue.get()
+async def fill(queue: SlideQueue, slides: list[Slide]) -> None:
+    for slide in slides:
+        await queue.put(slide)
+    queue.close()
 
 
-async def taken(errands: SlideQueue, *, new_first: bool = False) -> SlideJob:
-    errand = await errands.take(new_first=new_first)
-    assert errand is not None
-    return errand
+async def filled(*slides: Slide, clock: FakeClock | None = None) -> SlideQueue:
+    queue = SlideQueue(clock or FakeClock())
+    await fill(queue, list(slides))
+    return queue
+
+
+async def take(queue: SlideQueue, *, new_first: bool = False) -> SlideJob:
+    job = await queue.get(new_first=new_first)
+    assert job is not None
+    return job
+
+
+async def taken(slides: list[Slide]) -> list[Slide]:
+    queue = SlideQueue(FakeClock())
+    putting = asyncio.create_task(fill(queue, slides))
+    await asyncio.sleep(0)
+    found: list[Slide] = []
+    while (job := await queue.get()) is not None:
+        found.append(job.slide)
+        queue.done(job)
+        await asyncio.sleep(0)  # the window fills again
+    await putting
+    return found
+
+
+async def test_the_largest_slide_is_first_and_now_and_then_the_oldest() -> None:
+    slides = [make(number, 1 + number * 7 % 20) for number in range(20)]
+    sizes = [slide.size for slide in await taken(slides)]
+    oldest = sizes.pop(OLDEST_EVERY - 1)
+    assert oldest == 1
+    assert sizes == [*range(20, 1, -1)]
+
+
+async def test_many_small_files_are_kept_for_the_end() -> None:
+    mirax = Slide("mirax.mrxs", "MIRAX", Path("/cases"), tuple(SlideFile(f"{n}.dat", 4 * MIB, 5) for n in range(50)))
+    large, small = make(1, 300 * MIB), make(2, 40 * MIB)
+    assert await taken([mirax, small, large]) == [large, small, mirax]
+
+
+async def test_slides_of_tiny_files_are_not_kept_for_the_end() -> None:
+    """Each of their requests is a round trip, which costs nothing while others fill the line."""
+    series = Slide("1.dcm", "DICOM", Path("/cases"), tuple(SlideFile(f"{n}.dcm", 50_000, 5) for n in range(2000)))
+    slides = [make(1, 40 * MIB), series, make(2, 300 * MIB)]
+    assert await taken(slides) == [slides[2], slides[1], slides[0]]
+
+
+async def test_equal_slides_keep_their_order() -> None:
+    slides = [make(number) for number in range(3 * WINDOW)]
+    assert await taken(slides) == slides
+
+
+async def test_none_is_lost_and_none_waits_for_ever() -> None:
+    """A small one among thousands that are larger."""
+    slides = [make(0, 1), *(make(number, 100 + number) for number in range(1, 3000))]
+    found = await taken(slides)
+    assert sorted(slide.path for slide in found) == sorted(slide.path for slide in slides)
+    for place, slide in enumerate(found):
+        assert place <= int(slide.path.removesuffix(".svs")) * OLDEST_EVERY + OLDEST_EVERY * WINDOW
+
+
+async def test_the_window_bounds_slides_and_files() -> None:
+    queue = SlideQueue(FakeClock())
+    for number in range(WINDOW):
+        await queue.put(make(number))
+    one_more = asyncio.create_task(queue.put(make(WINDOW)))
+    await asyncio.sleep(0.01)
+    assert not one_more.done()
+    await take(queue)
+    await one_more
+    few = SlideQueue(FakeClock())
+    many_files = tuple(SlideFile(f"{number}.dat", 1, 5) for number in range(WINDOW_FILES))
+    await few.put(Slide("m.mrxs", "MIRAX", Path("/cases"), many_files))
+    second = asyncio.create_task(few.put(make(1)))
+    await asyncio.sleep(0.01)
+    assert not second.done()
+    second.cancel()
 
 
 async def test_one_that_is_due_goes_before_new_ones() -> None:
     clock = FakeClock()
-    errands = SlideQueue(Source("a", "b", "c", None).take, clock)
-    a = await taken(errands)
-    a.due = 10.0
-    errands.put_back(a)
-    assert (await taken(errands)).slide.path == "b"  # a is not due yet: it holds up nobody
+    queue = await filled(make(1), make(2), make(3), clock=clock)
+    first = await take(queue)
+    first.due = 10.0
+    queue.put_back(first)
+    assert (await take(queue)).slide.path == "2.svs"  # the first is not due yet: it holds up nobody
     clock.now = 10.0
-    assert await taken(errands) is a
-    assert (await taken(errands)).slide.path == "c"
-    assert await errands.take() is None
+    assert await take(queue) is first
+    assert (await take(queue)).slide.path == "3.svs"
 
 
 async def test_new_ones_first_where_the_failed_ones_prove_nothing() -> None:
-    errands = SlideQueue(Source("a", "b", None).take, FakeClock())
-    a = await taken(errands)
-    errands.put_back(a)
-    assert (await taken(errands, new_first=True)).slide.path == "b"
-    assert await taken(errands, new_first=True) is a
+    queue = await filled(make(1), make(2))
+    first = await take(queue)
+    queue.put_back(first)
+    assert (await take(queue, new_first=True)).slide.path == "2.svs"
+    assert await take(queue, new_first=True) is first
 
 
-async def test_a_lane_waits_for_what_is_due_later_and_for_new_ones() -> None:
-    clock, source = FakeClock(), Source("a")
-    errands = SlideQueue(source.take, clock)
-    a = await taken(errands)
-    a.due = 30.0
-    errands.put_back(a)
-    waiting = [asyncio.ensure_future(taken(errands)) for _ in range(2)]
+async def test_get_waits_for_what_is_due_later_and_for_new_ones() -> None:
+    clock, queue = FakeClock(), SlideQueue(FakeClock())
+    queue = SlideQueue(clock)
+    await queue.put(make(1))
+    first = await take(queue)
+    first.due = 30.0
+    queue.put_back(first)
+    waiting = asyncio.create_task(take(queue))
     await asyncio.sleep(0.01)
-    assert not any(one.done() for one in waiting)
-    source.give("b", None)
-    done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    assert [one.result().slide.path for one in done] == ["b"]
-    (last,) = rest
+    assert not waiting.done()
+    await queue.put(make(2))
+    queue.close()
+    assert (await waiting).slide.path == "2.svs"
+    last = asyncio.create_task(take(queue))
     assert await clock.run(last) == pytest.approx(30)
-    assert last.result() is a
-    assert await errands.take() is None
-    await errands.close()
+    assert last.result() is first
 
 
-async def test_what_fails_in_the_source_comes_out() -> None:
-    async def fail() -> Slide | None:
-        raise OSError("no space")
-
-    with pytest.raises(OSError, match="no space"):
-        await SlideQueue(fail, FakeClock()).take()
-
-
-def attempts(patience: float, *, away: bool = False, takes: float = 1.0, end: float = 10_000) -> list[float]:
-    """When a slide that never comes farther is tried, each attempt taking so many seconds."""
-    errand, now, found = SlideJob(slide("a"), 0.0), 0.0, []
-    while now < end:
-        found.append(now)
-        now += takes
-        if not errand.failed(0, now, away=away, patience=patience):
-            break
-        assert errand.due >= now
-        now = errand.due
-    return found
+async def test_the_end_is_when_nothing_can_come_back() -> None:
+    queue = await filled(make(1))
+    job = await take(queue)
+    assert queue.exhausted
+    end = asyncio.create_task(queue.get())
+    await asyncio.sleep(0.01)
+    assert not end.done()  # the attempt may fail
+    queue.put_back(job)
+    assert await end is job
+    end = asyncio.create_task(queue.get())
+    queue.done(job)
+    assert await end is None
 
 
-def test_a_slide_gets_its_time_and_no_storm() -> None:
-    for _ in range(50):
-        found = attempts(PATIENCE)
-        assert PATIENCE / SLIDES_SHARE <= found[-1] <= PATIENCE / SLIDES_SHARE + 2
-        assert FRUITLESS_ATTEMPTS <= len(found) <= 60
-    assert len(attempts(100 * PATIENCE)) < 100 * 60 / 5  # the pauses have grown
+async def test_jobs_that_are_held_make_room_for_others_and_a_window_full_of_them_does_not() -> None:
+    clock, slides = FakeClock(), [make(number) for number in range(WINDOW + 10)]
+    queue = SlideQueue(clock)
+    putting = asyncio.create_task(fill(queue, slides))
+    held = []
+    for _ in range(WINDOW):
+        held.append(await take(queue))
+        queue.hold(held[-1], 1.0)
+    await putting
+    again = asyncio.create_task(take(queue))
+    await asyncio.sleep(0.01)
+    assert not again.done()
+    assert await clock.run(again) == pytest.approx(1.0)
+    assert again.result() is held[0]
 
 
-def test_slow_attempts_are_at_least_three() -> None:
-    assert len(attempts(PATIENCE, takes=500)) == FRUITLESS_ATTEMPTS
-
-
-def test_without_patience_three_at_once() -> None:
-    assert attempts(0, takes=0) == [0.0] * FRUITLESS_ATTEMPTS
-
-
-def test_what_is_the_sites_fault_does_not_count() -> None:
-    assert len(attempts(PATIENCE, away=True, end=2000)) == 2000
-
-
-def test_who_comes_farther_begins_anew() -> None:
-    errand = SlideJob(slide("a"), 0.0)
-    for number in range(1, 100):
-        assert errand.failed(number, number * 1000.0, away=False, patience=PATIENCE)
-    assert [errand.failed(99, 200_000.0, away=False, patience=PATIENCE) for _ in range(3)] == [True, True, False]
-
-
-def test_a_site_that_took_the_bytes_again_was_not_away() -> None:
-    """Else each of its acknowledgements would begin the slide's time anew, and it would be sent for hours."""
-    errand, attempts = SlideJob(slide("a"), 0.0), 1
-    now = 0.0
-    while errand.failed(100, now, away=True, patience=PATIENCE, sent=100):
-        now, attempts = max(errand.due, now) + 10.0, attempts + 1
-    assert now <= PATIENCE / SLIDES_SHARE + 20.0 + 10.0 * FRUITLESS_ATTEMPTS
-    away = SlideJob(slide("b"), 0.0)
-    assert all(away.failed(100, second * 60.0, away=True, patience=PATIENCE) for second in range(100))
-
-
-def test_no_number_of_failures_is_too_large() -> None:
-    errand = SlideJob(slide("a"), 0.0)
-    assert all(errand.failed(0, 0.0, away=False, patience=1e9) for _ in range(2000))
+async def test_what_has_been_given_out_and_is_not_done_can_be_drained() -> None:
+    queue = await filled(make(1), make(2), make(3))
+    first, second, third = [await take(queue) for _ in range(3)]
+    queue.put_back(first)
+    queue.done(third)
+    assert set(queue.drain()) == {first, second}
+    assert await queue.get() is None

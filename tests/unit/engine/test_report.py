@@ -30,16 +30,16 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said()
             if len(recorded) == 3:
                 raise asyncio.CancelledError
 
-    shared = SimpleNamespace(
+    context = SimpleNamespace(
         options=Options(sources=(Path("/cases"),)),
         clock=Clock(),
         audit=AuditLog(),
         listener=lambda event: said.append((event.slide, event.status.value)),
-        catalogue=slides,
+        slide_list=slides,
     )
-    account = SiteReport(SITE, cast(Any, None), cast(Any, shared))
+    account = SiteReport(SITE, cast(Any, None), cast(Any, context))
     with pytest.raises(asyncio.CancelledError):
-        await account.settled(slides, SlideStatus.SKIPPED)
+        await account.record_known(slides, SlideStatus.SKIPPED)
     assert recorded == said == [(f"{n}.svs", "skipped") for n in range(3)]
     summary = account.summary(early=False)
     assert (summary.skipped, summary.failed) == (3, 7)
@@ -58,16 +58,16 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
             return b"digest"
 
-    shared = SimpleNamespace(
+    context = SimpleNamespace(
         options=Options(sources=(Path("/cases"),)),
         clock=Clock(),
         audit=AuditLog(),
         digests=Digests(),
         listener=lambda event: None,
-        catalogue=[slide],
+        slide_list=[slide],
     )
-    account = SiteReport(SITE, cast(Any, None), cast(Any, shared))
-    await account.arrived(slide, SlideStatus.SENT, TransferCounts(), 0.0)
+    account = SiteReport(SITE, cast(Any, None), cast(Any, context))
+    await account.record_arrival(slide, SlideStatus.SENT, TransferCounts(), 0.0)
     assert recorded == [("x.svs", "sent")]
-    await account.ended(slide, SlideStatus.FAILED, TransferCounts(), 0.0, "it is another's")
+    await account.record_outcome(slide, SlideStatus.FAILED, TransferCounts(), 0.0, "it is another's")
     assert recorded[1:] == [("x.svs", "failed")]

@@ -77,7 +77,8 @@ def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom pmarep.engine.discovery.spool import Spool\n"
         "from pmarep.engine.discovery.collisions import NameCollisions\n"
-        "spool, clashes = Spool(str, str), NameCollisions()\nspool.extend(['patient'])\nassert spool[0] == 'patient'\n"
+        "spool, collisions = Spool(str, str), NameCollisions()\n"
+        "spool.extend(['patient'])\nassert spool[0] == 'patient'\n"
         "print(os.listdir(os.environ['TMPDIR']))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -87,39 +88,39 @@ def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:
 
 def test_several_sites_read_each_at_its_own_pace_while_it_grows() -> None:
     async def check() -> None:
-        catalogue = SlideList()
+        slide_list = SlideList()
         slides = [make(number) for number in range(10)]
-        fast, slow = SlideCursor(catalogue), SlideCursor(catalogue)
+        fast, slow = SlideCursor(slide_list), SlideCursor(slide_list)
         early = asyncio.create_task(fast.take())
         await asyncio.sleep(0)
-        catalogue.write(slides[:4])
+        slide_list.write(slides[:4])
         assert not early.done()
-        catalogue.admit(4, 4)
+        slide_list.admit(4, 4)
         assert await early == slides[0]
         assert [await fast.take() for _ in range(3)] == slides[1:4]
         late = [asyncio.create_task(fast.take()) for _ in range(8)]
         assert await slow.take() == slides[0]
-        catalogue.write(slides[4:])
-        catalogue.admit(6, 6)
-        catalogue.finish()
+        slide_list.write(slides[4:])
+        slide_list.admit(6, 6)
+        slide_list.finish()
         assert await asyncio.gather(*late) == [*slides[4:], None, None]
         assert [await slow.take() for _ in range(11)] == [*slides[1:], None, None]
-        assert (len(catalogue), catalogue.bytes) == (10, 10)
-        catalogue.close()
+        assert (len(slide_list), slide_list.bytes) == (10, 10)
+        slide_list.close()
 
     asyncio.run(check())
 
 
 def test_what_one_site_has_read_is_not_read_again_by_the_next() -> None:
     async def check() -> None:
-        catalogue = SlideList()
-        catalogue.write([make(number) for number in range(50)])
-        catalogue.admit(50, 50)
-        sites = [SlideCursor(catalogue) for _ in range(3)]
+        slide_list = SlideList()
+        slide_list.write([make(number) for number in range(50)])
+        slide_list.admit(50, 50)
+        sites = [SlideCursor(slide_list) for _ in range(3)]
         for _ in range(50):
             first, *others = [await site.take() for site in sites]
             assert all(other is first for other in others)
-        catalogue.close()
+        slide_list.close()
 
     asyncio.run(check())
 
@@ -128,13 +129,13 @@ def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
     """As objects, 5000 slides of 25 files have 30 MB and more."""
 
     async def check() -> None:
-        catalogue = SlideList()
+        slide_list = SlideList()
         tracemalloc.start()
         for start in range(0, 5000, 100):
-            catalogue.write([make(start + number, 25) for number in range(100)])
-        catalogue.admit(5000, 5000)
-        catalogue.finish()
-        cursor = SlideCursor(catalogue)
+            slide_list.write([make(start + number, 25) for number in range(100)])
+        slide_list.admit(5000, 5000)
+        slide_list.finish()
+        cursor = SlideCursor(slide_list)
         count = 0
         while (slide := await cursor.take()) is not None:
             assert (slide.path, len(slide.files)) == (f"m{count}.mrxs", 25)
@@ -142,7 +143,7 @@ def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
         assert count == 5000
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        catalogue.close()
+        slide_list.close()
         assert peak < KEPT_FILES * 700
 
     asyncio.run(check())
@@ -150,14 +151,14 @@ def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
 
 def test_a_slide_larger_than_all_that_is_kept() -> None:
     async def check() -> None:
-        catalogue = SlideList()
-        catalogue.write([make(0, KEPT_FILES + 5), make(1, KEPT_FILES + 5)])
-        catalogue.admit(2, 2)
+        slide_list = SlideList()
+        slide_list.write([make(0, KEPT_FILES + 5), make(1, KEPT_FILES + 5)])
+        slide_list.admit(2, 2)
         for number in (0, 1, 0):
-            slide = await catalogue.at(number)
+            slide = await slide_list.at(number)
             assert slide is not None
             assert len(slide.files) == KEPT_FILES + 5
-        catalogue.close()
+        slide_list.close()
 
     asyncio.run(check())
 
@@ -167,14 +168,14 @@ def in_folder(path: str, *names: str) -> Slide:
 
 
 def test_the_names_of_two_sources() -> None:
-    clashes = NameCollisions()
-    assert clashes.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None
-    assert clashes.claim(0, in_folder("m.mrxs", "m/Data.dat", "m.mrxs")) is None
-    assert clashes.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None  # looked at again
-    assert clashes.claim(1, in_folder("a/GRÖSSE.svs", "GRÖSSE.svs")) is None  # another name on Windows too
-    assert clashes.claim(1, in_folder("a/GRÖßE.SVS", "GRÖßE.SVS")) == 0
-    assert clashes.claim(1, in_folder("M/data.vsi", "x.ets", "DATA.DAT", "data.vsi")) == 0
-    assert clashes.claim(2, in_folder("M/x.ets", "x.ets")) is None  # the one before got nothing
-    assert clashes.claim(1, in_folder("b/Größe.svs", "Größe.svs")) is None
-    assert clashes.claim(2, in_folder("b/größe.svs", "größe.svs")) == 1
-    clashes.close()
+    collisions = NameCollisions()
+    assert collisions.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None
+    assert collisions.claim(0, in_folder("m.mrxs", "m/Data.dat", "m.mrxs")) is None
+    assert collisions.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None  # looked at again
+    assert collisions.claim(1, in_folder("a/GRÖSSE.svs", "GRÖSSE.svs")) is None  # another name on Windows too
+    assert collisions.claim(1, in_folder("a/GRÖßE.SVS", "GRÖßE.SVS")) == 0
+    assert collisions.claim(1, in_folder("M/data.vsi", "x.ets", "DATA.DAT", "data.vsi")) == 0
+    assert collisions.claim(2, in_folder("M/x.ets", "x.ets")) is None  # the one before got nothing
+    assert collisions.claim(1, in_folder("b/Größe.svs", "Größe.svs")) is None
+    assert collisions.claim(2, in_folder("b/größe.svs", "größe.svs")) == 1
+    collisions.close()

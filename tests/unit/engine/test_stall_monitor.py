@@ -14,12 +14,12 @@ END = 100.0
 class Watched:
     """Each second of a site that is in some state, and says what it said and when it was stopped."""
 
-    def __init__(self, ending: StopTime | None = None) -> None:
+    def __init__(self, stop_time: StopTime | None = None) -> None:
         self.clock = FakeClock()
         self.said: list[tuple[float, str]] = []
         self.stopped: list[tuple[float, str]] = []
         self.watch = StallMonitor(
-            ending,
+            stop_time,
             self.clock,
             lambda what: self.said.append((self.clock.now, what)),
             lambda why: self.stopped.append((self.clock.now, why)),
@@ -30,7 +30,7 @@ class Watched:
             if self.stopped:
                 return
             self.clock.now += 1
-            self.watch.look(state, self.clock.now if moves else 0, waits_for)
+            self.watch.tick(state, self.clock.now if moves else 0, waits_for)
 
 
 def test_what_takes_ten_seconds_is_said_once() -> None:

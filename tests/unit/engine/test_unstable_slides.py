@@ -48,7 +48,7 @@ class Hands(Clock):
 
 @dataclass
 class Seen:
-    """How a gathering went. `first` and `at_start`: slides that sites could have, and totals, after the walk."""
+    """How a producer went. `first` and `at_start`: slides that sites could have, and totals, after the walk."""
 
     first: list[str] = field(default_factory=list)
     at_start: tuple[int, int] = (0, 0)
@@ -68,7 +68,7 @@ class Seen:
 def gather(
     *sources: Path, clock: Clock | None = None, busy_rounds: int = 0, deadline: float | None = None, **options: Any
 ) -> Seen:
-    """A whole gathering. For so many looks, sites have other work; then they are idle."""
+    """A whole producer. For so many looks, sites have other work; then they are idle."""
     clock = clock or Hands()
     seen = Seen()
     left = [busy_rounds]
@@ -78,22 +78,22 @@ def gather(
         return left[0] < 0
 
     async def go() -> None:
-        catalogue = SlideList()
-        ears = DiscoveryListener(
+        slide_list = SlideList()
+        listener = DiscoveryListener(
             seen.problems.append, lambda slides, seconds: seen.waiting.append((slides, round(seconds, 3)))
         )
-        gathering = SlideProducer(Options(sources=sources, **options), catalogue, clock, ears)
-        await gathering.walk()
+        producer = SlideProducer(Options(sources=sources, **options), slide_list, clock, listener)
+        await producer.walk()
         await asyncio.sleep(0)
-        assert not catalogue.complete.is_set()
-        seen.first = [(await some(catalogue, index)) for index in range(catalogue.admitted)]
-        seen.at_start = len(catalogue), catalogue.bytes
-        await gathering.settle(idle, deadline)
-        assert catalogue.complete.is_set()
-        seen.slides = [(await some(catalogue, index)) for index in range(catalogue.admitted)]
-        seen.total, seen.bytes, seen.error = len(catalogue), catalogue.bytes, gathering.error
-        gathering.close()
-        catalogue.close()
+        assert not slide_list.complete.is_set()
+        seen.first = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
+        seen.at_start = len(slide_list), slide_list.bytes
+        await producer.settle(idle, deadline)
+        assert slide_list.complete.is_set()
+        seen.slides = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
+        seen.total, seen.bytes, seen.error = len(slide_list), slide_list.bytes, producer.error
+        producer.close()
+        slide_list.close()
 
     asyncio.run(go())
     if isinstance(clock, Hands):
@@ -101,8 +101,8 @@ def gather(
     return seen
 
 
-async def some(catalogue: SlideList, index: int) -> str:
-    slide = await catalogue.at(index)
+async def some(slide_list: SlideList, index: int) -> str:
+    slide = await slide_list.at(index)
     assert slide is not None
     return slide.path
 

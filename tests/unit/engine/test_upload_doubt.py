@@ -12,12 +12,13 @@ from support.clocks import FakeClock
 
 from pmarep.engine.options import Verify
 from pmarep.engine.slide.decide import destination
+from pmarep.engine.slide.job import SlideJob
 from pmarep.engine.slide.upload import SlideUploader, _Upload
 from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import BROKEN, SENT, Journal, signature
-from pmarep.uploaders import HeldId, TransferCounts, UploadIds
+from pmarep.uploaders import HeldId, UploadIds
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
@@ -41,17 +42,20 @@ class Case:
         async def look_for(_folder: str, _slide: Slide) -> None:
             pass
 
+        async def arrived(*_: object) -> None:
+            pass
+
         clock = FakeClock()
-        self.inspector = SimpleNamespace(inspect=inspect, read_back=read_back)
-        self.shipper = SlideUploader(
+        self.verifier = SimpleNamespace(inspect=inspect, read_back=read_back)
+        self.uploader = SlideUploader(
             cast(Any, SimpleNamespace(core=SimpleNamespace(upload_status=status, logins=1), journal=journal)),
             cast(Any, SimpleNamespace(look_for=look_for)),
-            cast(Any, self.inspector),
+            cast(Any, self.verifier),
             Verify.SIZE,
             clock,
             UploadIds(clock),
             keeps_others=True,
-            restarted=lambda *_: None,
+            events=cast(Any, SimpleNamespace(slide_arrived=arrived)),
         )
 
     async def state(self) -> tuple[str, str | None]:
@@ -75,12 +79,9 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
         await sent(*arguments, **more)
         case.held.lost_since, case.held._answered = 1.0, 2.0
 
-    async def arrived() -> None:
-        pass
-
     monkeypatch.setattr(case.journal, "sent", and_lost)
     with pytest.raises(AnnounceAgain):
-        await case.shipper._look(SLIDE, AT, case.upload, TransferCounts(), arrived)
+        await case.uploader._verify_and_record(SlideJob(SLIDE, 0.0), AT, case.upload)
     assert (await case.state())[0] == BROKEN
 
 
@@ -94,7 +95,7 @@ async def test_a_second_look_that_is_broken_off_is_not_forgotten(case: Case, rig
         seen.append(await case.state())
         return right
 
-    case.inspector.look_again = look_again
-    await case.shipper._look_again(SLIDE, AT)
+    case.verifier.look_again = look_again
+    await case.uploader._look_again(SLIDE, AT)
     assert seen == [(BROKEN, "now")]
     assert await case.state() == (SENT if right else BROKEN, "now")

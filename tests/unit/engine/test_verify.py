@@ -7,11 +7,13 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from support.clocks import FakeClock
 
+from pmarep.engine.site_events import SiteEvents
 from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
 from pmarep.pmacore import NotArrived, PmaCore, TransferBroken
 from pmarep.reading import SiteReader
@@ -55,15 +57,16 @@ class Case:
         self.retracted: list[str] = []
         self.good, self.bad, self.late = Core(CONTENT), Core(CONTENT[::-1]), Core(CONTENT)
         cores = {"good": self.good, "bad": self.bad, "late": self.late}
-        self.at = {name: self._inspector(name, core) for name, core in cores.items()}
+        self.at = {name: self._verifier(name, core) for name, core in cores.items()}
 
-    def _inspector(self, name: str, core: Core) -> SlideVerifier:
+    def _verifier(self, name: str, core: Core) -> SlideVerifier:
         async def retract(slide: Slide, error: str) -> None:
             self.retracted.append(name)
 
+        events = cast("SiteEvents", SimpleNamespace(slide_wrong=retract, slide_suspect=retract))
         real, source, digests = cast("PmaCore", core), cast("SiteReader", None), cast("Digests", Here())
         where = lambda slide: slide.path  # noqa: E731
-        return SlideVerifier(name, real, source, digests, FakeClock(), self.prints, where, retract, retract)
+        return SlideVerifier(name, real, source, digests, FakeClock(), self.prints, where, events)
 
 
 async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> None:
@@ -100,9 +103,10 @@ async def test_what_cannot_be_judged_is_accused_at_least() -> None:
     async def accuse(slide: Slide, error: str) -> None:
         accused.append(error)
 
+    events = cast("SiteEvents", SimpleNamespace(slide_wrong=retract, slide_suspect=accuse))
     core, source, digests = cast("PmaCore", Core(CONTENT[::-1])), cast("SiteReader", None), cast("Digests", Here())
     case = Case()
-    site = SlideVerifier("a", core, source, digests, FakeClock(), case.prints, str, retract, accuse)
+    site = SlideVerifier("a", core, source, digests, FakeClock(), case.prints, str, events)
     assert not await site.look_again(SLIDE)
     (error,) = accused
     assert "the connection ended" in error

@@ -1,4 +1,4 @@
-"""Fills the catalogue: walks the sources, and looks again, last of all, at what may still be being written."""
+"""Fills the slide_list: walks the sources, and looks again, last of all, at what may still be being written."""
 
 from __future__ import annotations
 
@@ -98,24 +98,24 @@ class _Batch:
 
 
 class SlideProducer:
-    """`walk`, then `settle`; after that the catalogue is complete. `error` is why it is not all that there is.
+    """`walk`, then `settle`; after that the slide_list is complete. `error` is why it is not all that there is.
 
     `counts`: the files that were found until now, without those that are still to be looked at again.
 
     Raises, when it is made, UsageError for a source that is none, and SpoolError.
     """
 
-    def __init__(self, options: Options, catalogue: SlideList, clock: Clock, ears: DiscoveryListener) -> None:
+    def __init__(self, options: Options, slide_list: SlideList, clock: Clock, listener: DiscoveryListener) -> None:
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
-        self._finders = scanners(options, self._matched)
-        self._clashes = NameCollisions() if len(self._finders) > 1 else None
+        self._scanners = scanners(options, self._matched)
+        self._collisions = NameCollisions() if len(self._scanners) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
         self._stability = None if only_looks else StabilityPolicy.from_option(options.settle)
-        self._catalogue = catalogue
+        self._slide_list = slide_list
         self._clock = clock
-        self._ears = ears
+        self._listener = listener
         self._young = unstable_spool()
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
@@ -132,18 +132,18 @@ class SlideProducer:
         """A thread that still looks finds nothing more to write to, and ends."""
         self._stopping.set()
         self._young.close()
-        for finder in self._finders:
-            finder.close()
-        if self._clashes is not None:
-            self._clashes.close()
+        for scanner in self._scanners:
+            scanner.close()
+        if self._collisions is not None:
+            self._collisions.close()
 
     async def walk(self) -> None:
         """All sources, in a thread. What is young is kept for `settle`."""
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             first = True
-            for number, finder in enumerate(self._finders):
-                for thing in finder.find():
+            for number, scanner in enumerate(self._scanners):
+                for thing in scanner.find():
                     if isinstance(thing, Slide) or thing.why.is_problem:
                         self._has_slides.add(number)
                     elif thing.why is Why.EXCLUDED:
@@ -163,16 +163,16 @@ class SlideProducer:
         except Exception as error:
             self._failed(error)
         except BaseException:
-            self._catalogue.finish()
+            self._slide_list.finish()
             raise
 
     def summary(self) -> SourceSummary:
         """What was found, as far as it is known by now."""
-        numbers = {n for n in range(len(self._finders)) if self._walked and n not in self._has_slides}
+        numbers = {n for n in range(len(self._scanners)) if self._walked and n not in self._has_slides}
         filtered = numbers & self._has_excluded
         return SourceSummary(
-            slides=len(self._catalogue),
-            bytes=self._catalogue.bytes,
+            slides=len(self._slide_list),
+            bytes=self._slide_list.bytes,
             reasons={why.value: self.left_out[why] for why in Why if self.left_out[why]},
             empty=self._names(numbers - filtered),
             filtered=self._names(filtered),
@@ -184,7 +184,7 @@ class SlideProducer:
         return describe_unmatched(*self._patterns, self._matched) if self._walked else []
 
     def _names(self, numbers: Set[int]) -> list[str]:
-        return [printable(str(self._finders[number].source)) for number in sorted(numbers)]
+        return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 
     async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], young: Spool[UnstableSlide]) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
@@ -194,7 +194,7 @@ class SlideProducer:
             for batch in find(self._new_batch()):
                 if self._stopping.is_set():
                     return
-                self._catalogue.write(batch.slides)
+                self._slide_list.write(batch.slides)
                 young.extend(batch.young)
                 batch.slides.clear()
                 batch.young.clear()
@@ -206,26 +206,26 @@ class SlideProducer:
         return _Batch(self._clock.local().timestamp())
 
     def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
-        found = self._without_clash(number, thing)
+        found = self._without_collision(number, thing)
         stability = self._stability
         if stability is None:
             return found
         if isinstance(found, Slide):
             return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
         # A stranger is no matter, however young.
-        around = self._finders[number].snapshot_incomplete(found) if found.why.is_problem else None
+        around = self._scanners[number].snapshot_incomplete(found) if found.why.is_problem else None
         if around is None or not stability.is_recent(around.newest_mtime_ns, now):
             return found
         return UnstableSlide(number, found, around.digest)
 
-    def _without_clash(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
+    def _without_collision(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
         """A slide is left out if another source has a file of its name: one would overwrite the other."""
-        if self._clashes is None or not isinstance(thing, Slide):
+        if self._collisions is None or not isinstance(thing, Slide):
             return thing
-        other = self._clashes.claim(number, thing)
+        other = self._collisions.claim(number, thing)
         if other is None:
             return thing
-        where = self._finders[other].source
+        where = self._scanners[other].source
         words = f"{where} has a file of this name too; push them apart"
         return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
 
@@ -235,11 +235,11 @@ class SlideProducer:
         if batch.waiting > 0:
             self._seen = self._clock.monotonic()
         self._waiting += batch.waiting
-        self._catalogue.expect(batch.expected, batch.expected_bytes)
-        self._catalogue.admit(batch.admitted, batch.admitted_bytes)
+        self._slide_list.expect(batch.expected, batch.expected_bytes)
+        self._slide_list.admit(batch.admitted, batch.admitted_bytes)
         self.left_out += batch.left_out_by
         for thing in batch.left_out:
-            self._ears.left_out(thing)
+            self._listener.left_out(thing)
 
     async def settle(self, idle: Callable[[], bool], deadline: float | None) -> None:
         """Bring in what was young, once it stands still.
@@ -254,21 +254,21 @@ class SlideProducer:
                 ready = self._seen + self._stability.watch_seconds
                 if said != (self._waiting, idle_before):
                     said = self._waiting, idle_before
-                    self._ears.waiting(self._waiting, max(0.0, ready - self._clock.monotonic()))
+                    self._listener.waiting(self._waiting, max(0.0, ready - self._clock.monotonic()))
                 if deadline is not None and deadline < ready:
                     self._give_up("there was no time left to see whether it is finished")
                     return
                 await self._sleep_until(ready)
-                admitted = self._catalogue.admitted
+                admitted = self._slide_list.admitted
                 await self._look()
-                if self._catalogue.admitted == admitted and idle_before and idle():
+                if self._slide_list.admitted == admitted and idle_before and idle():
                     self._give_up()
         except SpoolError as error:
             self.error = str(error)
         except Exception as error:
             self._failed(error)
         finally:
-            self._catalogue.finish()
+            self._slide_list.finish()
 
     def _failed(self, error: Exception) -> None:
         """A bug of ours: what was found until now is sent, and the run says that it is not all."""
@@ -286,8 +286,8 @@ class SlideProducer:
         def everything(batch: _Batch) -> Iterator[_Batch]:
             for young in before:
                 batch.replaces(young)
-                thing = look_at(self._finders[young.source], young)
-                batch.add(self._without_clash(young.source, thing) if isinstance(thing, Slide) else thing)
+                thing = look_at(self._scanners[young.source], young)
+                batch.add(self._without_collision(young.source, thing) if isinstance(thing, Slide) else thing)
                 if batch.full:
                     yield batch
                     batch = self._new_batch()
@@ -306,6 +306,6 @@ class SlideProducer:
             unfinished = young.unfinished(reason)
             self.left_out[unfinished.why] += 1
             self.counts.add(unfinished)
-            self._ears.left_out(unfinished)
+            self._listener.left_out(unfinished)
         self._waiting = 0
-        self._catalogue.expect_no_more()
+        self._slide_list.expect_no_more()

@@ -96,22 +96,22 @@ class SlideList:
 
 
 class SlideCursor:
-    """One site's way through the catalogue."""
+    """One site's way through the slide_list."""
 
-    def __init__(self, catalogue: SlideList) -> None:
-        self._catalogue = catalogue
+    def __init__(self, slide_list: SlideList) -> None:
+        self._slide_list = slide_list
         self._next = 0
 
     async def take(self) -> Slide | None:
         """The next slide, None at the end; several takers never get the same one."""
         index, self._next = self._next, self._next + 1
-        return await self._catalogue.at(index)
+        return await self._slide_list.at(index)
 
     def take_ready(self, slides: int, files: int) -> list[Slide]:
         """What comes next and is there already: so many slides at most, and of them about so many files."""
         taken: list[Slide] = []
-        while len(taken) < slides and files > 0 and self._next < self._catalogue.admitted:
-            taken.append(self._catalogue.found(self._next))
+        while len(taken) < slides and files > 0 and self._next < self._slide_list.admitted:
+            taken.append(self._slide_list.found(self._next))
             files -= len(taken[-1].files)
             self._next += 1
         return taken

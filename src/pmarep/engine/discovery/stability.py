@@ -34,7 +34,7 @@ class UnstableSlide:
         return LeftOut(self.found.path, Why.UNFINISHED, f"{why}; push again when it is finished", files=files)
 
 
-def look_at(finder: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | UnstableSlide:
+def look_at(scanner: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | UnstableSlide:
     """What it is by now: a slide or something left out if it has not changed since the last look, else UnstableSlide.
 
     Blocks.
@@ -43,10 +43,10 @@ def look_at(finder: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | Un
     if isinstance(before, Slide) and len(before.files) == 1 and is_unchanged(before):
         now: Slide | LeftOut = before  # nothing could have been added to it
     else:
-        now = finder.again(before)
+        now = scanner.again(before)
     digest = 0
     if isinstance(now, LeftOut):
-        around = finder.snapshot_incomplete(now)
+        around = scanner.snapshot_incomplete(now)
         if around is None:  # waiting will not help
             return now
         digest = around.digest

@@ -22,50 +22,50 @@ NOT_FINISHED = "not finished"
 class SiteReport:
     """Of one site. `error` is why it ended before all its slides were there."""
 
-    def __init__(self, site: Site, scheduler: RequestScheduler, shared: RunContext) -> None:
+    def __init__(self, site: Site, scheduler: RequestScheduler, context: RunContext) -> None:
         self._site = site
         self._scheduler = scheduler
-        self._shared = shared
+        self._context = context
         self._slides = dict.fromkeys(SlideStatus, 0)
         self._retracted = 0  # slides that were counted as arrived before
         self._unfinished = 0  # slides that were begun, and broken off by the end of the run
         self._kept = 0  # bytes of theirs that the site has
-        self.broken_off = 0  # bytes that were under way when the site ended
+        self.bytes_broken_off = 0  # bytes that were under way when the site ended
         self.ended_early = False  # because the run was to end, with slides that were not begun
         self._differing = self._changed = 0
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
-        self._started = shared.clock.monotonic()
+        self._started = context.clock.monotonic()
         self._seconds: float | None = None
         self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
         self.error: str | None = None
 
     def close(self) -> None:
         """The site has ended."""
-        self._seconds = self._shared.clock.monotonic() - self._started
+        self._seconds = self._context.clock.monotonic() - self._started
 
-    def moved(self, sent: int, resumed: int) -> None:
+    def add_bytes(self, sent: int, resumed: int) -> None:
         """Bytes of a slide, whatever became of it: more, or fewer where some are of no use any more."""
         self._sent.bytes += sent
         self._sent.resumed += resumed
 
-    async def arrived(self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float) -> None:
+    async def record_arrival(self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float) -> None:
         """It is at the site, whole; `ended` comes later. On record before the journal says so.
 
         A run that is killed between the two finds the slide again as one that may be there, and writes another line.
         """
-        seconds = round(self._shared.clock.monotonic() - started, 3)
+        seconds = round(self._context.clock.monotonic() - started, 3)
         await self._record(slide, status, sent, seconds, None, read=True)
 
-    async def ended(
+    async def record_outcome(
         self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float, error: str | None
     ) -> None:
         """The one word about a slide in this run. `started`: the clock's time."""
         self._count(slide, status)
-        if self._shared.options.dry_run:
+        if self._context.options.dry_run:
             return
-        seconds = round(self._shared.clock.monotonic() - started, 3)
-        self._shared.listener(
+        seconds = round(self._context.clock.monotonic() - started, 3)
+        self._context.listener(
             SlideFinished(
                 site=self._site.name,
                 slide=slide.path,
@@ -82,21 +82,21 @@ class SiteReport:
         ):
             await self._record(slide, status, sent, seconds, error)
 
-    async def settled(self, slides: Sequence[Slide], status: SlideStatus) -> None:
+    async def record_known(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """The same about many with which nothing had to be done."""
         now = datetime.now(UTC)
         for slide in slides:
             self._count(slide, status)
-            if not self._shared.options.dry_run:
-                self._shared.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
+            if not self._context.options.dry_run:
+                self._context.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
                 await self._record(slide, status, TransferCounts(), 0.0, None)
 
     @property
-    def settled_slides(self) -> int:
-        """About which something has been said."""
+    def slides_known(self) -> int:
+        """Slides about which something has been said."""
         return sum(self._slides.values())
 
-    def unfinished(self, sent: TransferCounts) -> None:
+    def add_unfinished(self, sent: TransferCounts) -> None:
         """A slide of which so much is at the site, and of which nothing more is said in this run."""
         self._unfinished += 1
         self._kept += sent.bytes + sent.resumed
@@ -106,19 +106,19 @@ class SiteReport:
         if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
             self._bytes_skipped += slide.size
 
-    async def accuse(self, slide: Slide, text: str) -> None:
+    async def record_retraction(self, slide: Slide, text: str) -> None:
         """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
         self._retracted += 1
-        self._shared.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
+        self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 
-    def left(self, differing: int, changed: int) -> None:
+    def add_left_alone(self, differing: int, changed: int) -> None:
         """Count slides that stay at the site though they are others, or though their files have changed here since."""
         self._differing += differing
         self._changed += changed
-        if changed and not self._shared.options.verify_only:
+        if changed and not self._context.options.verify_only:
             which = "1 slide was" if changed == 1 else f"{changed} slides were"
-            self._shared.listener(
+            self._context.listener(
                 Notice(
                     text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
                     "since they were sent; --verify deep compares, --existing overwrite replaces"
@@ -127,18 +127,18 @@ class SiteReport:
 
     def say_overdue(self, slides: int) -> None:
         """So many slides were not looked at again in the time that `recheck` gives."""
-        if slides and self._shared.options.recheck is not None:
-            period = format_duration(self._shared.options.recheck)
+        if slides and self._context.options.recheck is not None:
+            period = format_duration(self._context.options.recheck)
             which = "1 slide has" if slides == 1 else f"{slides} slides have"
-            self._shared.listener(
+            self._context.listener(
                 Notice(
                     text=f"{self._site.name}: {which} not been looked at for {period}, since a run looks at "
                     f"{BUDGET} at most, of all sites together; the next ones go on, pmarep verify looks at all"
                 )
             )
 
-    def restarted(self, slide: Slide, lost: int, reason: str) -> None:
-        self._shared.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))
+    def say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
+        self._context.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))
 
     async def _record(
         self,
@@ -152,15 +152,15 @@ class SiteReport:
         read: bool = False,
     ) -> None:
         """For the audit. What was not sent, looked at or `read` now has no hash: nobody has read it."""
-        shared = self._shared
-        if shared.audit is None:
+        context = self._context
+        if context.audit is None:
             return
         self._on_record[slide.path] = status
         hashes: list[str | None] = [None] * len(slide.files)
         stopped: asyncio.CancelledError | None = None
         if read or status is SlideStatus.VERIFIED:
             try:
-                hashes = [(await shared.digests.sha256(slide, file)).hex() for file in slide.files]
+                hashes = [(await context.digests.sha256(slide, file)).hex() for file in slide.files]
             except SourceError as problem:
                 note = f"no SHA-256: {problem}"
             except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
@@ -169,17 +169,17 @@ class SiteReport:
             {"path": file.path, "bytes": file.size, "sha256": found}
             for file, found in zip(slide.files, hashes, strict=True)
         ]
-        await shared.audit.record(
+        await context.audit.record(
             {
                 "site": self._site.name,
                 "url": self._site.url,
                 "slide": slide.path,
-                "to": destination(self._site, shared.options.to, slide).path,
+                "to": destination(self._site, context.options.to, slide).path,
                 "source": str(slide.folder.absolute()),
                 "status": status.value,
                 "error": error,
                 "note": note,
-                "verify": shared.options.verify.value,
+                "verify": context.options.verify.value,
                 "bytes_sent": sent.bytes,
                 "bytes_resumed": sent.resumed,
                 "seconds": seconds,
@@ -192,16 +192,16 @@ class SiteReport:
 
     async def record_the_rest(self, why: str) -> None:
         """For the audit: slides that nothing has been said about, since the site or the run ended before."""
-        if self._shared.audit is None:
+        if self._context.audit is None:
             return
-        for index in range(self._shared.catalogue.admitted):
-            slide = self._shared.catalogue.found(index)
+        for index in range(self._context.slide_list.admitted):
+            slide = self._context.slide_list.found(index)
             if slide.path not in self._on_record:
                 await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, why, note=NOT_FINISHED)
 
     def progress(self) -> Progress:
         done = self._scheduler.bytes_acknowledged + self._scheduler.bytes_in_flight + self._sent.resumed
-        total = self._shared.catalogue.bytes - self._bytes_skipped
+        total = self._context.slide_list.bytes - self._bytes_skipped
         return Progress(
             site=self._site.name,
             bytes_done=min(done, total),
@@ -220,8 +220,8 @@ class SiteReport:
         )
         seconds = self._seconds
         if seconds is None:
-            seconds = self._shared.clock.monotonic() - self._started
-        missing = len(self._shared.catalogue) - sent - skipped - verified
+            seconds = self._context.clock.monotonic() - self._started
+        missing = len(self._context.slide_list) - sent - skipped - verified
         begun = self._slides[SlideStatus.FAILED] + self._unfinished
         not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
         return SiteSummary(
@@ -233,7 +233,7 @@ class SiteReport:
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             bytes_kept=self._kept,
-            bytes_again=self.broken_off,
+            bytes_again=self.bytes_broken_off,
             bytes_sent=self._sent.bytes,
             bytes_resumed=self._sent.resumed,
             seconds=round(seconds, 3),

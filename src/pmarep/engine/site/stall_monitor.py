@@ -1,4 +1,4 @@
-"""Sees to it that nothing is waited for without a word, and nothing longer than a run may take."""
+"""Notice a site that gives no sign of life: say what is waited for, and end the site when the run is to end."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def longest_answer(patience: float) -> float:
 
 
 class StallMonitor:
-    """Of one site. `say` is told what is waited for, `stop` what was, where that has taken too long."""
+    """Watches one site. `say` is told what is waited for, `stop` what was, where that has taken too long."""
 
     def __init__(
-        self, ending: StopTime | None, clock: Clock, say: Callable[[str], None], stop: Callable[[str], None]
+        self, stop_time: StopTime | None, clock: Clock, say: Callable[[str], None], stop: Callable[[str], None]
     ) -> None:
-        self._ending = ending
+        self._stop_time = stop_time
         self._clock = clock
         self._say = say
         self._stop = stop
@@ -37,11 +37,11 @@ class StallMonitor:
         self._since = clock.monotonic()
         self._said = False
 
-    def look(self, state: State, sign: Any, waits_for: str | None) -> None:
-        """About once a second. `sign` changes whenever the site gives a sign of life."""
+    def tick(self, state: State, sign: Any, waits_for: str | None) -> None:
+        """Look at the site, about once a second. `sign` changes whenever it gives a sign of life."""
         now = self._clock.monotonic()
         self._sign = sign if self._sign is None else self._sign
-        late = self._ending is not None and now >= self._ending.at
+        late = self._stop_time is not None and now >= self._stop_time.at
         if sign != self._sign or waits_for is None or (state is State.PAUSED and not late):
             self._sign, self._since, self._said = sign, now, False
         if waits_for is None:
@@ -50,6 +50,6 @@ class StallMonitor:
         if not self._said and quiet >= SAID_AFTER and state is not State.PAUSED:
             self._said = True
             self._say(f"waiting for {waits_for}, for {format_duration(quiet)} now")
-        late_for = now - max(self._since, self._ending.at) if self._ending is not None else 0.0
+        late_for = now - max(self._since, self._stop_time.at) if self._stop_time is not None else 0.0
         if late and (state is State.CONNECTING or late_for >= QUIET_SECONDS):
             self._stop(f"while waiting for {waits_for}")

@@ -110,7 +110,7 @@ async def decide(
     slide: Slide,
     at: Destination,
     core: PmaCore,
-    remote: RemoteListing,
+    listings: RemoteListing,
     journal: Journal,
     options: Options,
     *,
@@ -119,7 +119,7 @@ async def decide(
     """Raises PmaCoreError. `look`: the journal is not believed, whatever the options say."""
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
-    there = await remote.slide_in(at.folder, at.path)
+    there = await listings.slide_in(at.folder, at.path)
     known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
     if there is None:
         return _NEW if entry is None or known is not None else _unfinished(entry, here, options)

@@ -34,7 +34,7 @@ async def decide_by_content(
     decision: Decision,
     slide: Slide,
     at: Destination,
-    inspector: SlideVerifier,
+    verifier: SlideVerifier,
     journal: Journal,
     options: Options,
     arrived: Callable[[], Awaitable[None]],
@@ -47,12 +47,12 @@ async def decide_by_content(
     entry = await journal.entry(at.place)
     begun = _begun(entry, here)
     if _is_known_unreadable(entry, here, decision):
-        return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
+        return await _if_it_opens(decision, slide, at, verifier, journal, options, arrived)
     other = about_other(decision, options.existing, decision.reason)
-    if not begun and not decision.same and not await _is_refused(slide, inspector):
+    if not begun and not decision.same and not await _is_refused(slide, verifier):
         return other  # no torn copy
     try:
-        found = await inspector.what_is_there(slide, begun=begun and entry is not None and entry.state == SENDING)
+        found = await verifier.what_is_there(slide, begun=begun and entry is not None and entry.state == SENDING)
     except (Refused, ProtocolError) as error:
         if error.remedy is Remedy.RETRY:
             raise
@@ -63,8 +63,8 @@ async def decide_by_content(
         reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
         return replace(decision, action=Action.CONFLICT, reason=reason, same=False)
     if found.what is ContentMatch.SAME:
-        return await _if_it_opens(decision, slide, at, inspector, journal, options, arrived)
-    if found.what is ContentMatch.TRUNCATED and (begun or await _is_torn_copy(found, slide, inspector)):
+        return await _if_it_opens(decision, slide, at, verifier, journal, options, arrived)
+    if found.what is ContentMatch.TRUNCATED and (begun or await _is_torn_copy(found, slide, verifier)):
         return _finish(decision, entry, here, slide, options)
     if not decision.same and not begun:
         return other
@@ -95,14 +95,14 @@ def _no_longer_ours(decision: Decision) -> str:
     return f"{said}; whether it was damaged or put there by somebody else cannot be told"
 
 
-async def _is_torn_copy(found: Found, slide: Slide, inspector: SlideVerifier) -> bool:
-    return found.beginning >= LEAST_BEGINNING and await _is_refused(slide, inspector)
+async def _is_torn_copy(found: Found, slide: Slide, verifier: SlideVerifier) -> bool:
+    return found.beginning >= LEAST_BEGINNING and await _is_refused(slide, verifier)
 
 
-async def _is_refused(slide: Slide, inspector: SlideVerifier) -> bool:
+async def _is_refused(slide: Slide, verifier: SlideVerifier) -> bool:
     """Whether the server says of this slide that it cannot open it; not where it says so of this user, say."""
     try:
-        return await inspector.refusal_to_open(slide) is not None
+        return await verifier.refusal_to_open(slide) is not None
     except Refused:
         return False
 
@@ -131,7 +131,7 @@ async def _if_it_opens(
     decision: Decision,
     slide: Slide,
     at: Destination,
-    inspector: SlideVerifier,
+    verifier: SlideVerifier,
     journal: Journal,
     options: Options,
     arrived: Callable[[], Awaitable[None]],
@@ -141,16 +141,16 @@ async def _if_it_opens(
     wait = not options.dry_run and (known is None or known.state != UNREADABLE)
     level = Verify.NONE if options.verify is Verify.NONE else Verify.SIZE
     try:
-        await inspector.inspect(slide, level, just_sent=wait)
+        await verifier.inspect(slide, level, just_sent=wait)
     except NotArrived as error:
         if options.fresh:
             return replace(decision, action=Action.SEND, reason="begun again (--fresh)", ours=True, same=False)
         if not options.dry_run:
-            await journal.unreadable(at.place, here, await inspector.stamp(slide))
+            await journal.unreadable(at.place, here, await verifier.stamp(slide))
         return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
     if not options.dry_run:
         await arrived()
-        await journal.sent(at.place, here, await inspector.stamp(slide))
+        await journal.sent(at.place, here, await verifier.stamp(slide))
     return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
 
 
@@ -162,7 +162,7 @@ async def diagnose(
     error: NotArrived,
     slide: Slide,
     at: Destination,
-    inspector: SlideVerifier,
+    verifier: SlideVerifier,
     journal: Journal,
     *,
     just_sent: bool = False,
@@ -171,13 +171,13 @@ async def diagnose(
 
     Says what the next push will do. Raises PmaCoreError, SourceError.
     """
-    here, stamp = journal.signature(slide), await inspector.stamp(slide)
+    here, stamp = journal.signature(slide), await verifier.stamp(slide)
     entry = await journal.entry(at.place)
     ours = entry is not None and entry.signature == here and entry.state == SENT
     untouched = stamp is not None and (just_sent or (entry is not None and ours and entry.stamp == stamp))
     if untouched and not just_sent and entry is not None and entry.source is not None:
         # Or else it is the source that has changed, its size and time kept, and the site has the slide that was sent.
-        untouched = entry.source == await inspector.source_now(slide)
+        untouched = entry.source == await verifier.source_now(slide)
     if entry is not None and not just_sent:
         if entry.state == SENDING:
             return f"{error}; an upload of it is unfinished, and the next push looks at it"
@@ -186,7 +186,7 @@ async def diagnose(
         if entry.state == UNREADABLE and entry.signature == here and stamp is not None and entry.stamp == stamp:
             return _unreadable(error)
     try:
-        found = await inspector.what_is_there(slide)
+        found = await verifier.what_is_there(slide)
     except (Refused, ProtocolError) as refusal:
         if refusal.remedy is Remedy.RETRY:
             raise
@@ -197,14 +197,14 @@ async def diagnose(
             await journal.broken(at.place, here)
         return f"{error}; it cannot be read back to see what it is ({refusal}); {REPLACES}"
     if found.what is ContentMatch.SAME:
-        if await inspector.refusal_to_open(slide) is None:
+        if await verifier.refusal_to_open(slide) is None:
             return None
         await journal.unreadable(at.place, here, stamp)
         return _unreadable(error)
     if found.what is ContentMatch.TRUNCATED:
-        mine = just_sent or _begun(entry, here) or await _is_torn_copy(found, slide, inspector)
+        mine = just_sent or _begun(entry, here) or await _is_torn_copy(found, slide, verifier)
     else:
-        mine = untouched and await inspector.has_sizes(slide)
+        mine = untouched and await verifier.has_sizes(slide)
     if mine:
         await journal.broken(at.place, here, stamp)
         return f"{error}; {SENT_AGAIN}"
@@ -212,12 +212,12 @@ async def diagnose(
     return f"{error}; {REPLACES}"
 
 
-async def known_wrong(slide: Slide, at: Destination, inspector: SlideVerifier, journal: Journal) -> str | None:
+async def known_wrong(slide: Slide, at: Destination, verifier: SlideVerifier, journal: Journal) -> str | None:
     """What an earlier, closer look has found wrong with what is still there, and what helps; None if nothing."""
     entry = await journal.entry(at.place)
     if entry is None or entry.signature != journal.signature(slide) or entry.state not in (BROKEN, DIFFERS):
         return None
-    if entry.stamp is None or entry.stamp != await inspector.stamp(slide):
+    if entry.stamp is None or entry.stamp != await verifier.stamp(slide):
         return None
     if entry.state == BROKEN:
         return f"an earlier look has found it damaged; {SENT_AGAIN}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -14,6 +14,7 @@ from functools import partial
 from ...aio import together
 from ...clock import Clock
 from ...errors import Remedy, SourceError
+from ...events import SlideStatus
 from ...pmacore import (
     AnnounceAgain,
     Announcement,
@@ -48,9 +49,11 @@ from ...uploaders import (
 from ...uploaders.azure import block_size
 from ..options import Verify
 from ..remote_listing import RemoteListing
+from ..site_events import SiteEvents
 from .arrival import check_status
 from .decide import Decision, Destination
 from .deletion import DeletionGuard, says_that_it_exists
+from .job import SlideJob
 from .ownership import diagnose
 from .verify import SlideVerifier
 
@@ -90,42 +93,32 @@ class _Upload:
 
 @dataclass(frozen=True, slots=True)
 class SlideUploader:
-    """Sends slides to one site.
+    """Uploads slides to one site: announces or resumes them, sends their files, verifies and records them.
 
     `ids`: which slide holds which upload id at the site's server. `keeps_others`: a slide that comes to the name of
-    ours while that is being sent is left alone. `restarted` is told how many bytes of a slide have to be sent again,
-    and why; `announced` that its bytes come now. `hashed`: the SHA-256 of all files will be wanted when a
-    slide has arrived.
+    ours while that is being sent is left alone. `hashed`: the SHA-256 of all files will be wanted when a slide has
+    arrived.
     """
 
     context: UploadContext
-    remote: RemoteListing
-    inspector: SlideVerifier
+    listings: RemoteListing
+    verifier: SlideVerifier
     verify: Verify
     clock: Clock
     ids: UploadIds
     keeps_others: bool
-    restarted: Callable[[Slide, int, str], None]
-    announced: Callable[[Slide], None] = lambda _: None
+    events: SiteEvents
     hashed: bool = False
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     one_deletion: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def ship(
-        self,
-        slide: Slide,
-        at: Destination,
-        decision: Decision,
-        sent: TransferCounts,
-        arrived: Callable[[], Awaitable[None]],
-        *,
-        again: bool = False,
-    ) -> None:
-        """Raises PmarepError; `sent` says how far it came. The slide is at the site when this returns.
+    async def upload(self, job: SlideJob, at: Destination, decision: Decision, *, again: bool = False) -> None:
+        """Bring a slide to the site; it is there when this returns. `job.attempt` counts its bytes.
 
-        `arrived` is called when it is there, before the journal says so. `again`: an upload that can be resumed was
-        announced by this run. Raises Overtaken where another slide has come to its name meanwhile.
+        `again`: an upload that can be resumed was announced by this run. Raises PmarepError; Overtaken where another
+        slide has come to its name meanwhile.
         """
+        slide, sent = job.slide, job.attempt
         sent.replaced = _old(decision)
         if not again and decision.entry is not None:  # before anything can fail: the next attempt is another one
             sent.earlier = decision.entry.files
@@ -141,7 +134,7 @@ class SlideUploader:
             while True:
                 try:
                     await self._send(slide, at, upload, sent, decision)
-                    await self._look(slide, at, upload, sent, arrived)
+                    await self._verify_and_record(job, at, upload)
                     self.ids.done(upload.held)
                     return
                 except UploadDoubtful as doubt:
@@ -163,17 +156,13 @@ class SlideUploader:
         finally:
             self.ids.release(upload.held)
 
-    async def _look(
-        self,
-        slide: Slide,
-        at: Destination,
-        upload: _Upload,
-        sent: TransferCounts,
-        arrived: Callable[[], Awaitable[None]],
-    ) -> None:
-        """All has been sent: is it there? Raises PmarepError; AnnounceAgain where it is not, and the server has lost
-        the upload: what it says of that id is about another slide, or nothing.
+    async def _verify_and_record(self, job: SlideJob, at: Destination, upload: _Upload) -> None:
+        """Verify a slide of which all has been sent, and record that it is there.
+
+        Raises PmarepError; AnnounceAgain where it is not there, and the server has lost the upload: what it says of
+        that id is about another slide, or nothing.
         """
+        slide, sent = job.slide, job.attempt
         if self.hashed:  # now, so that hardly any time passes between the look at the slide and the journal
             await self._hash(slide)
         journal, held, level = self.context.journal, upload.held, self.verify
@@ -186,19 +175,19 @@ class SlideUploader:
         try:
             if status is not None:
                 check_status(status, slide)
-            stamp = await self.inspector.inspect(slide, level)
+            stamp = await self.verifier.inspect(slide, level)
             if level in (Verify.SIZE, Verify.FINGERPRINT):
                 await self._prove_earlier(slide, sent.earlier & upload.done)
         except NotArrived as error:
             if (status is None or held.strays) and not isinstance(error, Unreadable):
                 raise AnnounceAgain(f"the server has lost the upload, and {error}") from None
-            wrong = await diagnose(error, slide, at, self.inspector, journal, just_sent=True)
+            wrong = await diagnose(error, slide, at, self.verifier, journal, just_sent=True)
             if wrong is not None:
                 raise NotArrived(f"after sending, {wrong}") from None
-            stamp = await self.inspector.stamp(slide)
-        await self.remote.look_for(at.folder, slide)
+            stamp = await self.verifier.stamp(slide)
+        await self.listings.look_for(at.folder, slide)
         held.check()
-        await arrived()
+        await self.events.slide_arrived(job, SlideStatus.SENT, sent)
         entry = await journal.entry(at.place)
         source = None if entry is None else entry.source
         await journal.sent(at.place, journal.signature(slide), stamp, source=source)
@@ -214,7 +203,7 @@ class SlideUploader:
         Until the main file came, nobody could see whether another machine had sent its own to the same names.
         """
         try:
-            await self.inspector.read_back(slide, files)
+            await self.verifier.read_back(slide, files)
         except Refused as error:  # this user may not read it: by names and sizes it is there
             log.info("%s cannot be read back: %s", slide.path, error)
 
@@ -237,7 +226,7 @@ class SlideUploader:
     def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: TransferCounts, why: str) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.
         lost = 0 if announcement.kind is StorageKind.AZURE else sent.bytes + sent.resumed
-        self.restarted(slide, lost, why)
+        self.events.slide_restarted(slide, lost, why)
         self.context.scheduler.uncount(sent.bytes)
         sent.bytes = sent.resumed = 0
 
@@ -266,7 +255,7 @@ class SlideUploader:
         if entry.source not in (None, source):
             reason = "its files were replaced here since they were sent, though sizes and times are the same"
             if lost := _bytes_of(slide, entry, announcement):
-                self.restarted(slide, lost, reason)
+                self.events.slide_restarted(slide, lost, reason)
             return None
         logins = self.context.core.logins
         if entry.files == {file.path for file in slide.files}:  # perhaps it is there; who looks will see
@@ -275,7 +264,9 @@ class SlideUploader:
             if not entry.files:
                 return None  # nothing is lost, and the id may be another slide's by now
             if self.ids.session_of(str(announcement.id)) not in (None, logins):
-                self.restarted(slide, _bytes_of(slide, entry, announcement), "the session of the upload has ended")
+                self.events.slide_restarted(
+                    slide, _bytes_of(slide, entry, announcement), "the session of the upload has ended"
+                )
                 return None
         complete, reason = await self._state_of(slide, announcement)
         if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
@@ -288,7 +279,7 @@ class SlideUploader:
         if announcement.kind is StorageKind.AZURE:
             return await self._announce_again(slide, at, decision, sent)
         if lost := _bytes_of(slide, entry, announcement):
-            self.restarted(slide, lost, reason)
+            self.events.slide_restarted(slide, lost, reason)
         return None
 
     def _held(self, slide: Slide, at: Destination, announcement: Announcement, session: int) -> HeldId:
@@ -312,7 +303,7 @@ class SlideUploader:
 
     async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload:
         source = await self.context.source.check(slide)
-        await self.remote.make_way(at.folder, slide)
+        await self.listings.make_way(at.folder, slide)
         announcement, held = await self._ask(slide, at, decision, sent)
         with self._released_on_error(held):
             await self.context.journal.sending(
@@ -361,7 +352,7 @@ class SlideUploader:
         entry = await journal.entry(at.place)
         if entry is not None and entry.state == SENT:
             await journal.broken(at.place, entry.signature, entry.stamp)
-        right = await self.inspector.look_again(slide)
+        right = await self.verifier.look_again(slide)
         if right and entry is not None and entry.state == SENT:
             await journal.sent(at.place, entry.signature, entry.stamp, source=entry.source)
 
@@ -420,7 +411,7 @@ class SlideUploader:
         self, slide: Slide, at: Destination, upload: _Upload, sent: TransferCounts, decision: Decision
     ) -> None:
         async def still_free() -> None:
-            if await self.remote.slide_just_now(at.folder, at.path) is not None:
+            if await self.listings.slide_just_now(at.folder, at.path) is not None:
                 await self.context.journal.overtaken(at.place)
                 raise Overtaken(
                     "another slide of this name has come there while this one was being sent",
@@ -437,7 +428,7 @@ class SlideUploader:
         uploader = uploader_for(slide_upload)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += sum(file.size for file in slide.files if file.path in upload.done - upload.counted)
-        self.announced(slide)
+        self.events.slide_announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
         if sent.replaced is Replaced.INTACT and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
             sent.replaced = Replaced.MIXED

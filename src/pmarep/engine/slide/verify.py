@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import IntEnum
@@ -33,6 +33,7 @@ from ...system.windows_names import normalized_key
 from ...uploaders import Digests
 from ..options import Verify
 from ..remote_listing import differences_in, harmful, shortened
+from ..site_events import SiteEvents
 from .arrival import check_arrived
 from .stamp import stamp_of
 
@@ -47,7 +48,7 @@ class Fingerprints:
     """
 
     def __init__(self) -> None:
-        self.inspectors: dict[str, SlideVerifier] = {}  # by the names of sites
+        self.verifiers: dict[str, SlideVerifier] = {}  # by the names of sites
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute(
             "CREATE TABLE print (slide TEXT, site TEXT, value TEXT, PRIMARY KEY (slide, site)) WITHOUT ROWID"
@@ -60,7 +61,7 @@ class Fingerprints:
         """Of sites that have another fingerprint of this slide. This one is remembered."""
         self._db.execute("INSERT OR REPLACE INTO print VALUES (?, ?, ?)", (slide, site, value))
         rows = self._db.execute("SELECT site FROM print WHERE slide = ? AND value <> ?", (slide, value))
-        return [self.inspectors[name] for (name,) in rows.fetchall()]
+        return [self.verifiers[name] for (name,) in rows.fetchall()]
 
     def forget(self, slide: str, site: str) -> bool:
         """Whoever looks at the slide itself forgets its fingerprint first; False if somebody else is looking at it."""
@@ -115,8 +116,7 @@ class SlideVerifier:
         clock: Clock,
         fingerprints: Fingerprints,
         where: Callable[[Slide], str],
-        retract: Callable[[Slide, str], Awaitable[None]],
-        accuse: Callable[[Slide, str], Awaitable[None]],
+        events: SiteEvents,
     ) -> None:
         self._site = site
         self._core = core
@@ -126,10 +126,9 @@ class SlideVerifier:
         self._clock = clock
         self._fingerprints = fingerprints
         self._where = where
-        self._retract = retract
-        self._accuse = accuse
+        self._events = events
         self._comparing: set[str] = set()  # slides
-        fingerprints.inspectors[site] = self
+        fingerprints.verifiers[site] = self
 
     async def inspect(self, slide: Slide, level: Verify, *, just_sent: bool = True) -> str | None:
         """Look at a slide as closely as `level` says; its stamp. Raises NotArrived if it is not there as it should be.
@@ -227,11 +226,13 @@ class SlideVerifier:
                 try:
                     await other.read_back(slide)
                 except NotArrived as error:
-                    await other._retract(slide, str(error))
+                    await other._events.slide_wrong(slide, str(error))
             except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
-                await other._accuse(slide, f"{text} ({error}); the next push --verify fingerprint looks again")
+                await other._events.slide_suspect(
+                    slide, f"{text} ({error}); the next push --verify fingerprint looks again"
+                )
 
     async def look_again(self, slide: Slide) -> bool:
         """Read back a slide that has been said to be here; take that back where it is not. Whether it is.
@@ -243,10 +244,10 @@ class SlideVerifier:
                 await self.read_back(slide)
                 return True
             except NotArrived as error:
-                await self._retract(slide, str(error))
+                await self._events.slide_wrong(slide, str(error))
         except PmarepError as error:
             text = "the server has restarted, another slide may have come to its place, and it cannot be read back"
-            await self._accuse(slide, f"{text} ({error}); the next push looks again")
+            await self._events.slide_suspect(slide, f"{text} ({error}); the next push looks again")
         return False
 
     async def read_back(self, slide: Slide, some: Container[str] | None = None) -> None:
