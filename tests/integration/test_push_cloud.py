@@ -286,13 +286,13 @@ def test_no_secret_of_the_storage_is_seen(cli: PushCli, tokyo: CloudSandbox, roo
 
 # As at the end of a run over a long way, but for each request: it goes twice at once, and the first there counts.
 HEDGES = """
-from pmarep.uploaders.transport import body
-real = body.HedgedRequest._wait_for_help
+from pmarep.uploaders.transport import hedging
+real = hedging.HedgedRequest._offer_hedge
 def at_once(self):
     real(self)
-    if self.slow is not None and len(self._deliveries) == 1:
-        self.slow.set_result(None)
-body.HedgedRequest._wait_for_help = at_once
+    if self.hedge_wanted is not None and len(self._bodies) == 1:
+        self.hedge_wanted.set_result(None)
+hedging.HedgedRequest._offer_hedge = at_once
 """
 
 

@@ -111,7 +111,7 @@ class _Run:
         self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
-        self.line = SharedUplink()
+        self.uplink = SharedUplink()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
         self.problems = 0
         self.workers: list[SiteWorker] = []
@@ -278,7 +278,7 @@ class _Run:
         timetable: Timetable | None = site.timetable
         own = [] if timetable is None else [RateLimiter(timetable, self.clock)]
         room = max_requests_per_site(len(self.sites)) or sys.maxsize
-        found = AdaptiveConcurrency(self.line, min(room, self.line.most(len(self.sites))))
+        found = AdaptiveConcurrency(self.uplink, min(room, self.uplink.limit_per_site(len(self.sites))))
         requests = found if wanted is None else min(wanted, room)
         scheduler = RequestScheduler(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
         return SiteWorker(site, self.sessions.core(site), scheduler, wanted, context)

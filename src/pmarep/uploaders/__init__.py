@@ -1,4 +1,4 @@
-"""Ways of sending a slide's files, one module per storage kind."""
+"""Send a slide's files to a site: one module per storage kind, and `transport/` which schedules their requests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .azure import AzureUploader
 from .base import Replaced, SlideUpload, TransferCounts, UploadContext, Uploader, announced
 from .digests import Digests
 from .filesystem import FileSystemUploader
-from .presigned import PresignedClient, still_live
+from .presigned import PresignedClient, is_live
 from .s3 import S3Uploader
 from .transport.body import UploadBody
 from .transport.concurrency import NEAR, AdaptiveConcurrency, SharedUplink
 from .transport.rate_limit import RateLimiter
 from .transport.scheduler import RequestScheduler
-from .upload_ids import NO_SESSION, HeldId, UploadIds
+from .upload_ids import NO_SESSION, UploadIdLease, UploadIds
 
 _UPLOADERS: dict[StorageKind, Callable[[SlideUpload], Uploader]] = {
     StorageKind.FILESYSTEM: FileSystemUploader,
@@ -25,7 +25,7 @@ _UPLOADERS: dict[StorageKind, Callable[[SlideUpload], Uploader]] = {
 
 
 def uploader_for(upload: SlideUpload) -> Uploader:
-    """Raises PmaCoreError if the announcement cannot be followed."""
+    """Return the uploader of the announcement's storage kind. Raises PmaCoreError if it cannot be followed."""
     uploader = _UPLOADERS[upload.announcement.kind](upload)
     uploader.check()
     return uploader
@@ -36,7 +36,6 @@ __all__ = [
     "NO_SESSION",
     "AdaptiveConcurrency",
     "Digests",
-    "HeldId",
     "PresignedClient",
     "RateLimiter",
     "Replaced",
@@ -46,9 +45,10 @@ __all__ = [
     "TransferCounts",
     "UploadBody",
     "UploadContext",
+    "UploadIdLease",
     "UploadIds",
     "Uploader",
     "announced",
-    "still_live",
+    "is_live",
     "uploader_for",
 ]

@@ -1,7 +1,8 @@
-"""Azure root-directories: blocks with ids that the next run finds again, then the list that commits them.
+"""Upload to Azure root-directories: blocks with ids that the next run finds again, then the list that commits them.
 
-Facts: all block ids of a blob have the same length; at most 50,000 blocks; uncommitted blocks stay 7 days under the
-blob's name, also for a new SAS; committing another list discards them.
+Facts (Azure's "Put Block" and "Put Block List"): all block ids of a blob have the same length; at most
+50,000 blocks; uncommitted blocks stay 7 days under the blob's name, also for a new SAS; committing another list
+discards them.
 """
 
 from __future__ import annotations
@@ -15,26 +16,27 @@ from ..aio import together
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
 from .base import SlideUpload
-from .transport.body import HedgeMode, UploadBody
+from .transport.body import UploadBody
+from .transport.hedging import HedgeMode
 
 MIB = 1024**2
 SMALLEST, LARGEST = 8 * MIB, 64 * MIB
 WANTED_BLOCKS = 1000
 MAX_BLOCKS = 50_000
 COMMITS = 3
-"""How often the blocks of a file are sent in one attempt: whoever else writes to a blob discards those of others."""
+"""Times that the blocks of a file are sent in one attempt: another writer to the same blob discards ours."""
 
 
 def block_size(size: int) -> int:
-    """Bytes per block: 8 MiB up to 8 GB, then more, so that a huge slide has some 1,000 blocks; at most 64 MiB."""
+    """Return the bytes per block of a file: 8 MiB up to 8 GB, then more for about 1,000 blocks, at most 64 MiB."""
     wanted = -(-size // WANTED_BLOCKS)
     return min(max(-(-wanted // MIB) * MIB, SMALLEST), LARGEST)
 
 
 def block_id(file: SlideFile, number: int) -> str:
-    """The same for the same version of a file, another one for another version.
+    """Return the id of a block, which is the same for the same version of a file and another for another version.
 
-    12 characters before base64, as the maker's own client has them: ids of other lengths among a blob's uncommitted
+    It has 12 characters before base64, as the official client's: ids of other lengths among a blob's uncommitted
     blocks would make Azure refuse ours.
     """
     version = hashlib.sha256(f"{file.path}\0{file.size}\0{file.mtime_ns}".encode()).hexdigest()[:6]
@@ -42,19 +44,21 @@ def block_id(file: SlideFile, number: int) -> str:
 
 
 class AzureUploader:
-    """A block that Azure has acknowledged is not sent again, not even after a new announcement."""
+    """Sends files as blocks; one that Azure has acknowledged is not sent again, not even after a new announcement."""
 
     def __init__(self, upload: SlideUpload) -> None:
         self._upload = upload
 
     def check(self) -> None:
+        """Check that every file has a URL. Raises ProtocolError."""
         for file in self._upload.slide.files:
             self._upload.url_of(file)
 
     async def send(self, file: SlideFile) -> None:
+        """Send a file whole if it is small, else in blocks, and all of them again if Azure has lost some."""
         s = self._upload
         if file.size <= SMALLEST:
-            await s.before_visible(file)
+            await s.check_before_visible(file)
             # A hedged copy that lost and came later would replace whatever is there by then.
             headers = {"x-ms-blob-type": "BlockBlob"}
             await self._put(file, 0, file.size, s.url_of(file), headers, HedgeMode.LAST_WINS)
@@ -65,14 +69,14 @@ class AzureUploader:
                 await self._send_blocks(file)
                 return
             except BlocksLost:
-                # Azure no longer has what the journal remembers, or somebody else has written to the blob: all again.
+                # Azure has lost what the journal says, or another client has written to the blob: send all again.
                 if not left:
                     raise
                 s.sent.resumed -= known_before
                 s.sent.bytes -= file.size - known_before
                 s.context.scheduler.uncount(file.size - known_before)
                 await s.forget_parts(file)
-                await s.before_visible(file)
+                await s.check_before_visible(file)
 
     def _bytes_known(self, file: SlideFile) -> int:
         known = self._upload.parts_of(file)
@@ -84,13 +88,13 @@ class AzureUploader:
 
         async def send(number: int, start: int, length: int) -> None:
             query = f"comp=block&blockid={quote(block_id(file, number), safe='')}"
-            # A block that comes after the list is none of the blob.
+            # A block that arrives after the list does not belong to the blob.
             await self._put(file, start, length, _with(self._upload.url_of(file), query), {}, HedgeMode.ANY_ORDER)
             await self._upload.part_sent(file, number, "")
 
         self._upload.sent.resumed += self._bytes_known(file)
         await together(send(*block) for block in blocks if block[0] not in known)
-        await self._upload.before_visible(file)
+        await self._upload.check_before_visible(file)
         await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
 
     async def _commit(self, file: SlideFile, ids: list[str]) -> None:
@@ -110,12 +114,12 @@ class AzureUploader:
         s, context = self._upload, self._upload.context
 
         async def put(body: UploadBody) -> None:
-            async with context.digests.ahead(s.slide, file, start, length) as found:
+            async with context.digests.pinned_md5(s.slide, file, start, length) as found:
                 digest = found or await context.digests.md5(s.slide, file, start, length)
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
 
                 def content() -> AsyncIterator[bytes]:
-                    return body.carry(context.source.read(s.slide, file, start, length))
+                    return body.stream(context.source.read(s.slide, file, start, length))
 
                 await context.storage.put(url, content, length, headers | md5, new_connection=body.new_connection)
 
@@ -124,7 +128,7 @@ class AzureUploader:
 
 
 def _blocks(file: SlideFile) -> Iterator[tuple[int, int, int]]:
-    """Number, start and length of each block."""
+    """Yield number, start and length of each block."""
     size = block_size(file.size)
     for number, start in enumerate(range(0, file.size, size)):
         yield number, start, min(size, file.size - start)

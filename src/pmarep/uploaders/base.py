@@ -1,4 +1,4 @@
-"""What every storage kind has in common: one slide on its way to one site."""
+"""Define what the uploaders of all storage kinds share: one slide's upload to one site, and what is counted of it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from ..slides.model import Slide, SlideFile
 from ..state.journal import Journal, RemotePath
 from .digests import Digests
 from .presigned import PresignedClient
-from .transport.body import HedgeMode, UploadBody
+from .transport.body import UploadBody
+from .transport.hedging import HedgeMode
 from .transport.scheduler import RequestScheduler
-from .upload_ids import HeldId
+from .upload_ids import UploadIdLease
 
 T = TypeVar("T")
 
 
 class Replaced(IntEnum):
-    """What a site has, if nothing more arrives, of a slide that is being replaced. The worst is last."""
+    """State of a slide at a site that is being replaced, if nothing more arrives. The worst is last."""
 
-    NONE = 0  # there was no other
+    NONE = 0  # there was none
     INTACT = 1
-    MIXED = 2  # with the new one, perhaps
+    MIXED = 2  # partly the old and partly the new slide, perhaps
     DELETED = 3
 
 
@@ -34,9 +35,9 @@ class Replaced(IntEnum):
 class TransferCounts:
     """Bytes of one slide: acknowledged in this run, and found at the site from an earlier one.
 
-    `replaced`: what has become of the slide that it replaces. `reannounced`: it was announced again, or has to be, so
-    that nothing that was sent before is of use any more. `begun`: bytes are under way, or were. `earlier`: whole files
-    that an earlier run has sent and that count as there: another machine may have sent its own to the same name since.
+    `replaced`: the state of the slide that it replaces. `reannounced`: it was announced again, or has to be, so that
+    nothing that was sent before is of use. `begun`: bytes have been sent. `earlier`: whole files that an earlier run
+    has sent and that are not sent again, though another machine may have sent its own to the same names since.
     """
 
     bytes: int = 0
@@ -47,7 +48,7 @@ class TransferCounts:
     earlier: frozenset[str] = frozenset()
 
     def add(self, again: TransferCounts) -> None:
-        """Another attempt in the same run: what it found at the site was mostly sent by the one before."""
+        """Add the counts of another attempt in the same run, which found at the site what the one before had sent."""
         if again.reannounced:
             self.bytes = self.resumed = 0
         self.resumed = max(again.resumed - self.bytes, 0) if again.resumed or again.bytes else self.resumed
@@ -60,7 +61,7 @@ class TransferCounts:
 
 @dataclass(frozen=True, slots=True)
 class UploadContext:
-    """What it takes to send to one site, for all its slides. `digests` and `journal` serve other sites too."""
+    """What the uploads of all slides to one site share. `digests` and `journal` serve the other sites too."""
 
     core: PmaCore
     storage: PresignedClient
@@ -68,28 +69,29 @@ class UploadContext:
     source: SiteReader
     digests: Digests
     journal: Journal
-    etags_are_md5: set[str] = field(default_factory=set)  # hosts of S3 that have shown it
+    etags_are_md5: set[str] = field(default_factory=set)  # S3 hosts whose ETags have been seen to be MD5
 
 
 def announced(slide: Slide) -> list[SlideFile]:
-    """Its files in the order in which they are announced, and in which a server answers with their URLs.
+    """Return the slide's files in the order in which they are announced, and in which a server answers with their URLs.
 
-    By their names: an upload may be finished by a later run, to which somebody has named them in another order.
+    They are sorted by name, since a later run that finishes the upload may find them in another order.
     """
     return sorted(slide.files, key=lambda file: file.path)
 
 
-async def _free() -> None:
-    """Nobody else sends there."""
+async def _unchecked() -> None:
+    """Find the slide's name still free, without asking."""
 
 
 @dataclass(frozen=True)
 class SlideUpload:
-    """One slide and its announcement. `folder` is the announced virtual path; the slide's files lie relative to it.
+    """The upload of one slide by one announcement.
 
-    `parts` are those that the storage has acknowledged: file, part number, ETag (empty for Azure's blocks). `over`:
-    files of these names are there already, be they ours. `held`: the upload's id. `still_free` is asked before the
-    main file becomes visible, and raises Overtaken where another slide has come to its name.
+    `folder` is the announced virtual path; the slide's files lie relative to it. `over`: files of these names are at
+    the site already, perhaps from an earlier attempt. `parts` are those that the storage has acknowledged: file, part
+    number, ETag (empty for Azure's blocks). `held` is the lease of the upload id. `still_free` is called before the
+    main file becomes visible, and raises Overtaken if another slide has taken its name meanwhile.
     """
 
     context: UploadContext
@@ -100,8 +102,8 @@ class SlideUpload:
     sent: TransferCounts
     over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
-    held: HeldId | None = None
-    still_free: Callable[[], Awaitable[None]] = _free
+    held: UploadIdLease | None = None
+    still_free: Callable[[], Awaitable[None]] = _unchecked
 
     @cached_property
     def _urls(self) -> dict[str, str | None]:
@@ -109,7 +111,7 @@ class SlideUpload:
         return {file.path: url for file, url in zip(files, urls, strict=True)} if len(urls) == len(files) else {}
 
     def url_of(self, file: SlideFile) -> str:
-        """The presigned URL of a whole file. Raises ProtocolError where the server gave none."""
+        """Return the presigned URL of a whole file. Raises ProtocolError if the server gave none."""
         url = self._urls.get(file.path)
         if not url:
             given, files = len(self.announcement.urls), len(self.slide.files)
@@ -117,20 +119,21 @@ class SlideUpload:
         return url
 
     def parts_of(self, file: SlideFile) -> Mapping[int, str]:
+        """Return the ETags of the file's acknowledged parts by part number."""
         return self.parts.get(file.path, {})
 
     async def part_sent(self, file: SlideFile, number: int, tag: str) -> None:
-        """The storage has acknowledged a part; from now on the next run can rely on it."""
+        """Record a part that the storage has acknowledged, so that no later run sends it again."""
         await self.context.journal.part_sent(self.place, file.path, number, tag)
         self.parts.setdefault(file.path, {})[number] = tag
 
     async def forget_parts(self, file: SlideFile) -> None:
-        """The storage no longer has what it acknowledged."""
+        """Forget the file's parts: the storage no longer has what it acknowledged."""
         await self.context.journal.forget_parts(self.place, file.path)
         self.parts.pop(file.path, None)
 
-    async def before_visible(self, file: SlideFile) -> None:
-        """To be called before a file is complete at the site. Raises Overtaken."""
+    async def check_before_visible(self, file: SlideFile) -> None:
+        """Check that the slide's name is still free, to be called before a file is complete. Raises Overtaken."""
         if file is self.slide.main:
             await self.still_free()
 
@@ -142,7 +145,10 @@ class SlideUpload:
         length: int,
         hedge: Callable[[], HedgeMode],
     ) -> T:
-        """Send a range of a file, again if it was damaged on the way, unless it is the source that has changed."""
+        """Send a range of a file by `put`, and again if it was damaged on the way.
+
+        Raises PmaCoreError; SourceError if it is the source that has changed.
+        """
 
         async def guarded(body: UploadBody) -> T:
             self.sent.begun = True
@@ -156,10 +162,13 @@ class SlideUpload:
 
 
 class Uploader(Protocol):
-    """Sends the files of one upload, and counts what has arrived in its `sent`."""
+    """Sends the files of one SlideUpload, and counts in its `sent` what the storage has acknowledged."""
 
     def check(self) -> None:
-        """Before anything is sent: can the announcement be followed? Raises PmaCoreError."""
+        """Check before anything is sent that the announcement can be followed. Raises PmaCoreError."""
 
     async def send(self, file: SlideFile) -> None:
-        """Returns when the storage has the whole file. Raises PmaCoreError or SourceError; may be called again."""
+        """Send a file; return when the storage has all of it. May be called again after an error.
+
+        Raises PmaCoreError or SourceError.
+        """

@@ -1,6 +1,6 @@
-"""MD5 of parts and SHA-256 of files, computed once whatever the number of sites.
+"""Compute the MD5 of parts and the SHA-256 of files once, whatever the number of sites.
 
-The storages check the MD5, so all sites get the same bytes.
+The storages check the MD5, so all sites get the same bytes. A `Digests` owns what has been computed in a run.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ..reading.releasing_semaphore import ReleasingSemaphore, consume_exception
 from ..slides.model import Slide, SlideFile
 
 KEEP = 65_536
-"""How many digests are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
+"""Digests that are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""
 
 STREAMS = 4096
-"""How many parts that are hashed as they go are kept in mind."""
+"""Parts being hashed while they are sent that are kept."""
 
 SMALL = 8 * 1024**2
-"""Bytes of a file that is hashed from what memory still has of it."""
+"""Bytes of a file up to which it is hashed from the memory that other sites read it into."""
 
 _Key = tuple[str, FileVersion, int, int]
 
 
 class Digests:
-    """Shared by all sites of a run; what is computed at a time is bounded, and so is what is kept, by `KEEP`."""
+    """The digests of a run, shared by all its sites. `at_once` are computed at the same time, and KEEP are kept."""
 
     def __init__(self, reader: SharedReader, at_once: int | None = None) -> None:
         self._reader = reader
@@ -40,25 +40,25 @@ class Digests:
         self._turns = ReleasingSemaphore(at_once, reader.slow)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="digest")  # no reading here: nothing hangs
         self._known: OrderedDict[_Key, asyncio.Future[bytes]] = OrderedDict()
-        self._streams: OrderedDict[_Key, _Stream] = OrderedDict()
+        self._streams: OrderedDict[_Key, _SharedHash] = OrderedDict()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:
-        """16 bytes. Raises SourceError if the file is not what it was when the slide was found."""
+        """Return the MD5 of a range. Raises SourceError if the file is not what it was when the slide was found."""
         return await self._once(("md5", FileVersion.of(slide, file), start, length), self._reader.range)
 
     async def sha256(self, slide: Slide, file: SlideFile) -> bytes:
-        """32 bytes, of the whole file. Raises SourceError likewise."""
+        """Return the SHA-256 of a whole file. Raises SourceError likewise."""
         read = self._reader.sweep if file.size <= SMALL else self._reader.range
         return await self._once(("sha256", FileVersion.of(slide, file), 0, file.size), read)
 
     @asynccontextmanager
-    async def ahead(self, slide: Slide, file: SlideFile, start: int, length: int) -> AsyncIterator[bytes | None]:
-        """The MD5 of a range that is to be sent inside. Its bytes are kept in memory, so that they are read once.
+    async def pinned_md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> AsyncIterator[bytes | None]:
+        """Yield the MD5 of a range that is to be sent inside; its bytes stay in memory, so that they are read once.
 
-        None where there is no room to keep them, and where another site has begun to send this range without knowing
+        Yields None where there is no room for them, and where another site has begun to send this range without knowing
         its digest: then choose `md5`, which reads it twice, or `stream`. Raises SourceError.
         """
         key = ("md5", FileVersion.of(slide, file), start, length)
@@ -74,20 +74,20 @@ class Digests:
             if pinned:
                 self._reader.unpin(*key[1:])
 
-    def stream(self, slide: Slide, file: SlideFile, start: int, length: int) -> _Stream:
-        """The MD5 of a range while it is sent, of all sites together."""
+    def stream(self, slide: Slide, file: SlideFile, start: int, length: int) -> _SharedHash:
+        """Return the hash of a range that is computed while it is sent, by all sites together."""
         key = ("md5", FileVersion.of(slide, file), start, length)
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = _Stream(self._threads, length, lambda digest: self._found(key, digest))
+            stream = self._streams[key] = _SharedHash(self._threads, length, lambda digest: self._found(key, digest))
             if len(self._streams) > STREAMS:
                 self._streams.popitem(last=False)
         return stream
 
     async def check_again(self, slide: Slide, file: SlideFile, start: int, length: int) -> None:
-        """After a storage refused a part: is it the source that changed, unseen by size and mtime?
+        """Check, after a storage refused a part as damaged, that the source has not changed unseen by size and mtime.
 
-        Raises SourceError if so; otherwise the damage was on the way, and sending again may help.
+        Raises SourceError if it has; otherwise the damage was on the way, and sending again may help.
         """
         key = ("md5", FileVersion.of(slide, file), start, length)
         before = await self._once(key, self._reader.range)
@@ -95,7 +95,7 @@ class Digests:
             raise SourceError(f"{key[1].path} changed while being sent; it is left for the next run")
 
     def _computed(self, key: _Key) -> asyncio.Future[bytes] | None:
-        """Known, or about to be."""
+        """Return the digest if it is known, or about to be."""
         future = self._known.get(key)
         if future is None or (future.done() and (future.cancelled() or future.exception())):
             return None
@@ -136,8 +136,8 @@ class Digests:
 _Read = Callable[[FileVersion, int, int, Callable[[bytes], None]], Coroutine[Any, Any, None]]
 
 
-class _Stream:
-    """One part's MD5. Each chunk is hashed when the first site has it, whichever that is."""
+class _SharedHash:
+    """The MD5 of one part, of which each chunk is hashed when the first site has read it."""
 
     def __init__(self, threads: ThreadPoolExecutor, length: int, found: Callable[[bytes], None]) -> None:
         self._threads = threads
@@ -148,7 +148,7 @@ class _Stream:
         self._busy: asyncio.Future[None] | None = None
 
     async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass the chunks of the whole part on, from its first. Each is hashed while it is sent."""
+        """Yield the chunks of the whole part, from its first, and hash each while it is sent."""
         number = 0
         async for chunk in chunks:
             await self._hash(number, chunk)
@@ -157,12 +157,12 @@ class _Stream:
         await self._rest()
 
     async def digest(self) -> bytes:
-        """When a site has sent the whole part."""
+        """Return the MD5, once a site has sent the whole part."""
         await self._rest()
         return self._md5.digest()
 
     async def _hash(self, number: int, chunk: bytes) -> None:
-        """Begin with a chunk, unless another site has; wait only for the chunk before it."""
+        """Start hashing a chunk, unless another site has; wait only for the chunk before it."""
         while self._next <= number:
             if self._busy is None:
                 self._next += 1

@@ -1,4 +1,4 @@
-"""FileSystem root-directories: one multipart/form-data POST per file; nothing finer exists in the protocol."""
+"""Upload to FileSystem root-directories: one multipart/form-data POST per file, since the protocol has no parts."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from ..pmacore.http import SLOWEST_STORAGE, Body
 from ..slides.model import SlideFile
 from .base import SlideUpload
 from .transport.body import UploadBody
-from .upload_ids import HeldId
+from .upload_ids import UploadIdLease
 
 MIB = 1024**2
 LONGEST_LOOK = 30.0
-"""Seconds, and what storing takes at SLOWEST_STORAGE: so long a large file is looked for before it is sent again."""
+"""Seconds, besides what storing takes at SLOWEST_STORAGE, that a large file is looked for before it is sent again."""
 
 
 class FileSystemUploader:
-    """A broken request starts its file again; complete files stay at the server."""
+    """Sends files whole: a request that breaks off starts its file again, and complete files stay at the server."""
 
     def __init__(self, upload: SlideUpload) -> None:
         self._upload = upload
-        self._held = upload.held or HeldId(str(upload.announcement.id), upload.slide)
+        self._held = upload.held or UploadIdLease(str(upload.announcement.id), upload.slide)
 
     def check(self) -> None:
-        """Nothing to look at: every file goes to PMA.core itself."""
+        """Accept every announcement: all files go to PMA.core itself."""
 
     async def send(self, file: SlideFile) -> None:
+        """Post a file; where the answer is lost, look whether it has arrived before it is sent again."""
         s, context, held = self._upload, self._upload.context, self._held
-        await s.before_visible(file)
+        await s.check_before_visible(file)
         # Of a file that is being replaced, a server may say that it is complete before it is ours.
         older = s.over and file.size > MIB and await self._is_there(file)
 
@@ -42,7 +43,7 @@ class FileSystemUploader:
 
             async def content() -> AsyncIterator[bytes]:
                 yield head
-                async for piece in body.carry(context.source.read(s.slide, file)):
+                async for piece in body.stream(context.source.read(s.slide, file)):
                     yield piece
                 yield tail
 
@@ -63,10 +64,10 @@ class FileSystemUploader:
         s.sent.bytes += file.size
 
     async def _arrives(self, file: SlideFile) -> bool:
-        """Whether a file has arrived although its request was not answered, or does so in a while.
+        """Return whether a file has arrived, or arrives in a while, although its request was not answered.
 
-        A proxy may give up long before the server has stored the file. What is looked for takes no longer than to send
-        it again over a quick line.
+        A proxy may give up long before the server has stored the file. Looking takes no longer than sending it again
+        over a fast line would.
         """
         clock, pause = self._upload.context.scheduler.clock, 0.1
         end = clock.monotonic() + min(file.size / MIB, LONGEST_LOOK + file.size / SLOWEST_STORAGE)
@@ -84,16 +85,16 @@ class FileSystemUploader:
             pause = min(2 * pause, 5.0)
 
     async def _is_there(self, file: SlideFile) -> bool:
-        """Whether the server says that it has the whole file. Raises PmaCoreError."""
+        """Return whether the server says that it has the whole file. Raises PmaCoreError."""
         s, core = self._upload, self._upload.context.core
         status = await core.upload_status(s.announcement.id)
-        if not self._held.vouched(core.logins):
+        if not self._held.is_confirmed(core.logins):
             raise UploadDoubtful("the session in which the upload was announced has ended")
         return status.complete.get(file.path, False)
 
 
 def form_frame(filename: str, boundary: str) -> tuple[bytes, bytes]:
-    """What stands before and after the file's bytes in a form with one part named `file`.
+    """Return the bytes before and after the file's own in a form with one part named `file`.
 
     The name goes as UTF-8 with quotes and line breaks percent-encoded, as browsers write it (HTML, "multipart/form-data
     encoding algorithm"); the server takes the path from the query anyway.

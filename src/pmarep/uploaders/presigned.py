@@ -1,4 +1,4 @@
-"""Requests to S3 and Azure by the URLs that a PMA.core hands out.
+"""Send requests to S3 and Azure by the presigned URLs that a PMA.core hands out.
 
 They go to other hosts than PMA.core: without its session, without cookies, following no redirect. The URL is a secret
 as a whole and is sent byte for byte as it was given.
@@ -42,9 +42,9 @@ _EXPIRY_MARGIN = timedelta(seconds=60)
 
 
 class PresignedClient:
-    """Sends bytes to presigned and SAS URLs for one site. Raises PmaCoreError.
+    """HTTP client for the presigned and SAS URLs of one site.
 
-    `on_round_trip` is told how long the way is, in seconds there and back, with each new connection.
+    `on_round_trip` is told the round trip to the storage, in seconds, with each new connection.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class PresignedClient:
         self._anew: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._http.aclose()
         if self._anew is not None:
             await self._anew.aclose()
@@ -78,15 +79,15 @@ class PresignedClient:
         *,
         new_connection: bool = False,
     ) -> httpx.Headers:
-        """Send one PUT with an exact `Content-Length`; return the headers of its answer.
+        """Send one PUT with an exact `Content-Length`; return the headers of its answer. Raises PmaCoreError.
 
         `content` may be asked for a second time, where a connection turns out to have been closed. `new_connection`:
         use none of the connections that `put` without it has used.
         """
-        target, http = self._check(url), self._another() if new_connection else self._http
+        target, http = self._check(url), self._hedge_http() if new_connection else self._http
         make = content if callable(content) else None
         limit = ResponseDeadline(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
-        extensions: dict[str, Any] = {"trace": connection_tracer(http, self._whom_it_meets(target.origin))}
+        extensions: dict[str, Any] = {"trace": connection_tracer(http, self._address_check(target.origin))}
         if make is not None:
             extensions[REPEATED_BODY] = lambda: limit.body(make())
         request = http.build_request(
@@ -97,7 +98,7 @@ class PresignedClient:
             timeout=patient(http.timeout, length),
             extensions=extensions,
         )
-        request.url = _AsGiven(target.origin, target.path)
+        request.url = _VerbatimURL(target.origin, target.path)
         try:
             async with limit:
                 response = await http.send(request, stream=True)
@@ -114,7 +115,7 @@ class PresignedClient:
         self._answered.add(target.origin)
         if response.status_code == 407:  # over plain http, a proxy answers as if it were the storage
             raise proxy_refused("407", target.origin, self._proxy_to(target.origin))
-        if _is_in_between(response, answer):
+        if _is_intermediary(response, answer):
             status = response.status_code
             raise Intercepted(
                 f"something between here and {target.origin} answers with a "
@@ -127,7 +128,7 @@ class PresignedClient:
             raise _error(response, answer, url)
         return response.headers
 
-    def _another(self) -> httpx.AsyncClient:
+    def _hedge_http(self) -> httpx.AsyncClient:
         if self._anew is None:
             self._anew = self._connect()
         return self._anew
@@ -140,29 +141,30 @@ class PresignedClient:
                 "if that is right, say allow_http_uploads = true at this site",
             )
         if is_local_url(target.origin) and not self._at_home:
-            raise _wants_it_here(target.origin)
+            raise _is_this_machine(target.origin)
         return target
 
-    def _whom_it_meets(self, origin: str) -> Callable[[str], None] | None:
-        """Raises where a name has led to this machine; None where that is right, or where a proxy makes the way.
+    def _address_check(self, origin: str) -> Callable[[str], None] | None:
+        """Return a check that raises ProtocolError where the host's name has led to this machine.
 
-        The host of PMA.core itself may be this machine under its own name.
+        None where that is right, or where a proxy makes the connection. The host of PMA.core itself may be this machine
+        under its own name.
         """
         if self._at_home or self._proxy_to(origin) is not None or same_host(origin, self._core):
             return None
 
         def meets(address: str) -> None:
             if is_local_address(address):
-                raise _wants_it_here(origin)
+                raise _is_this_machine(origin)
 
         return meets
 
 
-def _wants_it_here(origin: str) -> ProtocolError:
+def _is_this_machine(origin: str) -> ProtocolError:
     return ProtocolError(f"the server wants the slide sent to {origin}, which is this machine itself")
 
 
-class _AsGiven(httpx.URL):
+class _VerbatimURL(httpx.URL):
     """A URL whose path and query go out byte for byte: httpx would normalise what the signature covers.
 
     httpx's own way, the extension `target`, also replaces what is said to a proxy: CONNECT would show it the signature.
@@ -179,7 +181,7 @@ class _AsGiven(httpx.URL):
 
 
 class _Target:
-    """Where a URL goes. `path` is what stands on the request line, as given but for raw spaces and non-ASCII."""
+    """A URL in parts. `path` is the request line's, as given but for raw spaces and non-ASCII characters."""
 
     def __init__(self, scheme: str, origin: str, path: bytes) -> None:
         self.scheme = scheme
@@ -188,6 +190,7 @@ class _Target:
 
     @classmethod
     def of(cls, url: str) -> _Target:
+        """Parse a URL that a server gave. Raises ProtocolError."""
         match = re.fullmatch(r"(https?)://([^/?#\s@]+)(/[^#\x00-\x1f\x7f]*)", url, re.IGNORECASE)
         if match is None:
             raise ProtocolError("the server gave an upload URL that is none", "only http and https can be used")
@@ -202,10 +205,11 @@ class _Target:
         return cls(scheme, origin, raw)
 
 
-def _is_in_between(response: httpx.Response, answer: str) -> bool:
-    """Whether it was not the storage that answered, which speaks XML and has a code for everything.
+def _is_intermediary(response: httpx.Response, answer: str) -> bool:
+    """Return whether a proxy, firewall or sign-in page has answered instead of the storage.
 
-    A hotel's or a hospital's sign-in page answers everything with 200 or a redirect, firewalls have pages for 403.
+    A storage speaks XML and has a code for everything. A sign-in page of a hotel or hospital answers everything with
+    200 or a redirect, firewalls have pages for 403.
     """
     if _tag(answer, "Code") or response.headers.get("x-ms-error-code"):
         return False
@@ -214,7 +218,7 @@ def _is_in_between(response: httpx.Response, answer: str) -> bool:
 
 
 def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
-    """Codes: S3's "Error Responses" and Azure's "Blob Storage error codes"."""
+    """Return the error of an answer, by S3's "Error Responses" and Azure's "Blob Storage error codes"."""
     status, code = response.status_code, _tag(answer, "Code") or response.headers.get("x-ms-error-code", "")
     words = one_line(f"{code or f'HTTP status {status}'}: {_tag(answer, 'Message')}").rstrip(": ")
     # Azurite says InvalidOperation where Azure says Md5Mismatch.
@@ -239,7 +243,7 @@ def _error(response: httpx.Response, answer: str, url: str) -> PmaCoreError:
 
 
 def _tag(answer: str, name: str) -> str:
-    """Text of one XML element; no parser, since the answer comes from anywhere."""
+    """Return the text of one XML element; no parser is used, since the answer may come from anywhere."""
     match = re.search(rf"<{name}>([^<]{{0,500}})</{name}>", answer)
     return match[1].strip() if match else ""
 
@@ -253,7 +257,7 @@ def _has_expired(response: httpx.Response, answer: str, url: str) -> bool:
 
 
 def expiry(url: str) -> datetime | None:
-    """When a presigned (S3 Signature 4 or 2) or SAS URL ends, as far as it says so."""
+    """Return when a presigned (S3 Signature 4 or 2) or SAS URL expires; None if it does not say."""
     try:
         query = {key.lower(): values[0] for key, values in parse_qs(urlsplit(url).query).items()}
         if "x-amz-expires" in query:
@@ -269,7 +273,7 @@ def expiry(url: str) -> datetime | None:
     return None
 
 
-def still_live(url: str, now: datetime) -> bool:
-    """Whether a URL can be relied on for a while."""
+def is_live(url: str, now: datetime) -> bool:
+    """Return whether a URL is valid for at least another minute."""
     end = expiry(url)
     return end is None or now + _EXPIRY_MARGIN < end

@@ -1,4 +1,4 @@
-"""S3 root-directories: presigned parts, several in flight, streamed from disk.
+"""Upload to S3 root-directories: presigned parts, several in flight, streamed from disk.
 
 Facts: S3's UploadPart needs an exact `Content-Length`; the ETag of a part is its MD5 unless the bucket encrypts with
 KMS keys; a part's URL may be used again, the later upload wins.
@@ -15,21 +15,24 @@ from ..aio import together
 from ..pmacore import AnnounceAgain, Damaged, MultipartFile, Part, ProtocolError, Refused, ServerError, TransferBroken
 from ..slides.model import SlideFile
 from .base import SlideUpload
-from .transport.body import HedgeMode, UploadBody
+from .transport.body import UploadBody
+from .transport.hedging import HedgeMode
 
 MAX_SINGLE_PUT = 5 * 1024**3
 """Bytes that S3 takes in one PUT."""
 
 
 class S3Uploader:
-    """A part that S3 has acknowledged is not sent again while its URLs live."""
+    """Sends files in parts where the server offers that; one that S3 has acknowledged is not sent again while its URLs
+    are valid.
+    """
 
     def __init__(self, upload: SlideUpload) -> None:
         self._upload = upload
         self._multipart = {_relative(upload, listed): listed for listed in upload.announcement.multipart}
 
     def check(self) -> None:
-        """Before anything is sent: is there a way for each file? Raises PmaCoreError."""
+        """Check that each file has parts that make it up, or a URL and a size that S3 takes. Raises PmaCoreError."""
         for file in self._upload.slide.files:
             listed = self._multipart.get(file.path)
             if listed is not None and listed.parts:
@@ -43,11 +46,12 @@ class S3Uploader:
                 self._upload.url_of(file)
 
     async def send(self, file: SlideFile) -> None:
+        """Send a file in the parts that the server has listed, or else whole."""
         listed = self._multipart.get(file.path)
         if listed is not None and listed.parts:
             await self._send_parts(file, listed)
         else:
-            await self._upload.before_visible(file)
+            await self._upload.check_before_visible(file)
             await self._put(file, 0, file.size, self._upload.url_of(file), whole=True)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
@@ -69,11 +73,11 @@ class S3Uploader:
 
         async def is_there() -> bool:
             status = await core.upload_status(s.announcement.id)
-            vouched = s.held is None or s.held.vouched(core.logins)
-            return vouched and status.complete.get(file.path, False)
+            is_confirmed = s.held is None or s.held.is_confirmed(core.logins)
+            return is_confirmed and status.complete.get(file.path, False)
 
-        await s.before_visible(file)
-        older = s.over and await is_there()  # what a server says of the file that is being replaced
+        await s.check_before_visible(file)
+        older = s.over and await is_there()  # the server may mean the file that is being replaced
         try:
             await core.complete_multipart(f"{s.folder}/{file.path}", listed.upload_id, sorted(tags.items()))
         except (Refused, ServerError, TransferBroken) as error:
@@ -85,11 +89,11 @@ class S3Uploader:
             raise
 
     async def _put(self, file: SlideFile, start: int, length: int, url: str, *, whole: bool = False) -> str:
-        """Send one range, a part or the whole file; its ETag."""
+        """Send one range, a part or the whole file; return its ETag."""
         s, context = self._upload, self._upload.context
 
         async def put(body: UploadBody) -> str:
-            async with context.digests.ahead(s.slide, file, start, length) as digest:
+            async with context.digests.pinned_md5(s.slide, file, start, length) as digest:
                 if digest is None and not self._may_check_afterwards(url, whole):
                     digest = await context.digests.md5(s.slide, file, start, length)
 
@@ -99,7 +103,7 @@ class S3Uploader:
                 if digest is not None:
                     answer = await context.storage.put(
                         url,
-                        lambda: body.carry(chunks()),
+                        lambda: body.stream(chunks()),
                         length,
                         _content_md5(url, digest),
                         new_connection=body.new_connection,
@@ -107,7 +111,7 @@ class S3Uploader:
                     return self._tag(file, url, answer, digest)
                 stream = context.digests.stream(s.slide, file, start, length)
                 answer = await context.storage.put(
-                    url, lambda: body.carry(stream.through(chunks())), length, {}, new_connection=body.new_connection
+                    url, lambda: body.stream(stream.through(chunks())), length, {}, new_connection=body.new_connection
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
@@ -118,7 +122,7 @@ class S3Uploader:
     def _hedge_mode(self, url: str, whole: bool) -> HedgeMode:
         if not _signed4(url):
             return HedgeMode.NEVER  # without Content-MD5, the later one might do damage
-        # A part comes to nothing after the others have been put together, but its ETag has to be known.
+        # A part that arrives after the multipart upload is complete has no effect, but its ETag has to be known.
         return (
             HedgeMode.ANY_ORDER
             if not whole and _host(url) in self._upload.context.etags_are_md5
@@ -126,17 +130,20 @@ class S3Uploader:
         )
 
     def _may_check_afterwards(self, url: str, whole: bool) -> bool:
-        """Whether it may go without its MD5: only its ETag shows then if it has arrived unharmed.
+        """Return whether a range may go without Content-MD5, so that only its ETag shows whether it arrived undamaged.
 
-        A part is in nobody's way until it is put together with the others. A whole file would lie there, damaged, in
-        place of what was there before.
+        A damaged part has no effect until the parts are put together. A damaged whole file would have replaced what was
+        there before.
         """
         return not _signed4(url) or (not whole and _host(url) in self._upload.context.etags_are_md5)
 
     def _tag(
         self, file: SlideFile, url: str, answer: Mapping[str, str], digest: bytes, afterwards: bool = False
     ) -> str:
-        """The ETag. Raises Damaged if it is not the digest, or if it says nothing and nothing else has."""
+        """Return the ETag of a range that was sent.
+
+        Raises Damaged if it is an MD5 but not the digest, or if it is none although nothing else has been checked.
+        """
         tag = answer.get("etag", "").strip().strip('"')
         hosts = self._upload.context.etags_are_md5
         if _is_md5(tag, answer):
@@ -152,7 +159,7 @@ class S3Uploader:
 
 
 def _relative(upload: SlideUpload, listed: MultipartFile) -> str:
-    """`FilePath` is relative to the announced folder; older servers may give the whole virtual path."""
+    """Return a listed file's path relative to the announced folder; older servers give the whole virtual path."""
     path = listed.path.replace("\\", "/").lstrip("/")
     return path.removeprefix(upload.folder + "/")
 
@@ -171,7 +178,7 @@ def _content_md5(url: str, digest: bytes) -> dict[str, str]:
 
 
 def _is_md5(tag: str, answer: Mapping[str, str]) -> bool:
-    """Whether an ETag has to be the MD5: with keys of KMS or of the customer it is 32 hex digits, but another sum."""
+    """Return whether an ETag has to be the MD5: with keys of KMS or of the customer it looks like one, but is not."""
     other_keys = answer.get("x-amz-server-side-encryption", "AES256") != "AES256" or any(
         name.lower().startswith("x-amz-server-side-encryption-customer") for name in answer
     )

@@ -18,7 +18,7 @@ from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import BROKEN, SENT, Journal, signature
-from pmarep.uploaders import HeldId, UploadIds
+from pmarep.uploaders import UploadIdLease, UploadIds
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
@@ -27,7 +27,7 @@ AT = destination(Site(name="a", url="http://pma.example/", username="u", target=
 class Case:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.held = HeldId("7", SLIDE)
+        self.held = UploadIdLease("7", SLIDE)
         self.upload = _Upload(Announcement.read({"Id": 7}, "x"), self.held, frozenset(), {})
 
         async def status(_id: object) -> Any:
@@ -77,7 +77,7 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
 
     async def and_lost(*arguments: Any, **more: Any) -> None:
         await sent(*arguments, **more)
-        case.held.lost_since, case.held._answered = 1.0, 2.0
+        case.held.revoked_since, case.held._answered = 1.0, 2.0
 
     monkeypatch.setattr(case.journal, "sent", and_lost)
     with pytest.raises(AnnounceAgain):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pmarep.pmacore import Announcement, Connection, FileToSend, PmaCore, PmaCoreError, UploadStatus
-from pmarep.uploaders.presigned import PresignedClient, expiry, still_live
+from pmarep.uploaders.presigned import PresignedClient, expiry, is_live
 
 SESSION = "the-session-id"
 SECRET = "X-Amz-Signature=5ec2e7"
@@ -208,4 +208,4 @@ async def test_any_upload_url(url: str) -> None:
 def test_when_any_url_ends(url: str) -> None:
     end = expiry(url)
     assert end is None or end.tzinfo is not None
-    assert isinstance(still_live(url, datetime(2026, 1, 1, tzinfo=UTC)), bool)
+    assert isinstance(is_live(url, datetime(2026, 1, 1, tzinfo=UTC)), bool)

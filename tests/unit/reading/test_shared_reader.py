@@ -104,7 +104,7 @@ async def test_a_part_is_read_once_for_its_digest_and_for_all_sites(
     sources = [SiteReader(reader) for _ in range(4)]
 
     async def send(source: SiteReader, start: int, length: int) -> None:
-        async with digests.ahead(slide, slide.main, start, length) as digest:
+        async with digests.pinned_md5(slide, slide.main, start, length) as digest:
             sent = await read(source, slide, start, length)
         assert digest == hashlib.md5(sent).digest()
         assert sent == CONTENT[start : start + length]
@@ -154,7 +154,7 @@ async def test_reads_that_hang_hold_up_no_others(slide: Slide, tmp_path: Path, m
         await asyncio.to_thread(begun.acquire)
         async with asyncio.timeout(10):
             assert await read(site, slide) == CONTENT
-            async with digests.ahead(slide, slide.main, 0, CHUNK) as digest:
+            async with digests.pinned_md5(slide, slide.main, 0, CHUNK) as digest:
                 assert digest == hashlib.md5(CONTENT[:CHUNK]).digest()
         for task in stuck:
             task.cancel()
@@ -209,7 +209,7 @@ async def test_what_the_storage_refuses_is_read_again_from_the_disk(reader: Shar
     """Size and mtime may hide that the source has changed; what memory has of it would hide it too."""
     slide = written(tmp_path, CONTENT)
     digests, sites = Digests(reader), [SiteReader(reader), SiteReader(reader)]
-    async with digests.ahead(slide, slide.main, 0, LENGTH):
+    async with digests.pinned_md5(slide, slide.main, 0, LENGTH):
         assert await read(sites[0], slide) == CONTENT
         await digests.check_again(slide, slide.main, 0, LENGTH)
         path = slide.local(slide.main)
@@ -224,9 +224,9 @@ async def test_a_part_that_is_not_sent_leaves_its_room_to_others(slide: Slide) -
     reader = SharedReader(bound=2 * CHUNK)
     digests, _site = Digests(reader), SiteReader(reader)
     with suppress(RuntimeError):
-        async with digests.ahead(slide, slide.main, 0, 2 * CHUNK):
+        async with digests.pinned_md5(slide, slide.main, 0, 2 * CHUNK):
             raise RuntimeError
-    async with digests.ahead(slide, slide.main, 2 * CHUNK, 2 * CHUNK) as digest:
+    async with digests.pinned_md5(slide, slide.main, 2 * CHUNK, 2 * CHUNK) as digest:
         assert digest == hashlib.md5(CONTENT[2 * CHUNK : 4 * CHUNK]).digest()
     digests.close()
     reader.close()
@@ -326,7 +326,7 @@ async def test_each_gets_exactly_the_bytes_of_the_file(
         elif how == "read":
             assert await carry(chunks, pace, end) in (None, expected)
         else:
-            async with digests.ahead(slide, slide.main, start, length) as digest:
+            async with digests.pinned_md5(slide, slide.main, start, length) as digest:
                 if digest is not None:
                     assert digest == hashlib.md5(expected).digest()
                     assert await carry(chunks, pace, end) in (None, expected)

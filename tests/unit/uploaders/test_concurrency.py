@@ -36,7 +36,7 @@ def run(
         for concurrency, rate, seen in zip(controllers, moved, limits, strict=True):
             count = int(rate * STEP * chance.uniform(1 - noise, 1 + noise))
             if count:
-                concurrency.sent(now, count, full=full, held_back=held_back)
+                concurrency.record_sent(now, count, full=full, held_back=held_back)
             seen.append(concurrency.limit)
     return limits
 
@@ -93,7 +93,7 @@ def test_errors_halve_it_and_never_below_two() -> None:
     concurrency = one()
     seen = [concurrency.limit]
     for step in range(10):
-        concurrency.failed(1000 + 10 * step)
+        concurrency.record_failure(1000 + 10 * step)
         seen.append(concurrency.limit)
     assert seen[:3] == [22, 11, 5]
     assert seen[-1] == FEWEST
@@ -102,7 +102,7 @@ def test_errors_halve_it_and_never_below_two() -> None:
 def test_errors_that_come_together_count_once() -> None:
     concurrency = one()
     for step in range(20):
-        concurrency.failed(1000 + step * 0.05)
+        concurrency.record_failure(1000 + step * 0.05)
     assert concurrency.limit == 11
 
 
@@ -112,7 +112,7 @@ def test_a_line_that_breaks_under_too_many() -> None:
     for second in range(300):
         run([concurrency], saturating(24), 1, begin=1000.0 + second)
         if concurrency.limit > 10 and second % 5 == 0:
-            concurrency.failed(1001.0 + second)
+            concurrency.record_failure(1001.0 + second)
     assert concurrency.limit <= 14
     (limits,) = run([concurrency], saturating(24), 300, begin=1400.0)
     assert limits[-1] >= 20
@@ -167,7 +167,7 @@ def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
 
 @pytest.mark.parametrize(("sites", "each"), [(1, 32), (3, 32), (4, 24), (8, 12), (100, 4)])
 def test_many_sites_have_fewer_each(sites: int, each: int) -> None:
-    assert SharedUplink().most(sites) == each
+    assert SharedUplink().limit_per_site(sites) == each
 
 
 WAYS = (0.04, 0.1, 0.2, 0.27)
@@ -257,7 +257,9 @@ def test_a_trial_of_fewer_is_measured_when_they_are_fewer() -> None:
             ends.pop(0)
             held -= 1
         count = int(min(held, 20) * MB * STEP)
-        concurrency.sent(now, count, full=held >= concurrency.limit, held_back=False, over=held > concurrency.limit)
+        concurrency.record_sent(
+            now, count, full=held >= concurrency.limit, held_back=False, over=held > concurrency.limit
+        )
         seen.append(concurrency.limit)
     assert min(late(seen)) >= 20 - 20 // 8
     assert sum(min(limit, 20) for limit in late(seen)) / len(late(seen)) >= 0.95 * 20

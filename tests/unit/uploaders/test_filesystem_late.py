@@ -15,7 +15,7 @@ from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import RemotePath
-from pmarep.uploaders import HeldId, RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
+from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, UploadIdLease, uploader_for
 
 MIB = 1024**2
 
@@ -65,7 +65,7 @@ def upload(folder: Path, server: Server, size: int, *, over: bool = False) -> Sl
     scheduler = RequestScheduler(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
     context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, unused)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
-    held = HeldId("17", slide)
+    held = UploadIdLease("17", slide)
     return SlideUpload(
         context,
         Announcement.read({"Id": 17}, "x"),

@@ -12,8 +12,8 @@ from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
 from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
 from pmarep.uploaders.transport import scheduler as scheduler_module
-from pmarep.uploaders.transport.body import LARGEST_PIECE, RECENT_SECONDS, HedgedRequest, HedgeMode
-from pmarep.uploaders.transport.hedging import FULL_SECONDS, LOOK, HedgingPolicy, InFlight
+from pmarep.uploaders.transport.body import LARGEST_PIECE, RATE_AFTER_SECONDS
+from pmarep.uploaders.transport.hedging import FULL_SECONDS, LOOK, HedgedRequest, HedgeMode, HedgingPolicy, InFlight
 
 MIB = 1024 * 1024
 
@@ -23,85 +23,85 @@ class Stream:
 
     def __init__(self, left: float, pace: float | None, alone: bool = True) -> None:
         self.size = 8 * MIB
-        self.left = int(left * MIB)
-        self.seconds = pace and left / pace
-        self.slow: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if alone else None
+        self.bytes_left = int(left * MIB)
+        self.seconds_left = pace and left / pace
+        self.hedge_wanted: asyncio.Future[None] | None = asyncio.get_running_loop().create_future() if alone else None
 
     @property
     def helped(self) -> bool:
-        return self.slow is not None and self.slow.done()
+        return self.hedge_wanted is not None and self.hedge_wanted.done()
 
 
-class SharedUplink:
+class SimulatedLine:
     """That has carried 16 MiB/s, and now carries `rate`. A round trip takes 0.1 s, so a new stream alone 1.5 s."""
 
     def __init__(self, streams: list[Stream], rate: float, few: int = 10) -> None:
         self.rate = 16.0
         self.clock = FakeClock()
-        self.finish = HedgingPolicy(self.clock, lambda: few, lambda: list[InFlight](streams), self._rate)
-        self.finish.round_trip = 0.1
-        self.finish.on = True
+        self.hedging = HedgingPolicy(self.clock, lambda: few, lambda: list[InFlight](streams), self._rate)
+        self.hedging.round_trip = 0.1
+        self.hedging.enabled = True
         self.now = rate
 
     def _rate(self, seconds: float) -> float:
         return (16.0 if seconds == FULL_SECONDS else self.now) * MIB
 
-    def look(self) -> None:
-        self.finish.look()
+    def check(self) -> None:
+        self.hedging.check()
         self.clock.now += 1
 
 
 async def test_the_slowest_are_sent_once_more_as_many_as_are_sooner_there() -> None:
     streams = [Stream(4, pace) for pace in (8.0, 1.0, 0.5, 2.0)]  # 0.5, 4, 8 and 2 seconds
-    line = SharedUplink(streams, rate=4)
-    line.look()
+    line = SimulatedLine(streams, rate=4)
+    line.check()
     # The slowest is there after 1.5 s, the next after 2, both clearly sooner; a third would need 2.5.
     assert [stream.helped for stream in streams] == [False, True, True, False]
-    line.look()
+    line.check()
     assert [stream.helped for stream in streams] == [False, True, True, False]
 
 
 async def test_what_goes_once_more_already_needs_its_part_of_the_line() -> None:
     streams = [Stream(2, 1.0), Stream(4, 0.5, alone=False), Stream(8, None, alone=False)]
-    line = SharedUplink(streams, rate=4)
-    line.look()
+    line = SimulatedLine(streams, rate=4)
+    line.check()
     assert not streams[0].helped
 
 
 @pytest.mark.parametrize("case", ["full line", "many requests", "not the end", "nobody knows its pace"])
 async def test_otherwise_nobody_is(case: str) -> None:
     streams = [Stream(4, None if case == "nobody knows its pace" else 0.5)]
-    line = SharedUplink(streams, rate=15 if case == "full line" else 4, few=1 if case == "many requests" else 10)
-    line.finish.on = case != "not the end"
-    line.look()
+    line = SimulatedLine(streams, rate=15 if case == "full line" else 4, few=1 if case == "many requests" else 10)
+    line.hedging.enabled = case != "not the end"
+    line.check()
     assert not streams[0].helped
 
 
-def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> SharedUplink:
+def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> SimulatedLine:
     """Two requests, of which one needs twelve seconds. Of a full line, 4 MiB would need half a second beside them."""
     streams = [Stream(left, pace) for pace in (2.0, 14.0)]
     for stream in streams:
         stream.size = size
-    line = SharedUplink(streams, rate=line_rate)
-    line.look()
+    line = SimulatedLine(streams, rate=line_rate)
+    line.check()
     return line
 
 
 async def test_short_ones_wait_until_long_ones_leave_room_and_then_go_one_by_one() -> None:
     line = long_ones(16)
-    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [True] * 3
+    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [True] * 3
     line.now = 8
-    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [False, True, True]
+    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [False, True, True]
     line.clock.now += LOOK
-    assert [line.finish.keeps(4 * MIB) for _ in range(3)] == [False, True, True]
+    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [False, True, True]
 
 
 @pytest.mark.parametrize("case", ["it is about as long", "theirs are short", "they are over soon", "not the end"])
 async def test_otherwise_none_waits(case: str) -> None:
     size = (20 if case == "it is about as long" else 4) * MIB
     line = long_ones(16, 1 if case == "they are over soon" else 24, (8 if case == "theirs are short" else 24) * MIB)
-    line.finish.on = case != "not the end"
-    assert not line.finish.keeps(size)
+    line.hedging.enabled = case != "not the end"
+    assert not line.hedging.defers(size)
 
 
 # Races
@@ -132,9 +132,9 @@ class HedgedCase:
     async def help(self) -> bool:
         """Send it once more; False if that is not wanted any more."""
         (hedged,) = self.scheduler._in_flight
-        if hedged.slow is None:
+        if hedged.hedge_wanted is None:
             return False
-        hedged.slow.set_result(None)
+        hedged.hedge_wanted.set_result(None)
         await settled()
         return True
 
@@ -260,14 +260,14 @@ async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkey
     clock, concurrency = FakeClock(), AdaptiveConcurrency()
     scheduler = RequestScheduler(concurrency, [], Retry(attempts=1, sleep=clock.sleep), clock)
     scheduler.set_round_trip(0.18)
-    scheduler.ending(True)
+    scheduler.set_draining(True)
     helped = asyncio.Event()
 
     async def send(body: UploadBody) -> str:
         if body.new_connection:
             helped.set()
             return "helper"
-        async for _ in body.carry(chunks(2)):
+        async for _ in body.stream(chunks(2)):
             clock.now += 0.1
         clock.now += 10
         await asyncio.Event().wait()
@@ -291,7 +291,7 @@ async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkey
 async def test_what_is_one_piece_only_is_never_sent_twice(how: HedgeMode, size: int, more: int, helped: bool) -> None:
     """It may arrive as soon as it has begun, so nothing can be known of its pace."""
     _, scheduler = make_scheduler()
-    assert (HedgedRequest(UploadBody(scheduler, size + more), how).slow is not None) == helped
+    assert (HedgedRequest(UploadBody(scheduler, size + more), how).hedge_wanted is not None) == helped
 
 
 # How long a request still takes
@@ -310,31 +310,31 @@ async def chunks(count: int) -> AsyncIterator[bytes]:
 async def test_nobody_knows_before_it_has_begun_and_shown_its_pace() -> None:
     clock, scheduler = make_scheduler()
     body = UploadBody(scheduler, 4 * MIB)
-    assert body.seconds is None
+    assert body.seconds_left is None
     sent = 0
-    async for piece in body.carry(chunks(16)):
+    async for piece in body.stream(chunks(16)):
         clock.now += len(piece) / MIB  # a second for each MiB
         sent += len(piece)
         if sent <= MIB // 2:
-            assert body.seconds is None
+            assert body.seconds_left is None
         assert body.may_arrive == (sent == body.size)
         if sent > 2 * MIB:
-            assert body.seconds == pytest.approx(body.left / MIB, rel=0.3)  # a piece is waiting just now
+            assert body.seconds_left == pytest.approx(body.bytes_left / MIB, rel=0.3)  # a piece is waiting just now
 
 
 async def test_one_that_stands_still_is_known_to_be_slow() -> None:
     clock, scheduler = make_scheduler()
     first, second = UploadBody(scheduler, MIB), UploadBody(scheduler, MIB, new_connection=True)
     hedged = HedgedRequest(first, HedgeMode.ANY_ORDER)
-    pieces = first.carry(chunks(1))
+    pieces = first.stream(chunks(1))
     await anext(pieces)
-    clock.now += RECENT_SECONDS / 2
-    assert first.seconds is None
+    clock.now += RATE_AFTER_SECONDS / 2
+    assert first.seconds_left is None
     clock.now += 100
-    assert first.seconds is not None
-    assert hedged.seconds == first.seconds > 100
-    hedged.join(second)
-    assert hedged.seconds is None  # the other may be quicker
+    assert first.seconds_left is not None
+    assert hedged.seconds_left == first.seconds_left > 100
+    hedged.add(second)
+    assert hedged.seconds_left is None  # the other may be quicker
     await pieces.aclose()
 
 
@@ -358,15 +358,15 @@ async def test_the_one_that_decides_is_alone() -> None:
 async def test_one_that_stands_still_after_a_good_beginning_is_slow() -> None:
     clock, scheduler = make_scheduler()
     body = UploadBody(scheduler, 8 * MIB)
-    async for _ in body.carry(chunks(20)):
-        if body.left < 4 * MIB:
+    async for _ in body.stream(chunks(20)):
+        if body.bytes_left < 4 * MIB:
             break
         clock.now += 0.25
-    before = body.seconds
+    before = body.seconds_left
     clock.now += 30
     assert before is not None
-    assert body.seconds is not None
-    assert before < 10 < body.seconds
+    assert body.seconds_left is not None
+    assert before < 10 < body.seconds_left
 
 
 @pytest.mark.parametrize("other", ["tag", "another"])
@@ -375,7 +375,7 @@ async def test_what_goes_several_times_counts_once(other: str) -> None:
 
     async def play(case: HedgedCase) -> None:
         for body in case.deliveries:
-            async for _ in body.carry(chunks(4)):
+            async for _ in body.stream(chunks(4)):
                 pass
         assert case.scheduler.bytes_in_flight == MIB
         case.words[0].set_result("tag")
@@ -383,7 +383,7 @@ async def test_what_goes_several_times_counts_once(other: str) -> None:
         if other != "tag":
             await settled()
             assert case.scheduler.bytes_acknowledged == 0  # nobody knows which the site has kept
-            async for _ in case.deliveries[2].carry(chunks(4)):
+            async for _ in case.deliveries[2].stream(chunks(4)):
                 pass
             case.words[2].set_result("last")
 

@@ -31,7 +31,7 @@ from pmarep.pmacore import (
     Refused,
     ServerError,
 )
-from pmarep.uploaders.presigned import PresignedClient, expiry, still_live
+from pmarep.uploaders.presigned import PresignedClient, expiry, is_live
 
 HTTPS = Connection(url="https://pma.example/", username="u")
 HTTP = Connection(url="http://localhost/", username="u")
@@ -262,9 +262,9 @@ def test_expiry_is_read_from_all_kinds_of_urls() -> None:
 
 def test_a_url_that_ends_within_the_minute_is_not_relied_on() -> None:
     end = datetime(2026, 1, 1, 1, tzinfo=UTC)
-    assert still_live(S3_URL, end - timedelta(seconds=61))
-    assert not still_live(S3_URL, end - timedelta(seconds=60))
-    assert still_live("https://h/says-nothing", end)
+    assert is_live(S3_URL, end - timedelta(seconds=61))
+    assert not is_live(S3_URL, end - timedelta(seconds=60))
+    assert is_live("https://h/says-nothing", end)
 
 
 async def test_says_how_far_the_storage_is() -> None:

@@ -17,11 +17,11 @@ async def order(slots: PrioritySemaphore, sizes: list[int]) -> list[int]:
     begun: list[int] = []
 
     async def one(number: int, size: int) -> None:
-        async with slots.one(size):
+        async with slots.slot(size):
             begun.append(number)
             await asyncio.sleep(0)
 
-    async with slots.one(8 * MIB):
+    async with slots.slot(8 * MIB):
         work = [asyncio.create_task(one(number, size)) for number, size in enumerate(sizes)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -60,7 +60,7 @@ async def test_small_ones_leave_most_slots_to_large_ones() -> None:
 
     async def one(size: int) -> None:
         nonlocal most, flying
-        async with slots.one(size):
+        async with slots.slot(size):
             if size == 1:
                 flying += 1
                 most = max(most, flying)
@@ -75,14 +75,14 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
     """Whether anything else happens or not."""
     kept, asked, begun = True, list[int](), list[int]()
 
-    def keeps(size: int) -> bool:
+    def defers(size: int) -> bool:
         asked.append(size)
         return kept
 
-    slots = PrioritySemaphore(lambda _: 4, keeps)
+    slots = PrioritySemaphore(lambda _: 4, defers)
 
     async def one(size: int, deferrable: bool = True) -> None:
-        async with slots.one(size, deferrable=deferrable):
+        async with slots.slot(size, deferrable=deferrable):
             begun.append(size)
 
     work = [asyncio.create_task(one(size)) for size in (2 * MIB, 100, 3 * MIB, MIB)]
@@ -97,18 +97,18 @@ async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
     kept = False
     await asyncio.gather(*work)
     assert sorted(begun) == [100, 512 * 1024, MIB, 2 * MIB, 3 * MIB]
-    assert (slots.held, slots.waiting, slots._looking) == (0, 0, None)
+    assert (slots.held, slots.waiting, slots._recheck) == (0, 0, None)
 
 
 async def test_one_that_may_not_wait_and_gives_up_leaves_the_others_kept() -> None:
     asked = list[int]()
 
-    def keeps(size: int) -> bool:
+    def defers(size: int) -> bool:
         asked.append(size)
         return True
 
-    slots = PrioritySemaphore(lambda _: 1, keeps)
-    async with slots.one(100):
+    slots = PrioritySemaphore(lambda _: 1, defers)
+    async with slots.slot(100):
         waiting = [asyncio.create_task(hold(slots, MIB, deferrable=True)), asyncio.create_task(hold(slots, 2 * MIB))]
         await asyncio.sleep(0)
         waiting[1].cancel()
@@ -124,10 +124,10 @@ async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
     slots = PrioritySemaphore(lambda _: 1)
 
     async def one() -> None:
-        async with slots.one(MIB):
+        async with slots.slot(MIB):
             pass
 
-    async with slots.one(MIB):
+    async with slots.slot(MIB):
         waiting = [asyncio.create_task(one()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()
@@ -143,14 +143,14 @@ async def test_a_limit_that_grows_lets_more_in() -> None:
     inside = asyncio.Event()
 
     async def one() -> None:
-        async with slots.one(MIB):
+        async with slots.slot(MIB):
             await inside.wait()
 
     work = [asyncio.create_task(one()) for _ in range(5)]
     await asyncio.sleep(0)
     assert slots.held == 1
     limit = 4
-    slots.serve()
+    slots.grant()
     assert slots.held == 4
     inside.set()
     await asyncio.gather(*work)
@@ -159,7 +159,7 @@ async def test_a_limit_that_grows_lets_more_in() -> None:
 async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
     """Its task has been cancelled and has not run since."""
     slots = PrioritySemaphore(lambda _: 1)
-    async with slots.one(MIB):
+    async with slots.slot(MIB):
         waiting = [asyncio.create_task(hold(slots, size)) for size in (5 * MIB, 1, 4 * MIB)]
         await asyncio.sleep(0)
         for task in waiting[:2]:
@@ -170,5 +170,5 @@ async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
 
 
 async def hold(slots: PrioritySemaphore, size: int, *, deferrable: bool = False) -> None:
-    async with slots.one(size, deferrable=deferrable):
+    async with slots.slot(size, deferrable=deferrable):
         pass

@@ -31,7 +31,7 @@ def make_scheduler(clock: Clock, *limits: str, connections: int = 8) -> RequestS
 
 def sends(scheduler: RequestScheduler, count: int, size: int = MIB) -> asyncio.Future[None]:
     async def send(body: UploadBody) -> None:
-        async for _ in body.carry(chunks(count, size)):
+        async for _ in body.stream(chunks(count, size)):
             pass
 
     return asyncio.ensure_future(scheduler.run(send))
@@ -105,7 +105,7 @@ async def test_an_idle_time_gives_no_credit_beyond_the_burst() -> None:
 def test_pieces_are_an_eighth_of_a_second(limit: str) -> None:
     limiter = RateLimiter(Timetable.parse(limit), FakeClock())
     rate = Timetable.parse(limit).limit_at(dt.time()) or 0
-    pieces = limiter.cut(bytes(5000) + b"x")
+    pieces = limiter.split(bytes(5000) + b"x")
     assert b"".join(pieces) == bytes(5000) + b"x"
     assert max(map(len, pieces)) <= max(rate // 8, 1)
 
@@ -119,7 +119,7 @@ async def test_only_acknowledged_bytes_count() -> None:
     attempts = []
 
     async def send(body: UploadBody) -> str:
-        async for _ in body.carry(chunks(3)):
+        async for _ in body.stream(chunks(3)):
             assert scheduler.connections == 1
         attempts.append(scheduler.bytes_in_flight)
         if len(attempts) < 3:
@@ -170,7 +170,7 @@ async def test_pieces_are_small_where_the_line_is_slow(seconds: float, largest: 
     sizes: list[int] = []
 
     async def send(body: UploadBody) -> None:
-        async for piece in body.carry(chunks(4)):
+        async for piece in body.stream(chunks(4)):
             sizes.append(len(piece))
             if seconds:
                 await clock.sleep(seconds)
@@ -222,7 +222,7 @@ async def flies(scheduler: RequestScheduler, count: int, seconds: float = 30.0, 
 
     async def send(body: UploadBody) -> None:
         nonlocal most
-        async for _ in body.carry(chunks(pieces, 1000)):
+        async for _ in body.stream(chunks(pieces, 1000)):
             most = max(most, scheduler.connections)
             await clock.sleep(seconds / pieces)
 
@@ -271,22 +271,22 @@ async def test_a_refusal_is_not_about_the_number() -> None:
 )
 async def test_where_the_end_is_hurried(round_trip: float, limits: list[str], counts: bool) -> None:
     scheduler, _ = found(FakeClock(), *limits, round_trip=round_trip)
-    scheduler.ending(True)
-    assert scheduler.hedging.on is counts
-    scheduler.ending(False)
-    assert not scheduler.hedging.on
+    scheduler.set_draining(True)
+    assert scheduler.hedging.enabled is counts
+    scheduler.set_draining(False)
+    assert not scheduler.hedging.enabled
 
 
 async def test_a_longer_way_than_thought_begins_anew_with_more() -> None:
     """PMA.core is near, its bucket is not: nobody knows that before the first connection to it."""
     scheduler, concurrency = found(FakeClock(), round_trip=0.001)
-    assert (scheduler.limit, concurrency.far) == (5, False)
+    assert (scheduler.limit, concurrency.long_round_trip) == (5, False)
     scheduler.set_round_trip(0.001)
     scheduler.set_round_trip(0.18)
-    assert (scheduler.limit, concurrency.far, scheduler.hedging.round_trip) == (22, True, 0.18)
-    concurrency.failed(1000.0)
+    assert (scheduler.limit, concurrency.long_round_trip, scheduler.hedging.round_trip) == (22, True, 0.18)
+    concurrency.record_failure(1000.0)
     for about_the_same in (0.2, 0.12):
         scheduler.set_round_trip(about_the_same)  # what was found by trying stays
     assert (scheduler.limit, scheduler.hedging.round_trip) == (11, 0.18)
     scheduler.set_round_trip(0.002)  # it was a slow name server that made it look far
-    assert (scheduler.limit, concurrency.far, scheduler.hedging.round_trip) == (5, False, 0.002)
+    assert (scheduler.limit, concurrency.long_round_trip, scheduler.hedging.round_trip) == (5, False, 0.002)

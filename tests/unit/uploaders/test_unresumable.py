@@ -56,7 +56,7 @@ class SimulatedLink:
 
     async def _one(self, scheduler: RequestScheduler, size: int) -> None:
         async def put(body: UploadBody) -> None:
-            async for piece in body.carry(self._chunks(size)):
+            async for piece in body.stream(self._chunks(size)):
                 self._in_flight[body] = self._in_flight.get(body, 0.0) + len(piece)
                 await self._carried(body, BUFFER)
             await self._carried(body, 0)

@@ -12,7 +12,7 @@ from support.clocks import FakeClock
 from pmarep.pmacore import AnnounceAgain, Announcement, UploadDoubtful
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.uploaders import NO_SESSION, HeldId, RequestScheduler, UploadBody, UploadIds
+from pmarep.uploaders import NO_SESSION, RequestScheduler, UploadBody, UploadIdLease, UploadIds
 from pmarep.uploaders.upload_ids import BACKWARDS
 
 
@@ -29,7 +29,7 @@ class Server:
         self.scheduler = RequestScheduler(4, [], Retry(attempts=1), self.clock)
         self.last = 0
 
-    async def announce(self, one: Slide, id: int | str | None = None) -> tuple[HeldId, list[HeldId]]:
+    async def announce(self, one: Slide, id: int | str | None = None) -> tuple[UploadIdLease, list[UploadIdLease]]:
         self.last = id if isinstance(id, int) else self.last + 1
         wanted = self.last if id is None else id
 
@@ -44,7 +44,9 @@ class Server:
     def body(self, *, all_sent: bool) -> UploadBody:
         return UploadBody(self.scheduler, 0 if all_sent else 10)
 
-    async def post(self, held: HeldId, *, all_sent: bool = False, until: Callable[[], bool] = lambda: True) -> None:
+    async def post(
+        self, held: UploadIdLease, *, all_sent: bool = False, until: Callable[[], bool] = lambda: True
+    ) -> None:
         async def post() -> None:
             self.clock.now += 1
             while not until():
@@ -58,7 +60,7 @@ async def test_ids_that_rise_in_jumps_put_nothing_in_doubt() -> None:
     held = [(await server.announce(slide(f"{number}"), number))[0] for number in (3, 4, 90, 91, 2000)]
     for one in held:
         await server.post(one)
-        assert one.vouched(1)
+        assert one.is_confirmed(1)
 
 
 async def test_an_id_given_again_ends_what_hangs_on_the_first() -> None:
@@ -71,9 +73,9 @@ async def test_an_id_given_again_ends_what_hangs_on_the_first() -> None:
         await begun
     with pytest.raises(AnnounceAgain):
         await server.post(first)
-    assert not first.vouched(1)
+    assert not first.is_confirmed(1)
     await server.post(second)
-    assert (second.vouched(1), second.strays, suspects) == (True, [], [])
+    assert (second.is_confirmed(1), second.late_requests, suspects) == (True, [], [])
 
 
 async def test_a_request_that_has_been_sent_wholly_is_waited_for() -> None:
@@ -84,7 +86,7 @@ async def test_a_request_that_has_been_sent_wholly_is_waited_for() -> None:
     begun = asyncio.create_task(server.post(first, all_sent=True, until=lambda: arrived))
     await asyncio.sleep(0)
     second, _ = await server.announce(slide("b"), 1)
-    (stray,) = second.strays
+    (stray,) = second.late_requests
     assert not stray.done()
     arrived = True
     with pytest.raises(AnnounceAgain):
@@ -99,7 +101,7 @@ async def test_what_was_acknowledged_before_the_second_was_asked_for_stays_good(
     server.clock.now += 1
     await server.announce(slide("b"), 1)
     first.check()
-    assert not first.vouched(1)  # what the server says of this id is about the other
+    assert not first.is_confirmed(1)  # what the server says of this id is about the other
 
 
 async def test_a_slide_that_ended_meanwhile_is_suspect_where_its_file_may_be_the_others() -> None:
@@ -166,7 +168,7 @@ async def test_answers_that_come_in_another_order_are_no_doubt() -> None:
     server = Server()
     gates = {number: asyncio.Event() for number in (1, 2, 3)}
 
-    async def announced(number: int) -> HeldId:
+    async def announced(number: int) -> UploadIdLease:
         async def ask() -> Announcement:
             await gates[number].wait()
             return Announcement.read({"Id": number}, "x")
@@ -198,15 +200,15 @@ async def test_ids_that_are_no_numbers() -> None:
     second, _ = await server.announce(slide("b"), "1a00-c")
     assert (first.session, second.session) == (1, 1)
     await server.announce(slide("c"), "7f3c-b")
-    assert (first.vouched(1), second.session) == (False, NO_SESSION)
+    assert (first.is_confirmed(1), second.session) == (False, NO_SESSION)
 
 
 async def test_an_earlier_runs_id_that_has_been_given_to_another() -> None:
     server = Server()
     held, _ = await server.announce(slide("a"))
-    assert not server.ids.hold(HeldId("1", slide("b")))
+    assert not server.ids.hold(UploadIdLease("1", slide("b")))
     server.ids.release(held)
-    assert server.ids.hold(HeldId("1", slide("b")))
+    assert server.ids.hold(UploadIdLease("1", slide("b")))
 
 
 async def test_being_stopped_is_no_doubt() -> None:
@@ -233,15 +235,15 @@ async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> No
         yield bytes(10)
 
     async def post() -> None:
-        async for _ in body.carry(pieces()):
+        async for _ in body.stream(pieces()):
             pass
-        async for _ in body.carry(pieces()):
+        async for _ in body.stream(pieces()):
             again.set()
             await asyncio.Event().wait()
 
     begun = asyncio.create_task(first.post(post, body, server.clock))
     await again.wait()
     second, _ = await server.announce(slide("b"), 1)
-    assert len(second.strays) == 1
+    assert len(second.late_requests) == 1
     with pytest.raises(AnnounceAgain):  # what is not wholly sent this time is broken off
         await begun

@@ -171,7 +171,7 @@ class SlideDispatcher:
 
     def _end_preparation(self, ticket: Ticket) -> None:
         ticket.end_preparation()
-        self._scheduler.ending(self._queue.exhausted and self._admission.preparing == 0)
+        self._scheduler.set_draining(self._queue.exhausted and self._admission.preparing == 0)
 
     async def _give_up(self, which: Callable[[SlideJob], bool], why: str = "") -> None:
         """End the jobs that are not tried again. Those that `which` selects failed: with their last error, or `why`."""

@@ -35,15 +35,15 @@ from ...slides import Slide, SlideFile
 from ...state.journal import SENT, Entry
 from ...uploaders import (
     NO_SESSION,
-    HeldId,
     Replaced,
     SlideUpload,
     TransferCounts,
     UploadContext,
     Uploader,
+    UploadIdLease,
     UploadIds,
     announced,
-    still_live,
+    is_live,
     uploader_for,
 )
 from ...uploaders.azure import block_size
@@ -85,7 +85,7 @@ class _Upload:
     """
 
     announcement: Announcement
-    held: HeldId
+    held: UploadIdLease
     done: frozenset[str]
     parts: dict[str, dict[int, str]]
     counted: frozenset[str] = frozenset()
@@ -167,8 +167,8 @@ class SlideUploader:
             await self._hash(slide)
         journal, held, level = self.context.journal, upload.held, self.verify
         status = await self._last_status(upload)
-        if held.strays:
-            await asyncio.wait(held.strays)
+        if held.late_requests:
+            await asyncio.wait(held.late_requests)
             level = Verify.DEEP
         elif status is None and level is Verify.NONE:
             level = Verify.SIZE
@@ -179,7 +179,7 @@ class SlideUploader:
             if level in (Verify.SIZE, Verify.FINGERPRINT):
                 await self._prove_earlier(slide, sent.earlier & upload.done)
         except NotArrived as error:
-            if (status is None or held.strays) and not isinstance(error, Unreadable):
+            if (status is None or held.late_requests) and not isinstance(error, Unreadable):
                 raise AnnounceAgain(f"the server has lost the upload, and {error}") from None
             wrong = await diagnose(error, slide, at, self.verifier, journal, just_sent=True)
             if wrong is not None:
@@ -221,7 +221,7 @@ class SlideUploader:
             if isinstance(error, PermissionDenied) or (isinstance(error, ServerError) and not error.may_be_refusal):
                 raise
             return None
-        return status if upload.held.vouched(core.logins) else None
+        return status if upload.held.is_confirmed(core.logins) else None
 
     def _count_as_lost(self, slide: Slide, announcement: Announcement, sent: TransferCounts, why: str) -> None:
         # Azure keeps what it has acknowledged, under the blob's name.
@@ -238,7 +238,7 @@ class SlideUploader:
         all the time, that must not go on for ever. `last`: it has gone on for long.
         """
         entry = await self.context.journal.entry(at.place)
-        if not last or entry is None or upload.held.lost_since is not None:
+        if not last or entry is None or upload.held.revoked_since is not None:
             return None
         upload.held.session = None
         return _Upload(upload.announcement, upload.held, entry.files, entry.parts, counted=entry.files)
@@ -282,13 +282,13 @@ class SlideUploader:
             self.events.slide_restarted(slide, lost, reason)
         return None
 
-    def _held(self, slide: Slide, at: Destination, announcement: Announcement, session: int) -> HeldId:
-        return HeldId(str(announcement.id), slide, session, partial(self._look_again, slide, at))
+    def _held(self, slide: Slide, at: Destination, announcement: Announcement, session: int) -> UploadIdLease:
+        return UploadIdLease(str(announcement.id), slide, session, partial(self._look_again, slide, at))
 
     async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
         """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
         now = self.context.core.server_time or self.clock.local().astimezone(UTC)
-        if not all(still_live(url, now) for url in announcement.every_url):
+        if not all(is_live(url, now) for url in announcement.every_url):
             return None, "the upload URLs of the earlier run have expired"
         try:
             complete = (await self.context.core.upload_status(announcement.id)).complete
@@ -335,7 +335,7 @@ class SlideUploader:
 
     async def _ask(
         self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts
-    ) -> tuple[Announcement, HeldId]:
+    ) -> tuple[Announcement, UploadIdLease]:
         """Announce a slide. Its id may show that the server has restarted: then slides that have just ended may have
         sent their files to this one, and are read back.
         """
@@ -357,7 +357,7 @@ class SlideUploader:
             await journal.sent(at.place, entry.signature, entry.stamp, source=entry.source)
 
     @contextmanager
-    def _released_on_error(self, held: HeldId) -> Iterator[None]:
+    def _released_on_error(self, held: UploadIdLease) -> Iterator[None]:
         try:
             yield
         except BaseException:

@@ -1,60 +1,51 @@
-"""One request with slide bytes on its way: as one body, or as several that race over connections of their own."""
+"""Bytes of one request as they leave this machine: cut into pieces, throttled, and counted.
+
+An `UploadBody` owns what is known of its own progress; totals of the site are its observer's.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from enum import Enum, auto
 from typing import Protocol
 
 from ...clock import Clock
 
 SMALLEST_PIECE, LARGEST_PIECE = 16 * 1024, 256 * 1024  # bytes given to a socket at once
 SLOW_PIECE, FAST_PIECE = 0.5, 0.02
-"""Seconds that one takes, after which the next are smaller or larger: what a socket does not take at once lies in
-memory, and on a long way there are many sockets."""
+"""Seconds that a piece takes, beyond which the next are smaller, or below which they are larger: what a socket does not
+take at once lies in memory, and over a long round trip there are many sockets."""
 
-PACE_SECONDS = 4.0
-"""What a request's pace is judged by: about the last seconds in which it moved ..."""
+RATE_WINDOW_SECONDS = 4.0
+"""A request's rate is measured over about the last seconds in which it moved ..."""
 
-PACE_AFTER = 512 * 1024
-"""... and no earlier than after so many bytes, since the first ones only fill buffers ..."""
+RATE_AFTER_BYTES = 512 * 1024
+"""... and not before it has sent so many bytes, since the first ones only fill buffers ..."""
 
-RECENT_SECONDS = 2.0
-"""... or after so long: one that has not sent that many by then is slow."""
-
-
-MOST_ATTEMPTS = 3
-"""Deliveries of one request. A loss in its first second can make each of them slow, but hardly all."""
-
-
-class HedgeMode(Enum):
-    """Whether the site takes a request twice at the same time."""
-
-    NEVER = auto()
-    ANY_ORDER = auto()  # and what comes later makes no difference
-    LAST_WINS = auto()  # and what comes last counts: none may come after the end, and all have to be answered the same
+RATE_AFTER_SECONDS = 2.0
+"""... or not before it is so old: a request that has not sent that many by then is slow."""
 
 
 class TransferObserver(Protocol):
-    """What a body goes over, and who counts its bytes: a site's RequestScheduler."""
+    """Throttles the bytes of a body and counts them: a site's RequestScheduler."""
 
     clock: Clock
 
     def throttle(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
-        """The chunk in pieces, each when it may go, and whether it had to wait for that."""
+        """Yield the chunk in pieces, each when a bandwidth limit lets it go, and whether it had to wait for that."""
 
     def record_sent(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
-        """The network has taken bytes; `again`: that are under way already."""
+        """Count bytes that the network has taken. `again`: a copy of them is in flight already."""
 
-    def settle(self, bytes_in_flight: int, arrived: int) -> None:
-        """So many bytes are not under way any more, and so many have arrived."""
+    def record_end(self, bytes_in_flight: int, acknowledged: int) -> None:
+        """Take bytes out of those in flight, and count those of them that the site has acknowledged."""
 
 
 class UploadBody:
-    """The bytes of one request. They count as under way until the site has acknowledged the request.
+    """The bytes of one request, which count as in flight until the site has acknowledged the request.
 
-    `new_connection`: it goes over another connection than those of before.
+    `new_connection`: it is a hedge, so it goes over a connection that no request has used before, and its bytes are
+    in flight already. `may_arrive`: all of it has been handed to the network at least once, so the site may have it
+    even if the request fails; `all_sent`: the same of the present attempt, where the HTTP client repeats it.
     """
 
     def __init__(self, observer: TransferObserver, size: int, *, new_connection: bool = False) -> None:
@@ -62,99 +53,69 @@ class UploadBody:
         self.size = size
         self.new_connection = new_connection
         self._bytes = 0
-        self.may_arrive = size == 0  # all of it, even if it is broken off or fails
-        self.all_out = size == 0  # the same of this time, where it goes again
+        self.may_arrive = size == 0
+        self.all_sent = size == 0
         self._began: float | None = None
-        self._waits_since: float | None = None  # with a piece that the network has not taken yet
-        self._pace_bytes, self._pace_seconds = 0.0, 0.0
+        self._blocked_since: float | None = None  # since when the network has not taken the present piece
+        self._window_bytes, self._window_seconds = 0.0, 0.0  # that the rate is measured over
 
     @property
-    def left(self) -> int:
+    def bytes_left(self) -> int:
         """Bytes that are not sent yet."""
         return self.size - self._bytes
 
     @property
-    def seconds(self) -> float | None:
-        """How long it takes from here at its pace; None as long as nobody knows that."""
+    def seconds_left(self) -> float | None:
+        """Seconds until all is sent at the present rate; None as long as that is not known."""
         if self._began is None:
             return None
         now = self._observer.clock.monotonic()
-        if self._bytes >= PACE_AFTER and self._pace_seconds >= 1:
-            waits = 0.0 if self._waits_since is None else now - self._waits_since
-            return self.left * (self._pace_seconds + waits) / self._pace_bytes
+        if self._bytes >= RATE_AFTER_BYTES and self._window_seconds >= 1:
+            blocked = 0.0 if self._blocked_since is None else now - self._blocked_since
+            return self.bytes_left * (self._window_seconds + blocked) / self._window_bytes
         age = now - self._began
-        return None if age < RECENT_SECONDS else self.left * age / max(self._bytes, 1)
+        return None if age < RATE_AFTER_SECONDS else self.bytes_left * age / max(self._bytes, 1)
 
-    def _moved(self, count: int, seconds: float) -> None:
-        self._bytes += count
-        if self._bytes < PACE_AFTER:
-            return
-        self._pace_bytes += count
-        self._pace_seconds += seconds
-        if self._pace_seconds > PACE_SECONDS:
-            self._pace_bytes /= 2
-            self._pace_seconds /= 2
+    async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield source bytes in throttled pieces, and count each once the network has taken it.
 
-    async def carry(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass source bytes on at the pace of the observer, and count them.
-
-        From the beginning, where it is sent once more since the connection was closed.
-        The socket's time-out is for one piece. On a slow line pieces get smaller, so that it strikes where nothing
-        moves, and never where it only takes long.
+        Called again, where the HTTP client repeats a request whose connection was closed, it counts from the beginning.
+        The socket's time-out is for one piece: on a slow line pieces get smaller, so that it ends a request that
+        does not move, and never one that only takes long.
         """
         clock, size, took = self._observer.clock, LARGEST_PIECE, 0.0
-        self.settle(arrived=False)
+        self.reset(acknowledged=False)
         self._began = clock.monotonic()
         async for chunk in chunks:
             start = 0
             while start < len(chunk):
                 async for piece, held_back in self._observer.throttle(chunk[start : start + size]):
-                    self._waits_since = began = clock.monotonic()
-                    self.all_out = self._bytes + len(piece) >= self.size
-                    self.may_arrive |= self.all_out
+                    self._blocked_since = began = clock.monotonic()
+                    self.all_sent = self._bytes + len(piece) >= self.size
+                    self.may_arrive |= self.all_sent
                     yield piece
-                    self._waits_since = None
+                    self._blocked_since = None
                     took = clock.monotonic() - began
-                    self._moved(len(piece), took)
+                    self._count(len(piece), took)
                     self._observer.record_sent(len(piece), held_back, again=self.new_connection)
                 start += size
                 if took > SLOW_PIECE:
                     size = max(size // 2, SMALLEST_PIECE)
                 elif took < FAST_PIECE:
                     size = min(size * 2, LARGEST_PIECE)
-            del chunk  # while it waits, it holds nothing in memory
+            del chunk  # while it waits for the next, it holds nothing in memory
 
-    def settle(self, arrived: bool) -> None:
-        self._observer.settle(0 if self.new_connection else self._bytes, self._bytes if arrived else 0)
+    def _count(self, count: int, seconds: float) -> None:
+        self._bytes += count
+        if self._bytes < RATE_AFTER_BYTES:
+            return
+        self._window_bytes += count
+        self._window_seconds += seconds
+        if self._window_seconds > RATE_WINDOW_SECONDS:
+            self._window_bytes /= 2
+            self._window_seconds /= 2
+
+    def reset(self, acknowledged: bool) -> None:
+        """End the present attempt: its bytes are not in flight any more; `acknowledged` if the site has them."""
+        self._observer.record_end(0 if self.new_connection else self._bytes, self._bytes if acknowledged else 0)
         self._bytes = 0
-
-
-class HedgedRequest:
-    """One request, by one body or by several that race: what HedgingPolicy looks at, an `InFlight`."""
-
-    def __init__(self, first: UploadBody, how: HedgeMode) -> None:
-        self._deliveries = [first]
-        self._how = how
-        self.size = first.size
-        self.arrived = False
-        self.slow: asyncio.Future[None] | None = None
-        self._wait_for_help()
-
-    def join(self, body: UploadBody) -> None:
-        self._deliveries.append(body)
-        self._wait_for_help()
-
-    def _wait_for_help(self) -> None:
-        # One of a single piece may arrive as soon as it has begun.
-        worth_it = self._how is not HedgeMode.NEVER and self.size > LARGEST_PIECE
-        more = worth_it and len(self._deliveries) < MOST_ATTEMPTS
-        self.slow = asyncio.get_running_loop().create_future() if more else None
-
-    @property
-    def left(self) -> int:
-        return min(body.left for body in self._deliveries)
-
-    @property
-    def seconds(self) -> float | None:
-        each = [seconds for body in self._deliveries if (seconds := body.seconds) is not None]
-        return min(each) if len(each) == len(self._deliveries) else None

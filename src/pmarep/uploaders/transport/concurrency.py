@@ -54,7 +54,7 @@ class SharedUplink:
     def __init__(self) -> None:
         self.controllers: list[AdaptiveConcurrency] = []
 
-    def most(self, sites: int) -> int:
+    def limit_per_site(self, sites: int) -> int:
         """Requests for each of so many sites."""
         return max(FEWEST_UNFORCED, min(MOST, ALL_SITES // max(1, sites)))
 
@@ -71,8 +71,8 @@ class AdaptiveConcurrency:
         self._line.controllers.append(self)
         self._most = most
         self.limit = min(USUAL, most)
-        self.far = False  # whether the way is a long one
-        self.usual = self.limit  # what it begins with on such a way
+        self.long_round_trip = False  # whether the way is a long one
+        self.initial = self.limit  # what it begins with on such a way
         self._careful = False  # whether each request has to show that it brings more
         self.moved = 0  # bytes, since the beginning
         self.moved_at = float("-inf")
@@ -94,17 +94,19 @@ class AdaptiveConcurrency:
 
     def start(self, round_trip: float) -> None:
         """Begin as suits a way of so many seconds there and back."""
-        self.far = round_trip >= NEAR
-        usual = max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)) if self.far else USUAL_NEAR
-        self.usual = min(self._most, usual)
+        self.long_round_trip = round_trip >= NEAR
+        usual = (
+            max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)) if self.long_round_trip else USUAL_NEAR
+        )
+        self.initial = min(self._most, usual)
         if not self._careful:
-            self.limit = self._before = self.usual
-            self._phase = _Phase.WARMING if self.far else _Phase.STEADY
+            self.limit = self._before = self.initial
+            self._phase = _Phase.WARMING if self.long_round_trip else _Phase.STEADY
         self._epoch = max(LONG_EPOCH if self._careful else EPOCH, ROUND_TRIPS * round_trip)
         self._settling = max(SETTLING, ROUND_TRIPS * round_trip)
 
     @property
-    def warming(self) -> bool:
+    def warming_up(self) -> bool:
         """Whether it still looks for how many fill the line."""
         return self._phase is _Phase.WARMING
 
@@ -125,7 +127,7 @@ class AdaptiveConcurrency:
         self._set(self.limit + 1, now)
         self._before = self.limit
 
-    def sent(self, now: float, count: int, *, full: bool, held_back: bool, over: bool = False) -> None:
+    def record_sent(self, now: float, count: int, *, full: bool, held_back: bool, over: bool = False) -> None:
         """The network has taken `count` bytes.
 
         `full`: no slot is free; `over`: more requests are still under way than there may be by now; `held_back`: the
@@ -148,7 +150,7 @@ class AdaptiveConcurrency:
         if now - self._begin >= self._epoch:
             self._close(now)
 
-    def failed(self, now: float) -> None:
+    def record_failure(self, now: float) -> None:
         """A request has failed in a way that may be because of too many of them."""
         if now < self._calm_until:  # the others that were on their way meanwhile fail for the same reason
             return

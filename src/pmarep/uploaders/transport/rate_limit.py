@@ -1,4 +1,4 @@
-"""Bandwidth limits, to the byte and to the hour."""
+"""Limit the bandwidth of a site, or of all sites together, exactly and by the time of day."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ...timetable import Timetable
 
 
 class RateLimiter:
-    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests of a site."""
+    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests that it limits."""
 
     BURST_SECONDS = 0.1
     PIECES_PER_SECOND = 32
@@ -20,18 +20,19 @@ class RateLimiter:
 
     @property
     def limit(self) -> int | None:
+        """Bytes per second at this time of day; None without a limit."""
         return self._timetable.limit_at(self._clock.local().time())
 
-    def cut(self, chunk: bytes) -> list[bytes]:
-        """Pieces small enough for an even flow."""
+    def split(self, chunk: bytes) -> list[bytes]:
+        """Split a chunk into pieces that are small enough for an even flow."""
         limit = self.limit
         if limit is None:
             return [chunk]
         size = max(1, limit // self.PIECES_PER_SECOND)
         return [chunk[start : start + size] for start in range(0, len(chunk), size)]
 
-    async def wait(self, count: int) -> bool:
-        """Until `count` bytes may go; whether that took time."""
+    async def acquire(self, count: int) -> bool:
+        """Wait until `count` bytes may go; return whether that took time."""
         limit = self.limit
         if limit is None:
             return False

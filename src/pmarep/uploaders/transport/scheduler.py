@@ -1,4 +1,7 @@
-"""Schedule the requests with slide bytes to one site: how many at once, how fast, how often tried again."""
+"""Schedule the requests with slide bytes to one site: how many at once, how fast, which next, how often tried again.
+
+A `RequestScheduler` owns what has been sent to its site in this run: bytes in flight, bytes acknowledged, the rate.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from ...clock import Clock
 from ...errors import PmarepError, Remedy
 from ...pmacore import ServerError
 from ...retry import Retry
-from .body import HedgedRequest, HedgeMode, UploadBody
+from .body import UploadBody
 from .concurrency import AdaptiveConcurrency
-from .hedging import HedgingPolicy
+from .hedging import HedgedRequest, HedgeMode, HedgingPolicy
 from .rate_limit import RateLimiter
 from .request_queue import PrioritySemaphore
 from .unresumable import BUFFERED, LOOK, UnresumableLimit
@@ -26,16 +29,19 @@ T = TypeVar("T")
 
 RATE_SECONDS = 5.0
 
-OTHER = 2  # times longer or shorter: less is no other way
+ANOTHER_ROUND_TRIP = 2  # times longer or shorter: less is no reason to start the search for a limit again
 
-DOWN = 6
-"""Requests in a row that the server has failed at: then each of the next ones is tried once, and not five times."""
+FAILURES_IN_A_ROW = 6
+"""Requests that the server has failed at: then each of the next ones is tried once, and not five times."""
 
-STALLED = 1.0  # seconds after which somebody looks although nothing moves
+STALLED = 1.0  # seconds after which hedges are considered although no bytes move
 
 
 class RequestScheduler:
-    """All requests with slide bytes to one site go through here. `connections`: a number, or who finds it."""
+    """Runs all requests with slide bytes to one site.
+
+    `connections` is the number of requests at the same time, or what finds it by trying. `limiters` throttle all bytes.
+    """
 
     def __init__(
         self, connections: int | AdaptiveConcurrency, limiters: Sequence[RateLimiter], retry: Retry, clock: Clock
@@ -43,14 +49,14 @@ class RequestScheduler:
         self.concurrency = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
         self._semaphore = PrioritySemaphore(
-            self._may_be, lambda size: self.hedging.keeps(size), lambda: self.has_unresumable
+            self._limit_for, lambda size: self.hedging.defers(size), lambda: self.has_unresumable
         )
         self._unresumable: UnresumableLimit | None = None
         if self.concurrency is not None:
             self._unresumable = UnresumableLimit(clock, self.concurrency, lambda: self.bytes_transferred)
-        self.has_unresumable = False  # whether there are requests that no later run can take up in the middle
-        self._told = 0  # bytes that the concurrency has heard of
-        self._served_at = float("-inf")
+        self.has_unresumable = False  # whether there are requests that no later run can resume in the middle
+        self._reported = 0  # bytes that the concurrency has been told of
+        self._granted_at = float("-inf")
         self._limiters = limiters
         self._retry = retry
         self.clock = clock
@@ -58,9 +64,9 @@ class RequestScheduler:
         self._in_flight: set[HedgedRequest] = set()
         self.hedging = HedgingPolicy(clock, self._few, lambda: self._in_flight, self.rate)
         self.connections = 0  # requests in flight
-        self._failures = 0  # of the server, since it last took something
-        self.bytes_in_flight = 0  # bytes handed to the network and not acknowledged
-        self.bytes_acknowledged = 0  # bytes that the site has said it has
+        self._failures = 0  # of the server, in a row
+        self.bytes_in_flight = 0  # handed to the network and not acknowledged
+        self.bytes_acknowledged = 0
         self._acknowledged_listeners: list[Callable[[], None]] = []
         self._capacity_listeners: list[Callable[[], None]] = []
 
@@ -74,28 +80,30 @@ class RequestScheduler:
 
     @property
     def limit(self) -> int:
-        """How many requests there may be now."""
+        """Requests that there may be at the same time now."""
         return self._fixed if self.concurrency is None else self.concurrency.limit
 
-    def _may_be(self, size: int) -> int:
-        """The same, when the largest that waits has so many bytes."""
+    def _limit_for(self, size: int) -> int:
+        """Return the limit when the largest request that waits has `size` bytes."""
         if self._unresumable is not None:
-            self._unresumable.look(self._semaphore.held, self._semaphore.held_bytes, size)
+            self._unresumable.grow(self._semaphore.held, self._semaphore.held_bytes, size)
         return self.limit
 
     @property
     def waiting(self) -> int:
-        """Requests without a slot."""
+        """Requests that have no slot yet."""
         return self._semaphore.waiting
 
     def _few(self) -> int:
-        """Fewer requests than these fill no line."""
+        """Return the number of requests below which they do not fill the line."""
         return max(2, self.limit * 2 // 3)
 
-    def ending(self, so: bool) -> None:
-        """Whether nothing more comes than the requests that are here."""
+    def set_draining(self, draining: bool) -> None:
+        """Say whether no more requests will come than those that are here: then slow ones are hedged."""
         limited = any(limiter.limit is not None for limiter in self._limiters)
-        self.hedging.on = so and self.concurrency is not None and self.concurrency.far and not limited
+        self.hedging.enabled = (
+            draining and self.concurrency is not None and self.concurrency.long_round_trip and not limited
+        )
 
     async def run(
         self,
@@ -106,14 +114,15 @@ class RequestScheduler:
         deferrable: bool = False,
         resumable: bool = True,
     ) -> T:
-        """Run one request of `size` bytes in a slot of its own; transient failures are tried again.
+        """Run one request of `size` bytes in a slot of its own, and again after transient failures.
 
-        `hedge` is asked when it begins. `deferrable`: it may wait for longer ones to end, see HedgingPolicy. Not
-        `resumable`: what it has carried is lost when it is broken off, see UnresumableLimit. Raises PmaCoreError.
+        `hedge` returns how the site takes it twice, asked when it begins. `deferrable`: it may wait for longer ones to
+        end, see HedgingPolicy. Not `resumable`: all that it has sent is lost when it is broken off, see
+        UnresumableLimit. Raises PmaCoreError.
         """
         if not resumable and self._unresumable is not None:
             self.has_unresumable = True
-            self._unresumable.comes(size)
+            self._unresumable.add(size)
 
         async def once() -> T:
             async with self._slot(size, deferrable):
@@ -121,57 +130,55 @@ class RequestScheduler:
                 hedged = HedgedRequest(first, how)
                 self._in_flight.add(hedged)
                 try:
-                    if hedged.slow is None:
-                        return await self._carry_out(send, first, hedged)
+                    if hedged.hedge_wanted is None:
+                        return await self._attempt(send, first, hedged)
                     return await self._run_hedged(send, first, hedged, how)
                 finally:
                     self._in_flight.discard(hedged)
 
-        return await self._retry(once, worth=lambda: self._failures < DOWN)
+        return await self._retry(once, worth=lambda: self._failures < FAILURES_IN_A_ROW)
 
     async def _run_hedged(
         self, send: Callable[[UploadBody], Awaitable[T]], first: UploadBody, hedged: HedgedRequest, how: HedgeMode
     ) -> T:
-        """Where it is slow at the end of all, another goes over a new connection; the first there counts."""
+        """Run a request, and hedges of it over new connections where it is slow; return the first result."""
         runs: dict[asyncio.Task[T], UploadBody] = {}
 
         def begin(body: UploadBody) -> None:
-            runs[asyncio.create_task(self._carry_out(send, body, hedged))] = body
+            runs[asyncio.create_task(self._attempt(send, body, hedged))] = body
 
         try:
             begin(first)
             while not (arrived := _arrived(runs)):
                 running: set[asyncio.Future[Any]] = {run for run in runs if not run.done()}
                 if not running:
-                    raise _most_telling(runs)
-                wake = running if hedged.slow is None else {*running, hedged.slow}
+                    raise _most_relevant_error(runs)
+                wake = running if hedged.hedge_wanted is None else {*running, hedged.hedge_wanted}
                 await asyncio.wait(wake, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
-                self.hedging.look()
-                if hedged.slow is not None and hedged.slow.done():
+                self.hedging.check()
+                if hedged.hedge_wanted is not None and hedged.hedge_wanted.done():
                     log.debug("%d bytes are sent once more, over another connection", first.size)
                     another = UploadBody(self, first.size, new_connection=True)
                     begin(another)
-                    hedged.join(another)
-            if how is HedgeMode.LAST_WINS and not await self._agree(runs):
-                # The site keeps the one that came last, and nobody here knows which: as if none had arrived.
+                    hedged.add(another)
+            if how is HedgeMode.LAST_WINS and not await self._outcomes_agree(runs):
+                # The site keeps the one that came last, and which that was cannot be known: as if none had arrived.
                 self.uncount(first.size)
                 hedged.arrived = False
-                return await self._carry_out(send, UploadBody(self, first.size, new_connection=True), hedged)
+                return await self._attempt(send, UploadBody(self, first.size, new_connection=True), hedged)
             return arrived[0].result()
         finally:
             await _end(runs)
 
-    async def _agree(self, runs: dict[asyncio.Task[T], UploadBody]) -> bool:
-        """When nothing can arrive any more: whether all that may have arrived were answered the same."""
+    async def _outcomes_agree(self, runs: dict[asyncio.Task[T], UploadBody]) -> bool:
+        """Wait until no attempt can arrive any more; return whether all that may have were answered the same."""
         await _end([run for run, body in runs.items() if not run.done() and not body.may_arrive])
         there = [run for run, body in runs.items() if body.may_arrive or run in _arrived(runs)]
         await asyncio.wait(there)
         arrived = _arrived(there)
         return len(arrived) == len(there) and all(run.result() == arrived[0].result() for run in arrived)
 
-    async def _carry_out(
-        self, send: Callable[[UploadBody], Awaitable[T]], body: UploadBody, hedged: HedgedRequest
-    ) -> T:
+    async def _attempt(self, send: Callable[[UploadBody], Awaitable[T]], body: UploadBody, hedged: HedgedRequest) -> T:
         arrived = False
         try:
             result = await send(body)
@@ -181,14 +188,14 @@ class RequestScheduler:
         except PmarepError as error:
             self._failures += isinstance(error, ServerError)
             if self.concurrency is not None and error.remedy is Remedy.RETRY:
-                self.concurrency.failed(self.clock.monotonic())
+                self.concurrency.record_failure(self.clock.monotonic())
             raise
         finally:
-            body.settle(arrived)
+            body.reset(arrived)
 
     @asynccontextmanager
     async def _slot(self, size: int, deferrable: bool) -> AsyncIterator[None]:
-        async with self._semaphore.one(size, deferrable=deferrable):
+        async with self._semaphore.slot(size, deferrable=deferrable):
             self.connections += 1
             _call(self._capacity_listeners)
             try:
@@ -197,70 +204,73 @@ class RequestScheduler:
                 self.connections -= 1
 
     async def throttle(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
-        """The chunk, in the pieces and at the time that every bandwidth limit allows; whether each had to wait."""
+        """Yield the chunk in pieces, each when every bandwidth limit lets it go, and whether it had to wait."""
         pieces = [chunk]
         for limiter in self._limiters:
-            pieces = [part for piece in pieces for part in limiter.cut(piece)]
+            pieces = [part for piece in pieces for part in limiter.split(piece)]
         for piece in pieces:
             waited = False
             for limiter in self._limiters:
-                waited |= await limiter.wait(len(piece))
+                waited |= await limiter.acquire(len(piece))
             yield piece, waited
 
     def record_sent(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
-        """The network has taken bytes. `again`: they are under way already, over another connection."""
+        """Count bytes that the network has taken. `again`: they are in flight already, over another connection."""
         now = self.clock.monotonic()
         self.bytes_in_flight += 0 if again else count
         self._moved.append((now, count))
-        self.hedging.look()
+        self.hedging.check()
         if self.concurrency is not None:
             if self.has_unresumable:  # else each one that begins would look like a gain, while it fills buffers
-                carried = self.bytes_transferred
-                count, self._told = max(carried - self._told, 0), max(carried, self._told)
+                transferred = self.bytes_transferred
+                count, self._reported = max(transferred - self._reported, 0), max(transferred, self._reported)
             before, held = self.concurrency.limit, self._semaphore.held
-            full = held >= before and not self.hedging.on
-            self.concurrency.sent(now, count, full=full, held_back=held_back, over=held > before)
-            if self.concurrency.limit > before or self._may_find_room(now):
-                self._semaphore.serve()
+            full = held >= before and not self.hedging.enabled
+            self.concurrency.record_sent(now, count, full=full, held_back=held_back, over=held > before)
+            if self.concurrency.limit > before or self._may_have_capacity(now):
+                self._semaphore.grant()
 
     @property
     def bytes_transferred(self) -> int:
-        """Bytes of this run that have left the machine, as far as that is known."""
-        return self.bytes_acknowledged + sum(max(one.size - one.left - BUFFERED, 0) for one in self._in_flight)
+        """Bytes of this run that have left this machine, as far as is known: those in buffers are not counted."""
+        return self.bytes_acknowledged + sum(max(one.size - one.bytes_left - BUFFERED, 0) for one in self._in_flight)
 
-    def _may_find_room(self, now: float) -> bool:
-        """Whether the line may have turned out to be fast enough for one more."""
-        if self._unresumable is None or not self._unresumable.open or not self.waiting or now - self._served_at < LOOK:
+    def _may_have_capacity(self, now: float) -> bool:
+        """Return whether the line may have turned out to be fast enough for one more unresumable request."""
+        if self._unresumable is None or not self._unresumable.may_grow:
             return False
-        self._served_at = now
+        if not self.waiting or now - self._granted_at < LOOK:
+            return False
+        self._granted_at = now
         return True
 
-    def settle(self, bytes_in_flight: int, arrived: int) -> None:
-        """So many bytes are not under way any more, and so many have arrived."""
+    def record_end(self, bytes_in_flight: int, acknowledged: int) -> None:
+        """Take bytes out of those in flight, and count those of them that the site has acknowledged."""
         self.bytes_in_flight -= bytes_in_flight
-        if arrived:
-            self.bytes_acknowledged += arrived
+        if acknowledged:
+            self.bytes_acknowledged += acknowledged
             _call(self._acknowledged_listeners)
 
     def set_round_trip(self, round_trip: float) -> None:
-        """How long it is, as far as is known by now: seconds there and back.
+        """Set the round trip to the site, in seconds, as far as it is known by now.
 
-        A first connection that had to look up a name, or lost a packet, makes it look longer than it is.
+        A first connection that had to look up a name, or lost a packet, makes it look longer than it is, so that it
+        may be set to less later.
         """
-        if self.hedging.round_trip / OTHER <= round_trip <= OTHER * self.hedging.round_trip:
+        if self.hedging.round_trip / ANOTHER_ROUND_TRIP <= round_trip <= ANOTHER_ROUND_TRIP * self.hedging.round_trip:
             return
         self.hedging.round_trip = round_trip
         if self.concurrency is not None:
             self.concurrency.start(round_trip)
-            self._semaphore.serve()
+            self._semaphore.grant()
             _call(self._capacity_listeners)
 
     def uncount(self, count: int) -> None:
-        """Bytes that were acknowledged and are of no use any more."""
+        """Take back bytes that were acknowledged and are of no use any more."""
         self.bytes_acknowledged -= count
 
     def rate(self, seconds: float = RATE_SECONDS) -> float:
-        """Bytes per second over the last seconds, at most `RATE_SECONDS`."""
+        """Return the bytes per second over the last `seconds`, at most RATE_SECONDS."""
         now = self.clock.monotonic()
         while self._moved and self._moved[0][0] < now - RATE_SECONDS:
             self._moved.popleft()
@@ -279,8 +289,8 @@ def _arrived(runs: Iterable[asyncio.Task[T]]) -> list[asyncio.Task[T]]:
     return [run for run in runs if run.done() and not run.cancelled() and run.exception() is None]
 
 
-def _most_telling(runs: Iterable[asyncio.Task[T]]) -> BaseException:
-    """Of the errors of those that have all failed: one that trying again does not mend, else the first."""
+def _most_relevant_error(runs: Iterable[asyncio.Task[T]]) -> BaseException:
+    """Return, of attempts that have all failed, an error that trying again does not mend, else the first."""
     errors = [error for run in runs if (error := run.exception()) is not None]
     lasting = [error for error in errors if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY]
     return (lasting or errors)[0]

@@ -1,8 +1,9 @@
-"""What a kill would cost: bytes under way of files that no storage takes up in the middle (file-system
-root-directories). As few of them go at once as fill the line, so that on a slow line one after the other arrives.
+"""Bound the bytes in flight that a kill would lose: files to storages that cannot resume one in the middle, which are
+file-system root-directories.
 
-At the beginning so many go at once as the line carries in 90 s, up to the number that is usual elsewhere; beyond
-that more only as long as each brings more, and fewer as soon as that makes no difference: `AdaptiveConcurrency` finds
+Few files go at once, just as many as fill the line, so that on a slow line one after the other arrives. At the
+beginning so many go as the line carries in 90 s, up to the number that is the start elsewhere. Beyond that there are
+more only as long as each brings more, and fewer as soon as that makes no difference, which AdaptiveConcurrency finds
 out.
 """
 
@@ -18,44 +19,53 @@ SECONDS = 90.0
 """A kill may cost what the line carries in this time, with one file more ..."""
 
 LITTLE = 16 * 1024 * 1024
-"""... and so many bytes, while no rate is known too."""
+"""... and so many bytes in any case, also while no rate is known."""
 
 LARGER = 4
-"""Files that are so many times larger begin anew: how many of the smaller ones went at once says nothing about them."""
+"""A file that is so many times larger than those before starts the search again: how many of the smaller ones went at
+once says nothing about it."""
 
-BUFFERED = 256 * 1024  # bytes: so many of each request do not show yet what the line carries
-LOOK = 0.1  # seconds between two looks at the rate
+BUFFERED = 256 * 1024
+"""Bytes of each request that lie in buffers, and do not show yet what the line carries."""
+
+LOOK = 0.1  # seconds between two measurements of the rate
 OVER, AT_LEAST = 2.0, 1.0  # seconds that it is measured over
 
 
 class UnresumableLimit:
-    """Of one scheduler. `carried`: bytes that the line has carried so far, as far as is known."""
+    """The limit of one RequestScheduler, set through its AdaptiveConcurrency.
 
-    def __init__(self, clock: Clock, concurrency: AdaptiveConcurrency, carried: Callable[[], int]) -> None:
+    `transferred` returns the bytes that the line has carried so far.
+    """
+
+    def __init__(self, clock: Clock, concurrency: AdaptiveConcurrency, transferred: Callable[[], int]) -> None:
         self._clock = clock
         self._concurrency = concurrency
-        self._carried = carried
+        self._transferred = transferred
         self._size = 0  # bytes of the largest file that the limit was found with
         self._bound = LITTLE
         self._seen: deque[tuple[float, int]] = deque()
 
     @property
-    def open(self) -> bool:
+    def may_grow(self) -> bool:
         """Whether more may go at once as soon as the line turns out to be fast enough."""
         concurrency = self._concurrency
-        return self._size > 0 and concurrency.warming and concurrency.limit < concurrency.usual
+        return self._size > 0 and concurrency.warming_up and concurrency.limit < concurrency.initial
 
-    def comes(self, size: int) -> None:
-        """A request with a whole file of so many bytes is there."""
+    def add(self, size: int) -> None:
+        """Take note of a request with a whole file of `size` bytes, and start with one request if that is much."""
         if size > LARGER * self._size:
             self._size = max(size, LITTLE // LARGER)
             if self._concurrency.limit * size > self._bytes():
                 self._concurrency.restart_with_one()
 
-    def look(self, held: int, held_bytes: int, size: int) -> None:
-        """So many requests have a slot, with so many bytes together; the largest that waits has `size`."""
+    def grow(self, held: int, held_bytes: int, size: int) -> None:
+        """Allow one request more if the line is fast enough.
+
+        `held` requests of `held_bytes` together have a slot; the largest that waits has `size` bytes.
+        """
         concurrency = self._concurrency
-        if held < concurrency.limit or not self.open:
+        if held < concurrency.limit or not self.may_grow:
             return
         # As if one more brought as much as each does now: a line that is not full yet has to get full soon.
         if (held_bytes + size) * held / (held + 1) <= self._bytes():
@@ -63,12 +73,12 @@ class UnresumableLimit:
             self._size = max(size, LITTLE // LARGER)
 
     def _bytes(self) -> int:
-        """That may be at stake."""
+        """Return the bytes that a kill may cost at the present rate."""
         now, seen = self._clock.monotonic(), self._seen
         if not seen or now - seen[-1][0] >= LOOK:
-            seen.append((now, self._carried()))
+            seen.append((now, self._transferred()))
             while len(seen) > 2 and seen[1][0] <= now - OVER:
                 seen.popleft()
-            (since, before), (_, carried) = seen[0], seen[-1]
-            self._bound = max(LITTLE, int(SECONDS * (carried - before) / max(now - since, AT_LEAST)))
+            (since, before), (_, after) = seen[0], seen[-1]
+            self._bound = max(LITTLE, int(SECONDS * (after - before) / max(now - since, AT_LEAST)))
         return self._bound
