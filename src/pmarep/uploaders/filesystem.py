@@ -58,9 +58,7 @@ class FileSystemUploader:
                 if older or not body.may_arrive or not await self._arrives(file):
                     raise
 
-        # The main file goes last: what is before one that is longer had better not wait.
-        deferrable = s.slide.main.size <= file.size
-        await context.scheduler.run(post, file.size, deferrable=deferrable, resumable=False)
+        await context.scheduler.run(post, file.size, resumable=False)
         s.sent.bytes += file.size
 
     async def _arrives(self, file: SlideFile) -> bool:

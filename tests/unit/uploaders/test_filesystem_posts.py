@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -112,24 +111,3 @@ def test_no_name_breaks_the_frame(name: str) -> None:
     assert lines[1].count(b'"') == 4
     assert b"\n" not in lines[1]
     assert tail == b"\r\n--0123456789abcdef--\r\n"
-
-
-@pytest.mark.parametrize(("sizes", "waits"), [((4, 1), [True, True]), ((4, 9), [False, True]), ((5,), [True])])
-async def test_what_a_longer_file_waits_for_waits_for_nobody(sizes: tuple[int, ...], waits: list[bool]) -> None:
-    """A slide's main file goes last, and in DICOM it is the largest."""
-    asked: list[bool] = []
-
-    class FakeScheduler:
-        async def run(self, _send: object, _size: int, *, deferrable: bool, resumable: bool) -> None:
-            assert not resumable
-            asked.append(deferrable)
-
-    files = tuple(SlideFile(f"{number}.dcm", size, 1) for number, size in enumerate(sizes))
-    slide = Slide("x.dcm", "DICOM", Path("/cases"), files)
-    context = cast(Any, SimpleNamespace(scheduler=FakeScheduler()))
-    one = SlideUpload(
-        context, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), TransferCounts()
-    )
-    for file in files:
-        await uploader_for(one).send(file)
-    assert asked == waits

@@ -13,7 +13,7 @@ from pmarep.retry import Retry
 from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
 from pmarep.uploaders.transport import scheduler as scheduler_module
 from pmarep.uploaders.transport.body import LARGEST_PIECE, RATE_AFTER_SECONDS
-from pmarep.uploaders.transport.hedging import FULL_SECONDS, LOOK, HedgedRequest, HedgeMode, HedgingPolicy, InFlight
+from pmarep.uploaders.transport.hedging import FULL_SECONDS, HedgedRequest, HedgeMode, HedgingPolicy, InFlight
 
 MIB = 1024 * 1024
 
@@ -75,33 +75,6 @@ async def test_otherwise_nobody_is(case: str) -> None:
     line.hedging.enabled = case != "not the end"
     line.check()
     assert not streams[0].helped
-
-
-def long_ones(line_rate: float, left: float = 24, size: int = 24 * MIB) -> SimulatedLine:
-    """Two requests, of which one needs twelve seconds. Of a full line, 4 MiB would need half a second beside them."""
-    streams = [Stream(left, pace) for pace in (2.0, 14.0)]
-    for stream in streams:
-        stream.size = size
-    line = SimulatedLine(streams, rate=line_rate)
-    line.check()
-    return line
-
-
-async def test_short_ones_wait_until_long_ones_leave_room_and_then_go_one_by_one() -> None:
-    line = long_ones(16)
-    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [True] * 3
-    line.now = 8
-    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [False, True, True]
-    line.clock.now += LOOK
-    assert [line.hedging.defers(4 * MIB) for _ in range(3)] == [False, True, True]
-
-
-@pytest.mark.parametrize("case", ["it is about as long", "theirs are short", "they are over soon", "not the end"])
-async def test_otherwise_none_waits(case: str) -> None:
-    size = (20 if case == "it is about as long" else 4) * MIB
-    line = long_ones(16, 1 if case == "they are over soon" else 24, (8 if case == "theirs are short" else 24) * MIB)
-    line.hedging.enabled = case != "not the end"
-    assert not line.hedging.defers(size)
 
 
 # Races

@@ -71,55 +71,6 @@ async def test_small_ones_leave_most_slots_to_large_ones() -> None:
     assert most == 8 // SMALL_SHARE
 
 
-async def test_what_is_kept_for_later_goes_as_soon_as_it_may() -> None:
-    """Whether anything else happens or not."""
-    kept, asked, begun = True, list[int](), list[int]()
-
-    def defers(size: int) -> bool:
-        asked.append(size)
-        return kept
-
-    slots = PrioritySemaphore(lambda _: 4, defers)
-
-    async def one(size: int, deferrable: bool = True) -> None:
-        async with slots.slot(size, deferrable=deferrable):
-            begun.append(size)
-
-    work = [asyncio.create_task(one(size)) for size in (2 * MIB, 100, 3 * MIB, MIB)]
-    while begun != [100]:
-        await asyncio.sleep(0)
-    while len(asked) < 6:
-        await asyncio.sleep(0.01)
-    assert begun == [100]
-    assert asked[-1] == 3 * MIB
-    await one(512 * 1024, deferrable=False)
-    assert begun[-1] == 512 * 1024
-    kept = False
-    await asyncio.gather(*work)
-    assert sorted(begun) == [100, 512 * 1024, MIB, 2 * MIB, 3 * MIB]
-    assert (slots.held, slots.waiting, slots._recheck) == (0, 0, None)
-
-
-async def test_one_that_may_not_wait_and_gives_up_leaves_the_others_kept() -> None:
-    asked = list[int]()
-
-    def defers(size: int) -> bool:
-        asked.append(size)
-        return True
-
-    slots = PrioritySemaphore(lambda _: 1, defers)
-    async with slots.slot(100):
-        waiting = [asyncio.create_task(hold(slots, MIB, deferrable=True)), asyncio.create_task(hold(slots, 2 * MIB))]
-        await asyncio.sleep(0)
-        waiting[1].cancel()
-        await asyncio.gather(waiting[1], return_exceptions=True)
-    await asyncio.sleep(0)
-    assert asked == [MIB]
-    assert (slots.held, slots.waiting) == (0, 1)
-    waiting[0].cancel()
-    await asyncio.gather(waiting[0], return_exceptions=True)
-
-
 async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
     slots = PrioritySemaphore(lambda _: 1)
 
@@ -169,6 +120,6 @@ async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
     assert (slots.held, slots.waiting) == (0, 0)
 
 
-async def hold(slots: PrioritySemaphore, size: int, *, deferrable: bool = False) -> None:
-    async with slots.slot(size, deferrable=deferrable):
+async def hold(slots: PrioritySemaphore, size: int) -> None:
+    async with slots.slot(size):
         pass

@@ -1,8 +1,7 @@
 """Hedge the last requests to a site: send a slow one a second time over a new connection, and take what arrives first.
 
 Streams over a long round trip differ much in what they carry, and it takes TCP many round trips to find out that there
-is room on the line; a new connection finds out at once (slow start). While the last requests end one by one, the policy
-also defers short requests as long as the long ones fill the line.
+is room on the line; a new connection finds out at once (slow start).
 
 Measured, and not worth it: to hold back the streams that are ahead, to hedge all last requests at once, and to break a
 slow one off instead of hedging it. See Dean and Barroso, "The Tail at Scale", for hedged requests.
@@ -21,16 +20,12 @@ from .body import LARGEST_PIECE, UploadBody
 MOST_ATTEMPTS = 3
 """Attempts of one request at the same time. A loss in its first second can make each of them slow, but hardly all."""
 
-LOOK = 0.1  # seconds between two decisions
+CHECK_SECONDS = 0.1  # between two decisions
 FULL_SECONDS = 5.0  # over which the rate of a full line is measured
 IDLE_SECONDS, IDLE = 0.7, 0.6
 """A line that has carried less than this part of that rate, for so many seconds, has room."""
 
 RAMP_ROUND_TRIPS = 10  # that a new connection takes until it is fast
-FULL_FOR, STILL_FULL = 2.0, 0.8
-"""A line that has carried this part of that rate, for so many seconds, is still full."""
-LONG = 3
-"""A request is a long one for others that have this part of its bytes, and take this part of the time that it needs."""
 
 CLEARLY = 1.3
 """So many times longer the rest has to take than the whole over a new connection."""
@@ -97,7 +92,7 @@ class HedgedRequest:
 
 
 class HedgingPolicy:
-    """Decides which requests of one scheduler are sent once more, and which are deferred, once `enabled`.
+    """Decides which requests of one scheduler are sent once more, once `enabled`.
 
     `few` returns the number of requests below which they fill no line; `in_flight` the requests that are; `rate` the
     bytes per second over the last so many seconds.
@@ -115,40 +110,20 @@ class HedgingPolicy:
         self._in_flight = in_flight
         self._rate = rate
         self._full = 0.0  # bytes per second that the line has been seen to carry
-        self._checked_at = self._let_go = float("-inf")
+        self._checked_at = float("-inf")
         self.round_trip = 0.0  # seconds
         self.enabled = False
 
     def check(self) -> None:
         """Ask for hedges if the line has room; to be called whenever bytes have moved, or none have for a while."""
         now = self._clock.monotonic()
-        if not self.enabled or now - self._checked_at < LOOK:
+        if not self.enabled or now - self._checked_at < CHECK_SECONDS:
             return
         self._checked_at = now
         self._full = max(self._full, self._rate(FULL_SECONDS))
         unfinished = [one for one in self._in_flight() if one.bytes_left > 0]
         if len(unfinished) < self._few() and self._rate(IDLE_SECONDS) < IDLE * self._full:
             self._request_hedges(unfinished)
-
-    def defers(self, size: int) -> bool:
-        """Return whether a request of `size` bytes is to wait until the long ones no longer fill the line.
-
-        Files to a file system are sent whole and once only, so the last ones end far apart. While the line is full,
-        whatever goes besides them makes them later.
-        """
-        now = self._clock.monotonic()
-        if not self.enabled or not self._full:
-            return False
-        if now - self._let_go < LOOK:
-            return True
-        unfinished = [one for one in self._in_flight() if one.bytes_left > 0]
-        longest = max((one.seconds_left or 0.0 for one in unfinished if one.size >= LONG * size), default=0.0)
-        if longest <= LONG * size * len(unfinished) / self._full:
-            return False
-        full = self._rate(FULL_FOR) >= STILL_FULL * self._full
-        if not full:
-            self._let_go = now  # one at a time: it takes a while until its effect on the rate shows
-        return full
 
     def _request_hedges(self, unfinished: Collection[InFlight]) -> None:
         """Ask for a hedge of the slowest requests, of as many as arrive sooner that way."""

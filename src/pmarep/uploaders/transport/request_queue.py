@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from .hedging import LOOK
-
 SMALL = 256 * 1024
 """Bytes of a request that is over after a round trip: it goes ahead of larger ones, which hardly notice."""
 
@@ -23,34 +21,23 @@ OLDEST_EVERY = 4
 class _Waiter:
     rank: tuple[int, int]  # minus its bytes, then its turn
     size: int = field(compare=False)
-    deferrable: bool = field(compare=False)
     ready: asyncio.Future[None] = field(compare=False)
 
 
 class PrioritySemaphore:
     """A semaphore whose number of slots may change at any time, and which grants the largest request first.
 
-    `limit` returns the number of slots, asked with the bytes of the largest request that waits. `defers` returns
-    whether a deferrable request of so many bytes, and so all that are smaller, is to wait though a slot is free; it is
-    asked while only deferrable requests wait, none of them small. `extra_slot` returns whether a small request may go
-    beyond the limit where there are too few slots to reserve one for it.
+    `limit` returns the number of slots, asked with the bytes of the largest request that waits. `extra_slot` returns
+    whether a small request may go beyond the limit where there are too few slots to reserve one for it.
     """
 
-    def __init__(
-        self,
-        limit: Callable[[int], int],
-        defers: Callable[[int], bool] = lambda _size: False,
-        extra_slot: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, limit: Callable[[int], int], extra_slot: Callable[[], bool] = lambda: False) -> None:
         self._limit = limit
-        self._defers = defers
         self._extra_slot = extra_slot
-        self._recheck: asyncio.TimerHandle | None = None
         self._turn = 0
         self._small: dict[int, _Waiter] = {}  # by turn, so the oldest first
         self._large: dict[int, _Waiter] = {}
         self._by_size: list[_Waiter] = []  # a heap of the large ones, and some that wait no more
-        self._undeferrable = 0  # large ones that may not be deferred
         self._small_held = self._small_in_a_row = self._large_granted = 0
         self.held = self.held_bytes = 0  # slots that are taken, and the bytes of their requests
 
@@ -60,16 +47,15 @@ class PrioritySemaphore:
         return len(self._small) + len(self._large)
 
     @asynccontextmanager
-    async def slot(self, size: int, *, deferrable: bool = False) -> AsyncIterator[None]:
-        """Hold a slot for a request of `size` bytes. `deferrable`: `defers` may make it wait longer."""
+    async def slot(self, size: int) -> AsyncIterator[None]:
+        """Hold a slot for a request of `size` bytes."""
         self._turn += 1
         turn = self._turn
-        waiter = _Waiter((-size, turn), size, deferrable, asyncio.get_running_loop().create_future())
+        waiter = _Waiter((-size, turn), size, asyncio.get_running_loop().create_future())
         queue = self._small if size <= SMALL else self._large
         queue[turn] = waiter
         if size > SMALL:
             heapq.heappush(self._by_size, waiter)
-            self._undeferrable += not deferrable
         self.grant()
         try:
             await waiter.ready
@@ -77,7 +63,7 @@ class PrioritySemaphore:
             if waiter.ready.done() and not waiter.ready.cancelled():
                 self._release(size)
             elif turn in queue:
-                self._remove(queue, turn)
+                del queue[turn]
             raise
         try:
             yield
@@ -92,15 +78,9 @@ class PrioritySemaphore:
 
     def grant(self) -> None:
         """Give out the slots that are free; to be called also when the limit has grown."""
-        if self._recheck is not None:
-            self._recheck.cancel()
-            self._recheck = None
         while self.waiting:
             limit = max(1, self._limit(self._largest().size if self._large else 0))
             if self.held >= limit and not self._may_exceed(limit):
-                return
-            if not self._small and not self._undeferrable and self._defers(self._largest().size):
-                self._recheck = asyncio.get_running_loop().call_later(LOOK, self.grant)
                 return
             waiter = self._next(limit)
             if waiter.ready.cancelled():  # its task has yet to hear of it
@@ -114,12 +94,6 @@ class PrioritySemaphore:
         """Return whether a small request is next that would have to wait for a large one to end."""
         return bool(self._small) and self._small_held == 0 and limit < SMALL_SHARE and self._extra_slot()
 
-    def _remove(self, queue: dict[int, _Waiter], turn: int) -> _Waiter:
-        """Take a request out of one of the two queues."""
-        waiter = queue.pop(turn)
-        self._undeferrable -= queue is self._large and not waiter.deferrable
-        return waiter
-
     def _largest(self) -> _Waiter:
         """Return the largest of the large requests that wait."""
         while self._by_size[0].rank[1] not in self._large:
@@ -131,9 +105,9 @@ class PrioritySemaphore:
         if self._small and (few or not self._large or self.held >= limit):
             self._small_in_a_row += 1
             self._small_held += 1
-            return self._remove(self._small, next(iter(self._small)))
+            return self._small.pop(next(iter(self._small)))
         self._small_in_a_row = 0
         self._large_granted += 1
         if self._large_granted % OLDEST_EVERY == 0:
-            return self._remove(self._large, next(iter(self._large)))
-        return self._remove(self._large, self._largest().rank[1])
+            return self._large.pop(next(iter(self._large)))
+        return self._large.pop(self._largest().rank[1])

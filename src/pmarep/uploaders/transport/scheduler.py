@@ -48,9 +48,7 @@ class RequestScheduler:
     ) -> None:
         self.concurrency = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
-        self._semaphore = PrioritySemaphore(
-            self._limit_for, lambda size: self.hedging.defers(size), lambda: self.has_unresumable
-        )
+        self._semaphore = PrioritySemaphore(self._limit_for, lambda: self.has_unresumable)
         self._unresumable: UnresumableLimit | None = None
         if self.concurrency is not None:
             self._unresumable = UnresumableLimit(clock, self.concurrency, lambda: self.bytes_transferred)
@@ -111,21 +109,19 @@ class RequestScheduler:
         size: int = 0,
         *,
         hedge: Callable[[], HedgeMode] = lambda: HedgeMode.NEVER,
-        deferrable: bool = False,
         resumable: bool = True,
     ) -> T:
         """Run one request of `size` bytes in a slot of its own, and again after transient failures.
 
-        `hedge` returns how the site takes it twice, asked when it begins. `deferrable`: it may wait for longer ones to
-        end, see HedgingPolicy. Not `resumable`: all that it has sent is lost when it is broken off, see
-        UnresumableLimit. Raises PmaCoreError.
+        `hedge` returns how the site takes it twice, asked when it begins. Not `resumable`: all that it has sent is lost
+        when it is broken off, see UnresumableLimit. Raises PmaCoreError.
         """
         if not resumable and self._unresumable is not None:
             self.has_unresumable = True
             self._unresumable.add(size)
 
         async def once() -> T:
-            async with self._slot(size, deferrable):
+            async with self._slot(size):
                 how, first = hedge(), UploadBody(self, size)
                 hedged = HedgedRequest(first, how)
                 self._in_flight.add(hedged)
@@ -194,8 +190,8 @@ class RequestScheduler:
             body.reset(arrived)
 
     @asynccontextmanager
-    async def _slot(self, size: int, deferrable: bool) -> AsyncIterator[None]:
-        async with self._semaphore.slot(size, deferrable=deferrable):
+    async def _slot(self, size: int) -> AsyncIterator[None]:
+        async with self._semaphore.slot(size):
             self.connections += 1
             _call(self._capacity_listeners)
             try:
