@@ -61,7 +61,7 @@ class TransferCounts:
 
 @dataclass(frozen=True, slots=True)
 class UploadContext:
-    """What the uploads of all slides to one site share. `digests` and `journal` serve the other sites too."""
+    """The collaborators that all uploads to one site share. `digests` and `journal` serve the other sites too."""
 
     core: PmaCore
     storage: PresignedClient

@@ -43,6 +43,7 @@ class Digests:
         self._streams: OrderedDict[_Key, _SharedHash] = OrderedDict()
 
     def close(self) -> None:
+        """Drop what waits to be hashed, and end the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def md5(self, slide: Slide, file: SlideFile, start: int, length: int) -> bytes:

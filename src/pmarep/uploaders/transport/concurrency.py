@@ -103,7 +103,7 @@ class AdaptiveConcurrency:
 
     @property
     def warming_up(self) -> bool:
-        """Whether it is still doubling to find how many fill the line."""
+        """True while it is still doubling to find how many fill the line."""
         return self._phase is _Phase.WARMING
 
     def restart_with_one(self) -> None:

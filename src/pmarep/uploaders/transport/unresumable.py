@@ -48,7 +48,7 @@ class UnresumableLimit:
 
     @property
     def may_grow(self) -> bool:
-        """Whether more may go at once as soon as the line turns out to be fast enough."""
+        """True where more may go at once as soon as the line turns out to be fast enough."""
         concurrency = self._concurrency
         return self._size > 0 and concurrency.warming_up and concurrency.limit < concurrency.initial
 
