@@ -16,10 +16,10 @@ AZURITE := .node/.ready
 demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 	@$(BIN)/pmarep demo --kind $(KIND)
 
-# Tests start pmarep a thousand times; some people have Python keep no bytecode, and it would compile it each time.
+# All that is checked. Tests start pmarep often; some people have Python keep no bytecode, and it would compile each time.
 test: check $(AZURITE)
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 4 --dist worksteal tests/integration tests/faults
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
 # that restart, fail and lose bytes. CYCLES=20 for a short one, SEED=7 to repeat one.
@@ -28,10 +28,12 @@ soak: $(READY) $(AZURITE)
 	$(BIN)/python benchmarks/soak.py --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
 	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/faults/test_campaigns.py
 
+# What is quick: lint, types, unit tests.
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pmarep needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'

@@ -104,7 +104,7 @@ def test_wrong_options_send_nothing(cli: PushCli, sandbox: Sandbox, arguments: t
 def test_a_text_that_cannot_be_read_names_its_option(cli: PushCli, sandbox: Sandbox, option: str, text: str) -> None:
     tree(cli.source, "a.svs")
     with pytest.raises(UsageError, match=f"^{option}: [^\n]*$"):
-        app(cli.arguments(option, text)[3:])
+        app(cli.arguments(option, text))
     assert not sandbox.requests
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.push_cli import PATIENCE, PushCli, arrived, contents, logins
+from support.fork_server import PATIENCE
+from support.push_cli import PushCli, arrived, contents, logins
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Hold, Sandbox
@@ -160,7 +161,7 @@ def test_a_full_disk_behind_the_output(cli: PushCli, sandbox: Sandbox, how: tupl
         tree(cli.source, "con.svs")  # no name for Windows
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            cli.arguments(*how),
+            cli.command(*how),
             env=cli.environment,
             stdout=full,
             stderr=subprocess.PIPE,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.push_cli import PATIENCE, PushCli, arrived, contents
+from support.fork_server import PATIENCE
+from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Hold, Sandbox
 

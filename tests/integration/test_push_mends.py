@@ -6,14 +6,13 @@ import os
 from pathlib import Path
 
 from support.corpus import tree
-from support.push_cli import PushCli, Running, arrived, contents
+from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
 
 
 def shown(cli: PushCli, command: str, *extra: str) -> tuple[int, str]:
-    with Running(cli.arguments(*extra, command=command), cli.environment) as running:
-        result = running.result()
+    result = cli.run(*extra, command=command)
     return result.code, result.stdout
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.push_cli import NO_PAUSES, PATIENCE, PushCli, Result, Running, arrived, contents
+from support.fork_server import PATIENCE
+from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Drop, EndSessions, Hold, Sandbox, SlowRead
@@ -78,8 +79,7 @@ def test_json_has_a_summary_also_for_arguments_that_cannot_be_read(
     cli: PushCli, sandbox: Sandbox, command: str, arguments: tuple[str, ...], words: str
 ) -> None:
     cli.site("a", sandbox)
-    with Running(cli.arguments("--json", *arguments, command=command), cli.environment) as running:
-        result = running.result()
+    result = cli.run("--json", *arguments, command=command)
     assert result.code == 2
     assert len(result.events) == 1
     assert words in result.summary["error"]
@@ -144,7 +144,7 @@ def test_nobody_reads_the_output(cli: PushCli, sandbox: Sandbox) -> None:
     cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path="GetVersionInfo")
-    process = subprocess.Popen(cli.arguments(), env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(cli.command(), env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()

@@ -174,7 +174,7 @@ def test_each_command_changes_only_what_it_means(sites_cli: SitesCli, dos: bool)
         assert changes(before, after) == expected, command
         assert after.count("\r\n") == (after.count("\n") if dos else 0), command
         SiteBook.load(sites_cli.book)
-    assert sorted(path.name for path in sites_cli.folder.iterdir()) == ["boxes.csv", "sites.toml", "test_keyring.py"]
+    assert sorted(path.name for path in sites_cli.folder.iterdir()) == ["boxes.csv", "sites.toml"]
 
 
 CHANGING = [

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree
-from support.push_cli import PATIENCE, PushCli
+from support.fork_server import PATIENCE
+from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
 from pmarep.state.journal import Journal, RemotePath

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree
-from support.push_cli import PATIENCE, arrived, contents
+from support.fork_server import PATIENCE
+from support.push_cli import arrived, contents
 from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox

@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from pmacore_sandbox import Sandbox
-
-PATIENCE = 120.0
-"""Seconds after which a test gives up waiting; nothing takes nearly as long."""
+from support.fork_server import PATIENCE, Process, start
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
 
@@ -78,10 +76,8 @@ class Result:
 class Running:
     """A command that is still running; its lines can be waited for. Killed at the end of the block."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-        )
+    def __init__(self, process: Process) -> None:
+        self.process = process
         self._lines: list[str] = []
         self._errors: list[str] = []
         self._changed = threading.Condition()
@@ -92,11 +88,13 @@ class Running:
         for reader in self._readers:
             reader.start()
 
-    def _read(self, stream: Iterable[str], into: list[str]) -> None:
-        for line in stream:
-            with self._changed:
-                into.append(line)
-                self._changed.notify_all()
+    def _read(self, stream: IO[str] | None, into: list[str]) -> None:
+        assert stream is not None
+        with stream:
+            for line in stream:
+                with self._changed:
+                    into.append(line)
+                    self._changed.notify_all()
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], count: int = 1) -> None:
         """Until `count` events of `--json` are such."""
@@ -164,22 +162,24 @@ class PushCli:
         self.environment[f"PMAREP_PASSWORD_{name.upper()}"] = secret
         self.names.append(name)
 
-    def arguments(self, *extra: str, source: Path | None = None, patch: str = "", command: str = "push") -> list[str]:
-        """A push to all sites, unless `extra` names some. `patch`: Python that runs in the command before all else.
+    def arguments(self, *extra: str, source: Path | None = None, command: str = "push") -> list[str]:
+        """Those of a push to all sites, unless `extra` names some.
 
         Unless told otherwise it does not wait for anything: tests write their slides just before, and mean it when a
         server is down.
         """
         waits = [word for option in NO_WAITING[command] if option not in extra for word in (option, "0")]
-        how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
         sites = [] if "--sites" in extra else ["--sites", ",".join(self.names)]
         folders = ["--config", str(self.book), "--state-dir", str(self.state)]
-        return [sys.executable, *how, command, str(source or self.source), *sites, *folders, *waits, *extra]
+        return [command, str(source or self.source), *sites, *folders, *waits, *extra]
 
-    def run(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
-        """A push with the output that people see."""
-        with Running(self.arguments(*extra, source=source, patch=patch), self.environment) as running:
-            return running.result()
+    def command(self, *extra: str) -> list[str]:
+        """The whole command of a push, for tests that start it themselves."""
+        return [sys.executable, "-m", "pmarep", *self.arguments(*extra)]
+
+    def run(self, *extra: str, source: Path | None = None, patch: str = "", command: str = "push") -> Result:
+        """A push with the output that people see. `patch`: Python that runs in the process before all else."""
+        return self._result(self.arguments(*extra, source=source, command=command), patch)
 
     def push(self, *extra: str, source: Path | None = None, patch: str = "") -> Result:
         """A push with `--json`."""
@@ -187,30 +187,34 @@ class PushCli:
 
     def verify(self, *extra: str) -> Result:
         """`pmarep verify` with `--json`."""
-        with Running(self.arguments("--json", *extra, command="verify"), self.environment) as running:
-            return running.result()
+        return self.run("--json", *extra, command="verify")
 
     def sites_test(self, *extra: str) -> Result:
         """`pmarep sites test`."""
-        with Running(
-            [sys.executable, "-m", "pmarep", "sites", "test", "--config", str(self.book), *extra], self.environment
-        ) as running:
+        return self._result(["sites", "test", "--config", str(self.book), *extra])
+
+    def _result(self, arguments: list[str], patch: str = "") -> Result:
+        with Running(start(arguments, self.environment, patch=patch)) as running:
             return running.result()
 
     def push_measured(self, *extra: str) -> tuple[Result, int]:
         """A push with `--json`, and the most memory that it had, in bytes (not on Windows)."""
-        with Running([sys.executable, "-c", _MEASURE, *self.arguments("--json", *extra)], self.environment) as running:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _MEASURE, *self.command("--json", *extra)],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        )  # fmt: skip
+        with Running(process) as running:
             result = running.result()
         *errors, peak = result.stderr.split("\n")
         return Result(result.code, result.stdout, "\n".join(errors)), int(peak)
 
     def start(self, *extra: str, patch: str = "") -> Running:
         """A push with `--json`, not waited for."""
-        return Running(self.arguments("--json", *extra, patch=patch), self.environment)
+        return self.start_shown("--json", *extra, patch=patch)
 
     def start_shown(self, *extra: str, patch: str = "") -> Running:
         """A push with the output that people see, not waited for."""
-        return Running(self.arguments(*extra, patch=patch), self.environment)
+        return Running(start(self.arguments(*extra), self.environment, patch=patch))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

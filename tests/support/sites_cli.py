@@ -5,31 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.fork_server import run
 from support.sandboxes import PASSWORD, USER
 
-KEYRING = """
-import json, os, pathlib
-from keyring.backend import KeyringBackend
-
-class Keyring(KeyringBackend):
-    priority = 9
-    def _all(self):
-        file = pathlib.Path(os.environ["TEST_KEYRING"])
-        return json.loads(file.read_text()) if file.exists() else {}
-    def _keep(self, all):
-        pathlib.Path(os.environ["TEST_KEYRING"]).write_text(json.dumps(all))
-    def get_password(self, service, username):
-        return self._all().get(f"{service} {username}")
-    def set_password(self, service, username, password):
-        self._keep({**self._all(), f"{service} {username}": password})
-    def delete_password(self, service, username):
-        self._keep({k: v for k, v in self._all().items() if k != f"{service} {username}"})
-"""
+_TESTS = Path(__file__).parent.parent
 
 
 @dataclass
@@ -52,12 +35,11 @@ class SitesCli:
 
     @property
     def environment(self) -> dict[str, str]:
-        (self.folder / "test_keyring.py").write_text(KEYRING)
         return {
             **os.environ,
             "PMAREP_CONFIG": str(self.book),
-            "PYTHON_KEYRING_BACKEND": "test_keyring.Keyring",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(self.folder), os.environ.get("PYTHONPATH")])),
+            "PYTHON_KEYRING_BACKEND": "support.file_keyring.Keyring",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])),
             "TEST_KEYRING": str(self.folder / "keyring.json"),
             **self.environ,
         }
@@ -66,16 +48,7 @@ class SitesCli:
         return self.pmarep("sites", *args, stdin=stdin, code=code)
 
     def pmarep(self, *args: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "pmarep", *args],
-            input=stdin or "",
-            text=True,
-            encoding="utf-8",
-            capture_output=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=60,
-        )
+        done = run(args, self.environment, folder=self.folder, text=stdin or "")
         assert done.returncode == code, (done.stdout, done.stderr)
         assert PASSWORD not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

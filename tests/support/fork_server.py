@@ -1,0 +1,172 @@
+"""Start `pmarep` by forking a process that has imported it already: a tenth of what a new Python takes to start.
+
+What runs is a process of its own all the same: with its own signals, standard streams, environment, exit code and end
+of the interpreter. Only the imports are not its own. Where that may matter, and where nothing can be forked, a new
+Python is started; `PMAREP_TESTS_FORK=0` does so everywhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
+
+PATIENCE = 120.0
+"""Seconds after which a test gives up waiting; nothing takes nearly as long."""
+
+_FORKS = sys.platform == "linux" and os.environ.get("PMAREP_TESTS_FORK") != "0"
+_READ_LATE = (
+    *("PMAREP_", "PYTHON_KEYRING_BACKEND", "TEST_KEYRING", "PYTEST_", "COLUMNS"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+"""Beginnings of variables that no import looks at, so that a fork may have other values than its server."""
+
+_MOST_SERVERS = 4
+
+
+class ForkedProcess:
+    """A process that a fork server has started, as far as tests use `subprocess.Popen`."""
+
+    def __init__(self, pid: int, status: socket.socket, stdout: int, stderr: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout: IO[str] = os.fdopen(stdout, encoding="utf-8")
+        self.stderr: IO[str] = os.fdopen(stderr, encoding="utf-8")
+        self._status = status
+
+    def poll(self) -> int | None:
+        return self._ended(0)
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(f"pmarep, process {self.pid}", timeout)
+        return code
+
+    def _ended(self, timeout: float) -> int | None:
+        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
+            self.returncode = os.waitstatus_to_exitcode(_number(self._status))
+            self._status.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Process = ForkedProcess | subprocess.Popen[str]
+
+
+class _ForkServer:
+    """A process that has imported `what`: pmarep and the libraries that it uses, or only the libraries."""
+
+    def __init__(self, environment: Mapping[str, str], what: str) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        program = Path(__file__).with_name("fork_server_process.py")
+        with theirs:
+            number = theirs.fileno()
+            arguments = [sys.executable, str(program), str(number), what]
+            # Pipes, as the children have them: Python's streams keep what they have found out about their files.
+            self._process = subprocess.Popen(
+                arguments, env=environment, pass_fds=[number],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+
+    def start(self, request: Sequence[object], stdin: int) -> ForkedProcess:
+        status, their_status = socket.socketpair()
+        out, their_out = os.pipe()
+        err, their_err = os.pipe()
+        theirs = [their_out, their_err, their_status.detach()]
+        try:
+            socket.send_fds(self._channel, [json.dumps(request).encode()], [stdin, *theirs])
+        finally:
+            for file in theirs:
+                os.close(file)
+        try:
+            return ForkedProcess(_number(status), status, out, err)
+        except struct.error:
+            raise RuntimeError(f"the fork server has ended: {self._process.communicate()}") from None
+
+    def close(self) -> None:
+        self._channel.close()
+        self._process.communicate(timeout=PATIENCE)
+
+
+def _number(status: socket.socket) -> int:
+    (number,) = struct.unpack("q", status.recv(8, socket.MSG_WAITALL))
+    return int(number)
+
+
+_servers: dict[tuple[frozenset[tuple[str, str]], str], _ForkServer] = {}
+
+
+@atexit.register
+def _close_all() -> None:
+    while _servers:
+        _servers.popitem()[1].close()
+
+
+def start(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    patch: str = "",
+) -> Process:
+    """Start `pmarep` with these arguments. `patch` is Python that runs in the process before pmarep is imported.
+
+    stdout and stderr are pipes that the caller has to read; `stdin` is an open file.
+    """
+    fixed = {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
+    key = (frozenset(fixed.items()), "libraries" if patch else "pmarep")
+    if not _FORKS or (key not in _servers and len(_servers) == _MOST_SERVERS):
+        how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
+        return subprocess.Popen(
+            [sys.executable, *how, *arguments],
+            env=environment, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        )  # fmt: skip
+    if key not in _servers:
+        _servers[key] = _ForkServer(fixed, key[1])
+    with Path(os.devnull).open("rb") as nothing:
+        file = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
+        return _servers[key].start([list(arguments), dict(environment), str(folder or Path.cwd()), patch], file)
+
+
+def run(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    text: str = "",
+    patch: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run `pmarep` with these arguments, and with `text` as its input, to its end."""
+    readable, writable = os.pipe()
+    with os.fdopen(readable, "rb") as stdin, os.fdopen(writable, "wb") as told:
+        assert len(text) < select.PIPE_BUF  # so that nobody has to read it at the same time
+        told.write(text.encode())
+        told.close()
+        process = start(arguments, environment, folder=folder, stdin=stdin.fileno(), patch=patch)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with ThreadPoolExecutor(1) as reader, process.stdout, process.stderr:
+        try:
+            errors = reader.submit(process.stderr.read)
+            output = process.stdout.read()
+            return subprocess.CompletedProcess(list(arguments), process.wait(PATIENCE), output, errors.result(PATIENCE))
+        finally:
+            process.kill()
