@@ -26,7 +26,7 @@ test: check $(AZURITE)
 CYCLES := 200
 soak: $(READY) $(AZURITE)
 	$(BIN)/python benchmarks/soak.py --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
-	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s tests/faults/test_campaigns.py
+	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s --timeout 0 tests/faults/test_campaigns.py
 
 # What is quick: lint, types, unit tests.
 check: $(READY)

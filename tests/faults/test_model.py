@@ -1,6 +1,6 @@
 """Any sequence of pushes, kills and mishaps: reports tell the truth at each step, and one calm push mends everything.
 
-PMAREP_MODEL_EXAMPLES=500 pytest tests/faults/test_model.py      # hours of bad luck; otherwise a fixed, short night
+PMAREP_MODEL_EXAMPLES=500 pytest --timeout 0 tests/faults/test_model.py  # hours of it; else a fixed, short night
 """
 
 from __future__ import annotations

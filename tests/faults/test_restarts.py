@@ -24,7 +24,7 @@ from pmacore_sandbox import Hold, Sandbox
 from pmarep.events import SlideRestarted, SlideRetracted, SlideStatus
 from pmarep.sites import Site
 
-RUNS = int(os.environ.get("PMAREP_RESTARTS", "4"))
+RUNS = int(os.environ.get("PMAREP_RESTARTS", "2"))
 SLIDES, SIZE = 24, 400_000
 RESTARTS = 3
 

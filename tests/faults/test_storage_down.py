@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import in_process
-from support.clocks import FastClock
+from support.clocks import FastClock, SkippingClock
 from support.corpus import tree
 from support.in_process import Report
 from support.push_cli import arrived, contents
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
-from pmarep.events import SlideStatus
+from pmarep.events import Event, SiteState, SlideStatus, State
 from pmarep.sites import Site
 
 from .test_budgets import after_pauses
@@ -80,3 +83,54 @@ async def test_a_folder_that_the_server_does_not_want_stops_no_others(tmp_path: 
     report = await push(tmp_path, sandbox)
     assert report.code == 1
     assert report.summary.sites["a"].sent == SLIDES - 30
+
+
+class AtFirstPause:
+    """Hears events: counts requests by what `name` finds at a site's first pause, and ends the fault."""
+
+    def __init__(self, sandbox: Sandbox, name: str) -> None:
+        self.counted: Counter[str] | None = None
+        self._sandbox = sandbox
+        self._name = re.compile(name)
+
+    def __call__(self, event: Event) -> None:
+        if self.counted is None and isinstance(event, SiteState) and event.state is State.PAUSED:
+            found = [self._name.search(request.path) for request in self._sandbox.requests]
+            self.counted = Counter(match[1] for match in found if match)
+            self._sandbox.faults.clear()
+
+
+@pytest.fixture
+async def between(tmp_path: Path, start_sandbox: StartSandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Has the second of three slides, unknown to the journal. Pauses are the longest possible: new slides go first."""
+    sandbox = start_sandbox()
+    tree(tmp_path / "cases", "b/1.svs", content=b"1" * 3000)
+    assert (await push(tmp_path, sandbox)).code == 0
+    shutil.rmtree(tmp_path / "state")
+    tree(tmp_path / "cases", "a/0.svs", "c/2.svs", content=b"0" * 3000)
+    monkeypatch.setattr(random, "uniform", lambda _least, most: most)
+    sandbox.clear_requests()
+    return sandbox
+
+
+async def test_a_slide_that_is_there_proves_no_storage(tmp_path: Path, between: Sandbox) -> None:
+    """Two fail while they are sent, with one between them that need not be sent: the storage is down."""
+    between.faults.add(DOWN, path=FILE)
+    pause = AtFirstPause(between, r"[?]path=.*/([0-9])\.svs")
+    report = await push(tmp_path, between, clock=SkippingClock(), connections=1, on_event=pause)
+    assert report.code == 0, report.error("a")
+    assert pause.counted is not None
+    assert pause.counted["0"] == pause.counted["2"]  # none was tried again before that
+
+
+async def test_a_slide_that_is_there_proves_that_the_server_answers(tmp_path: Path, between: Sandbox) -> None:
+    """Two fail while they are looked at, with one between them that is fine: it is these slides, not the site."""
+    assert (await push(tmp_path, between)).code == 0
+    shutil.rmtree(tmp_path / "state")
+    between.clear_requests()
+    between.faults.add(CannedResponse.iis(503), path=r"api/json/Get.*(/|%2F)[02]\.svs")
+    pause = AtFirstPause(between, r"api/json/Get.*(?:/|%2F)([0-9])\.svs")
+    report = await push(tmp_path, between, clock=SkippingClock(), connections=1, on_event=pause)
+    assert report.code == 0, report.error("a")
+    assert pause.counted is not None
+    assert pause.counted["0"] == 2 * pause.counted["2"]  # it was tried again before that

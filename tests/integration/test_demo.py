@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -93,12 +92,10 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.mark.slow
 def test_it_shows_that_all_slides_are_at_both_sites(home: Home) -> None:
-    started = time.monotonic()
     # A proxy and a wish for colours, as hospitals and CI machines have them, change nothing.
     process = home.start("-m", "pmarep", "demo", HTTP_PROXY="http://127.0.0.1:9", FORCE_COLOR="1")
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, ""), output
-    assert time.monotonic() - started < 30
     assert not [c for c in output if not c.isprintable() and c != "\n"]
     tokyo, saopaulo = output.partition("\ntokyo  Slides/incoming at http://127.0.0.1:")[2].split("\nsaopaulo  ")
     for listing in (tokyo, saopaulo):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cloud import StartCloud
 from support.corpus import tree, write_mirax
+from support.fork_server import run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Hold, Sandbox
@@ -32,8 +31,9 @@ def planned(cli: PushCli) -> dict[str, Any]:
 
 
 def status(cli: PushCli, *extra: str) -> str:
-    command = [sys.executable, "-m", "pmarep", "status", "--state-dir", str(cli.state), *extra]
-    return subprocess.run(command, env=cli.environment, capture_output=True, text=True, check=True).stdout
+    done = run(["status", "--state-dir", str(cli.state), *extra], cli.environment)
+    done.check_returncode()
+    return done.stdout
 
 
 def stop_at(cli: PushCli, sandbox: Sandbox, path: str, after: int) -> None:

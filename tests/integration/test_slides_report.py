@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import run
 from support.pma_start import Helper, pma_start, reply
 from support.push_cli import PushCli, arrived, contents
 
@@ -34,23 +35,17 @@ def helper() -> Iterator[Helper]:
         yield helper
 
 
-def command(helper: Helper | None = None) -> list[str]:
-    """`pmarep`, where PMA.start is this one instead of whatever has its port."""
+def at_url(helper: Helper | None = None) -> str:
+    """A patch by which PMA.start is this one instead of whatever has its port."""
     url = helper.url if helper else "http://127.0.0.1:9/"
-    start = f"import pmarep.slides.pma_start as p; p.URL = {url!r}; from pmarep.cli import main; main()"
-    return [sys.executable, "-c", start]
+    return f"import pmarep.slides.pma_start as p; p.URL = {url!r}"
 
 
 def slides(
     cli: PushCli, *arguments: str | Path, code: int = 0, helper: Helper | None = None
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*command(helper), "slides", *map(str, arguments)],
-        capture_output=True,
-        encoding="utf-8",
-        env={**cli.environment, "PMAREP_CONFIG": str(cli.book)},
-        timeout=60,
-    )
+    environment = {**cli.environment, "PMAREP_CONFIG": str(cli.book)}
+    done = run(["slides", *map(str, arguments)], environment, patch=at_url(helper))
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -61,10 +56,6 @@ def listed(cli: PushCli, *arguments: str, code: int = 0, helper: Helper | None =
     done = slides(cli, cli.source, "--json", *arguments, code=code, helper=helper)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line.get("slide") or line["left_out"]: line for line in lines}
-
-
-def patch(helper: Helper) -> str:
-    return f"import pmarep.slides.pma_start as p; p.URL = {helper.url!r}"
 
 
 def age(path: Path, days: float) -> None:
@@ -81,7 +72,8 @@ def test_on_a_terminal(cli: PushCli) -> None:
     tree(cli.source, "half.mrxs", "notes.txt")
     master, slave = pty.openpty()
     environment = {**cli.environment, "PMAREP_CONFIG": str(cli.book), "COLUMNS": "80", "TERM": "dumb"}
-    arguments = [*command(), "slides", str(cli.source)]
+    start = f"{at_url()}\nfrom pmarep.cli import main\nmain()"
+    arguments = [sys.executable, "-c", start, "slides", str(cli.source)]
     with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)
         shown = b""
@@ -220,7 +212,7 @@ def test_nothing_outside_a_slides_folder_is_taken(
     found = listed(cli, code=1, helper=helper)
     assert {found["x/a.zzz"]["state"], found["x/b.zzz"]["state"]} == {"incomplete"}
     assert "outside" in found["x/a.zzz"]["detail"]
-    assert cli.push("--settle", "0", patch=patch(helper)).code == 1
+    assert cli.push("--settle", "0", patch=at_url(helper)).code == 1
     assert arrived(sandbox) == {}
 
 
@@ -236,7 +228,7 @@ def _new_server(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_push_sends_what_pma_start_knows(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None:
     tree(cli.source, "Größe & 100%/new.zzz", "Größe & 100%/new/1.dat", "a.svs", content=os.urandom(3000))
     cli.site("a", sandbox)
-    result = cli.push("--settle", "0", patch=patch(helper))
+    result = cli.push("--settle", "0", patch=at_url(helper))
     assert result.code == 0
     assert arrived(sandbox) == contents(cli.source)
     assert helper.count("IsLite") == 1
@@ -247,7 +239,7 @@ def test_a_push_looks_twice_at_what_pma_start_knows(cli: PushCli, sandbox: Sandb
     """Young files are found again before they are sent."""
     tree(cli.source, "new.zzz", "new/1.dat", content=os.urandom(3000))
     cli.site("a", sandbox)
-    assert cli.push("--settle", "0.3", patch=patch(helper)).code == 0
+    assert cli.push("--settle", "0.3", patch=at_url(helper)).code == 0
     assert arrived(sandbox) == contents(cli.source)
 
 
@@ -255,7 +247,7 @@ def test_a_push_without_it_is_the_same_push(cli: PushCli, sandbox: Sandbox, help
     tree(cli.source, "a.svs", "b/new.zzz", "c/other.zzz")
     cli.site("a", sandbox)
     helper.replies["GetFiles"] = reply(b"[1, 2")
-    result = cli.push("--settle", "0", patch=patch(helper))
+    result = cli.push("--settle", "0", patch=at_url(helper))
     assert result.code == 0
     assert set(arrived(sandbox)) == {"a.svs"}
     assert helper.count("GetFiles") == 1
@@ -267,7 +259,7 @@ def test_enumerate_never(cli: PushCli, sandbox: Sandbox, helper: Helper) -> None
     cli.book.write_text('[slides]\nenumerate = "never"\n')
     cli.site("a", sandbox)
     assert listed(cli, helper=helper)["new.zzz"]["state"] == "not a slide"
-    assert cli.push("--settle", "0", patch=patch(helper)).code == 0
+    assert cli.push("--settle", "0", patch=at_url(helper)).code == 0
     assert set(arrived(sandbox)) == {"a.svs"}
     assert helper.asked == []
 

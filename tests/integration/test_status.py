@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.corpus import tree
-from support.fork_server import PATIENCE
+from support.fork_server import run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
@@ -25,14 +24,8 @@ def cli(tmp_path: Path) -> PushCli:
 
 
 def status(cli: PushCli, *extra: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "pmarep", "status", "--state-dir", str(cli.state), *extra],
-        env=cli.environment,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-        check=True,
-    )
+    done = run(["status", "--state-dir", str(cli.state), *extra], cli.environment)
+    done.check_returncode()
     assert done.stderr == ""
     return done.stdout
 
