@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from support import in_process
+from support.clocks import JumpingClock
 from support.corpus import tree
 from support.sandboxes import PASSWORD
 
@@ -20,19 +20,6 @@ from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 
 SLIDE = Slide("a.svs", "Aperio SVS", Path("/cases"), (SlideFile("a.svs", 10, 0),))
-
-
-class Ticking(Clock):
-    """Time goes on by what somebody sleeps, and not else."""
-
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
 
 
 def site(sandbox: Sandbox, target: str = "Slides/in") -> Site:
@@ -61,7 +48,7 @@ async def test_a_folder_that_another_machine_has_just_made(tmp_path: Path, sandb
 class Listing:
     """A PMA.core that shows files and folders when the clock says `since`."""
 
-    def __init__(self, clock: Ticking, since: float, refusal: Refused) -> None:
+    def __init__(self, clock: JumpingClock, since: float, refusal: Refused) -> None:
         self.clock, self.since, self.refusal = clock, since, refusal
 
     @property
@@ -83,8 +70,8 @@ class Listing:
         return [RemoteFile(path=path, size=10)]
 
 
-def listing(since: float, refusal: Refused) -> tuple[PmaCore, Ticking]:
-    clock = Ticking()
+def listing(since: float, refusal: Refused) -> tuple[PmaCore, JumpingClock]:
+    clock = JumpingClock()
     return cast(PmaCore, Listing(clock, since, refusal)), clock
 
 

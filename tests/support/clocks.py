@@ -1,4 +1,4 @@
-"""Clocks for tests: one that only the test moves, one that skips what is slept, one that is faster than time."""
+"""Clocks for tests: `FakeClock` and `JumpingClock` stand still but for sleepers, the others go faster than time."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ class FakeClock(Clock):
                 woken.set()
         work.result()
         return self.now
+
+
+class JumpingClock(Clock):
+    """Moves on by what is slept, at once, and not else."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 class SkippingClock(Clock):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from support.clocks import JumpingClock
 
-from pmarep.clock import Clock
 from pmarep.engine.slide.arrival import READABLE_SECONDS, check_arrived, check_status
 from pmarep.pmacore import NotArrived, PmaCore, Refused, RemoteFile, ServerError, UploadStatus
 from pmarep.slides import Slide, SlideFile
@@ -16,22 +15,10 @@ from pmarep.slides import Slide, SlideFile
 SLIDE = Slide("m.mrxs", "3DHISTECH MIRAX", Path("/cases"), (SlideFile("m/1.dat", 10, 0), SlideFile("m.mrxs", 3, 0)))
 
 
-class FakeClock(Clock):
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
 class FakeCore:
     """Cannot read a slide for some seconds; then has these files."""
 
-    def __init__(self, clock: FakeClock, unreadable: float = 0, **files: int) -> None:
+    def __init__(self, clock: JumpingClock, unreadable: float = 0, **files: int) -> None:
         self._clock = clock
         self._unreadable = unreadable
         self._files = files or {"Slides/in/m/1.dat": 10, "Slides/in/m.mrxs": 3}
@@ -47,26 +34,26 @@ class FakeCore:
         return [RemoteFile(path=name, size=size) for name, size in self._files.items()]
 
 
-async def arrives(core: FakeCore, clock: FakeClock) -> None:
+async def arrives(core: FakeCore, clock: JumpingClock) -> None:
     await check_arrived(cast(PmaCore, core), "Slides/in/m.mrxs", SLIDE, clock)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 20, READABLE_SECONDS - 10])
 async def test_waits_until_the_server_understands_the_slide(seconds: float) -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     await arrives(FakeCore(clock, seconds), clock)
     assert seconds <= clock.now <= max(seconds * 2, seconds + 5)
 
 
 async def test_does_not_wait_for_ever() -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     with pytest.raises(NotArrived, match=r"cannot read the slide.*not yet"):
         await arrives(FakeCore(clock, 1e9), clock)
     assert READABLE_SECONDS - 6 <= clock.now <= READABLE_SECONDS
 
 
 async def test_a_server_that_fails_is_another_matter() -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     core = FakeCore(clock, 1)
     core.error = ServerError("down")
     with pytest.raises(ServerError):
@@ -84,13 +71,13 @@ async def test_a_server_that_fails_is_another_matter() -> None:
     ],
 )
 async def test_what_is_wrong_is_said(files: dict[str, int], words: str) -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     with pytest.raises(NotArrived, match=words):
         await arrives(FakeCore(clock, **files), clock)
 
 
 async def test_files_that_were_asked_for_too_early_are_asked_for_again() -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     core = FakeCore(clock, 5)
     there, asked = core._files, []
 
@@ -105,7 +92,7 @@ async def test_files_that_were_asked_for_too_early_are_asked_for_again() -> None
 
 @pytest.mark.parametrize("slashes", ["/Slides/in/{}", "slides/IN/{}", "Slides/in/{}"])
 async def test_leftovers_case_and_slashes_do_no_harm(slashes: str) -> None:
-    clock = FakeClock()
+    clock = JumpingClock()
     files = {slashes.format(name): size for name, size in (("M/1.DAT", 10), ("m.mrxs", 3), ("m/old.dat", 7))}
     await arrives(FakeCore(clock, **files), clock)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from support.clocks import JumpingClock
 
-from pmarep.clock import Clock
 from pmarep.engine import Existing, Options
 from pmarep.engine.remote_listing import LISTING_SECONDS, RemoteListing
 from pmarep.engine.slide.decide import Action, Decision, decide, destination
@@ -21,13 +21,6 @@ from pmarep.state.journal import Journal, signature
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10, 1),))
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 AT = destination(SITE, "", SLIDE)
-
-
-class FakeClock(Clock):
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 class FakeCore:
@@ -52,7 +45,7 @@ class FakeCore:
 
 class Looking:
     def __init__(self, journal: Journal) -> None:
-        self.clock = FakeClock()
+        self.clock = JumpingClock(1000.0)
         self.core = FakeCore()
         self.journal = journal
         self._core = cast(PmaCore, self.core)

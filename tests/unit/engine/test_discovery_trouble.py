@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import JumpingClock
 from support.corpus import tree
 
-from pmarep.clock import Clock
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
 from pmarep.engine.discovery.scanner import SourceScanner
 from pmarep.engine.discovery.slide_list import SlideList
@@ -22,19 +22,6 @@ from pmarep.slides import LeftOut, Why
 from pmarep.slides.walk import Walk
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX systems")
-
-
-class Jumping(Clock):
-    """A clock that needs no time to wait."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def monotonic(self) -> float:
-        return self._now
-
-    async def sleep(self, seconds: float) -> None:
-        self._now += seconds
 
 
 @dataclass
@@ -51,7 +38,7 @@ def gather(source: Path, **options: Any) -> Found:
     async def go() -> None:
         slide_list = SlideList()
         listener = DiscoveryListener(found.problems.append, lambda *_: None)
-        producer = SlideProducer(Options(sources=(source,), **options), slide_list, Jumping(), listener)
+        producer = SlideProducer(Options(sources=(source,), **options), slide_list, JumpingClock(), listener)
         await producer.walk()
         await asyncio.sleep(0)
         await producer.settle(lambda: True, None)

@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from support.clocks import JumpingClock
 
-from pmarep.clock import Clock
 from pmarep.engine.remote_listing import SHOWN_AFTER, Listing, RemoteListing
 from pmarep.pmacore import PmaCore, Refused
 from pmarep.slides import Slide
 from pmarep.slides.model import SlideFile
-
-
-class Hasty(Clock):
-    async def sleep(self, seconds: float) -> None:
-        pass
 
 
 class FakeCore:
@@ -54,7 +49,7 @@ def slide(main: str, *others: str) -> Slide:
 
 
 def remote_of(core: FakeCore) -> RemoteListing:
-    return RemoteListing(cast(PmaCore, core), Hasty())
+    return RemoteListing(cast(PmaCore, core), JumpingClock())
 
 
 async def test_a_server_that_keeps_them_is_asked_once() -> None:

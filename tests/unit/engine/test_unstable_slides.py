@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import JumpingClock
 from support.corpus import tree, write_mirax, write_ndpis, write_vsi
 
-from pmarep.clock import Clock
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.options import Options
@@ -24,24 +24,21 @@ from pmarep.slides import LeftOut, Why
 HOUR = 3600.0
 
 
-class Hands(Clock):
-    """A clock that jumps to where it is waited for; at each jump something happens."""
+class EventfulClock(JumpingClock):
+    """At each jump something happens. `slept`: how long somebody slept each time."""
 
     def __init__(self, *happens: Callable[[], object]) -> None:
+        super().__init__()
         self._start = datetime.now().astimezone()
-        self._now = 0.0
         self._happens = list(happens)
         self.slept: list[float] = []
 
-    def monotonic(self) -> float:
-        return self._now
-
     def local(self) -> datetime:
-        return self._start + timedelta(seconds=self._now)
+        return self._start + timedelta(seconds=self.now)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(round(seconds, 3))
-        self._now += seconds
+        self.now += seconds
         if self._happens:
             self._happens.pop(0)()
 
@@ -66,10 +63,14 @@ class Seen:
 
 
 def gather(
-    *sources: Path, clock: Clock | None = None, busy_rounds: int = 0, deadline: float | None = None, **options: Any
+    *sources: Path,
+    clock: EventfulClock | None = None,
+    busy_rounds: int = 0,
+    deadline: float | None = None,
+    **options: Any,
 ) -> Seen:
     """A whole producer. For so many looks, sites have other work; then they are idle."""
-    clock = clock or Hands()
+    clock = clock or EventfulClock()
     seen = Seen()
     left = [busy_rounds]
 
@@ -96,8 +97,7 @@ def gather(
         slide_list.close()
 
     asyncio.run(go())
-    if isinstance(clock, Hands):
-        seen.slept = clock.slept
+    seen.slept = clock.slept
     return seen
 
 
@@ -177,7 +177,7 @@ def test_a_time_from_the_future_is_sent_if_it_stands_still(tmp_path: Path) -> No
 
 def test_what_changes_is_looked_at_again_while_sites_have_work(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "b.svs")
-    clock = Hands(grow(tmp_path / "a.svs"), grow(tmp_path / "a.svs"), lambda: None)
+    clock = EventfulClock(grow(tmp_path / "a.svs"), grow(tmp_path / "a.svs"), lambda: None)
     seen = gather(tmp_path, clock=clock, busy_rounds=100)
     assert (seen.slides, seen.slept, seen.problems) == (["b.svs", "a.svs"], [10.0] * 3, [])
     assert seen.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
@@ -188,7 +188,7 @@ def test_what_changes_is_looked_at_again_while_sites_have_work(tmp_path: Path) -
 def test_what_changes_all_the_time_is_left_for_the_next_run(tmp_path: Path) -> None:
     """One period passes in which no site has anything else to do, and no more."""
     tree(tmp_path, "a.svs", "b.svs", "c.svs")
-    clock = Hands(*[grow(tmp_path / "b.svs") for _ in range(50)])
+    clock = EventfulClock(*[grow(tmp_path / "b.svs") for _ in range(50)])
     # "idle" is asked once before each period; b.svs stays, once a.svs and c.svs have been sent.
     seen = gather(tmp_path, clock=clock, busy_rounds=5)
     assert seen.slides == ["a.svs", "c.svs"]
@@ -210,7 +210,7 @@ def write_late(folder: Path) -> Callable[[], object]:
 
 
 def test_an_index_that_comes_last_makes_the_slide_complete(tmp_path: Path) -> None:
-    clock = Hands(grow(tmp_path / "m" / "Data0000.dat"), write_late(tmp_path))
+    clock = EventfulClock(grow(tmp_path / "m" / "Data0000.dat"), write_late(tmp_path))
     seen = gather(tmp_path, clock=clock, busy_rounds=100)
     assert (seen.slides, seen.problems) == (["m.mrxs"], [])
     assert seen.at_start == (0, 0)
@@ -223,7 +223,7 @@ def test_an_old_slide_to_which_something_is_added_is_young(tmp_path: Path) -> No
     finish = write_late(tmp_path)
     age(tmp_path, HOUR)
     grow(tmp_path / "m" / "Data0000.dat")()
-    assert gather(tmp_path, clock=Hands(finish), busy_rounds=9).slides == ["m.mrxs"]
+    assert gather(tmp_path, clock=EventfulClock(finish), busy_rounds=9).slides == ["m.mrxs"]
 
 
 def test_an_incomplete_slide_that_stands_still_is_incomplete(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_an_incomplete_slide_that_stands_still_is_incomplete(tmp_path: Path) -> 
 
 def test_an_incomplete_slide_that_changes_says_both(tmp_path: Path) -> None:
     write_late(tmp_path)
-    seen = gather(tmp_path, clock=Hands(grow(tmp_path / "m" / "Data0000.dat")))
+    seen = gather(tmp_path, clock=EventfulClock(grow(tmp_path / "m" / "Data0000.dat")))
     ((why, detail),) = seen.reasons.values()
     assert why is Why.UNFINISHED
     assert detail == (
@@ -248,7 +248,7 @@ def test_a_main_file_that_comes_last(tmp_path: Path) -> None:
     main = tmp_path / "deep" / "m.mrxs"
     content = main.read_bytes()
     main.unlink()
-    seen = gather(tmp_path, clock=Hands(lambda: main.write_bytes(content)), busy_rounds=9)
+    seen = gather(tmp_path, clock=EventfulClock(lambda: main.write_bytes(content)), busy_rounds=9)
     assert (seen.slides, seen.problems) == (["deep/m.mrxs"], [])
     main.unlink()
     assert gather(tmp_path).reasons == {"deep/m": (Why.INCOMPLETE, "the main file m.mrxs is missing")}
@@ -262,7 +262,7 @@ def test_files_that_come_while_it_waits_belong_to_it(tmp_path: Path) -> None:
         late.parent.mkdir()
         late.write_bytes(b"SIS\0more")
 
-    seen = gather(tmp_path, clock=Hands(more), busy_rounds=9)
+    seen = gather(tmp_path, clock=EventfulClock(more), busy_rounds=9)
     assert seen.slides == ["v.vsi"]
     assert seen.bytes == sum(p.stat().st_size for p in tmp_path.rglob("*") if p.is_file())
     assert seen.slept == [10.0, 10.0]
@@ -275,13 +275,13 @@ def test_a_set_to_whose_folder_files_are_still_coming(tmp_path: Path) -> None:
     missing = tmp_path / "n-FITC.ndpi"
     content = missing.read_bytes()
     missing.unlink()
-    seen = gather(tmp_path, clock=Hands(lambda: missing.write_bytes(content)), busy_rounds=9)
+    seen = gather(tmp_path, clock=EventfulClock(lambda: missing.write_bytes(content)), busy_rounds=9)
     assert (seen.slides, seen.problems) == (["n.ndpis"], [])
 
 
 def test_what_goes_away_while_it_waits_is_reported(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "b.svs")
-    seen = gather(tmp_path, clock=Hands((tmp_path / "a.svs").unlink), busy_rounds=9)
+    seen = gather(tmp_path, clock=EventfulClock((tmp_path / "a.svs").unlink), busy_rounds=9)
     assert seen.slides == ["b.svs"]
     ((path, (why, detail)),) = seen.reasons.items()
     assert (path, why) == ("a.svs", Why.INCOMPLETE)
@@ -290,7 +290,7 @@ def test_what_goes_away_while_it_waits_is_reported(tmp_path: Path) -> None:
 
 def test_a_picture_that_turns_out_to_be_part_of_a_set_is_not_sent_alone(tmp_path: Path) -> None:
     tree(tmp_path, "n-DAPI.ndpi", "n-FITC.ndpi")
-    seen = gather(tmp_path, clock=Hands(lambda: write_ndpis(tmp_path / "n.ndpis")), busy_rounds=9)
+    seen = gather(tmp_path, clock=EventfulClock(lambda: write_ndpis(tmp_path / "n.ndpis")), busy_rounds=9)
     assert seen.slides == []
     assert {path: why for path, (why, _) in seen.reasons.items()} == {
         "n-DAPI.ndpi": Why.INCOMPLETE,
@@ -347,7 +347,7 @@ def test_names_that_clash_only_after_the_wait(tmp_path: Path) -> None:
         index.write_text(index.read_text("utf-8-sig").replace("Index.dat", "Index.svs"))
 
     age(second, HOUR)
-    seen = gather(first, second, clock=Hands(come), busy_rounds=9)
+    seen = gather(first, second, clock=EventfulClock(come), busy_rounds=9)
     assert seen.slides == ["m/Index.svs"]
     assert seen.reasons["m.mrxs"] == (Why.BAD_NAME, f"{second} has a file of this name too; push them apart")
 
@@ -357,7 +357,7 @@ def test_more_than_one_batch(tmp_path: Path) -> None:
     tree(tmp_path, *names, "x.svs")
     old = [name for name in names if name[3] in "05"]
     age(tmp_path, HOUR, *old)
-    seen = gather(tmp_path, clock=Hands(grow(tmp_path / "0501.svs")))
+    seen = gather(tmp_path, clock=EventfulClock(grow(tmp_path / "0501.svs")))
     assert seen.first == old
     assert seen.at_start == (1001, 1001)
     still = [name for name in [*names, "x.svs"] if name not in old and name != "0501.svs"]
