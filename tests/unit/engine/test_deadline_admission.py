@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from support.clocks import FakeClock
+from support.slides import make_slide
 
 from pmarep.engine.site.deadline_admission import DeadlineAdmission
 from pmarep.engine.slide.job import SlideJob
 from pmarep.engine.stop_time import StopTime
-from pmarep.slides import Slide, SlideFile
 
 MB = 1_000_000
 
@@ -26,7 +25,7 @@ class FakeScheduler:
 
 
 def job(size: int, name: str = "a.svs") -> SlideJob:
-    return SlideJob(Slide(name, "Aperio SVS", Path("/cases"), (SlideFile(name, size, 5),)), 0.0)
+    return SlideJob(make_slide(name, size), 0.0)
 
 
 def gate(

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from support.clocks import JumpingClock
+from support.slides import make_slide
 
 from pmarep.engine import Existing, Options
 from pmarep.engine.remote_listing import LISTING_SECONDS, RemoteListing
@@ -15,10 +16,10 @@ from pmarep.engine.slide.decide import Action, Decision, decide, destination
 from pmarep.engine.slide.stamp import stamp_of
 from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site
-from pmarep.slides import Slide, SlideFile
+from pmarep.slides import Slide
 from pmarep.state.journal import Journal, signature
 
-SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10, 1),))
+SLIDE = make_slide("x.svs", 10)
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 AT = destination(SITE, "", SLIDE)
 
@@ -67,7 +68,7 @@ async def look(tmp_path: Path) -> AsyncIterator[Looking]:
 async def test_a_listing_is_believed_for_a_minute(look: Looking) -> None:
     assert (await look()).action is Action.SEND
     look.core.there = ["Slides/in/x.svs"]  # meanwhile somebody else has put one there, of another size
-    other = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 11, 1),))
+    other = make_slide("x.svs", 11)
     look.clock.now += LISTING_SECONDS
     assert (await look(other)).action is Action.SEND
     assert look.core.listed == 1
@@ -130,7 +131,7 @@ async def test_what_nobody_has_written_to_since_is_known_again(look: Looking, wh
 async def test_what_the_journal_knows_is_looked_at_where_a_person_says_so(
     look: Looking, options: dict[str, Any], size: int
 ) -> None:
-    slide = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", size, 1),))
+    slide = make_slide("x.svs", size)
     await look.journal.sent(AT.place, signature(slide))
     look.core.there = ["Slides/in/x.svs"]
     assert (await look(slide)).action is Action.SKIP

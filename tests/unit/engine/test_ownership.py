@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from support.slides import make_slide
 
 from pmarep.engine.options import Existing, Options
 from pmarep.engine.slide.decide import Action, decide, destination
@@ -14,10 +15,10 @@ from pmarep.engine.slide.ownership import decide_by_content, diagnose
 from pmarep.engine.slide.verify import ContentMatch, Found, SlideVerifier
 from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile
 from pmarep.sites import Site
-from pmarep.slides import Slide, SlideFile
+from pmarep.slides import Slide
 from pmarep.state.journal import BROKEN, DIFFERS, SENT, UNREADABLE, Journal, signature
 
-SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
+SLIDE = make_slide("x.svs", 10_000)
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
 
 

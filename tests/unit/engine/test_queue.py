@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.clocks import FakeClock
+from support.slides import make_slide
 
 from pmarep.engine.site.queue import OLDEST_EVERY, WINDOW, WINDOW_FILES, SlideQueue
 from pmarep.engine.slide.job import SlideJob
@@ -16,7 +17,7 @@ MIB = 1024 * 1024
 
 
 def make(number: int, size: int = 10) -> Slide:
-    return Slide(f"{number}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{number}.svs", size, 5),))
+    return make_slide(f"{number}.svs", size)
 
 
 async def fill(queue: SlideQueue, slides: list[Slide]) -> None:

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 from support.clocks import FakeClock
+from support.slides import make_slide
 
 from pmarep.engine.site.recheck import AT_ONCE, Recheck
 from pmarep.pmacore import PmaCore, RemoteFile, Unreachable
 from pmarep.sites import Site
-from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import Journal, RemotePath
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
@@ -54,7 +54,7 @@ class Nights:
         self.clock = Calendar(began)
         self.core = FakeCore()
         self.budget = 1000
-        self.slides = [Slide(f"{n:03}.svs", "x", Path("/"), (SlideFile(f"{n:03}.svs", 1, 1),)) for n in range(SLIDES)]
+        self.slides = [make_slide(f"{n:03}.svs", 1) for n in range(SLIDES)]
         self.paths = [f"Slides/in/{slide.path}" for slide in self.slides]
 
     async def run(self, day: float, period: float | None = PERIOD) -> tuple[list[str], set[str], int]:

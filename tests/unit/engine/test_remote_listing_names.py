@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import cast
 
 import pytest
 from support.clocks import JumpingClock
+from support.slides import make_slide
 
 from pmarep.engine.remote_listing import SHOWN_AFTER, Listing, RemoteListing
 from pmarep.pmacore import PmaCore, Refused
 from pmarep.slides import Slide
-from pmarep.slides.model import SlideFile
 
 
 class FakeCore:
@@ -45,7 +44,7 @@ def drop_ends(name: str) -> str:
 
 
 def slide(main: str, *others: str) -> Slide:
-    return Slide(main, "x", Path(), tuple(SlideFile(name, 1, 1) for name in (*others, main)))
+    return make_slide(main, 1, *others)
 
 
 def remote_of(core: FakeCore) -> RemoteListing:

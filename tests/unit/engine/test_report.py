@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from support.slides import make_slide
 
 from pmarep.clock import Clock
 from pmarep.engine import Options
@@ -21,7 +22,7 @@ SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in
 
 
 async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said() -> None:
-    slides = [Slide(f"{n}.svs", "Aperio SVS", Path("/cases"), (SlideFile(f"{n}.svs", 5, 1),)) for n in range(10)]
+    slides = [make_slide(f"{n}.svs", 5) for n in range(10)]
     said, recorded = [], []
 
     class AuditLog:
@@ -47,7 +48,7 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said()
 
 async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_again() -> None:
     """The server may restart between the two, and have given the id of the upload to another slide."""
-    slide = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 5, 1),))
+    slide = make_slide("x.svs", 5)
     recorded = []
 
     class AuditLog:

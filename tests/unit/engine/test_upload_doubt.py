@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from support.clocks import FakeClock
+from support.slides import make_slide
 
 from pmarep.engine.options import Verify
 from pmarep.engine.slide.decide import destination
@@ -16,11 +17,11 @@ from pmarep.engine.slide.job import SlideJob
 from pmarep.engine.slide.upload import SlideUploader, _Upload
 from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
-from pmarep.slides import Slide, SlideFile
+from pmarep.slides import Slide
 from pmarep.state.journal import BROKEN, SENT, Journal, signature
 from pmarep.uploaders import UploadIdLease, UploadIds
 
-SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
+SLIDE = make_slide("x.svs", 10_000)
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
 
 

@@ -6,12 +6,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from support.clocks import FakeClock
+from support.slides import make_slide
 
 from pmarep.engine.site_events import SiteEvents
 from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
@@ -21,7 +21,7 @@ from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import Digests
 
 CONTENT = b"tissue" * 100
-SLIDE = Slide("x.svs", "SVS", Path(), (SlideFile("x.svs", len(CONTENT), 0),))
+SLIDE = make_slide("x.svs", len(CONTENT))
 
 
 class Core:

@@ -16,12 +16,13 @@ from typing import BinaryIO
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.slides import slide_at
 
 import pmarep.reading.reader
 from pmarep.errors import SourceError
 from pmarep.reading import CHUNK, FileVersion, SharedReader, SiteReader
 from pmarep.reading.files import read_at
-from pmarep.slides import Slide, SlideFile
+from pmarep.slides import Slide
 from pmarep.uploaders import Digests
 
 LENGTH = 6 * CHUNK + 1000
@@ -43,8 +44,7 @@ async def reader() -> AsyncIterator[SharedReader]:
 def written(folder: Path, content: bytes) -> Slide:
     path = folder / "a.svs"
     path.write_bytes(content)
-    stat = path.stat()
-    return Slide(path.name, "Aperio SVS", folder, (SlideFile(path.name, stat.st_size, stat.st_mtime_ns),))
+    return slide_at(path)
 
 
 def version_of(slide: Slide) -> FileVersion:

@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.slides import slide_at
 
 from pmarep.errors import SourceAway, SourceError
 from pmarep.reading import SharedReader, SiteReader, stall_detection
 from pmarep.reading.stall_detection import FolderProbe, Heartbeat, wait_while_moving
-from pmarep.slides import Slide, SlideFile
+from pmarep.slides import Slide
 from pmarep.uploaders import Digests
 
 SHORT = 0.15  # seconds
@@ -45,8 +46,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def slide(tmp_path: Path) -> Slide:
     path = tmp_path / "a.svs"
     path.write_bytes(b"x" * 100)
-    stat = path.stat()
-    return Slide("a.svs", "Aperio SVS", tmp_path, (SlideFile("a.svs", stat.st_size, stat.st_mtime_ns),))
+    return slide_at(path)
 
 
 async def test_what_is_quick_comes_and_what_fails_fails() -> None:
