@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, logins, transfers
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, logins, transfers
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
@@ -127,7 +127,7 @@ def test_two_runs_where_a_user_may_have_one_session(
     for one, target in ((cli, "Slides/in"), (other, "Slides/other")):
         tree(one.source, *(f"{number}.svs" for number in range(9)), content=os.urandom(1000))
         one.site("a", sandbox, target)
-    with Running(other.arguments("--json", "--patience", "10m", patch=NO_PAUSES), other.environment) as running:
+    with other.start("--patience", "10m", patch=NO_PAUSES) as running:
         results = cli.push("--patience", "10m", patch=NO_PAUSES), running.result()
     assert [result.code for result in results] == [0, 0], results
     assert arrived(sandbox) == contents(cli.source)
