@@ -286,7 +286,9 @@ class Campaign:
         first, second = self._machines
         self._step("a verifies, deep")
         self._unseen.clear()
-        asyncio.run(self._push(first, Existing.FAIL, verify_only=True, verify=Verify.DEEP))
+        verified = asyncio.run(self._push(first, Existing.FAIL, verify_only=True, verify=Verify.DEEP))
+        if any(verified.error(one.name) for one in self._model_sites):  # of a damaged journal, which has been put aside
+            asyncio.run(self._push(first, Existing.FAIL, verify_only=True, verify=Verify.DEEP))
         report = self._pushed(first, Existing.OVERWRITE, "the last push of a", patience=PATIENCE)
         failed = [
             e.error for model_site in self._model_sites for e in report.finished(model_site.name).values() if e.error

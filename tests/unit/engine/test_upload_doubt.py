@@ -9,19 +9,20 @@ from typing import Any, cast
 
 import pytest
 from support.clocks import FakeClock
-from support.slides import make_slide
 
 from pmarep.engine.options import Verify
+from pmarep.engine.slide.announce import UploadAnnouncer
+from pmarep.engine.slide.announced_upload import AnnouncedUpload
 from pmarep.engine.slide.decide import destination
 from pmarep.engine.slide.job import SlideJob
-from pmarep.engine.slide.upload import SlideUploader, _Upload
+from pmarep.engine.slide.upload import SlideUploader
 from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
-from pmarep.slides import Slide
+from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import BROKEN, SENT, Journal, signature
 from pmarep.uploaders import UploadIdLease, UploadIds
 
-SLIDE = make_slide("x.svs", 10_000)
+SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
 
 
@@ -29,7 +30,7 @@ class Case:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.held = UploadIdLease("7", SLIDE)
-        self.upload = _Upload(Announcement.read({"Id": 7}, "x"), self.held, frozenset(), {})
+        self.upload = AnnouncedUpload(Announcement.read({"Id": 7}, "x"), self.held, frozenset(), {})
 
         async def status(_id: object) -> Any:
             return SimpleNamespace(complete={})
@@ -48,15 +49,12 @@ class Case:
 
         clock = FakeClock()
         self.verifier = SimpleNamespace(inspect=inspect, read_back=read_back)
+        context = cast(Any, SimpleNamespace(core=SimpleNamespace(upload_status=status, logins=1), journal=journal))
+        listings = cast(Any, SimpleNamespace(look_for=look_for))
+        events = cast(Any, SimpleNamespace(slide_arrived=arrived))
+        self.announcer = UploadAnnouncer(context, listings, cast(Any, self.verifier), clock, UploadIds(clock), events)
         self.uploader = SlideUploader(
-            cast(Any, SimpleNamespace(core=SimpleNamespace(upload_status=status, logins=1), journal=journal)),
-            cast(Any, SimpleNamespace(look_for=look_for)),
-            cast(Any, self.verifier),
-            Verify.SIZE,
-            clock,
-            UploadIds(clock),
-            keeps_others=True,
-            events=cast(Any, SimpleNamespace(slide_arrived=arrived)),
+            context, listings, cast(Any, self.verifier), Verify.SIZE, self.announcer, keeps_others=True, events=events
         )
 
     async def state(self) -> tuple[str, str | None]:
@@ -97,6 +95,6 @@ async def test_a_second_look_that_is_broken_off_is_not_forgotten(case: Case, rig
         return right
 
     case.verifier.look_again = look_again
-    await case.uploader._look_again(SLIDE, AT)
+    await case.announcer._look_again(SLIDE, AT)
     assert seen == [(BROKEN, "now")]
     assert await case.state() == (SENT if right else BROKEN, "now")

@@ -21,6 +21,7 @@ from ..context import RunContext
 from ..options import Existing
 from ..remote_listing import RemoteListing
 from ..site_events import KnownSlide
+from ..slide.announce import UploadAnnouncer
 from ..slide.attempt import SlideAttempts, planned
 from ..slide.decide import destination
 from ..slide.job import SlideJob
@@ -188,17 +189,25 @@ class SiteWorker:
             lambda slide: destination(self.site, context.options.to, slide).path,
             self,
         )
+        uploads = UploadContext(self._core, storage, self.scheduler, source, context.digests, context.journal)
+        announcer = UploadAnnouncer(
+            uploads,
+            self._listings,
+            verifier,
+            context.clock,
+            context.ids_of(self.site.url),
+            self,
+            context.deletions,
+        )
         uploader = SlideUploader(
-            UploadContext(self._core, storage, self.scheduler, source, context.digests, context.journal),
+            uploads,
             self._listings,
             verifier,
             context.options.verify,
-            context.clock,
-            context.ids_of(self.site.url),
+            announcer,
             context.options.existing is not Existing.OVERWRITE,
             self,
             hashed=context.audit is not None,
-            deletions=context.deletions,
         )
         prefilter = KnownSlideFilter(
             self.site,

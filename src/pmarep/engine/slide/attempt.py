@@ -20,10 +20,11 @@ from ..context import RunContext
 from ..options import Options, Verify
 from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
+from .announced_upload import kept_of
 from .decide import Action, Decision, Destination, decide, destination
 from .job import SlideJob
 from .ownership import decide_by_content, diagnose, known_wrong
-from .upload import SlideUploader, kept_of
+from .upload import SlideUploader
 from .verify import SlideVerifier
 
 log = logging.getLogger(__name__)

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from ...aio import together
-from ...clock import Clock
 from ...errors import Remedy, SourceError
 from ...events import SlideStatus
 from ...pmacore import (
     AnnounceAgain,
     Announcement,
-    FileToSend,
     NotArrived,
     Overtaken,
     PermissionDenied,
     PmaCoreError,
-    ProtocolError,
     Refused,
     ServerError,
     StorageKind,
@@ -32,27 +25,20 @@ from ...pmacore import (
     UploadStatus,
 )
 from ...slides import Slide, SlideFile
-from ...state.journal import SENT, Entry
 from ...uploaders import (
-    NO_SESSION,
     Replaced,
     SlideUpload,
     TransferCounts,
     UploadContext,
-    Uploader,
-    UploadIdLease,
-    UploadIds,
-    announced,
-    is_live,
     uploader_for,
 )
-from ...uploaders.azure import block_size
 from ..options import Verify
 from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
+from .announce import UploadAnnouncer
+from .announced_upload import AnnouncedUpload, announcement_in
 from .arrival import check_status
 from .decide import Decision, Destination
-from .deletion import DeletionGuard, says_that_it_exists
 from .job import SlideJob
 from .ownership import diagnose
 from .verify import SlideVerifier
@@ -78,39 +64,21 @@ server does not restart all the time: somebody ends them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Upload:
-    """An announcement, the files that are at the site whole, and the acknowledged parts of the others.
-
-    `counted`: of these files the bytes are in `TransferCounts` already.
-    """
-
-    announcement: Announcement
-    held: UploadIdLease
-    done: frozenset[str]
-    parts: dict[str, dict[int, str]]
-    counted: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class SlideUploader:
     """Uploads slides to one site: announces or resumes them, sends their files, verifies and records them.
 
-    `ids`: which slide holds which upload id at the site's server. `keeps_others`: a slide that comes to the name of
-    ours while that is being sent is left alone. `hashed`: the SHA-256 of all files will be wanted when a slide has
-    arrived.
+    `keeps_others`: a slide that comes to the name of ours while that is being sent is left alone. `hashed`: the SHA-256
+    of all files will be wanted when a slide has arrived.
     """
 
     context: UploadContext
     listings: RemoteListing
     verifier: SlideVerifier
     verify: Verify
-    clock: Clock
-    ids: UploadIds
+    announcer: UploadAnnouncer
     keeps_others: bool
     events: SiteEvents
     hashed: bool = False
-    deletions: DeletionGuard = field(default_factory=DeletionGuard)
-    one_deletion: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def upload(self, job: SlideJob, at: Destination, decision: Decision, *, again: bool = False) -> None:
         """Bring a slide to the site; it is there when this returns. `job.attempt` counts its bytes.
@@ -122,12 +90,12 @@ class SlideUploader:
         sent.replaced = _old(decision)
         if not again and decision.entry is not None:  # before anything can fail: the next attempt is another one
             sent.earlier = decision.entry.files
-        upload = await self._resume(slide, at, decision, sent)
+        upload = await self.announcer.resume(slide, at, decision, sent)
         resumed = upload is not None and not again
         sent.earlier &= frozenset() if upload is None else upload.done
         if upload is None:
             sent.reannounced = decision.entry is not None  # its upload is lost
-            upload = await self._begin(slide, at, decision, sent)
+            upload = await self.announcer.begin(slide, at, decision, sent)
             sent.reannounced = True
         left, doubts = ANNOUNCEMENTS - 1, DOUBTS
         try:
@@ -135,7 +103,7 @@ class SlideUploader:
                 try:
                     await self._send(slide, at, upload, sent, decision)
                     await self._verify_and_record(job, at, upload)
-                    self.ids.done(upload.held)
+                    self.announcer.ids.done(upload.held)
                     return
                 except UploadDoubtful as doubt:
                     last = doubts <= 0 or self.context.core.sessions_are_short
@@ -149,14 +117,14 @@ class SlideUploader:
                 resumed = False
                 if renewed is None:
                     self._count_as_lost(slide, upload.announcement, sent, why)
-                    self.ids.release(upload.held)
-                    renewed = await self._announce_again(slide, at, decision, sent)
+                    self.announcer.ids.release(upload.held)
+                    renewed = await self.announcer.announce_again(slide, at, decision, sent)
                 upload = renewed
                 sent.earlier &= upload.done
         finally:
-            self.ids.release(upload.held)
+            self.announcer.ids.release(upload.held)
 
-    async def _verify_and_record(self, job: SlideJob, at: Destination, upload: _Upload) -> None:
+    async def _verify_and_record(self, job: SlideJob, at: Destination, upload: AnnouncedUpload) -> None:
         """Verify a slide of which all has been sent, and record that it is there.
 
         Raises PmarepError; AnnounceAgain where it is not there, and the server has lost the upload: what it says of
@@ -212,7 +180,7 @@ class SlideUploader:
             for file in slide.files:
                 await self.context.digests.sha256(slide, file)
 
-    async def _last_status(self, upload: _Upload) -> UploadStatus | None:
+    async def _last_status(self, upload: AnnouncedUpload) -> UploadStatus | None:
         """The call that ends an upload; None where the server does not know it, or may mean another by its id."""
         core = self.context.core
         try:
@@ -230,7 +198,7 @@ class SlideUploader:
         self.context.scheduler.uncount(sent.bytes)
         sent.bytes = sent.resumed = 0
 
-    async def _after_doubt(self, at: Destination, upload: _Upload, *, last: bool) -> _Upload | None:
+    async def _after_doubt(self, at: Destination, upload: AnnouncedUpload, *, last: bool) -> AnnouncedUpload | None:
         """The same upload, where it is to be used as it is; None where it has to be announced again.
 
         What the server says of the files of an upload does not tell whose it is: another machine's slide may have the
@@ -241,174 +209,10 @@ class SlideUploader:
         if not last or entry is None or upload.held.revoked_since is not None:
             return None
         upload.held.session = None
-        return _Upload(upload.announcement, upload.held, entry.files, entry.parts, counted=entry.files)
-
-    async def _resume(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload | None:
-        """The unfinished upload of an earlier run, as far as the server still has it."""
-        entry = decision.entry
-        if entry is None or entry.upload is None:
-            return None
-        announcement = _announcement(entry.upload)
-        if announcement is None:
-            return None
-        source = await self.context.source.check(slide)
-        if entry.source not in (None, source):
-            reason = "its files were replaced here since they were sent, though sizes and times are the same"
-            if lost := _bytes_of(slide, entry, announcement):
-                self.events.slide_restarted(slide, lost, reason)
-            return None
-        logins = self.context.core.logins
-        if entry.files == {file.path for file in slide.files}:  # perhaps it is there; who looks will see
-            return _Upload(announcement, self._held(slide, at, announcement, NO_SESSION), entry.files, {})
-        if announcement.kind is StorageKind.FILESYSTEM:
-            if not entry.files:
-                return None  # nothing is lost, and the id may be another slide's by now
-            if self.ids.session_of(str(announcement.id)) not in (None, logins):
-                self.events.slide_restarted(
-                    slide, _bytes_of(slide, entry, announcement), "the session of the upload has ended"
-                )
-                return None
-        complete, reason = await self._state_of(slide, announcement)
-        if complete is not None and _is_of_another(slide, announcement, entry, complete, decision.over):
-            complete, reason = None, "the server has given the id of the earlier upload to another one"
-        if complete is not None:
-            held = self._held(slide, at, announcement, logins)
-            if self.ids.hold(held):
-                return _Upload(announcement, held, _whole(entry, complete), entry.parts)
-            reason = "the server has given the id of the earlier upload to another one"
-        if announcement.kind is StorageKind.AZURE:
-            return await self._announce_again(slide, at, decision, sent)
-        if lost := _bytes_of(slide, entry, announcement):
-            self.events.slide_restarted(slide, lost, reason)
-        return None
-
-    def _held(self, slide: Slide, at: Destination, announcement: Announcement, session: int) -> UploadIdLease:
-        return UploadIdLease(str(announcement.id), slide, session, partial(self._look_again, slide, at))
-
-    async def _state_of(self, slide: Slide, announcement: Announcement) -> tuple[dict[str, bool] | None, str]:
-        """Which files of an announced upload the server has; None and a reason where it can no longer be used."""
-        now = self.context.core.server_time or self.clock.local().astimezone(UTC)
-        if not all(is_live(url, now) for url in announcement.every_url):
-            return None, "the upload URLs of the earlier run have expired"
-        try:
-            complete = (await self.context.core.upload_status(announcement.id)).complete
-        except (Refused, ServerError) as error:
-            if isinstance(error, ServerError) and not error.may_be_refusal:
-                raise
-            return None, "the server no longer knows the upload of the earlier run"
-        if complete.keys() != {file.path for file in slide.files}:
-            # A server that does not say, or one that has given the id to another upload.
-            return None, "the server does not say what it has of the earlier upload"
-        return complete, ""
-
-    async def _begin(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload:
-        source = await self.context.source.check(slide)
-        await self.listings.make_way(at.folder, slide)
-        announcement, held = await self._ask(slide, at, decision, sent)
-        with self._released_on_error(held):
-            await self.context.journal.sending(
-                at.place,
-                self.context.journal.signature(slide),
-                announcement.id,
-                announcement.model_dump_json(by_alias=True),
-                replaces=decision.over is not None,
-                source=source,
-                stamp=decision.stamp,
-            )
-        return _Upload(announcement, held, frozenset(), {})
-
-    async def _announce_again(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> _Upload:
-        """New URLs. Azure keeps the blocks sent before under the blob's name; elsewhere nothing of them is left."""
-        entry = await self.context.journal.entry(at.place)
-        announcement = None
-        if entry is not None and entry.upload is not None:
-            announcement = _announcement(entry.upload)
-        if entry is None or announcement is None or announcement.kind is not StorageKind.AZURE:
-            return await self._begin(slide, at, decision, sent)
-        await self.context.source.check(slide)
-        announcement, held = await self._ask(slide, at, decision, sent)
-        with self._released_on_error(held):
-            text = announcement.model_dump_json(by_alias=True)
-            await self.context.journal.announced_again(at.place, announcement.id, text)
-            complete = (await self.context.core.upload_status(announcement.id)).complete
-        return _Upload(announcement, held, _whole(entry, complete), entry.parts)
-
-    async def _ask(
-        self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts
-    ) -> tuple[Announcement, UploadIdLease]:
-        """Announce a slide. Its id may show that the server has restarted: then slides that have just ended may have
-        sent their files to this one, and are read back.
-        """
-        logins = self.context.core.logins
-        announcement, held, suspects = await self.ids.announce(slide, lambda: self._announce(slide, at, decision, sent))
-        held.session, held.look_again = logins, partial(self._look_again, slide, at)
-        with self._released_on_error(held):
-            await together(suspect.look_again() for suspect in suspects)
-        return announcement, held
-
-    async def _look_again(self, slide: Slide, at: Destination) -> None:
-        """Read back what has been said to be there. Until it is found right, the next run does not believe it."""
-        journal = self.context.journal
-        entry = await journal.entry(at.place)
-        if entry is not None and entry.state == SENT:
-            await journal.broken(at.place, entry.signature, entry.stamp)
-        right = await self.verifier.look_again(slide)
-        if right and entry is not None and entry.state == SENT:
-            await journal.sent(at.place, entry.signature, entry.stamp, source=entry.source)
-
-    @contextmanager
-    def _released_on_error(self, held: UploadIdLease) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.ids.release(held)
-            raise
-
-    async def _announce(self, slide: Slide, at: Destination, decision: Decision, sent: TransferCounts) -> Announcement:
-        files = [FileToSend(file.path, file.size, file is slide.main) for file in announced(slide)]
-        try:
-            return await self.context.core.announce(at.folder, files)
-        except Refused as error:
-            over = decision.over
-            if over is None or not says_that_it_exists(error, (over, at.path, slide.main.path)):
-                raise
-            if not decision.permitted:
-                raise Refused(str(error), "pmarep push --existing overwrite deletes what is there first") from None
-            async with self.one_deletion:
-                return await self._make_room(slide, at, over, files, error, sent)
-
-    async def _make_room(
-        self,
-        slide: Slide,
-        at: Destination,
-        over: str,
-        files: Sequence[FileToSend],
-        error: Refused,
-        sent: TransferCounts,
-    ) -> Announcement:
-        """At a server that does not write over slides, the old one has to go first."""
-        if self.deletions.ended is not None:
-            raise Refused(str(error), f"nothing more is deleted in this run, since {self.deletions.ended}")
-        await self.context.source.check(slide)
-        for file in slide.files:  # what cannot be read cannot take the place of anything
-            await self.context.digests.sha256(slide, file)
-        refused: Refused | None = None
-        try:
-            await self.context.core.delete_slide(over)
-        except Refused as problem:  # it is gone already where the answer to a first attempt got lost
-            refused = problem
-        else:
-            sent.replaced = Replaced.DELETED
-        try:
-            return await self.context.core.announce(at.folder, files)
-        except PmaCoreError:
-            self.deletions.in_vain(over)
-            if refused is not None:
-                raise refused from None
-            raise
+        return AnnouncedUpload(upload.announcement, upload.held, entry.files, entry.parts, counted=entry.files)
 
     async def _send(
-        self, slide: Slide, at: Destination, upload: _Upload, sent: TransferCounts, decision: Decision
+        self, slide: Slide, at: Destination, upload: AnnouncedUpload, sent: TransferCounts, decision: Decision
     ) -> None:
         async def still_free() -> None:
             if await self.listings.slide_just_now(at.folder, at.path) is not None:
@@ -432,21 +236,17 @@ class SlideUploader:
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
         if sent.replaced is Replaced.INTACT and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
             sent.replaced = Replaced.MIXED
-        await self._send_files(uploader, at, [file for file in left if file is not slide.main], sent)
-        if slide.main in left:
-            await self.context.source.check(slide)
-            await self._send_files(uploader, at, [slide.main], sent)
 
-    async def _send_files(
-        self, uploader: Uploader, at: Destination, files: Sequence[SlideFile], sent: TransferCounts
-    ) -> None:
-        async def send(file: SlideFile) -> None:
+        async def send_file(file: SlideFile) -> None:
             await uploader.send(file)
             if sent.replaced is Replaced.INTACT:
                 sent.replaced = Replaced.MIXED
             await self.context.journal.file_sent(at.place, file.path)
 
-        await together(send(file) for file in files)
+        await together(send_file(file) for file in left if file is not slide.main)
+        if slide.main in left:
+            await self.context.source.check(slide)
+            await together([send_file(slide.main)])
 
 
 def _old(decision: Decision) -> Replaced:
@@ -457,17 +257,9 @@ def _old(decision: Decision) -> Replaced:
     if entry is None:
         return Replaced.INTACT
     # A file system's files are written in place, also those of which nothing was acknowledged.
-    announcement = None if entry.upload is None else _announcement(entry.upload)
+    announcement = None if entry.upload is None else announcement_in(entry.upload)
     in_place = announcement is not None and announcement.kind is StorageKind.FILESYSTEM
     return Replaced.MIXED if entry.files or in_place else Replaced.INTACT
-
-
-def _announcement(upload: str) -> Announcement | None:
-    """None for what cannot be used: then the slide is announced again."""
-    try:
-        return Announcement.read(json.loads(upload), "an announcement in the journal")
-    except (ProtocolError, ValueError, RecursionError):
-        return None
 
 
 def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
@@ -482,39 +274,3 @@ def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
         and error.remedy is Remedy.GIVE_UP_SLIDE
         and not isinstance(error, PermissionDenied)
     )
-
-
-def _is_of_another(
-    slide: Slide, announcement: Announcement, entry: Entry, complete: dict[str, bool], there: str | None
-) -> bool:
-    """Whether an upload has brought its main file, but neither by us nor to our path.
-
-    A restored server gives ids out again, also to other machines; our files would overwrite their slide.
-    """
-    by_us = slide.main.path in entry.files or (there is not None and not entry.replaces)
-    return announcement.kind is StorageKind.FILESYSTEM and complete[slide.main.path] and not by_us
-
-
-def _whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
-    """Files that both sides know to be there: a server alone may mean an older file of this name."""
-    return frozenset(path for path, there in complete.items() if there and path in entry.files)
-
-
-def kept_of(slide: Slide, entry: Entry | None) -> int:
-    """Bytes of an unfinished slide that the journal says a site has, none where no upload is known."""
-    announcement = None if entry is None or entry.upload is None else _announcement(entry.upload)
-    return 0 if entry is None or announcement is None else _bytes_of(slide, entry, announcement)
-
-
-def _bytes_of(slide: Slide, entry: Entry, announcement: Announcement) -> int:
-    """What an earlier run had sent of a slide."""
-    lengths = {
-        (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
-    }
-    if announcement.kind is StorageKind.AZURE:
-        for file in slide.files:
-            block = block_size(file.size)
-            for number in entry.parts.get(file.path, {}):
-                lengths[file.path, number] = min(block, file.size - number * block)
-    whole = sum(file.size for file in slide.files if file.path in entry.files)
-    return whole + sum(lengths.get((path, number), 0) for path, tags in entry.parts.items() for number in tags)

@@ -1,0 +1,70 @@
+"""An upload that a server has announced: what of it is at the site, by the journal and by the server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from ...pmacore import Announcement, ProtocolError, StorageKind
+from ...slides import Slide
+from ...state.journal import Entry
+from ...uploaders import UploadIdLease
+from ...uploaders.azure import block_size
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedUpload:
+    """An announcement, the files that are at the site whole, and the acknowledged parts of the others.
+
+    `counted`: of these files the bytes are in `TransferCounts` already.
+    """
+
+    announcement: Announcement
+    held: UploadIdLease
+    done: frozenset[str]
+    parts: dict[str, dict[int, str]]
+    counted: frozenset[str] = frozenset()
+
+
+def announcement_in(upload: str) -> Announcement | None:
+    """None for what cannot be used: then the slide is announced again."""
+    try:
+        return Announcement.read(json.loads(upload), "an announcement in the journal")
+    except (ProtocolError, ValueError, RecursionError):
+        return None
+
+
+def is_of_another(
+    slide: Slide, announcement: Announcement, entry: Entry, complete: dict[str, bool], there: str | None
+) -> bool:
+    """Whether an upload has brought its main file, but neither by us nor to our path.
+
+    A restored server gives ids out again, also to other machines; our files would overwrite their slide.
+    """
+    by_us = slide.main.path in entry.files or (there is not None and not entry.replaces)
+    return announcement.kind is StorageKind.FILESYSTEM and complete[slide.main.path] and not by_us
+
+
+def files_whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
+    """Files that both sides know to be there: a server alone may mean an older file of this name."""
+    return frozenset(path for path, there in complete.items() if there and path in entry.files)
+
+
+def kept_of(slide: Slide, entry: Entry | None) -> int:
+    """Bytes of an unfinished slide that the journal says a site has, none where no upload is known."""
+    announcement = None if entry is None or entry.upload is None else announcement_in(entry.upload)
+    return 0 if entry is None or announcement is None else bytes_at_site(slide, entry, announcement)
+
+
+def bytes_at_site(slide: Slide, entry: Entry, announcement: Announcement) -> int:
+    """What an earlier run had sent of a slide."""
+    lengths = {
+        (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
+    }
+    if announcement.kind is StorageKind.AZURE:
+        for file in slide.files:
+            block = block_size(file.size)
+            for number in entry.parts.get(file.path, {}):
+                lengths[file.path, number] = min(block, file.size - number * block)
+    whole = sum(file.size for file in slide.files if file.path in entry.files)
+    return whole + sum(lengths.get((path, number), 0) for path, tags in entry.parts.items() for number in tags)
