@@ -1,15 +1,17 @@
-"""Passing failures are tried again, after pauses that grow and are random, so that nobody retries in step."""
+"""Retries of single requests: exponential backoff with full jitter, a limit of attempts, and a budget.
+
+Owns no state beyond the budget of each `Retry`. Decision 16 (docs/decisions) says why no library does this.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any, TypeVar
-
-import tenacity
 
 from .errors import PmarepError, Remedy
 
@@ -20,19 +22,20 @@ T = TypeVar("T")
 MAX_RETRY_AFTER = 60.0
 """Seconds that one request waits because a server asks for it (`Retry-After`). More is for the whole site to wait."""
 
-
 MIN_RETRY_PERIOD = 30.0
-"""Seconds in which a request is tried again however impatient somebody is: five attempts that fail at once take ten."""
+"""Seconds in which a request is repeated however short `max_seconds` is: five attempts that fail at once take ten."""
+
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 15.0  # seconds
 
 
 class Retry:
-    """Tries a request again as long as its error's remedy says so, `attempts` times in all.
+    """Repeats a request whose error has the remedy RETRY. Limit: 5 attempts; lost: what this one request had sent.
 
     Pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15 (the "full jitter" of AWS's architecture
-    blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top: a
-    server in trouble is not hit all the harder for it. When they are used up, the first error counts.
-    `longest`: seconds after the beginning in which another attempt begins: each may last as long as silence may. None
-    begins when answers that were given up have taken so long together, be it less than `MIN_RETRY_PERIOD`.
+    blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top, a retry
+    budget: a server in trouble is not hit all the harder for it. When it is used up, errors are raised at once.
+    `max_seconds`: seconds after the beginning in which another attempt begins; each may last as long as silence may.
+    None begins when answers that were given up have taken so long together, be it less than `MIN_RETRY_PERIOD`.
     """
 
     SHARE = 0.2
@@ -43,76 +46,52 @@ class Retry:
         attempts: int = 5,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         *,
-        longest: float = inf,
+        max_seconds: float = inf,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
-        self._longest = longest
+        self._max_seconds = max_seconds
         self._monotonic = monotonic
         self._sleep = sleep
-        self._left = self.RESERVE
+        self._budget = self.RESERVE
 
-    async def __call__(self, work: Callable[[], Awaitable[T]], *, worth: Callable[[], bool] = lambda: True) -> T:
-        """Raises what the last attempt raised; errors that another try does not help at once.
+    async def __call__(self, work: Callable[[], Awaitable[T]], *, still_useful: Callable[[], bool] = lambda: True) -> T:
+        """Return the result of `work`. Raises what its last attempt raised.
 
-        `worth`: whether another try makes sense, as far as others have found out.
+        `still_useful`: return whether another attempt makes sense, as far as other requests have found out.
         """
-        self._left = min(self._left + self.SHARE, self.RESERVE)
-        last, waited = self._monotonic() + max(self._longest, MIN_RETRY_PERIOD), 0.0
-        # Most requests need none of tenacity, whose preparations take a good part of what a request does.
-        try:
-            return await work()
-        except PmarepError as error:
-            first: PmarepError | None = error
+        self._budget = min(self._budget + self.SHARE, self.RESERVE)
+        end = self._monotonic() + max(self._max_seconds, MIN_RETRY_PERIOD)
+        attempt, given_up_after = 0, 0.0  # seconds
+        while True:
+            attempt += 1
+            try:
+                return await work()
+            except PmarepError as error:
+                given_up_after += float(getattr(error, "took", 0.0))
+                in_time = self._monotonic() < end and (given_up_after < self._max_seconds or given_up_after == 0)
+                if not still_useful() or not in_time or not self._may_repeat(error, attempt):
+                    raise
+                log.info("attempt %d failed, trying again: %s", attempt, error)
+                pause = max(backoff(attempt), requested_delay(error))
+            # The error is gone by now, and with it the frames that it held and all that they had open.
+            await self._sleep(pause)
 
-        async def attempt() -> T:
-            nonlocal first
-            if first is not None:
-                try:
-                    raise first
-                finally:
-                    first = None  # else it would hold its frames, and they it, with all that they have open
-            return await work()
-
-        def in_time(error: BaseException | None) -> bool:
-            nonlocal waited
-            waited += float(getattr(error, "took", 0.0))
-            return self._monotonic() < last and (waited < self._longest or waited == 0)
-
-        result: T = await tenacity.AsyncRetrying(
-            retry=lambda state: worth() and in_time(_error(state)) and self._again(state),
-            wait=_pause,
-            sleep=self._sleep,
-            before_sleep=_log_retry,
-            reraise=True,
-        )(attempt)
-        return result
-
-    def _again(self, state: tenacity.RetryCallState) -> bool:
-        error = _error(state)
-        if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY:
+    def _may_repeat(self, error: PmarepError, attempt: int) -> bool:
+        """Return whether there is another attempt, and take it off the budget."""
+        if error.remedy is not Remedy.RETRY or attempt >= self._attempts:
             return False
-        if state.attempt_number >= self._attempts or self._left < 1 or requested_delay(error) > MAX_RETRY_AFTER:
+        if self._budget < 1 or requested_delay(error) > MAX_RETRY_AFTER:
             return False
-        self._left -= 1
+        self._budget -= 1
         return True
 
 
-_jitter = tenacity.wait_random_exponential(multiplier=0.5, max=15)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    return max(_jitter(state), requested_delay(_error(state)))
-
-
-def _error(state: tenacity.RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def backoff(attempt: int) -> float:
+    """Return a random pause in seconds after the given number of failed attempts."""
+    return random.uniform(0, min(FIRST_BACKOFF * 2.0 ** min(attempt - 1, 10), MAX_BACKOFF))  # noqa: S311
 
 
 def requested_delay(error: BaseException | None) -> float:
-    """Seconds that a server wants to be left alone, 0 where it does not say."""
+    """Return how many seconds a server asks to be left alone (`Retry-After`), 0 where it does not."""
     return float(getattr(error, "retry_after", None) or 0.0)
-
-
-def _log_retry(state: tenacity.RetryCallState) -> None:
-    log.info("attempt %d failed, trying again: %s", state.attempt_number, _error(state))

@@ -71,7 +71,7 @@ class Slow:
 async def test_a_request_is_tried_again_as_long_as_a_site_may_be_away(longest: float, attempts: int) -> None:
     slow = Slow()
     with pytest.raises(TransferBroken):
-        await Retry(sleep=slow.sleep, longest=longest, monotonic=slow.monotonic)(slow)
+        await Retry(sleep=slow.sleep, max_seconds=longest, monotonic=slow.monotonic)(slow)
     assert slow.attempts == attempts
     assert MIN_RETRY_PERIOD < 75
 
@@ -107,5 +107,5 @@ async def test_answers_that_were_given_up_are_not_asked_for_again_for_longer(lon
         pass
 
     with pytest.raises(TooSlow):
-        await Retry(sleep=nothing, longest=longest, monotonic=lambda: 0.0)(hangs)
+        await Retry(sleep=nothing, max_seconds=longest, monotonic=lambda: 0.0)(hangs)
     assert calls == attempts

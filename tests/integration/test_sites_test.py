@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from support.corpus import tree
 from support.network import LOOPBACK, Authority, Network, Proxy, closed_port
-from support.push_cli import PushCli, arrived, contents
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
 HOST = "pma.hospital.example"
-NO_PAUSES = "import tenacity; tenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
 
 
 @pytest.fixture

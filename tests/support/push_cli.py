@@ -20,7 +20,7 @@ from support.fork_server import PATIENCE, Process, start
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
 
-NO_PAUSES = "import tenacity\ntenacity.wait_random_exponential = lambda **_: tenacity.wait_none()"
+NO_PAUSES = "import pmarep.retry\npmarep.retry.backoff = lambda attempt: 0.0"
 """A patch for what is tried in vain."""
 
 # Run by a small process of its own: at its start, a child's peak is what its parent has.

@@ -373,7 +373,7 @@ class IdleTracker:
 
 def _retry(options: Options, clock: Clock) -> Retry:
     """A site that answers too slowly is not tried again for longer than it may stay away."""
-    return Retry(sleep=clock.sleep, longest=options.patience, monotonic=clock.monotonic)
+    return Retry(sleep=clock.sleep, max_seconds=options.patience, monotonic=clock.monotonic)
 
 
 def _guarded(listener: Listener, idle_tracker: IdleTracker) -> Listener:

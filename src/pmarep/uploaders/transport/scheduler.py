@@ -132,7 +132,7 @@ class RequestScheduler:
                 finally:
                     self._in_flight.discard(hedged)
 
-        return await self._retry(once, worth=lambda: self._failures < FAILURES_IN_A_ROW)
+        return await self._retry(once, still_useful=lambda: self._failures < FAILURES_IN_A_ROW)
 
     async def _run_hedged(
         self, send: Callable[[UploadBody], Awaitable[T]], first: UploadBody, hedged: HedgedRequest, how: HedgeMode
