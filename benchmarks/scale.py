@@ -38,14 +38,15 @@ def lay_out(source: Path, slides: int) -> list[str]:
 async def remember(desk: Desk, sites: list[Site], days: float) -> None:
     """Write the journal of a push that sent everything so many days ago."""
     from pmarep.slides import Slide, find_slides
-    from pmarep.state.journal import Journal, RemotePath, signature
+    from pmarep.state.journal import Journal
+    from pmarep.state.records import RemotePath, signature
 
     journal = Journal(desk.state)
     try:
         for slide in find_slides(desk.source):
             assert isinstance(slide, Slide)
             path = f"{TARGET}/{slide.path}"
-            await asyncio.gather(*(journal.sent(RemotePath(site.url, path), signature(slide)) for site in sites))
+            await asyncio.gather(*(journal.record_sent(RemotePath(site.url, path), signature(slide)) for site in sites))
     finally:
         journal.close()
     with closing(sqlite3.connect(desk.state / "journal.sqlite")) as db, db:

@@ -71,7 +71,8 @@ def test_killed_when_the_slide_had_arrived_unnoticed(cli: PushCli, tmp_path: Pat
     """The journal knows of no acknowledged file, so all is read back; that is on record too."""
     audit = tmp_path / "audit.jsonl"
     dies = (
-        "import os\nfrom pmarep.state.journal import Journal\nasync def dies(*_): os._exit(9)\nJournal.file_sent = dies"
+        "import os\nfrom pmarep.state.journal import Journal\n"
+        "async def dies(*_): os._exit(9)\nJournal.record_file_sent = dies"
     )
     with cli.start("--audit", str(audit), patch=dies) as running:
         assert running.process.wait(60) == 9

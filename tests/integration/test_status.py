@@ -15,7 +15,8 @@ from support.fork_server import run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
-from pmarep.state.journal import Journal, RemotePath
+from pmarep.state.journal import Journal
+from pmarep.state.records import RemotePath
 
 
 @pytest.fixture
@@ -75,8 +76,8 @@ def test_many_partly_sent_slides_are_counted(cli: PushCli) -> None:
     async def begin() -> None:
         with closing(Journal(cli.state)) as journal:
             for number in range(25):
-                await journal.sending(RemotePath("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
-            await journal.sending(RemotePath("https://b/", "S/\x1b.svs"), "x", 1, "{}")
+                await journal.record_announced(RemotePath("https://a/", f"S/{number:02}.svs"), "x", number, "{}")
+            await journal.record_announced(RemotePath("https://b/", "S/\x1b.svs"), "x", 1, "{}")
 
     cli.state.mkdir()
     asyncio.run(begin())

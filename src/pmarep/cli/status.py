@@ -13,7 +13,7 @@ from .options import StateDirOption
 from .output_streams import echo
 
 if TYPE_CHECKING:
-    from ..state.journal import RemotePath, Run
+    from ..state.records import RemotePath, Run
 
 SHOWN = 20  # partly sent slides of one server
 MOST = 1_000_000  # runs

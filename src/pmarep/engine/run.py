@@ -29,7 +29,8 @@ from ..reading import SharedReader
 from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut
-from ..state.journal import Journal, JournalError
+from ..state.journal import Journal
+from ..state.records import JournalError
 from ..state.target_locks import hold_targets
 from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
@@ -172,7 +173,11 @@ class _Run:
                     "what is at the sites is found out from their listings"
                 )
             )
-        number = None if dry else await journal.run_started([str(source.absolute()) for source in self.options.sources])
+        number = (
+            None
+            if dry
+            else await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
+        )
         walk = asyncio.create_task(self.producer.walk())
         settle = asyncio.create_task(self._settle(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
@@ -205,7 +210,7 @@ class _Run:
         summary = self._summary(interrupted)
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs
-                await journal.run_finished(number, summary.to_dict())
+                await journal.record_run_finished(number, summary.to_dict())
         self.listener(summary)
         return summary
 

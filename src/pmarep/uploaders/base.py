@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..reading import SiteReader
 from ..slides.model import Slide, SlideFile
-from ..state.journal import Journal, RemotePath
+from ..state.journal import Journal
+from ..state.records import RemotePath
 from .digests import Digests
 from .presigned import PresignedClient
 from .transport.body import UploadBody
@@ -124,7 +125,7 @@ class SlideUpload:
 
     async def part_sent(self, file: SlideFile, number: int, tag: str) -> None:
         """Record a part that the storage has acknowledged, so that no later run sends it again."""
-        await self.context.journal.part_sent(self.place, file.path, number, tag)
+        await self.context.journal.record_part_sent(self.place, file.path, number, tag)
         self.parts.setdefault(file.path, {})[number] = tag
 
     async def forget_parts(self, file: SlideFile) -> None:

@@ -17,7 +17,8 @@ from pmarep.engine.slide.stamp import stamp_of
 from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide
-from pmarep.state.journal import Journal, signature
+from pmarep.state.journal import Journal
+from pmarep.state.records import signature
 
 SLIDE = make_slide("x.svs", 10)
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
@@ -97,15 +98,15 @@ async def test_what_was_begun_gives_no_right_over_what_is_there(
 async def remember(journal: Journal, what: str, stamp: str | None = None) -> None:
     """What an earlier run has written of SLIDE."""
     here = signature(SLIDE)
-    await journal.sending(AT.place, here, 1, "{}", replaces=what == "an overwrite", stamp=stamp)
+    await journal.record_announced(AT.place, here, 1, "{}", replaces=what == "an overwrite", stamp=stamp)
     if what == "a file":
-        await journal.file_sent(AT.place, "x.svs")
+        await journal.record_file_sent(AT.place, "x.svs")
     elif what == "a part":
-        await journal.part_sent(AT.place, "x.svs", 1, "tag")
+        await journal.record_part_sent(AT.place, "x.svs", 1, "tag")
     elif what == "broken":
-        await journal.broken(AT.place, here, stamp)
+        await journal.record_broken(AT.place, here, stamp)
     elif what == "unreadable":
-        await journal.unreadable(AT.place, here, stamp)
+        await journal.record_unreadable(AT.place, here, stamp)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ async def test_what_the_journal_knows_is_looked_at_where_a_person_says_so(
     look: Looking, options: dict[str, Any], size: int
 ) -> None:
     slide = make_slide("x.svs", size)
-    await look.journal.sent(AT.place, signature(slide))
+    await look.journal.record_sent(AT.place, signature(slide))
     look.core.there = ["Slides/in/x.svs"]
     assert (await look(slide)).action is Action.SKIP
     decision = await look(slide, **options)
@@ -143,7 +144,7 @@ async def test_what_the_journal_knows_is_looked_at_where_a_person_says_so(
 
 
 async def test_the_same_size_but_changed_since(look: Looking) -> None:
-    await look.journal.sent(AT.place, "of an older version")
+    await look.journal.record_sent(AT.place, "of an older version")
     look.core.there = ["Slides/in/x.svs"]
     assert (await look()).action is Action.SKIP
     entry = await look.journal.entry(AT.place)
@@ -156,7 +157,7 @@ async def test_the_same_size_but_changed_since(look: Looking) -> None:
 async def test_leftovers_beside_a_slide_of_ours_do_no_harm(look: Looking, existing: Existing) -> None:
     """A recheck says the same: else it would be sent again in each run with --existing overwrite."""
     look.core.there, look.core.leftovers = ["Slides/in/x.svs"], ["Slides/in/x/Data0002.dat"]
-    await look.journal.sent(AT.place, signature(SLIDE))
+    await look.journal.record_sent(AT.place, signature(SLIDE))
     decision = await look(existing=existing, fresh=True)
     assert (decision.action, decision.same, decision.doubtful) == (Action.SKIP, True, False)
 
@@ -164,5 +165,5 @@ async def test_leftovers_beside_a_slide_of_ours_do_no_harm(look: Looking, existi
 async def test_a_slide_with_more_files_that_nobody_knows_is_another_one(look: Looking) -> None:
     look.core.there, look.core.leftovers = ["Slides/in/x.svs"], ["Slides/in/x/Data0002.dat"]
     assert (await look()).action is Action.CONFLICT
-    await look.journal.sent(AT.place, "as it was before it changed here")
+    await look.journal.record_sent(AT.place, "as it was before it changed here")
     assert (await look()).action is Action.CONFLICT

@@ -16,7 +16,8 @@ from pmarep.engine.slide.verify import ContentMatch, Found, SlideVerifier
 from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile
 from pmarep.sites import Site
 from pmarep.slides import Slide
-from pmarep.state.journal import BROKEN, DIFFERS, SENT, UNREADABLE, Journal, signature
+from pmarep.state.journal import Journal
+from pmarep.state.records import BROKEN, DIFFERS, SENT, UNREADABLE, signature
 
 SLIDE = make_slide("x.svs", 10_000)
 AT = destination(Site(name="a", url="http://pma.example/", username="u", target="Slides/in"), "", SLIDE)
@@ -81,7 +82,7 @@ MENDED, REPLACED = "wrong; the next run sends it again", "wrong; pmarep push --e
 async def test_other_bytes_are_damage_only_where_nobody_has_written(
     case: Case, sent: str | None, now: str | None, sizes: bool, said: str, state: str
 ) -> None:
-    await case.journal.sent(AT.place, signature(SLIDE), sent)
+    await case.journal.record_sent(AT.place, signature(SLIDE), sent)
     case.site.stamp_now, case.site.sizes = now, sizes
     for _ in range(2):
         assert (await case.judged())[:2] == (said, state)
@@ -102,7 +103,7 @@ async def test_a_beginning_is_ours_where_we_have_sent_it(case: Case, known: str,
 @pytest.mark.parametrize("opens", [True, False])
 async def test_what_has_all_bytes_is_not_sent_again(case: Case, opens: bool) -> None:
     case.site.there, case.site.opens = Found(ContentMatch.SAME), opens
-    await case.journal.sent(AT.place, signature(SLIDE), "now")
+    await case.journal.record_sent(AT.place, signature(SLIDE), "now")
     said, state, stamp = await case.judged()
     assert (state, stamp) == ((SENT, "now") if opens else (UNREADABLE, "now"))
     assert said is None if opens else "its bytes are there, but wrong" in str(said)
@@ -110,9 +111,9 @@ async def test_what_has_all_bytes_is_not_sent_again(case: Case, opens: bool) -> 
 
 async def test_what_cannot_be_read_back_is_ours_where_nobody_has_written(case: Case) -> None:
     case.site.there = None
-    await case.journal.sent(AT.place, signature(SLIDE), "now")
+    await case.journal.record_sent(AT.place, signature(SLIDE), "now")
     assert await case.judged() == (MENDED, BROKEN, "now")
-    await case.journal.sent(AT.place, signature(SLIDE), "before")
+    await case.journal.record_sent(AT.place, signature(SLIDE), "before")
     said, state, stamp = await case.judged()
     assert (state, stamp) == (BROKEN, None)
     assert "cannot be read back" in str(said)
@@ -128,8 +129,8 @@ async def test_nothing_is_claimed_where_a_site_does_not_say_when_its_files_were_
 
 
 async def test_an_unfinished_upload_stays_what_it_is(case: Case) -> None:
-    await case.journal.sending(AT.place, signature(SLIDE), 1, "{}")
-    await case.journal.part_sent(AT.place, "x.svs", 1, "tag")
+    await case.journal.record_announced(AT.place, signature(SLIDE), 1, "{}")
+    await case.journal.record_part_sent(AT.place, "x.svs", 1, "tag")
     before = await case.journal.entry(AT.place)
     said, _, _ = await case.judged()
     assert "unfinished" in str(said)
@@ -153,7 +154,9 @@ WANTED = {Existing.FAIL: Action.CONFLICT, Existing.SKIP: Action.SKIP, Existing.O
 @pytest.mark.parametrize("existing", list(Existing))
 async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, existing: Existing, opens: bool) -> None:
     """A bucket shows no half files, so it is nothing of ours: what a person has said counts."""
-    await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Id": 7, "UploadType": 1, "Urls": ["https://s3/x"]}')
+    await case.journal.record_announced(
+        AT.place, signature(SLIDE), 7, '{"Id": 7, "UploadType": 1, "Urls": ["https://s3/x"]}'
+    )
     options, there = Options(sources=(Path("/cases"),), existing=existing), cast(Any, LargerSlide())
     decision = await decide(SLIDE, AT, there, there, case.journal, options)
     case.site.opens = opens
@@ -169,9 +172,9 @@ async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, ex
 @pytest.mark.parametrize("known", ["sent", "sending"])
 async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
     if known == "sent":
-        await case.journal.sent(AT.place, signature(SLIDE), "before")
+        await case.journal.record_sent(AT.place, signature(SLIDE), "before")
     else:
-        await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Id": 7}')
+        await case.journal.record_announced(AT.place, signature(SLIDE), 7, '{"Id": 7}')
     options, there = Options(sources=(Path("/cases"),)), cast(Any, LargerSlide())
     decision = await decide(SLIDE, AT, there, there, case.journal, options, look=True)
     assert decision.doubtful
@@ -186,7 +189,7 @@ async def test_an_announcement_that_nobody_understands_is_no_reason_to_fail_for_
     case: Case, existing: Existing
 ) -> None:
     """As another version of pmarep may have left it."""
-    await case.journal.sending(AT.place, signature(SLIDE), 7, '{"Key": 7}')
+    await case.journal.record_announced(AT.place, signature(SLIDE), 7, '{"Key": 7}')
     options, there = Options(sources=(Path("/cases"),), existing=existing), cast(Any, LargerSlide())
     decision = await decide(SLIDE, AT, there, there, case.journal, options)
     site = cast(SlideVerifier, case.site)

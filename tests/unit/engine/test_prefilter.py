@@ -29,7 +29,8 @@ from pmarep.engine.slide.decide import destination
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import Journal, RemotePath
+from pmarep.state.journal import Journal
+from pmarep.state.records import RemotePath
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -78,7 +79,7 @@ class Bench:
         """As an earlier run would have left it."""
         for slide in slides:
             at = destination(SITE, "", slide)
-            await self.journal.sent(at.place, self.journal.signature(slide))
+            await self.journal.record_sent(at.place, self.journal.signature(slide))
             self.core.there.add(at.path)
 
     def prefilter(self, slides: Iterable[Slide], deadline: float | None = None, **options: Any) -> KnownSlideFilter:
@@ -201,8 +202,8 @@ async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
     await bench.replicated([same, changed, gone, broken])
     bench.core.there.remove("Slides/in/gone.svs")
     bench.core.there |= {"Slides/in/foreign.svs", "Slides/in/sending.svs"}
-    await bench.journal.broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
-    await bench.journal.sending(
+    await bench.journal.record_broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
+    await bench.journal.record_announced(
         RemotePath(SITE.url, "Slides/in/sending.svs"), bench.journal.signature(sending), 1, "{}"
     )
     found = [same, make("changed.svs", size=11), gone, broken, sending, foreign]
@@ -212,7 +213,7 @@ async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
 async def test_a_dry_run_is_certain_about_new_slides_too(bench: Bench) -> None:
     here, new, broken = make("x/here.svs"), make("x/new.svs"), make("x/broken.svs")
     await bench.replicated([here, broken])
-    await bench.journal.broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
+    await bench.journal.record_broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
     assert await bench.left([here, new, broken], dry_run=True) == {"x/broken.svs"}
     assert bench.settled == {"x/here.svs": "skip", "x/new.svs": "send"}
 

@@ -14,7 +14,8 @@ from support.slides import make_slide
 from pmarep.engine.site.recheck import AT_ONCE, Recheck
 from pmarep.pmacore import PmaCore, RemoteFile, Unreachable
 from pmarep.sites import Site
-from pmarep.state.journal import Journal, RemotePath
+from pmarep.state.journal import Journal
+from pmarep.state.records import RemotePath
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 DAY = 86400.0
@@ -75,8 +76,8 @@ async def nights(tmp_path: Path) -> AsyncIterator[Nights]:
     journal = Journal(tmp_path / "state")
     made = Nights(journal, 0.0)
     for path in made.paths:
-        await journal.sent(RemotePath(SITE.url, path), "sig")
-    looks = await journal.looks(SITE.url, SITE.target)
+        await journal.record_sent(RemotePath(SITE.url, path), "sig")
+    looks = await journal.check_summary(SITE.url, SITE.target)
     assert looks.slides == SLIDES
     assert looks.first is not None
     made.clock.began = looks.first
@@ -155,8 +156,8 @@ async def test_trouble_at_the_site_ends_it(nights: Nights) -> None:
 
 async def test_what_has_been_sent_again_needs_no_look(nights: Nights) -> None:
     await nights.run(100)
-    await nights.journal.broken(RemotePath(SITE.url, nights.paths[0]), "sig")
-    assert (await nights.journal.looks(SITE.url, SITE.target)).slides == SLIDES - 1
-    await nights.journal.sent(RemotePath(SITE.url, nights.paths[0]), "sig")
-    found: Any = await nights.journal.not_looked_at_since(SITE.url, nights.paths, nights.clock.began + DAY)
+    await nights.journal.record_broken(RemotePath(SITE.url, nights.paths[0]), "sig")
+    assert (await nights.journal.check_summary(SITE.url, SITE.target)).slides == SLIDES - 1
+    await nights.journal.record_sent(RemotePath(SITE.url, nights.paths[0]), "sig")
+    found: Any = await nights.journal.not_checked_since(SITE.url, nights.paths, nights.clock.began + DAY)
     assert set(found) == {nights.paths[0]}

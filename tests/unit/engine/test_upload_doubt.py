@@ -19,7 +19,8 @@ from pmarep.engine.slide.upload import SlideUploader
 from pmarep.pmacore import AnnounceAgain, Announcement
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import BROKEN, SENT, Journal, signature
+from pmarep.state.journal import Journal
+from pmarep.state.records import BROKEN, SENT, signature
 from pmarep.uploaders import UploadIdLease, UploadIds
 
 SLIDE = Slide("x.svs", "Aperio SVS", Path("/cases"), (SlideFile("x.svs", 10_000, 1),))
@@ -72,13 +73,13 @@ async def case(tmp_path: Path) -> AsyncIterator[Case]:
 
 async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the next attempt, and the next run, would find that it has been sent."""
-    sent = case.journal.sent
+    sent = case.journal.record_sent
 
     async def and_lost(*arguments: Any, **more: Any) -> None:
         await sent(*arguments, **more)
         case.held.revoked_since, case.held._answered = 1.0, 2.0
 
-    monkeypatch.setattr(case.journal, "sent", and_lost)
+    monkeypatch.setattr(case.journal, "record_sent", and_lost)
     with pytest.raises(AnnounceAgain):
         await case.uploader._verify_and_record(SlideJob(SLIDE, 0.0), AT, case.upload)
     assert (await case.state())[0] == BROKEN
@@ -87,7 +88,7 @@ async def test_an_id_given_again_while_the_journal_is_written(case: Case, monkey
 @pytest.mark.parametrize("right", [True, False])
 async def test_a_second_look_that_is_broken_off_is_not_forgotten(case: Case, right: bool) -> None:
     """By a kill, the end of the run, or of the attempt of the slide that has raised the doubt."""
-    await case.journal.sent(AT.place, signature(SLIDE), "now")
+    await case.journal.record_sent(AT.place, signature(SLIDE), "now")
     seen = []
 
     async def look_again(_slide: Slide) -> bool:

@@ -16,7 +16,8 @@ import pytest
 
 from pmarep.errors import UsageError
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import MAX_CACHED_FILES, SENDING, SENT, Journal, JournalError, RemotePath, signature
+from pmarep.state.journal import Journal
+from pmarep.state.records import MAX_CACHED_FILES, SENDING, SENT, JournalError, RemotePath, signature
 
 HERE = RemotePath("https://tokyo.example/", "Slides/in/Größe 🔬.mrxs")
 THERE = RemotePath("https://saopaulo.example/", "Slides/in/Größe 🔬.mrxs")
@@ -41,10 +42,10 @@ async def test_nothing_is_known_at_first(journal: Journal) -> None:
 
 
 async def test_a_slide_on_its_way(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, '{"Id": 17}')
-    await journal.file_sent(HERE, "x/Data0000.dat")
-    await journal.file_sent(HERE, "x/Data0000.dat")
-    await journal.file_sent(HERE, "x/Index.dat")
+    await journal.record_announced(HERE, "sig", 1, '{"Id": 17}')
+    await journal.record_file_sent(HERE, "x/Data0000.dat")
+    await journal.record_file_sent(HERE, "x/Data0000.dat")
+    await journal.record_file_sent(HERE, "x/Index.dat")
     entry = await journal.entry(HERE)
     assert entry is not None
     assert (entry.state, entry.signature, entry.upload) == (SENDING, "sig", '{"Id": 17}')
@@ -54,9 +55,9 @@ async def test_a_slide_on_its_way(journal: Journal) -> None:
 
 
 async def test_a_slide_that_arrived(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, '{"Id": 17, "Urls": ["https://secret"]}')
-    await journal.file_sent(HERE, "a")
-    await journal.sent(HERE, "sig")
+    await journal.record_announced(HERE, "sig", 1, '{"Id": 17, "Urls": ["https://secret"]}')
+    await journal.record_file_sent(HERE, "a")
+    await journal.record_sent(HERE, "sig")
     entry = await journal.entry(HERE)
     assert entry is not None
     assert (entry.state, entry.upload, entry.files) == (SENT, None, frozenset())
@@ -64,10 +65,10 @@ async def test_a_slide_that_arrived(journal: Journal) -> None:
 
 
 async def test_a_new_announcement_forgets_the_files_of_the_old_one(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, '{"Id": 17}')
-    await journal.file_sent(HERE, "a")
-    await journal.part_sent(HERE, "b", 1, "etag")
-    await journal.sending(HERE, "sig", 1, '{"Id": 18}')
+    await journal.record_announced(HERE, "sig", 1, '{"Id": 17}')
+    await journal.record_file_sent(HERE, "a")
+    await journal.record_part_sent(HERE, "b", 1, "etag")
+    await journal.record_announced(HERE, "sig", 1, '{"Id": 18}')
     entry = await journal.entry(HERE)
     assert entry is not None
     assert (entry.upload, entry.files, entry.parts) == ('{"Id": 18}', frozenset(), {})
@@ -78,14 +79,14 @@ async def test_an_id_that_is_given_again_belongs_to_the_latest_upload(journal: J
     """At its server only; the older slide has lost its upload, and what is known of its files."""
     places = [RemotePath(HERE.server, "case1/x.mrxs"), THERE, RemotePath(HERE.server, "case2/x.mrxs")]
     for number, place in enumerate(places[:2]):
-        await journal.sending(place, "sig", 17, "{}", replaces=number == 0)
-        await journal.file_sent(place, "a")
-        await journal.part_sent(place, "b", 1, "etag")
+        await journal.record_announced(place, "sig", 17, "{}", replaces=number == 0)
+        await journal.record_file_sent(place, "a")
+        await journal.record_part_sent(place, "b", 1, "etag")
     if again:
-        await journal.sending(places[2], "sig", 18, "{}")
-        await journal.announced_again(places[2], "17", '{"Id": 17}')
+        await journal.record_announced(places[2], "sig", 18, "{}")
+        await journal.record_reannounced(places[2], "17", '{"Id": 17}')
     else:
-        await journal.sending(places[2], "sig", "17", '{"Id": 17}')
+        await journal.record_announced(places[2], "sig", "17", '{"Id": 17}')
     lost, elsewhere, latest = [await journal.entry(place) for place in places]
     assert lost is not None
     assert elsewhere is not None
@@ -97,10 +98,10 @@ async def test_an_id_that_is_given_again_belongs_to_the_latest_upload(journal: J
 
 
 async def test_places_do_not_mix(journal: Journal) -> None:
-    await journal.sending(HERE, "one", 1, "1")
-    await journal.sending(THERE, "two", 1, "2")
-    await journal.file_sent(THERE, "a")
-    await journal.sent(HERE, "one")
+    await journal.record_announced(HERE, "one", 1, "1")
+    await journal.record_announced(THERE, "two", 1, "2")
+    await journal.record_file_sent(THERE, "a")
+    await journal.record_sent(HERE, "one")
     entry = await journal.entry(THERE)
     assert entry is not None
     assert (entry.state, entry.signature) == (SENDING, "two")
@@ -109,12 +110,12 @@ async def test_places_do_not_mix(journal: Journal) -> None:
 
 
 async def test_everything_is_there_after_a_restart(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, "{}")
-    await journal.file_sent(HERE, "a")
-    await journal.sent(THERE, "sig")
-    number = await journal.run_started(["/cases"])
-    await journal.run_finished(number, {"exit_code": 1, "sites": {}})
-    await journal.run_started(["/killed"])
+    await journal.record_announced(HERE, "sig", 1, "{}")
+    await journal.record_file_sent(HERE, "a")
+    await journal.record_sent(THERE, "sig")
+    number = await journal.record_run_started(["/cases"])
+    await journal.record_run_finished(number, {"exit_code": 1, "sites": {}})
+    await journal.record_run_started(["/killed"])
     again = reopened(journal)
     entry = await again.entry(HERE)
     assert entry is not None
@@ -130,11 +131,11 @@ def test_kill_9_right_after_a_row(tmp_path: Path) -> None:
     """A row counts as soon as the call that writes it has returned."""
     code = (
         "import asyncio, os, signal, sys; from pathlib import Path\n"
-        "from pmarep.state.journal import Journal, RemotePath\n"
+        "from pmarep.state.journal import Journal\nfrom pmarep.state.records import RemotePath\n"
         "async def main():\n"
         "    journal = Journal(Path(sys.argv[1]))\n"
-        "    await journal.sending(RemotePath('s', 'p'), 'sig', 1, '{}')\n"
-        "    await journal.file_sent(RemotePath('s', 'p'), 'a')\n"
+        "    await journal.record_announced(RemotePath('s', 'p'), 'sig', 1, '{}')\n"
+        "    await journal.record_file_sent(RemotePath('s', 'p'), 'a')\n"
         "    os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
     )
@@ -155,12 +156,12 @@ def test_kill_9_right_after_rows_that_were_written_together(tmp_path: Path) -> N
     """Each call returns after the commit that its row is part of, and not before: none that returned is lost."""
     code = (
         "import asyncio, os, sys; from pathlib import Path\n"
-        "from pmarep.state.journal import Journal, RemotePath\n"
+        "from pmarep.state.journal import Journal\nfrom pmarep.state.records import RemotePath\n"
         "async def main():\n"
         "    journal = Journal(Path(sys.argv[1]))\n"
-        "    await journal.sending(RemotePath('s', 'p'), 'sig', 1, '{}')\n"
+        "    await journal.record_announced(RemotePath('s', 'p'), 'sig', 1, '{}')\n"
         "    async def one(number):\n"
-        "        await journal.file_sent(RemotePath('s', 'p'), str(number))\n"
+        "        await journal.record_file_sent(RemotePath('s', 'p'), str(number))\n"
         "        os.write(1, f'{number}\\n'.encode())\n"
         "        if number == 700:\n"
         "            os.kill(os.getpid(), 9)\n"
@@ -186,10 +187,10 @@ def test_kill_9_right_after_rows_that_were_written_together(tmp_path: Path) -> N
 
 async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journal) -> None:
     """The server has acknowledged the file: the run that is being stopped must not lose that."""
-    await journal.sending(HERE, "sig", 1, "{}")
+    await journal.record_announced(HERE, "sig", 1, "{}")
     with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # so that the rows have to wait
-        tasks = [asyncio.create_task(journal.file_sent(HERE, str(number))) for number in range(50)]
+        tasks = [asyncio.create_task(journal.record_file_sent(HERE, str(number))) for number in range(50)]
         await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
@@ -204,9 +205,9 @@ async def test_a_row_is_written_although_its_writer_is_cancelled(journal: Journa
 
 async def test_many_at_once(journal: Journal) -> None:
     places = [RemotePath("s", str(number)) for number in range(100)]
-    await asyncio.gather(*(journal.sending(place, "sig", place.path, "{}") for place in places))
-    await asyncio.gather(*(journal.file_sent(place, "a") for place in places))
-    await asyncio.gather(*(journal.sent(place, "sig") for place in places[::2]))
+    await asyncio.gather(*(journal.record_announced(place, "sig", place.path, "{}") for place in places))
+    await asyncio.gather(*(journal.record_file_sent(place, "a") for place in places))
+    await asyncio.gather(*(journal.record_sent(place, "sig") for place in places[::2]))
     assert len(await journal.unfinished()) == 50
 
 
@@ -225,8 +226,8 @@ async def commits(journal: Journal, *work: Coroutine[Any, Any, Any]) -> tuple[in
 
 
 async def test_writes_that_wait_together_are_committed_together(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, "{}")
-    count, results = await commits(journal, *(journal.file_sent(HERE, str(number)) for number in range(300)))
+    await journal.record_announced(HERE, "sig", 1, "{}")
+    count, results = await commits(journal, *(journal.record_file_sent(HERE, str(number)) for number in range(300)))
     assert results == [None] * 300
     assert 1 <= count <= 2
     entry = await journal.entry(HERE)
@@ -236,8 +237,8 @@ async def test_writes_that_wait_together_are_committed_together(journal: Journal
 
 async def test_one_that_fails_harms_no_other(journal: Journal) -> None:
     """A file of a slide that nobody knows: the table refuses it."""
-    await journal.sending(HERE, "sig", 1, "{}")
-    work = [journal.file_sent(THERE if number == 7 else HERE, str(number)) for number in range(20)]
+    await journal.record_announced(HERE, "sig", 1, "{}")
+    work = [journal.record_file_sent(THERE if number == 7 else HERE, str(number)) for number in range(20)]
     _, results = await commits(journal, *work)
     assert [number for number, result in enumerate(results) if result is not None] == [7]
     assert isinstance(results[7], JournalError)
@@ -249,10 +250,10 @@ async def test_one_that_fails_harms_no_other(journal: Journal) -> None:
 async def test_a_reader_sees_what_was_written_before(journal: Journal) -> None:
     _, results = await commits(
         journal,
-        journal.sending(HERE, "sig", 1, "{}"),
-        journal.file_sent(HERE, "a"),
+        journal.record_announced(HERE, "sig", 1, "{}"),
+        journal.record_file_sent(HERE, "a"),
         journal.entry(HERE),
-        journal.sent(HERE, "sig"),
+        journal.record_sent(HERE, "sig"),
         journal.known(HERE.server, [HERE.path]),
     )
     assert results[2].files == {"a"}
@@ -261,7 +262,7 @@ async def test_a_reader_sees_what_was_written_before(journal: Journal) -> None:
 
 async def test_a_reader_needs_no_lock(journal: Journal) -> None:
     """A dry run looks while another run writes."""
-    await journal.sent(HERE, "sig")
+    await journal.record_sent(HERE, "sig")
     with closing(sqlite3.connect(journal.file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
@@ -271,9 +272,9 @@ async def test_a_reader_needs_no_lock(journal: Journal) -> None:
 async def test_many_slides_in_one_question(journal: Journal) -> None:
     paths = [f"Slides/in/{number} 'ä'.svs" for number in range(1200)]
     for path in paths[::3]:
-        await journal.sent(RemotePath("s", path), f"sig {path}")
-    await journal.sending(RemotePath("s", paths[1]), "other", 1, "{}")
-    await journal.sent(RemotePath("elsewhere", paths[2]), "other")
+        await journal.record_sent(RemotePath("s", path), f"sig {path}")
+    await journal.record_announced(RemotePath("s", paths[1]), "other", 1, "{}")
+    await journal.record_sent(RemotePath("elsewhere", paths[2]), "other")
     expected = {path: (SENT, f"sig {path}") for path in paths[::3]} | {paths[1]: (SENDING, "other")}
     assert await journal.known("s", paths) == expected
     assert await journal.known("s", []) == {}
@@ -281,13 +282,13 @@ async def test_many_slides_in_one_question(journal: Journal) -> None:
 
 async def test_only_the_last_thousand_runs_are_kept(journal: Journal) -> None:
     for number in range(1010):
-        await journal.run_started([str(number)])
+        await journal.record_run_started([str(number)])
     assert len(await journal.runs(2000)) == 1000
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
 async def test_nobody_else_can_read_it(journal: Journal) -> None:
-    await journal.sending(HERE, "sig", 1, "{}")
+    await journal.record_announced(HERE, "sig", 1, "{}")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in journal.file.parent.iterdir()}
     assert len(modes) == 4  # and its -wal, -shm and lock
     assert set(modes.values()) == {0o600}
@@ -312,7 +313,7 @@ async def test_a_damaged_journal_is_put_aside(tmp_path: Path) -> None:
     for expected in (True, False):
         journal = Journal(tmp_path, mend=True)
         assert (journal.put_aside is not None) is expected
-        await journal.sent(HERE, "sig")
+        await journal.record_sent(HERE, "sig")
         journal.close()
     (aside,) = tmp_path.glob("journal-damaged-*.sqlite")
     assert aside.read_bytes() == b"not a database" * 100
@@ -320,7 +321,7 @@ async def test_a_damaged_journal_is_put_aside(tmp_path: Path) -> None:
 
 async def test_damage_found_in_the_middle_is_mended_by_the_next_run(journal: Journal) -> None:
     for number in range(500):
-        await journal.sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
+        await journal.record_sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
     assert (reopened(journal)).put_aside is None
     data = bytearray(journal.file.read_bytes())
     data[20_000:80_000] = os.urandom(60_000)
@@ -369,7 +370,7 @@ async def test_a_full_disk(journal: Journal) -> None:
 
     async def fill() -> None:
         for number in range(1000):
-            await journal.sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
+            await journal.record_sent(replace(HERE, path=f"Slides/{number}.svs"), "sig" * 100)
 
     with pytest.raises(JournalError, match=r"\(database or disk is full\); is its disk full\?"):
         await fill()
@@ -387,7 +388,7 @@ async def test_a_journal_that_fails_in_the_middle(journal: Journal) -> None:
     with closing(sqlite3.connect(journal.file)) as other:
         other.execute("DROP TABLE slide")
     with pytest.raises(JournalError, match="cannot use the journal"):
-        await journal.sent(HERE, "sig")
+        await journal.record_sent(HERE, "sig")
 
 
 def slide(*files: SlideFile) -> Slide:
@@ -411,7 +412,7 @@ def test_a_signature_is_computed_once_for_all_sites(journal: Journal, monkeypatc
         computed.append(one)
         return signature(one)
 
-    monkeypatch.setattr("pmarep.state.journal.signature", counting)
+    monkeypatch.setattr("pmarep.state.records.signature", counting)
     files = tuple(SlideFile(f"x/{number}.dat", 1, 1) for number in range(MAX_CACHED_FILES // 10))
     slides = [slide(*files, SlideFile("a.svs", size, 1)) for size in range(30)]
     for one in slides:
@@ -431,7 +432,7 @@ def test_an_equal_slide_that_changed_has_a_signature_of_its_own(journal: Journal
 
 async def test_an_older_file_is_brought_up_to_date(journal: Journal) -> None:
     """As it was before slides were looked at again."""
-    await journal.sent(HERE, "sig")
+    await journal.record_sent(HERE, "sig")
     file = journal.file
     journal.close()
     with closing(sqlite3.connect(file)) as older:
@@ -440,8 +441,8 @@ async def test_an_older_file_is_brought_up_to_date(journal: Journal) -> None:
     again = Journal(file.parent)
     try:
         assert await again.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
-        await again.looked_at(HERE.server, [HERE.path, THERE.path], 1e12)
-        assert (await again.looks(HERE.server, "Slides/in")).newest == 1e12
-        assert await again.not_looked_at_since(HERE.server, [HERE.path], 1e11) == {}
+        await again.record_checked(HERE.server, [HERE.path, THERE.path], 1e12)
+        assert (await again.check_summary(HERE.server, "Slides/in")).newest == 1e12
+        assert await again.not_checked_since(HERE.server, [HERE.path], 1e11) == {}
     finally:
         again.close()

@@ -9,31 +9,24 @@ from pathlib import Path
 import pytest
 
 from pmarep.errors import UsageError
-from pmarep.state import database
-from pmarep.state.journal import SENT, Journal, JournalError, RemotePath
+from pmarep.state import schema
+from pmarep.state.journal import Journal
+from pmarep.state.records import BROKEN, SENDING, SENT, Entry, JournalError, RemotePath
 
 HERE = RemotePath("https://tokyo.example/", "Slides/in/Größe 🔬.mrxs")
 
-VERSION_1 = """
-CREATE TABLE slide (
-    server TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL, signature TEXT NOT NULL, upload_id TEXT,
-    replaces INTEGER NOT NULL, upload TEXT, changed REAL NOT NULL, PRIMARY KEY (server, path)
-) WITHOUT ROWID;
-CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
-CREATE TABLE file (
-    server TEXT NOT NULL, path TEXT NOT NULL, file TEXT NOT NULL, PRIMARY KEY (server, path, file),
-    FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE TABLE part (
-    server TEXT NOT NULL, path TEXT NOT NULL, file TEXT NOT NULL, number INTEGER NOT NULL, tag TEXT NOT NULL,
-    PRIMARY KEY (server, path, file, number), FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE TABLE run (id INTEGER PRIMARY KEY, started REAL NOT NULL, sources TEXT NOT NULL, summary TEXT);
-INSERT INTO slide VALUES ('https://tokyo.example/', 'Slides/in/Größe 🔬.mrxs', 'sent', 'sig', NULL, 0, NULL, 1.5);
-INSERT INTO run VALUES (1, 1.5, '["/cases"]', '{"exit_code": 0, "sites": {}}');
-PRAGMA user_version = 1;
-"""
-"""What the first pmarep wrote. It stays as it is, whatever the tables become."""
+HALF = RemotePath(HERE.server, "Slides/in/half.svs")
+TORN = RemotePath(HERE.server, "Slides/in/broken.svs")
+
+JOURNALS = Path(__file__).with_name("journals")
+
+
+def kept(version: int) -> str:
+    """A journal as pmarep wrote it at that version. It stays as it is, whatever the tables become."""
+    return (JOURNALS / f"version-{version}.sql").read_text(encoding="utf-8")
+
+
+VERSIONS = range(1, schema.VERSION + 1)
 
 
 def write(folder: Path, sql: str) -> Path:
@@ -54,58 +47,89 @@ async def assert_put_aside(folder: Path, words: str) -> None:
     for expected in (True, False):
         journal = Journal(folder, mend=True)
         assert (journal.put_aside is not None) is expected
-        await journal.sent(HERE, "sig")
+        await journal.record_sent(HERE, "sig")
         journal.close()
 
 
-async def test_a_journal_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    journal = Journal(write(tmp_path, VERSION_1))
+def test_a_journal_of_each_version_is_kept() -> None:
+    assert {file.name for file in JOURNALS.iterdir()} == {f"version-{version}.sql" for version in VERSIONS}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_older_journal_is_migrated(tmp_path: Path, version: int) -> None:
+    """Nothing of what it knows is lost, and it is what a new one would be."""
+    Journal(write(tmp_path, kept(version))).close()
+    journal = Journal(tmp_path)
     assert journal.put_aside is None
-    assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
-    assert [run.summary for run in await journal.runs(5)] == [{"exit_code": 0, "sites": {}}]
-    await journal.sending(HERE, "sig", 1, "{}")
-    await journal.file_sent(HERE, "a")
-    await journal.sent(HERE, "sig")
-    assert journal._db.execute("PRAGMA user_version").fetchone() == (database.VERSION,)
+    assert journal._db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    states = {HERE.path: (SENT, "sig"), HALF.path: (SENDING, "half"), TORN.path: (BROKEN, "torn")}
+    assert await journal.known(HERE.server, [*states, "Slides/in/other.svs"]) == states
+    source, stamp = "inode-and-ctime" if version >= 2 else None, "stamp" if version >= 3 else None
+    parts = {"half.svs": {2: "etag-2"}}
+    half = Entry(SENDING, "half", True, '{"Id": 17}', frozenset({"half/a.dat"}), parts, source)
+    assert await journal.entry(HALF) == half
+    assert await journal.entry(TORN) == Entry(BROKEN, "torn", False, None, frozenset(), {}, None, stamp)
+    assert await journal.check_summary(HERE.server, "Slides/in") == (1, 7.5 if version >= 4 else None, 1.5)
+    assert [run.summary for run in await journal.runs(5)] == [None, {"exit_code": 0, "sites": {}}]
+    await journal.record_announced(HERE, "sig", 17, "{}")
+    await journal.record_file_sent(HERE, "a")
+    assert await journal.entry(HALF) == Entry(SENDING, "half", True, None, frozenset(), {}, source)  # its id is taken
+    await journal.record_sent(HERE, "sig")
+    await journal.record_checked(HERE.server, [HERE.path], 9.5)
     journal.close()
+
+
+@pytest.mark.parametrize("version", [schema.VERSION + 1, 99])
+@pytest.mark.parametrize("options", [{"mend": True}, {"mend": False}, {"read_only": True}])
+def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path: Path, version: int, options: dict[str, bool]) -> None:
+    write(tmp_path, kept(schema.VERSION) + f"ALTER TABLE part ADD COLUMN more; PRAGMA user_version = {version};")
+    with pytest.raises(
+        UsageError, match=r"the journal .*journal\.sqlite was written by a newer pmarep; update this one"
+    ):
+        Journal(tmp_path, **options)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (version,)
+        assert db.execute("SELECT tag FROM part").fetchall() == [("etag-2",)]
+    assert not list(tmp_path.glob("*damaged*"))
 
 
 def on_disk(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-async def test_a_journal_of_the_first_version_is_read_without_being_changed(tmp_path: Path) -> None:
-    write(tmp_path, VERSION_1)
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_older_journal_is_read_without_being_changed(tmp_path: Path, version: int) -> None:
+    write(tmp_path, kept(version))
     before = (tmp_path / "journal.sqlite").read_bytes()
     journal = Journal(tmp_path, read_only=True)
     assert await journal.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
-    assert [run.summary for run in await journal.runs(5)] == [{"exit_code": 0, "sites": {}}]
+    assert [run.summary for run in await journal.runs(5)] == [None, {"exit_code": 0, "sites": {}}]
     assert await journal.entry(HERE) is not None
     with pytest.raises(JournalError):
-        await journal.sent(HERE, "another")
+        await journal.record_sent(HERE, "another")
     journal.close()
     assert (tmp_path / "journal.sqlite").read_bytes() == before
 
 
 async def test_a_journal_is_read_without_being_changed(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    await journal.sent(HERE, "sig")
+    await journal.record_sent(HERE, "sig")
     journal.close()
     before = on_disk(tmp_path)
     reading = Journal(tmp_path, read_only=True)
     assert await reading.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
     with pytest.raises(JournalError):
-        await reading.sent(HERE, "another")
+        await reading.record_sent(HERE, "another")
     reading.close()
     assert on_disk(tmp_path) == before
 
 
 async def test_a_run_that_writes_is_read_along(tmp_path: Path) -> None:
     writing, reading = Journal(tmp_path), Journal(tmp_path, read_only=True)
-    await writing.sent(HERE, "sig")
+    await writing.record_sent(HERE, "sig")
     assert await reading.known(HERE.server, [HERE.path]) == {HERE.path: (SENT, "sig")}
     reading.close()
-    await writing.sent(HERE, "sig2")
+    await writing.record_sent(HERE, "sig2")
     writing.close()
 
 
@@ -126,19 +150,19 @@ def test_a_damaged_journal_is_not_touched_by_what_only_reads(tmp_path: Path) -> 
 
 def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pmarep whose journal has one more column."""
-    newer = database._SCHEMA.replace("tag TEXT NOT NULL,", "tag TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 7,")
-    monkeypatch.setattr(database, "_SCHEMA", newer)
+    newer = schema.SCHEMA.replace("tag TEXT NOT NULL,", "tag TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 7,")
+    monkeypatch.setattr(schema, "SCHEMA", newer)
     step = "ALTER TABLE part ADD COLUMN bytes INTEGER NOT NULL DEFAULT 7; CREATE INDEX part_bytes ON part (bytes)"
-    monkeypatch.setitem(database._STEPS, database.VERSION, step)
-    monkeypatch.setattr(database, "VERSION", database.VERSION + 1)
+    monkeypatch.setitem(schema.MIGRATIONS, schema.VERSION, step)
+    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
 
 
 async def test_a_version_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
-    await journal.sending(HERE, "sig", 1, "{}")
-    await journal.part_sent(HERE, "a", 1, "etag")
+    await journal.record_announced(HERE, "sig", 1, "{}")
+    await journal.record_part_sent(HERE, "a", 1, "etag")
     journal.close()
-    older = database.VERSION
+    older = schema.VERSION
     with monkeypatch.context() as patch:
         next_version(patch)
         for _ in range(2):
@@ -153,7 +177,7 @@ async def test_a_version_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_step_that_meets_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change(tmp_path, "DROP TABLE part")
-    older = database.VERSION
+    older = schema.VERSION
     with monkeypatch.context() as patch:
         next_version(patch)
         with pytest.raises(UsageError, match="no such table: part"):
@@ -187,7 +211,7 @@ async def test_tables_that_are_not_ours(tmp_path: Path, sql: str, words: str) ->
 async def test_an_upload_that_cannot_be_read(tmp_path: Path, upload: object) -> None:
     """It ends one run, and not every one; what is in it is a secret."""
     journal = Journal(tmp_path)
-    await journal.sending(HERE, "sig", 17, '{"Id": 17}')
+    await journal.record_announced(HERE, "sig", 17, '{"Id": 17}')
     journal._db.execute("UPDATE slide SET upload = ?", (upload,))
     with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside") as caught:
         await journal.entry(HERE)
@@ -211,8 +235,8 @@ async def test_an_upload_that_cannot_be_read(tmp_path: Path, upload: object) -> 
 )
 async def test_a_slide_that_cannot_be_read(tmp_path: Path, sql: str) -> None:
     journal = Journal(tmp_path)
-    await journal.sending(HERE, "sig", 17, '{"Id": 17}')
-    await journal.part_sent(HERE, "a", 1, "etag")
+    await journal.record_announced(HERE, "sig", 17, '{"Id": 17}')
+    await journal.record_part_sent(HERE, "a", 1, "etag")
     assert await journal.entry(HERE) is not None
     journal._db.execute(sql)
     with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside"):
@@ -234,7 +258,7 @@ async def test_a_slide_that_cannot_be_read(tmp_path: Path, sql: str) -> None:
 )
 async def test_a_run_that_cannot_be_read(tmp_path: Path, sql: str) -> None:
     journal = Journal(tmp_path)
-    await journal.run_finished(await journal.run_started(["/cases"]), {"exit_code": 0, "sites": {}})
+    await journal.record_run_finished(await journal.record_run_started(["/cases"]), {"exit_code": 0, "sites": {}})
     assert len(await journal.runs(5)) == 1
     journal._db.execute(sql)
     with pytest.raises(JournalError, match=r"is damaged .*; the next run puts it aside"):
@@ -246,5 +270,5 @@ async def test_a_table_that_goes_in_the_middle_is_no_full_disk(tmp_path: Path) -
     journal = Journal(tmp_path)
     journal._db.execute("DROP TABLE part")
     with pytest.raises(JournalError, match=r"\(no such table: .*\); start again: the next run looks"):
-        await journal.part_sent(HERE, "a", 1, "etag")
+        await journal.record_part_sent(HERE, "a", 1, "etag")
     journal.close()

@@ -14,7 +14,7 @@ from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, Uploa
 from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import RemotePath
+from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, UploadIdLease, uploader_for
 
 MIB = 1024**2

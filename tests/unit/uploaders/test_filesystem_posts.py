@@ -16,7 +16,7 @@ from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import RemotePath
+from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 from pmarep.uploaders.filesystem import form_frame
 

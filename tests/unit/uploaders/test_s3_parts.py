@@ -29,7 +29,8 @@ from pmarep.pmacore import (
 from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
-from pmarep.state.journal import Journal, RemotePath
+from pmarep.state.journal import Journal
+from pmarep.state.records import RemotePath
 from pmarep.uploaders import (
     Digests,
     PresignedClient,
@@ -93,7 +94,7 @@ async def ship(tmp_path: Path) -> AsyncIterator[Ship]:
             answer["MultipartFiles"] = [{"FilePath": "x.svs", "UploadId": "u", "Parts": listed}]
         return SlideUpload(context, Announcement.read(answer, "x"), "Slides/in", slide, place, TransferCounts())
 
-    await journal.sending(place, "sig", 1, "{}")
+    await journal.record_announced(place, "sig", 1, "{}")
     yield make
     source.close()
     digests.close()

@@ -14,7 +14,7 @@ from ...aio import ChangeEvent, together
 from ...errors import PmarepError
 from ...sites import Site
 from ...slides import Slide
-from ...state.journal import Known
+from ...state.records import KnownState
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
 from ..discovery.slide_list import SlideCursor
@@ -98,7 +98,7 @@ class KnownSlideFilter:
                 await put(slide)
             return
         left = [(slide, destination(self._site, context.options.to, slide)) for slide in chunk]
-        known: dict[str, Known] = {}
+        known: dict[str, KnownState] = {}
         listings: dict[str, Listing] = {}
         try:
             known = await context.journal.known(self._site.url, [at.path for _, at in left])
@@ -170,7 +170,7 @@ class KnownSlideFilter:
                     break
             self._asking.release()
 
-    def _foreseen(self, slide: Slide, known: Known | None, listing: Listing | None, path: str) -> Decision | None:
+    def _foreseen(self, slide: Slide, known: KnownState | None, listing: Listing | None, path: str) -> Decision | None:
         """Decide where that needs no attempt: to leave a slide alone, and in a dry run whatever is certain."""
         if listing is None:
             return None

@@ -58,7 +58,7 @@ class Recheck:
             if not self._begun:
                 self._begun = True
                 self._oldest = await self._choose(self._period)
-        old = await self._journal.not_looked_at_since(self._site.url, paths, self._oldest)
+        old = await self._journal.not_checked_since(self._site.url, paths, self._oldest)
         chosen = sorted(old, key=lambda path: old[path])[: self._left]
         self._left -= len(chosen)
         too_old = self._now() - self._period
@@ -68,13 +68,13 @@ class Recheck:
     async def _choose(self, period: float) -> float:
         """The moment for `_oldest`: the share of the slides since the last look, and whose time is over otherwise."""
         now = self._now()
-        looks = await self._journal.looks(self._site.url, self._site.target)
+        looks = await self._journal.check_summary(self._site.url, self._site.target)
         since = looks.newest if looks.newest is not None else looks.first
         if since is None:
             return 0.0
         pause = min(max(now - since, 0.0), period)
         share = min(int(looks.slides * pause / period), self._budget)
-        oldest = await self._journal.oldest_look(self._site.url, self._site.target, share) if share else 0.0
+        oldest = await self._journal.oldest_check(self._site.url, self._site.target, share) if share else 0.0
         return max(oldest, now - period + pause)
 
     async def differing(self, slides: Sequence[tuple[Slide, str]]) -> set[str]:
@@ -102,7 +102,7 @@ class Recheck:
                 right.append(path)
 
         await together(look(*one) for one in slides)
-        await self._journal.looked_at(self._site.url, right, self._now())
+        await self._journal.record_checked(self._site.url, right, self._now())
         return wrong
 
     def _now(self) -> float:

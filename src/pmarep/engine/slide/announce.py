@@ -13,7 +13,7 @@ from ...aio import together
 from ...clock import Clock
 from ...pmacore import Announcement, FileToSend, PmaCoreError, Refused, ServerError, StorageKind
 from ...slides import Slide
-from ...state.journal import SENT
+from ...state.records import SENT
 from ...uploaders import (
     NO_SESSION,
     Replaced,
@@ -114,7 +114,7 @@ class UploadAnnouncer:
         await self.listings.make_way(at.folder, slide)
         announcement, held = await self._ask(slide, at, decision, sent)
         with self._released_on_error(held):
-            await self.context.journal.sending(
+            await self.context.journal.record_announced(
                 at.place,
                 self.context.journal.signature(slide),
                 announcement.id,
@@ -139,7 +139,7 @@ class UploadAnnouncer:
         announcement, held = await self._ask(slide, at, decision, sent)
         with self._released_on_error(held):
             text = announcement.model_dump_json(by_alias=True)
-            await self.context.journal.announced_again(at.place, announcement.id, text)
+            await self.context.journal.record_reannounced(at.place, announcement.id, text)
             complete = (await self.context.core.upload_status(announcement.id)).complete
         return AnnouncedUpload(announcement, held, files_whole(entry, complete), entry.parts)
 
@@ -163,10 +163,10 @@ class UploadAnnouncer:
         journal = self.context.journal
         entry = await journal.entry(at.place)
         if entry is not None and entry.state == SENT:
-            await journal.broken(at.place, entry.signature, entry.stamp)
+            await journal.record_broken(at.place, entry.signature, entry.stamp)
         right = await self.verifier.look_again(slide)
         if right and entry is not None and entry.state == SENT:
-            await journal.sent(at.place, entry.signature, entry.stamp, source=entry.source)
+            await journal.record_sent(at.place, entry.signature, entry.stamp, source=entry.source)
 
     @contextmanager
     def _released_on_error(self, held: UploadIdLease) -> Iterator[None]:

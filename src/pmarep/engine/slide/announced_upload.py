@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...pmacore import Announcement, ProtocolError, StorageKind
 from ...slides import Slide
-from ...state.journal import Entry
+from ...state.records import Entry
 from ...uploaders import UploadIdLease
 from ...uploaders.azure import block_size
 

@@ -12,7 +12,7 @@ from ...events import SlidePlanned, SlideStarted, SlideStatus
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
 from ...slides import Slide
-from ...state.journal import SENT
+from ...state.records import SENT
 from ...units import format_size
 from ...uploaders import TransferCounts
 from ..circuit_breaker import CircuitBreaker, Probe
@@ -200,7 +200,7 @@ class SlideAttempts:
             if level is Verify.DEEP:
                 if entry is None or entry.state != SENT or entry.signature != here or entry.stamp != stamp:
                     await self._events.slide_arrived(job, SlideStatus.VERIFIED, TransferCounts())
-                    await journal.sent(at.place, here, stamp)
+                    await journal.record_sent(at.place, here, stamp)
             else:
                 wrong = await known_wrong(slide, at, self._verifier, journal)
                 self.changed += wrong is None and entry is not None and entry.signature != here

@@ -13,7 +13,8 @@ from enum import Enum
 from ...pmacore import PmaCore, Refused, RemoteFile
 from ...sites import Site
 from ...slides import Slide
-from ...state.journal import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, Journal, Known, RemotePath
+from ...state.journal import Journal
+from ...state.records import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, KnownState, RemotePath
 from ..options import Existing, Options, Verify
 from ..remote_listing import RemoteListing, differences_in, harmful, shortened
 from .stamp import same_main, stamp_of
@@ -86,7 +87,7 @@ def destination(site: Site, to: str, slide: Slide) -> Destination:
     return Destination(site, folder, f"{folder}/{slide.main.path}")
 
 
-def foreseen(known: Known | None, here: str, there: str | None) -> Decision | None:
+def foreseen(known: KnownState | None, here: str, there: str | None) -> Decision | None:
     """What is to be done where that can be said without asking further; None where it cannot.
 
     `known` is from the journal; `here` is the slide's signature, `there` its path in the site's listing.
@@ -120,7 +121,7 @@ async def decide(
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
     there = await listings.slide_in(at.folder, at.path)
-    known = None if entry is None or entry.state not in _AT_REST else Known(entry.state, entry.signature)
+    known = None if entry is None or entry.state not in _AT_REST else KnownState(entry.state, entry.signature)
     if there is None:
         return _NEW if entry is None or known is not None else _unfinished(entry, here, options)
     if not (look or looks_again(options)) and (decision := foreseen(known, here, there)) is not None:
@@ -131,7 +132,7 @@ async def decide(
         differences = differences_in(files, there, slide)
     except Refused as error:
         differences = [f"the server cannot tell its files: {error}"]
-    if known in (Known(SENT, here), Known(SEEN, here)):  # as for a recheck
+    if known in (KnownState(SENT, here), KnownState(SEEN, here)):  # as for a recheck
         differences = harmful(differences)
     lies = Decision(
         Action.CONFLICT,
@@ -144,7 +145,7 @@ async def decide(
     if entry is not None and known is None:
         return _about_unfinished(entry, here, lies, options)
     if differences:
-        torn = _may_be_torn(files, slide) or (known is not None and known == Known(SENT, here))
+        torn = _may_be_torn(files, slide) or (known is not None and known == KnownState(SENT, here))
         if torn and options.existing is not Existing.OVERWRITE:
             return replace(lies, doubtful=True)
         return about_other(lies, options.existing, lies.reason)
@@ -186,7 +187,7 @@ async def _about_equal(
     here = journal.signature(slide)
     if entry is None:
         if not options.dry_run:
-            await journal.seen(at.place, here)
+            await journal.record_seen(at.place, here)
         return replace(lies, action=Action.SKIP, reason="already there")
     if entry.signature == here:
         if entry.state != DIFFERS:

@@ -19,7 +19,8 @@ from dataclasses import replace
 from ...errors import Remedy
 from ...pmacore import Announcement, NotArrived, ProtocolError, Refused, StorageKind
 from ...slides import Slide
-from ...state.journal import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry, Journal
+from ...state.journal import Journal
+from ...state.records import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry
 from ..options import Existing, Options, Verify
 from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Action, Decision, Destination, about_other
 from .verify import ContentMatch, Found, SlideVerifier
@@ -69,7 +70,7 @@ async def decide_by_content(
     if not decision.same and not begun:
         return other
     if decision.same and not options.dry_run:
-        await journal.differs(at.place, here, decision.stamp)
+        await journal.record_different(at.place, here, decision.stamp)
     return about_other(decision, options.existing, OTHER_CONTENT if decision.same else _no_longer_ours(decision))
 
 
@@ -146,11 +147,11 @@ async def _if_it_opens(
         if options.fresh:
             return replace(decision, action=Action.SEND, reason="begun again (--fresh)", ours=True, same=False)
         if not options.dry_run:
-            await journal.unreadable(at.place, here, await verifier.stamp(slide))
+            await journal.record_unreadable(at.place, here, await verifier.stamp(slide))
         return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
     if not options.dry_run:
         await arrived()
-        await journal.sent(at.place, here, await verifier.stamp(slide))
+        await journal.record_sent(at.place, here, await verifier.stamp(slide))
     return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
 
 
@@ -191,24 +192,24 @@ async def diagnose(
         if refusal.remedy is Remedy.RETRY:
             raise
         if untouched:
-            await journal.broken(at.place, here, stamp)
+            await journal.record_broken(at.place, here, stamp)
             return f"{error}; {SENT_AGAIN}"
         if ours or just_sent:
-            await journal.broken(at.place, here)
+            await journal.record_broken(at.place, here)
         return f"{error}; it cannot be read back to see what it is ({refusal}); {REPLACES}"
     if found.what is ContentMatch.SAME:
         if await verifier.refusal_to_open(slide) is None:
             return None
-        await journal.unreadable(at.place, here, stamp)
+        await journal.record_unreadable(at.place, here, stamp)
         return _unreadable(error)
     if found.what is ContentMatch.TRUNCATED:
         mine = just_sent or _begun(entry, here) or await _is_torn_copy(found, slide, verifier)
     else:
         mine = untouched and await verifier.has_sizes(slide)
     if mine:
-        await journal.broken(at.place, here, stamp)
+        await journal.record_broken(at.place, here, stamp)
         return f"{error}; {SENT_AGAIN}"
-    await journal.differs(at.place, here, stamp)
+    await journal.record_different(at.place, here, stamp)
     return f"{error}; {REPLACES}"
 
 

@@ -158,11 +158,11 @@ class SlideUploader:
         await self.events.slide_arrived(job, SlideStatus.SENT, sent)
         entry = await journal.entry(at.place)
         source = None if entry is None else entry.source
-        await journal.sent(at.place, journal.signature(slide), stamp, source=source)
+        await journal.record_sent(at.place, journal.signature(slide), stamp, source=source)
         try:
             held.check()
         except AnnounceAgain:  # what comes next may fail
-            await journal.broken(at.place, journal.signature(slide))
+            await journal.record_broken(at.place, journal.signature(slide))
             raise
 
     async def _prove_earlier(self, slide: Slide, files: frozenset[str]) -> None:
@@ -216,7 +216,7 @@ class SlideUploader:
     ) -> None:
         async def still_free() -> None:
             if await self.listings.slide_just_now(at.folder, at.path) is not None:
-                await self.context.journal.overtaken(at.place)
+                await self.context.journal.record_overtaken(at.place)
                 raise Overtaken(
                     "another slide of this name has come there while this one was being sent",
                     "nothing of it was replaced; the next run compares them",
@@ -241,7 +241,7 @@ class SlideUploader:
             await uploader.send(file)
             if sent.replaced is Replaced.INTACT:
                 sent.replaced = Replaced.MIXED
-            await self.context.journal.file_sent(at.place, file.path)
+            await self.context.journal.record_file_sent(at.place, file.path)
 
         await together(send_file(file) for file in left if file is not slide.main)
         if slide.main in left:
