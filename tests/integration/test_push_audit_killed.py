@@ -17,12 +17,12 @@ from pmacore_sandbox import Sandbox
 DIES = """
 import os
 from pmarep.state.journal import Journal
-sent = Journal.sent
+record_sent = Journal.record_sent
 async def dies(*arguments, **more):
     if {after}:
-        await sent(*arguments, **more)
+        await record_sent(*arguments, **more)
     os._exit(9)
-Journal.sent = dies
+Journal.record_sent = dies
 """
 
 
