@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class Remedy(Enum):
-    """What happens after an error. Each error class names one, so the classes together are the table.
+    """The reaction to an error. Each error class names one, so the classes together are the table.
 
     Besides these, a session that has ended is renewed at once and the call repeated, without any error.
     """
@@ -27,7 +27,7 @@ class Remedy(Enum):
 
 
 class PmarepError(Exception):
-    """Anything pmarep can tell a person in one line. `exit_code` is what the command line ends with."""
+    """The base of all errors that are told in one line. `exit_code` is what the command line ends with."""
 
     exit_code = 1
     remedy: ClassVar[Remedy] = Remedy.GIVE_UP_SLIDE
@@ -64,11 +64,11 @@ class SourceAway(SourceError):
 
 
 def internal_error(error: BaseException) -> str:
-    """One line about a bug of ours. Only its name: what some errors quote could be a secret."""
+    """Return one line about a bug of ours. Only its name: what some errors quote could be a secret."""
     return f"internal error ({type(error).__name__}); please report it, with the output of -vv"
 
 
 def where(error: BaseException) -> str:
-    """The lines of code that an error came through, without what it says."""
+    """Return the lines of code that an error came through, without what it says."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

@@ -10,11 +10,14 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 class NotTextError(Exception):
-    """What is no password in any encoding. Its message has no part of it."""
+    """Bytes that are no text in any encoding. The message has no part of them."""
 
 
 class Password(str):
-    """`source`, such as `from the variable PMAREP_PASSWORD_TOKYO`: whoever is refused learns what to mend."""
+    """A password with its origin.
+
+    `source`, such as `from the variable PMAREP_PASSWORD_TOKYO`: whoever is refused learns what to mend.
+    """
 
     source: str
 
@@ -25,7 +28,7 @@ class Password(str):
 
 
 def first_line(data: bytes) -> str:
-    """The first line of what a program wrote, "" if there is none. Raises NotTextError.
+    """Decode the first line of what a program wrote, "" if there is none. Raises NotTextError.
 
     As its byte order mark says (PowerShell writes UTF-16), else UTF-8, else as this machine's locale has it.
     """
@@ -45,7 +48,7 @@ def first_line(data: bytes) -> str:
 
 
 def read_line(stream: BinaryIO) -> str:
-    """The same of a stream, of which no more is waited for. Raises NotTextError."""
+    """Read the first line of a stream, and wait for no more of it. Raises NotTextError."""
     data = stream.readline()
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data += stream.read()

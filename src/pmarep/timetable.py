@@ -1,4 +1,4 @@
-"""How much bandwidth at which time of the day: `20M`, `off`, or `08:00,2M 19:00,off`."""
+"""The bandwidth limit by the time of the day: `20M`, `off`, or `08:00,2M 19:00,off`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Timetable:
 
     @classmethod
     def parse(cls, text: str) -> Timetable:
-        """Raises UsageError that names the part which is wrong."""
+        """Parse a limit or a timetable. Raises UsageError that names the part which is wrong."""
         # "08:00, 2M" is what people write who put a space after every comma.
         words = re.sub(r"\s*,\s*", ",", text.strip()).split()
         if not words:
@@ -39,7 +39,7 @@ class Timetable:
         return cls(tuple(sorted(entries.items())))
 
     def limit_at(self, time: dt.time) -> int | None:
-        """Bytes per second at this local time of the day; None: no limit."""
+        """Return the bytes per second allowed at a local time of the day; None: no limit."""
         begun = [limit for start, limit in self.entries if start <= time.replace(tzinfo=None)]
         return begun[-1] if begun else self.entries[-1][1]
 

@@ -14,7 +14,7 @@ _MOST_SECONDS = 1e11  # three thousand years
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `20M`, `1.5G`, `512k`, `64KiB`: units are powers of 1024, as rclone and restic read them.
+    """Parse the bytes of `20M`, `1.5G`, `512k`, `64KiB`: units are powers of 1024, as rclone and restic read them.
 
     Raises UsageError.
     """
@@ -28,7 +28,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of `90`, `45m`, `6h`, `1h30m`. Raises UsageError."""
+    """Parse the seconds of `90`, `45m`, `6h`, `1h30m`. Raises UsageError."""
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if not parts or "".join(number + unit for number, unit in parts) != text.strip():
         raise UsageError(f"cannot read the duration {text!r}; write it as 90s, 45m, 6h or 1h30m")
@@ -39,7 +39,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_time(text: str) -> dt.time:
-    """A time of the day, such as `06:00` or `6:00`. Raises UsageError."""
+    """Parse a time of the day, such as `06:00` or `6:00`. Raises UsageError."""
     match = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*", text)
     if match:
         try:
@@ -50,7 +50,9 @@ def parse_time(text: str) -> dt.time:
 
 
 def parse_moment(text: str, now: float) -> float:
-    """Seconds since the epoch of `7d` (so long before `now`) or `2026-11-01`, `2026-11-01T18:30` (local time).
+    """Parse a moment into seconds since the epoch.
+
+    `7d` is so long before `now`; `2026-11-01` and `2026-11-01T18:30` are local time.
 
     Raises UsageError.
     """
@@ -70,7 +72,7 @@ def parse_moment(text: str, now: float) -> float:
 
 
 def format_size(count: float) -> str:
-    """`1.4 GB`-like text with powers of 1024 (KiB, MiB, ...)."""
+    """Format bytes with powers of 1024 (`1.4 GiB`)."""
     if count < 1024:
         return f"{count:.0f} B"
     units = iter(("KiB", "MiB", "GiB", "TiB"))
@@ -81,7 +83,7 @@ def format_size(count: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """`4s`, `2m05s`, `3h07m`."""
+    """Format seconds as `4s`, `2m05s`, `3h07m`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

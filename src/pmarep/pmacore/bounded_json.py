@@ -8,7 +8,7 @@ from typing import Any
 from .errors import ProtocolError
 
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
-"""Bytes of an answer: a listing of 250,000 slides in one folder, or the presigned URLs of 40,000 parts."""
+"""Bytes of an answer at most: a listing of 250,000 slides in one folder, or the presigned URLs of 40,000 parts."""
 
 MAX_OBJECTS = 250_000
 """Lists and objects in one answer; a slide of so many files has more than any scanner makes."""
@@ -17,7 +17,7 @@ MAX_VALUES = 1_500_000
 
 
 def parse_json(content: bytes, who: str) -> Any:
-    """Raises ValueError and RecursionError for what is no JSON, ProtocolError for what is too much of it."""
+    """Parse JSON. Raises ValueError and RecursionError for what is none, ProtocolError for too much of it."""
     if content.count(b"{") + content.count(b"[") > MAX_OBJECTS or content.count(b",") > MAX_VALUES:
         raise ProtocolError(f"{who} gave an answer with more in it than a PMA.core has to say")
     return json.loads(content)

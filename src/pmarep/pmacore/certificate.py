@@ -1,4 +1,4 @@
-"""Looking at a server's certificate, trusted or not, to say what is wrong with it."""
+"""Fetches a server's certificate, trusted or not, and explains what is wrong with it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Certificate:
 
 
 async def certificate(connection: Connection) -> Certificate | None:
-    """The certificate of a server with an https url, None where none can be had. Raises ConfigError, nothing else.
+    """Fetch the certificate of a server with an https url; None where none can be had. Raises only ConfigError.
 
     Python decodes only certificates that it trusts. So the first of two handshakes trusts anything, and the second one
     this certificate alone. Nothing is sent over either but a request for the bare url.
@@ -58,7 +58,7 @@ async def certificate(connection: Connection) -> Certificate | None:
 
 
 async def _peer(connection: Connection, trusted: bytes | None) -> Any:
-    """What the peer shows: DER bytes without `trusted`, else decoded."""
+    """Return the peer's certificate: as DER bytes without `trusted`, else decoded."""
     context = replace(connection, verify_tls=False).ssl_context()
     if trusted is not None:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -79,7 +79,7 @@ async def _peer(connection: Connection, trusted: bytes | None) -> Any:
 
 
 def _read(said: Mapping[str, Any]) -> Certificate:
-    """Of what `SSLSocket.getpeercert` gives."""
+    """Build a Certificate from the result of `SSLSocket.getpeercert`."""
     return Certificate(
         issuer=_named(said.get("issuer", ())),
         self_signed=said.get("issuer") == said.get("subject"),
@@ -114,12 +114,12 @@ def _matches(host: str, name: str) -> bool:
 
 
 def _knows_better(error: CertificateRefused) -> bool:
-    """Whether OpenSSL has said that something else is wrong; the numbers of Windows and macOS are no such ones."""
+    """Return whether OpenSSL has found another fault than the issuer; Windows' and macOS' numbers do not tell."""
     return error.code is not None and 0 < error.code < _OPENSSL_CODES and error.code not in _UNKNOWN_ISSUER
 
 
 def explained(error: CertificateRefused, found: Certificate, connection: Connection) -> CertificateRefused:
-    """The same refusal with the certificate's own words: who signed it, since when, for whom."""
+    """Return the same refusal in the certificate's own words: who signed it, since when, for whom."""
     host, wrong, advice = httpx.URL(connection.url).host, [], []
     if datetime.now(UTC) > found.ends:
         wrong.append(f"expired on {found.ends:%Y-%m-%d %H:%M} UTC")

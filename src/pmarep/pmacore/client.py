@@ -75,7 +75,9 @@ Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 class PmaCore:
-    """One server and one session, shared by everyone who talks to it as the same user.
+    """A client for one server with one session, shared by everyone who talks to it as the same user.
+
+    Limit of its retries: `SESSIONS` sessions for one call, then again as `patience` has it; lost: one request each.
 
     Logs in when first needed; when a session has ended, logs in again and repeats the call, in `SESSIONS` sessions at
     most. `password` is asked only then. `patience` runs each call and may repeat it; the answer to one
@@ -132,7 +134,7 @@ class PmaCore:
 
     @property
     def server_time(self) -> datetime | None:
-        """What the server's clock says now, by the `Date` of its last answer; None before it has said so.
+        """The server's time now, by the `Date` of its last answer; None before there was one.
 
         Its presigned URLs end by that clock; ours may be hours ahead.
         """
@@ -201,7 +203,7 @@ class PmaCore:
 
     @asynccontextmanager
     async def _second_connection(self) -> AsyncIterator[None]:
-        """Meanwhile, with the first request of all, one more is made: the next questions go two at a time.
+        """Open a second connection while the first request of all is under way: the next ones go two at a time.
 
         Over a long way each connection takes some round trips.
         """
@@ -304,7 +306,7 @@ class PmaCore:
     async def _call(
         self, make: Callable[[str], Request], *, bytes_follow: bool = False, only: int | None = None
     ) -> Any:
-        """Ask within a session; where that has ended, again in a new one; where several have, again after a while.
+        """Send a request within a session; repeat it in a new one where that has ended, and later where several have.
 
         `bytes_follow`: it has slide bytes, so that those who count them try again. `only`: the number of the session
         that it has to be. Raises UploadDoubtful in another.
@@ -387,7 +389,7 @@ class PmaCore:
         )
 
     def _has_just_been_served(self, session: str) -> bool:
-        """A server that fails at one file after the other is not asked each time whether the session has ended."""
+        """Return whether the session has been good seconds ago: then it is not asked for after each failed file."""
         served, when = self._served
         return served == session and time.monotonic() - when < SURE_SECONDS
 
@@ -408,33 +410,33 @@ class PmaCore:
         return answer
 
     async def root_directories(self) -> list[str]:
-        """Names of the root-directories that this user sees."""
+        """Return the names of the root-directories that this user sees."""
         return await self._strings("GetRootDirectories")
 
     async def directories(self, path: str) -> list[str]:
-        """Full virtual paths of the folders in a folder."""
+        """Return the full virtual paths of the folders in a folder."""
         return [item.strip("/") for item in await self._strings("GetDirectories", path=path)]
 
     async def slides(self, path: str) -> list[str]:
-        """Full virtual paths of the main files in a folder."""
+        """Return the full virtual paths of the main files in a folder."""
         return [item.strip("/") for item in await self._strings("GetFiles", path=path)]
 
     async def slide_files(self, path: str) -> list[RemoteFile]:
-        """All files of a slide, the main file not always first."""
+        """Return all files of a slide, the main file not always first."""
         answer = await self._get("GetFilenames", pathOrUid=path)
         if not isinstance(answer, list):
             raise ProtocolError(f"{self.url} answers GetFilenames with something that is no list")
         return [RemoteFile.read(item, "GetFilenames") for item in answer]
 
     async def image_info(self, path: str) -> dict[str, Any]:
-        """What the server knows of a slide; Refused while it has not understood it (yet)."""
+        """Return the server's image info of a slide. Raises Refused while it has not understood it (yet)."""
         answer = await self._get("GetImageInfo", pathOrUid=path)
         if not isinstance(answer, dict):
             raise Refused("the server cannot read it as a slide")
         return answer
 
     async def fingerprint(self, path: str) -> str:
-        """To be compared between servers only: how it is computed is the server's own."""
+        """Return a slide's fingerprint, to be compared between servers only: how it is computed is the server's own."""
         answer = await self._get("GetFingerprint", pathOrUid=path)
         if not isinstance(answer, str):
             raise ProtocolError(f"{self.url} answers GetFingerprint with something that is no text")
@@ -486,7 +488,7 @@ class PmaCore:
     # Upload
 
     async def announce(self, folder: str, files: Sequence[FileToSend]) -> Announcement:
-        """Say which files are to come below a folder; exactly one of them is the main file."""
+        """Announce the files that are to come below a folder; exactly one of them is the main file."""
         json = {
             "Path": folder,
             "Files": [{"Path": file.path, "Length": file.length, "IsMain": file.is_main} for file in files],
@@ -525,7 +527,7 @@ class PmaCore:
 
 
 def _is_about_the_session(error: PmaCoreError) -> bool:
-    """Whether a refusal says that the session is no good: then it is about nothing else, whatever its status."""
+    """Return whether a refusal says that the session is no good: then it is about nothing else, whatever its status."""
     return _SESSION_ENDED.search(str(error)) is not None
 
 

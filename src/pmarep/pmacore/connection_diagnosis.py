@@ -1,4 +1,4 @@
-"""Looking once more where the first request to a server failed: the words should lead to the cause.
+"""Diagnoses why the first request to a server failed, so that the error names the cause.
 
 Nothing is sent here that is worth stealing: no session, no password.
 """
@@ -36,7 +36,7 @@ PROBE_SECONDS = 5.0  # for each second look: a server may well say nothing to a 
 
 
 async def diagnose(connection: Connection, error: PmaCoreError) -> PmaCoreError:
-    """The same error or one that says more. `error` is what asking for the version ended with. Raises nothing."""
+    """Return the same error or one that says more. `error` ended the request for the version. Raises nothing."""
     probe = replace(
         connection,
         connect_timeout=min(connection.connect_timeout, PROBE_SECONDS),
@@ -136,7 +136,7 @@ def likely_urls(url: str) -> list[str]:
 
 
 async def _answers(connection: Connection, url: str) -> bool:
-    """Whether there is a PMA.core at another url."""
+    """Return whether there is a PMA.core at another url."""
     other = replace(connection, url=url)
     try:
         async with other.http() as http:

@@ -1,4 +1,4 @@
-"""How a PMA.core is reached."""
+"""How a PMA.core is reached: the settings of a connection, and the HTTP clients made from them."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Connection:
         return found if "://" in found else f"http://{found}"
 
     def _is_exempt(self, parts: SplitResult, no_proxy: str | None) -> bool:
-        """By NO_PROXY; or by the settings of Windows and macOS, which count for PMA.core's own host only."""
+        """Return whether NO_PROXY, or the system's settings for PMA.core's own host, except a URL from the proxy."""
         if no_proxy is not None:
             return is_exempt(no_proxy, parts.hostname or "", parts.port or _PORTS.get(parts.scheme))
         own = parts.hostname == urlsplit(self.url).hostname

@@ -25,11 +25,11 @@ class Decompressor:
         self._zlib = zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The answer as it comes."""
+        """Return the chunks of the answer as they come."""
         return self._response.aiter_raw() if self._is_needed else self._response.aiter_bytes()
 
     def pieces(self, chunk: bytes, largest: int) -> Iterator[bytes]:
-        """What is in a chunk, in pieces of `largest` bytes at most. Raises TransferBroken."""
+        """Yield the content of a chunk in pieces of `largest` bytes at most. Raises TransferBroken."""
         if not self._is_needed:
             yield chunk
             return

@@ -1,4 +1,4 @@
-"""Connections that listen while they send: a server that has answered wants no more of the body."""
+"""Streams that read while a request's body is sent: a server that has answered early wants no more of it."""
 
 # ruff: noqa: ASYNC109 (httpcore hands time-outs on)
 
@@ -104,7 +104,7 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
 
 
 def _ends_writing(heard: asyncio.Task[bytes]) -> bool:
-    """Whether what came is a refusal or the end. `100 Continue` is neither; who says 200 early may still read."""
+    """Return whether a refusal or the end has come. `100 Continue` is neither; after an early 200 it may read on."""
     if not heard.done():
         return False
     if heard.cancelled() or heard.exception() is not None:

@@ -63,7 +63,7 @@ class ServerError(PmaCoreError):
 
 
 class Damaged(PmaCoreError):
-    """What arrived is not what was sent: the storage compared the MD5."""
+    """A body that arrived damaged: the storage compared its MD5."""
 
     remedy = Remedy.RETRY
 
@@ -99,13 +99,13 @@ class CredentialsRefused(PmaCoreError):
 
 
 class SessionLost(PmaCoreError):
-    """The server has ended one session after the other."""
+    """A server that has ended one session after the other."""
 
     remedy = Remedy.RETRY
 
 
 class Refused(PmaCoreError):
-    """The server understood and said no."""
+    """A refusal by a server that has understood the request."""
 
 
 class TargetMissing(PmaCoreError):
@@ -194,7 +194,7 @@ class Redirected(ProtocolError):
         self.location = location
 
     def leads_away_from(self, url: str) -> bool:
-        """Whether it is to another host. A server's own redirects, to https or a log-in, stay at home."""
+        """Return whether the redirect goes to another host. A server's own redirects, to https or a log-in, do not."""
         try:
             return urlsplit(urljoin(url, self.location)).hostname != urlsplit(url).hostname
         except ValueError:

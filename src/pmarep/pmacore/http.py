@@ -41,11 +41,11 @@ SLOWEST_STORAGE = 8 * 1024 * 1024
 """Bytes per second at which a server stores at least: a 4 GiB file may take nine minutes after its last byte came."""
 
 SLOW_BYTES = 4 * 1024**3
-"""What a server is thought to move when it puts a file's parts together."""
+"""Bytes that a server is assumed to move when it puts a file's parts together."""
 
 
 LONGEST_WAIT = 900.0
-"""Seconds of a `Retry-After` that are believed."""
+"""Seconds that a `Retry-After` may ask for at most."""
 
 _FULL = re.compile(
     r"not enough (free )?(disk |storage )?space|no space left|disk (is |was )?full|(storage|bucket|container) is full"
@@ -56,7 +56,7 @@ _FULL = re.compile(
 
 
 FIREWALL_STATUSES = (403, 406)
-"""What firewalls and ModSecurity answer with a page of their own, now and then and to what is harmless: PMA.core
+"""Status codes of the pages with which firewalls and ModSecurity now and then answer harmless requests: PMA.core
 refuses in JSON. IIS itself has pages for 400, 401, 404, 405 and 413, whose causes last."""
 
 
@@ -71,7 +71,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask. `query` values are percent-encoded whole, "/" included."""
+    """A request to a PMA.core. `query` values are percent-encoded whole, "/" included."""
 
     method: str
     path: str
@@ -151,7 +151,7 @@ async def read_answer(response: httpx.Response, who: str, limit: int, came: Call
 def refused(
     response: httpx.Response, content: bytes, connection: Connection, request: Request, secrets: Iterable[str]
 ) -> PmaCoreError:
-    """Our error for an answer that is no success; `content` is what has been read of it."""
+    """Build the error for an answer that is no success; `content` is what has been read of it."""
     try:
         _understand(response, content, _Place(connection.url, request, tuple(secrets)))
     except PmaCoreError as error:
@@ -215,7 +215,7 @@ def _titled(page: bytes, place: _Place) -> str:
 
 
 def _refusal(answer: Any) -> str | None:
-    """The words of `{"Code", "Message"}` or ASP.NET's `{"Message", "ExceptionMessage"}`, or None."""
+    """Return the words of `{"Code", "Message"}` or ASP.NET's `{"Message", "ExceptionMessage"}`, or None."""
     if not isinstance(answer, dict):
         return None
     keys = {key.lower(): value for key, value in answer.items()}
@@ -230,12 +230,15 @@ def _retry_is_useful(status: int) -> bool:
 
 
 def says_full(status: int, answer: str) -> bool:
-    """Whether a refusal is about room: HTTP's 507, quotas, Windows' and .NET's texts (0x80070070: ERROR_DISK_FULL)."""
+    """Return whether a refusal says that the storage is full.
+
+    By HTTP's 507, words about quotas, and the texts of Windows and .NET (0x80070070: ERROR_DISK_FULL).
+    """
     return status == 507 or (status not in (401, 404) and _FULL.search(answer) is not None)
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that `Retry-After` asks for: RFC 9110 has a number or a date."""
+    """Return the seconds that `Retry-After` asks for: RFC 9110 has a number or a date."""
     text = response.headers.get("retry-after", "").strip()
     if text.isdecimal():
         return min(float(text), LONGEST_WAIT)
@@ -244,7 +247,7 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def moment(text: str) -> datetime | None:
-    """What a header says as a date, None if it is none."""
+    """Parse the date in a header; None if it is none."""
     try:
         found = parsedate_to_datetime(text)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

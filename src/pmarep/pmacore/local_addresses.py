@@ -1,4 +1,4 @@
-"""Where a URL leads: by what it says, and by where its connection has come to."""
+"""Recognizes URLs and addresses that lead to this machine itself (SSRF protection)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def is_local_url(url: str) -> bool:
-    """True for this machine itself (`localhost`, 127.0.0.1 in all its spellings, ::1) and link-local addresses.
+    """Return whether a URL leads to this machine (`localhost`, 127.0.0.1 however spelt, ::1) or a link-local address.
 
     Programs listen there that trust whoever comes from the same machine, PMA.start among them. Also for what is no URL.
     Names are not looked up: see `is_local_address`.
@@ -26,7 +26,7 @@ def is_local_url(url: str) -> bool:
 
 
 def is_local_address(host: str) -> bool:
-    """The same of an address, False for a name. Asked of a connection's other end, it sees what a name stands for."""
+    """Return the same of an address, False for a name. Asked of a connection's peer, it sees what a name stands for."""
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
@@ -37,7 +37,7 @@ def is_local_address(host: str) -> bool:
 
 
 def same_host(url: str, other: str) -> bool:
-    """Whether two URLs name one machine, by the same name."""
+    """Return whether two URLs have the same host name."""
     try:
         return httpx.URL(url).raw_host.lower() == httpx.URL(other).raw_host.lower()
     except (httpx.InvalidURL, ValueError, TypeError):

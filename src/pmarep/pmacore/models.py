@@ -13,7 +13,7 @@ from .errors import ProtocolError
 
 
 class StorageKind(enum.Enum):
-    """What lies behind a root-directory: `UploadType`, a number or a name."""
+    """The storage behind a root-directory: `UploadType`, a number or a name."""
 
     FILESYSTEM = 0
     S3 = 1

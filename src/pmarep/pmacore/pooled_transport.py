@@ -1,4 +1,4 @@
-"""httpx's transport for our clients: which way a request goes, and once more at once where a connection was closed."""
+"""httpx's transport over httpcore's pools: chooses the proxy, repeats a request whose used connection was closed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _Pool = httpcore.AsyncConnectionPool
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
-    """Sends each request by the way that `route` finds, over connections that are kept for the next.
+    """Sends each request over pooled connections, by the proxy that `route` finds.
+
+    Repeats a request whose used connection was closed. Limit: once, at once; lost: what that request had sent.
 
     A proxy or a server may close a connection that is not used, at the very moment when we use it again; a request that
     meets that goes again at once, over a new connection, as RFC 9112 (9.3.1) has it. What is sent twice so may arrive
@@ -99,7 +101,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
 
 class _ConnectionTrace:
-    """What httpcore tells of a request: whether it got a connection of its own."""
+    """Listens to httpcore's trace of a request: did it open a connection, or get a used one?"""
 
     def __init__(self, told: Any) -> None:
         self._told = told
@@ -148,7 +150,7 @@ def _url(url: httpx.URL) -> httpcore.URL:
 
 @contextmanager
 def _httpx_errors() -> Iterator[None]:
-    """Of the same names."""
+    """Raise httpcore's errors as httpx's of the same names."""
     try:
         yield
     except (

@@ -51,7 +51,7 @@ class ResponseDeadline:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     def came(self, count: int) -> None:
-        """Bytes of the answer's body."""
+        """Extend the deadline by the time that bytes of the answer's body may take."""
         if (end := self._limit.when()) is not None:
             self._limit.reschedule(end + count / SLOWEST_ANSWER)
 

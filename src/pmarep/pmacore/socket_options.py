@@ -1,4 +1,4 @@
-"""What the kernel is asked to do with each connection: notice a dead one, not wait before it sends, and not hoard."""
+"""Socket options of each connection (keep-alive, no delay, small buffers, congestion control), and its round trip."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ algorithm is as good."""
 
 
 class RoundTrip:
-    """How long the way is, as a client's connections have shown so far. `on_measured` is told it whenever one has.
+    """The shortest round trip that a client's connections have shown so far. `on_measured` is told it whenever one has.
 
     `connecting`: the shortest time, in seconds, that one took to stand; `handshake`: and then, until it was secure,
     which is two round trips, or one.
@@ -185,7 +185,7 @@ def _say_once(text: str) -> None:
 
 
 def bbr_advice() -> str | None:
-    """What an administrator can do so that bbr may be used here, in one line; None where it may be, or never can."""
+    """Return what an administrator can do so that bbr may be used here; None where it may be, or never can."""
     option = getattr(socket, "TCP_CONGESTION", None)
     if option is None:
         return None

@@ -1,4 +1,4 @@
-"""What a connection's failure means: DNS, a closed port, silence, TLS, a proxy. No URL of httpx's texts is kept."""
+"""Translates failures of connections (DNS, closed ports, silence, TLS, proxies) to our errors, without httpx's URLs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DISLIKES_CERTIFICATE = ("ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "CERTIFICA
 
 
 TRANSPORT_ERRORS = (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError)
-"""What a request can end with. httpx lets TLS alerts and damaged records through as they are."""
+"""Exceptions that a request can end with. httpx lets TLS alerts and damaged records through as they are."""
 
 
 def error_from_transport(
@@ -36,7 +36,7 @@ def error_from_transport(
     proxy: str | None = None,
     client_cert: bool = False,
 ) -> PmaCoreError:
-    """Our error for one of TRANSPORT_ERRORS. `server` is the base URL, `proxy` what lies on the way there."""
+    """Build our error for one of TRANSPORT_ERRORS. `server` is the base URL, `proxy` what lies on the way there."""
     causes = list(_chain(error))
     if isinstance(error, httpx.ProxyError):
         return proxy_refused(str(error), server, proxy)
@@ -54,7 +54,7 @@ def error_from_transport(
 
 
 def proxy_refused(answer: str, server: str, proxy: str | None) -> PmaCoreError:
-    """Our error for a proxy that answers itself: `407 Proxy Authentication Required`."""
+    """Build our error for a proxy that answers itself: `407 Proxy Authentication Required`."""
     who, words = f"the proxy {proxy}" if proxy else "the proxy", one_line(answer, limit=100)
     if answer.startswith("407"):
         return ProxyRefused(

@@ -1,4 +1,4 @@
-"""Time limits for work in threads on disks and network drives: one that is away may let whoever asks wait for ever.
+"""Detects disks and network drives that hang: time limits for work in threads, which may wait for ever.
 
 A thread cannot be ended. What hangs goes on hanging and is waited for no longer, not even at the end of the program.
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Heartbeat:
-    """Of work that has many steps: a thread beats it after each, and so is known not to hang."""
+    """The progress of work in a thread, which calls beat() after each step and so is known not to hang."""
 
     def __init__(self) -> None:
         self.beats = 0
@@ -35,7 +35,9 @@ class Heartbeat:
 async def wait_while_moving(
     work: asyncio.Future[T], what: str, seconds: float, moved: Callable[[], object] = lambda: None
 ) -> T:
-    """What `work` brings. SourceAway, naming `what`, if that takes too long and `moved` stays the same meanwhile.
+    """Return the result of `work`. Raises SourceAway, naming `what`, if nothing moves for `seconds`.
+
+    `moved`: return a value that changes while there is progress.
 
     Then, and when this is cancelled, so is `work`, as far as it has not begun.
     """
@@ -57,13 +59,13 @@ def _away(what: str, seconds: float) -> SourceAway:
 
 
 class FolderProbe:
-    """At folders: where one hangs, the next ones wait for that to end, and add no thread to those that hang."""
+    """Runs probes of folders in threads, at most one hanging thread per folder: the next probes wait for its end."""
 
     def __init__(self) -> None:
         self._hanging: dict[Path, asyncio.Future[Any]] = {}
 
     async def run(self, folder: Path, begin: Callable[[Heartbeat], asyncio.Future[T]]) -> T:
-        """What `begin` brings. Raises SourceAway."""
+        """Return the result of the work that `begin` starts. Raises SourceAway."""
         await self._until_back(folder)
         heartbeat = Heartbeat()
         work = begin(heartbeat)

@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open. macOS allows 256, which five sites can reach."""
+"""The operating system's limit of open files and sockets. macOS allows 256, which five sites can reach."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MIN_REQUESTS = 2
 """Requests at once: with fewer a site would wait for nothing but its own answers."""
 
 TOO_MANY_OPEN_FILES = (errno.EMFILE, errno.ENFILE)
-"""What the operating system says where no more may be opened, by this process or by all. That passes."""
+"""Error numbers of the operating system where no more files may be opened, by this process or by all. That passes."""
 
 
 def raise_limit() -> None:
-    """Up to the hard limit, for as long as this process lives. Windows has none worth speaking of."""
+    """Raise this process's limit of open files to the hard limit. Windows has none worth speaking of."""
     if sys.platform == "win32":
         return
     import resource
@@ -41,7 +41,7 @@ def raise_limit() -> None:
 
 
 def limit() -> int | None:
-    """None where there is none."""
+    """Return this process's limit of open files; None where there is none."""
     if sys.platform == "win32":
         return None
     import resource
@@ -51,7 +51,7 @@ def limit() -> int | None:
 
 
 def max_requests_per_site(sites: int) -> int | None:
-    """Requests with bytes that each of so many sites may have at once; None where nothing limits them."""
+    """Return how many requests with bodies each of `sites` may have at once; None where nothing limits them."""
     allowed = limit()
     return (
         None

@@ -13,7 +13,7 @@ _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9\xb9\xb2\xb3]|CONIN\$|C
 
 
 def windows_key(name: str) -> str:
-    """Equal for names that are one name on a Windows disk.
+    """Return a key that is equal for names that are one name on a Windows disk.
 
     NTFS compares names through a table of single upper case characters. So `ß` is not `SS` and the Turkish `ı` is not
     `I`, which casefold() or upper() would make of them.
@@ -27,12 +27,14 @@ def _upper(character: str) -> str:
 
 
 def normalized_key(name: str) -> str:
-    """Equal for names that a person takes for the same: case and composed or decomposed umlauts do not matter."""
+    """Return a key that is equal for names that differ only in case and in composed or decomposed letters."""
     return windows_key(name) if name.isascii() else windows_key(unicodedata.normalize("NFC", name))
 
 
 def collision_key(path: str) -> str:
-    """Equal for paths (of lines of them) that some server may take for one, so that one slide would overwrite another.
+    """Return a key that is equal for paths (or lines of them) that some server may take for one path.
+
+    There one slide would overwrite another.
 
     Nobody says what a PMA.core does with names that Windows cannot have; so each of these may be: case, and dots and
     blanks at the end of any part, do not count (Win32); a forbidden character becomes `_`, as many programs write it;
@@ -47,15 +49,15 @@ def collision_key(path: str) -> str:
 
 
 def is_altered_by_windows(name: str) -> bool:
-    """Whether Win32 cannot keep a name, or path with "/", as it is: it is refused there, or comes to lie elsewhere."""
+    """Return whether Win32 changes or refuses a name, or a path with "/"."""
     return _ALTERED.search(name) is not None
 
 
 def is_windows_device(name: str) -> bool:
-    """Whether Windows takes a name, in any folder, for a device: what is written to `NUL.svs` is gone."""
+    """Return whether Windows takes a name, in any folder, for a device: what is written to `NUL.svs` is gone."""
     return _DEVICE.fullmatch(name) is not None
 
 
 def lies_within(path: str, other: str) -> bool:
-    """Whether a virtual path is another one, or below it. Of places, with their URLs before them, too."""
+    """Return whether a virtual path is another one, or below it; also with the server's URL before both."""
     return f"{path}/".startswith(f"{other}/")
