@@ -90,10 +90,10 @@ async def test_other_bytes_are_damage_only_where_nobody_has_written(
 
 @pytest.mark.parametrize("beginning", [0, 10, 5000])
 @pytest.mark.parametrize("opens", [True, False])
-@pytest.mark.parametrize("known", ["sent", "broken", "seen", "differs", "nothing"])
+@pytest.mark.parametrize("known", ["sent", "broken", "seen", "different", "nothing"])
 async def test_a_beginning_is_ours_where_we_have_sent_it(case: Case, known: str, beginning: int, opens: bool) -> None:
     if known != "nothing":
-        await getattr(case.journal, known)(AT.place, signature(SLIDE))
+        await getattr(case.journal, f"record_{known}")(AT.place, signature(SLIDE))
     case.site.there, case.site.opens = Found(ContentMatch.TRUNCATED, beginning=beginning), opens
     mine = known in ("sent", "broken") or (beginning > 4096 and not opens)
     for _ in range(2):
