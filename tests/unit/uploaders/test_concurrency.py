@@ -139,8 +139,8 @@ def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB)
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_two_sites_on_one_line_share_it(noise: float) -> None:
-    line, ways = SharedUplink(), (0.04, 0.27)
-    sites = [AdaptiveConcurrency(line) for _ in ways]
+    uplink, ways = SharedUplink(), (0.04, 0.27)
+    sites = [AdaptiveConcurrency(uplink) for _ in ways]
     for concurrency, way in zip(sites, ways, strict=True):
         concurrency.start(way)
     rates = shared(12 * MB, ways)
@@ -156,8 +156,8 @@ def test_two_sites_on_one_line_share_it(noise: float) -> None:
 
 def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
     """Two equal sites on a full line: nobody has anything to win, and both stay about as they are."""
-    line, ways = SharedUplink(), (0.1, 0.1)
-    sites = [AdaptiveConcurrency(line) for _ in ways]
+    uplink, ways = SharedUplink(), (0.1, 0.1)
+    sites = [AdaptiveConcurrency(uplink) for _ in ways]
     for concurrency in sites:
         concurrency.start(0.1)
     limits = run(sites, shared(5 * MB, ways), 1200)
@@ -176,8 +176,8 @@ WAYS = (0.04, 0.1, 0.2, 0.27)
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_no_site_is_starved_on_a_line_that_four_share(noise: float) -> None:
     """The near one has its full rate at once, while the others still find theirs."""
-    line, capacity = SharedUplink(), 12.5 * MB
-    sites = [AdaptiveConcurrency(line, 24) for _ in WAYS]
+    uplink, capacity = SharedUplink(), 12.5 * MB
+    sites = [AdaptiveConcurrency(uplink, 24) for _ in WAYS]
     for concurrency, way in zip(sites, WAYS, strict=True):
         concurrency.start(way)
     alike, step, got = shared(capacity, WAYS), 0, [0.0 for _ in WAYS]
@@ -199,8 +199,8 @@ def test_no_site_is_starved_on_a_line_that_four_share(noise: float) -> None:
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.4])
 def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
     """Each has a line of its own, so what one loses the other does not win."""
-    line = SharedUplink()
-    sites = [AdaptiveConcurrency(line), AdaptiveConcurrency(line)]
+    uplink = SharedUplink()
+    sites = [AdaptiveConcurrency(uplink), AdaptiveConcurrency(uplink)]
     for concurrency, way in zip(sites, (0.18, 0.22), strict=True):
         concurrency.start(way)
 

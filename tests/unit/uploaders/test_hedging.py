@@ -77,7 +77,7 @@ async def test_otherwise_nobody_is(case: str) -> None:
     assert not streams[0].helped
 
 
-# Races
+# Hedged requests
 
 
 class HedgedCase:
@@ -86,13 +86,13 @@ class HedgedCase:
     def __init__(self) -> None:
         _, self.scheduler = make_scheduler()
         self.words: list[asyncio.Future[str]] = []
-        self.deliveries: list[UploadBody] = []
+        self.bodies: list[UploadBody] = []
         self.ended: list[str] = []
 
     async def send(self, body: UploadBody) -> str:
         number = len(self.words)
         self.words.append(asyncio.get_running_loop().create_future())
-        self.deliveries.append(body)
+        self.bodies.append(body)
         try:
             word = await self.words[number]
         except asyncio.CancelledError:
@@ -115,7 +115,7 @@ class HedgedCase:
         work = asyncio.create_task(self.scheduler.run(self.send, MIB, hedge=lambda: how))
         await settled()
         await self.help()
-        assert [body.new_connection for body in self.deliveries] == [False, True]
+        assert [body.new_connection for body in self.bodies] == [False, True]
         await play(self)
         return await work
 
@@ -199,7 +199,7 @@ async def test_one_that_may_still_arrive_is_waited_for() -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
-        case.deliveries[0].may_arrive = True
+        case.bodies[0].may_arrive = True
         case.words[1].set_result("tag")
         await settled()
         assert case.scheduler.connections == 1
@@ -216,7 +216,7 @@ async def test_where_nobody_knows_which_the_site_has_kept_another_decides(togeth
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
-        case.deliveries[0].may_arrive = True
+        case.bodies[0].may_arrive = True
         case.words[1].set_result("tag of one")
         if not together:
             await settled()
@@ -317,7 +317,7 @@ async def test_the_one_that_decides_is_alone() -> None:
 
     async def play(case: HedgedCase) -> None:
         assert await case.help()
-        case.deliveries[0].may_arrive = True
+        case.bodies[0].may_arrive = True
         case.words[1].set_result("tag of one")
         await settled()
         assert case.ended == ["2 cancelled"]
@@ -347,7 +347,7 @@ async def test_what_goes_several_times_counts_once(other: str) -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
-        for body in case.deliveries:
+        for body in case.bodies:
             async for _ in body.stream(chunks(4)):
                 pass
         assert case.scheduler.bytes_in_flight == MIB
@@ -356,7 +356,7 @@ async def test_what_goes_several_times_counts_once(other: str) -> None:
         if other != "tag":
             await settled()
             assert case.scheduler.bytes_acknowledged == 0  # nobody knows which the site has kept
-            async for _ in case.deliveries[2].stream(chunks(4)):
+            async for _ in case.bodies[2].stream(chunks(4)):
                 pass
             case.words[2].set_result("last")
 
