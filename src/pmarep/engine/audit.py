@@ -1,4 +1,4 @@
-"""What a regulated laboratory keeps: one JSON line for each slide and site, with hashes, times and who did it."""
+"""Keep the audit file of a regulated laboratory: a JSON line for each slide and site, with hashes, times, user."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class AuditLog:
         self._file.close()
 
     async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
-        """One line: `entry` with the time and who ran it before. `on_disk`: wait until it is. Raises AuditError.
+        """Append one line: the time, who runs it, and `entry`. `on_disk`: wait until it is. Raises AuditError.
 
         A run that is being stopped writes it all the same: what has happened is on record.
         """
@@ -107,7 +107,7 @@ class AuditLog:
 
 
 def _ends_within_a_line(path: Path) -> bool:
-    """A full disk or a crash has left half a line behind: it must not swallow the next one."""
+    """Return whether a full disk or a crash has left half a line at the end, which must not swallow the next one."""
     try:
         with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) == 0:

@@ -1,4 +1,4 @@
-"""Whether a site can be worked with: it is paused after failures that retries did not help, probed, and taken up again.
+"""Pause a site after failures that retries did not help, probe it, and take it up again.
 
 Published examples of the same: the circuit breaker of M. Nygard's "Release It!", with one slide on trial when the site
 answers again ("half-open").
@@ -40,11 +40,11 @@ class GivenUp(PmarepError):
 class _State(Enum):
     CLOSED = auto()
     OPEN = auto()
-    HALF_OPEN = auto()  # it answers again; one lane tries whether it works
+    HALF_OPEN = auto()  # it answers again; one slide on trial shows whether it works
 
 
 class CircuitBreaker:
-    """Of one site; all its lanes share it.
+    """The circuit breaker of one site, which all its slides share.
 
     `patience`: seconds that a site may stay away before it is given up, counted from when it was found to be away;
     as long as `others_work`, it is not given up at all. 0: it is given up at once. `deadline`: the clock's time after
@@ -85,7 +85,7 @@ class CircuitBreaker:
         return self._state is _State.HALF_OPEN
 
     def record_success(self) -> None:
-        """The site has acknowledged slide bytes."""
+        """Note that the site has acknowledged slide bytes, or let us in."""
         self._seen = True
         self._failing.clear()
         self._begin_anew()
@@ -97,25 +97,25 @@ class CircuitBreaker:
         self._pause = FIRST_PAUSE
 
     def record_arrival(self, slide: str) -> None:
-        """A whole slide is at the site, and those that failed before are not: that may be their own fault."""
+        """Note that a whole slide is at the site: those that failed before may have failed by their own fault."""
         self.record_success()
         self._arrivals += 1
         self._failed_at.pop(slide, None)
 
     def record_read_ok(self) -> None:
-        """The site has said all that is to be known of a slide that need not be sent. Its storage was not asked."""
+        """Note that the site has answered about a slide that need not be sent; its storage was not asked."""
         for slide in [slide for slide, sending in self._failing.items() if not sending]:
             del self._failing[slide]
         if not self._failing:
             self._begin_anew()
 
     def discount_sleep(self, seconds: float) -> None:
-        """The machine was asleep: nobody was away for that long."""
+        """Count the time for which this machine was asleep as no absence of the site."""
         if self._away_since is not None:
             self._away_since += seconds
 
     async def admit(self) -> None:
-        """Before each slide: wait while the site is paused, or another lane tries whether it works again."""
+        """Wait while the site is paused, or another slide is on trial; to be called before each slide."""
         while self._state is not _State.CLOSED:
             if self.is_half_open and not self._tried_by_one:
                 self._tried_by_one = True
@@ -128,21 +128,22 @@ class CircuitBreaker:
             await self._changed.wait()
 
     def trial_done(self) -> None:
-        """A lane is through with a slide, whatever came of it: the trial does not wait for one that proved nothing."""
+        """End the trial: an attempt has ended, whatever came of it; a slide that proved nothing is not waited for."""
         if self.is_half_open:
             self._state = _State.CLOSED
             self._changed.notify()
 
     async def handle_failure(self, error: PmarepError, probe: Probe, slide: str = "", *, sending: bool = True) -> bool:
-        """After a failure that retries did not help (with `slide`, perhaps while it was being sent): wait until
-        another try makes sense.
+        """Wait until another attempt makes sense after a failure that retries did not help.
+
+        `slide`: its path; `sending`: whether something of it was to be sent.
 
         True where the site was away, so that the failure is not the slide's. Raises GivenUp.
         """
         self._failing[slide] = sending
         self._failed_at.setdefault(slide, self._arrivals)
         self._perhaps_refused &= getattr(error, "may_be_refusal", False)
-        if self._state is _State.OPEN:  # another lane is looking already
+        if self._state is _State.OPEN:  # another slide has begun to probe
             await self.wait_closed()
             return self._was_away
         self._state = _State.OPEN  # while it is probed, nobody begins a slide
@@ -171,7 +172,7 @@ class CircuitBreaker:
         return self._patience > 0 and self._away() >= self._patience
 
     def _is_to_blame(self) -> bool:
-        """Whether slides that fail at a site that answers are hardly to blame themselves.
+        """Return whether slides that fail at a site that answers are hardly to blame themselves.
 
         Where all that the site says may be refusals (ASP.NET has one number for both), it is believed to be ill no
         longer than it may be away; then the slides fail one by one, and others get their turn.
@@ -182,7 +183,7 @@ class CircuitBreaker:
         return not (self._perhaps_refused and self._away() >= self._patience)
 
     async def _leave_alone(self, error: PmarepError) -> None:
-        """The site answers: a pause, if it asks for one."""
+        """Pause if the site, which answers, asks for it."""
         pause = requested_delay(error)
         if pause and self._patience:
             await self._wait(error, pause)
@@ -213,7 +214,7 @@ class CircuitBreaker:
             self._say(State.RUNNING, None)
 
     def _away(self) -> float:
-        """For how many seconds."""
+        """Return for how many seconds the site has been away."""
         return 0.0 if self._away_since is None else self._clock.monotonic() - self._away_since
 
     def _over(self) -> bool:
@@ -227,7 +228,7 @@ class CircuitBreaker:
             raise GivenUp(f"{error}; given up after {format_duration(self._away())}, the next run sends the rest")
 
     async def _ask(self, probe: Probe) -> PmarepError | None:
-        """What a probe fails with, None if it is fine. Raises what no waiting can mend."""
+        """Run a probe; return its failure, None if it is fine. Raises what no waiting can mend."""
         try:
             await probe()
         except PmarepError as error:

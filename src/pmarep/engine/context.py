@@ -1,4 +1,4 @@
-"""What the sites of a run have in common."""
+"""The objects that the sites of a run share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .stop_time import StopTime
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all sites of a run have in common; nothing in it waits for a site."""
+    """The objects that all sites of a run share; none of them waits for a site."""
 
     options: Options
     slide_list: SlideList
@@ -44,5 +44,5 @@ class RunContext:
         return None if self.stop_time is None else self.stop_time.at
 
     def ids_of(self, url: str) -> UploadIds:
-        """Those that one server has given out in this run."""
+        """Return the upload ids that one server has given out in this run."""
         return self.upload_ids.setdefault(url, UploadIds(self.clock))

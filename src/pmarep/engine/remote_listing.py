@@ -1,4 +1,4 @@
-"""What lies below the target of one site: each folder is listed once, missing ones are made level by level."""
+"""List the folders below the target of one site, each once, and make missing ones level by level."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ class Listing:
         return len(self._paths) + len(self._exactly)
 
     def find(self, path: str) -> str | None:
-        """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
+        """Return the virtual path of a slide as the site writes it, or None where the site has no such slide."""
         if path in self._exactly:
             return path
         return self._paths.get(windows_key(path)) or self._loosely.get(normalized_key(path))
 
     def taken(self, path: str) -> str | None:
-        """The virtual path of another slide that Windows may take for this one."""
+        """Return the virtual path of another slide that Windows may take for this one."""
         return next((other for key, other in self._paths.items() if _is_twin(key, windows_key(path))), None)
 
 
@@ -100,7 +100,7 @@ class _Latest(Generic[S]):
         return found
 
     def put(self, folder: str, found: S, asked: float) -> None:
-        """`asked`: the clock's time before the question."""
+        """Keep a listing. `asked`: the clock's time before the question."""
         self.drop(folder)
         weight = len(found) + 1  # many empty ones take room too
         self._found[folder] = found, weight, asked
@@ -130,7 +130,7 @@ class RemoteListing:
         return self._locks.setdefault(what, asyncio.Lock())
 
     async def check_root(self, target: str) -> None:
-        """Raises TargetMissing with the nearest names."""
+        """Check that the root-directory is there. Raises TargetMissing with the nearest names."""
         root = target.partition("/")[0]
         roots = await self._core.root_directories()
         if normalized_key(root) not in map(normalized_key, roots):
@@ -196,7 +196,7 @@ class RemoteListing:
                 raise _other_name(path, other)
 
     async def look_for(self, folder: str, slide: Slide) -> None:
-        """Whether the site shows a slide that has just come under the names that it was sent with. Raises Refused.
+        """Check that the site shows a slide that has just come under the names that it was sent with. Raises Refused.
 
         Of names that every server keeps nothing is asked here.
         """
@@ -215,7 +215,7 @@ class RemoteListing:
             self._shown.add(folder)
 
     async def _look(self, path: str, names: Callable[[str], Awaitable[list[str]]]) -> None:
-        """Win32 drops what a name may not end with and says nothing: only a listing tells. Raises Refused."""
+        """Look for a name in a listing: Win32 drops what a name may not end with and says nothing. Raises Refused."""
         parent, wanted = path.rpartition("/")[0], normalized_key(path)
         for pause in (*SHOWN_AFTER, None):
             found = await names(parent)
@@ -248,16 +248,16 @@ class RemoteListing:
             pause = min(pause * 2, 2.0)
 
     async def slide_in(self, folder: str, path: str) -> str | None:
-        """The virtual path of a slide as the site writes it, or None where the site has no such slide."""
+        """Return the virtual path of a slide as the site writes it, or None where the site has no such slide."""
         return (await self.listing(folder)).find(path)
 
     async def slide_just_now(self, folder: str, path: str) -> str | None:
-        """The same, not longer ago than it takes to list the folder a few times, as far as that is known."""
+        """Return the same, not longer ago than it takes to list the folder a few times, as far as that is known."""
         took = max(self._took.get(folder, 0.0), self._core.round_trip or 0.0)
         return (await self.listing(folder, JUST_NOW * took)).find(path)
 
     async def listing(self, folder: str, seconds: float = LISTING_SECONDS) -> Listing:
-        """The slides in a folder, not longer ago than so many seconds; none where there is no such folder."""
+        """List the slides in a folder, not longer ago than so many seconds; none where there is no such folder."""
         if (known := self._slides.get(folder, seconds)) is not None:
             return known
         async with self._lock("slides " + folder):
@@ -295,12 +295,12 @@ class RemoteListing:
 
 
 async def differences(core: PmaCore, path: str, slide: Slide) -> list[str]:
-    """What differs between a slide at the site and ours, by names and sizes; empty if nothing does."""
+    """Compare a slide at the site with ours by names and sizes; return the differences."""
     return differences_in(await core.slide_files(path), path, slide)
 
 
 def differences_in(files: Iterable[RemoteFile], path: str, slide: Slide) -> list[str]:
-    """As `differences`, for a slide with these files at `path`."""
+    """Compare as `differences` does, with these files of the slide at `path`."""
     folder = normalized_key(path.rpartition("/")[0]) + "/"
     there: dict[str, RemoteFile] = {}
     found: list[str] = []
@@ -333,7 +333,7 @@ def _is_twin(key: str, other: str) -> bool:
 
 
 def _altered_folders(slide: Slide) -> list[str]:
-    """The folders below that of a slide, each level, whose names Windows does not keep."""
+    """Return the folders below that of a slide, each level, whose names Windows does not keep."""
     ways = {
         way for file in slide.files if "/" in file.path and is_altered_by_windows(way := file.path.rpartition("/")[0])
     }
@@ -350,5 +350,5 @@ def _other_name(path: str, other: str | None) -> Refused:
 
 
 def shortened(found: list[str]) -> str:
-    """The first difference and how many more there are."""
+    """Return the first difference and how many more there are."""
     return found[0] if len(found) == 1 else f"{found[0]}, and {len(found) - 1} more"

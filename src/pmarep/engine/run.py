@@ -1,4 +1,4 @@
-"""A whole run: check everything, walk the sources, one worker per site, and the truth at the end."""
+"""Run a replication: check everything, walk the sources, start one worker per site, and sum up at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ..events import (
     RunStarted,
     SiteState,
     SiteSummary,
-    SlideFinished,
     SourceProblem,
     SourceWaiting,
     State,
@@ -41,6 +40,7 @@ from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
 from .discovery.scanner import roots_of
 from .discovery.slide_list import SlideList
+from .idle_tracker import IdleTracker
 from .options import Options
 from .sessions import Passwords, SessionPool
 from .site.stall_monitor import longest_answer
@@ -105,7 +105,8 @@ class _Run:
         self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
         self.idle_tracker = IdleTracker(self.names)
-        self.listener = _guarded(listener, self.idle_tracker)
+        self.listener = self._hear
+        self._output = listener
         self.clock = clock
         self.slide_list = SlideList()
         self.producer = SlideProducer(options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting))
@@ -122,6 +123,14 @@ class _Run:
         self.started = clock.monotonic()
         self.stop_time = StopTime.of(options, clock)
 
+    def _hear(self, event: Event) -> None:
+        """Pass an event on. An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
+        self.idle_tracker.hear(event)
+        try:
+            self._output(event)
+        except Exception as error:
+            log.debug("the output failed: %s", type(error).__name__)
+
     @property
     def _over(self) -> bool:
         """Whether it is the time at which the run is to end."""
@@ -137,7 +146,10 @@ class _Run:
             self.audit.close()
 
     async def wait(self, tasks: set[asyncio.Task[Any]], what: Callable[[], str]) -> bool:
-        """Until one is done, or the run has to end: whether one is. Says what is waited for when that takes long."""
+        """Wait until a task is done or the run has to end; return whether one is done.
+
+        When that takes long, say `what` is waited for.
+        """
         said = False
         while True:
             left = SAID_AFTER if self.stop_time is None else self.stop_time.at - self.clock.monotonic()
@@ -154,12 +166,12 @@ class _Run:
                 self.listener(Notice(text=f"waiting for {what()}", passing=True))
 
     def leave_out(self, why: dict[str, str]) -> None:
-        """The run goes on without these sites."""
+        """Leave these sites out of the run."""
         self.left_out = {name: why[name] for name in self.names if name in why}
         self.sites = [site for site in self.sites if site.name not in why]
 
     def interrupted(self) -> Summary:
-        """The end of a run that had not begun."""
+        """End a run that had not begun."""
         summary = self._summary(True)
         self.listener(summary)
         return summary
@@ -179,7 +191,7 @@ class _Run:
             else await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
         )
         walk = asyncio.create_task(self.producer.walk())
-        settle = asyncio.create_task(self._settle(walk))
+        watching = asyncio.create_task(self._watch_unstable(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
         late = asyncio.create_task(self._end_the_walk_in_time(walk))
         hard = asyncio.create_task(self._break_off())
@@ -195,14 +207,14 @@ class _Run:
                 interrupted = not walk.done()
             if not interrupted:
                 walk.result()
-                if settle.done():  # else it waits for slides that no site is left for
-                    settle.result()
+                if watching.done():  # else it waits for slides that no site is left for
+                    watching.result()
         except Exception as error:  # a bug of ours: the run ends, and says how far it has come
             log.debug("ended in %s", where(error))
             self.why_aborted = self.why_aborted or internal_error(error)
             interrupted = False
         finally:
-            await _cancel([walk, settle, stopped, late, hard])
+            await _cancel([walk, watching, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
         for text in self.producer.unmatched_patterns():
@@ -220,7 +232,7 @@ class _Run:
             self.listener(SourceProblem(path=item.path, why=item.why.value, detail=item.detail))
 
     async def _end_the_walk_in_time(self, walk: asyncio.Task[None]) -> None:
-        """At --max-duration, also where a drive hangs; what is on its way then still arrives."""
+        """End the walk at --max-duration, also where a drive hangs; what is on its way then still arrives."""
         if self.stop_time is None:
             return
         end = self.stop_time.at + WALK_SECONDS
@@ -230,17 +242,17 @@ class _Run:
             self._stop_run(f"stopped at {self.stop_time.option}, before every folder was looked through")
 
     async def _break_off(self) -> None:
-        """At a hard ending; what can be kept is kept."""
+        """Break the run off at a hard stop time; what can be kept is kept."""
         if self.stop_time is not None and self.stop_time.hard:
             while (left := self.stop_time.at - self.clock.monotonic()) > 0:
                 await self.clock.sleep(min(left, PROGRESS_SECONDS))
             self._stop_run(f"stopped at {self.stop_time.option}")
 
-    async def _settle(self, walk: asyncio.Task[None]) -> None:
+    async def _watch_unstable(self, walk: asyncio.Task[None]) -> None:
         await asyncio.wait({walk})
         await self.start_said.wait()
         deadline = None if self.stop_time is None else self.stop_time.at
-        await self.producer.settle(lambda: self.idle_tracker.idle(self.slide_list.admitted), deadline)
+        await self.producer.watch_unstable(lambda: self.idle_tracker.idle(self.slide_list.admitted), deadline)
 
     def _waiting(self, slides: int, seconds: float) -> None:
         self.listener(SourceWaiting(slides=slides, seconds=round(seconds, 3)))
@@ -289,7 +301,7 @@ class _Run:
         return SiteWorker(site, self.sessions.core(site), scheduler, wanted, context)
 
     async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
-        """Until all sites are done, or `stopped` is: then True."""
+        """Wait until all sites are done, or `stopped` is; return whether it is."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         ticker = asyncio.create_task(self._tick(workers))
         everything = asyncio.gather(*tasks)
@@ -359,39 +371,9 @@ class _Run:
         )
 
 
-class IdleTracker:
-    """Hears what sites have done, and so knows when none of them has anything left to do."""
-
-    def __init__(self, sites: Sequence[str]) -> None:
-        self._finished = dict.fromkeys(sites, 0)  # slides, of sites that have not ended
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, SlideFinished) and event.site in self._finished:
-            self._finished[event.site] += 1
-        elif isinstance(event, SiteState) and event.state in (State.STOPPED, State.DONE):
-            self._finished.pop(event.site, None)
-
-    def idle(self, slides: int) -> bool:
-        """Whether every site has finished so many slides, or has ended."""
-        return all(finished >= slides for finished in self._finished.values())
-
-
 def _retry(options: Options, clock: Clock) -> Retry:
-    """A site that answers too slowly is not tried again for longer than it may stay away."""
+    """Make the retry policy: a site that answers too slowly is not tried again for longer than it may stay away."""
     return Retry(sleep=clock.sleep, max_seconds=options.patience, monotonic=clock.monotonic)
-
-
-def _guarded(listener: Listener, idle_tracker: IdleTracker) -> Listener:
-    """An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
-
-    def hear(event: Event) -> None:
-        idle_tracker.hear(event)
-        try:
-            listener(event)
-        except Exception as error:
-            log.debug("the output failed: %s", type(error).__name__)
-
-    return hear
 
 
 async def _any_of(*events: asyncio.Event) -> bool:

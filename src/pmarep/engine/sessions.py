@@ -26,7 +26,7 @@ class Passwords(Protocol):
     """Where passwords come from; may block, so it is asked in a thread."""
 
     def password_for(self, site: Site) -> str:
-        """Raises CredentialsError."""
+        """Return the password of a site. Raises CredentialsError."""
 
 
 class SessionPool:
@@ -47,7 +47,7 @@ class SessionPool:
         self._cores: dict[Connection, PmaCore] = {}
 
     def check_connections(self) -> None:
-        """What is wrong with the way to any of them is said before anything is sent. Raises ConfigError."""
+        """Check the settings of all connections before anything is sent. Raises ConfigError."""
         for connection in self._sites:
             connection.check()
 

@@ -1,4 +1,4 @@
-"""What the parts of a site's work tell the site as a whole."""
+"""The interface by which the parts of a site's work tell the site what happens."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class SiteEvents(Protocol):
     """Hears of everything that happens on the way to one site; site/worker.py is the only real one."""
 
     def state_changed(self, state: State, reason: str | None = None) -> None:
-        """The site is in another state, or in the same for another reason."""
+        """Note that the site is in another state, or in the same for another reason."""
 
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
-        """Nothing has to be done about these, or by a dry run no more than to say what would be done."""
+        """Note slides about which nothing has to be done, or by a dry run no more than to say what would be."""
 
     def slide_announced(self, slide: Slide) -> None:
-        """The server has taken the announcement: the requests with bytes come now."""
+        """Note that the server has taken the announcement: the requests with bytes come now."""
 
     def slide_waits(self, slide: Slide) -> None:
-        """The slide waits until the site is well again; others may try whether it is."""
+        """Note that the slide waits until the site is well again; others may try whether it is."""
 
     def slide_restarted(self, slide: Slide, lost: int, reason: str) -> None:
-        """So many bytes of a slide have to be sent again."""
+        """Note that so many bytes of a slide have to be sent again."""
 
     async def slide_arrived(self, job: SlideJob, status: SlideStatus, attempt: TransferCounts) -> None:
-        """The slide is there whole, which the journal does not say yet. `attempt`: what the last attempt has sent."""
+        """Note that the slide is there whole, before the journal says so. `attempt`: what the last attempt has sent."""
 
     async def slide_wrong(self, slide: Slide, error: str) -> None:
-        """A slide that was said to be there has been found not to be there as it should be."""
+        """Note that a slide which was said to be there is not there as it should be."""
 
     async def slide_suspect(self, slide: Slide, reason: str) -> None:
-        """A slide that was said to be there may not be as it should be, and nobody can tell."""
+        """Note that a slide which was said to be there may not be as it should be."""

@@ -20,7 +20,7 @@ class StopTime:
 
     @classmethod
     def of(cls, options: Options, clock: Clock) -> StopTime | None:
-        """Of a run that begins now; the earlier one where there are two."""
+        """Return the stop time of a run that begins now; the earlier one where there are two."""
         now = clock.monotonic()
         endings = []
         if options.max_duration is not None:
@@ -32,7 +32,7 @@ class StopTime:
 
 
 def seconds_until(time: dt.time, now: dt.datetime) -> float:
-    """Until it is that time of the day again, at `now` in local time; a day where it is so just now."""
+    """Count the seconds from `now`, in local time, until it is that time of the day again; a day if it is now."""
     naive = now.replace(tzinfo=None)
     then = dt.datetime.combine(naive.date(), time)
     if then <= naive:
@@ -42,7 +42,7 @@ def seconds_until(time: dt.time, now: dt.datetime) -> float:
 
 
 def describe_kept(kept: int, again: int) -> str:
-    """For people: of slides that are not whole at a site, bytes that need not be sent again, and that have to be."""
+    """Say for people how many bytes of unfinished slides need not be sent again, and how many have to be."""
     if not kept and not again:
         return "no slide was left half sent"
     if not again:

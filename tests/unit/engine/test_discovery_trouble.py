@@ -41,7 +41,7 @@ def gather(source: Path, **options: Any) -> Found:
         producer = SlideProducer(Options(sources=(source,), **options), slide_list, JumpingClock(), listener)
         await producer.walk()
         await asyncio.sleep(0)
-        await producer.settle(lambda: True, None)
+        await producer.watch_unstable(lambda: True, None)
         assert slide_list.complete.is_set()
         found.slides = [slide_list.found(index).path for index in range(slide_list.admitted)]
         found.error = producer.error

@@ -89,7 +89,7 @@ def gather(
         assert not slide_list.complete.is_set()
         seen.first = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
         seen.at_start = len(slide_list), slide_list.bytes
-        await producer.settle(idle, deadline)
+        await producer.watch_unstable(idle, deadline)
         assert slide_list.complete.is_set()
         seen.slides = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
         seen.total, seen.bytes, seen.error = len(slide_list), slide_list.bytes, producer.error

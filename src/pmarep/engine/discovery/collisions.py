@@ -1,4 +1,4 @@
-"""Two sources that have a file of the same name would overwrite each other's below the targets."""
+"""Find files of one name in several sources, which would overwrite each other below the targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CACHE_KIB = 16 * 1024
 
 
 class NameCollisions:
-    """Whose each name is. In a private database without a name, which SQLite keeps on disk beyond its cache.
+    """The source of each file name, in a private database without a name, which SQLite keeps on disk beyond its cache.
 
     Raises SpoolError. Used by one thread at a time.
     """
@@ -32,7 +32,7 @@ class NameCollisions:
             raise _cannot(error) from None
 
     def claim(self, source: int, slide: Slide) -> int | None:
-        """The number of another source that has a file of the slide already; None, and now this source has them."""
+        """Claim the names of a slide's files; return the number of another source that has one of them, else None."""
         above, slash, _ = slide.path.rpartition("/")
         keys = [collision_key(above + slash + file.path) for file in slide.files]
         try:

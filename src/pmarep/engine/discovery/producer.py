@@ -1,4 +1,4 @@
-"""Fills the slide_list: walks the sources, and looks again, last of all, at what may still be being written."""
+"""Fill the list of slides: walk the sources, and look again, last of all, at what may still be being written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BATCH_FILES = 2000  # ... or fewer, where they have many files
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryListener:
-    """Who hears of what is found. Called in the event loop.
+    """Callbacks for what is found, called in the event loop.
 
     `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds.
     """
@@ -45,14 +45,14 @@ class DiscoveryListener:
 
 @dataclass(slots=True)
 class _Batch:
-    """What a thread has found, and the counts of it, which stay when the rest is on disk.
+    """A batch of what a thread has found, and its counts, which stay when the rest is on disk.
 
     `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again.
     """
 
     now: float
     slides: list[Slide] = field(default_factory=list)
-    young: list[UnstableSlide] = field(default_factory=list)
+    unstable: list[UnstableSlide] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     left_out_by: Counter[Why] = field(default_factory=Counter)
     things: int = 0
@@ -74,23 +74,23 @@ class _Batch:
             self.admitted += 1
             self.admitted_bytes += thing.size
         elif isinstance(thing, UnstableSlide):
-            self.young.append(thing)
+            self.unstable.append(thing)
             self._count(thing, 1)
         else:
             self.left_out_by[thing.why] += 1
             if thing.why.is_problem:
                 self.left_out.append(thing)
 
-    def replaces(self, young: UnstableSlide) -> None:
-        """What is added next is what has become of this."""
-        self._count(young, -1)
+    def replaces(self, unstable: UnstableSlide) -> None:
+        """Uncount an unstable slide: what is added next is what has become of it."""
+        self._count(unstable, -1)
 
-    def _count(self, young: UnstableSlide, sign: int) -> None:
+    def _count(self, unstable: UnstableSlide, sign: int) -> None:
         self.waiting += sign
-        if isinstance(young.found, Slide):
-            self.files += len(young.found.files)
+        if isinstance(unstable.found, Slide):
+            self.files += len(unstable.found.files)
             self.expected += sign
-            self.expected_bytes += sign * young.found.size
+            self.expected_bytes += sign * unstable.found.size
 
     @property
     def full(self) -> bool:
@@ -98,7 +98,7 @@ class _Batch:
 
 
 class SlideProducer:
-    """`walk`, then `settle`; after that the slide_list is complete. `error` is why it is not all that there is.
+    """Fills the list of slides: `walk`, then `watch_unstable`. `error` is why the list is not all that there is.
 
     `counts`: the files that were found until now, without those that are still to be looked at again.
 
@@ -116,7 +116,7 @@ class SlideProducer:
         self._slide_list = slide_list
         self._clock = clock
         self._listener = listener
-        self._young = unstable_spool()
+        self._unstable = unstable_spool()
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
         self._stopping = threading.Event()
@@ -129,16 +129,16 @@ class SlideProducer:
         self.counts = FileCounts()
 
     def close(self) -> None:
-        """A thread that still looks finds nothing more to write to, and ends."""
+        """Close what is open; a thread that still looks ends."""
         self._stopping.set()
-        self._young.close()
+        self._unstable.close()
         for scanner in self._scanners:
             scanner.close()
         if self._collisions is not None:
             self._collisions.close()
 
     async def walk(self) -> None:
-        """All sources, in a thread. What is young is kept for `settle`."""
+        """Walk all sources, in a thread; keep what may still be being written for `watch_unstable`."""
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             first = True
@@ -156,7 +156,7 @@ class SlideProducer:
             yield batch
 
         try:
-            await self._hand_over(everything, self._young)
+            await self._hand_over(everything, self._unstable)
             self._walked = True
         except SpoolError as error:
             self.error = str(error)  # what was found until now is sent
@@ -167,7 +167,7 @@ class SlideProducer:
             raise
 
     def summary(self) -> SourceSummary:
-        """What was found, as far as it is known by now."""
+        """Return what was found, as far as it is known by now."""
         numbers = {n for n in range(len(self._scanners)) if self._walked and n not in self._has_slides}
         filtered = numbers & self._has_excluded
         return SourceSummary(
@@ -186,7 +186,7 @@ class SlideProducer:
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 
-    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], young: Spool[UnstableSlide]) -> None:
+    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: Spool[UnstableSlide]) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
         loop = asyncio.get_running_loop()
 
@@ -195,9 +195,9 @@ class SlideProducer:
                 if self._stopping.is_set():
                     return
                 self._slide_list.write(batch.slides)
-                young.extend(batch.young)
+                unstable.extend(batch.unstable)
                 batch.slides.clear()
-                batch.young.clear()
+                batch.unstable.clear()
                 loop.call_soon_threadsafe(self._take, batch)
 
         await in_thread(work)
@@ -212,14 +212,14 @@ class SlideProducer:
             return found
         if isinstance(found, Slide):
             return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
-        # A stranger is no matter, however young.
+        # A file that is no slide is no matter, however recent.
         around = self._scanners[number].snapshot_incomplete(found) if found.why.is_problem else None
         if around is None or not stability.is_recent(around.newest_mtime_ns, now):
             return found
         return UnstableSlide(number, found, around.digest)
 
     def _without_collision(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
-        """A slide is left out if another source has a file of its name: one would overwrite the other."""
+        """Leave a slide out if another source has a file of its name: one would overwrite the other."""
         if self._collisions is None or not isinstance(thing, Slide):
             return thing
         other = self._collisions.claim(number, thing)
@@ -230,7 +230,7 @@ class SlideProducer:
         return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
 
     def _take(self, batch: _Batch) -> None:
-        """In the event loop."""
+        """Count a batch, in the event loop."""
         self.counts.merge(batch.counts)
         if batch.waiting > 0:
             self._seen = self._clock.monotonic()
@@ -241,8 +241,8 @@ class SlideProducer:
         for thing in batch.left_out:
             self._listener.left_out(thing)
 
-    async def settle(self, idle: Callable[[], bool], deadline: float | None) -> None:
-        """Bring in what was young, once it stands still.
+    async def watch_unstable(self, idle: Callable[[], bool], deadline: float | None) -> None:
+        """Bring in what was unstable, once it no longer changes.
 
         What still changes is looked at again as long as sites have other work (`idle` says when they have none), and
         for one period more; then it is left out. At `deadline` (of clock.monotonic()) nothing is waited for any more.
@@ -271,7 +271,7 @@ class SlideProducer:
             self._slide_list.finish()
 
     def _failed(self, error: Exception) -> None:
-        """A bug of ours: what was found until now is sent, and the run says that it is not all."""
+        """Record a bug of ours: what was found until now is sent, and the run says that it is not all."""
         log.debug("looking through the source ended in %s: %s", where(error), type(error).__name__)
         self.error = f"not every folder was looked through: {error_text(error)}"
 
@@ -281,13 +281,13 @@ class SlideProducer:
 
     async def _look(self) -> None:
         """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
-        before, after = self._young, unstable_spool()
+        before, after = self._unstable, unstable_spool()
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
-            for young in before:
-                batch.replaces(young)
-                thing = look_at(self._scanners[young.source], young)
-                batch.add(self._without_collision(young.source, thing) if isinstance(thing, Slide) else thing)
+            for unstable in before:
+                batch.replaces(unstable)
+                thing = look_at(self._scanners[unstable.source], unstable)
+                batch.add(self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing)
                 if batch.full:
                     yield batch
                     batch = self._new_batch()
@@ -296,14 +296,14 @@ class SlideProducer:
         try:
             await self._hand_over(everything, after)
         finally:
-            self._young = after
+            self._unstable = after
             before.close()
         self._seen = self._clock.monotonic()
 
     def _give_up(self, reason: str = "") -> None:
-        """What still changes is for the next run."""
-        for young in self._young:
-            unfinished = young.unfinished(reason)
+        """Leave what still changes to the next run."""
+        for unstable in self._unstable:
+            unfinished = unstable.unfinished(reason)
             self.left_out[unfinished.why] += 1
             self.counts.add(unfinished)
             self._listener.left_out(unfinished)

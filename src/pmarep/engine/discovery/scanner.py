@@ -1,4 +1,4 @@
-"""One source of a run: what is in it, and what has become of something that was found there."""
+"""Find the slides of one source, and look again at one that was found there."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class SourceScanner:
         self._found = find_slides(source, matched=matched, **self._wanted)
 
     def close(self) -> None:
-        """Does not wait for a thread that still looks."""
+        """Close the client of PMA.start, without waiting for a thread that still looks."""
         if self._pma_start is not None:
             self._pma_start.close()
 
     def find(self) -> Iterator[Slide | LeftOut]:
-        """Everything, once."""
+        """Find everything, once."""
         return self._found
 
     def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
-        """The same slide as it is now. Blocks."""
+        """Find the same slide as it is now. Blocks."""
         path = before.path if isinstance(before, Slide) else expected_main_path(self._folder, before)
         if isinstance(before, LeftOut) and path == before.path and os.path.isdir(self._folder / path):  # noqa: PTH112
             return before  # a companion folder whose main file has not come
@@ -55,7 +55,7 @@ class SourceScanner:
             return LeftOut(path, Why.UNREADABLE, error_text(error))
 
     def snapshot_incomplete(self, found: LeftOut) -> IncompleteSnapshot | None:
-        """What can be seen of something incomplete. Blocks."""
+        """Take a snapshot of something incomplete. Blocks."""
         return snapshot_incomplete(self._folder, found)
 
 
@@ -70,5 +70,5 @@ def scanners(options: Options, matched: set[OptionValue] | None = None) -> list[
 
 
 def roots_of(sources: Sequence[Path]) -> list[str]:
-    """The real paths of folders and files that links may lead to."""
+    """Return the real paths of the folders and files that links may lead to."""
     return [root for source in sources for root in LinkPolicy.for_source(source).roots]

@@ -46,17 +46,17 @@ class SlideList:
         return self._admitted_bytes + self._expected_bytes
 
     def write(self, slides: Sequence[Slide]) -> None:
-        """From the thread that finds them. Sites have them after `admit`."""
+        """Write slides down, from the thread that finds them. Sites have them after `admit`."""
         self._slides.extend(slides)
 
     def admit(self, count: int, size: int) -> None:
-        """The next `count` slides that were written, of `size` bytes together, may be read."""
+        """Let sites read the next `count` slides that were written, of `size` bytes together."""
         self.admitted += count
         self._admitted_bytes += size
         self._grown.notify()
 
     def expect(self, count: int, size: int) -> None:
-        """So many slides more, of so many bytes together, may come later; less than 0: fewer."""
+        """Expect so many slides more, of so many bytes together, to come later; less than 0: fewer."""
         self.expected += count
         self._expected_bytes += size
 
@@ -71,7 +71,7 @@ class SlideList:
         self._slides.close()
 
     async def at(self, index: int) -> Slide | None:
-        """The slide with this number, as soon as it is found; None when there is none."""
+        """Return the slide with this number, as soon as it is found; None when there is none."""
         while index >= self.admitted:
             if self.complete.is_set():
                 return None
@@ -79,7 +79,7 @@ class SlideList:
         return self.found(index)
 
     def found(self, index: int) -> Slide:
-        """The slide with this number, one of the `admitted` ones."""
+        """Return the slide with this number, one of the `admitted` ones."""
         slide = self._recent.get(index)
         if slide is not None:
             self._recent.move_to_end(index)
@@ -96,19 +96,19 @@ class SlideList:
 
 
 class SlideCursor:
-    """One site's way through the slide_list."""
+    """The position of one site in the list of slides."""
 
     def __init__(self, slide_list: SlideList) -> None:
         self._slide_list = slide_list
         self._next = 0
 
     async def take(self) -> Slide | None:
-        """The next slide, None at the end; several takers never get the same one."""
+        """Return the next slide, None at the end; several takers never get the same one."""
         index, self._next = self._next, self._next + 1
         return await self._slide_list.at(index)
 
     def take_ready(self, slides: int, files: int) -> list[Slide]:
-        """What comes next and is there already: so many slides at most, and of them about so many files."""
+        """Return the next slides that are there already: so many at most, with about so many files."""
         taken: list[Slide] = []
         while len(taken) < slides and files > 0 and self._next < self._slide_list.admitted:
             taken.append(self._slide_list.found(self._next))

@@ -44,7 +44,7 @@ class Spool(Generic[T]):
         return len(self._ends) - 1
 
     def extend(self, things: Iterable[T]) -> None:
-        """All of them, or none and SpoolError."""
+        """Append all of them, or none and raise SpoolError."""
         records = [marshal.dumps(self._pack(thing)) for thing in things]
         with self._lock:
             left = memoryview(b"".join(records))
@@ -61,7 +61,7 @@ class Spool(Generic[T]):
         return self.read(index, 1)[0]
 
     def read(self, first: int, count: int) -> list[T]:
-        """So many, or as many as there are in READ_AHEAD bytes; at least one. Raises IndexError where there is none."""
+        """Read at most `count`, within READ_AHEAD bytes, and at least one. Raises IndexError where there is none."""
         if not 0 <= first < len(self):
             raise IndexError(first)
         start, last = self._ends[first], first + 1
@@ -89,7 +89,7 @@ class Spool(Generic[T]):
         return (self[index] for index in range(len(self)))
 
     def close(self) -> None:
-        """The space is given back."""
+        """Give the space back."""
         with self._lock:
             self._file.close()
 

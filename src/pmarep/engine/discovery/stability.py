@@ -26,7 +26,7 @@ class UnstableSlide:
     reason: str = ""
 
     def unfinished(self, reason: str = "") -> LeftOut:
-        """For the report of what was left for the next run."""
+        """Describe it for the report of what was left for the next run."""
         why = reason or self.reason or "its files changed while they were watched"
         files = len(self.found.files) if isinstance(self.found, Slide) else self.found.files
         if isinstance(self.found, LeftOut):
@@ -34,12 +34,12 @@ class UnstableSlide:
         return LeftOut(self.found.path, Why.UNFINISHED, f"{why}; push again when it is finished", files=files)
 
 
-def look_at(scanner: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | UnstableSlide:
-    """What it is by now: a slide or something left out if it has not changed since the last look, else UnstableSlide.
+def look_at(scanner: SourceScanner, unstable: UnstableSlide) -> Slide | LeftOut | UnstableSlide:
+    """Look again: a slide or something left out if it has not changed since the last look, else an UnstableSlide.
 
     Blocks.
     """
-    before = young.found
+    before = unstable.found
     if isinstance(before, Slide) and len(before.files) == 1 and is_unchanged(before):
         now: Slide | LeftOut = before  # nothing could have been added to it
     else:
@@ -50,21 +50,21 @@ def look_at(scanner: SourceScanner, young: UnstableSlide) -> Slide | LeftOut | U
         if around is None:  # waiting will not help
             return now
         digest = around.digest
-    if now != before or digest != young.digest:
-        return UnstableSlide(young.source, now, digest)
+    if now != before or digest != unstable.digest:
+        return UnstableSlide(unstable.source, now, digest)
     if isinstance(now, Slide) and (held := find_file_in_use(now)) is not None:
         path, how = held
-        return UnstableSlide(young.source, now, digest, f"{path.name} is {how}")
+        return UnstableSlide(unstable.source, now, digest, f"{path.name} is {how}")
     return now
 
 
 def unstable_spool() -> Spool[UnstableSlide]:
-    """Raises SpoolError."""
+    """Make a temporary list of unstable slides. Raises SpoolError."""
     return Spool(_pack, _unpack)
 
 
-def _pack(young: UnstableSlide) -> tuple[Any, ...]:
-    return young.source, pack_found(young.found), young.digest, young.reason
+def _pack(unstable: UnstableSlide) -> tuple[Any, ...]:
+    return unstable.source, pack_found(unstable.found), unstable.digest, unstable.reason
 
 
 def _unpack(row: tuple[Any, ...]) -> UnstableSlide:

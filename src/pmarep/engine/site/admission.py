@@ -29,14 +29,14 @@ class Ticket:
         gate.in_progress += 1
 
     def end_preparation(self) -> None:
-        """The slide's requests with bytes wait for their slots, or it needs none."""
+        """End the preparation: the slide's requests with bytes wait for their slots, or it needs none."""
         if not self._prepared:
             self._prepared = True
             self._gate.preparing -= 1
             self._gate.reconsider()
 
     def end(self) -> None:
-        """The slide is at the site or has failed, or its site is paused."""
+        """End the admission: the slide is at the site or has failed, or its site is paused."""
         self.end_preparation()
         if not self._ended:
             self._ended = True

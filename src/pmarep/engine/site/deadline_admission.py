@@ -70,7 +70,7 @@ class DeadlineAdmission:
         self.in_progress[job] = None
 
     def attempt_begins(self, job: SlideJob) -> None:
-        """From now on, tick() may cancel the current task, which makes the attempt."""
+        """Let tick() cancel the current task, which makes the attempt."""
         self.in_progress[job] = asyncio.current_task()
 
     def end(self, job: SlideJob) -> None:

@@ -1,4 +1,4 @@
-"""What the journal remembers is not believed for ever: each run looks again at a share of the slides.
+"""Look again, in each run, at a share of the slides that the journal calls sent.
 
 Somebody may have deleted, cut off or replaced a slide behind our back. What is looked at are names and sizes
 (`GetFilenames`), of the slides that were not looked at for the longest time. A run looks at so many that all have had
@@ -51,7 +51,7 @@ class Recheck:
         self.overdue = 0
 
     async def due(self, paths: Sequence[str]) -> set[str]:
-        """The virtual paths of the slides that have their turn in this run."""
+        """Return the virtual paths of the slides that have their turn in this run."""
         if self._period is None or not paths:
             return set()
         async with self._beginning:
@@ -66,7 +66,7 @@ class Recheck:
         return set(chosen)
 
     async def _choose(self, period: float) -> float:
-        """The moment for `_oldest`: the share of the slides since the last look, and whose time is over otherwise."""
+        """Choose `_oldest`: so that the share since the last look has its turn, and those whose time is over."""
         now = self._now()
         looks = await self._journal.check_summary(self._site.url, self._site.target)
         since = looks.newest if looks.newest is not None else looks.first

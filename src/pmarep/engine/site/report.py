@@ -1,4 +1,4 @@
-"""What became of each slide at one site: counted, said, and put on record."""
+"""Count, say and put on record the outcome of each slide at one site."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_FINISHED = "not finished"
 
 
 class SiteReport:
-    """Of one site. `error` is why it ended before all its slides were there."""
+    """The outcomes at one site. `error` is why it ended before all its slides were there."""
 
     def __init__(self, site: Site, scheduler: RequestScheduler, context: RunContext) -> None:
         self._site = site
@@ -41,16 +41,16 @@ class SiteReport:
         self.error: str | None = None
 
     def close(self) -> None:
-        """The site has ended."""
+        """Stop the clock: the site has ended."""
         self._seconds = self._context.clock.monotonic() - self._started
 
     def add_bytes(self, sent: int, resumed: int) -> None:
-        """Bytes of a slide, whatever became of it: more, or fewer where some are of no use any more."""
+        """Count bytes of a slide, whatever became of it: more, or fewer where some are of no use any more."""
         self._sent.bytes += sent
         self._sent.resumed += resumed
 
     async def record_arrival(self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float) -> None:
-        """It is at the site, whole; `ended` comes later. On record before the journal says so.
+        """Put on record that a slide is at the site, whole, before the journal says so; its outcome comes later.
 
         A run that is killed between the two finds the slide again as one that may be there, and writes another line.
         """
@@ -60,7 +60,7 @@ class SiteReport:
     async def record_outcome(
         self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float, error: str | None
     ) -> None:
-        """The one word about a slide in this run. `started`: the clock's time."""
+        """Record the outcome of a slide in this run. `started`: the clock's time."""
         self._count(slide, status)
         if self._context.options.dry_run:
             return
@@ -83,7 +83,7 @@ class SiteReport:
             await self._record(slide, status, sent, seconds, error)
 
     async def record_known(self, slides: Sequence[Slide], status: SlideStatus) -> None:
-        """The same about many with which nothing had to be done."""
+        """Record the outcome of many slides with which nothing had to be done."""
         now = datetime.now(UTC)
         for slide in slides:
             self._count(slide, status)
@@ -97,7 +97,7 @@ class SiteReport:
         return sum(self._slides.values())
 
     def add_unfinished(self, sent: TransferCounts) -> None:
-        """A slide of which so much is at the site, and of which nothing more is said in this run."""
+        """Count a slide of which so much is at the site, and of which nothing more is said in this run."""
         self._unfinished += 1
         self._kept += sent.bytes + sent.resumed
 
@@ -107,7 +107,7 @@ class SiteReport:
             self._bytes_skipped += slide.size
 
     async def record_retraction(self, slide: Slide, text: str) -> None:
-        """Another site has found out that a slide which this run has said to be here is damaged, or may be."""
+        """Take back the outcome of a slide: another look has found it damaged, or it may be."""
         self._retracted += 1
         self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
@@ -126,7 +126,7 @@ class SiteReport:
             )
 
     def say_overdue(self, slides: int) -> None:
-        """So many slides were not looked at again in the time that `recheck` gives."""
+        """Say how many slides were not looked at again in the time that `recheck` gives."""
         if slides and self._context.options.recheck is not None:
             period = format_duration(self._context.options.recheck)
             which = "1 slide has" if slides == 1 else f"{slides} slides have"
@@ -151,7 +151,7 @@ class SiteReport:
         *,
         read: bool = False,
     ) -> None:
-        """For the audit. What was not sent, looked at or `read` now has no hash: nobody has read it."""
+        """Append to the audit file. What was not sent, looked at or `read` now has no hash: nobody has read it."""
         context = self._context
         if context.audit is None:
             return
@@ -191,7 +191,7 @@ class SiteReport:
             raise stopped
 
     async def record_the_rest(self, why: str) -> None:
-        """For the audit: slides that nothing has been said about, since the site or the run ended before."""
+        """Append to the audit file the slides without an outcome, since the site or the run ended before."""
         if self._context.audit is None:
             return
         for index in range(self._context.slide_list.admitted):
@@ -212,8 +212,10 @@ class SiteReport:
         )
 
     def summary(self, early: bool) -> SiteSummary:
-        """Whatever is not known to be at the site counts as failed: slides that were never tried too, unless the run
-        has ended `early` because it was to end.
+        """Sum up the site.
+
+        What is not known to be there counts as failed, also slides that were never tried; unless the run has ended
+        `early`, because it was to end.
         """
         sent, skipped, verified = (
             self._slides[status] for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED)

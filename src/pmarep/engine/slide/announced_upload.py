@@ -1,4 +1,4 @@
-"""An upload that a server has announced: what of it is at the site, by the journal and by the server."""
+"""The upload that a server has given an id: which of its files and parts are at the site."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AnnouncedUpload:
 
 
 def announcement_in(upload: str) -> Announcement | None:
-    """None for what cannot be used: then the slide is announced again."""
+    """Read an announcement of the journal; None for one that cannot be used: then the slide is announced again."""
     try:
         return Announcement.read(json.loads(upload), "an announcement in the journal")
     except (ProtocolError, ValueError, RecursionError):
@@ -37,7 +37,7 @@ def announcement_in(upload: str) -> Announcement | None:
 def is_of_another(
     slide: Slide, announcement: Announcement, entry: Entry, complete: dict[str, bool], there: str | None
 ) -> bool:
-    """Whether an upload has brought its main file, but neither by us nor to our path.
+    """Return whether an upload has brought its main file, but neither by us nor to our path.
 
     A restored server gives ids out again, also to other machines; our files would overwrite their slide.
     """
@@ -46,18 +46,18 @@ def is_of_another(
 
 
 def files_whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
-    """Files that both sides know to be there: a server alone may mean an older file of this name."""
+    """Return the files that both sides know to be there: a server alone may mean an older file of this name."""
     return frozenset(path for path, there in complete.items() if there and path in entry.files)
 
 
 def kept_of(slide: Slide, entry: Entry | None) -> int:
-    """Bytes of an unfinished slide that the journal says a site has, none where no upload is known."""
+    """Count the bytes of an unfinished slide that the journal says a site has; none where no upload is known."""
     announcement = None if entry is None or entry.upload is None else announcement_in(entry.upload)
     return 0 if entry is None or announcement is None else bytes_at_site(slide, entry, announcement)
 
 
 def bytes_at_site(slide: Slide, entry: Entry, announcement: Announcement) -> int:
-    """What an earlier run had sent of a slide."""
+    """Count the bytes that an earlier run had sent of a slide."""
     lengths = {
         (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
     }

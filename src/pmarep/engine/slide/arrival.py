@@ -1,4 +1,4 @@
-"""Looks at what has arrived."""
+"""Check that a slide has arrived: the server can read it, and shows its files with their sizes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTED_SECONDS = 15.0
 
 
 def check_status(status: UploadStatus, slide: Slide) -> None:
-    """Raises NotArrived if the server itself says that files of the upload are not complete."""
+    """Check that the server calls all files of the upload complete. Raises NotArrived."""
     if not status.complete:
         return  # not every server says
     missing = [f"{file.path} is not complete there" for file in slide.files if not status.complete.get(file.path)]

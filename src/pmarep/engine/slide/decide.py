@@ -1,7 +1,7 @@
-"""What is to be done about one slide at one site. Only looks; nothing is changed here but the journal's knowledge.
+"""Decide what is to be done about one slide at one site. Nothing is changed here but the journal's knowledge.
 
 What the journal says that we have begun gives no right over what lies at the site: somebody else may have put it there
-since. What is not known to be ours by its stamp has to be read back before it is written over: see doubt.py.
+since. What is not known to be ours by its stamp has to be read back before it is written over: see ownership.py.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def destination(site: Site, to: str, slide: Slide) -> Destination:
 
 
 def foreseen(known: KnownState | None, here: str, there: str | None) -> Decision | None:
-    """What is to be done where that can be said without asking further; None where it cannot.
+    """Decide without asking further; None where that cannot be done.
 
     `known` is from the journal; `here` is the slide's signature, `there` its path in the site's listing.
     """
@@ -102,7 +102,7 @@ def foreseen(known: KnownState | None, here: str, there: str | None) -> Decision
 
 
 def looks_again(options: Options) -> bool:
-    """Whether what the journal knows to be at a site is looked at all the same, slide by slide."""
+    """Return whether slides that the journal knows to be at a site are looked at all the same, one by one."""
     compares = options.verify in (Verify.FINGERPRINT, Verify.DEEP)
     return compares or options.fresh or options.existing is Existing.OVERWRITE
 
@@ -117,7 +117,10 @@ async def decide(
     *,
     look: bool = False,
 ) -> Decision:
-    """Raises PmaCoreError. `look`: the journal is not believed, whatever the options say."""
+    """Decide by the journal, the listings and the slide's files at the site. Raises PmaCoreError.
+
+    `look`: the journal is not believed, whatever the options say.
+    """
     entry = await journal.entry(at.place)
     here = journal.signature(slide)
     there = await listings.slide_in(at.folder, at.path)
@@ -153,7 +156,7 @@ async def decide(
 
 
 def _unfinished(entry: Entry, here: str, options: Options) -> Decision:
-    """What to do where the rest of an earlier upload may be written."""
+    """Decide where the rest of an earlier upload may be written."""
     if entry.state == UNREADABLE and entry.signature == here and not options.fresh:
         return Decision(Action.CONFLICT, f"the server could not read it when it was sent; {SENT_ONCE}")
     if entry.state != SENDING:
@@ -166,7 +169,7 @@ def _unfinished(entry: Entry, here: str, options: Options) -> Decision:
 
 
 def _about_unfinished(entry: Entry, here: str, lies: Decision, options: Options) -> Decision:
-    """An earlier run of ours had begun to send the slide, or had sent it in vain, and something is there."""
+    """Decide where an earlier run had begun to send the slide, or had sent it in vain, and something is there."""
     if entry.state == SENDING:
         # Still what was to be replaced then: the main file comes last.
         known = entry.replaces and same_main(entry.stamp, lies.stamp)
@@ -183,7 +186,7 @@ def _about_unfinished(entry: Entry, here: str, lies: Decision, options: Options)
 async def _about_equal(
     slide: Slide, at: Destination, entry: Entry | None, lies: Decision, journal: Journal, options: Options
 ) -> Decision:
-    """The slide that is there has our names and sizes."""
+    """Decide about a slide that is there with our names and sizes."""
     here = journal.signature(slide)
     if entry is None:
         if not options.dry_run:
@@ -203,7 +206,7 @@ async def _about_equal(
 
 
 def about_other(lies: Decision, existing: Existing, found: str) -> Decision:
-    """What lies there is another slide."""
+    """Decide about another slide that is there, as --existing says."""
     lies = replace(lies, same=False, doubtful=False)
     if existing is Existing.SKIP:
         return replace(lies, action=Action.SKIP, reason=f"differs, left as it is (--existing skip): {found}", left=True)
@@ -214,5 +217,5 @@ def about_other(lies: Decision, existing: Existing, found: str) -> Decision:
 
 
 def _may_be_torn(files: Sequence[RemoteFile], slide: Slide) -> bool:
-    """By its sizes, it may be nothing but a beginning of ours; also where the server cannot tell its files."""
+    """Return whether it may be nothing but a beginning of ours, by its sizes or as the server knows none."""
     return len(files) <= len(slide.files) and sum(file.size for file in files) < slide.size

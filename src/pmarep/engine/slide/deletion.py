@@ -1,4 +1,4 @@
-"""When a slide at a site may be deleted to make room for ours: the only deletion there is.
+"""Tell when a slide at a site may be deleted to make room for ours: the only deletion there is.
 
 Some servers do not write over a slide that is there. It is deleted only
 
@@ -39,7 +39,7 @@ _EXISTS = re.compile(
 
 
 def says_that_it_exists(error: Refused, names: Iterable[str]) -> bool:
-    """Whether a refusal says, in whole phrases and of this very slide, that it is there already.
+    """Return whether a refusal says, in whole phrases and of this very slide, that it is there already.
 
     `names`: the slide's main file, as it may stand in the refusal. The words are those after `... was refused: `.
     """
@@ -57,11 +57,11 @@ def says_that_it_exists(error: Refused, names: Iterable[str]) -> bool:
 
 
 class DeletionGuard:
-    """Of one run, at all its sites. `ended`: why nothing more is deleted, or None."""
+    """The deletions of one run, at all its sites. `ended`: why nothing more is deleted, or None."""
 
     def __init__(self) -> None:
         self.ended: str | None = None
 
     def in_vain(self, path: str) -> None:
-        """After a deletion, the announcement failed all the same: the refusal had been about something else."""
+        """End all deleting: the announcement failed after a deletion too; the refusal was about something else."""
         self.ended = self.ended or f"after {path} was deleted, its announcement failed all the same"

@@ -1,4 +1,4 @@
-"""Whose is it? What lies at a site is read back and compared with the source, and told from somebody else's slide.
+"""Tell our own slide from somebody else's: what lies at a site is read back and compared with the source.
 
 Nothing that may be a whole slide of somebody else is written over unasked. What may be is
 
@@ -40,7 +40,7 @@ async def decide_by_content(
     options: Options,
     arrived: Callable[[], Awaitable[None]],
 ) -> Decision:
-    """What is to be done, by the bytes that are at the site. Raises PmaCoreError, SourceError.
+    """Decide by the bytes that are at the site. Raises PmaCoreError, SourceError.
 
     `arrived` is called where it turns out to be our slide, before the journal says so.
     """
@@ -75,7 +75,7 @@ async def decide_by_content(
 
 
 def _begun(entry: Entry | None, here: str) -> bool:
-    """Whether a beginning of the slide that is there can only be what we have left: we have sent it, or begun to."""
+    """Return whether a beginning of the slide that is there can only be ours: we have sent it, or begun to."""
     if entry is None:
         return False
     if entry.state == SENDING:  # a bucket's and a container's files are there whole or not at all
@@ -84,7 +84,7 @@ def _begun(entry: Entry | None, here: str) -> bool:
 
 
 def _kind(upload: str) -> StorageKind | None:
-    """None for what another version has left."""
+    """Read the kind of an announcement; None for one that another version has left."""
     try:
         return Announcement.read(json.loads(upload), "an announcement in the journal").kind
     except (ProtocolError, ValueError, RecursionError):
@@ -101,7 +101,7 @@ async def _is_torn_copy(found: Found, slide: Slide, verifier: SlideVerifier) -> 
 
 
 async def _is_refused(slide: Slide, verifier: SlideVerifier) -> bool:
-    """Whether the server says of this slide that it cannot open it; not where it says so of this user, say."""
+    """Return whether the server says of this slide that it cannot open it; not where it says so of this user, say."""
     try:
         return await verifier.refusal_to_open(slide) is not None
     except Refused:
@@ -137,7 +137,7 @@ async def _if_it_opens(
     options: Options,
     arrived: Callable[[], Awaitable[None]],
 ) -> Decision:
-    """All its bytes are there: done, if the server can open it. To send the same bytes again would not help."""
+    """Decide about a slide whose bytes are all there: the same bytes again would not help a server to open it."""
     here, known = journal.signature(slide), await journal.entry(at.place)
     wait = not options.dry_run and (known is None or known.state != UNREADABLE)
     level = Verify.NONE if options.verify is Verify.NONE else Verify.SIZE
@@ -214,7 +214,7 @@ async def diagnose(
 
 
 async def known_wrong(slide: Slide, at: Destination, verifier: SlideVerifier, journal: Journal) -> str | None:
-    """What an earlier, closer look has found wrong with what is still there, and what helps; None if nothing."""
+    """Return what an earlier, closer look has found wrong with what is still there, and what helps; None if nothing."""
     entry = await journal.entry(at.place)
     if entry is None or entry.signature != journal.signature(slide) or entry.state not in (BROKEN, DIFFERS):
         return None

@@ -1,4 +1,4 @@
-"""Whether the files of a slide at a site have been written since somebody looked at them.
+"""Tell whether the files of a slide at a site have been written since somebody looked at them.
 
 A disk that loses bits and another machine that puts a slide of its own there look the same by names and sizes, and may
 by most of the bytes. What tells them apart is when the site says that the files were written.
@@ -15,7 +15,7 @@ from ...system.windows_names import normalized_key
 
 
 def stamp_of(path: str, files: Sequence[RemoteFile]) -> str | None:
-    """`<main file>;<all files>`, of names, sizes and moments: the same as long as nobody writes to the files.
+    """Make a stamp of names, sizes and moments, `<main file>;<all files>`: equal as long as nobody writes to the files.
 
     `path` is the virtual path of the slide. None where the site does not say when its files were written.
     """
@@ -28,5 +28,5 @@ def stamp_of(path: str, files: Sequence[RemoteFile]) -> str | None:
 
 
 def same_main(one: str | None, other: str | None) -> bool:
-    """Whether two stamps are of the same main file, which comes last: no slide was completed between the two."""
+    """Return whether two stamps are of the same main file, which comes last: no slide was completed between the two."""
     return one is not None and other is not None and one.rpartition(";")[0] == other.rpartition(";")[0]

@@ -1,4 +1,4 @@
-"""Brings one slide to one site: announce or resume, send, look, remember."""
+"""Bring one slide to one site: announce or resume it, send its files, verify, record."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class SlideUploader:
                 await self.context.digests.sha256(slide, file)
 
     async def _last_status(self, upload: AnnouncedUpload) -> UploadStatus | None:
-        """The call that ends an upload; None where the server does not know it, or may mean another by its id."""
+        """Ask for the status, which ends an upload; None where the server may not know it any more."""
         core = self.context.core
         try:
             status = await core.upload_status(upload.announcement.id)
@@ -199,7 +199,7 @@ class SlideUploader:
         sent.bytes = sent.resumed = 0
 
     async def _after_doubt(self, at: Destination, upload: AnnouncedUpload, *, last: bool) -> AnnouncedUpload | None:
-        """The same upload, where it is to be used as it is; None where it has to be announced again.
+        """Return the upload as it is to be used after its id was in doubt; None where it has to be announced again.
 
         What the server says of the files of an upload does not tell whose it is: another machine's slide may have the
         same names and sizes, and the same of them there. So what was acknowledged is sent again. Where sessions end
@@ -250,7 +250,7 @@ class SlideUploader:
 
 
 def _old(decision: Decision) -> Replaced:
-    """Of the slide that is being replaced, before this attempt."""
+    """Return the state of the slide that is being replaced, before this attempt."""
     entry = decision.entry
     if decision.over is None or decision.ours:
         return Replaced.NONE
@@ -263,7 +263,7 @@ def _old(decision: Decision) -> Replaced:
 
 
 def _announcing_may_help(error: PmaCoreError, resumed: bool) -> bool:
-    """The server has forgotten the upload, or its URLs have expired. An old upload may fail in other words too."""
+    """Return whether a new announcement may help: the server forgot the upload, or its URLs have expired."""
     if error.remedy is Remedy.ANNOUNCE:
         return True
     if isinstance(error, ServerError):

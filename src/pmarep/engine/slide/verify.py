@@ -1,4 +1,4 @@
-"""How sure a run is of what lies at a site: names and sizes, fingerprints that agree, or every byte read back."""
+"""Verify what lies at a site: by names and sizes, by fingerprints that agree, or by reading every byte back."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Fingerprints:
         self._db.close()
 
     def others(self, slide: str, site: str, value: str) -> list[SlideVerifier]:
-        """Of sites that have another fingerprint of this slide. This one is remembered."""
+        """Remember a fingerprint; return the verifiers of sites that have another one of this slide."""
         self._db.execute("INSERT OR REPLACE INTO print VALUES (?, ?, ?)", (slide, site, value))
         rows = self._db.execute("SELECT site FROM print WHERE slide = ? AND value <> ?", (slide, value))
         return [self.verifiers[name] for (name,) in rows.fetchall()]
 
     def forget(self, slide: str, site: str) -> bool:
-        """Whoever looks at the slide itself forgets its fingerprint first; False if somebody else is looking at it."""
+        """Forget a fingerprint before the slide itself is read; False if somebody else is at it."""
         return self._db.execute("DELETE FROM print WHERE slide = ? AND site = ?", (slide, site)).rowcount == 1
 
 
@@ -151,7 +151,7 @@ class SlideVerifier:
         return stamp
 
     async def _check_there(self, slide: Slide) -> str | None:
-        """Sizes first: they say more than that the server cannot open the slide. Raises NotArrived."""
+        """Check sizes, then whether the server can open the slide: sizes say more. Raises NotArrived."""
         where = self._where(slide)
         try:
             files = await self._core.slide_files(where)
@@ -170,7 +170,7 @@ class SlideVerifier:
         return await self._source.check(slide)
 
     async def refusal_to_open(self, slide: Slide) -> Refused | None:
-        """Why the server cannot open what is there, None where it can. Raises what says nothing about the slide."""
+        """Ask the server to open the slide; return its refusal. Raises what says nothing about the slide."""
         try:
             await self._core.image_info(self._where(slide))
         except Refused as error:
@@ -180,12 +180,12 @@ class SlideVerifier:
         return None
 
     async def has_sizes(self, slide: Slide) -> bool:
-        """Whether the site has exactly these files, as far as names and sizes tell. Raises PmaCoreError."""
+        """Return whether the site has exactly these files, as far as names and sizes tell. Raises PmaCoreError."""
         where = self._where(slide)
         return not differences_in(await self._core.slide_files(where), where, slide)
 
     async def stamp(self, slide: Slide) -> str | None:
-        """Of what is there now. None where the site does not say, or says nothing just now."""
+        """Return the stamp of what is there now; None where the site does not say, or says nothing just now."""
         where = self._where(slide)
         try:
             return stamp_of(where, await self._core.slide_files(where))
@@ -193,7 +193,7 @@ class SlideVerifier:
             return None
 
     async def compare(self, slide: Slide) -> None:
-        """The fingerprint with those of the other sites of this run that have the slide."""
+        """Compare the fingerprint with those of the other sites of this run that have the slide."""
         try:
             value = await self._core.fingerprint(self._where(slide))
         except Refused as error:
@@ -303,7 +303,7 @@ class SlideVerifier:
         return Found(worst, frozenset(whole), beginning)
 
     async def _compare_file(self, slide: Slide, file: SlideFile, size: int | None) -> tuple[ContentMatch, int]:
-        """With the bytes that are there, so many if that is known; and how many of them are as ours, from the first.
+        """Compare a file with the `size` bytes that are there (None: unknown); count the first ones that are ours.
 
         Zeros behind a beginning are none: a server may make room first.
         """
@@ -345,5 +345,5 @@ class SlideVerifier:
 
 
 def _is_about_the_slide(error: Refused) -> bool:
-    """Not about this user, the room left, or a method that the server does not have."""
+    """Return whether a refusal is about the slide, and not this user, the room left, or a method that is missing."""
     return not isinstance(error, PermissionDenied | StorageFull | NotFound)
