@@ -105,6 +105,7 @@ class SlideDispatcher:
             if not self._deadline_gate.withdraws(job):
                 raise
             job.begun = False
+            self._breaker.trial_done()
             self._queue.put_back(job)
         finally:
             self._deadline_gate.end(job)
