@@ -1,4 +1,4 @@
-"""Chunks of files in memory, for as long as sites still want them and there is room."""
+"""A cache of chunks of files, for as long as sites still want them and there is room."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Key = tuple[FileVersion, int]
 """A version of a file, and the number of a chunk in it."""
 
 REMEMBERED = 32_768
-"""Of how many chunks is known which sites have had them: of 32 GB, in some MB of memory."""
+"""Chunks of which is remembered which sites have had them: of 32 GB, in some MB of memory."""
 
 STALE = 16
-"""Pinned chunks that nobody has come for may be dropped after so many times the bound has been read."""
+"""Pinned chunks that no site has sent may be dropped after so many times the bound has been read."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class ChunkCache:
         self._read = 0
 
     def join(self) -> int:
-        """A site takes part from now on; its number."""
+        """Add a site that chunks are kept for; return its number."""
         self._joined += 1
         self._sites.add(self._joined)
         return self._joined
@@ -66,7 +66,7 @@ class ChunkCache:
         return kept.data
 
     def put(self, key: Key, data: bytes) -> None:
-        """A chunk has been read. It is kept if a site wants it and there is room."""
+        """Keep a chunk that has been read, if a site wants it and there is room."""
         self._read += len(data)
         promised = self._promised.pop(key, 0)
         self.held -= promised
@@ -77,7 +77,7 @@ class ChunkCache:
             self.held += len(data)
 
     def took(self, key: Key, site: int, count: int, size: int) -> None:
-        """A site has had `count` bytes of a chunk of `size`: all, or as much as belongs to the part that it sends."""
+        """Record that a site has had `count` bytes of a chunk of `size`: all, or those of the part that it sends."""
         kept = self._kept.get(key)
         left = (size if kept is None else kept.left.get(site, 0)) - count
         if left > 0:
@@ -117,7 +117,7 @@ class ChunkCache:
                 self._kept[key].pinned = False
 
     def _has_room(self, size: int, *, drop: bool = True) -> bool:
-        """For so many bytes more, after dropping what may be dropped."""
+        """Make room for so many bytes, dropping what may be dropped; return False where that is not enough."""
         excess = self.held + size - self.bound
         if excess <= 0 or not drop:
             return excess <= 0

@@ -38,7 +38,7 @@ class FileVersion(NamedTuple):
 def read_range(
     version: FileVersion, start: int, length: int, known: FileIdentities | None = None
 ) -> Generator[bytes, None, None]:
-    """Chunks of `length` bytes from `start`. Raises SourceError, also instead of the last chunk."""
+    """Yield `length` bytes from `start` in chunks. Raises SourceError, also instead of the last chunk."""
     handle = open_version(version, known)
     try:
         while length > CHUNK:
@@ -53,7 +53,7 @@ def read_range(
 
 
 def open_version(version: FileVersion, known: FileIdentities | None = None) -> BinaryIO:
-    """Raises SourceError if the file is another one by now than when it was found, or first seen by `known`."""
+    """Open a file. Raises SourceError if it is another one by now than when it was found, or first seen by `known`."""
     path = Path(version.path)
     try:
         handle = path.open("rb", buffering=0)
@@ -73,7 +73,7 @@ def open_version(version: FileVersion, known: FileIdentities | None = None) -> B
 
 
 def read_at(handle: BinaryIO, version: FileVersion, start: int, length: int) -> bytes:
-    """So many bytes, however often the system has to be asked. Raises SourceError."""
+    """Read exactly `length` bytes at `start`, in as many reads as it takes. Raises SourceError."""
     try:
         handle.seek(start)
         found = handle.read(length)
@@ -88,7 +88,7 @@ def read_at(handle: BinaryIO, version: FileVersion, start: int, length: int) -> 
 
 
 def check_version(version: FileVersion, known: FileIdentities | None = None) -> Identity:
-    """Raises SourceError if there is another file by now, or none."""
+    """Return the identity of a file. Raises SourceError if there is another file by now, or none."""
     try:
         return _compare(Path(version.path).stat(), version, known)
     except OSError as error:
@@ -96,7 +96,7 @@ def check_version(version: FileVersion, known: FileIdentities | None = None) -> 
 
 
 def check_slide(slide: Slide, heartbeat: Heartbeat, known: FileIdentities | None = None) -> str:
-    """What its files are, as one text, also for a later run.
+    """Return the identity of a slide's files as one text, which a later run can compare.
 
     Raises SourceError if one of them is not what it was when it was found, or is being written.
     """
@@ -112,7 +112,7 @@ def check_slide(slide: Slide, heartbeat: Heartbeat, known: FileIdentities | None
 
 
 def check_content_of(slide: Slide, heartbeat: Heartbeat) -> None:
-    """Raises SourceError if a file of the slide is none that any server could read."""
+    """Raise SourceError if a file of the slide is none that any server could read."""
     try:
         check_content(slide, heartbeat.beat)
     except BrokenFileError as error:
@@ -147,7 +147,7 @@ class TooManyOpenFiles(SourceAway):
 
 
 def _failed(version: FileVersion, error: OSError) -> SourceError:
-    """A NAS that restarts comes back; other errors stay."""
+    """Return the SourceError for an OSError: SourceAway where a network drive may come back."""
     words = f"cannot read {version.path}: {os_error_text(error)}"
     if error.errno in TOO_MANY_OPEN_FILES:
         return TooManyOpenFiles(words)

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that a run has begun to read, where its size and mtime do not tell.
+"""The identity of files: is one still that which a run has begun to read, where size and mtime do not tell?
 
 A file can be replaced, or written anew, with both kept: rsync, cp -p and synchronisation programs do so. On POSIX the
 ctime tells, which nobody can set; and the inode, which tells it even where two files were written in the same tick of
@@ -18,7 +18,7 @@ from ..slides.in_use import file_system_of
 from ..slides.links import lies_below, real_path_of
 
 REMEMBERED = 65_536
-"""Of so many files at most is kept what they were, in some MB: those that were read last."""
+"""Files whose identity is kept, in some MB: those that were read last."""
 
 _MADE_UP = ("fuse", "cifs", "smb", "9p", "vfat", "msdos", "exfat", "ntfs", "ncp", "afs", "virtiofs")
 """File systems whose inode numbers the kernel, or whoever serves them, may make up anew when it likes."""
@@ -27,7 +27,7 @@ Identity = tuple[int, int]
 
 
 def identity_of(info: os.stat_result) -> Identity:
-    """Inode or file id, and ctime in nanoseconds: 0 where it means nothing."""
+    """Return inode or file id, and ctime in nanoseconds: 0 where it means nothing."""
     if sys.platform == "win32":
         return info.st_ino, 0  # its ctime is when the file was made
     made_up = (file_system_of(info.st_dev) or "").startswith(_MADE_UP)
@@ -35,12 +35,12 @@ def identity_of(info: os.stat_result) -> Identity:
 
 
 def joined(identities: Iterable[Identity]) -> str:
-    """One short text for all files of a slide, in their order."""
+    """Return one short text for the identities of all files of a slide, in their order."""
     return hashlib.sha256(repr(list(identities)).encode()).hexdigest()[:32]
 
 
 class FileIdentities:
-    """What the files of a run were when it first looked at them, and where they may lie. Asked from several threads.
+    """The identity that each file of a run had at first, and where files may lie. Safe to use from several threads.
 
     `roots`: real paths of folders and files; None: anywhere.
     """
@@ -51,7 +51,7 @@ class FileIdentities:
         self._lock = threading.Lock()
 
     def elsewhere(self, handle: int, path: str) -> str | None:
-        """Where an open file lies, if that is where none may. Raises OSError.
+        """Return the real path of an open file if it lies outside the roots, else None. Raises OSError.
 
         The walk has looked at links already. A file, or a folder on the way, may have become one since.
         """
@@ -61,7 +61,7 @@ class FileIdentities:
         return None if any(lies_below(real, root) for root in self._roots) else real
 
     def same(self, file: Hashable, identity: Identity) -> bool:
-        """Whether it is what it was the first time; so it is the first time."""
+        """Return whether a file is what it was the first time; True the first time."""
         key = hash(file)
         with self._lock:
             first = self._first.setdefault(key, identity)

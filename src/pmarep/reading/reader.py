@@ -41,7 +41,7 @@ IDLE = 2
 """Open handles of a file that wait for the next read."""
 
 OPEN_FILES_SECONDS = 600.0
-"""How long a read waits while too many files are open."""
+"""Seconds that a read waits while too many files are open."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 1.0  # seconds, until it is tried again
 
@@ -52,14 +52,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Handles:
-    """Of a file that somebody is reading: opening one again for each chunk takes a network drive some round trips."""
+    """Open handles of a file that is being read: reopening it for each chunk costs round trips on a network drive."""
 
     users: int = 0
     idle: list[BinaryIO] = field(default_factory=list)
 
 
 class SharedReader:
-    """Shared by all sites of a run. Nothing here waits for a site.
+    """Reads files for all sites of a run: each chunk once where they keep pace. Nothing here waits for a site.
 
     `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
     A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
@@ -77,18 +77,18 @@ class SharedReader:
         self._known = FileIdentities(roots)
 
     def close(self) -> None:
-        """Does not wait for a read that hangs."""
+        """End the threads, without waiting for a read that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def pin(self, version: FileVersion, start: int, length: int) -> bool:
-        """Whether a range will stay in memory, once `sweep` has read it, until a site has sent it."""
+        """Reserve memory for a range until a site has sent it; return False where there is no room."""
         return self.chunks.pin(chunks_of(version, start, length))
 
     def unpin(self, version: FileVersion, start: int, length: int) -> None:
         self.chunks.unpin(key for key, _ in chunks_of(version, start, length))
 
     async def check_slide(self, slide: Slide) -> str:
-        """What its files are, as one text, also for a later run.
+        """Return the identity of a slide's files as one text, which a later run can compare.
 
         Raises SourceError if one of them is not what it was when it was found, or is being written.
         """
@@ -100,7 +100,7 @@ class SharedReader:
         return await self._probe.run(slide.folder, begin)
 
     async def check_content(self, slide: Slide) -> None:
-        """Raises SourceError if a file of the slide is none that any server could read."""
+        """Raise SourceError if a file of the slide is none that any server could read."""
 
         def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
             return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
@@ -108,11 +108,11 @@ class SharedReader:
         await self._probe.run(slide.folder, begin)
 
     async def check(self, version: FileVersion) -> None:
-        """Raises SourceError if the file is another one by now."""
+        """Raise SourceError if the file is another one by now."""
         await self._do(version, lambda: check_version(version, self._known))
 
     async def chunk(self, version: FileVersion, index: int) -> bytes:
-        """One chunk, from memory where it is there. Raises SourceError."""
+        """Return one chunk, from memory where it is there. Raises SourceError."""
         key = (version, index)
         found = self.chunks.get(key)
         if found is not None:
@@ -265,7 +265,7 @@ class SharedReader:
         slow: Callable[[], None] | None = None,
         heartbeat: Heartbeat | None = None,
     ) -> T:
-        """As soon as there is room for one more open file."""
+        """Run `work` in a thread, again while too many files are open."""
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + OPEN_FILES_SECONDS, SHORTEST_PAUSE
         while True:
@@ -279,7 +279,7 @@ class SharedReader:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _close_idle(self) -> None:
-        """Handles that wait for a next read, which can open the file again."""
+        """Close handles that wait for a next read, which can open the file again."""
         for handles in self._handles.values():
             while handles.idle:
                 handles.idle.pop().close()
@@ -287,7 +287,7 @@ class SharedReader:
     async def _do_once(
         self, version: FileVersion, work: Callable[[], T], slow: Callable[[], None] | None, heartbeat: Heartbeat | None
     ) -> T:
-        """In a thread, a few at a time. One that hangs gives its turn to the next, and in the end is given up."""
+        """Run `work` in a thread, a few at a time; one that hangs releases its place, and in the end is given up."""
         loop = asyncio.get_running_loop()
 
         async def rest(future: asyncio.Future[T]) -> T:
@@ -299,13 +299,13 @@ class SharedReader:
 
 
 def chunks_of(version: FileVersion, start: int, length: int) -> list[tuple[Key, int]]:
-    """The chunks that a range touches, with their own sizes in bytes."""
+    """Return the chunks that a range touches, with their own sizes in bytes."""
     indices = range(start // CHUNK, -(-(start + length) // CHUNK)) if length else range(0)
     return [((version, index), min(CHUNK, version.size - index * CHUNK)) for index in indices]
 
 
 def _cuts(start: int, length: int) -> Iterator[tuple[int, int]]:
-    """What belongs to a range, from and to, of each of its chunks."""
+    """Yield, for each chunk of a range, the begin and end of the part that belongs to the range."""
     end = start + length
     while start < end:
         low = start % CHUNK

@@ -1,4 +1,4 @@
-"""Blocking work in threads, a few at a time, where any of it may hang for ever."""
+"""A semaphore for blocking work in threads, any of which may hang for ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class ReleasingSemaphore:
-    """At most `at_once` at a time, but one that takes longer than `slow` seconds gives its turn to the next."""
+    """Allows `at_once` at a time; one that takes longer than `slow` seconds releases its place to the next."""
 
     def __init__(self, at_once: int, slow: float) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -22,7 +22,7 @@ class ReleasingSemaphore:
         slow: Callable[[], None] | None = None,
         rest: Callable[[asyncio.Future[T]], Awaitable[T]] | None = None,
     ) -> T:
-        """What `begin` brings. `slow` is called if it loses its turn, and then `rest` waits for it.
+        """Return what `begin` brings. `slow` is called if it loses its place, and then `rest` waits for it.
 
         Being cancelled cancels it.
         """
@@ -39,6 +39,6 @@ class ReleasingSemaphore:
 
 
 def consume_exception(future: asyncio.Future[Any]) -> None:
-    """A callback for what is shared: an error that nobody waits for any more is no news."""
+    """Mark a future's exception as retrieved, so that asyncio does not log one that nobody waits for."""
     if not future.cancelled():
         future.exception()

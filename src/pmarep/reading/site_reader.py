@@ -1,4 +1,4 @@
-"""One site's way to the files of slides."""
+"""The reader of one site: gives it the bytes of slides, from memory where another site has just read them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from .reader import SharedReader
 
 
 class SiteReader:
-    """The reading hands of one site: from memory what other sites have just read, else from the disk."""
+    """Reads files for one site: from memory what other sites have just read, else from the disk."""
 
     def __init__(self, reader: SharedReader) -> None:
         self._reader = reader
         self._site = reader.chunks.join()
 
     def close(self) -> None:
-        """Nothing is kept for this site any more."""
+        """Stop keeping chunks for this site."""
         self._reader.chunks.leave(self._site)
 
     async def check(self, slide: Slide) -> str:
-        """What its files are, as one text, also for a later run.
+        """Return the identity of a slide's files as one text, which a later run can compare.
 
         Raises SourceError if one of them is not what it was when it was found, or is being written.
         """
         return await self._reader.check_slide(slide)
 
     async def check_content(self, slide: Slide) -> None:
-        """Raises SourceError if a file of the slide is none that any server could read."""
+        """Raise SourceError if a file of the slide is none that any server could read."""
         await self._reader.check_content(slide)
 
     async def read(
         self, slide: Slide, file: SlideFile, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """Chunks of `length` bytes from `start` (the rest of the file by default).
+        """Yield `length` bytes from `start` (the rest of the file by default), in chunks.
 
         The last chunk comes only after another look at the file: if that has changed, SourceError comes instead, so
         that the request which carries the bytes stays incomplete and the server throws it away.

@@ -1,4 +1,4 @@
-"""What is a slide on disk: format rules and discovery."""
+"""Slides on disk: the format rules (formats.py, which says how to add a format) and discovery (walk.py)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def find_slides(
     matched: set[OptionValue] | None = None,
     scandir: Scandir = os.scandir,
 ) -> Iterator[Slide | LeftOut]:
-    """The slides in a folder and below, or the one slide whose main file `source` is, and what is left out.
+    """Find the slides in a folder and below, or the one slide whose main file `source` is, and what is left out.
 
     Yields while it walks. The order depends on the names only, not on the disk's. Patterns are those of .gitignore
     (patterns.py), as in `.pmarepignore` files (ignore_file.py); the latter do not count for a `source` that is a file.
@@ -74,7 +74,7 @@ def find_slides(
 
 
 def _refuse_zarr(source: Path, scandir: Scandir) -> None:
-    """Refuses a source that is one slide by itself: without its folder's name nothing would tell it from others."""
+    """Refuse a source that is one slide by itself: without its folder's name nothing would tell it from others."""
     if not any((source / name).is_file() for name in zarr.NAMES):
         return
     with suppress(OSError):
@@ -95,7 +95,7 @@ def find_again(
     follow_links: bool = False,
     scandir: Scandir = os.scandir,
 ) -> Slide | LeftOut:
-    """One slide that find_slides() found in `source`, as it is now. `slide_path` is its `Slide.path`.
+    """Return a slide that find_slides() found in `source`, as it is now. `slide_path` is its `Slide.path`.
 
     Reads the slide's own folder anew and the folders in it that are the slide's; of those above only the listing, since
     a DICOMDIR there may have files here. A LeftOut of the same path if the slide is not complete any more, not wanted

@@ -1,4 +1,4 @@
-"""What becomes of a file: a slide, or something left out, and why."""
+"""Builds the result for a main file or any other entry of a folder: a Slide, or a LeftOut with the reason."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .walk_folder import WalkFolder
 
 
 class SlideBuilder:
-    """Judges the files of a folder by what is wanted."""
+    """Builds slides, and what is left out, by a selection."""
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
 
     def refusal(self, place: WalkFolder, name: str) -> str | None:
-        """Why a main file is not wanted, or None."""
+        """Return why a main file is not wanted, or None."""
         path = place.prefix + name
         refusal = self._selection.refusal(path)
         if refusal is None and place.ignore is not None and place.ignore.ignores(path):
@@ -40,7 +40,7 @@ class SlideBuilder:
         parts: Companions | None = None,
         below: dict[str, str] | None = None,
     ) -> Slide | LeftOut:
-        """The slide of a main file, or why it is none. What it sends from sub-folders is put into `below`, by key."""
+        """Return the slide of a main file, or why it is none; add what it sends from sub-folders to `below`, by key."""
         prefix = place.prefix
         path = prefix + name
         count = 1 if parts is None else 1 + len(parts.files) + parts.kept_back
@@ -94,7 +94,7 @@ class SlideBuilder:
         return Slide(path, entry.name, place.folder.local, files)
 
     def unknown_file(self, place: WalkFolder, name: str) -> LeftOut:
-        """A file that no format knows. Where it might be a slide or a part of one, it can be excluded like one."""
+        """Return the LeftOut for a file that no format knows; if it might be a slide, it can be excluded like one."""
         path = printable(place.prefix + name)
         if place.reported:
             return LeftOut(path, Why.NOT_A_SLIDE, "in a folder that is reported as a whole", kind=Kind.TOLD)
@@ -108,7 +108,7 @@ class SlideBuilder:
         return LeftOut(path, Why.NOT_A_SLIDE, detail, kind=kind)
 
     def unusable(self, place: WalkFolder, name: str, unusable: UnusableEntry, claims: FolderSlides) -> LeftOut:
-        """Something in the folder that cannot be used.
+        """Return the LeftOut for an entry of the folder that cannot be used.
 
         What is in a cloud, and a link that leads nowhere, is a problem if a slide may be behind it: if it is called
         like one, or may be a file of one that is known by what is in its files.
@@ -129,7 +129,7 @@ class SlideBuilder:
         kind: Kind = Kind.UNKNOWN,
         files: int = 1,
     ) -> LeftOut:
-        """Something that is no slide for sure; if it might have been one, --exclude counts for it too."""
+        """Return the LeftOut for something that is no slide; if it might have been one, --exclude counts for it too."""
         path = place.prefix + name
         if why is Why.UNREADABLE and detail == NOT_FILE_OR_FOLDER and format_of(name) is None:
             why = Why.NOT_A_SLIDE  # no slide's name

@@ -1,4 +1,4 @@
-"""What a format finds to belong to a main file, and the reading of index files that multi-file formats share."""
+"""Companion files: the files of a slide besides its main file, and the reading of the index files that name them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Companions:
         return cls(problems=[problem])
 
     def tell(self, problem: str, cause: Cause) -> None:
-        """A problem of which something better can be advised than usual; of several the first such one counts."""
+        """Add a problem with a cause of its own; the first such cause counts."""
         self.problems.append(problem)
         if self.cause is Cause.USUAL:
             self.cause = cause
@@ -72,7 +72,7 @@ class Companions:
 
 @dataclass(slots=True)
 class SlideGroups:
-    """What the main-looking files of one format in one folder are, where several of them can be one slide.
+    """Slides among the main-looking files of one format in one folder, where several of them can be one slide.
 
     Each of the names asked about is a main file, that is a key of `slides`, or lies in the files of one, or is in
     `not_slides` with why it is no slide and a reason (Why.NOT_A_SLIDE, or Why.UNREADABLE). In `slides` are the files of
@@ -84,11 +84,11 @@ class SlideGroups:
 
 
 class IndexFileError(Exception):
-    """An index file that is no index."""
+    """An index file that cannot be used; the text says why."""
 
 
 def read_text(path: str, limit: int = INDEX_LIMIT) -> str:
-    """The text of an index file, in whichever encoding its scanner's Windows wrote it.
+    """Read the text of an index file, in whichever encoding its scanner's Windows wrote it.
 
     With a byte order mark what that says; else UTF-8, else UTF-16 if every other byte is zero, else Windows-1252, which
     is Latin-1 for letters. Raises OSError, and IndexFileError for a file too large to be an index.
@@ -148,14 +148,14 @@ def numbered(section: Mapping[str, str], count_key: str, prefix: str) -> tuple[l
 
 
 def is_plain(name: str) -> bool:
-    """True for a name that can only be a file in the folder itself: an index never leads elsewhere."""
+    """Return whether a name can only be a file in the folder itself: an index never leads elsewhere."""
     return name not in ("", ".", "..") and not ("/" in name or "\\" in name or "\0" in name)
 
 
 def take_named(
     parts: Companions, folder: Folder, names: Iterable[str], prefix: str = "", local_prefix: str = ""
 ) -> None:
-    """Takes the files that an index names out of one folder, each once; notes those that are not there or not plain."""
+    """Add the files that an index names in one folder, each once; those that are missing or elsewhere are problems."""
     taken = {part.local for part in parts.files}
     missing: list[str] = []
     away: list[str] = []
@@ -190,7 +190,7 @@ def take_everything(
     local_prefix: str = "",
     stays_out: Callable[[Folder], bool] = lambda _: False,
 ) -> None:
-    """Takes all files in a folder and below, folder by folder; what cannot be read becomes a problem of the slide.
+    """Add all files in a folder and below, folder by folder; what cannot be read becomes a problem of the slide.
 
     Announced below `prefix`, on disk below `local_prefix`. A sub-folder that `stays_out` is left alone, and so are the
     hidden, the system's own and loops: those are for the walk to report.
@@ -219,7 +219,7 @@ def take_everything(
 
 
 def take_below(parts: Companions, folder: Folder, paths: Iterable[str], endings: Sequence[str] = ("",)) -> None:
-    """Takes the files that an index names by paths with "/" from its own folder, at any depth; each once.
+    """Add the files that an index names by paths with "/" from its own folder, at any depth; each once.
 
     Folders and files are found in any case of letters and announced as the index has them. What is not there, cannot be
     looked into or leads out of the folder (`..`, a drive, an absolute path) becomes a problem of the slide. `endings`:
@@ -255,7 +255,7 @@ class PathFinder:
         self._below: dict[str, tuple[Folder, str] | None] = {"": (folder, "")}
 
     def find(self, path: str) -> tuple[str, os.DirEntry[str]] | None:
-        """The path as it is on disk, and the file; None if it is not there."""
+        """Return the path as it is on disk, and the file; None if it is not there."""
         if len(path) > LONGEST_PATH:  # each level of it would be looked for
             return None
         above, _, name = path.rpartition("/")
@@ -265,7 +265,7 @@ class PathFinder:
 
 
 def _descend(parts: Companions, below: dict[str, tuple[Folder, str] | None], path: str) -> tuple[Folder, str] | None:
-    """The listing of a folder that an index names, and its path on disk with "/" at its end; None if there is none."""
+    """Return the listing of a folder that an index names, and its path on disk with "/" at its end; None if missing."""
     for end in (*(found.start() for found in re.finditer("/", path)), len(path)):
         here = path[:end]
         if here in below:

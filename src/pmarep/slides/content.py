@@ -1,4 +1,4 @@
-"""What is in the files of a slide, before they are sent: whether any reader could make something of them.
+"""Check of a slide's content before it is sent: is it something that any reader could open?
 
 The walk goes by names, sizes and indexes, since a hundred thousand slides are looked at every night. Whatever is about
 to be sent is opened once: half a copy, a web page instead of a download, or the pointer of a version control would go

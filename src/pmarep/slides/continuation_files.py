@@ -1,4 +1,4 @@
-"""Pictures that their microscope continues in more files, beside the main one and named after it.
+"""Continuation files: pictures that a microscope continues in more files beside the main one, named after it.
 
 Olympus OIR: `scan.oir`, then `scan_00001`, `scan_00002`, ... without an extension. Zeiss CZI: `brain.czi`, then
 `brain (1).czi` or `brain(1).czi`, ... So Bio-Formats finds them (OIRReader, ZeissCZIReader); nothing in the main file
@@ -60,7 +60,7 @@ def czi_group(folder: Folder, names: Sequence[str]) -> SlideGroups:
 
 
 def _continues(path: str) -> bool:
-    """Whether a .czi is a part of another: a copy that a browser has numbered says that it is whole by itself."""
+    """Return whether a .czi is a part of another; one that a browser has numbered says that it is whole by itself."""
     try:
         with Path(path).open("rb", buffering=0) as file:
             head = file.read(_PART.stop)

@@ -90,7 +90,7 @@ def _has_volume(members: dict[str, Header]) -> bool:
 
 
 def main_of(members: dict[str, Header]) -> str:
-    """Which of the files of one series, given in order, stands for all of them."""
+    """Return the main file of one series, given its files in order."""
 
     def rank(name: str) -> tuple[bool, int, int, int]:
         header = members[name]
@@ -100,7 +100,7 @@ def main_of(members: dict[str, Header]) -> str:
 
 
 def problems_of(members: dict[str, Header]) -> list[str]:
-    """What is wrong with the files of one series, given in order."""
+    """Return the problems of the files of one series, given in order."""
     problems = [_of_concatenation(one) for one in _concatenations(members)]
     damaged: dict[str, list[str]] = {}
     for name, header in members.items():

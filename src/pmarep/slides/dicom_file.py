@@ -36,7 +36,7 @@ def of_garbage(error: BaseException, problem: str) -> OSError | HeaderError:
 
 
 def check_magic(head: bytes) -> int:
-    """Where the header begins in a DICOM file that begins with these bytes. Raises HeaderError or NoSlideError."""
+    """Return where the header of a DICOM file starts, given its first bytes. Raises HeaderError or NoSlideError."""
     start = head[: MAGIC_AT + len(MAGIC)]
     if start[MAGIC_AT:] == MAGIC:
         return len(start)
@@ -75,7 +75,7 @@ class BoundedFile:
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """What pydicom wants."""
+        """Read as pydicom expects of a file."""
         if size < 0 or size > self._left:
             raise HeaderError("its header is too large to be one")
         self._left -= size
@@ -84,7 +84,7 @@ class BoundedFile:
         return data
 
     def at(self, position: int, size: int) -> bytes:
-        """What stands there, whatever it costs."""
+        """Return the bytes at an offset, by a read of its own if need be."""
         if position >= self.length:
             return b""
         start = position - self._window_at

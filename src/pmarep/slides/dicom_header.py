@@ -1,4 +1,4 @@
-"""What the header of a DICOM file says about its place in a slide, read in a few small reads.
+"""The header of a DICOM file, as far as it tells the file's place in a slide, in a few small reads.
 
 pydicom reads it, and stops early: all that is wanted stands before (0048,0007), while what follows can be huge (an ICC
 profile, the position of every tile). Elements of known length are stepped over, so that the last step shows where the
@@ -188,11 +188,11 @@ class _Extent:
         return True
 
     def cut_or(self, problem: str) -> str:
-        """What to say of a header in which something is missing."""
+        """Return what to say of a header in which something is missing."""
         return "it is cut off in its header" if self._cut else problem
 
     def damage(self, frames: int) -> str:
-        """How the file is not whole, or ""."""
+        """Describe how the file is not whole; "" if it is."""
         if self._given_up:
             return "" if self._native or self._ends_somewhere() else "cut off"
         if self._cut or self._pixels is None:
@@ -203,7 +203,7 @@ class _Extent:
         return self._encapsulated(at, frames)
 
     def _ends_somewhere(self) -> bool:
-        """Whether encapsulated pixel data end in the last part of the file, with nothing but padding after them.
+        """Check that encapsulated pixel data end in the last part of the file, with nothing but padding after them.
 
         The same bytes end sequences, so that what comes next tells which end it is.
         """

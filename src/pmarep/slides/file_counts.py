@@ -1,4 +1,4 @@
-"""How many files of a source are sent, told as a problem, or left out: together they are all that there is."""
+"""Counts of the files of a source: sent, reported as a problem, or left out; they add up to all."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class FileCounts:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """What is neither sent nor told as a problem, as the summary of a run has it."""
+        """Return the files that are neither sent nor reported as a problem, as the summary of a run has them."""
         return {"unknown": self.unknown, "other": self.other, "system": self.system, "excluded": self.excluded}

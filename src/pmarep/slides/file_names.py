@@ -1,4 +1,4 @@
-"""What names mean: which PMA.core can store, which it would take for the same, which nobody wants to send."""
+"""Rules for file names: which PMA.core can store, which belong to the system, which are no slide's."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ _FEW = 4  # names that a message has room for
 
 
 def sort_names(names: Iterable[str]) -> list[str]:
-    """Sorted as people sort, whatever order the disk has them in: without regard to case, then exactly."""
+    """Sort names as people do, whatever order the disk has them in: without regard to case, then exactly."""
     return sorted(sorted(names), key=str.casefold)
 
 
 def is_system_name(name: str) -> bool:
-    """True for hidden files and folders and for what operating systems and NAS boxes leave behind."""
+    """Return whether a file or folder is hidden, or left behind by an operating system or a NAS."""
     lower = name.lower()
     is_hidden = lower[0] == "." and lower not in _ZARR
     return is_hidden or lower in _SYSTEM or lower.startswith(_SYSTEM_PREFIXES)
@@ -89,7 +89,7 @@ def placeholder_of(name: str) -> str:
 
 
 def guess_kind(name: str) -> Kind:
-    """What a file may be that no format knows, by its name."""
+    """Guess by its name what a file is that no format knows."""
     stem, dot, extension = name.rpartition(".")
     return _kind_of(extension.lower(), "") if dot and stem else _kind_of("", name.lower())
 
@@ -100,7 +100,7 @@ def _kind_of(extension: str, whole: str) -> Kind:
 
 
 def name_problem(name: str) -> str | None:
-    """Why no PMA.core could store this name (or path with "/"), or None.
+    """Return why no PMA.core could store this name (or path with "/"), or None.
 
     Names that only Windows refuses (`a:b`, a trailing dot) are not among them: a root-directory can be an S3 bucket or
     an Azure container, so that is for the server to say. But what a Windows writes to a device is gone without a word.
@@ -119,6 +119,6 @@ def name_problem(name: str) -> str | None:
 
 
 def shorten_list(names: list[str]) -> str:
-    """`a, b, c, d and 12 more`, printable."""
+    """Join names for a message: `a, b, c, d and 12 more`, printable."""
     shown = ", ".join(printable(name[:200]) for name in names[:_FEW])
     return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"

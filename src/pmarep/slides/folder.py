@@ -1,4 +1,4 @@
-"""One folder, read once: names, kinds, and no stat() that nobody asked for."""
+"""The listing of a folder, read once: names and kinds, and no stat() that is not needed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class LoopError(Exception):
 
 
 def _when_there_is_room(scandir: Scandir, path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-    """Blocks while too many files are open: sending is about to close some."""
+    """Open a folder, waiting (blocked) while too many files are open: sending is about to close some."""
     for _ in range(_TRIES):
         try:
             return scandir(path)
@@ -168,13 +168,13 @@ class Folder:
 
     @property
     def local(self) -> Path:
-        """The same as a Path: made once for all slides of this folder."""
+        """The path of the folder as a Path: made once for all its slides."""
         if self._local is None:
             self._local = Path(self.path)
         return self._local
 
     def enter(self, name: str) -> Folder:
-        """The listing of a folder in this one. Raises OSError or LoopError."""
+        """Return the listing of a folder in this one. Raises OSError or LoopError."""
         kept = self._kept.pop(name, None)
         return self._below(name) if kept is None else kept
 
@@ -182,17 +182,17 @@ class Folder:
         return Folder(self.folders[name].path, self._scandir, self, self._links)
 
     def look_into(self, name: str) -> Folder:
-        """The same, and kept: whoever enters that folder later gets this listing, once."""
+        """Return the listing of a folder in this one, kept for the first enter() of it. Raises OSError or LoopError."""
         if name not in self._kept:
             self._kept[name] = self._below(name)
         return self._kept[name]
 
     def find(self, name: str) -> os.DirEntry[str] | None:
-        """The file of that name; where there is none, the only one whose name differs in case or composition."""
+        """Return the file of a name; where there is none, the only one whose name differs in case or composition."""
         return self.files.get(name) or self._only_alike("f" + normalized_key(name))
 
     def find_folder(self, name: str) -> os.DirEntry[str] | None:
-        """The same for folders."""
+        """Return the folder of a name, as find() does with files."""
         return self.folders.get(name) or self._only_alike("d" + normalized_key(name))
 
     def _only_alike(self, key: str) -> os.DirEntry[str] | None:
@@ -206,7 +206,7 @@ class Folder:
 
 
 def info_of(entry: os.DirEntry[str]) -> os.stat_result:
-    """Size and times of a file. Raises OSError.
+    """Return size and times of a file. Raises OSError.
 
     On Windows the file itself is asked: what its folder says of it, and so DirEntry.stat(), is as old as its last close
     while a program writes it (FindFirstFileW, remarks).
@@ -219,7 +219,7 @@ _LISTS_ATTRIBUTES = sys.platform == "win32"
 
 
 def is_offline(info: os.stat_result) -> bool:
-    """Whether a file's bytes are in a cloud or on a tape, and not on this disk."""
+    """Return whether a file's bytes are in a cloud or on a tape, and not on this disk."""
     attributes, flags = getattr(info, "st_file_attributes", 0), getattr(info, "st_flags", 0)
     return bool(attributes & _RECALL or flags & _DATALESS)
 
@@ -229,19 +229,19 @@ def cause_of(error: OSError) -> Cause:
 
 
 def os_error_text(error: OSError) -> str:
-    """What the operating system says, without the path that stands beside it anyhow."""
+    """Return the operating system's words for an error, without the path, which messages name anyhow."""
     if _may_be_too_long(error):
         return TOO_LONG
     return error.strerror or type(error).__name__
 
 
 def error_text(error: Exception) -> str:
-    """The same of any error."""
+    """Return the words for any error; see os_error_text()."""
     return os_error_text(error) if isinstance(error, OSError) else internal_error(error)
 
 
 def _may_be_too_long(error: OSError) -> bool:
-    """Whether Windows says that there is no such file where there may be one: it lists what it cannot open."""
+    """Return whether "no such file" may mean a path too long for Windows, which lists what it cannot open."""
     if sys.platform != "win32" or not isinstance(error, FileNotFoundError):
         return False
     name = error.filename

@@ -1,4 +1,15 @@
-"""The table of slide formats: one entry each. A new format is one more entry, with a module if it has several files."""
+"""The table of slide formats: one entry each.
+
+To add a format:
+- A single file per slide: one `Format` with a name and extensions in FORMATS; `recognise` where the extension does not
+  tell enough.
+- Several files per slide: also a module of its own in this folder, with `collect(folder, main)`, which returns the
+  Companions that an index or a folder names (companions.py has the helpers; ndpis.py is a short example), or
+  `group(folder, names)` where several main-looking files are one slide (continuation_files.py). A folder named after
+  the main file gets a CompanionFolder, so that it is recognised also when the main file is missing (mirax.py).
+- `belongs` says for people what belongs to a slide. Tests are in tests/unit/slides/test_slides_formats.py, and their
+  samples are written by tests/support/corpus.py. Nothing else needs to change for a usual format.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +40,7 @@ from .folder import Folder
 
 @dataclass(frozen=True, slots=True)
 class CompanionFolder:
-    """How a folder that belongs to a main file is known when that file is missing.
+    """The rule by which a folder that belongs to a main file is recognised, also when that file is missing.
 
     `main_of` gives the main file's name for a folder's name, or None; `is_companion` looks inside. `folder_of` gives
     the folder's name for a main file's without its extension, and `take` what belongs to the slide out of such a folder
@@ -227,7 +238,7 @@ def extension_of(name: str) -> str:
 
 
 def format_of(name: str) -> Format | None:
-    """The format whose main file has such a name (or path)."""
+    """Return the format whose main file has such a name (or path), or None."""
     lower = name.rpartition("/")[2].lower() if "/" in name else name.lower()
     if lower in _BY_NAME:
         return _BY_NAME[lower]
@@ -242,6 +253,6 @@ def format_of(name: str) -> Format | None:
 
 
 def companion_mains(folder_name: str) -> list[tuple[Format, CompanionFolder, str]]:
-    """Whose companion a folder of this name could be: the formats and the names of the main files."""
+    """Return the formats and main files' names whose companion a folder of this name could be."""
     found = [(entry, companion, companion.main_of(folder_name)) for entry, companion in _COMPANIONS]
     return [(entry, companion, main) for entry, companion, main in found if main is not None]

@@ -1,4 +1,4 @@
-"""Whether another program is writing a file at this moment, where the platform can tell; a look, without a trace.
+"""Detection of files that another program is writing at this moment, where the platform can tell; leaves no trace.
 
 - Linux: the kernel refuses a read lease on a file that is open for writing (fcntl(2), F_SETLEASE), by whomever and
   however old the last write is. It gives leases to the file's owner and to root only, and not on network drives. Locks
@@ -27,7 +27,7 @@ LOCKED = "locked by another program"
 
 
 def find_file_in_use(slide: Slide) -> tuple[Path, str] | None:
-    """The first file of a slide that another program is at, and how: OPEN or LOCKED. Blocks."""
+    """Return the first file of a slide that another program has OPEN or LOCKED, and which of the two. Blocks."""
     locks = _locks()
     for file in slide.files:
         path = slide.local(file)
@@ -39,7 +39,7 @@ def find_file_in_use(slide: Slide) -> tuple[Path, str] | None:
 
 @lru_cache(maxsize=64)
 def file_system_of(device: int) -> str | None:
-    """What kind of file system a `st_dev` is, as Linux calls it ("ext4"); "" for a part of one (a subvolume).
+    """Return the kind of file system of a `st_dev`, as Linux calls it ("ext4"); "" for a part of one (a subvolume).
 
     None where nobody tells, as on other platforms.
     """

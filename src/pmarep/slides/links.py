@@ -1,4 +1,7 @@
-"""Which links a walk follows. Who may write into a folder could else have whatever we can read sent from it."""
+"""The rule for links: a walk follows those that stay below the source.
+
+Who may write into a folder could else have whatever we can read sent from it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: junctions too
 
 
 class LinkPolicy:
-    """Links to what lies below `root` are followed, and the one of the path `named`, which somebody has asked for."""
+    """Decides which links are followed: those to what lies below `root`, and the one of the path `named`."""
 
     def __init__(self, root: str, named: str | None = None) -> None:
         self._roots = _real_paths(root)
@@ -22,18 +25,18 @@ class LinkPolicy:
 
     @classmethod
     def for_source(cls, source: Path) -> LinkPolicy:
-        """Of a source: a folder, or the main file of a slide."""
+        """Return the policy for a source: a folder, or the main file of a slide."""
         if os.path.isdir(source):  # noqa: PTH112  (raises nothing)
             return cls(os.fspath(source))
         return cls(os.fspath(source.parent), os.path.join(os.fspath(source.parent), source.name))  # noqa: PTH118
 
     @property
     def roots(self) -> list[str]:
-        """What is read lies in these: real paths of folders, or of one file."""
+        """The real paths of the folders, or of the one file, that everything read has to lie in."""
         return [*self._roots, *([] if self._named is None else _real_paths(self._named))]
 
     def refusal(self, path: str) -> str | None:
-        """Why a link is not followed, or None."""
+        """Return why a link is not followed, or None."""
         real = os.path.realpath(path)
         if path == self._named or any(lies_below(real, root) for root in self._roots):
             return None
@@ -41,7 +44,7 @@ class LinkPolicy:
 
 
 def is_linked_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether a folder is a symbolic link to one, or on Windows a junction, which anybody may make there."""
+    """Return whether a folder is a symbolic link to one, or on Windows a junction, which anybody may make there."""
     if sys.platform != "win32" or entry.is_symlink():
         return entry.is_symlink()
     tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
@@ -49,7 +52,7 @@ def is_linked_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def real_path_of(handle: int, path: str) -> str:
-    """Where an open file lies, whatever links lead there. As the kernel knows it, where that can be asked.
+    """Return the real path of an open file, whatever links lead there; the kernel's, where that can be asked.
 
     Raises OSError.
     """
@@ -79,7 +82,7 @@ def _real_paths(path: str) -> list[str]:
 
 
 def lies_below(real: str, root: str) -> bool:
-    """Whether a path is in a folder, or is that. Both real ones."""
+    """Return whether a real path is in a folder, also a real path, or is that folder."""
     real, root = _comparable(real), _comparable(root)
     return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
 

@@ -16,7 +16,7 @@ _MOST = 1000  # sub-folders that are looked into
 
 
 def lies_inside(folder: Folder, main: str, entry: Format) -> bool:
-    """Whether a folder has a main file and what belongs into the companion folder of one."""
+    """Return whether a folder has a main file and what belongs into the companion folder of one."""
     companion = entry.companion
     if companion is None or companion.take is None:
         return False
@@ -24,7 +24,7 @@ def lies_inside(folder: Folder, main: str, entry: Format) -> bool:
 
 
 def look_around(folder: Folder, main: str, entry: Format) -> Companions | None:
-    """For a main file whose companion folder is missing: its files where they are, and what to do; None if unknown."""
+    """Find the files of a main file whose companion folder is missing, and say what to move; None if not found."""
     companion = entry.companion
     if companion is None or companion.take is None:
         return None

@@ -1,4 +1,4 @@
-"""What the rest of pmarep knows about a slide: a main file and the files that belong to it."""
+"""The data classes of discovery: slides with their files, and what is left out and why."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Slide:
         return sum(file.size for file in self.files)
 
     def local(self, file: SlideFile) -> Path:
-        """Where a file of this slide lies on this machine."""
+        """Return the local path of a file of this slide."""
         return self.folder / (file.local_name or file.path)
 
 
 class Why(enum.Enum):
-    """Why something in a source folder is not sent."""
+    """The reason for which something in a source folder is not sent."""
 
     INCOMPLETE = "incomplete"  # a slide with parts missing or with an index that cannot be read
     UNREADABLE = "unreadable"  # a file or folder that the operating system would not let us read
@@ -82,7 +82,7 @@ class Why(enum.Enum):
 
 
 class Kind(enum.Enum):
-    """What something that is left out and no problem may be. Whatever nobody knows counts as UNKNOWN."""
+    """The kind of something that is left out and no problem. Unrecognised files count as UNKNOWN."""
 
     UNKNOWN = "unknown"  # may be a slide or a part of one
     OTHER = "other"  # known to be no part of a slide
@@ -91,7 +91,7 @@ class Kind(enum.Enum):
 
 
 class Cause(enum.Enum):
-    """What kind of problem it is, where something better can be advised than what is usual for its Why."""
+    """The cause of a problem, where a better remedy can be advised than the usual one of its Why."""
 
     USUAL = enum.auto()
     INSIDE = enum.auto()  # SRC is the companion folder of a slide

@@ -30,7 +30,7 @@ from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
 
 @dataclass(slots=True)
 class _Members:
-    """What the files that one text names are here: path on disk -> as the text has it, in its order.
+    """The files here that one OME text names: path on disk -> as the text has it, in its order.
 
     `parts` has what is wrong with sub-folders.
     """
@@ -42,7 +42,7 @@ class _Members:
     parts: Companions = field(default_factory=Companions)
 
     def noted(self) -> Companions:
-        """What is wrong with the set, as that of a slide without files."""
+        """Return the problems of the set, as those of a slide without files."""
         parts = replace(self.parts, problems=[*self.parts.problems])
         parts.missing([relative_path(named.file) or named.uuid for named in self.missing])
         if self.refused:
@@ -188,12 +188,12 @@ class _Grouping:
             del self._done[name]
 
     def _is_alone(self, name: str) -> bool:
-        """Whether a file is a slide without other files, or none, and may so become a part of another."""
+        """Return whether a file is a slide without other files, or none, and may so become a part of another."""
         slide = self._groups.slides.get(name)
         return slide is None or not slide.files
 
     def _index(self, name: str) -> Index | None:
-        """What the text of a file says; None if the file is done with, one way or the other."""
+        """Return what the OME text of a file says; None if the file has been sorted already."""
         try:
             text = tiff.description(self._folder.files[name].path, LIMIT)
         except OSError as error:

@@ -28,7 +28,7 @@ class Named:
 
 @dataclass(slots=True)
 class Index:
-    """What an OME-XML text says about files. `named` is in the order of the planes, each file once."""
+    """The files that an OME-XML text names. `named` is in the order of the planes, each file once."""
 
     uuid: str = ""
     metadata_file: str = ""

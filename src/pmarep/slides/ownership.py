@@ -1,4 +1,4 @@
-"""Who has which file: the main files of one folder, what their indexes claim, and how claims that meet are settled.
+"""Ownership of files: the main files of one folder, what their indexes claim, and how conflicting claims are resolved.
 
 - No file belongs to two slides. Where two indexes name the same file, the slide that is wanted and complete has it
   before the others, then the first in order; the other one is incomplete and says who has the file.
@@ -27,7 +27,7 @@ SlideLookup = Callable[[Folder, Sequence[str]], Mapping[str, Sequence[str]]]
 
 @dataclass(slots=True)
 class SubfolderOwners:
-    """Who has what in a sub-folder and deeper: `files` by path from there. `slide` is whose folder it is, "" nobody's.
+    """The owners of files in a sub-folder and deeper: `files` by path from there. `slide` owns the folder ("": none).
 
     `twin`: another folder that is the same on Windows is that slide's, not this one.
     """
@@ -39,7 +39,7 @@ class SubfolderOwners:
 
 @dataclass(slots=True)
 class FileOwners:
-    """Which slide has which file (or speaks of which folder): in one folder by name, and in its sub-folders.
+    """The slide that owns each file (or names a folder): in one folder by name, and in its sub-folders.
 
     Names are as on disk, slides are named by their main files; a main file that claims others is claimed by itself.
     `folders` is the sub-folders that slides of this folder have: `collision_key`, to main file and name on disk.
@@ -53,7 +53,7 @@ class FileOwners:
 
     @classmethod
     def of(cls, paths: dict[str, str]) -> FileOwners:
-        """What has been claimed in a folder from further up. Those slides own the files they name, and no folders."""
+        """Return the owners of what slides further up have claimed in a folder: files that they name, no folders."""
         if not any("/" in path for path in paths):
             return cls(here=paths)
         owners = cls()
@@ -66,7 +66,7 @@ class FileOwners:
         return owners
 
     def claim(self, path: str, main: str, *, takes_rest: bool = False) -> str:
-        """Gives a file to a slide, if nobody has it yet; returns who has it. `takes_rest`: the slide can do without."""
+        """Give a file to a slide, unless another has it; return its owner. `takes_rest`: the slide can do without."""
         top, slash, rest = path.partition("/")
         if not slash:
             return self.here.setdefault(top, main)
@@ -80,7 +80,7 @@ class FileOwners:
         return below.slide
 
     def _stays_with(self, path: str, main: str) -> bool:
-        """Whether a file in another slide's folder is this one's all the same, since it is in a twin of that folder."""
+        """Return whether a file in another slide's folder stays with this one, as it is in a twin of that folder."""
         top, _, rest = path.partition("/")
         below = self.below.get(top)
         return below is not None and below.twin and top not in self.done and below.files.get(rest) == main
@@ -92,29 +92,29 @@ class FileOwners:
         return below
 
     def slide_of(self, folder: str) -> str:
-        """The slide of this folder that a sub-folder belongs to; "" for none."""
+        """Return the slide of this folder that a sub-folder belongs to; "" for none."""
         below = self.below.get(folder)
         return "" if below is None or below.twin else below.slide
 
     def has(self, path: str) -> bool:
-        """Whether a slide has a file in a sub-folder already."""
+        """Return whether a file in a sub-folder has an owner."""
         top, _, rest = path.partition("/")
         below = self.below.get(top)
         return below is not None and rest in below.files
 
     def speaks_of(self, folder: str) -> bool:
-        """Whether a slide of this folder would have files in a sub-folder, but a twin of that is another slide's."""
+        """Return whether a slide of this folder names files in a sub-folder, but a twin of that is another slide's."""
         below = self.below.get(folder)
         return below is not None and below.twin
 
     def take_below(self, folder: str) -> FileOwners:
-        """Hands down what is known of a sub-folder."""
+        """Remove and return the owners of files in a sub-folder, for its own visit."""
         below = self.below.pop(folder, None)
         self.done.add(folder)
         return FileOwners() if below is None else FileOwners.of(below.files)
 
     def claim_all(self, main: str, parts: Companions, *, takes_rest: bool = False) -> None:
-        """Gives a slide what it has found. What others have is a problem of the slide, and not its own any more."""
+        """Give a slide the files that it has found; those that others own become its problem."""
         kept: list[CompanionFile] = []
         lost: dict[str, list[str]] = {}
         for part in parts.files:
@@ -135,7 +135,7 @@ class FileOwners:
                 parts.tell(self._who(owner, main, paths), Cause.SHARED)
 
     def _who(self, owner: str, main: str, paths: list[str]) -> str:
-        """That another slide has some files already, or the folders that they are in."""
+        """Describe that another slide owns some files already, or the folders that they are in."""
         tops = dict.fromkeys(path.partition("/")[0] for path in paths if "/" in path)
         folders = [f"{top}/" for top in tops if self.below[top].slide != main]
         if folders:
@@ -157,7 +157,7 @@ class FolderSlides:
     causes: dict[str, Cause] = field(default_factory=dict)
 
     def may_lack(self, name: str) -> bool:
-        """Whether what cannot be looked into might belong to a slide here that is known by what is in its files."""
+        """Return whether an unreadable file might belong to a slide here that is known by its content."""
         return guess_kind(name) is Kind.UNKNOWN and any(kind.search for kind in self.mains.values())
 
 
@@ -170,7 +170,7 @@ def resolve_claims(
     lookup: SlideLookup | None = None,
     only_deep: bool = False,
 ) -> FolderSlides:
-    """Finds the main files of a folder and gives each what it claims. `refused`: whether a main file is not wanted.
+    """Find the main files of a folder and give each what it claims. `refused`: whether a main file is not wanted.
 
     In this order: what indexes name; what formats find by looking into many files; what PMA.start says of unknown
     ones; and those formats that take the rest. So nothing has to be taken back. `only_deep`: look at no other formats
@@ -257,7 +257,7 @@ def _group(claims: FolderSlides, folder: Folder, owners: FileOwners, kind: Forma
 
 
 def _search(claims: FolderSlides, folder: Folder, owners: FileOwners) -> None:
-    """Finds main files by what is in them, where no format knows their names."""
+    """Find main files by their content, where no format knows their names."""
     unknown = _unknown(claims, folder, owners)
     for kind in SEARCHED if unknown else ():
         beside = [name for name, other in claims.mains.items() if other is kind]
@@ -272,7 +272,7 @@ def _unknown(claims: FolderSlides, folder: Folder, owners: FileOwners) -> list[s
 
 
 def _look_up(claims: FolderSlides, folder: Folder, owners: FileOwners, lookup: SlideLookup) -> list[str]:
-    """What PMA.start takes for slides among the files that no format knows. Only files below this folder count."""
+    """Claim what PMA.start takes for slides among the files that no format knows; only files below here count."""
     unknown = [name for name in _unknown(claims, folder, owners) if extension_of(name)]
     answer = lookup(folder, unknown) if unknown else {}
     mains = [name for name in unknown if name in answer]
@@ -287,7 +287,7 @@ def _look_up(claims: FolderSlides, folder: Folder, owners: FileOwners, lookup: S
 
 
 def _from(folder: Folder, path: str) -> str | None:
-    """A path on this machine as one from the folder, with "/"; None if it leads out of it."""
+    """Return a local path relative to the folder, with "/"; None if it leads out of it."""
     try:
         path = os.path.relpath(path, folder.path)
     except ValueError:  # another drive
@@ -297,7 +297,7 @@ def _from(folder: Folder, path: str) -> str | None:
 
 
 def _refuse_sets(parts: Companions) -> None:
-    """An index cannot name a file that has files of its own."""
+    """Drop files that have files of their own: an index cannot name another one."""
     sets = [part for part in parts.files if (kind := format_of(part.local)) and kind.collect and not kind.recognise]
     if sets:
         parts.files = [part for part in parts.files if part not in sets]

@@ -45,15 +45,15 @@ ANSWER_SECONDS = 20.0  # it opens every file of a folder to see which ones are s
 
 
 class _NoAnswer(Exception):
-    """It cannot say this one thing."""
+    """PMA.start refused one request; the next may succeed."""
 
 
 class _Gone(Exception):
-    """It does not answer, or not as PMA.start does."""
+    """PMA.start does not answer, or not as PMA.start does: it is not asked again in this run."""
 
 
 class PmaStart:
-    """One run's acquaintance with PMA.start. `lookup` fits `find_slides`; a context manager that closes the connection.
+    """A client of PMA.start for one run. `lookup` fits `find_slides`; a context manager that closes the connection.
 
     `trust_anybody`: ask it whoever it belongs to, also where the platform does not tell.
 
@@ -79,7 +79,7 @@ class PmaStart:
         self.close()
 
     def close(self) -> None:
-        """Does not wait for a question that is under way: its thread hangs up when it is done."""
+        """Close the connection, without waiting for a request that is under way: its thread closes it when done."""
         self._closed = True
         if self._one_at_a_time.acquire(blocking=False):
             try:
@@ -93,7 +93,7 @@ class PmaStart:
             self._http = None
 
     def lookup(self, folder: Folder, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Which of these files of a folder are main files of slides: name to absolute local paths of all its files.
+        """Return which of these files are main files of slides: name to absolute local paths of all the slide's files.
 
         Nothing where PMA.start does not run or does not know. Raises nothing that has to do with it.
         """
@@ -124,7 +124,7 @@ class PmaStart:
         return self._running
 
     def _look_who_listens(self) -> None:
-        """Each time: its owner may have ended it since, and another have begun one. Raises _Gone."""
+        """Refuse to ask another user's program, before each request: it may have been replaced. Raises _Gone."""
         who = PortOwner.TRUSTED if self._trust_anybody else port_owner(self._port)
         if who is PortOwner.TRUSTED:
             return
@@ -144,13 +144,13 @@ class PmaStart:
         return {name: files for name, files in found.items() if files}
 
     def _files_of(self, main: str) -> list[str]:
-        """The main file last; empty where it is not among them: then they are about something else."""
+        """Return the files of a slide, the main file last; none where the answer does not name the main file."""
         files = [_local(path) for path in self._paths("EnumerateAllFilesForSlide", "pathOrUid", main)]
         others = [file for file in files if os.path.normcase(file) != os.path.normcase(main)]  # `c:` is `C:`
         return [*others, main] if len(others) < len(files) else []
 
     def _paths(self, method: str, key: str, path: str) -> list[str]:
-        """Empty where it refuses: a folder that it may not read, a slide that it cannot open."""
+        """Return the paths in an answer; none where PMA.start refuses: an unreadable folder or slide."""
         try:
             answer = self._get(method, ANSWER_SECONDS, sessionID=CALLER, **{key: _virtual(path)})
         except _NoAnswer as why:
@@ -161,7 +161,7 @@ class PmaStart:
         return answer
 
     def _get(self, method: str, seconds: float, **query: str) -> Any:
-        """What it answers, out of the wrapping that old versions use."""
+        """Return the parsed answer to a GET, without the `{"d": ...}` wrapping of old versions."""
         import httpx
 
         self._look_who_listens()
@@ -206,13 +206,13 @@ class PmaStart:
 
 
 def _virtual(path: str) -> str:
-    """A local path as the official clients ask for it: with "/", and without the one that POSIX begins with."""
+    """Return a local path as the official clients send it: with "/", and without the leading one of POSIX."""
     path = path.replace(os.sep, "/")
     return path if path.startswith("//") else path.removeprefix("/")
 
 
 def _local(path: str) -> str:
-    """An answer as a path of this system, without `..` in it; what is relative stays so."""
+    """Return a path from an answer as one of this system, without `..` in it; a relative one stays relative."""
     if os.sep == "/" and not path.startswith("/"):
         path = "/" + path
     return os.path.normpath(path)

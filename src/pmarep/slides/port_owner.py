@@ -1,4 +1,4 @@
-"""Whose program listens at a port of this machine: anybody may, on one that several people use."""
+"""The owner of the program that listens at a local port: anybody's may, on a machine that several people use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROW = {V4: struct.Struct("<8xH10xI"), V6: struct.Struct("<20xH30xI")}
 
 
 def port_owner(port: int) -> PortOwner:
-    """Who listens, at whichever address. Nobody is asked to say so himself."""
+    """Return who owns the program that listens at a port, at whichever address, as the operating system knows it."""
     if sys.platform == "linux":
         return _listener(uid in (0, os.geteuid()) for uid in _uids(port))
     if sys.platform == "win32":

@@ -1,4 +1,4 @@
-"""What port_owner.py asks Windows: which process listens, and whose that is.
+"""The part of port_owner.py for Windows: which process listens at a port, and who runs it.
 
 GetExtendedTcpTable (iphlpapi.h); OpenProcessToken and GetTokenInformation, whose answer begins with a pointer to the
 user's SID (TOKEN_USER, winnt.h). A process that may not be asked is nobody's whom we trust.
@@ -50,7 +50,7 @@ if sys.platform == "win32":
                 yield from pids_in(buffer.raw, family, port)
 
     def is_trusted(pid: int) -> bool:
-        """Whether a process is this user's, or the system's."""
+        """Return whether a process is run by this user or by the system."""
         process = _kernel32.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
         if not process:
             return False
@@ -64,7 +64,7 @@ if sys.platform == "win32":
 
     @contextmanager
     def _user_of(process: int) -> Iterator[int]:
-        """The address of the SID of whose it is; good while inside. Raises OSError."""
+        """Give the address of the SID of the user who runs a process, valid inside the block. Raises OSError."""
         token, size = wintypes.HANDLE(), wintypes.DWORD(0)
         if not _advapi32.OpenProcessToken(process, _TOKEN_QUERY, ctypes.byref(token)):
             raise ctypes.WinError(ctypes.get_last_error())

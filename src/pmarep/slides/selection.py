@@ -1,4 +1,4 @@
-"""Which slides are wanted: `--include` and `--exclude`, patterns for a slide's path from its source; age and size.
+"""The choice among slides: `--include` and `--exclude`, patterns for a slide's path from its source; age and size.
 
 The patterns are those of .gitignore (patterns.py), as in a `.pmarepignore` in the source: `*.svs` and `old` are for a
 name in any folder, `old/` for a folder with all that is in it, `2024/*.svs` for a path from the source. A "!" takes
@@ -60,7 +60,7 @@ def _parse(option: str, text: str) -> GitPattern:
 
 
 class Selection:
-    """Which slides are wanted: those that match an include (where there are some) and no exclude, new and large enough.
+    """Chooses slides: those that match an include (where there are some) and no exclude, new and large enough.
 
     `newer_than` is a time in seconds since the epoch, `min_size` a number of bytes. Patterns that have matched a slide,
     or what might have been one, are added to `matched`.

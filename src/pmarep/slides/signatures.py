@@ -1,4 +1,4 @@
-"""What files begin with that are called like slides and are none."""
+"""Signatures of files that are named like slides and are none: web pages, error messages, pointers of git."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may still be being written: which files are young, and which stand still.
+"""Stability of files: which ones changed recently, and may still be being written.
 
 A scanner, a copy or a download writes for a while, and nothing in a file says that more is to come. So whatever changed
 a short time ago is looked at twice before it counts.
@@ -51,20 +51,20 @@ class StabilityPolicy:
 
 
 def newest_mtime_ns(slide: Slide) -> int:
-    """The latest mtime of its files, in nanoseconds since the epoch, as of discovery."""
+    """Return the latest mtime of a slide's files, in nanoseconds since the epoch, as of discovery."""
     return max([file.mtime_ns for file in slide.files])
 
 
 @dataclass(frozen=True, slots=True)
 class IncompleteSnapshot:
-    """What can be seen of an incomplete slide, whose files nobody knows: the latest mtime and a digest of it all."""
+    """The state of an incomplete slide, whose files are unknown: the latest mtime and a digest of what is around it."""
 
     newest_mtime_ns: int
     digest: int
 
 
 def snapshot_incomplete(source: Path, found: LeftOut) -> IncompleteSnapshot | None:
-    """Looks at the main file, its folder, and what is in its companion folders. Blocks.
+    """Take a snapshot of the main file, its folder and the content of its companion folders. Blocks.
 
     None for what no waiting can make a slide: only incomplete and unreadable ones may become one.
     """
@@ -76,7 +76,7 @@ def snapshot_incomplete(source: Path, found: LeftOut) -> IncompleteSnapshot | No
 
 
 def _look_around(main: Path) -> Iterator[tuple[str, int, int]]:
-    """Paths, sizes and mtimes. What cannot be looked at is not there."""
+    """Yield paths, sizes and mtimes; what cannot be read is passed over."""
     for path in (main, main.parent):
         with suppress(OSError, ValueError):
             info = path.stat()
@@ -97,7 +97,7 @@ def _below(folder: str, depth: int) -> Iterator[tuple[str, int, int]]:
 
 
 def expected_main_path(source: Path, found: LeftOut) -> str:
-    """The path of the main file that something incomplete has or waits for: `n.mrxs` of a folder `n/` without one."""
+    """Return the path of the main file that an incomplete slide has or lacks: `n.mrxs` for a folder `n/` alone."""
     path = source / found.path
     # Not Path's own, which raises what os.path takes for "no": no right to look, a path that is too long.
     if os.path.isdir(path):  # noqa: PTH112
@@ -109,7 +109,7 @@ def expected_main_path(source: Path, found: LeftOut) -> str:
 
 
 def is_unchanged(slide: Slide) -> bool:
-    """Whether its files are what they were, by size and mtime. Blocks."""
+    """Return whether a slide's files have the size and mtime that they had when it was found. Blocks."""
     try:
         for file in slide.files:
             info = slide.local(file).stat()

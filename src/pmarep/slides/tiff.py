@@ -46,7 +46,7 @@ KINDS = {
 
 
 def recognise(path: str) -> str | None:
-    """Why a file is no TIFF, by its first bytes. Raises BrokenFileError where it was to be one, and broke off.
+    """Return why a file is no TIFF, by its first bytes. Raises BrokenFileError where it was to be one, and broke off.
 
     More is not asked: PMA.core shows plain TIFFs too, and which flavour (Aperio, Philips, ...) it is, is for readers.
     """
@@ -85,7 +85,7 @@ def check(path: str) -> None:
 
 
 def _find_description(file: BinaryIO) -> tuple[int, int] | None:
-    """Where the description stands and its length in bytes."""
+    """Return the offset of the description and its length in bytes."""
     kind = KINDS.get(file.read(4))
     if kind is None:
         raise NoTiffError(NO_TIFF)

@@ -1,4 +1,4 @@
-"""Whether a TIFF is whole: what its directories point to has to lie in the file. A copy that broke off shows so.
+"""Completeness of a TIFF: what its directories point to has to lie in the file. A copy that broke off shows so.
 
 Only what is wrong for certain counts, since scanners and labs write odd files that readers take all the same:
 
@@ -101,7 +101,7 @@ class _Layout:
                 raise TiffError(CUT_OFF)
 
     def _of_strip(self, entries: dict[int, _Entry], count: int) -> int:
-        """How many bytes of a strip there have to be, whatever its byte count says."""
+        """Return how many bytes of a strip there have to be, whatever its byte count says."""
         first = {tag: next(iter(self._values(entries.get(tag))), None) for tag in _PICTURE}
         compression = first[_COMPRESSION] or _NONE
         if compression in _EXACT:

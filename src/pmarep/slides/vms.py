@@ -53,7 +53,7 @@ def _names(section: Mapping[str, str]) -> list[str]:
 
 
 def _gaps(section: Mapping[str, str], images: Mapping[str, str], *, compressed: bool) -> list[str]:
-    """What is wrong with the grid of pictures of the first layer: a cell of it without an ImageFile."""
+    """Return the problems of the grid of pictures of the first layer: a cell of it without an ImageFile."""
     columns, rows = (_count(section, key) if compressed else 1 for key in ("NoJpegColumns", "NoJpegRows"))
     if not columns or not rows:
         return [f"its index has no {'NoJpegRows' if columns else 'NoJpegColumns'}"]

@@ -37,7 +37,7 @@ def collect(folder: Folder, main: str) -> Companions:
 
 
 def _is_all(folder: Folder, main: str, parts: Companions) -> bool:
-    """Whether a `.vsi` has no pixels elsewhere, or cannot be read, which is noted."""
+    """Return whether a `.vsi` has no pixels elsewhere, or cannot be read, which becomes a problem."""
     try:
         return not needs_ets(folder.files[main].path)
     except OSError as error:

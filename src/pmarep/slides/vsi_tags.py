@@ -1,4 +1,4 @@
-"""What the metadata of a cellSens `.vsi` say about its pixels: in `.ets` files, or all in the `.vsi` itself.
+"""The tags of a cellSens `.vsi` that tell where its pixels are: in `.ets` files, or all in the `.vsi` itself.
 
 A `.vsi` is a TIFF with a tree of tags of its own behind its first 8 bytes: headers of 24 bytes and fields of four
 numbers (type, tag, where the next one is, size), as slideio and Bio-Formats' CellSensReader read them. The tag 20005,

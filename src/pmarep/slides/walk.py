@@ -1,4 +1,4 @@
-"""The walk: which slides are in a folder, and what else is there.
+"""The walk: finds the slides in a folder and below, and reports what else is there.
 
 Depth first, each folder read once, its files before its sub-folders; a slide's own sub-folders come right after the
 slide. No recursion: a stack holds one generator per folder on the way, so memory is bounded by the folders on one path.
@@ -56,7 +56,7 @@ class Walk:
         self._lookup = lookup
 
     def folder(self, path: str, scandir: Scandir) -> Folder:
-        """The listing of a folder where a walk begins. Raises OSError."""
+        """Return the listing of a folder where a walk begins. Raises OSError."""
         return Folder(path, scandir, links=self._links)
 
     def all_below(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
@@ -89,7 +89,7 @@ class Walk:
                 yield LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, error_text(error))
 
     def only(self, place: WalkFolder, name: str) -> tuple[str, Slide | LeftOut | None]:
-        """The slide of one main file, and the name of the slide that has that file ("" for none).
+        """Return the name of the slide that owns a file ("": none but itself), and the slide whose main file it is.
 
         None if it is no main file, for all that can be told from its folder.
         """
@@ -106,7 +106,7 @@ class Walk:
         return "", self._builder.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
 
     def go_to(self, source: str, below: str, scandir: Scandir) -> WalkFolder:
-        """A folder below `source` ("" for that itself), with what slides further up have in it.
+        """Return a folder below `source` ("" for that itself), with what slides further up own in it.
 
         Raises OSError and LoopError.
         """
@@ -124,7 +124,7 @@ class Walk:
         return place
 
     def _visit(self, place: WalkFolder) -> _Steps:
-        """The files of one folder, then its sub-folders: each of those as a WalkFolder to visit."""
+        """Yield the slides and the rest of one folder, then its sub-folders: each of those as a WalkFolder to visit."""
         folder, prefix = place.folder, place.prefix
         if IGNORE in folder.unusable:
             del folder.unusable[IGNORE]
@@ -201,7 +201,7 @@ class Walk:
         return parts
 
     def _main(self, place: WalkFolder, name: str, claims: FolderSlides) -> _Steps:
-        """One main file: the slide or why not, then what else is in its folders."""
+        """Yield the slide of a main file, or why it is none, then what else is in its folders."""
         parts = self._parts(place, name, claims)
         below: dict[str, str] = {}
         yield self._builder.slide(place, name, claims.mains[name], parts, below)
@@ -216,7 +216,7 @@ class Walk:
             yield from self._sub_folder(place, name, {})
 
     def _sub_folder(self, above: WalkFolder, name: str, sent: Mapping[str, str]) -> _Steps:
-        """A folder to visit, if it can be and is wanted. `sent`: what a slide above it sends from there, by key."""
+        """Yield a folder to visit, if it is readable and wanted. `sent`: what a slide above sends from it, by key."""
         above.entered.add(name)
         path = above.prefix + name
         slide = above.owners.slide_of(name)
@@ -249,7 +249,7 @@ class Walk:
         yield WalkFolder(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 
     def _without_main(self, above: WalkFolder, folder: Folder, path: str) -> Iterator[LeftOut]:
-        """Reports a folder that no main file has claimed, if it is the companion of one that is missing.
+        """Report a folder that no main file has claimed, if it is the companion of one that is missing.
 
         Its files are claimed for that one. The same for a Zarr without its metadata.
         """
@@ -270,12 +270,12 @@ class Walk:
 
 
 def _has_main(folder: Folder, entry: Format) -> bool:
-    """Whether a companion folder has a main file in it: that one tells what is wrong."""
+    """Return whether a companion folder has a main file in it, whose problems then say what is wrong."""
     return any(format_of(name) is entry for name in folder.files)
 
 
 def why_no_slide(source: str) -> str:
-    """What a file is that is not the main file of a slide."""
+    """Explain why a file is not the main file of a slide."""
     folder, name = os.path.split(os.path.abspath(source))  # noqa: PTH100
     for _ in range(4):  # `_n_/stack1/frame_t.ets` is two below; deeper is not known
         above, folder_name = os.path.split(folder)

@@ -1,4 +1,4 @@
-"""One folder on the walk, and what is sent from it."""
+"""The state of one folder on the walk: its listing, its owners, and what is sent from it."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class WalkFolder:
         self.inherits = bool(self.owners.here)
 
     def keys_of(self, files: Sequence[SlideFile]) -> list[str]:
-        """The keys of the paths of a slide's files, none of which has a control character in it."""
+        """Return the collision keys of a slide's file paths, none of which has a control character in it."""
         if len(files) == 1:
             return [self.key + collision_key(files[0].path)]
         paths = "\n".join([file.path for file in files])
         return [self.key + key for key in collision_key(paths).split("\n")]
 
     def twin(self, files: Sequence[SlideFile], keys: Sequence[str]) -> str | None:
-        """What on a Windows server would be the same file as one of this slide, or None."""
+        """Describe which file sent before would be the same on a Windows server as one of this slide; None for none."""
         if not self.seen.keys().isdisjoint(keys):
             file, key = next(pair for pair in zip(reversed(files), reversed(keys), strict=True) if pair[1] in self.seen)
             own, other = self.prefix + file.path, self.seen[key]
@@ -60,7 +60,7 @@ class WalkFolder:
         return None
 
     def remember(self, files: Sequence[SlideFile], keys: Sequence[str], below: dict[str, str]) -> None:
-        """Notes what a slide sends from this folder, and in `below` what from its sub-folders."""
+        """Record what a slide sends from this folder, and in `below` what from its sub-folders."""
         for file, key in zip(files, keys, strict=True):
             path = self.prefix + file.path
             if "/" not in file.path:
