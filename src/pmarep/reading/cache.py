@@ -45,13 +45,13 @@ class ChunkCache:
         self._had: OrderedDict[Key, frozenset[int]] = OrderedDict()  # sites; also of chunks that are gone
         self._read = 0
 
-    def join(self) -> int:
+    def add_site(self) -> int:
         """Add a site that chunks are kept for; return its number."""
         self._joined += 1
         self._sites.add(self._joined)
         return self._joined
 
-    def leave(self, site: int) -> None:
+    def remove_site(self, site: int) -> None:
         self._sites.discard(site)
         for key, kept in list(self._kept.items()):
             kept.left.pop(site, None)
@@ -76,7 +76,7 @@ class ChunkCache:
             self._kept[key] = _Kept(data, left, promised > 0, self._read)
             self.held += len(data)
 
-    def took(self, key: Key, site: int, count: int, size: int) -> None:
+    def mark_sent(self, key: Key, site: int, count: int, size: int) -> None:
         """Record that a site has had `count` bytes of a chunk of `size`: all, or those of the part that it sends."""
         kept = self._kept.get(key)
         left = (size if kept is None else kept.left.get(site, 0)) - count

@@ -15,7 +15,7 @@ from ..slides.folder import os_error_text
 from ..slides.in_use import find_file_in_use
 from ..slides.model import BrokenFileError, Slide, SlideFile
 from ..system.open_files import TOO_MANY_OPEN_FILES
-from .identity import FileIdentities, Identity, identity_of, joined
+from .identity import FileIdentities, Identity, combine_identities, identity_of
 from .stall_detection import Heartbeat
 
 CHUNK = 256 * 1024
@@ -61,7 +61,7 @@ def open_version(version: FileVersion, known: FileIdentities | None = None) -> B
         raise _failed(version, error) from None
     try:
         _compare(os.fstat(handle.fileno()), version, known)
-        if known is not None and known.elsewhere(handle.fileno(), version.path) is not None:
+        if known is not None and known.path_outside_roots(handle.fileno(), version.path) is not None:
             raise SourceError(f"{version.path} has become a link out of SRC; --follow-links sends such files")
     except OSError as error:
         handle.close()
@@ -108,7 +108,7 @@ def check_slide(slide: Slide, heartbeat: Heartbeat, known: FileIdentities | None
     if held is not None:
         path, how = held
         raise SourceError(f"{path} is {how}; it is left for the next run")
-    return joined(identities)
+    return combine_identities(identities)
 
 
 def check_content_of(slide: Slide, heartbeat: Heartbeat) -> None:
@@ -172,7 +172,7 @@ def _compare(found: os.stat_result, version: FileVersion, known: FileIdentities 
     identity = identity_of(found)
     if (found.st_size, found.st_mtime_ns) != (version.size, version.mtime_ns):
         raise SourceError(f"{version.path} changed while being sent; it is left for the next run")
-    if known is not None and not known.same(version, identity):
+    if known is not None and not known.is_same(version, identity):
         raise SourceError(
             f"{version.path} was replaced while being sent, though its size and time are the same; it is left for the "
             "next run"

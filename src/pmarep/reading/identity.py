@@ -34,7 +34,7 @@ def identity_of(info: os.stat_result) -> Identity:
     return 0 if made_up else info.st_ino, info.st_ctime_ns
 
 
-def joined(identities: Iterable[Identity]) -> str:
+def combine_identities(identities: Iterable[Identity]) -> str:
     """Return one short text for the identities of all files of a slide, in their order."""
     return hashlib.sha256(repr(list(identities)).encode()).hexdigest()[:32]
 
@@ -50,7 +50,7 @@ class FileIdentities:
         self._first: OrderedDict[int, Identity] = OrderedDict()  # by hash, which takes less room than paths
         self._lock = threading.Lock()
 
-    def elsewhere(self, handle: int, path: str) -> str | None:
+    def path_outside_roots(self, handle: int, path: str) -> str | None:
         """Return the real path of an open file if it lies outside the roots, else None. Raises OSError.
 
         The walk has looked at links already. A file, or a folder on the way, may have become one since.
@@ -60,7 +60,7 @@ class FileIdentities:
         real = real_path_of(handle, path)
         return None if any(lies_below(real, root) for root in self._roots) else real
 
-    def same(self, file: Hashable, identity: Identity) -> bool:
+    def is_same(self, file: Hashable, identity: Identity) -> bool:
         """Return whether a file is what it was the first time; True the first time."""
         key = hash(file)
         with self._lock:

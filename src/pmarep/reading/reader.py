@@ -69,8 +69,8 @@ class SharedReader:
         self.chunks = ChunkCache(bound)
         self.slow = RELEASE_SECONDS if slow is None else slow
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
-        self._turns = ReleasingSemaphore(CONCURRENT_READS, self.slow)
-        self._flights: dict[Key, asyncio.Future[bytes]] = {}
+        self._read_slots = ReleasingSemaphore(CONCURRENT_READS, self.slow)
+        self._pending_reads: dict[Key, asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[FileVersion, _Handles] = {}
         self._probe = FolderProbe()
@@ -118,13 +118,13 @@ class SharedReader:
         if found is not None:
             return found
         # Shielded: a site that is given up must not take the read away from the others.
-        return await asyncio.shield(self._flights.get(key) or self._start(key))
+        return await asyncio.shield(self._pending_reads.get(key) or self._start(key))
 
     def read_ahead(self, version: FileVersion, index: int) -> None:
         """Begin to read a chunk that will be wanted next, if there is plenty of room; `unpin` it in the end."""
         key = (version, index)
         size = min(CHUNK, version.size - index * CHUNK)
-        known = key in self._flights or self.chunks.get(key) is not None
+        known = key in self._pending_reads or self.chunks.get(key) is not None
         if not known and self.chunks.held + size <= self.chunks.bound // 2 and self.chunks.pin([(key, size)]):
             self._start(key)
 
@@ -134,7 +134,7 @@ class SharedReader:
         Only for ranges that fit into memory. Raises SourceError, also if the file is another one at the end.
         """
         keys = [key for key, _ in chunks_of(version, start, length)]
-        while others := [self._flights[key] for key in keys if key in self._flights]:
+        while others := [self._pending_reads[key] for key in keys if key in self._pending_reads]:
             await asyncio.wait(others, timeout=self.slow)
         there = {key: self.chunks.get(key) for key in keys}
         loop = asyncio.get_running_loop()
@@ -142,13 +142,13 @@ class SharedReader:
             key: loop.create_future() for key, found in there.items() if found is None
         }
         for key, future in mine.items():
-            self._fly(key, future)
+            self._register_read(key, future)
 
         heartbeat = Heartbeat()
 
         def landed(key: Key, data: bytes) -> None:
             self.chunks.put(key, data)
-            self._land(key, mine[key])
+            self._unregister_read(key, mine[key])
             if not mine[key].done():
                 mine[key].set_result(data)
 
@@ -164,14 +164,14 @@ class SharedReader:
 
         try:
             with self.lease(version):
-                await self._with_handle(version, work, lambda: self._forget(mine), heartbeat)
+                await self._with_handle(version, work, lambda: self._unregister_reads(mine), heartbeat)
         except BaseException as error:
             for future in mine.values():
                 if not future.done():
                     future.set_exception(error) if isinstance(error, Exception) else future.cancel()
             raise
         finally:
-            self._forget(mine)
+            self._unregister_reads(mine)
 
     async def range(self, version: FileVersion, start: int, length: int, use: Callable[[bytes], None]) -> None:
         """Like `sweep`, for ranges of any length: read for nobody else."""
@@ -203,35 +203,35 @@ class SharedReader:
         task = asyncio.create_task(self._read(key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._fly(key, task)
+        self._register_read(key, task)
         return task
 
-    def _fly(self, key: Key, future: asyncio.Future[bytes]) -> None:
+    def _register_read(self, key: Key, future: asyncio.Future[bytes]) -> None:
         future.add_done_callback(consume_exception)
-        self._flights[key] = future
+        self._pending_reads[key] = future
 
-    def _land(self, key: Key, future: asyncio.Future[bytes]) -> None:
-        if self._flights.get(key) is future:
-            del self._flights[key]
+    def _unregister_read(self, key: Key, future: asyncio.Future[bytes]) -> None:
+        if self._pending_reads.get(key) is future:
+            del self._pending_reads[key]
 
-    def _forget(self, flights: dict[Key, asyncio.Future[bytes]]) -> None:
+    def _unregister_reads(self, flights: dict[Key, asyncio.Future[bytes]]) -> None:
         for key, future in flights.items():
-            self._land(key, future)
+            self._unregister_read(key, future)
 
     async def _read(self, key: Key) -> bytes:
         version, index = key
-        task = self._flights[key]
+        task = self._pending_reads[key]
         start = index * CHUNK
 
         def work(handle: BinaryIO) -> bytes:
             return read_at(handle, version, start, min(CHUNK, version.size - start))
 
         try:
-            data = await self._with_handle(version, work, lambda: self._land(key, task))
+            data = await self._with_handle(version, work, lambda: self._unregister_read(key, task))
             self.chunks.put(key, data)
             return data
         finally:
-            self._land(key, task)
+            self._unregister_read(key, task)
 
     async def _with_handle(
         self,
@@ -295,7 +295,7 @@ class SharedReader:
                 future, version.path, stall_detection.READ_SECONDS, lambda: heartbeat and heartbeat.beats
             )
 
-        return await self._turns.take(lambda: loop.run_in_executor(self._threads, work), slow, rest)
+        return await self._read_slots.run(lambda: loop.run_in_executor(self._threads, work), slow, rest)
 
 
 def chunks_of(version: FileVersion, start: int, length: int) -> list[tuple[Key, int]]:

@@ -16,7 +16,7 @@ class ReleasingSemaphore:
         self._free = asyncio.Semaphore(at_once)
         self._slow = slow
 
-    async def take(
+    async def run(
         self,
         begin: Callable[[], asyncio.Future[T]],
         slow: Callable[[], None] | None = None,

@@ -14,11 +14,11 @@ class SiteReader:
 
     def __init__(self, reader: SharedReader) -> None:
         self._reader = reader
-        self._site = reader.chunks.join()
+        self._site = reader.chunks.add_site()
 
     def close(self) -> None:
         """Stop keeping chunks for this site."""
-        self._reader.chunks.leave(self._site)
+        self._reader.chunks.remove_site(self._site)
 
     async def check(self, slide: Slide) -> str:
         """Return the identity of a slide's files as one text, which a later run can compare.
@@ -54,7 +54,7 @@ class SiteReader:
                         reader.read_ahead(version, index + 1)
                     else:
                         await reader.check(version)
-                    reader.chunks.took((version, index), self._site, high - low, len(chunk))
+                    reader.chunks.mark_sent((version, index), self._site, high - low, len(chunk))
                     yield chunk if high - low == len(chunk) else chunk[low:high]
         finally:
             reader.unpin(version, start, min(CHUNK, max(end - start, 0)))  # what was read ahead in vain

@@ -67,7 +67,7 @@ def find_slides(
     walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     if source.is_dir():
         _refuse_zarr(source, scandir)
-        return walk.all_below(path, scandir)
+        return walk.walk(path, scandir)
     if not source.is_file():
         raise UsageError(f"cannot use {printable(path)}: it is {NOT_FILE_OR_FOLDER}")
     return iter([_one_slide(source, walk, scandir)])
@@ -105,7 +105,7 @@ def find_again(
     selection = Selection(include, exclude, newer_than, min_size)
     walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     try:
-        place = walk.go_to(os.fspath(source if source.is_dir() else source.parent), above, scandir)
+        place = walk.open_folder(os.fspath(source if source.is_dir() else source.parent), above, scandir)
     except (OSError, LoopError) as error:
         where = f"its folder {above}/" if slash else "its folder"
         words = os_error_text(error) if isinstance(error, OSError) else str(error)
@@ -123,7 +123,7 @@ def find_again(
         return LeftOut(
             slide_path, unusable.why if unusable.why.is_problem else Why.INCOMPLETE, unusable.detail, unusable.cause
         )
-    owner, found = walk.only(place, name)
+    owner, found = walk.find_one(place, name)
     if owner:
         return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")
     return found or LeftOut(slide_path, Why.INCOMPLETE, "is no slide any more")
@@ -140,7 +140,7 @@ def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     if entry is None:
         raise UsageError(why_no_slide(os.fspath(source)))
     _refuse_zarr(source.parent, scandir)
-    owner, slide = walk.only(WalkFolder(folder), entry.name)
+    owner, slide = walk.find_one(WalkFolder(folder), entry.name)
     if owner:
         raise UsageError(f"{printable(source.name)} belongs to {printable(owner)}; name that file")
     if slide is None:

@@ -12,7 +12,7 @@ from collections import Counter
 from xml.etree import ElementTree
 
 from .codepages import read_index
-from .companions import Companions, IndexFileError, take_named
+from .companions import Companions, IndexFileError, add_named_files
 from .folder import Folder
 
 _LIMIT = 1024 * 1024  # bytes; a real one has some hundred, and a parsed one takes many times its size
@@ -22,9 +22,9 @@ def collect(folder: Folder, main: str) -> Companions:
     try:
         paths = _paths(read_index(folder, main, lambda text: map(_name, _paths(text)), _LIMIT))
     except OSError as error:
-        return Companions().unreadable("it", error)
+        return Companions().add_unreadable("it", error)
     except IndexFileError as error:
-        return Companions.wrong(str(error))
+        return Companions.with_problem(str(error))
     parts = Companions()
     names = [_name(path) for path in dict.fromkeys(paths)]
     name, count = Counter(names).most_common(1)[0]
@@ -32,7 +32,7 @@ def collect(folder: Folder, main: str) -> Companions:
         parts.problems.append(
             f"its index names {count} files {name[:100]!r} in different folders; only one can lie here"
         )
-    take_named(parts, folder, names)
+    add_named_files(parts, folder, names)
     return parts
 
 

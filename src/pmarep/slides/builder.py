@@ -24,31 +24,31 @@ class SlideBuilder:
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
 
-    def refusal(self, place: WalkFolder, name: str) -> str | None:
+    def refusal(self, walk_folder: WalkFolder, name: str) -> str | None:
         """Return why a main file is not wanted, or None."""
-        path = place.prefix + name
+        path = walk_folder.prefix + name
         refusal = self._selection.refusal(path)
-        if refusal is None and place.ignore is not None and place.ignore.ignores(path):
+        if refusal is None and walk_folder.ignore is not None and walk_folder.ignore.ignores(path):
             return IGNORED
         return refusal
 
     def slide(
         self,
-        place: WalkFolder,
+        walk_folder: WalkFolder,
         name: str,
         entry: Format,
         parts: Companions | None = None,
         below: dict[str, str] | None = None,
     ) -> Slide | LeftOut:
         """Return the slide of a main file, or why it is none; add what it sends from sub-folders to `below`, by key."""
-        prefix = place.prefix
+        prefix = walk_folder.prefix
         path = prefix + name
         count = 1 if parts is None else 1 + len(parts.files) + parts.kept_back
 
         def left(why: Why, detail: str, cause: Cause = Cause.USUAL, kind: Kind = Kind.UNKNOWN) -> LeftOut:
             return LeftOut(path, why, detail, cause, kind, count)
 
-        refusal = self.refusal(place, name)
+        refusal = self.refusal(walk_folder, name)
         if refusal is not None:
             return LeftOut(printable(path), Why.EXCLUDED, refusal, files=count)
         problem = name_problem(path) or (parts and _unstorable_part(parts))
@@ -56,7 +56,7 @@ class SlideBuilder:
             return LeftOut(printable(path), Why.BAD_NAME, problem, files=count)
         try:
             main_as = (parts and parts.main_as) or name
-            files: tuple[SlideFile, ...] = (_slide_file(main_as, name, place.folder.files[name]),)
+            files: tuple[SlideFile, ...] = (_slide_file(main_as, name, walk_folder.folder.files[name]),)
             main = files[0]
             if parts:
                 files = (*[_slide_file(part.path, part.local, part.entry) for part in parts.files], main)
@@ -66,7 +66,7 @@ class SlideBuilder:
             if main.size == 0:
                 return left(Why.INCOMPLETE, "the file is empty", Cause.EMPTY)
             if entry.recognise is not None and not entry.has_companions:
-                reason = entry.recognise(place.folder.files[name].path)
+                reason = entry.recognise(walk_folder.folder.files[name].path)
                 if reason is not None:
                     return left(Why.NOT_A_SLIDE, reason)
         except _AwayError as error:
@@ -77,8 +77,8 @@ class SlideBuilder:
             return left(Why.UNREADABLE, os_error_text(error), cause_of(error))
         except BrokenFileError as error:
             return left(Why.INCOMPLETE, printable(str(error)), error.cause)
-        keys = place.keys_of(files)
-        twin = place.twin(files, keys)
+        keys = walk_folder.keys_of(files)
+        twin = walk_folder.twin(files, keys)
         if twin is not None:
             return left(Why.BAD_NAME, twin, Cause.TWIN)
         if parts and parts.problems:
@@ -90,24 +90,24 @@ class SlideBuilder:
         refusal = self._selection.too_small(files)
         if refusal is not None:
             return left(Why.EXCLUDED, refusal)
-        place.remember(files, keys, {} if below is None else below)
-        return Slide(path, entry.name, place.folder.local, files)
+        walk_folder.remember(files, keys, {} if below is None else below)
+        return Slide(path, entry.name, walk_folder.folder.local, files)
 
-    def unknown_file(self, place: WalkFolder, name: str) -> LeftOut:
+    def unknown_file(self, walk_folder: WalkFolder, name: str) -> LeftOut:
         """Return the LeftOut for a file that no format knows; if it might be a slide, it can be excluded like one."""
-        path = printable(place.prefix + name)
-        if place.reported:
-            return LeftOut(path, Why.NOT_A_SLIDE, "in a folder that is reported as a whole", kind=Kind.TOLD)
+        path = printable(walk_folder.prefix + name)
+        if walk_folder.reported:
+            return LeftOut(path, Why.NOT_A_SLIDE, "in a folder that is reported as a whole", kind=Kind.REPORTED)
         kind = guess_kind(name)
-        if kind is Kind.UNKNOWN and (refusal := self.refusal(place, name)):
+        if kind is Kind.UNKNOWN and (refusal := self.refusal(walk_folder, name)):
             return LeftOut(path, Why.EXCLUDED, refusal)
-        if place.slide:
-            detail = f"in the folder of a slide, but not part of it: {printable(place.slide)}"
+        if walk_folder.slide:
+            detail = f"in the folder of a slide, but not part of it: {printable(walk_folder.slide)}"
         else:
             detail = _no_main_file(extension_of(name))
         return LeftOut(path, Why.NOT_A_SLIDE, detail, kind=kind)
 
-    def unusable(self, place: WalkFolder, name: str, unusable: UnusableEntry, claims: FolderSlides) -> LeftOut:
+    def unusable(self, walk_folder: WalkFolder, name: str, unusable: UnusableEntry, claims: FolderSlides) -> LeftOut:
         """Return the LeftOut for an entry of the folder that cannot be used.
 
         What is in a cloud, and a link that leads nowhere, is a problem if a slide may be behind it: if it is called
@@ -117,11 +117,11 @@ class SlideBuilder:
         is_known = format_of(name) is not None or claims.may_lack(name)
         if unusable.cause in (Cause.OFFLINE, Cause.DEAD_LINK) and not is_known:
             why, kind = Why.NOT_A_SLIDE, guess_kind(name)
-        return self.left(place, name, why, unusable.detail, unusable.cause, kind, unusable.files)
+        return self.left(walk_folder, name, why, unusable.detail, unusable.cause, kind, unusable.files)
 
     def left(
         self,
-        place: WalkFolder,
+        walk_folder: WalkFolder,
         name: str,
         why: Why,
         detail: str,
@@ -130,7 +130,7 @@ class SlideBuilder:
         files: int = 1,
     ) -> LeftOut:
         """Return the LeftOut for something that is no slide; if it might have been one, --exclude counts for it too."""
-        path = place.prefix + name
+        path = walk_folder.prefix + name
         if why is Why.UNREADABLE and detail == NOT_FILE_OR_FOLDER and format_of(name) is None:
             why = Why.NOT_A_SLIDE  # no slide's name
         if why is Why.LINK and guess_kind(name) is Kind.OTHER:
@@ -140,10 +140,10 @@ class SlideBuilder:
             paths = [path] if why is not Why.LINK else [path, path + "/", path + "/\0"]
             if any(map(self._selection.excludes, paths)):
                 why, detail = Why.EXCLUDED, "matches an --exclude"
-            elif place.ignore is not None and any(map(place.ignore.ignores, paths)):
+            elif walk_folder.ignore is not None and any(map(walk_folder.ignore.ignores, paths)):
                 why, detail = Why.EXCLUDED, IGNORED
-        elif place.reported and kind is not Kind.SYSTEM:
-            kind = Kind.TOLD
+        elif walk_folder.reported and kind is not Kind.SYSTEM:
+            kind = Kind.REPORTED
         return LeftOut(printable(path), why, printable(detail), cause, kind, files)
 
 

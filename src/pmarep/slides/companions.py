@@ -30,17 +30,17 @@ class Companions:
     """The files of a slide besides the main file, and what is wrong with them.
 
     With `problems` the slide is not sent, and yet it keeps its files: three of four channels are no slides themselves.
-    `why` and `cause` say of what kind the problems are; `kind` where they are none, but why it is no slide. `told` are
-    files and folders (paths on disk from the main's folder) that the problems speak of, so that the walk does not
-    report them again. `main_as`: the name under which readers of the slide will look for the main file, where the disk
-    has it in another case. `away` are files that would be the slide's and are in a cloud. `kept_back`: so many more
-    files stay with this slide than it could send.
+    `why` and `cause` say of what kind the problems are; `kind` where they are none, but why it is no slide.
+    `reported_paths` are files and folders (paths on disk from the main's folder) that the problems speak of, so that
+    the walk does not report them again. `main_as`: the name under which readers of the slide will look for the main
+    file, where the disk has it in another case. `away` are files that would be the slide's and are in a cloud.
+    `kept_back`: so many more files stay with this slide than it could send.
     """
 
     files: list[CompanionFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     why: Why = Why.INCOMPLETE
-    told: list[str] = field(default_factory=list)
+    reported_paths: list[str] = field(default_factory=list)
     main_as: str = ""
     cause: Cause = Cause.USUAL
     kind: Kind = Kind.OTHER
@@ -48,24 +48,24 @@ class Companions:
     kept_back: int = 0
 
     @classmethod
-    def wrong(cls, problem: str) -> Companions:
+    def with_problem(cls, problem: str) -> Companions:
         return cls(problems=[problem])
 
-    def tell(self, problem: str, cause: Cause) -> None:
+    def add_problem(self, problem: str, cause: Cause) -> None:
         """Add a problem with a cause of its own; the first such cause counts."""
         self.problems.append(problem)
         if self.cause is Cause.USUAL:
             self.cause = cause
 
-    def unreadable(self, what: str, error: OSError) -> Companions:
-        self.tell(f"cannot read {what}: {os_error_text(error)}", cause_of(error))
+    def add_unreadable(self, what: str, error: OSError) -> Companions:
+        self.add_problem(f"cannot read {what}: {os_error_text(error)}", cause_of(error))
         self.why = Why.UNREADABLE
         return self
 
     def take(self, path: str, local: str, entry: os.DirEntry[str]) -> None:
         self.files.append(CompanionFile(path, local, entry))
 
-    def missing(self, names: list[str]) -> None:
+    def add_missing(self, names: list[str]) -> None:
         if names:
             self.problems.append(f"missing: {shorten_list(names)}")
 
@@ -152,7 +152,7 @@ def is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and not ("/" in name or "\\" in name or "\0" in name)
 
 
-def take_named(
+def add_named_files(
     parts: Companions, folder: Folder, names: Iterable[str], prefix: str = "", local_prefix: str = ""
 ) -> None:
     """Add the files that an index names in one folder, each once; those that are missing or elsewhere are problems."""
@@ -175,15 +175,15 @@ def take_named(
                 missing.append(prefix + name)
         else:
             refused.append(repr(name[:100]))
-    parts.missing(missing)
+    parts.add_missing(missing)
     if away:
-        parts.tell(f"{OFFLINE}: {shorten_list(away)}", Cause.OFFLINE)
+        parts.add_problem(f"{OFFLINE}: {shorten_list(away)}", Cause.OFFLINE)
         parts.why = Why.UNREADABLE
     if refused:
-        parts.tell(f"its index names files outside its own folder: {shorten_list(refused)}", Cause.OUTSIDE)
+        parts.add_problem(f"its index names files outside its own folder: {shorten_list(refused)}", Cause.OUTSIDE)
 
 
-def take_everything(
+def add_folder(
     parts: Companions,
     folder: Folder,
     prefix: str = "",
@@ -202,7 +202,7 @@ def take_everything(
             try:
                 here = here.look_into(name)
             except OSError as error:
-                parts.unreadable(prefix + path, error).told.append(local_prefix + path[:-1])
+                parts.add_unreadable(prefix + path, error).reported_paths.append(local_prefix + path[:-1])
                 continue
             except LoopError:
                 continue
@@ -213,12 +213,12 @@ def take_everything(
                 parts.take(prefix + path + file, local_prefix + path + file, here.files[file])
             elif (unusable := here.unusable[file]).why.is_problem:
                 parts.why = unusable.why
-                parts.tell(f"cannot read {prefix}{path}{file}: {unusable.detail}", unusable.cause)
-                (parts.away if unusable.files else parts.told).append(local_prefix + path + file)
+                parts.add_problem(f"cannot read {prefix}{path}{file}: {unusable.detail}", unusable.cause)
+                (parts.away if unusable.files else parts.reported_paths).append(local_prefix + path + file)
         waiting += [(f"{path}{below}/", here, below) for below in reversed(sort_names(here.folders))]
 
 
-def take_below(parts: Companions, folder: Folder, paths: Iterable[str], endings: Sequence[str] = ("",)) -> None:
+def add_files_by_path(parts: Companions, folder: Folder, paths: Iterable[str], endings: Sequence[str] = ("",)) -> None:
     """Add the files that an index names by paths with "/" from its own folder, at any depth; each once.
 
     Folders and files are found in any case of letters and announced as the index has them. What is not there, cannot be
@@ -239,9 +239,9 @@ def take_below(parts: Companions, folder: Folder, paths: Iterable[str], endings:
         elif found[0] not in taken:
             taken.add(found[0])
             parts.take(path, *found)
-    parts.missing(missing)
+    parts.add_missing(missing)
     if refused:
-        parts.tell(f"its index names files outside its own folder: {shorten_list(refused)}", Cause.OUTSIDE)
+        parts.add_problem(f"its index names files outside its own folder: {shorten_list(refused)}", Cause.OUTSIDE)
 
 
 class PathFinder:
@@ -279,8 +279,8 @@ def _descend(parts: Companions, below: dict[str, tuple[Folder, str] | None], pat
         try:
             below[here] = place[0].look_into(entry.name), f"{place[1]}{entry.name}/"
         except OSError as error:
-            parts.unreadable(f"its folder {here}/", error)
-            parts.told.append(place[1] + entry.name)
+            parts.add_unreadable(f"its folder {here}/", error)
+            parts.reported_paths.append(place[1] + entry.name)
         except LoopError as error:
             parts.problems.append(f"its folder {here}/ is {error}")
     return below[path]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .companions import Companions, IndexFileError, parse_ini, read_text, take_everything
+from .companions import Companions, IndexFileError, add_folder, parse_ini, read_text
 from .folder import Folder
 
 MAIN = "slidescan.ini"
@@ -24,7 +24,7 @@ def collect(
     folder: Folder, main: str, is_other_slide: Callable[[str], bool], is_others_folder: Callable[[Folder], bool]
 ) -> Companions:
     parts = Companions()
-    take_everything(parts, folder, stays_out=is_others_folder)
+    add_folder(parts, folder, stays_out=is_others_folder)
     parts.files = [part for part in parts.files if part.local != main and not is_other_slide(part.local)]
     tiles: list[str] = []
     for name in _INDEXES:
@@ -34,7 +34,7 @@ def collect(
         try:
             named = _tiles(read_text(entry.path))
         except OSError as error:
-            return parts.unreadable("it" if name == MAIN else entry.name, error)
+            return parts.add_unreadable("it" if name == MAIN else entry.name, error)
         except IndexFileError as error:
             parts.problems.append(str(error) if name == MAIN else f"{entry.name} is {error}")
             continue
@@ -44,7 +44,7 @@ def collect(
             parts.problems.append("not an index: it has no section [Header]")
     if not tiles and not parts.problems:
         parts.problems.append("its indexes name no tiles")
-    parts.missing([tile for tile in tiles if folder.find(tile) is None])
+    parts.add_missing([tile for tile in tiles if folder.find(tile) is None])
     return parts
 
 

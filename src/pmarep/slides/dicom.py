@@ -47,7 +47,7 @@ def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
             except NoSlideError as error:
                 groups.not_slides[name] = Why.NOT_A_SLIDE, str(error)
             except HeaderError as error:
-                groups.slides[name] = Companions.wrong(str(error))
+                groups.slides[name] = Companions.with_problem(str(error))
             except OSError as error:
                 groups.not_slides[name] = Why.UNREADABLE, os_error_text(error)
             else:

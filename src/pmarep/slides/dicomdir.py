@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from .companions import Companions, take_below
+from .companions import Companions, add_files_by_path
 from .dicom import problems_of
 from .dicom_file import HeaderError, NoSlideError, check_magic, of_garbage
 from .dicom_header import WHOLE_SLIDE, Header, quiet, raw, read_header
@@ -42,12 +42,12 @@ def collect(folder: Folder, main: str) -> Companions:
         try:
             listed = _listed(folder.files[main].path)
         except OSError as error:
-            return Companions().unreadable("it", error)
+            return Companions().add_unreadable("it", error)
         except (NoSlideError, HeaderError) as error:
-            return Companions.wrong(f"cannot be read as a DICOM directory: {error}")
+            return Companions.with_problem(f"cannot be read as a DICOM directory: {error}")
         parts = Companions(main_as=NAME)
         if WHOLE_SLIDE in listed.values() or "" in listed.values():
-            take_below(parts, folder, listed, ("", _VERSION))
+            add_files_by_path(parts, folder, listed, ("", _VERSION))
             parts.files = [part for part in parts.files if part.local != main]
         if not _look_at(parts, listed) and WHOLE_SLIDE not in listed.values():
             return Companions(problems=["a DICOM directory without whole-slide images"], why=Why.NOT_A_SLIDE)
@@ -136,7 +136,7 @@ def _look_at(parts: Companions, listed: dict[str, str]) -> bool:
         try:
             header = read_header(part.entry.path)
         except OSError as error:
-            parts.unreadable(part.path, error)
+            parts.add_unreadable(part.path, error)
         except (NoSlideError, HeaderError) as error:
             if listed[part.path]:
                 parts.problems.append(f"{part.path}: {error}")

@@ -15,7 +15,7 @@ class FileCounts:
     """
 
     sent: int = 0
-    told: int = 0
+    reported: int = 0
     unknown: int = 0
     other: int = 0
     system: int = 0
@@ -26,8 +26,8 @@ class FileCounts:
             self.sent += len(thing.files)
         elif thing.why is Why.EXCLUDED:
             self.excluded += thing.files or 1
-        elif thing.why.is_problem or thing.kind is Kind.TOLD:
-            self.told += thing.files
+        elif thing.why.is_problem or thing.kind is Kind.REPORTED:
+            self.reported += thing.files
         elif thing.kind is Kind.SYSTEM:
             self.system += thing.files or 1
         elif thing.kind is Kind.OTHER:

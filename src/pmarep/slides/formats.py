@@ -34,7 +34,7 @@ from . import (
     vsi,
     zarr,
 )
-from .companions import Companions, SlideGroups, take_everything
+from .companions import Companions, SlideGroups, add_folder
 from .folder import Folder
 
 
@@ -113,7 +113,7 @@ def _collect_cws(folder: Folder, main: str) -> Companions:
 
 
 def _take_folder(parts: Companions, folder: Folder, name: str, local_prefix: str) -> None:
-    take_everything(parts, folder, f"{name}/", local_prefix)
+    add_folder(parts, folder, f"{name}/", local_prefix)
 
 
 _MENARINI = "Menarini D-Sight"

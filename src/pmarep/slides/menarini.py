@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from .codepages import read_index
-from .companions import Companions, IndexFileError, is_plain, parse_ini, read_text, take_below, take_everything
+from .companions import Companions, IndexFileError, add_files_by_path, add_folder, is_plain, parse_ini, read_text
 from .file_names import normalized_key
 from .folder import Folder, LoopError
 
@@ -38,23 +38,23 @@ def collect(folder: Folder, main: str) -> Companions:
     try:
         sections = parse_ini(read_index(folder, main, _pictures, _LIMIT))
     except OSError as error:
-        return Companions().unreadable("it", error)
+        return Companions().add_unreadable("it", error)
     except IndexFileError as error:
-        return Companions.wrong(str(error))
+        return Companions.with_problem(str(error))
     parts = Companions()
     found = folder.find_folder(main.rpartition(".")[0])
     if found is not None:
         try:
-            take_everything(parts, folder.look_into(found.name), f"{found.name}/", f"{found.name}/")
+            add_folder(parts, folder.look_into(found.name), f"{found.name}/", f"{found.name}/")
         except OSError as error:
-            parts.told.append(found.name)
-            return parts.unreadable(f"its folder {found.name}/", error)
+            parts.reported_paths.append(found.name)
+            return parts.add_unreadable(f"its folder {found.name}/", error)
         except LoopError as error:
-            return Companions.wrong(f"its folder {found.name}/ is {error}")
+            return Companions.with_problem(f"its folder {found.name}/ is {error}")
     values = {value for section in sections.values() for value in section.values()}
     own = normalized_key(main)
     names = {name for value in values if (name := _named(folder, value)) and normalized_key(name) != own}
-    take_below(parts, folder, sorted(names))
+    add_files_by_path(parts, folder, sorted(names))
     if not parts.files and not parts.problems:
         parts.problems.append("no pictures beside it or in a folder of its name")
     return parts

@@ -7,7 +7,7 @@ for the same). Other files in `n/` are no part of the slide.
 
 from __future__ import annotations
 
-from .companions import Companions, IndexFileError, numbered, parse_ini, read_text, take_named
+from .companions import Companions, IndexFileError, add_named_files, numbered, parse_ini, read_text
 from .folder import Folder, LoopError
 
 INI = "Slidedat.ini"
@@ -18,15 +18,15 @@ def collect(folder: Folder, main: str) -> Companions:
     stem = main[: -len(EXTENSION)]
     found = folder.find_folder(stem)
     if found is None:
-        return Companions.wrong(f"its folder {stem}/ is missing")
+        return Companions.with_problem(f"its folder {stem}/ is missing")
     parts = Companions()
     try:
         companion = folder.look_into(found.name)
     except OSError as error:
-        parts.told.append(found.name)
-        return parts.unreadable(f"its folder {stem}/", error)
+        parts.reported_paths.append(found.name)
+        return parts.add_unreadable(f"its folder {stem}/", error)
     except LoopError as error:
-        return Companions.wrong(f"its folder {stem}/ is {error}")
+        return Companions.with_problem(f"its folder {stem}/ is {error}")
     take(parts, companion, stem, f"{found.name}/")
     return parts
 
@@ -35,13 +35,13 @@ def take(parts: Companions, companion: Folder, stem: str, local_prefix: str) -> 
     """Takes what belongs to a slide out of the folder that has it, which should be called `stem`."""
     ini = companion.find(INI)
     if ini is None:
-        parts.missing([f"{stem}/{INI}"])
+        parts.add_missing([f"{stem}/{INI}"])
         return
     parts.take(f"{stem}/{INI}", f"{local_prefix}{ini.name}", ini)
     try:
         sections = parse_ini(read_text(ini.path))
     except OSError as error:
-        parts.unreadable(f"{stem}/{INI}", error)
+        parts.add_unreadable(f"{stem}/{INI}", error)
         return
     except IndexFileError as error:
         parts.problems.append(f"{stem}/{INI} is {error}")
@@ -52,7 +52,7 @@ def take(parts: Companions, companion: Folder, stem: str, local_prefix: str) -> 
         parts.problems.append(problem)
     if not index:
         parts.problems.append("its index has no INDEXFILE")
-    take_named(parts, companion, [index, *names] if index else names, f"{stem}/", local_prefix)
+    add_named_files(parts, companion, [index, *names] if index else names, f"{stem}/", local_prefix)
 
 
 def main_of(folder_name: str) -> str | None:

@@ -7,7 +7,7 @@ NDPISReader resolves the names against the folder of the `.ndpis`).
 from __future__ import annotations
 
 from .codepages import read_index
-from .companions import Companions, IndexFileError, numbered, parse_ini, take_named
+from .companions import Companions, IndexFileError, add_named_files, numbered, parse_ini
 from .folder import Folder
 
 _SECTION = "nanozoomer digital pathology image set"
@@ -19,15 +19,15 @@ def collect(folder: Folder, main: str) -> Companions:
     try:
         sections = parse_ini(read_index(folder, main, _names))
     except OSError as error:
-        return parts.unreadable("it", error)
+        return parts.add_unreadable("it", error)
     except IndexFileError as error:
-        return Companions.wrong(str(error))
+        return Companions.with_problem(str(error))
     if _SECTION not in sections:
-        return Companions.wrong("not an index: it has no section [NanoZoomer Digital Pathology Image Set]")
+        return Companions.with_problem("not an index: it has no section [NanoZoomer Digital Pathology Image Set]")
     names, problem = numbered(sections[_SECTION], *_KEYS)
     if problem is not None:
         parts.problems.append(problem)
-    take_named(parts, folder, names)
+    add_named_files(parts, folder, names)
     return parts
 
 

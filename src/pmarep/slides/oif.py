@@ -5,7 +5,7 @@ PMA.core is not known to read it, so it is not sent, and neither are its planes 
 
 from __future__ import annotations
 
-from .companions import Companions, take_everything
+from .companions import Companions, add_folder
 from .folder import Folder, LoopError
 from .model import Kind, Why
 
@@ -18,10 +18,10 @@ def collect(folder: Folder, main: str) -> Companions:
     if found is None:
         return parts
     try:
-        take_everything(parts, folder.look_into(found.name), f"{main}.files/", f"{found.name}/")
+        add_folder(parts, folder.look_into(found.name), f"{main}.files/", f"{found.name}/")
     except OSError as error:
-        parts.told.append(found.name)
-        return parts.unreadable(f"its folder {main}.files/", error)
+        parts.reported_paths.append(found.name)
+        return parts.add_unreadable(f"its folder {main}.files/", error)
     except LoopError:
         pass  # for the walk to report
     return parts

@@ -44,9 +44,11 @@ class _Members:
     def noted(self) -> Companions:
         """Return the problems of the set, as those of a slide without files."""
         parts = replace(self.parts, problems=[*self.parts.problems])
-        parts.missing([relative_path(named.file) or named.uuid for named in self.missing])
+        parts.add_missing([relative_path(named.file) or named.uuid for named in self.missing])
         if self.refused:
-            parts.tell(f"its index names files outside its own folder: {shorten_list(self.refused)}", Cause.OUTSIDE)
+            parts.add_problem(
+                f"its index names files outside its own folder: {shorten_list(self.refused)}", Cause.OUTSIDE
+            )
         return parts
 
 
@@ -84,9 +86,9 @@ def companion_collect(folder: Folder, main: str) -> Companions:
     try:
         index = _read_companion(folder, main)
     except OSError as error:
-        return Companions().unreadable("it", error)
+        return Companions().add_unreadable("it", error)
     except NoIndexError as error:
-        return Companions.wrong(f"not an index: {error}")
+        return Companions.with_problem(f"not an index: {error}")
     members = _members(folder, index, "")
     parts = members.noted()
     if not index.named:
@@ -116,7 +118,7 @@ def _take(parts: Companions, members: _Members, here: Mapping[str, str], main: s
         try:
             tiff.check(entry.path)
         except OSError as error:
-            parts.unreadable(name, error)
+            parts.add_unreadable(name, error)
         except (tiff.TiffError, tiff.NoTiffError):
             broken.append(name)
     if broken:
@@ -223,7 +225,7 @@ class _Grouping:
 
     def _wrong(self, name: str, problem: str) -> None:
         self._done[name] = name
-        self._groups.slides[name] = Companions.wrong(problem)
+        self._groups.slides[name] = Companions.with_problem(problem)
 
     def _make_slide(self, main: str, members: _Members) -> None:
         parts = self._groups.slides.setdefault(main, Companions())
@@ -233,7 +235,7 @@ class _Grouping:
             parts.why = why if why.is_problem else parts.why
         noted = members.noted()
         parts.problems += noted.problems
-        parts.told += noted.told
+        parts.reported_paths += noted.reported_paths
         parts.why = noted.why if noted.why.is_problem and noted.why is not Why.INCOMPLETE else parts.why
         self._missing[main] = members.missing
         self._done[main] = main

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..system.windows_names import collision_key
 from ..text import printable
-from .companions import CompanionFile, Companions, take_below
+from .companions import CompanionFile, Companions, add_files_by_path
 from .file_names import guess_kind, shorten_list, sort_names
 from .folder import Folder, cause_of, os_error_text
 from .formats import KNOWN_TO_PMA_START, SEARCHED, Format, extension_of, format_of
@@ -107,7 +107,7 @@ class FileOwners:
         below = self.below.get(folder)
         return below is not None and below.twin
 
-    def take_below(self, folder: str) -> FileOwners:
+    def add_files_by_path(self, folder: str) -> FileOwners:
         """Remove and return the owners of files in a sub-folder, for its own visit."""
         below = self.below.pop(folder, None)
         self.done.add(folder)
@@ -124,7 +124,7 @@ class FileOwners:
             else:
                 lost.setdefault(owner, []).append(part.local)
                 parts.kept_back += self._stays_with(part.local, main)
-        for path in parts.told:
+        for path in parts.reported_paths:
             self.claim(path, main)
         for path in parts.away:
             has = self.claim(path, main, takes_rest=takes_rest) == main and path.partition("/")[0] not in self.done
@@ -132,7 +132,7 @@ class FileOwners:
         parts.files = kept
         if not takes_rest:
             for owner, paths in lost.items():
-                parts.tell(self._who(owner, main, paths), Cause.SHARED)
+                parts.add_problem(self._who(owner, main, paths), Cause.SHARED)
 
     def _who(self, owner: str, main: str, paths: list[str]) -> str:
         """Describe that another slide owns some files already, or the folders that they are in."""
@@ -281,8 +281,8 @@ def _look_up(claims: FolderSlides, folder: Folder, owners: FileOwners, lookup: S
         parts = claims.parts[name] = Companions()
         paths = [_from(folder, path) for path in answer[name]]
         if None in paths:
-            parts.tell("PMA.start names files of it that are outside its own folder", Cause.OUTSIDE)
-        take_below(parts, folder, [path for path in paths if path is not None and path != name])
+            parts.add_problem("PMA.start names files of it that are outside its own folder", Cause.OUTSIDE)
+        add_files_by_path(parts, folder, [path for path in paths if path is not None and path != name])
     return mains
 
 
@@ -302,4 +302,4 @@ def _refuse_sets(parts: Companions) -> None:
     if sets:
         parts.files = [part for part in parts.files if part not in sets]
         for part in sets:
-            parts.tell(f"its index names {printable(part.path)}, which has files of its own", Cause.NESTED)
+            parts.add_problem(f"its index names {printable(part.path)}, which has files of its own", Cause.NESTED)

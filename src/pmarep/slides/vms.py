@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 
 from .codepages import read_index
-from .companions import Companions, IndexFileError, parse_ini, take_named
+from .companions import Companions, IndexFileError, add_named_files, parse_ini
 from .folder import Folder
 
 _COMPRESSED = "virtual microscope specimen"
@@ -26,19 +26,19 @@ def collect(folder: Folder, main: str) -> Companions:
     try:
         sections = parse_ini(read_index(folder, main, lambda text: _names(_section(parse_ini(text)) or {})))
     except OSError as error:
-        return Companions().unreadable("it", error)
+        return Companions().add_unreadable("it", error)
     except IndexFileError as error:
-        return Companions.wrong(str(error))
+        return Companions.with_problem(str(error))
     # as OpenSlide: what it is says the section, not the extension
     section = _section(sections)
     if section is None:
-        return Companions.wrong("not an index: it has no section [(Uncompressed) Virtual Microscope Specimen]")
+        return Companions.with_problem("not an index: it has no section [(Uncompressed) Virtual Microscope Specimen]")
     parts = Companions()
     images = {key.removeprefix("imagefile"): name for key, name in section.items() if key.startswith("imagefile")}
     parts.problems += _gaps(section, images, compressed=_COMPRESSED in sections)
     if not section.get("mapfile"):
         parts.problems.append("its index has no MapFile")
-    take_named(parts, folder, _names(section))
+    add_named_files(parts, folder, _names(section))
     return parts
 
 

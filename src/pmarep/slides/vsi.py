@@ -7,7 +7,7 @@ we. A `.vsi` without any `.ets` is only the preview, unless its metadata say tha
 
 from __future__ import annotations
 
-from .companions import Companions, take_everything
+from .companions import Companions, add_folder
 from .folder import Folder, LoopError
 from .vsi_tags import needs_ets
 
@@ -21,19 +21,19 @@ def collect(folder: Folder, main: str) -> Companions:
     missing = f"its folder {name}/ with {_PIXELS} files is missing: the {EXTENSION} alone is a preview"
     parts = Companions()
     if found is None:
-        return parts if _is_all(folder, main, parts) else Companions.wrong(missing)
+        return parts if _is_all(folder, main, parts) else Companions.with_problem(missing)
     try:
         companion = folder.look_into(found.name)
     except OSError as error:
-        parts.told.append(found.name)
-        return parts.unreadable(f"its folder {name}/", error)
+        parts.reported_paths.append(found.name)
+        return parts.add_unreadable(f"its folder {name}/", error)
     except LoopError as error:
-        return Companions.wrong(f"its folder {name}/ is {error}")
-    take_everything(parts, companion, f"{name}/", f"{found.name}/")
+        return Companions.with_problem(f"its folder {name}/ is {error}")
+    add_folder(parts, companion, f"{name}/", f"{found.name}/")
     # An unreadable folder inside may hold the pictures: then that is what has to be said.
     if parts.problems or _has_pixels(parts) or _is_all(folder, main, parts):
         return parts
-    return Companions.wrong(missing)
+    return Companions.with_problem(missing)
 
 
 def _is_all(folder: Folder, main: str, parts: Companions) -> bool:
@@ -41,7 +41,7 @@ def _is_all(folder: Folder, main: str, parts: Companions) -> bool:
     try:
         return not needs_ets(folder.files[main].path)
     except OSError as error:
-        parts.unreadable("it", error)
+        parts.add_unreadable("it", error)
         return True
 
 
@@ -57,5 +57,5 @@ def main_of(folder_name: str) -> str | None:
 
 def is_companion(folder: Folder) -> bool:
     parts = Companions()
-    take_everything(parts, folder)
+    add_folder(parts, folder)
     return _has_pixels(parts)

@@ -42,7 +42,7 @@ _Steps = Generator["Slide | LeftOut | WalkFolder", None, None]
 
 
 class Walk:
-    """Finds slides below a folder (`all_below`), or takes one by its main file (`only`).
+    """Finds slides below a folder (`walk`), or takes one by its main file (`find_one`).
 
     `links`: which ones are followed; None: all.
     """
@@ -59,7 +59,7 @@ class Walk:
         """Return the listing of a folder where a walk begins. Raises OSError."""
         return Folder(path, scandir, links=self._links)
 
-    def all_below(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
+    def walk(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
         try:
             root = WalkFolder(self.folder(source, scandir))
         except OSError as error:
@@ -88,7 +88,7 @@ class Walk:
                 log.debug("looking through a folder ended in %s: %s", where(error), type(error).__name__)
                 yield LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, error_text(error))
 
-    def only(self, place: WalkFolder, name: str) -> tuple[str, Slide | LeftOut | None]:
+    def find_one(self, place: WalkFolder, name: str) -> tuple[str, Slide | LeftOut | None]:
         """Return the name of the slide that owns a file ("": none but itself), and the slide whose main file it is.
 
         None if it is no main file, for all that can be told from its folder.
@@ -105,7 +105,7 @@ class Walk:
             return "", None
         return "", self._builder.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
 
-    def go_to(self, source: str, below: str, scandir: Scandir) -> WalkFolder:
+    def open_folder(self, source: str, below: str, scandir: Scandir) -> WalkFolder:
         """Return a folder below `source` ("" for that itself), with what slides further up own in it.
 
         Raises OSError and LoopError.
@@ -120,7 +120,7 @@ class Walk:
             if not place.owners.slide_of(name):
                 for _ in self._without_main(place, folder, path):
                     pass
-            place = WalkFolder(folder, path, place.owners.take_below(name), key=collision_key(path))
+            place = WalkFolder(folder, path, place.owners.add_files_by_path(name), key=collision_key(path))
         return place
 
     def _visit(self, place: WalkFolder) -> _Steps:
@@ -244,7 +244,7 @@ class Walk:
                 yield step
         shared = above.shared or collision_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
-        owners, key = above.owners.take_below(name), collision_key(path + "/")
+        owners, key = above.owners.add_files_by_path(name), collision_key(path + "/")
         tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
         yield WalkFolder(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .companions import Companions, SlideGroups, is_plain, take_everything
+from .companions import Companions, SlideGroups, add_folder, is_plain
 from .folder import Folder, LoopError
 from .model import Why
 
@@ -40,13 +40,13 @@ def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
         )
     main = min(names, key=lambda name: NAMES.index(name.lower()))
     parts = Companions()
-    take_everything(parts, folder)
+    add_folder(parts, folder)
     parts.files = [part for part in parts.files if part.local != main]
     try:
         metadata = _read(folder, main)
-        parts.missing(_missing(folder, metadata))
+        parts.add_missing(_missing(folder, metadata))
     except OSError as error:
-        parts.unreadable("it", error)
+        parts.add_unreadable("it", error)
     except (ValueError, RecursionError):  # JSON that is none, text that is no UTF-8
         parts.problems.append(f"{main} is not written to its end")
     return SlideGroups({main: parts})

@@ -130,7 +130,7 @@ class Digests:
         def begin() -> asyncio.Task[None]:
             return asyncio.create_task(read(version, start, length, digest.update))
 
-        await self._turns.take(begin)
+        await self._turns.run(begin)
         return digest.digest()
 
 

@@ -18,12 +18,12 @@ def key(index: int) -> Key:
 
 
 def take(chunks: ChunkCache, index: int, site: int) -> None:
-    chunks.took(key(index), site, SIZE, SIZE)
+    chunks.mark_sent(key(index), site, SIZE, SIZE)
 
 
 def test_a_chunk_stays_until_every_site_has_had_it() -> None:
     chunks = ChunkCache(100)
-    sites = [chunks.join() for _ in range(3)]
+    sites = [chunks.add_site() for _ in range(3)]
     chunks.put(key(0), b"0123456789")
     for site in sites:
         assert chunks.get(key(0)) == b"0123456789"
@@ -34,26 +34,26 @@ def test_a_chunk_stays_until_every_site_has_had_it() -> None:
 
 def test_a_site_that_leaves_is_waited_for_no_longer() -> None:
     chunks = ChunkCache(100)
-    fast, slow = chunks.join(), chunks.join()
+    fast, slow = chunks.add_site(), chunks.add_site()
     chunks.put(key(0), bytes(SIZE))
     take(chunks, 0, fast)
-    chunks.leave(slow)
+    chunks.remove_site(slow)
     assert chunks.held == 0
 
 
 def test_the_edge_of_two_parts_stays_until_both_have_had_it() -> None:
     chunks = ChunkCache(100)
-    site = chunks.join()
+    site = chunks.add_site()
     chunks.put(key(0), bytes(SIZE))
-    chunks.took(key(0), site, 4, SIZE)
+    chunks.mark_sent(key(0), site, 4, SIZE)
     assert chunks.get(key(0)) is not None
-    chunks.took(key(0), site, 6, SIZE)
+    chunks.mark_sent(key(0), site, 6, SIZE)
     assert chunks.get(key(0)) is None
 
 
 def test_the_longest_untouched_goes_first() -> None:
     chunks = ChunkCache(3 * SIZE)
-    chunks.join(), chunks.join()
+    chunks.add_site(), chunks.add_site()
     for index in range(3):
         chunks.put(key(index), bytes(SIZE))
     chunks.get(key(0))
@@ -63,7 +63,7 @@ def test_the_longest_untouched_goes_first() -> None:
 
 def test_what_a_slow_site_reads_after_all_others_drops_nothing_of_theirs() -> None:
     chunks = ChunkCache(2 * SIZE)
-    fast, _other, slow = chunks.join(), chunks.join(), chunks.join()
+    fast, _other, slow = chunks.add_site(), chunks.add_site(), chunks.add_site()
     for site in (fast, _other):
         take(chunks, 0, site)
     for index in (5, 6):
@@ -77,7 +77,7 @@ def test_what_a_slow_site_reads_after_all_others_drops_nothing_of_theirs() -> No
 
 def test_pinned_chunks_stay_until_a_first_site_has_sent_them() -> None:
     chunks = ChunkCache(3 * SIZE)
-    first, _second = chunks.join(), chunks.join()
+    first, _second = chunks.add_site(), chunks.add_site()
     assert chunks.pin([(key(0), SIZE), (key(1), SIZE)])
     assert chunks.held == 2 * SIZE
     for index in (0, 1, 7, 8, 9):
@@ -92,7 +92,7 @@ def test_pinned_chunks_stay_until_a_first_site_has_sent_them() -> None:
 
 def test_a_slow_site_does_not_keep_all_room_for_itself() -> None:
     chunks = ChunkCache(2 * SIZE)
-    _slow, _fast = chunks.join(), chunks.join()
+    _slow, _fast = chunks.add_site(), chunks.add_site()
     assert chunks.pin([(key(0), SIZE), (key(1), SIZE)])
     chunks.put(key(0), bytes(SIZE))
     chunks.put(key(1), bytes(SIZE))
@@ -104,7 +104,7 @@ def test_a_slow_site_does_not_keep_all_room_for_itself() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30))
 def test_a_pin_that_fails_changes_nothing(before: list[tuple[int, bool]]) -> None:
     chunks = ChunkCache(5 * SIZE)
-    chunks.join(), chunks.join()
+    chunks.add_site(), chunks.add_site()
     for index, pinned in before:
         if pinned:
             chunks.pin([(key(index), SIZE)])
@@ -124,12 +124,12 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def join(self) -> None:
-        self.sites.append(self.chunks.join())
+        self.sites.append(self.chunks.add_site())
 
     @rule(which=st.integers(0, 9))
     def leave(self, which: int) -> None:
         if self.sites:
-            self.chunks.leave(self.sites.pop(which % len(self.sites)))
+            self.chunks.remove_site(self.sites.pop(which % len(self.sites)))
 
     @rule(index=st.integers(0, 9))
     def put(self, index: int) -> None:
@@ -138,7 +138,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9), index=st.integers(0, 9), count=st.sampled_from([3, 7, SIZE]))
     def take(self, which: int, index: int, count: int) -> None:
         if self.sites:
-            self.chunks.took(key(index), self.sites[which % len(self.sites)], count, SIZE)
+            self.chunks.mark_sent(key(index), self.sites[which % len(self.sites)], count, SIZE)
 
     @rule(first=st.integers(0, 9), count=st.integers(0, 6))
     def pin(self, first: int, count: int) -> None:
@@ -158,7 +158,7 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.chunks.unpin(key(index) for index in range(20))
         for site in self.sites:
-            self.chunks.leave(site)
+            self.chunks.remove_site(site)
         assert self.chunks.held == 0
 
 

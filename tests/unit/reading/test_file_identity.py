@@ -121,7 +121,7 @@ def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "REMEMBERED", 3)
     known = FileIdentities()
     for number in range(5):
-        assert known.same("in hand", (1, 1))
-        assert known.same(number, (1, 1))
-    assert not known.same("in hand", (1, 2))
-    assert known.same(0, (2, 2))
+        assert known.is_same("in hand", (1, 1))
+        assert known.is_same(number, (1, 1))
+    assert not known.is_same("in hand", (1, 2))
+    assert known.is_same(0, (2, 2))

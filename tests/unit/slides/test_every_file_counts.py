@@ -74,7 +74,7 @@ def check(top: Path, found: Discovered) -> None:
         else:
             seen += here
     counts = counts_of(found)
-    counted = counts.sent + counts.told + sum(counts.left_out.values())
+    counted = counts.sent + counts.reported + sum(counts.left_out.values())
     counted -= sum(not thing.why.is_problem for thing in whole.values())
     assert seen <= counted <= seen + shared
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     found = discover(tmp_path, scandir=refusing("n", "closed"))
     assert set(found.left.values()) == {Why.UNREADABLE}
     counts = counts_of(found)
-    assert (counts.sent, counts.told, sum(counts.left_out.values())) == (0, 1, 0)
+    assert (counts.sent, counts.reported, sum(counts.left_out.values())) == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_by_kind(tmp_path: Path, name: str, kind: str) -> None:
     tree(tmp_path, name, "good.svs")
     counts = counts_of(discover(tmp_path))
     assert counts.left_out == {"unknown": 0, "other": 0, "system": 0, "excluded": 0} | {kind: 1}
-    assert (counts.sent, counts.told) == (1, 0)
+    assert (counts.sent, counts.reported) == (1, 0)
 
 
 def test_what_may_be_a_slide_can_be_excluded(tmp_path: Path) -> None:
