@@ -35,11 +35,12 @@ class GitPattern:
         text = text.removesuffix("/")
         if not text:
             raise ValueError("a rule without a name")
-        self._names_only = "/" not in text
+        self._name: str | re.Pattern[str] | None = None
+        if "/" not in text:
+            self._name = parse_segment("*" if text == "**" else text)
+            return
         segments = [parse_segment(part) for part in text.removeprefix("/").split("/")]
-        if self._names_only:
-            segments = [parse_segment("*")] if segments == [None] else segments
-        elif segments[-1] is None:  # all that is in a folder, but not the folder
+        if segments[-1] is None:  # all that is in a folder, but not the folder
             segments[-1:] = [parse_segment("*"), None]
         self._path = PathMatcher(segments)
 
@@ -47,17 +48,21 @@ class GitPattern:
         """Return whether a file or folder matches, given the parts of its path as normalized_key() has them."""
         if self.folders_only and not folder:
             return False
-        return self._path.matches(names[-1:] if self._names_only else names)
+        return self._path.matches(names) if self._name is None else self._matches_name(names[-1])
 
     def matched_prefixes(self, names: Sequence[str]) -> list[bool]:
         """Return for the path of a file, and each folder above it, whether that matches; the topmost folder first."""
-        if self._names_only:
-            found = [self._path.matches([name]) for name in names]
-        else:
+        if self._name is None:
             found = self._path.matched_prefixes(names)
+        else:
+            found = [self._matches_name(name) for name in names]
         if self.folders_only:
             found[-1] = False
         return found
+
+    def _matches_name(self, name: str) -> bool:
+        wanted = self._name
+        return wanted == name if isinstance(wanted, str) else wanted is not None and wanted.match(name) is not None
 
 
 class PathMatcher:

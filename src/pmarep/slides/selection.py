@@ -41,11 +41,13 @@ class PatternList:
         names = normalized_key(path).split("/")
         decided = [False] * len(names)
         for value, pattern in self._patterns:
-            for depth, found in enumerate(pattern.matched_prefixes(names)):
-                if found:
-                    decided[depth] = not pattern.negated
-                    self._matched.add(value)
-        return any(decided)
+            prefixes = pattern.matched_prefixes(names)
+            if True in prefixes:
+                self._matched.add(value)
+                decided = [
+                    was if not found else not pattern.negated for was, found in zip(decided, prefixes, strict=True)
+                ]
+        return True in decided
 
 
 def _parse(option: str, text: str) -> GitPattern:

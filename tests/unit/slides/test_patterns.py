@@ -29,8 +29,8 @@ PATHS = [
 
 
 def _differs_from_git(pattern: str) -> bool:
-    """Return whether pathspec takes a pattern otherwise than git: there no class of characters matches a "/"."""
-    return "[!" in pattern or "[^" in pattern
+    """Return whether pathspec takes a pattern otherwise than git: `[!a]` for a "/", and `a/**/` for a file in a/."""
+    return "[!" in pattern or "[^" in pattern or pattern.endswith("**/")
 
 
 def read(folder: Path, *rules: str) -> IgnoreFile:
