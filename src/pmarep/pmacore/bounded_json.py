@@ -21,3 +21,12 @@ def parse_json(content: bytes, who: str) -> Any:
     if content.count(b"{") + content.count(b"[") > MAX_OBJECTS or content.count(b",") > MAX_VALUES:
         raise ProtocolError(f"{who} gave an answer with more in it than a PMA.core has to say")
     return json.loads(content)
+
+
+def parse_answer(content: bytes, who: str) -> Any:
+    """Parse an answer of PMA.core or PMA.start, without the `{"d": ...}` wrapping of old versions.
+
+    Raises as parse_json() does.
+    """
+    answer = parse_json(content, who)
+    return answer["d"] if isinstance(answer, dict) and set(answer) == {"d"} else answer

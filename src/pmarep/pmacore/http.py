@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from .bounded_json import MAX_RESPONSE_BYTES, parse_json
+from .bounded_json import MAX_RESPONSE_BYTES, parse_answer
 from .connection_settings import Connection
 from .decompression import Decompressor
 from .errors import (
@@ -181,11 +181,9 @@ def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
         to = one_line(location, place.secrets)
         raise Redirected(f"{place.base} redirects to {to}", "use the address it redirects to as url", location)
     try:
-        answer = parse_json(content, place.base) if content.strip() else None
+        answer = parse_answer(content, place.base) if content.strip() else None
     except (ValueError, RecursionError):
         answer = content
-    if isinstance(answer, dict) and set(answer) == {"d"}:
-        answer = answer["d"]
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
         if says_full(status, content[:20_000].decode("utf-8", "replace")):

@@ -5,6 +5,9 @@ login, any caller name as session id; `IsLite` is true; `GetFiles` lists the mai
 `EnumerateAllFilesForSlide` the files of a slide, all as plain local paths. pmarep never needs it: one that does not run
 costs a refused connection per run.
 
+How to ask and how to take an answer apart is pmacore's. The connection is not: the walk asks from its thread, over
+plain HTTP, without a login, and gives up sooner.
+
 Whoever has that port hears names of files, and may say anything. So only a program of this user or of the system is
 asked, unless somebody says that whoever listens may be; the answers are bounded, and the walk takes nothing outside a
 slide's folder.
@@ -12,7 +15,6 @@ slide's folder.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -21,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from ..text import printable
 from .file_names import name_problem
@@ -164,6 +166,9 @@ class PmaStart:
         """Return the parsed answer to a GET, without the `{"d": ...}` wrapping of old versions."""
         import httpx
 
+        from ..pmacore.bounded_json import parse_answer
+        from ..pmacore.errors import ProtocolError
+
         self._look_who_listens()
         try:
             status, body = self._download(method, seconds, query)
@@ -172,17 +177,19 @@ class PmaStart:
         if status != 200:
             raise _NoAnswer(f"{method} got status {status}")
         try:
-            answer = json.loads(body)
+            answer = parse_answer(body, "PMA.start")
         except (ValueError, RecursionError):
             raise _Gone(f"its answer to {method} is no JSON") from None
-        if isinstance(answer, dict) and "d" in answer:
-            answer = answer["d"]
+        except ProtocolError as error:
+            raise _Gone(str(error)) from None
         if isinstance(answer, dict) and "Code" in answer:
             raise _NoAnswer(f"{method} was refused")
         return answer
 
     def _download(self, method: str, seconds: float, query: Mapping[str, str]) -> tuple[int, bytes]:
         import httpx
+
+        from ..pmacore.http import Request
 
         if self._http is None:
             # Plain http to this machine: no proxy of the environment, no redirect, no CA to load, nothing to unpack.
@@ -192,7 +199,7 @@ class PmaStart:
                 headers={"Accept-Encoding": "identity"},
                 follow_redirects=False,
             )
-        url = f"{self._url}api/json/{method}?{urlencode(query, quote_via=quote, safe='')}"
+        url = Request("GET", f"api/json/{method}", query).url(self._url)
         end = self._clock() + seconds
         body = bytearray()
         with self._http.stream("GET", url, timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS)) as answer:
