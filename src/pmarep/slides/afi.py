@@ -11,9 +11,9 @@ import re
 from collections import Counter
 from xml.etree import ElementTree
 
-from .codepages import read_index
-from .companions import Companions, IndexFileError, add_named_files
+from .companions import Companions, add_named_files
 from .folder import Folder
+from .index_file import IndexFileError, read_index
 
 _LIMIT = 1024 * 1024  # bytes; a real one has some hundred, and a parsed one takes many times its size
 

@@ -1,18 +1,17 @@
-"""Companion files: the files of a slide besides its main file, and the reading of the index files that name them."""
+"""Companion files: the files of a slide besides its main file."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .file_names import shorten_list, sort_names
 from .folder import OFFLINE, Folder, LoopError, cause_of, os_error_text
+from .index_file import is_plain
 from .model import Cause, Kind, Why, value
 
-INDEX_LIMIT = 16 * 1024 * 1024  # bytes; the largest Slidedat.ini are some hundred kilobytes
 LONGEST_PATH = 4096  # characters; an index may hold longer ones, a disk does not
 
 
@@ -81,75 +80,6 @@ class SlideGroups:
 
     slides: dict[str, Companions] = field(default_factory=dict)
     not_slides: dict[str, tuple[Why, str]] = field(default_factory=dict)
-
-
-class IndexFileError(Exception):
-    """An index file that cannot be used; the text says why."""
-
-
-def read_text(path: str, limit: int = INDEX_LIMIT) -> str:
-    """Read the text of an index file, in whichever encoding its scanner's Windows wrote it.
-
-    With a byte order mark what that says; else UTF-8, else UTF-16 if every other byte is zero, else Windows-1252, which
-    is Latin-1 for letters. Raises OSError, and IndexFileError for a file too large to be an index.
-    """
-    with Path(path).open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise IndexFileError(f"larger than {limit // 1024 // 1024} MiB: this cannot be an index")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    if data[1:2] == b"\0":
-        return data.decode("utf-16-le", "replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-def parse_ini(text: str) -> dict[str, dict[str, str]]:
-    """Sections, keys and values; names of sections and keys in lower case, the last of two equal keys counts.
-
-    Not configparser: scanners write keys without values, keys before any section and `%` in values.
-    """
-    sections: dict[str, dict[str, str]] = {}
-    section = sections.setdefault("", {})
-    for raw in text.splitlines():
-        line = raw.strip()
-        if line.startswith("[") and line.endswith("]"):
-            section = sections.setdefault(line[1:-1].strip().lower(), {})
-        elif not line.startswith((";", "#")):
-            key, equals, value = line.partition("=")
-            if equals:
-                section[key.strip().lower()] = value.strip()
-    return sections
-
-
-def numbered(section: Mapping[str, str], count_key: str, prefix: str) -> tuple[list[str], str | None]:
-    """The values of `prefix`0, `prefix`1, ... as many as `count_key` says, and what is wrong with that, or None.
-
-    Whatever the count claims, the work is bounded by what the section holds.
-    """
-    names: list[str] = []
-    key = prefix.lower()
-    while (name := section.get(f"{key}{len(names)}")) is not None:
-        names.append(name)
-    text = section.get(count_key.lower())
-    if text is None:
-        return names, f"its index has no {count_key}"
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        return names, f"its index has {count_key} = {text[:40]!r}, which is no number of files"
-    count = int(text)
-    if count == 0:
-        return names, f"its index has {count_key} = 0: no picture"
-    if count > len(names):
-        return names, f"its index has {count_key} = {count}, but no {prefix}{len(names)}"
-    return names[:count], None
-
-
-def is_plain(name: str) -> bool:
-    """Return whether a name can only be a file in the folder itself: an index never leads elsewhere."""
-    return name not in ("", ".", "..") and not ("/" in name or "\\" in name or "\0" in name)
 
 
 def add_named_files(

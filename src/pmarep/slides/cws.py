@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .companions import Companions, IndexFileError, add_folder, parse_ini, read_text
+from .companions import Companions, add_folder
 from .folder import Folder
+from .index_file import IndexFileError, parse_ini, read_text
 
 MAIN = "slidescan.ini"
 _INDEXES = ("finalscan.ini", "finalcond.ini", MAIN, "slidecond.ini")

@@ -4,7 +4,7 @@ To add a format:
 - A single file per slide: one `Format` with a name and extensions in FORMATS; `recognise` where the extension does not
   tell enough.
 - Several files per slide: also a module of its own in this folder, with `collect(folder, main)`, which returns the
-  Companions that an index or a folder names (companions.py has the helpers; ndpis.py is a short example), or
+  Companions that an index or a folder names (helpers: companions.py, index_file.py; a short example: ndpis.py), or
   `group(folder, names)` where several main-looking files are one slide (continuation_files.py). A folder named after
   the main file gets a CompanionFolder, so that it is recognised also when the main file is missing (mirax.py).
 - `belongs` says for people what belongs to a slide. Tests are in tests/unit/slides/test_slides_formats.py, and their

@@ -12,8 +12,8 @@ import os
 import stat
 from pathlib import Path
 
-from .companions import IndexFileError, read_text
 from .file_names import normalized_key
+from .index_file import IndexFileError, read_text
 from .patterns import GitPattern
 
 NAME = ".pmarepignore"

@@ -14,10 +14,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .codepages import read_index
-from .companions import Companions, IndexFileError, add_files_by_path, add_folder, is_plain, parse_ini, read_text
+from .companions import Companions, add_files_by_path, add_folder
 from .file_names import normalized_key
 from .folder import Folder, LoopError
+from .index_file import IndexFileError, is_plain, parse_ini, read_index, read_text
 
 _LIMIT = 1024 * 1024  # bytes
 _MAKERS = re.compile(r"menarini|d[-_ ]?sight|visia[-_ ]?imaging", re.IGNORECASE)

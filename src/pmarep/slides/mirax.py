@@ -7,8 +7,9 @@ for the same). Other files in `n/` are no part of the slide.
 
 from __future__ import annotations
 
-from .companions import Companions, IndexFileError, add_named_files, numbered, parse_ini, read_text
+from .companions import Companions, add_named_files
 from .folder import Folder, LoopError
+from .index_file import IndexFileError, numbered, parse_ini, read_text
 
 INI = "Slidedat.ini"
 EXTENSION = ".mrxs"

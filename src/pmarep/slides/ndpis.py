@@ -6,9 +6,9 @@ NDPISReader resolves the names against the folder of the `.ndpis`).
 
 from __future__ import annotations
 
-from .codepages import read_index
-from .companions import Companions, IndexFileError, add_named_files, numbered, parse_ini
+from .companions import Companions, add_named_files
 from .folder import Folder
+from .index_file import IndexFileError, numbered, parse_ini, read_index
 
 _SECTION = "nanozoomer digital pathology image set"
 _KEYS = "NoImages", "Image"

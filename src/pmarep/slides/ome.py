@@ -21,9 +21,10 @@ from pathlib import Path
 
 from ..text import printable
 from . import tiff
-from .companions import Companions, PathFinder, SlideGroups, is_plain
+from .companions import Companions, PathFinder, SlideGroups
 from .file_names import normalized_key, shorten_list, sort_names
 from .folder import Folder, info_of, os_error_text
+from .index_file import is_plain
 from .model import Cause, Why
 from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
 

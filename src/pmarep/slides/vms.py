@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .codepages import read_index
-from .companions import Companions, IndexFileError, add_named_files, parse_ini
+from .companions import Companions, add_named_files
 from .folder import Folder
+from .index_file import IndexFileError, parse_ini, read_index
 
 _COMPRESSED = "virtual microscope specimen"
 _UNCOMPRESSED = "uncompressed virtual microscope specimen"

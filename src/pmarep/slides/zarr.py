@@ -16,8 +16,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .companions import Companions, SlideGroups, add_folder, is_plain
+from .companions import Companions, SlideGroups, add_folder
 from .folder import Folder, LoopError
+from .index_file import is_plain
 from .model import Why
 
 NAMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray")

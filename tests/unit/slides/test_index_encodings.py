@@ -10,7 +10,7 @@ import pytest
 from support.corpus import write_afi, write_menarini, write_ndpis, write_vms
 from support.discovery import discover
 
-from pmarep.slides import Why, codepages
+from pmarep.slides import Why, index_file
 
 NAMES = [
     ("cp932", "胃生検"),
@@ -85,7 +85,7 @@ def test_where_nothing_is_there_it_is_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_large_index_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codepages, "_LARGEST", 20)
+    monkeypatch.setattr(index_file, "_LARGEST", 20)
     encoded(ndpis(tmp_path, "胃生検"), "cp932")
     found = discover(tmp_path)
     assert found.left == {"set.ndpis": Why.INCOMPLETE}
