@@ -1,4 +1,4 @@
-"""What a run says while it works: plain data that every output (board, lines, JSON) listens to.
+"""The events of a run: plain data for every listener (board, lines, JSON, a program of yours).
 
 The names and keys are the contract of `--json`. Sizes are bytes, durations seconds, rates bytes per second.
 """
@@ -17,14 +17,16 @@ _T = TypeVar("_T")
 
 
 class SlideStatus(StrEnum):
+    """How a slide ended at a site. VERIFIED: found there as it should be, by a run that sends nothing."""
+
     SENT = "sent"
     SKIPPED = "skipped"
     FAILED = "failed"
-    VERIFIED = "verified"  # by a run that sends nothing
+    VERIFIED = "verified"
 
 
 class State(StrEnum):
-    """What a site is doing."""
+    """What a site is doing: a STOPPED one gets nothing more in this run, a PAUSED one is waited for."""
 
     CONNECTING = "connecting"
     RUNNING = "running"
@@ -35,7 +37,7 @@ class State(StrEnum):
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def _immutable(cls: type[_T]) -> type[_T]:
-    """A dataclass that nobody changes: type checkers see to that.
+    """Make a dataclass that type checkers take for frozen.
 
     Python itself does not: making a frozen one takes three times as long, and a run makes one per slide and site.
     """
@@ -48,18 +50,18 @@ def _now() -> datetime:
 
 @_immutable
 class Event:
-    """Anything a listener can hear. `time` is UTC."""
+    """Base of all events. `time`: when it was sent, in UTC."""
 
     time: datetime = field(default_factory=_now)
 
     @property
     def name(self) -> str:
-        """`RunStarted` is `run_started`."""
+        """The `event` of its JSON line: `run_started` for RunStarted."""
         kind: Any = type(self)
         return _name_of(kind)
 
     def to_dict(self) -> dict[str, Any]:
-        """The object of one line of `--json`."""
+        """Return the object of one line of `--json`."""
         # Not dataclasses.asdict(), which copies every text and number: a run over many slides says much.
         kind: Any = type(self)
         line: dict[str, Any] = {"event": _name_of(kind), "time": self.time.isoformat(timespec="milliseconds")}
@@ -79,12 +81,12 @@ def _name_of(kind: type[Event]) -> str:
 
 @cache
 def _keys_of(kind: type[Any]) -> tuple[str, ...]:
-    """Of an event or of what is in one, in the order of its definition; an event's time comes first, elsewhere."""
+    """Return the names of the fields, in the order of their definition, without an event's `time`: that comes first."""
     return tuple(one.name for one in fields(kind) if not (one.name == "time" and issubclass(kind, Event)))
 
 
 def _plain(value: Any) -> Any:
-    """What is in an event, without anything that belongs to the event."""
+    """Turn a field's value into dictionaries, lists and scalars that the event does not share."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -97,7 +99,12 @@ def _plain(value: Any) -> Any:
 
 @_immutable
 class RunStarted(Event):
-    """`scanning` is true where the source folders are still being read, and the totals will grow."""
+    """Sent once, when the sources were looked through, or after the first seconds of that.
+
+    sites: names of all sites of the run.
+    slides, bytes: what was found so far, and its size in bytes.
+    scanning: the sources are still being read, and both numbers will grow.
+    """
 
     sites: list[str]
     slides: int
@@ -107,7 +114,12 @@ class RunStarted(Event):
 
 @_immutable
 class SourceProblem(Event):
-    """Something at the source that a person expects to be sent and that cannot be."""
+    """Sent for each thing at the source that a person expects to be sent and that cannot be.
+
+    path: its path from its source, with "/".
+    why: the kind of problem, a value of `slides.Why`.
+    detail: what is wrong, for people.
+    """
 
     path: str
     why: str
@@ -116,7 +128,11 @@ class SourceProblem(Event):
 
 @_immutable
 class SourceWaiting(Event):
-    """So many slides may still be being written; they are looked at again in `seconds`, before they are sent."""
+    """Sent when slides that may still be being written are put off, to be looked at again before they are sent.
+
+    slides: how many they are.
+    seconds: until they are looked at again.
+    """
 
     slides: int
     seconds: float
@@ -124,9 +140,10 @@ class SourceWaiting(Event):
 
 @_immutable
 class Notice(Event):
-    """Something that a person should know about the run as a whole, in one line.
+    """Sent for something about the run as a whole that a person should know.
 
-    `passing`: nobody has to do anything about it.
+    text: one line.
+    passing: nobody has to do anything about it.
     """
 
     text: str
@@ -135,9 +152,12 @@ class Notice(Event):
 
 @_immutable
 class SlideStarted(Event):
-    """Files of this slide are about to be sent to the site. Not said again when a failure makes that begin anew.
+    """Sent when files of a slide are about to be sent to a site; not again when a failure makes that begin anew.
 
     A slide that is skipped, or fails before that, has only a SlideFinished.
+
+    site: the site's name.
+    slide: the slide's path from its source.
     """
 
     site: str
@@ -146,7 +166,15 @@ class SlideStarted(Event):
 
 @_immutable
 class SlideFinished(Event):
-    """`bytes` is what this run sent and the site acknowledged; `resumed_bytes` what an earlier run had sent."""
+    """Sent once for each slide and site that the run got to.
+
+    site, slide: the site's name, and the slide's path from its source.
+    status: how it ended.
+    bytes: what this run sent and the site acknowledged.
+    seconds: from the beginning of this slide at this site.
+    resumed_bytes: what an earlier run had sent, in bytes.
+    error: what happened and what to do, in one line; None unless it failed.
+    """
 
     site: str
     slide: str
@@ -159,7 +187,11 @@ class SlideFinished(Event):
 
 @_immutable
 class SlideRetracted(Event):
-    """A slide that this run has said to be at the site turned out to be damaged there; it counts as failed."""
+    """Sent when a slide that this run has said to be at a site turns out to be damaged there; it counts as failed.
+
+    site, slide: the site's name, and the slide's path from its source.
+    error: what is wrong, in one line.
+    """
 
     site: str
     slide: str
@@ -168,7 +200,12 @@ class SlideRetracted(Event):
 
 @_immutable
 class SlideRestarted(Event):
-    """`bytes` of a slide that had been sent have to be sent again, and why."""
+    """Sent when bytes of a slide that had been sent have to be sent again.
+
+    site, slide: the site's name, and the slide's path from its source.
+    bytes: how many have to be sent again.
+    reason: why, in one line.
+    """
 
     site: str
     slide: str
@@ -178,7 +215,14 @@ class SlideRestarted(Event):
 
 @_immutable
 class SlidePlanned(Event):
-    """`--dry-run`: what would be done. `to` is the virtual path at the site, `bytes` what would be sent at most."""
+    """Sent by a dry run, for each slide and site: what a real run would do.
+
+    site, slide: the site's name, and the slide's path from its source.
+    action: "send", "resume", "replace", "skip" or "conflict" (it differs and may not be replaced).
+    reason: why, in one line.
+    to: the virtual path of its main file at the site.
+    bytes: what would be sent, at most.
+    """
 
     site: str
     slide: str
@@ -190,7 +234,12 @@ class SlidePlanned(Event):
 
 @_immutable
 class SiteState(Event):
-    """What a site does from now on. `reason` says why it is paused or stopped, in one line; None where all is well."""
+    """Sent when a site's state changes.
+
+    site: its name.
+    state: what it does from now on.
+    reason: why it is so, in one line; None where all is well.
+    """
 
     site: str
     state: State
@@ -199,8 +248,14 @@ class SiteState(Event):
 
 @_immutable
 class Progress(Event):
-    """`bytes_done` of `bytes_total` that this site needs; `rate` over the last seconds. `bytes_under_way` are sent and
-    not acknowledged: to be sent again if the run were killed now.
+    """Sent about once a second for each site.
+
+    site: its name.
+    bytes_done: bytes that are acknowledged, under way, or were sent by an earlier run.
+    bytes_total: bytes that this site needs altogether.
+    rate: bytes per second, over the last seconds.
+    connections: requests that run in parallel now.
+    bytes_under_way: bytes that are sent and not acknowledged; to be sent again if the run were killed now.
     """
 
     site: str
@@ -213,13 +268,21 @@ class Progress(Event):
 
 @_immutable
 class SiteSummary:
-    """`failed` counts every slide that should be at the site and is not, tried or not; but not those that were not
-    begun because the run was to end, or was interrupted: `not_begun`.
+    """What a run did at one site; a part of Summary. Numbers are slides unless said otherwise.
 
-    `verified`: found to be there as it should be, by a run that sends nothing. Of slides that were begun and are not
-    whole, `bytes_kept` need not be sent again by the next run; `bytes_again` were under way when the run ended, and do.
-    Of the skipped and verified ones, `differing` are other slides, left as they are with `--existing skip`; `changed`
-    have the same names and sizes, but have changed here since they were sent, and were not compared.
+    sent, skipped: as SlideFinished says; after a dry run `sent` counts what would be sent.
+    failed: every slide that should be at the site and is not, tried or not, but for those in `not_begun`.
+    verified: found to be there as it should be, by a run that sends nothing.
+    not_begun: left for the next run, because this one was to end or was interrupted.
+    bytes_sent: bytes that the site acknowledged in this run.
+    bytes_resumed: bytes that an earlier run had sent.
+    bytes_kept: bytes of unfinished slides that the next run need not send again.
+    bytes_again: bytes of unfinished slides that were under way at the end, and have to be sent again.
+    seconds: until the site was done.
+    error: why the site was stopped or left out, in one line, or None.
+    differing: skipped or verified slides that differ from ours and stay so (`--existing skip`).
+    changed: skipped or verified slides with our names and sizes that have changed here since they were sent, and
+        were not compared.
     """
 
     sent: int = 0
@@ -239,11 +302,13 @@ class SiteSummary:
 
 @_immutable
 class SourceSummary:
-    """What is in all sources together: `slides` of `bytes`, and how many things were left out, by why: `reasons`.
+    """What is in all sources together; a part of Summary.
 
-    `empty`: sources in which there is no slide at all; `filtered`: those whose slides are all left out by the options
-    or by `.pmarepignore`. Both only where the sources were looked through to their ends. `may_be_empty`: that is no
-    failure (`--allow-empty`).
+    slides, bytes: all that were found, and their size in bytes.
+    reasons: how many things were left out, by why.
+    empty: sources without any slide; only those that were looked through to their ends, as in `filtered`.
+    filtered: sources whose slides are all left out by options or `.pmarepignore`.
+    may_be_empty: a source without any slide is no failure (`--allow-empty`).
     """
 
     slides: int = 0
@@ -256,11 +321,17 @@ class SourceSummary:
 
 @_immutable
 class Summary(Event):
-    """The last event of every run; after a dry run `sent` counts what would be sent.
+    """The last event of every run.
 
-    `source_problems` counts what could not be sent to any site. `verify_only`: the run was to send nothing.
-    `left_out`: numbers of files in the source that are neither in a slide nor in a problem, by what they are: `unknown`
-    (may be a slide or a part of one), `other`, `system` and `excluded` (also folders that were not looked into).
+    exit_code: that of the process.
+    seconds: how long the run took.
+    sites: by name.
+    source_problems: how many things at the source could not be sent to any site.
+    source: what the sources hold.
+    left_out: numbers of files that are neither in a slide nor in a problem, by what they are: "unknown" (may be a slide
+        or a part of one), "other", "system" and "excluded" (also folders that were not looked into).
+    dry_run, verify_only: the run was to send nothing.
+    error: why the run as a whole ended early, in one line, or None.
     """
 
     exit_code: int
@@ -275,3 +346,4 @@ class Summary(Event):
 
 
 Listener = Callable[[Event], None]
+"""Called with every event, in order, in the event loop of the run: it has to be quick."""

@@ -15,7 +15,7 @@ HANGING_SECONDS = 1.0
 
 
 def main() -> None:
-    """Entry point of the console script: every error that we foresee becomes one line and its exit code."""
+    """Run the console script: every expected error becomes one line and its exit code."""
     arguments = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     runs = arguments[:1] in (["push"], ["verify"])
     with exit_on_signals(events="--json" in arguments) if runs else nullcontext():
@@ -70,7 +70,7 @@ def _run() -> int:
 
 
 def _without_output(failure: OSError, code: int) -> int:
-    """`pmarep slides . | head`: nobody reads on, which is no error. A full disk is one."""
+    """Return the exit code after stdout failed: a closed pipe (`| head`) is no error, a full disk is one."""
     fine = is_broken_pipe(failure)
     discard_stdout()
     if fine:
@@ -80,7 +80,7 @@ def _without_output(failure: OSError, code: int) -> int:
 
 
 def _end_if_a_thread_hangs(code: int) -> None:
-    """A read from a network drive that has gone away may never return, and Python would wait for its thread.
+    """End the process where a thread hangs, as in a read from a lost network drive: Python would wait for it for ever.
 
     Everything that matters is closed and on disk by now.
     """

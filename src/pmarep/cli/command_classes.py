@@ -1,4 +1,4 @@
-"""Usage errors that typer finds: in plain words, and with a summary where events are asked for."""
+"""Classes of typer's commands: refuse empty values, word usage errors plainly, end `--json` with a summary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _JARGON = "Value error, "  # of pydantic, by which newer versions of typer read 
 
 
 class PlainErrorsGroup(TyperGroup):
-    """All commands: what is said about a wrong argument is for people."""
+    """The top group: usage errors of all commands are in plain words."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -47,7 +47,7 @@ class NoEmptyValuesCommand(TyperCommand):
 
 
 class CommandApp(typer.Typer):
-    """Its commands take no empty values."""
+    """A typer application whose commands take no empty values."""
 
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = NoEmptyValuesCommand, **rest: Any
@@ -70,7 +70,7 @@ class JsonEventsCommand(NoEmptyValuesCommand):
 
 
 def _in_plain_words(error: Exception) -> str | None:
-    """What typer will say of a usage error; None for another. Not by its class: not every typer has one of its own."""
+    """Reword a usage error of typer and return its text; None for others. Versions of typer differ in its class."""
     if getattr(error, "exit_code", None) != UsageError.exit_code or not hasattr(error, "format_message"):
         return None
     error.message = str(getattr(error, "message", "")).replace(_JARGON, "")  # type: ignore[attr-defined]

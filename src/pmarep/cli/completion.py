@@ -1,4 +1,4 @@
-"""What the shell completes from the site book. Silent whatever is wrong: nobody asked for an error yet."""
+"""Complete names of the site book in the shell. Silent about errors."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import typer
 
 
 def site_or_group(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names for `--sites` and NAME arguments; after a comma the next one."""
+    """Complete `--sites` and NAME arguments; after a comma the next name."""
     before, comma, last = incomplete.rpartition(",")
     given = before.split(",")
     return [before + comma + name for name in _known(ctx, "sites", "groups", begin=last) if name not in given]
 
 
 def site(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a site."""
     return _known(ctx, "sites", begin=incomplete)
 
 
 def group(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a group."""
     return _known(ctx, "groups", begin=incomplete)
 
 
 def server(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a server."""
     return _known(ctx, "servers", begin=incomplete)
 
 

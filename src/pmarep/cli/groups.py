@@ -23,7 +23,7 @@ MembersArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MEMBER...",
-        help="Sites, other groups, or patterns ('box-*'), which stand for the sites of now.",
+        help="Sites, other groups, or patterns ('box-*'), replaced by the sites that match now.",
         autocompletion=completion.site_or_group,
     ),
 ]
@@ -108,7 +108,7 @@ def _members(book: SiteBook, name: str) -> list[str]:
 
 
 def _expanded(book: SiteBook, members: list[str]) -> list[str]:
-    """Names of sites and groups; a pattern stands for the sites that there are now. Raises ConfigError."""
+    """Return names of sites and groups, each pattern replaced by the sites that match now. Raises ConfigError."""
     from ..errors import ConfigError
     from ..sites.site_names import is_pattern
 

@@ -1,4 +1,4 @@
-"""How the commands about the site book print: aligned lines for pipes, what fits for terminals, JSON for programs."""
+"""Print lists: aligned columns for pipes, columns cut to fit for terminals, JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from .output_streams import echo
 
 
 def print_json(value: object) -> None:
-    """ASCII with escapes: right in whatever encoding the standard output has."""
+    """Print JSON in ASCII with escapes, which is right in whatever encoding stdout has."""
     import json
 
     echo(json.dumps(value, indent=2))
 
 
 def print_columns(rows: list[list[str]]) -> None:
-    """Every cell in full."""
+    """Print rows in aligned columns, every cell in full."""
     from rich.cells import cell_len
 
     rows = [list(map(printable, row)) for row in rows]
@@ -27,7 +27,7 @@ def print_columns(rows: list[list[str]]) -> None:
 
 
 def print_fitted_columns(rows: list[list[str]]) -> bool:
-    """One line a row on this terminal, long cells cut but for those of the first column; whether any was cut."""
+    """Print one line a row on this terminal, long cells cut but for the first column. Returns whether any was cut."""
     from rich.cells import cell_len, set_cell_size
 
     rows = [list(map(printable, row)) for row in rows]
@@ -42,7 +42,7 @@ def print_fitted_columns(rows: list[list[str]]) -> bool:
 
 
 def fit(widths: list[int], room: int, least: int = 6) -> list[int]:
-    """Column widths that fit into `room` with two blanks between; the widest gives first, the first column never."""
+    """Return column widths that fit into `room`, two blanks between; the widest gives first, the first never."""
     fitting = list(widths)
     while sum(fitting) + 2 * (len(fitting) - 1) > room:
         widest = max(range(1, len(fitting)), key=lambda i: fitting[i])

@@ -1,4 +1,4 @@
-"""Log lines on stderr for `-v` and `-vv`."""
+"""Set up logging for `-v` and `-vv`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def start_logging(verbose: int) -> None:
-    """Log lines on stderr for `-v` and `-vv`; URLs never with their queries."""
+    """Write log lines to stderr for `-v` (1) and `-vv` (2); URLs without their queries."""
     if not verbose:
         return
     from pmarep.pmacore.redact import RedactingFilter

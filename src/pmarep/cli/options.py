@@ -23,13 +23,16 @@ IncludeOption = Annotated[
     list[str] | None, typer.Option(metavar="PATTERN", help="Only slides that match, as in .gitignore; repeatable.")
 ]
 ExcludeOption = Annotated[
-    list[str] | None, typer.Option(metavar="PATTERN", help="No slides that match, as in .gitignore; repeatable.")
+    list[str] | None, typer.Option(metavar="PATTERN", help="Leave out slides that match, as in .gitignore; repeatable.")
 ]
 ConnectionsOption = Annotated[
-    str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; else as the site says.")
+    str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; default: what the site book says.")
 ]
 PatienceOption = Annotated[
-    str, typer.Option(metavar="T", help="How long a site may stay away before it is given up; 0: not at all.")
+    str,
+    typer.Option(
+        metavar="T", help="How long to wait for a site that does not answer before giving it up; 0: not at all."
+    ),
 ]
 AuditOption = Annotated[
     Path | None,
@@ -41,30 +44,32 @@ JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
 ]
 JsonListOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only what went wrong or should be looked at.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only what went wrong or needs attention.")]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="The site book; else PMAREP_CONFIG, else the user's own."),
+    typer.Option("--config", metavar="FILE", help="The site book; default: PMAREP_CONFIG, else the user's own."),
 ]
 StateDirOption = Annotated[
     Path | None,
     typer.Option(
-        "--state-dir", metavar="DIR", help="Folder of the journal; else PMAREP_STATE_DIR, else the user's own."
+        "--state-dir", metavar="DIR", help="Folder of the journal; default: PMAREP_STATE_DIR, else the user's own."
     ),
 ]
-VerboseOption = Annotated[int, typer.Option("--verbose", "-v", count=True, help="More; -vv for requests too.")]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Log more on stderr; -vv: every request too.")
+]
 NewerThanOption = Annotated[
     str | None,
     typer.Option(metavar="T", help="Only slides changed within 7d (or 12h), or since 2026-11-01 (local time)."),
 ]
 MinSizeOption = Annotated[
-    str, typer.Option(metavar="SIZE", help="Only slides of at least that size, all files together (such as 10M).")
+    str, typer.Option(metavar="SIZE", help="Only slides of at least this size, all their files together (such as 10M).")
 ]
 AllowEmptyOption = Annotated[
     bool,
-    typer.Option("--allow-empty", help="A SRC without any slide is no failure (a drive may be away)."),
+    typer.Option(
+        "--allow-empty", help="Do not fail when a SRC has no slide at all, as a drive that is not mounted has none."
+    ),
 ]
-FollowLinksOption = Annotated[
-    bool, typer.Option("--follow-links", help="Follow also links that lead out of SRC, to whatever they lead.")
-]
-NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; what would be asked is an error.")]
+FollowLinksOption = Annotated[bool, typer.Option("--follow-links", help="Also follow links that lead out of SRC.")]
+NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; fail where a question would be asked.")]

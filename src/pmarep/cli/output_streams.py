@@ -1,4 +1,4 @@
-"""The three streams that a program is given, of which each may be closed, full, or read by nobody."""
+"""Print to stdout and stderr safely: each may be closed, full, or read by nobody."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..text import printable
 
 
 def echo(*cells: str, err: bool = False) -> None:
-    """Print text for people; several cells with tabs between. How all commands print, but for boards and tables.
+    """Print text for people; several cells with tabs between. All commands print with this, but for boards and tables.
 
     Any part of it may come from a server or a file's name: nothing in it disturbs a terminal or forges a line. Line
     breaks of our own stay, so names go through `printable` where they are put between those.
@@ -22,7 +22,7 @@ def echo(*cells: str, err: bool = False) -> None:
 
 
 def open_closed_streams() -> None:
-    """`pmarep ... >&-`: what is written to a closed stream is gone, and what is read from one is empty."""
+    """Replace closed streams (`pmarep ... >&-`) by the null device."""
     # In this order: each gets the lowest number that is free, so its own.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -30,7 +30,7 @@ def open_closed_streams() -> None:
 
 
 def is_broken_pipe(error: OSError) -> bool:
-    """Whether a write failed since the reader is gone (`| head`, a terminal that was closed), which is no error.
+    """Return whether a write failed because the reader is gone (`| head`, a closed terminal): no error.
 
     To be asked before `discard_stdout`: on Windows a pipe that nobody reads is EINVAL (cpython issue 79935).
     """
@@ -46,13 +46,13 @@ def _is_pipe() -> bool:
 
 
 def discard_stdout() -> None:
-    """From now on, what is written to stdout goes nowhere; the interpreter's last flush is quiet."""
+    """Redirect stdout to the null device, so that the interpreter's last flush is quiet."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def flush_error(text: str = "") -> OSError | None:
-    """Why stdout takes no more, if so. `text` is for where nothing may be held that a flush would write."""
+    """Flush stdout and return the error, if it takes no more. `text` is written first, so that there is a write."""
     try:
         if text:  # an empty write fails too, where the disk is full
             sys.stdout.write(text)
@@ -63,4 +63,5 @@ def flush_error(text: str = "") -> OSError | None:
 
 
 def write_error_message(error: OSError) -> str:
+    """Return the line for stderr where stdout cannot be written."""
     return f"pmarep: cannot write the output: {error.strerror}"

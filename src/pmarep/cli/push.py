@@ -1,4 +1,4 @@
-"""`pmarep push`: the main job."""
+"""`pmarep push`: replicate slides to sites."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def push(
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
-    existing: Annotated[_Existing, typer.Option(help="A slide that is there already and differs.")] = _Existing.fail,
+    existing: Annotated[
+        _Existing, typer.Option(help="What to do with a slide that is at the site already and differs.")
+    ] = _Existing.fail,
     verify: Annotated[
         _Verify,
         typer.Option(
@@ -79,25 +81,25 @@ def push(
     max_duration: Annotated[
         str | None,
         typer.Option(
-            metavar="T", help="End after T (6h): begin only slides that can be there by then, finish those begun."
+            metavar="T", help="End after T (6h): begin only slides that can arrive by then, finish those begun."
         ),
     ] = None,
     stop_at: Annotated[
         str | None, typer.Option(metavar="HH:MM", help="Break off at that time (local); what can be kept is kept.")
     ] = None,
-    hard: Annotated[bool, typer.Option("--hard", help="Break off what is under way at --max-duration too.")] = False,
+    hard: Annotated[bool, typer.Option("--hard", help="Break off what is being sent at --max-duration too.")] = False,
     patience: PatienceOption = "10m",
     recheck: Annotated[
         str,
         typer.Option(
-            metavar="T|off", help="Look again, within T, at the sizes of all slides that are known to be at a site."
+            metavar="T|off", help="Compare the file sizes of every slide known to be at a site again within T."
         ),
     ] = "7d",
     settle: Annotated[
         str | None,
         typer.Option(
             metavar="T",
-            help="Send a slide once its files stand still for T (10s for those younger than a minute); 0: at once.",
+            help="Send a slide once its files are unchanged for T (default: 10s if younger than a minute); 0: at once.",
         ),
     ] = None,
     audit: AuditOption = None,

@@ -1,4 +1,4 @@
-"""What the commands that start a run have in common."""
+"""Run a replication for a command: signals, summary, exit code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 @contextmanager
 def always_emit_summary(json: bool) -> Iterator[None]:
-    """Scripts wait for the last line of `--json`: it comes too where a run cannot even begin."""
+    """Print a `summary` event where a run fails before it could: scripts wait for the last line of `--json`."""
     try:
         yield
     except PmarepError as error:
@@ -44,6 +44,7 @@ def always_emit_summary(json: bool) -> Iterator[None]:
 
 
 def emit_error_summary(exit_code: int, error: str) -> None:
+    """Print the `summary` event of a run that could not begin."""
     from ..events import Summary
     from .render import JsonOutput
 
@@ -51,7 +52,7 @@ def emit_error_summary(exit_code: int, error: str) -> None:
 
 
 def run_replication(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> int:
-    """One run, ended cleanly by the first Ctrl-C (or SIGTERM, SIGHUP) and at once by the second. Its exit code.
+    """Run to the end and return the exit code. The first Ctrl-C (SIGTERM, SIGHUP) ends it cleanly, the second at once.
 
     A run whose output was lost does not end as if all were well: whoever counts on the events has not got them.
     """
@@ -81,7 +82,7 @@ def run_replication(options: Options, sites: list[Site], passwords: Any, state_d
 
 
 def _log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
-    """On Windows, asyncio fails to close a connection that the peer has reset, and would print a traceback.
+    """Log broken connections that asyncio reports, instead of a traceback: on Windows it fails to close reset ones.
 
     What has failed in a task or a future of ours is a bug: asyncio says so as it always does.
     """
@@ -93,7 +94,7 @@ def _log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> 
 
 
 def use_one_malloc_arena() -> None:
-    """Before there are threads: glibc gives each a heap of its own, where what one has freed serves no other.
+    """Make all threads share one heap, before there are any: glibc gives each its own, and memory freed in one is lost.
 
     In a large push that is a third of all memory.
     """

@@ -28,7 +28,7 @@ def sandbox(
     password: Annotated[
         str,
         typer.Option(
-            help="Its password; required, here or in the variable.",
+            help="The user's password; required, here or in the variable.",
             envvar="PMAREP_SANDBOX_PASSWORD",
             show_default=False,
         ),
@@ -38,7 +38,7 @@ def sandbox(
         list[str] | None,
         typer.Option(
             metavar="NAME=BUCKET[/PREFIX]",
-            help="One in an S3 bucket; repeatable. Key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+            help="A root-directory in an S3 bucket; repeatable. Key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
         ),
     ] = None,
     s3_endpoint: Annotated[str, typer.Option(help="The S3 server's URL. Default: Amazon's")] = "",
@@ -46,12 +46,12 @@ def sandbox(
         list[str] | None,
         typer.Option(
             metavar="NAME=CONTAINER[/PREFIX]",
-            help="One in an Azure container; repeatable. Key: AZURE_STORAGE_CONNECTION_STRING",
+            help="A root-directory in an Azure container; repeatable. Key: AZURE_STORAGE_CONNECTION_STRING",
         ),
     ] = None,
     azure_endpoint: Annotated[str, typer.Option(help="The blob service's URL. Default: Microsoft's")] = "",
-    part_size: Annotated[str, typer.Option(help="Of the parts in which large files come to S3.")] = "8M",
-    url_lifetime: Annotated[int, typer.Option(help="Seconds that upload URLs live.", min=1, max=604_800)] = 3600,
+    part_size: Annotated[str, typer.Option(help="Size of the parts in which large files go to S3.")] = "8M",
+    url_lifetime: Annotated[int, typer.Option(help="Seconds until upload URLs expire.", min=1, max=604_800)] = 3600,
     path: Annotated[str, typer.Option(help="Path of the base URL, e.g. /core/")] = "/",
     names: Annotated[
         str,

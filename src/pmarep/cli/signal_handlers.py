@@ -1,4 +1,4 @@
-"""Ctrl-C: stop cleanly; again: at once. The same for the signals by which machines end programs."""
+"""Handle Ctrl-C and the signals that end programs: the first stops a run cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 def termination_signals() -> list[signal.Signals]:
-    """Those that end programs on this platform, without any that is ignored on purpose: nohup and cron do so."""
+    """Return the signals that end programs on this platform, without those ignored on purpose, as by nohup."""
     known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
     return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
 
@@ -25,12 +25,12 @@ def termination_signals() -> list[signal.Signals]:
 INTERRUPTED_BEFORE_START = "interrupted before anything was sent"
 
 _run_started = False
-"""Whether a run has begun, which says itself how it ended."""
+"""True once a run has begun, which says itself how it ended."""
 
 
 @contextmanager
 def exit_on_signals(*, events: bool) -> Iterator[None]:
-    """While inside, until a run begins, a signal ends the process with a word; `events`: with the summary of `--json`.
+    """Until a run begins, end the process at a signal with one line; `events`: with the summary of `--json`.
 
     A KeyboardInterrupt would come anywhere, in the middle of an import or in a destructor, where Python drops it.
     """
@@ -59,7 +59,7 @@ _SUMMARY = (
     '"left_out": {}, '
     '"dry_run": false, "verify_only": false, "error": "%s"}\n'
 )
-"""As the event of that name says it."""
+"""The `summary` event as JSON; nothing of ours may be imported to make it."""
 
 
 @contextmanager

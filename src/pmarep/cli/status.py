@@ -95,7 +95,7 @@ def _print_unfinished(places: Kept) -> None:
 
 
 def _kept(files: int, parts: int) -> str:
-    """What the next run need not send again."""
+    """Return what the next run need not send again, in words."""
     from .render.base import count_of
 
     said = [count_of(number, noun) for number, noun in ((files, "file"), (parts, "part")) if number]

@@ -19,7 +19,7 @@ from .site_names import did_you_mean, is_pattern, quoted
 
 
 def default_config_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the book is when nobody says otherwise: `PMAREP_CONFIG`, or the platform's folder for configuration."""
+    """Return the default path of the book: `PMAREP_CONFIG`, or the platform's folder for configuration."""
     if named := environ.get("PMAREP_CONFIG"):
         return Path(named).expanduser()
     import platformdirs
@@ -28,7 +28,7 @@ def default_config_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def slides_settings(path: Path, *, needed: bool) -> SlidesTable:
-    """What a book says of finding slides; where there is no such file and it is not `needed`, the defaults.
+    """Read the `[slides]` table of a book; where there is no such file and it is not `needed`, return the defaults.
 
     For those who use no site: whether the rest of the book is right does not matter. Raises ConfigError.
     """
@@ -60,12 +60,15 @@ class SiteBook:
 
     @classmethod
     def load(cls, path: Path) -> SiteBook:
-        """Raises ConfigError: one line with the path, the line of the file where it is known, and what is allowed."""
+        """Read and check a book and all that it includes.
+
+        Raises ConfigError: one line with the path, the line of the file where it is known, and what is allowed.
+        """
         return cls.parse(BookText.read(path))
 
     @classmethod
     def parse(cls, source: BookText) -> SiteBook:
-        """A book of a text that need not be on disk yet. Raises ConfigError."""
+        """Check a text that need not be on disk yet, with all that it includes. Raises ConfigError."""
         from .book_parser import read_tables
 
         stack = BookStack.collect(source)
@@ -77,7 +80,7 @@ class SiteBook:
         return self.stack.own.path
 
     def resolve(self, selection: Sequence[str]) -> list[Site]:
-        """The sites to replicate to: see `select`; two that would write over each other are refused.
+        """Return the sites to replicate to: as `select`, but two that would write over each other are refused.
 
         Also what is needed on this machine has to be there: a certificate of a site that is not used may be missing.
         Raises ConfigError.
@@ -104,7 +107,7 @@ class SiteBook:
         return sites
 
     def select(self, selection: Sequence[str]) -> list[Site]:
-        """The sites of these names and patterns of sites and names of groups, each once, in the order named.
+        """Return the sites that these names, patterns and groups stand for, each once, in the order named.
 
         An item may hold several with commas between them. A pattern (`box-*`, `?`, `[ab]`) is matched with sites only:
         a group may hold others than its name promises. Raises UsageError for none, ConfigError for unknown.
@@ -117,11 +120,11 @@ class SiteBook:
         return [self.sites[name] for name in chosen]
 
     def groups_of(self, site: str) -> list[str]:
-        """The groups that a site is in, also by way of another group."""
+        """Return the groups that a site is in, also by way of another group."""
         return [group for group in self.groups if site in self._members(group)]
 
     def _members(self, name: str) -> list[str]:
-        """The sites of one name. Groups have no cycles: `reader` has seen to that."""
+        """Return the sites of one name. Groups have no cycles: `book_parser` has checked that."""
         if name in self.sites:
             return [name]
         if name in self.groups:
@@ -131,7 +134,7 @@ class SiteBook:
         raise ConfigError(self.unknown(name))
 
     def unknown(self, name: str) -> str:
-        """The words for a name or pattern that is no site and no group, with the nearest."""
+        """Return the error text for a name or pattern that is no site and no group, with the nearest names."""
         known = [*self.sites, *self.groups]
         hint = did_you_mean(re.sub(r"[*?\[\]]", "", name), known)
         hint = hint or f"; known: {', '.join(known[:12]) or 'none'}{', ...' if len(known) > 12 else ''}"
@@ -143,7 +146,7 @@ class SiteBook:
         return f"no site matches {quoted(name)} in {self.path}{hint}"
 
     def tables_of(self, site: Site) -> list[KeyPath]:
-        """The tables that a site's values come from; an earlier one has the say."""
+        """Return the tables that a site's values come from; an earlier one overrides a later one."""
         server: list[KeyPath] = [("servers", site.server)] if site.server else []
         return [("sites", site.name), *server, ("defaults",)]
 

@@ -1,4 +1,4 @@
-"""Changes to the book that keep every line a person wrote: comments, order, odd formatting."""
+"""Change sites and groups in the site book, keeping every line a person wrote: comments, order, odd formatting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEADER = """\
 
 
 def check_values(name: str, values: Mapping[str, Value], folder: Path | None = None) -> None:
-    """The name and the values of a site by themselves. Raises ConfigError that needs no file to be understood."""
+    """Check the name and the values of a site by themselves. Raises ConfigError that names no file."""
     try:
         check_name(name)
         SiteTable.model_validate(dict(values), context={"folder": folder})
@@ -48,7 +48,7 @@ def add_site(path: Path, name: str, values: Mapping[str, Value]) -> SiteBook:
 
 
 def add_sites(path: Path, sites: Mapping[str, Mapping[str, Value]], update: bool = False) -> SiteBook:
-    """Add many in one step, in their order. `update`: one that is there already gets these keys as well."""
+    """Add many sites in one step, in their order. `update`: one that is there already gets these keys as well."""
 
     def add(book: SiteBook) -> str:
         text = book.stack.own
@@ -152,7 +152,7 @@ def remove_group(path: Path, name: str) -> SiteBook:
 
 
 def own_book_text(book: SiteBook, key: KeyPath) -> BookText:
-    """The person's own text, which says this site, server or group. Raises ConfigError that says where it is if not."""
+    """Return the text of the person's own book, where that defines this site, server or group. Raises ConfigError."""
     owner = book.stack.owner(key)
     if owner is book.stack.own:
         return owner
@@ -166,7 +166,7 @@ def own_book_text(book: SiteBook, key: KeyPath) -> BookText:
 
 
 def known_site(book: SiteBook, name: str) -> Site:
-    """The site of this very name, in whichever book. Raises ConfigError with the nearest ones."""
+    """Return the site of this very name, from whichever book. Raises ConfigError with the nearest names."""
     if name in book.sites:
         return book.sites[name]
     raise _not_there(book, ("sites", name))
@@ -182,7 +182,7 @@ def _not_there(book: SiteBook, key: KeyPath) -> ConfigError:
 
 
 def check_name_is_free(book: SiteBook, name: str) -> None:
-    """Raises ConfigError for a name that cannot be used, or is a site or group already."""
+    """Check that a name can be used and is no site or group yet. Raises ConfigError."""
     try:
         check_name(name)
     except ValueError as error:
@@ -221,12 +221,12 @@ def _content(file: Path) -> bytes | None:
 
 
 def _is_writable(file: Path) -> bool:
-    """A file that nobody may write is so on purpose, though its folder would let us replace it."""
+    """Return False for a file that nobody may write: that is on purpose, though its folder would let us replace it."""
     return os.access(file, os.W_OK) and bool(file.stat().st_mode & 0o222)
 
 
 def _replace(file: Path, before: bytes | None, content: bytes) -> None:
-    """Write beside, then rename over: at no moment is there half a book. A new one is for its owner only."""
+    """Write a temporary file, then rename it over the book, if that is as `before`. Only its owner reads a new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     # Not mkstemp(), which on Windows takes a folder that nobody may write to for 2 billion names that are taken.
     beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")

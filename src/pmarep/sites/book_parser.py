@@ -1,4 +1,4 @@
-"""From the text of a book to its sites: checks every table, then puts defaults, server and site together."""
+"""Check every table of the books, then merge defaults, server and site into sites."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable
 
 @dataclass(frozen=True)
 class _BookTables:
-    """What one book says, each table right by itself."""
+    """The tables of one book, each checked by itself."""
 
     defaults: SiteTable
     servers: dict[str, Table]
@@ -34,7 +34,7 @@ class _BookTables:
 
 
 def read_tables(stack: BookStack) -> Tables:
-    """Defaults; servers, sites and groups by name; `[slides]`: of all books together. Raises ConfigError."""
+    """Merge all books: defaults; servers, sites and groups by name; `[slides]`. Raises ConfigError."""
     books = [_read(text) for text in stack.texts]
     defaults = _merged_defaults([book.defaults for book in books])
     servers: dict[str, Table] = {}
@@ -54,7 +54,7 @@ def read_tables(stack: BookStack) -> Tables:
 
 
 def read_slides(stack: BookStack) -> SlidesTable:
-    """`[slides]` of all books together, key by key, whatever else is in them. Raises ConfigError."""
+    """Merge `[slides]` of all books key by key, whatever else is in them. Raises ConfigError."""
     merged: dict[str, Any] = {}
     for text in reversed(stack.texts):
         said = _table(text, ("slides",), text.data.get("slides", {}), SlidesTable)
@@ -74,7 +74,7 @@ def _read(book_text: BookText) -> _BookTables:
 
 
 def _merged_defaults(books: Sequence[SiteTable]) -> SiteTable:
-    """Key by key; `server` and `url` are two ways to say one thing, so that one's own displaces the other as well."""
+    """Merge `[defaults]` key by key. `server` and `url` exclude each other: an own one displaces both included."""
     merged: dict[str, Any] = {}
     for book in reversed(books):
         said = book.model_dump(exclude_unset=True)
@@ -157,12 +157,12 @@ def _secret_key(book_text: BookText, table: KeyPath, key: str) -> ConfigError:
 
 
 def effective_server(said: SiteTable, defaults: SiteTable) -> str | None:
-    """A site with a url of its own is not on the default server, and must not get that one's password."""
+    """Return the server of a site: none where it has a url of its own, or a password would go elsewhere."""
     return said.server or (None if said.url else defaults.server)
 
 
 def merge_keys(said: SiteTable, server: Table | None, defaults: SiteTable) -> dict[str, Any]:
-    """The keys that are said anywhere: defaults < server < site."""
+    """Merge the keys that are set: defaults < server < site."""
     merged: dict[str, Any] = {}
     for table in (defaults, server, said):
         if table is not None:
@@ -245,7 +245,7 @@ def _check_servers(stack: BookStack, servers: Mapping[str, Table], defaults: Sit
 
 
 def _check_variables(stack: BookStack, servers: Mapping[str, str | None], sites: Mapping[str, Site]) -> None:
-    """One variable for two machines would give the password of one to the other."""
+    """Refuse names for whose passwords one variable would serve two machines. Raises ConfigError."""
     owners: dict[str, tuple[str, str | None]] = {}
     named: list[tuple[KeyPath, str | None]] = [(("servers", name), url) for name, url in servers.items()]
     named += [(("sites", name), site.url) for name, site in sites.items()]

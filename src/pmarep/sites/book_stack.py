@@ -1,4 +1,4 @@
-"""Several books read as one: a person's own, and those that it includes for a whole organisation."""
+"""Read several books as one: a person's own, and those that it includes for a whole organisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .site_names import quoted
 
 @dataclass(frozen=True)
 class BookStack:
-    """The person's own book, then the included ones; what comes first has the say.
+    """The person's own book, then the included ones in order of precedence.
 
     A site, server or group of an earlier book replaces one of that name as a whole; `[defaults]` merge key by key.
     Among the books of one `include`, the later one has the say, as with settings read one after the other.
@@ -24,7 +24,7 @@ class BookStack:
 
     @classmethod
     def collect(cls, own: BookText) -> BookStack:
-        """Read what the book includes, and what that includes. Raises ConfigError at the line that includes it."""
+        """Read all books that this one includes, directly or not. Raises ConfigError at the line that includes them."""
         found: dict[Path, BookText] = {}
 
         def visit(text: BookText, way: tuple[Path, ...]) -> None:
@@ -45,7 +45,7 @@ class BookStack:
         return (self.own, *self.included)
 
     def owner(self, key: KeyPath) -> BookText | None:
-        """The book that has the say about a key such as `("sites", "tokyo", "url")`; None: none says it."""
+        """Return the book whose value of a key such as `("sites", "tokyo", "url")` counts; None: no book has it."""
         if key[0] in ("sites", "groups"):
             # Both are one namespace.
             texts = [t for t in self.texts if t.has(("sites", key[1])) or t.has(("groups", key[1]))][:1]
@@ -56,14 +56,14 @@ class BookStack:
         return next((text for text in texts if text.has(key)), None)
 
     def error(self, message: str, *keys: KeyPath) -> ConfigError:
-        """An error at the line, and in the file, of the first of these keys that is in one."""
+        """Return an error that names file and line of the first of these keys that is in a book."""
         for key in keys:
             if owner := self.owner(key):
                 return owner.error(message, key)
         return self.own.error(message)
 
     def location(self, key: KeyPath) -> tuple[Path, int] | None:
-        """File and line of a key."""
+        """Return the file and line of a key; None where no book has it."""
         owner = self.owner(key)
         return (owner.path, owner.line(key)) if owner else None
 

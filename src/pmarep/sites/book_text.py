@@ -1,4 +1,4 @@
-"""The text of a site book, with the line of every key: an error that names its line is half mended."""
+"""The text of a site book, with the line of every key, so that errors can name it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST = 16 * 1024**2
 
 
 class NoBookError(ConfigError):
-    """There is no such file. `options` are those with which `pmarep sites add` makes it."""
+    """There is no such book. `options`: what `pmarep sites add` needs so that it makes this one."""
 
     def __init__(self, path: Path, options: str = "") -> None:
         super().__init__(f"{path} is not there; add a first site with `pmarep sites add NAME{options}`")
@@ -40,7 +40,7 @@ class BookText:
 
     @classmethod
     def read(cls, path: Path) -> BookText:
-        """Raises ConfigError when there is no such file, or none that can be read."""
+        """Read a book from disk. Raises NoBookError, or ConfigError where it cannot be read."""
         try:
             return cls.decode(path, read_bytes(path))
         except FileNotFoundError:
@@ -50,7 +50,7 @@ class BookText:
 
     @classmethod
     def decode(cls, path: Path, content: bytes) -> BookText:
-        """UTF-8, with or without the mark that Windows editors put at the start."""
+        """Decode UTF-8, with or without a byte order mark. Raises ConfigError with the line."""
         try:
             return cls(path, content.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
@@ -59,7 +59,7 @@ class BookText:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """The text as TOML. Raises ConfigError with line and column."""
+        """The parsed TOML. Raises ConfigError with line and column."""
         try:
             return tomllib.loads(self.text)
         except RecursionError:
@@ -75,7 +75,7 @@ class BookText:
             raise ConfigError(f"{where}: {_said_of_toml(words)}") from None
 
     def has(self, key: KeyPath) -> bool:
-        """Whether this text says the key, be it a table or a value."""
+        """Return whether this text has the key, be it a table or a value."""
         node: Any = self.data
         for part in key:
             if not isinstance(node, dict) or part not in node:
@@ -84,13 +84,13 @@ class BookText:
         return True
 
     def error(self, message: str, *keys: KeyPath) -> ConfigError:
-        """An error at the line of the first of these keys that is in the text."""
+        """Return an error that names the line of the first of these keys that is in the text."""
         line = next((self._lines[key] for key in keys if key in self._lines), None)
         where = f"{self.path}, line {line}" if line and self.numbered else f"{self.path}"
         return ConfigError(f"{where}: {message}")
 
     def line(self, key: KeyPath) -> int:
-        """The line of a key; after all others when it is unknown."""
+        """Return the line of a key; after all others when it is unknown."""
         return self._lines.get(key, self.text.count("\n") + 2)
 
     @cached_property
@@ -103,7 +103,7 @@ class BookText:
 
 
 def _said_of_toml(words: str) -> str:
-    """What tomllib says, where a book's own words are clearer in those."""
+    """Rewrite an error text of tomllib where words about a site book are clearer."""
     if found := re.fullmatch(r"Cannot declare (\(.*\)) twice", words, re.DOTALL):
         return f"{table_header(ast.literal_eval(found[1]))} is there twice; leave one out"
     if words.startswith(("Unescaped '\\'", "Invalid hex value")):
@@ -114,7 +114,7 @@ def _said_of_toml(words: str) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a book: also of a pipe, but not without end. Raises OSError, ConfigError."""
+    """Read a book, also from a pipe, up to `LARGEST` bytes. Raises OSError, ConfigError."""
     with path.open("rb") as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -133,7 +133,7 @@ class Statement:
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """The statements of a valid TOML text.
+    """Split a valid TOML text into its statements.
 
     A statement begins on a line of its own, and is TOML by itself; the beginning of one that has more lines (in a list
     or a long string) is not. So tomllib itself tells where each one ends, and nothing is guessed.
@@ -176,12 +176,12 @@ def _key_paths(parsed: Mapping[str, Any], table: KeyPath) -> Iterator[KeyPath]:
 
 
 def table_header(table: KeyPath) -> str:
-    """`[sites.tokyo]`, as it is written."""
+    """Return the header of a table as it is written: `[sites.tokyo]`."""
     return f"[{'.'.join(key if re.fullmatch(r'[A-Za-z0-9_-]+', key) else quoted(key) for key in table)}]"
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether other users of this machine may read the file. Windows has no such bits: never there."""
+    """Return whether other users of this machine may read the file; always False on Windows, which has no mode bits."""
     try:
         return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
     except OSError:

@@ -1,4 +1,4 @@
-"""Where passwords come from: a variable, a command, the operating system's keyring. They are kept in memory only."""
+"""Look up passwords in a variable, from a command, in the system's keyring. Keeps those found, in memory only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class LoginDetails(Protocol):
-    """What a password belongs to. Every `Site` is one."""
+    """A login that a password belongs to; every `Site` is one."""
 
     @property
     def name(self) -> str: ...
@@ -48,7 +48,7 @@ Runner = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 class _NoPassword(Exception):
-    """Why a source has no password, in words that hold neither a password nor a site: several may share the source."""
+    """A source has no password. The text names neither a password nor a site: several may share the source."""
 
 
 class _BrokenKeyring(_NoPassword):
@@ -76,7 +76,7 @@ class Credentials:
         self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
     def password_for(self, login: LoginDetails) -> Password:
-        """The first of: variable of the site, of its server, `password_command`, keyring.
+        """Return the first password of: variable of the site, of its server, `password_command`, keyring.
 
         May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
         """
@@ -97,14 +97,14 @@ class Credentials:
             raise CredentialsError(f"no password for {login.name}: {error}; {_advice(login, error)}") from None
 
     def source_before_keyring(self, login: LoginDetails) -> str | None:
-        """What is asked before the keyring for this login, in words; None: the keyring is."""
+        """Name the source that overrides the keyring for this login; None where the keyring is asked."""
         for variable in password_variables(login):
             if self._environ.get(variable):
                 return f"the variable {variable}"
         return "its password_command" if login.password_command else None
 
     def has_keyring(self) -> bool:
-        """Whether this machine has one, be it locked. Opens nothing and asks nobody."""
+        """Return whether this machine has a keyring, be it locked. Opens nothing and asks nobody."""
         try:
             keyring = self._keyring or _import_keyring()
         except Exception:
@@ -129,7 +129,7 @@ class Credentials:
             self._known[_key(login)] = password
 
     def forget(self, login: LoginDetails) -> bool:
-        """Remove the password from the keyring; whether there was one. Raises CredentialsError."""
+        """Remove the password from the keyring. Returns whether there was one. Raises CredentialsError."""
 
         def delete(keyring: KeyringLike) -> bool:
             if keyring.get_password(SERVICE, _user(login)) is None:
@@ -146,7 +146,7 @@ class Credentials:
         return was_there
 
     def _once(self, key: tuple[str, ...], find: Callable[[], str]) -> str:
-        """One look-up per source; those who want the same one wait for it, others do not."""
+        """Look up each source once; callers that want the same source wait for it, others do not."""
         with self._guard:
             lock = self._locks[key]
         with lock:
@@ -190,7 +190,7 @@ class Credentials:
         return password
 
     def _on_keyring(self, call: Callable[[KeyringLike], T]) -> T:
-        """Backends raise what they like (D-Bus, locks, missing libraries): every failure is one sentence here."""
+        """Call the keyring; whatever its backend raises (D-Bus, locks, missing libraries) becomes a _BrokenKeyring."""
         try:
             keyring = self._keyring or _import_keyring()
             return call(keyring)
@@ -205,7 +205,7 @@ class Credentials:
 
 
 def password_of_any(password_for: Callable[[AnyLogin], str], logins: Iterable[AnyLogin]) -> str:
-    """The password of logins that share a session: any that has one serves all, whatever order they come in.
+    """Return the password of logins that share a session: that of any of them, whatever order they come in.
 
     May wait, as `password_for` may. Raises CredentialsError where none of them has one.
     """
@@ -220,7 +220,7 @@ def password_of_any(password_for: Callable[[AnyLogin], str], logins: Iterable[An
 
 
 def password_variables(login: LoginDetails) -> list[str]:
-    """The environment password_variables that can hold the password, in the order of their look-up."""
+    """Return the names of the environment variables that can hold the password, in the order of their look-up."""
     return list(dict.fromkeys(password_variable(name) for name in (login.name, login.server) if name))
 
 
@@ -241,7 +241,7 @@ def _import_keyring() -> KeyringLike:
 
 
 def _advice(login: LoginDetails, error: _NoPassword) -> str:
-    """What a person can do: only what would help after this error."""
+    """Return what a person can do about an error."""
     variable = f"set {password_variables(login)[0]}"
     if isinstance(error, _BrokenCommand):
         return f"try the command by hand, or {variable}"
@@ -258,13 +258,13 @@ def _words(command: password_command.Command) -> tuple[str, ...]:
 
 
 def _program(word: str) -> str:
-    """What a command is called in messages: `TOKEN=x vault` is meant for a shell, and its first word is a secret."""
+    """Return the name of a command for messages, without a secret: of `TOKEN=x vault` only `TOKEN=***`."""
     name, equals, _ = word.partition("=")
     return printable(f"{name[:200]}=***" if equals else word[:200])
 
 
 def _ends_oddly(password: str) -> str:
-    """What nobody sees in a variable: `export X="secret "`, or a line of a file that was written on Windows."""
+    """Return a hint where a password begins or ends with a blank, tab or line end, which nobody sees; else nothing."""
     kinds = {"\r": "a carriage return", "\n": "a line break", "\t": "a tab", " ": "a blank", "\xa0": "a blank"}
     for place, character in (("ends with", password[-1:]), ("begins with", password[:1])):
         if character in kinds:
@@ -273,7 +273,7 @@ def _ends_oddly(password: str) -> str:
 
 
 def _last_line(stderr: bytes, password: str) -> str:
-    """`: gpg: decryption failed`, or nothing."""
+    """Return the last line of an error output, such as `: gpg: decryption failed`, or nothing."""
     lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     if not lines:
         return ""

@@ -1,4 +1,4 @@
-"""Sites from a CSV file, as a spreadsheet saves it: everything is checked before anything is used."""
+"""Read sites from a CSV file, as a spreadsheet saves it, and report everything that is wrong with it at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = ("name", *SiteTable.model_fields)
 
 
 class CsvImportError(ConfigError):
-    """Everything that is wrong with a file, each as `file, line n, column m (key): what`."""
+    """A CSV file cannot be used. `problems`: everything wrong, each as `file, line n, column m (key): what`."""
 
     def __init__(self, file: Path, problems: Sequence[str]) -> None:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -36,7 +36,7 @@ class CsvImportError(ConfigError):
 
 @dataclass
 class _CsvImport:
-    """One file on its way to sites, with what was wrong so far."""
+    """The state of one import: the file, the book, and the problems found so far."""
 
     file: Path
     book: SiteBook
@@ -51,7 +51,7 @@ class _CsvImport:
 
 
 def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool) -> dict[str, dict[str, Value]]:
-    """The keys of each site by name, in the file's order. Files in them are relative to this one's folder.
+    """Return the keys of each site by name, in the file's order. Files in them are relative to this one's folder.
 
     `server`: of all sites that name neither server nor url. `update`: names may be in the book already.
     Raises CsvImportError with all problems, ConfigError if the file cannot be read at all.
@@ -76,7 +76,7 @@ def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool)
 
 
 def _records(importing: _CsvImport) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not empty, with the line each begins at."""
+    """Yield the rows that are not empty, with the line each begins at."""
     text = _text(importing.file)
     first = next((line for line in text.splitlines() if line.strip()), "")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), strict=True)
@@ -107,7 +107,7 @@ def _text(file: Path) -> str:
 
 
 def _delimiter(header: str) -> str:
-    """The one that makes most known columns of the header: commas in values say nothing then."""
+    """Return the delimiter with which most columns of the header are known."""
 
     def known(delimiter: str) -> int:
         return sum(cell.strip(' "').lower() in COLUMNS for cell in header.split(delimiter))
@@ -157,7 +157,7 @@ def _row(importing: _CsvImport, line: int, columns: list[str], cells: list[str])
 
 
 def _check_row_name(importing: _CsvImport, line: int, name: str) -> None:
-    """Raises ValueError."""
+    """Check the name in a row: a valid one, new in this file and in the book. Raises ValueError."""
     if not name:
         raise ValueError("the name is empty")
     check_name(name)
@@ -173,7 +173,7 @@ def _check_row_name(importing: _CsvImport, line: int, name: str) -> None:
 
 
 def _value(key: str, cell: str, folder: Path) -> Value:
-    """The cell as the book would have it. Raises ValueError."""
+    """Convert a cell to the value for the book. Raises ValueError."""
     words = ""
     for candidate in _candidates(cell):
         try:
@@ -190,7 +190,7 @@ def _value(key: str, cell: str, folder: Path) -> Value:
 
 
 def _candidates(cell: str) -> Iterator[Any]:
-    """A cell has no type of its own: text, then what else it may be."""
+    """Yield what a cell may mean, since it has no type: text, then truth, then number."""
     yield cell
     if cell.lower() in ("true", "false"):
         yield cell.lower() == "true"
@@ -202,7 +202,7 @@ def _candidates(cell: str) -> Iterator[Any]:
 
 
 def _check_row(importing: _CsvImport, line: int, name: str, values: dict[str, Value], bad: set[str]) -> None:
-    """The site as a whole but for its bad cells; puts the server of all sites into it."""
+    """Check a site as a whole, but for its bad cells, after adding the server of all sites to it."""
     book = importing.book
     is_new = name not in book.sites
     if importing.server and not {"server", "url"} & {*values, *bad}:

@@ -1,4 +1,4 @@
-"""The same PMA.core under a second name: what both need is moved to a server that they move."""
+"""Add the same PMA.core under a second name; keys that both need move to a `[servers.*]` table."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class ServerMove:
 
     @property
     def words(self) -> str:
-        """`url and username`"""
+        """The keys as a phrase: `url and username`."""
         *first, last = self.keys
         return f"{', '.join(first)} and {last}" if first else last
 
 
 def plan_server_move(book: SiteBook, name: str) -> ServerMove | None:
-    """What a second site like this one would move with it; None: nothing can move, or it is at a server already."""
+    """Plan which keys of a site move to a server that a second site shares; None where it has one or has no url."""
     text = book.stack.own
     said = text.data.get("sites", {}).get(name)
     if said is None or "url" not in said:
@@ -77,14 +77,14 @@ def duplicate_site(path: Path, name: str, new: str, target: str, move: ServerMov
 
 
 def _check_same(before: SiteBook, after: SiteBook, name: str) -> None:
-    """The first site has to be what it was: defaults could come between it and its new server."""
+    """Check that the first site means the same as before, which defaults could change. Raises ConfigError."""
     old, new = (book.sites[name].model_dump(exclude={"server"}) for book in (before, after))
     if changed := [key for key in old if old[key] != new[key]]:
         raise ConfigError(f"{name} would be another site afterwards ({', '.join(changed)}); nothing was changed")
 
 
 def _values(book: SiteBook, site: Site) -> dict[str, Any]:
-    """The keys that the site itself says; files by their full names if it is in another folder's book."""
+    """Return the keys of the site's own table; files by their full paths if it is in another folder's book."""
     owner = book.stack.owner(("sites", site.name))
     said = dict(owner.data["sites"][site.name]) if owner else {}
     if owner is not book.stack.own:
@@ -96,7 +96,7 @@ def _values(book: SiteBook, site: Site) -> dict[str, Any]:
 
 
 def _server_name(book: SiteBook, site: Site) -> str:
-    """After the machine: `campus` for https://pma.campus.example/; one that no server, group or other site has.
+    """Return a free server name after the machine: `campus` for https://pma.campus.example/.
 
     The site's own name is fine: then its variable PMAREP_PASSWORD_* serves both.
     """

@@ -1,4 +1,4 @@
-"""What a table of the site book may say, and what a site is after all of them have been read."""
+"""The tables of the site book, and a site as it is after they were merged."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ ServerName = Annotated[str, BeforeValidator(validators.server)]
 
 
 class Table(BaseModel):
-    """The keys that `[defaults]`, `[servers.*]` and `[sites.*]` share, each as it is used; None where it is not said.
+    """The keys that `[defaults]`, `[servers.*]` and `[sites.*]` share, each as it is used; None where it is not set.
 
-    A new key is a field here and its function in `fields`.
+    A new key is a field here, its function in `validators`, and its description in `schema`.
     """
 
     # Values are never part of pydantic's error texts: a mistyped key may hold a password.
@@ -72,7 +72,7 @@ class Table(BaseModel):
 
 
 class SiteTable(Table):
-    """`[sites.*]`, and `[defaults]`, which may hold every key that a site may."""
+    """A `[sites.*]` table, or `[defaults]`, which may hold every key that a site may."""
 
     server: ServerName | None = None
 
@@ -85,7 +85,7 @@ class SiteTable(Table):
 
 
 class SlidesTable(BaseModel):
-    """`[slides]`: how slides are found on this machine, whatever the site."""
+    """The `[slides]` table: how slides are found on this machine, whatever the site."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -111,5 +111,5 @@ class Site(Table):
 
     @property
     def destination_key(self) -> str:
-        """Equal for two sites that would write over each other: PMA.core runs on Windows, so case says nothing."""
+        """A key, equal for two sites that would write over each other: case is ignored, as on PMA.core's Windows."""
         return unicodedata.normalize("NFC", self.url + self.target).casefold()

@@ -1,4 +1,4 @@
-"""A site's `password_command`: its words, and a run of it that nobody waits for without end."""
+"""Run a site's `password_command`, with a time limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST_WORD = re.compile(r'\s*(?:"([^"]+)"|(\S+))(.*)', re.DOTALL)
 
 
 def command_words(command: Command) -> tuple[str, ...]:
-    """The command's words, on Windows the first one and the rest: programs split their command line themselves there.
+    """Split a command into words; on Windows into the first and the rest, as programs split the rest themselves there.
 
     Raises ValueError for quotes that do not match.
     """
@@ -32,7 +32,7 @@ def command_words(command: Command) -> tuple[str, ...]:
 
 
 def executable_command(command: Command, path: str | None) -> list[str] | str:
-    """The command as the system can start it. Windows by itself finds `az.exe` for `az` in `path`, but no `az.cmd`."""
+    """Return the command in a form that Popen can start: on Windows with the file that `path` has, also an `az.cmd`."""
     if sys.platform != "win32":
         return list(command_words(command))
     if isinstance(command, str):
@@ -50,7 +50,7 @@ def _first_and_rest(command: str) -> tuple[str, str]:
 def run_command(
     command: list[str] | str, *, env: Mapping[str, str], timeout: float
 ) -> subprocess.CompletedProcess[bytes]:
-    """What a command prints; it reads nothing. Raises OSError, ValueError, and TimeoutExpired after `timeout` seconds.
+    """Run a command without input. Raises OSError, ValueError, and TimeoutExpired after `timeout` seconds.
 
     Not `subprocess.run`: after the time-out, on Windows that waits for whoever still holds the command's pipes. The
     command stays in our session and process group, since out of them it could not ask on the terminal (pinentry-tty).
@@ -78,7 +78,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_tree(pid: int) -> None:
-    """Windows: the process and those it has started, such as what `cmd /c` runs."""
+    """Kill a process of Windows and those it has started, such as what `cmd /c` runs."""
     # By its path: a program of that name in the current folder would come first.
     taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")  # noqa: PTH118
     with suppress(OSError, subprocess.TimeoutExpired):

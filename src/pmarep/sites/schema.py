@@ -21,9 +21,9 @@ DESCRIPTIONS = {
     "client_cert": "PEM file with a client's certificate and key, or a list of two files.",
     "proxy": 'http://host:port, or "none": go directly, whatever the environment says.',
     "verify_tls": "false: the server's certificate is not checked. Anybody on the way can pose as the server.",
-    "connect_timeout": "Seconds until a connection has to stand.",
-    "timeout": "Seconds of silence within a request.",
-    "congestion": 'What TCP does about losses: "auto" (bbr on long ways, where this machine allows it), or a name.',
+    "connect_timeout": "Seconds to wait for a connection.",
+    "timeout": "Seconds without any data before a request is given up.",
+    "congestion": 'TCP congestion control: "auto" (bbr on long ways, where this machine allows it), or a name.',
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
 }
@@ -34,7 +34,7 @@ SLIDES_DESCRIPTIONS = {
 
 
 def book_schema() -> dict[str, Any]:
-    """JSON schema, draft 7: what taplo and other TOML tools read."""
+    """Return the JSON schema, draft 7: what taplo and other TOML tools read."""
 
     def named(value: dict[str, Any], words: str) -> dict[str, Any]:
         return {
@@ -70,7 +70,7 @@ def _table(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _type(key: str, said: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null, and some keys take more than the type that their value has in the end."""
+    """Return the schema of a key: TOML has no null, and some keys take more types than their value has in the end."""
     kinds = [_plain(kind) for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
     if key == "connections":
         kinds = [k | {"minimum": 1, "maximum": MAX_CONNECTIONS} if k.get("type") == "integer" else k for k in kinds]

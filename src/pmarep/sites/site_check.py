@@ -1,4 +1,4 @@
-"""Whether a site would take slides, found out without sending any."""
+"""Check that a site would take slides, without sending any: login, certificate, root-directory, target."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .site_names import quoted
 
 @dataclass(frozen=True)
 class Tls:
-    """Of the server's certificate. `verified` is false only where the site says `verify_tls = false`."""
+    """The server's certificate. `verified` is false only where the site has `verify_tls = false`."""
 
     issuer: str
     expires: str
@@ -32,7 +32,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class SiteCheck:
-    """What is known of a site. What comes after the first failure was not tried and stays None; `error` says why.
+    """The result for one site. What comes after the first failure was not tried and stays None; `error` says why.
 
     `seconds` is how long the first answer took. `tls` is None also for a plain http url. `writable` is tried on demand
     only: `made` if folders of the target were missing and have been made; where all of them were there, `not refused`,
@@ -62,7 +62,7 @@ class SiteCheck:
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a PMA.core tells somebody who logs in."""
+    """The version and root-directories of a PMA.core, as a user sees them."""
 
     version: str
     root_directories: tuple[str, ...]
@@ -78,7 +78,7 @@ async def probe_login(connection: Connection, password: str) -> ServerInfo:
 
 
 async def check_sites(sites: Sequence[Site], credentials: Credentials, write: bool = False) -> list[SiteCheck]:
-    """All sites at once, with one session for those on the same PMA.core as the same user with the same password.
+    """Check all sites at once, with one session for those on the same PMA.core as the same user with the same password.
 
     In the order given.
 
@@ -131,7 +131,7 @@ async def _check_account(
 async def _passwords(
     sites: Sequence[Site], credentials: Credentials, known: SiteCheck
 ) -> tuple[dict[str, Password], dict[str, SiteCheck]]:
-    """Each site's own, by name, whatever another one has that a push would use for both; else how its check ended."""
+    """Look up each site's own password by name, and the result for those without one."""
     found: dict[str, Password] = {}
     failed: dict[str, SiteCheck] = {}
 
@@ -155,7 +155,7 @@ def _always(password: str) -> Callable[[], Awaitable[str]]:
 async def _check_session(
     core: PmaCore, known: SiteCheck, sites: Sequence[Site], secrets: Mapping[str, Password], write: bool
 ) -> dict[str, SiteCheck]:
-    """Sites with one password in one session. An error names the place that each has it from."""
+    """Check sites with one password in one session. An error names the source that each has the password from."""
     checks: dict[str, SiteCheck] = {}
     try:
         await core.login()
@@ -199,7 +199,7 @@ async def _check_target(core: PmaCore, known: SiteCheck, roots: Sequence[str], w
 
 
 async def _make(core: PmaCore, known: SiteCheck, parent: str, missing: Sequence[str]) -> SiteCheck:
-    """The folders that the next push would make."""
+    """Make the folders that the next push would make."""
     path = parent
     try:
         for folder in missing:
@@ -211,7 +211,7 @@ async def _make(core: PmaCore, known: SiteCheck, parent: str, missing: Sequence[
 
 
 async def _make_again(core: PmaCore, known: SiteCheck, path: str) -> SiteCheck:
-    """Ask for a folder that is there: nothing comes of it, but somebody who may not write there is told so."""
+    """Ask to make a folder that is there: nothing changes, but a user who may not write there is refused."""
     try:
         await core.create_directory(path)
     except PermissionDenied as error:
@@ -222,5 +222,5 @@ async def _make_again(core: PmaCore, known: SiteCheck, path: str) -> SiteCheck:
 
 
 def _find_windows_name(name: str, names: Sequence[str]) -> str | None:
-    """PMA.core's paths are those of Windows: case says nothing."""
+    """Return the one of `names` that Windows takes for this name, whatever its case."""
     return next((other for other in names if windows_key(other) == windows_key(name)), None)

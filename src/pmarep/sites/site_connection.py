@@ -1,4 +1,4 @@
-"""From a site, or what is known of one, to the way to its PMA.core."""
+"""Turn a site into the connection to its PMA.core, and the warnings and errors about that."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def connection_of(site: Site) -> Connection:
 
 
 def connection_from_keys(values: Mapping[str, Any]) -> Connection:
-    """Of the keys of a site that need not be complete; what is not said is as usual."""
+    """Return the connection of a site's keys, which need not be complete; others have their defaults."""
     return Connection(**{key: values[key] for key in _KEYS if values.get(key) is not None})
 
 
 def unverified_tls_warning(sites: Iterable[Site]) -> str | None:
-    """What has to be said on every run about sites with `verify_tls = false`; None where there are none."""
+    """Return the warning of every run about sites with `verify_tls = false`; None where there are none."""
     names = [site.name for site in sites if not site.verify_tls]
     if not names:
         return None
@@ -46,7 +46,7 @@ def unverified_tls_warning(sites: Iterable[Site]) -> str | None:
 
 
 def missing_root_message(url: str, name: str, roots: Sequence[str]) -> str:
-    """The words for a target whose root-directory is not among those that the user sees."""
+    """Return the error text for a target whose root-directory is not among those that the user sees."""
     return f"{url} has no root-directory {quoted(name)}{did_you_mean(name, roots) or f'; it shows {_some(roots)}'}"
 
 

@@ -1,4 +1,4 @@
-"""Names that people type: what is allowed, and what they may have meant."""
+"""Names of sites, groups and servers: check them, and propose the nearest ones to a mistyped one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_name(name: str) -> str:
-    """The name, or ValueError. A leading `-` would look like an option, a leading `.` like a path."""
+    """Return the name, or raise ValueError. A leading `-` would look like an option, a leading `.` like a path."""
     if not _NAME.fullmatch(name):
         raise ValueError(
             f'the name "{printable(name)}" cannot be used; '
@@ -26,7 +26,7 @@ def check_name(name: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """The names that `word` may have been meant to be, best first, ignoring case. Of very many, the first are asked."""
+    """Return the names nearest to `word`, best first, ignoring case. Of very many, only the first are compared."""
     by_fold: dict[str, list[str]] = {}
     for name in islice(known, KNOWN_TO_PMA_START):
         by_fold.setdefault(name.casefold(), []).append(name)
@@ -35,21 +35,21 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean "tokyo"?`, or nothing."""
+    """Return `; did you mean "tokyo"?`, or nothing."""
     close = nearest(word, known)
     return f"; did you mean {' or '.join(f'{quoted(name)}' for name in close)}?" if close else ""
 
 
 def quoted(text: str) -> str:
-    """The text in double quotes, on one line."""
+    """Return the text in double quotes, on one line."""
     return f'"{printable(text)}"'
 
 
 def password_variable(name: str) -> str:
-    """The environment variable with the password of a site or server: `PMAREP_PASSWORD_BOX_ANNA` for `box-anna`."""
+    """Return the variable for the password of a site or server: `PMAREP_PASSWORD_BOX_ANNA` for `box-anna`."""
     return "PMAREP_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def is_pattern(name: str) -> bool:
-    """Whether it stands for several names, as `box-*` does. No name has these characters."""
+    """Return whether it is a pattern for several names, such as `box-*`. No name has these characters."""
     return any(c in name for c in "*?[")

@@ -1,6 +1,6 @@
-"""Changes to the text of a book that keep every other line, comment and blank as a person wrote it.
+"""Set, remove, rename and add keys and tables in the TOML text of a book, keeping every other line as it was written.
 
-Each function changes whole statements, which `book_text.statements` finds, and those through tomlkit. Before a text is
+Each function changes whole statements, which `book_text.statements` finds, with tomlkit. Before a text is
 given back it is read again and has to say exactly what was meant; a book written in a way that this is no match for is
 refused, never spoiled.
 """
@@ -42,7 +42,7 @@ from .toml_lines import (
 
 
 def set_key(book_text: BookText, table: KeyPath, key: str, value: Value) -> BookText:
-    """The key in a table that is there: in its place if it is said already, else at the table's end."""
+    """Set a key in a table that is there: in its place if it is set already, else at the table's end."""
     expected = copy.deepcopy(book_text.data)
     descend(expected, table)[key] = value
     lines = split_lines(book_text)
@@ -65,7 +65,7 @@ def set_key(book_text: BookText, table: KeyPath, key: str, value: Value) -> Book
 
 
 def unset_key(book_text: BookText, table: KeyPath, key: str) -> BookText:
-    """Without the key, which has to be there."""
+    """Remove a key, which has to be there."""
     expected = copy.deepcopy(book_text.data)
     del descend(expected, table)[key]
     lines = split_lines(book_text)
@@ -75,7 +75,7 @@ def unset_key(book_text: BookText, table: KeyPath, key: str) -> BookText:
 
 
 def swap_key(book_text: BookText, table: KeyPath, old: str, key: str, value: Value) -> BookText:
-    """Another key in the place of an old one, where that has a line of its own; else at the end."""
+    """Replace a key by another one in its line, where it has one of its own; else at the table's end."""
     said = statements_setting(book_text, (*table, old))[-1]
     if said.table != table or book_text.has((*table, key)):
         return set_key(unset_key(book_text, table, old), table, key, value)
@@ -88,7 +88,7 @@ def swap_key(book_text: BookText, table: KeyPath, old: str, key: str, value: Val
 
 
 def add_tables(book_text: BookText, kind: str, bodies: Mapping[str, str]) -> BookText:
-    """More tables, with these lines each: after the last of their kind, so that groups stay where they are."""
+    """Add tables with these lines after the last of their kind, so that groups stay where they are."""
     if not bodies:
         return book_text
     expected = copy.deepcopy(book_text.data)
@@ -108,12 +108,12 @@ def add_tables(book_text: BookText, kind: str, bodies: Mapping[str, str]) -> Boo
 
 
 def table_body(values: Mapping[str, Value]) -> str:
-    """The lines of a table."""
+    """Return the lines of a table with these keys."""
     return "".join(assignment(key, value) + "\n" for key, value in values.items())
 
 
 def key_lines(book_text: BookText, table: KeyPath, key: str) -> str:
-    """The key as it is written, with its comment, to be moved to another table."""
+    """Return a key as it is written, with its comment, to be moved to another table."""
     lines = split_lines(book_text)
     statement = statements_setting(book_text, (*table, key))[-1]
     if statement.table == table:
@@ -122,7 +122,7 @@ def key_lines(book_text: BookText, table: KeyPath, key: str) -> str:
 
 
 def remove_table(book_text: BookText, table: KeyPath) -> BookText:
-    """Without the table, its comments, and the comment right above it."""
+    """Remove a table, its comments, and the comment right above it."""
     expected = copy.deepcopy(book_text.data)
     del expected[table[0]][table[1]]
     lines = split_lines(book_text)
@@ -137,7 +137,7 @@ def remove_table(book_text: BookText, table: KeyPath) -> BookText:
 
 
 def rename_table(book_text: BookText, table: KeyPath, name: str) -> BookText:
-    """The table under another name, in its place."""
+    """Rename a table in its place."""
     renamed = (*table[:-1], name)
     expected = copy.deepcopy(book_text.data)
     expected[table[0]] = {name if key == table[1] else key: value for key, value in expected[table[0]].items()}
@@ -154,7 +154,7 @@ def rename_table(book_text: BookText, table: KeyPath, name: str) -> BookText:
 
 
 def set_group(book_text: BookText, group: str, members: Sequence[str]) -> BookText:
-    """The group with these members; those that stay keep their places and comments."""
+    """Set the members of a group; those that stay keep their positions and comments."""
     key = ("groups", group)
     said = statements_setting(book_text, key)
     if not said:
@@ -178,7 +178,7 @@ def set_group(book_text: BookText, group: str, members: Sequence[str]) -> BookTe
 
 
 def rename_member(book_text: BookText, old: str, new: str) -> BookText:
-    """All groups of this text with another name for one of their members."""
+    """Rename a member in all groups of this text."""
     expected = copy.deepcopy(book_text.data)
     lines = split_lines(book_text)
     for group, members in book_text.data.get("groups", {}).items():

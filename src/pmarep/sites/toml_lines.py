@@ -1,4 +1,4 @@
-"""Where things are in the text of a book, as lists of lines: finds statements and blocks, and puts new ones in."""
+"""Find and replace statements and blocks in the text of a book as a list of lines; the helpers of `toml_edit`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def insert_line(book_text: BookText, lines: list[str], after: int, text: str) ->
 
 
 def replace_statement(lines: list[str], statement: Statement, text: str) -> None:
-    """The statement's new text, in as many list entries as before: other statements keep their numbers."""
+    """Replace a statement's text in as many list entries as before: other statements keep their line numbers."""
     lines[statement.first - 1 : statement.last] = [text, *[""] * (statement.last - statement.first)]
 
 
@@ -80,13 +80,13 @@ def descend(node: Any, keys: KeyPath) -> Any:
 
 
 def key_offset(line: str) -> int:
-    """Where a statement's keys begin."""
+    """Return the column at which a statement's keys begin."""
     match = re.match(r"\s*\[?", line)
     return match.end() if match else 0
 
 
 def dotted_parts(lines: list[str], statement: Statement) -> list[str]:
-    """The dotted keys at the beginning of a statement, with the blanks around them."""
+    """Return the parts of the dotted key at the beginning of a statement, with the blanks around them."""
     line = lines[statement.first - 1]
     at, parts = key_offset(line), []
     while match := _PART.match(line, at):
@@ -99,7 +99,7 @@ def dotted_parts(lines: list[str], statement: Statement) -> list[str]:
 
 
 def written_key(name: str, quote: str = "") -> str:
-    """A key as TOML has it; in the quotes that it had."""
+    """Return a key as TOML has it, in the quotes that it had."""
     if quote in ('"', "'") and quote:
         return f"{quote}{name}{quote}"
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
@@ -117,7 +117,7 @@ def assignment(key: str, value: Value) -> str:
 
 
 def table_block(lines: list[str], start: int, end: int) -> tuple[int, int]:
-    """A table's lines with the comments that belong to it, and the blank lines of one of its two sides."""
+    """Return first and last line of a table with the comments that belong to it and the blank lines of one side."""
 
     def is_comment(index: int) -> bool:
         return lines[index].lstrip().startswith("#")
@@ -145,7 +145,7 @@ def table_block(lines: list[str], start: int, end: int) -> tuple[int, int]:
 
 
 def insertion_index(book_text: BookText, lines: list[str], kind: str) -> int:
-    """How many lines come before a new table: up to the end of the last of its kind, with the comments of that.
+    """Return how many lines come before a new table: up to the end of the last of its kind, with the comments of that.
 
     The first server comes before the first site.
     """
@@ -162,7 +162,7 @@ def insertion_index(book_text: BookText, lines: list[str], kind: str) -> int:
 
 
 def _above(lines: list[str], start: int, end: int) -> int:
-    """Comments right above a header are about what it begins."""
+    """Return the first line of the comments right above a header, which belong to it."""
     while start > end and lines[start - 1].lstrip().startswith("#"):
         start -= 1
     return start

@@ -1,5 +1,7 @@
-"""What a value in the site book may be. Every function returns the value as it is used, or raises ValueError with words
-for a person that continue "path, line n: [table]": they name the key and say what to write instead.
+"""Check the values of the site book's keys, one function for each key.
+
+Every function returns the value as it is used, or raises ValueError with words that continue "path, line n: [table]":
+they name the key and say what to write instead.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def _text(key: str, value: object) -> str:
 
 
 def url(value: object) -> str:
-    """A base URL: lower-case scheme and host, no default port, exactly one slash at the end."""
+    """Normalise a base URL: lower-case scheme and host, no default port, exactly one slash at the end."""
     text = _text("url", value).strip()
     # These two come first, so that no other message repeats a password.
     if "@" in text:
@@ -58,17 +60,17 @@ def username(value: object) -> str:
 
 
 def server(value: object) -> str:
-    """The name of a `[servers.*]` table; whether there is one is the book's to know."""
+    """Check the name of a `[servers.*]` table; `book_parser` checks that there is one."""
     return _text("server", value)
 
 
 def target(value: object) -> str:
-    """A virtual path `Root/folder`: what is wrong is refused rather than mended, since slides land there."""
+    """Check a virtual path `Root/folder`: what is wrong is refused rather than mended, since slides land there."""
     return _virtual_path("target", value, "Root/folder")
 
 
 def sub_folder(value: object) -> str:
-    """A virtual path below a target, for `--to`."""
+    """Check a virtual path below a target, for `--to`."""
     return _virtual_path("--to", value, "folder/sub-folder")
 
 
@@ -93,7 +95,7 @@ def _virtual_path(key: str, value: object, example: str) -> str:
 
 
 def _is_folder(part: str) -> bool:
-    """Windows drops blanks and dots at the end, so that two targets could be the same folder."""
+    """Return False for a name that Windows alters: it drops blanks and dots at the end."""
     return part == part.strip() and not part.endswith(".")
 
 
@@ -104,7 +106,7 @@ def connections(value: object) -> int | str:
 
 
 def bwlimit(value: object) -> str:
-    """The text as it is; `Timetable.parse` reads it."""
+    """Check a bandwidth limit; returns the text as it is, for `Timetable.parse`."""
     try:
         text = _text("bwlimit", value)
         Timetable.parse(text)
@@ -114,12 +116,12 @@ def bwlimit(value: object) -> str:
 
 
 def ca_bundle(value: object, folder: Path | None) -> Path:
-    """A file, relative to the book's folder. Whether it is there matters only to those who use the site."""
+    """Resolve a file relative to the book's folder. `SiteBook.resolve` checks that it is there."""
     return _file("ca_bundle", value, folder)
 
 
 def client_cert(value: object, folder: Path | None) -> tuple[Path, ...]:
-    """One PEM file with certificate and key, or one of each."""
+    """Resolve one PEM file with certificate and key, or one of each."""
     values = value if isinstance(value, list | tuple) else [value]
     if len(values) not in (1, 2):
         raise ValueError('client_cert has to be a file, or a list of two: ["certificate.pem", "key.pem"]')
@@ -145,7 +147,7 @@ def _file(key: str, value: object, folder: Path | None) -> Path:
 
 
 def proxy(value: object) -> str:
-    """`http://host:port`, or `none`: no proxy, whatever the environment says."""
+    """Normalise `http://host:port`, or `none`: no proxy, whatever the environment says."""
     text = _text("proxy", value).strip()
     # First, so that no other message repeats a password.
     if "@" in text:
@@ -167,14 +169,14 @@ def verify_tls(value: object) -> bool:
 
 
 def seconds(key: str, value: object) -> float:
-    """A time to wait."""
+    """Check a time to wait, in seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS:
         return float(value)
     raise ValueError(f"{key} has to be a number of seconds, more than 0 and up to {MAX_SECONDS}")
 
 
 def congestion(value: object) -> str:
-    """The name of one of the kernel's algorithms, or `auto`; which of them a machine has is its own."""
+    """Check the name of a TCP congestion control algorithm, or `auto`; machines differ in which they have."""
     text = _text("congestion", value).strip().lower()
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", text):  # Linux: TCP_CA_NAME_MAX
         return text
@@ -191,7 +193,7 @@ def password_command(value: object) -> tuple[str, ...] | str:
 
 
 def enumerate_slides(value: object) -> str:
-    """Whether PMA.start on this machine is asked what files make a slide of an unknown format."""
+    """Check the rule for asking PMA.start on this machine which files make a slide of an unknown format."""
     if value in ("auto", "always", "never"):
         return str(value)
     raise ValueError(
@@ -214,5 +216,5 @@ _SECRETS = re.compile(r"passw|passphrase|pwd|secret|token|api_?key", re.IGNORECA
 
 
 def looks_secret(key: str) -> bool:
-    """Whether a key seems to hold a password, which no site book may."""
+    """Return whether a key seems to hold a password, which no site book may."""
     return bool(_SECRETS.search(key)) and key != "password_command"

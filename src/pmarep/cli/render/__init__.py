@@ -1,4 +1,4 @@
-"""What people and scripts see of a run. Every output is a listener of events."""
+"""Show a run to people and scripts. Every output is a listener of events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .lines import LinesOutput
 
 
 def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "") -> Output:
-    """JSON lines, the live board on a terminal, or plain lines. Log lines and a board do not go together."""
+    """Return the output for a run: JSON lines, the live board on a terminal, or plain lines (with -q or -v too)."""
     output: Output
     if json:
         output = JsonOutput()

@@ -1,4 +1,4 @@
-"""What all outputs share: they hear events, know of being stopped, and tell the end."""
+"""The base class of all outputs, and the lines that they share: summary, dry run, waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..output_streams import discard_stdout, is_broken_pipe
 class Output(ABC):
     """A listener of one run; a context manager, so that a terminal is put right again whatever happens.
 
-    `failure` is why lines were lost; that nobody reads them is none. `choice`: the options that choose among slides.
+    `write_error`: why lines were lost, None for a closed pipe. `selection`: the options that select slides, as typed.
     """
 
     selection: str = ""
@@ -30,29 +30,29 @@ class Output(ABC):
 
     @abstractmethod
     def handle(self, event: Event) -> None:
-        """Called for every event, in order, in the run's event loop: has to be quick."""
+        """Show an event. Called for each, in order, in the run's event loop, so it has to be quick."""
 
     def write_line(self, text: str) -> None:
-        """One line on stdout. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
+        """Print a line. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
         try:
             print(text, flush=True)
         except OSError as error:
             self.write_error = self.write_error or (None if is_broken_pipe(error) else error)
             discard_stdout()
 
-    def announce_stopping(self) -> None:  # noqa: B027  (nothing to say is a way of saying it)
-        """The run was interrupted and is ending."""
+    def announce_stopping(self) -> None:  # noqa: B027  (an output may say nothing)
+        """Say that the run was interrupted and is ending."""
 
 
 def summary_lines(summary: Summary, selection: str = "") -> list[str]:
-    """One line per site, and one that says how it ended."""
+    """Return one line per site, and one that says how the run ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
     return [*lines, _verdict(summary, selection)]
 
 
 def left_out_line(summary: Summary) -> str:
-    """What was in the source and is neither sent nor told as a problem; empty where that is nothing."""
+    """Return the line about files that were neither sent nor reported as a problem; empty where there are none."""
     unknown, other, system, excluded = (
         summary.left_out.get(key, 0) for key in ("unknown", "other", "system", "excluded")
     )
@@ -137,17 +137,19 @@ def _unequal(summary: Summary) -> list[str]:
 
 
 def planned_line(event: SlidePlanned) -> str:
-    """Of a dry run."""
+    """Return the line of a dry run about a slide."""
     verb = {"conflict": "not send"}.get(event.action, event.action)
     where = "at" if event.action in ("replace", "skip") else "to"
     return f"{event.site}: would {verb} {event.slide} {where} {event.to} ({event.reason})"
 
 
 def waiting_line(event: SourceWaiting) -> str:
+    """Return the line about slides that are still being written."""
     are = "is" if event.slides == 1 else "are"
     slides = count_of(event.slides, "slide")
     return f"{slides} {are} still being written or just copied; looking again in {format_duration(event.seconds)}"
 
 
 def count_of(number: int, noun: str) -> str:
+    """Return `1 slide`, `2 slides`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -42,7 +42,7 @@ _COLOURS = {State.DONE: "green", State.STOPPED: "red", State.PAUSED: "yellow", S
 
 @dataclass(slots=True)
 class _Row:
-    """What the board knows of one site. Sizes in bytes, rates in bytes/s."""
+    """The board's numbers of one site. Sizes in bytes, rates in bytes/s."""
 
     name: str
     state: State = State.CONNECTING
@@ -72,7 +72,7 @@ class _Row:
 
     @property
     def now(self) -> str:
-        """The slide that has been under way longest; what the site does where there is none."""
+        """The slide that has been sent for longest; the site's state where there is none."""
         if self.state is not State.RUNNING:
             return f"{self.state}: {self.reason}" if self.reason else str(self.state)
         if self.reason:
@@ -82,7 +82,7 @@ class _Row:
 
 
 def _total(rows: list[_Row]) -> _Row:
-    """All sites as one, done when the last of them is. A finished site's last second was in no event."""
+    """Sum up all sites in one row. A complete site counts as its total: no event came after its last second."""
     at_work = [row for row in rows if row.state is State.RUNNING]
     return _Row(
         "total",
@@ -97,7 +97,7 @@ def _total(rows: list[_Row]) -> _Row:
 
 
 class _Tail:
-    """The end of a path, in as many columns as there are: names differ at their end."""
+    """A path cut at its beginning to the columns that there are: names differ at their end."""
 
     def __init__(self, path: str, more: str, style: str) -> None:
         self._path = path
@@ -118,7 +118,7 @@ class _Tail:
 
 
 class BoardOutput(Output):
-    """File names are never read as markup or control codes: only Text objects are printed."""
+    """The live board. File names are never read as markup or control codes: only Text objects are printed."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -204,7 +204,7 @@ class BoardOutput(Output):
         self._say(verdict, "bold green" if good else "bold red")
 
     def _table(self) -> Table:
-        """As many sites as the window is high, those that are at work first, and always the total."""
+        """Return as many rows as the window is high, sites that are at work first, and always the total."""
         rows = list(self._rows.values())
         shown = rows
         room = max(self._console.size.height - 3, 1)
@@ -221,7 +221,7 @@ class BoardOutput(Output):
         return table
 
     def _grid(self, rows: list[_Row]) -> Table:
-        """Columns that keep their widths whatever is in them, so that nothing jumps; the slide has the rest."""
+        """Return an empty table of columns with fixed widths, so that nothing jumps; the slide has the rest."""
         width = self._console.size.width
         names = max((cell_len(printable(row.name)) for row in rows), default=0)
         slides = 2 * len(str(self._slides * len(rows))) + 1

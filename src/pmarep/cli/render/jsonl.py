@@ -11,7 +11,7 @@ from .base import Output
 
 
 class JsonOutput(Output):
-    """A run over many slides skips most of them, some hundred at a time: those lines go out together."""
+    """Prints JSON lines; those of slides that are skipped in one turn of the event loop go out in one write."""
 
     def __init__(self) -> None:
         self._held: list[str] = []

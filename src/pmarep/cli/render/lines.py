@@ -28,7 +28,7 @@ PROGRESS_EVERY = 60.0
 
 
 class LinesOutput(Output):
-    """`quiet`: only what went wrong or should be looked at. `verbose`: skipped slides too."""
+    """Prints plain lines. `quiet`: only what went wrong or needs attention. `verbose`: skipped slides too."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
@@ -97,7 +97,7 @@ class LinesOutput(Output):
             self._print(f"{event.site}: {event.status} {event.slide}")
 
     def _progress(self, event: Progress) -> None:
-        """Only now and then, so that a log of a long night stays readable."""
+        """Print progress only once a minute, so that a log of a long night stays readable."""
         now = time.monotonic()
         if now < self._next_progress.setdefault(event.site, now + PROGRESS_EVERY):
             return

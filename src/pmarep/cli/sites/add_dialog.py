@@ -1,4 +1,4 @@
-"""`pmarep sites add`: with options alone, or as a dialogue that ends with a site known to work."""
+"""Add a site from options alone, or by questions that end with a site known to work."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def add_interactively(path: Path, name: str, values: Values, ask: Prompter, cred
 
 
 def _book(path: Path, name: str, values: Values) -> SiteBook:
-    """The book as it is, with the name still free and the values right as far as they go. Raises ConfigError."""
+    """Load the book, and check that the name is free and the given values are right. Raises ConfigError."""
     check_values(name, values, path.parent)
     for key in ("ca_bundle", "client_cert"):
         files = values.get(key) or []
@@ -101,7 +101,7 @@ def _book(path: Path, name: str, values: Values) -> SiteBook:
 
 
 def _inherited(book: SiteBook, values: Values) -> Values:
-    """All keys of the site as it would be now."""
+    """Return the keys of the site as it would be now, with those of its server and the defaults."""
     said = SiteTable.model_validate(values, context={"folder": book.path.parent})
     server = effective_server(said, book.defaults)
     return merge_keys(said, book.servers[server] if server else None, book.defaults)
@@ -118,7 +118,7 @@ def _ask_url(book: SiteBook, values: Values, ask: Prompter) -> None:
 
 
 def _log_in(draft: Draft, ask: Prompter, credentials: Credentials) -> tuple[ServerInfo | None, str | None]:
-    """What the server shows, and the password if a person typed it. None and None: added without a look."""
+    """Log in; return what the server shows, and the password if a person typed it. None and None: not logged in."""
     password, typed = "", True
     try:
         password, typed = credentials.password_for(draft), False

@@ -1,4 +1,4 @@
-"""`pmarep sites check`: the command `pmarep sites test`."""
+"""`pmarep sites test`: log in at sites and look for their targets."""
 
 from __future__ import annotations
 

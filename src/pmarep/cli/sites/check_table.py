@@ -1,4 +1,4 @@
-"""What `pmarep sites test` shows: a row of checks per site, then a line in words for each that failed."""
+"""Print the results of `pmarep sites test`: a row per site, then a line for each that failed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show(checks: Sequence[SiteCheck], print_columns: Callable[[list[list[str]]],
 
 
 def _row(check: SiteCheck) -> list[str]:
-    """`-` for what was not tried."""
+    """Return the cells of a site; `-` for what was not tried."""
     cells = [
         f"{check.seconds * 1000:.0f} ms" if check.seconds is not None else "no",
         _tls(check),

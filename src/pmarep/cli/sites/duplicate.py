@@ -47,7 +47,7 @@ def duplicate(
 def duplicate_interactively(
     path: Path, name: str, new: str, target: str | None, yes: bool, ask: Prompter | None
 ) -> str:
-    """What was done, in words. Without `ask` nobody can be asked. Raises UsageError, before anything is changed."""
+    """Duplicate a site and return what was done, in words. Without `ask` what would be asked raises UsageError."""
     from ...errors import UsageError
     from ...sites import SiteBook, validators
     from ...sites.book_edit import check_name_is_free, known_site
@@ -81,7 +81,7 @@ def _plan(move: ServerMove, name: str, new: str) -> str:
 
 
 def _about_variables(site: Site, new: str, move: ServerMove | None) -> str:
-    """A variable is for one name, so it does not serve the second site."""
+    """Return a note where a password's variable does not serve the second site; else nothing."""
     from ...sites.site_names import password_variable
 
     if site.password_command or not os.environ.get(password_variable(site.name)):

@@ -51,7 +51,10 @@ def edit(
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
     unset: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="Leave it to the server or the defaults; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Remove this key from the site, so that the server or the defaults apply; repeatable."
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`pmarep sites import` and `schema`: many sites at once, and help for those who write the book in an editor."""
+"""`pmarep sites import`: add many sites from a CSV file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def import_sites(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns name, target and any other key of a site.")],
     server: Annotated[
         str | None,
-        typer.Option(help="The server of all that name no server or url.", autocompletion=completion.server),
+        typer.Option(help="The server of the rows that name neither server nor url.", autocompletion=completion.server),
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change sites that are there already.")] = False,
     config: ConfigOption = None,
@@ -30,7 +30,7 @@ def import_sites(
     """Add many sites from a CSV file. Says everything that is wrong with it, or adds all in one step.
 
     The first line names the columns. Commas, semicolons or tabs between; UTF-8, as "CSV UTF-8" of a spreadsheet.
-    An empty cell is not said, so the server or the defaults say it.
+    An empty cell leaves the key to the server or the defaults.
     """
     from ...sites import SiteBook
     from ...sites.book_edit import add_sites
@@ -57,7 +57,7 @@ def import_sites(
 
 
 def _warn_of_same_destinations(book: SiteBook, names: list[str]) -> None:
-    """A slip of copy and paste that only a push would find."""
+    """Warn of sites with one destination, a slip of copy and paste that only a push would find."""
     places: dict[str, str] = {}
     new = set(names)
     for site in book.sites.values():

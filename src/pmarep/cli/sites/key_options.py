@@ -1,4 +1,4 @@
-"""The keys of a site as options, which `sites add` and `sites edit` have."""
+"""Declare the options and arguments of the commands about sites: one option for each key of a site."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ ServerOption = Annotated[
 ]
 UsernameOption = Annotated[str | None, typer.Option(help="Who logs in there.")]
 TargetOption = Annotated[str | None, typer.Option(help="Where slides go: Root-directory/folder.")]
-PasswordCommandOption = Annotated[str | None, typer.Option(help="Prints the password, such as 'pass show tokyo'.")]
+PasswordCommandOption = Annotated[
+    str | None, typer.Option(help="Command that prints the password, such as 'pass show tokyo'.")
+]
 CaBundleOption = Annotated[Path | None, typer.Option(help="PEM file with the CA of the server's certificate.")]
 ClientCertOption = Annotated[
     list[Path] | None, typer.Option(help="PEM file with a certificate and its key; twice if they are two files.")
 ]
 ProxyOption = Annotated[str | None, typer.Option(help="http://host:port, or none.")]
 VerifyTlsOption = Annotated[
-    bool | None, typer.Option("--verify-tls/--no-verify-tls", help="Whether to check the server's certificate.")
+    bool | None,
+    typer.Option(
+        "--verify-tls/--no-verify-tls", help="Check the server's certificate (default), or trust whoever answers."
+    ),
 ]
-ConnectTimeoutOption = Annotated[float | None, typer.Option(help="Seconds until a connection has to stand.")]
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds of silence within a request.")]
+ConnectTimeoutOption = Annotated[float | None, typer.Option(help="Seconds to wait for a connection.")]
+TimeoutOption = Annotated[float | None, typer.Option(help="Seconds without any data before a request is given up.")]
 CongestionOption = Annotated[
     str | None, typer.Option(help="The kernel's TCP algorithm for this site, such as bbr (Linux).")
 ]
@@ -33,10 +38,10 @@ AllowHttpUploadsOption = Annotated[
     bool | None,
     typer.Option(
         "--allow-http-uploads/--no-allow-http-uploads",
-        help="Whether slides may go to S3 or Azure over plain http.",
+        help="Allow slides to go to S3 or Azure over plain http.",
     ),
 ]
-BwLimitOption = Annotated[str | None, typer.Option(help="20M, or '08:00,2M 19:00,off'.")]
+BwLimitOption = Annotated[str | None, typer.Option(help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")]
 ConnectionsOption = Annotated[str | None, typer.Option(help="auto, or parallel requests (1 to 64).")]
 
 
@@ -51,7 +56,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without aski
 
 
 def site_values(**options: Any) -> dict[str, Any]:
-    """The options that were given as the book's keys and values."""
+    """Return the given options as keys and values of the book."""
     values = {key: value for key, value in options.items() if value is not None and value != []}
     if (connections := values.get("connections", "")).isdecimal():
         values["connections"] = int(connections)

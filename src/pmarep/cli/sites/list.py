@@ -52,6 +52,6 @@ def _print_sites(book: SiteBook, chosen: list[Site]) -> None:
 
 
 def _as_json(book: SiteBook, site: Site) -> dict[str, Any]:
-    """Never `password_command`: people put more into it than they should."""
+    """Return a site's keys, without `password_command`: people put secrets into it."""
     said = site.model_dump(mode="json", exclude={"password_command"})
     return {"name": site.name, **said, "groups": book.groups_of(site.name)}

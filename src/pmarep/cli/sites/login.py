@@ -22,7 +22,7 @@ def login_command(
     no_input: NoInputOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Check a password with the server, then keep it in the keyring. Not at a terminal: one line of stdin is it."""
+    """Check a password with the server, then keep it in the keyring. Off a terminal it is the first line of stdin."""
     from ...errors import PmarepError, UsageError
     from ...sites import Credentials
 

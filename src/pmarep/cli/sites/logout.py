@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def logout_command(names: NamesArgument, config: ConfigOption = None) -> None:
-    """Remove passwords from the keyring, of each server and user once. Contacts nobody."""
+    """Remove passwords from the keyring, once for each server and user. Contacts nobody."""
     from ...errors import PmarepError
     from ...sites import Credentials
 

@@ -13,7 +13,7 @@ from ..output_streams import echo
 
 
 class Prompter(Protocol):
-    """Asks a person."""
+    """Asks a person: for a text, for a hidden one such as a password, for yes or no."""
 
     def text(self, question: str, default: str | None = None) -> str: ...
     def hidden(self, question: str) -> str: ...
@@ -38,7 +38,7 @@ class TerminalPrompter:
 
 
 def prompt_until_valid(ask: Prompter, question: str, check: Callable[[str], str], default: str | None = None) -> str:
-    """The first answer that `check` takes; what is wrong with others is said."""
+    """Ask until `check` accepts an answer and return it; say what is wrong with the others."""
     while True:
         try:
             return check(ask.text(question, default))
@@ -47,5 +47,5 @@ def prompt_until_valid(ask: Prompter, question: str, check: Callable[[str], str]
 
 
 def is_interactive(no_input: bool) -> bool:
-    """Whether somebody is there who sees a question and can answer it."""
+    """Return whether a person can see a question and answer it."""
     return not no_input and sys.stdin.isatty() and sys.stdout.isatty()

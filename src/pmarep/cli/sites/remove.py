@@ -41,7 +41,7 @@ def remove(
 def remove_interactively(
     path: Path, names: list[str], yes: bool, ask: Prompter | None, credentials: Credentials
 ) -> None:
-    """Without `ask` nobody can be asked. Raises UsageError, before anything is changed."""
+    """Remove sites after asking. Without `ask` and `yes` it raises UsageError, before anything is changed."""
     from ...errors import UsageError
     from ...sites import SiteBook
     from ...sites.book_edit import own_book_text, remove_sites
@@ -76,7 +76,7 @@ def _say_what_is_left(after: SiteBook, gone: list[Site], groups: list[str]) -> N
 
 
 def _passwords(after: SiteBook, gone: list[Site], ask: Prompter | None, credentials: Credentials) -> None:
-    """What the keyring may have for them, unless a site that stays needs it. Never removed without asking."""
+    """Offer to remove passwords from the keyring that no remaining site needs; without `ask`, say how."""
     from ...errors import CredentialsError
 
     used = {(site.url, site.username) for site in after.sites.values()}
@@ -98,7 +98,7 @@ def _passwords(after: SiteBook, gone: list[Site], ask: Prompter | None, credenti
 
 
 def _only_sites(book: SiteBook, names: list[str]) -> list[Site]:
-    """A group's name may be meant for the group: its sites are not removed by it. Raises ConfigError."""
+    """Return the named sites; a group's name is refused, as it may be meant for the group. Raises ConfigError."""
     from ...errors import ConfigError
 
     for name in (part.strip() for item in names for part in item.split(",")):

@@ -1,4 +1,4 @@
-"""`pmarep sites list` and `show`: what is in the book. They contact nobody."""
+"""`pmarep sites show`: every value of a site and where it comes from."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _described(book: SiteBook, site: Site, password_from: str) -> dict[str, Any]
 
 
 def _password_from(site: Site, credentials: Credentials) -> str:
-    """Not whether the keyring has it: asking may open a window, or wait for a person."""
+    """Name the source of the password. The keyring is not asked: that may open a window, or wait for a person."""
     from ...sites.credentials import password_variables
 
     if first := credentials.source_before_keyring(site):
@@ -80,7 +80,7 @@ def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:
 
 
 def _first_word(site: Site) -> str:
-    """People put more into commands than they should."""
+    """Return the first word of the password_command: people put secrets into the others."""
     command = site.password_command or ""
     words = command.split() if isinstance(command, str) else list(command)
     return f"{words[0]} ..." if len(words) > 1 else "".join(words)

@@ -1,4 +1,4 @@
-"""What a person can do about something that is no complete slide. Never to delete it: it may be the only copy."""
+"""Advise what to do about something that is no complete slide; never to delete it: it may be the only copy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SPECIAL = {
 
 
 def advice(thing: LeftOut) -> str:
-    """Say what to do; nothing for what is no problem. By the kind of problem: its text quotes names."""
+    """Return what to do, by the kind of problem; empty for what is no problem."""
     if not thing.why.is_problem:
         return ""
     return _SPECIAL.get(thing.cause) or _USUAL[thing.why]

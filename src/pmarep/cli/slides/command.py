@@ -1,4 +1,4 @@
-"""`pmarep slides`: what would be taken for a slide, and why not."""
+"""`pmarep slides`: list what would be sent, and what would not and why."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..options import (
     NewerThanOption,
     SourcesArgument,
 )
+from ..output_streams import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,13 +102,13 @@ def slides(
                 output.add(thing)
         output.finish()
     for line in describe_unmatched(include or (), exclude or (), matched):
-        typer.echo(line, err=True)
+        echo(line, err=True)
     if output.problems:
         raise typer.Exit(1)
 
 
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
-    """A slide that we may not read, that is broken or that another program is writing at this moment is not complete.
+    """Replace slides that cannot be read, are broken or are being written just now by a LeftOut.
 
     Whatever its format says: the walk looks into few files. Only young ones are asked about being written, as in a
     push: what was written long ago is merely open somewhere.
@@ -133,7 +134,7 @@ def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
 
 
 def _unless_broken(slide: Slide) -> Slide | LeftOut:
-    """The same slide, if a reader could make something of it."""
+    """Return the slide, or a LeftOut where its content is broken."""
     from pmarep.slides import LeftOut, Why
     from pmarep.slides.content import check_content
     from pmarep.slides.folder import cause_of, os_error_text
@@ -149,7 +150,7 @@ def _unless_broken(slide: Slide) -> Slide | LeftOut:
 
 
 def _not_readable(slide: Slide) -> str | None:
-    """The first file that the operating system would not let us read. A push finds that out when it reads."""
+    """Return the first file that the operating system would not let us read; None: all can be read."""
     folder = os.fspath(slide.folder)  # no Path for each of a million files
     names = (file.local_name or file.path for file in slide.files)
     return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)

@@ -1,4 +1,4 @@
-"""`pmarep slides --formats`: the table of formats, for people."""
+"""Print the table of formats: `pmarep slides --formats`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADER = ("Format", "Main file", "What belongs to it")
 
 
 def print_formats() -> None:
-    """A table on a terminal, lines with tabs between elsewhere."""
+    """Print a table on a terminal, lines with tabs between elsewhere."""
     rows = [(entry.name, _main_file(entry), entry.belongs or "-") for entry in FORMATS]
     if not sys.stdout.isatty():
         for row in rows:
@@ -30,7 +30,7 @@ def print_formats() -> None:
 
 
 def _main_file(entry: Format) -> str:
-    """`n.tif, n.tiff`; whole names as they are (in any case of letters on disk)."""
+    """Return the names of main files: `n.tif, n.tiff`; whole names as they are (any case on disk)."""
     return ", ".join(
         (
             *(f"n.{extension}" for extension in entry.extensions),

@@ -1,4 +1,4 @@
-"""How `pmarep slides` shows what it finds: JSON lines, plain lines for pipes and mails, a table on a terminal."""
+"""Print what `pmarep slides` finds: JSON lines, plain lines for pipes and mails, a table on a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REASONS_SHOWN = 6  # of a summary, the commonest particulars
 
 
 class SlideOutput:
-    """Counts what is found; the kinds of output say how it looks. `only_problems`: nothing else is shown."""
+    """Base class: counts what is found; subclasses print it. `only_problems`: nothing else is shown."""
 
     def __init__(self, *, only_problems: bool = False) -> None:
         self.problems = 0
@@ -50,7 +50,7 @@ class SlideOutput:
             self._left_out(thing)
 
     def finish(self) -> None:
-        """Everything has been found."""
+        """Print what is left to print at the end."""
 
     def _slide(self, slide: Slide) -> None:
         raise NotImplementedError
@@ -210,7 +210,7 @@ class TerminalSlideOutput(PlainSlideOutput):
         self._print(f"{chr(10) if self._bad else ''}{self._totals()}")
 
     def _finish_problems(self) -> None:
-        """Grouped by what there is to do, so that it is read once."""
+        """Print problems grouped by advice, so that it is read once."""
         groups: dict[tuple[Why, str], list[LeftOut]] = {}
         for thing in self._bad:
             groups.setdefault((thing.why, advice(thing)), []).append(thing)
