@@ -92,7 +92,7 @@ async def test_a_storage_that_is_down_for_the_first_half(
     assert side.objects() == {f"in/{name}": content for name, content in contents(source).items()}
     assert len(pauses(report)) >= 6
     assert not [why for why in pauses(report) if not ("the storage failed (" in why and "; trying again in " in why)]
-    # Eight lanes fail at once, then one at a time tries; each try is five requests at most.
+    # Eight slides fail at once, then one at a time is on trial; each try is five requests at most.
     assert rule.hits <= 5 * (connections + 6)
 
 

@@ -114,7 +114,7 @@ class NoFaults:
 
 
 class RandomFaults:
-    """`share` of all requests fail, each in one of the ways in `kinds`, which get a random generator of their own.
+    """`share` of all requests fail, each in one of the `kinds`, which get a random generator of their own.
 
     A kind that gives None does not fit this request, so another one is tried.
     """
@@ -179,14 +179,14 @@ class FaultProxy:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to = urlsplit(self.target)
         far_reader, far_writer = await asyncio.open_connection(to.hostname, to.port)
-        lane = _Lane(self, reader, writer, far_reader, far_writer)
-        ways = [asyncio.create_task(lane.requests()), asyncio.create_task(lane.answers())]
+        connection = _ProxiedConnection(self, reader, writer, far_reader, far_writer)
+        directions = [asyncio.create_task(connection.requests()), asyncio.create_task(connection.answers())]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
             far_writer.transport.abort()
             writer.close()
 
@@ -205,7 +205,7 @@ class _Over(Exception):
     """The connection has been dealt with."""
 
 
-class _Lane:
+class _ProxiedConnection:
     """One connection of a client, and ours to the target."""
 
     def __init__(

@@ -21,7 +21,7 @@ SENDING, BROKEN, SENT, SEEN, DIFFERS, UNREADABLE = STATES = (
 )
 
 MAX_CACHED_FILES = 10_000
-"""Signatures of slides of so many files are kept for other sites: as many as the catalogue keeps slides of."""
+"""Signatures of slides of so many files are kept for other sites: as many as the list of slides keeps slides of."""
 
 
 class JournalError(PmarepError):

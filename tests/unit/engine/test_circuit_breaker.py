@@ -108,7 +108,7 @@ async def test_a_site_that_stays_away_is_given_up() -> None:
     with pytest.raises(GivenUp, match=r"no; given up after 1\d+m\d\ds, the next run sends the rest"):
         await site.clock.run(failed)
     assert PATIENCE <= site.clock.now <= PATIENCE + LONGEST_PAUSE
-    assert site.breaker.is_closed  # lanes that wait must come to their end too
+    assert site.breaker.is_closed  # slides that wait must come to their end too
 
 
 async def test_a_site_never_seen_is_given_up_sooner() -> None:
@@ -153,7 +153,7 @@ async def test_one_slide_that_fails_at_a_site_that_answers_is_the_slides_fault()
 
 
 async def test_several_slides_that_fail_are_the_sites_fault_until_something_works() -> None:
-    """Its storage is down: it gets growing pauses, which people see, and one lane tries after each."""
+    """Its storage is down: it gets growing pauses, which people see, and one slide is on trial after each."""
     site = Site()
     site.breaker.record_success()
     site.back_at = 0

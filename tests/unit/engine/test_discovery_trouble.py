@@ -32,7 +32,7 @@ class Found:
 
 
 def gather(source: Path, **options: Any) -> Found:
-    """A whole producer: everything is young, so there is a second look."""
+    """A whole producer: everything is recent, so there is a second look."""
     found = Found()
 
     async def go() -> None:

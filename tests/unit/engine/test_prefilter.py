@@ -72,7 +72,7 @@ class Bench:
         self.core = FakeCore()
         self.clock = FakeClock()
         self.far = False
-        self.settled: dict[str, str] = {}
+        self.known: dict[str, str] = {}
         self.asked = 0
 
     async def replicated(self, slides: Iterable[Slide]) -> None:
@@ -104,10 +104,10 @@ class Bench:
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """As SiteEvents."""
         for slide, _, decision in known:
-            self.settled[slide.path] = decision.action.value
+            self.known[slide.path] = decision.action.value
 
     async def left(self, slides: Iterable[Slide], **options: Any) -> set[str]:
-        """What comes through; every slide is either settled or comes through, once."""
+        """What comes through; every slide is either known or comes through, once."""
         everything = list(slides)
         prefilter = self.prefilter(everything, **options)
         left: list[str] = []
@@ -116,7 +116,7 @@ class Bench:
             left.append(slide.path)
 
         await prefilter.run(put)
-        assert sorted([*left, *self.settled]) == sorted(slide.path for slide in everything)
+        assert sorted([*left, *self.known]) == sorted(slide.path for slide in everything)
         return set(left)
 
 
@@ -151,7 +151,7 @@ async def test_what_is_there_costs_one_listing_a_folder(bench: Bench, monkeypatc
         "case3/new.svs",
         "other/new.svs",
     }
-    assert set(bench.settled.values()) == {"skip"}
+    assert set(bench.known.values()) == {"skip"}
     assert sorted(bench.core.listed) == sorted(f"Slides/in/case{number}" for number in range(15))
     assert sum(questions) == 452
     assert len(questions) == -(-452 // CHUNK_SLIDES)
@@ -170,7 +170,7 @@ async def test_more_is_asked_at_once_where_answers_take_long(
     bench.core.answer = lambda _: clock.sleep(seconds)
     await clock.run(asyncio.create_task(bench.left(slides)))
     assert bench.core.most_at_once == most
-    assert set(bench.settled.values()) == {"skip"}
+    assert set(bench.known.values()) == {"skip"}
 
 
 async def test_listings_that_hang_hold_up_few_others(bench: Bench) -> None:
@@ -187,13 +187,13 @@ async def test_listings_that_hang_hold_up_few_others(bench: Bench) -> None:
     running = asyncio.create_task(prefilter.run(nothing))
 
     async def others() -> None:
-        while len(bench.settled) < 1100:
+        while len(bench.known) < 1100:
             await asyncio.sleep(0)
 
     await bench.clock.run(asyncio.create_task(others()))
     hanging.set()
     await running
-    assert len(bench.settled) == 1200
+    assert len(bench.known) == 1200
 
 
 async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
@@ -215,7 +215,7 @@ async def test_a_dry_run_is_certain_about_new_slides_too(bench: Bench) -> None:
     await bench.replicated([here, broken])
     await bench.journal.record_broken(destination(SITE, "", broken).place, bench.journal.signature(broken))
     assert await bench.left([here, new, broken], dry_run=True) == {"x/broken.svs"}
-    assert bench.settled == {"x/here.svs": "skip", "x/new.svs": "send"}
+    assert bench.known == {"x/here.svs": "skip", "x/new.svs": "send"}
 
 
 @pytest.mark.parametrize("options", [{"verify": Verify.FINGERPRINT}, {"verify": Verify.DEEP}, {"verify_only": True}])

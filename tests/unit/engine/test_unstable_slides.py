@@ -123,14 +123,14 @@ def grow(path: Path) -> Callable[[], None]:
 
 
 def test_old_slides_go_at_once_and_young_ones_after_ten_seconds(tmp_path: Path) -> None:
-    tree(tmp_path, "a-young.svs", "old.svs", "stranger.txt", content=b"12345")
+    tree(tmp_path, "a-recent.svs", "old.svs", "other.txt", content=b"12345")
     write_mirax(tmp_path / "b-old.mrxs")
     age(tmp_path, HOUR)
-    (tmp_path / "a-young.svs").write_bytes(b"1234567")
-    (tmp_path / "young-stranger.txt").write_bytes(b"x")
+    (tmp_path / "a-recent.svs").write_bytes(b"1234567")
+    (tmp_path / "recent-other.txt").write_bytes(b"x")
     seen = gather(tmp_path)
     assert seen.first == ["b-old.mrxs", "old.svs"]
-    assert seen.slides == ["b-old.mrxs", "old.svs", "a-young.svs"]
+    assert seen.slides == ["b-old.mrxs", "old.svs", "a-recent.svs"]
     assert seen.at_start == (seen.total, seen.bytes)
     assert seen.total == 3
     assert (seen.waiting, seen.slept) == ([(1, 10.0)], [10.0])
@@ -142,7 +142,7 @@ def test_where_nothing_is_young_nothing_is_waited_for(tmp_path: Path) -> None:
     write_mirax(tmp_path / "broken.mrxs")
     (tmp_path / "broken" / "Index.dat").unlink()
     age(tmp_path, 61)
-    (tmp_path / "young-stranger.txt").write_bytes(b"x")
+    (tmp_path / "recent-other.txt").write_bytes(b"x")
     age(tmp_path, 61, ".")
     seen = gather(tmp_path)
     assert (seen.slides, seen.slept, seen.waiting) == (["m.mrxs"], [], [])
@@ -151,11 +151,11 @@ def test_where_nothing_is_young_nothing_is_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", [{"settle": 0}, {"dry_run": True}, {"verify_only": True}])
 def test_where_it_is_not_wanted_nothing_is_waited_for(tmp_path: Path, how: dict[str, Any]) -> None:
-    tree(tmp_path, "young.svs")
+    tree(tmp_path, "recent.svs")
     write_mirax(tmp_path / "broken.mrxs")
     (tmp_path / "broken" / "Index.dat").unlink()
     seen = gather(tmp_path, **how)
-    assert (seen.first, seen.slept, seen.waiting) == (["young.svs"], [], [])
+    assert (seen.first, seen.slept, seen.waiting) == (["recent.svs"], [], [])
     assert set(seen.reasons) == {"broken.mrxs"}
 
 

@@ -65,9 +65,9 @@ def test_a_longer_way_begins_with_more(round_trip: float, requests: int) -> None
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_a_line_is_filled_and_not_flooded(streams: int, round_trip: float, noise: float) -> None:
     (limits,) = run([one(round_trip)], saturating(streams), 600, noise=noise)
-    settled = late(limits)
-    assert sum(min(limit, streams) for limit in settled) / len(settled) >= 0.93 * streams
-    assert sum(settled) / len(settled) <= streams + 5
+    late_limits = late(limits)
+    assert sum(min(limit, streams) for limit in late_limits) / len(late_limits) >= 0.93 * streams
+    assert sum(late_limits) / len(late_limits) <= streams + 5
 
 
 def test_a_long_line_is_full_soon() -> None:
@@ -220,8 +220,8 @@ def test_many_small_losses_are_a_large_one() -> None:
         return float((requests / MOST) ** 0.15)
 
     (limits,) = run([one(0.18)], lambda limits: [10 * MB * part(limits[0])], 3600, noise=0.25)
-    settled = late(limits)
-    assert sum(map(part, settled)) / len(settled) >= 0.92
+    late_limits = late(limits)
+    assert sum(map(part, late_limits)) / len(late_limits) >= 0.92
 
 
 def test_a_trial_of_fewer_is_measured_when_they_are_fewer() -> None:

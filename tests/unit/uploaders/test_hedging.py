@@ -108,19 +108,19 @@ class HedgedCase:
         if hedged.hedge_wanted is None:
             return False
         hedged.hedge_wanted.set_result(None)
-        await settled()
+        await let_others_run()
         return True
 
     async def run(self, play: Callable[[HedgedCase], Awaitable[None]], how: HedgeMode = HedgeMode.ANY_ORDER) -> str:
         work = asyncio.create_task(self.scheduler.run(self.send, MIB, hedge=lambda: how))
-        await settled()
+        await let_others_run()
         await self.help()
         assert [body.new_connection for body in self.bodies] == [False, True]
         await play(self)
         return await work
 
 
-async def settled() -> None:
+async def let_others_run() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -144,7 +144,7 @@ async def test_one_that_fails_leaves_it_to_the_other(together: bool) -> None:
     async def play(case: HedgedCase) -> None:
         case.words[0].set_result("fail")
         if not together:
-            await settled()
+            await let_others_run()
         case.words[1].set_result("arrive")
 
     assert await case.run(play) == "1 arrived"
@@ -201,7 +201,7 @@ async def test_one_that_may_still_arrive_is_waited_for() -> None:
     async def play(case: HedgedCase) -> None:
         case.bodies[0].may_arrive = True
         case.words[1].set_result("tag")
-        await settled()
+        await let_others_run()
         assert case.scheduler.connections == 1
         case.words[0].set_result("tag")
 
@@ -219,9 +219,9 @@ async def test_where_nobody_knows_which_the_site_has_kept_another_decides(togeth
         case.bodies[0].may_arrive = True
         case.words[1].set_result("tag of one")
         if not together:
-            await settled()
+            await let_others_run()
         case.words[0].set_result(other)
-        await settled()
+        await let_others_run()
         case.words[2].set_result("tag of the last")
 
     assert await case.run(play, HedgeMode.LAST_WINS) == "tag of the last"
@@ -319,10 +319,10 @@ async def test_the_one_that_decides_is_alone() -> None:
         assert await case.help()
         case.bodies[0].may_arrive = True
         case.words[1].set_result("tag of one")
-        await settled()
+        await let_others_run()
         assert case.ended == ["2 cancelled"]
         case.words[0].set_result("tag of the other")
-        await settled()
+        await let_others_run()
         case.words[3].set_result("tag of the last")
 
     assert await case.run(play, HedgeMode.LAST_WINS) == "tag of the last"
@@ -354,7 +354,7 @@ async def test_what_goes_several_times_counts_once(other: str) -> None:
         case.words[0].set_result("tag")
         case.words[1].set_result(other)
         if other != "tag":
-            await settled()
+            await let_others_run()
             assert case.scheduler.bytes_acknowledged == 0  # nobody knows which the site has kept
             async for _ in case.bodies[2].stream(chunks(4)):
                 pass

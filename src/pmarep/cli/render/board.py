@@ -61,8 +61,8 @@ class _Row:
         self.done, self.total, self.rate = event.bytes_done, event.bytes_total, event.rate
         self._events += 1
         # The first rates say how fast buffers are filled; the later ones go up and down with every file.
-        young = self._events <= _RATES_NEEDED
-        self._pace = event.rate if young else self._pace + _SMOOTHING * (event.rate - self._pace)
+        early = self._events <= _RATES_NEEDED
+        self._pace = event.rate if early else self._pace + _SMOOTHING * (event.rate - self._pace)
         unknown = self._events < _RATES_NEEDED or self._pace <= 0 or self.done >= self.total
         self.seconds_left = None if unknown else (self.total - self.done) / self._pace
 

@@ -110,7 +110,7 @@ def slides(
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:
     """Replace slides that cannot be read, are broken or are being written just now by a LeftOut.
 
-    Whatever its format says: the walk looks into few files. Only young ones are asked about being written, as in a
+    Whatever its format says: the walk looks into few files. Only recent ones are asked about being written, as in a
     push: what was written long ago is merely open somewhere.
     """
     from pmarep.slides import LeftOut, Slide, Why

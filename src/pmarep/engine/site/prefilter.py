@@ -110,25 +110,27 @@ class KnownSlideFilter:
             listings = await self._list({at.folder for _, at in left})
         except PmarepError as error:
             log.debug("%s: nothing is foreseen: %s", self._site.name, error)
-        settled: list[KnownSlide] = []
+        known_slides: list[KnownSlide] = []
         unsure: list[Slide] = []
         for slide, at in left:
             decision = self._foreseen(slide, known.get(at.path), listings.get(at.folder), at.path)
             if decision is None:
                 unsure.append(slide)
             else:
-                settled.append((slide, at, decision))
-        again, settled = await self._to_look_at_again(settled)
-        await self._events.slides_known(settled)
+                known_slides.append((slide, at, decision))
+        again, known_slides = await self._to_look_at_again(known_slides)
+        await self._events.slides_known(known_slides)
         for slide in (*unsure, *await self._differing(again)):
             await put(slide)
 
-    async def _to_look_at_again(self, settled: list[KnownSlide]) -> tuple[list[KnownSlide], list[KnownSlide]]:
+    async def _to_look_at_again(self, known_slides: list[KnownSlide]) -> tuple[list[KnownSlide], list[KnownSlide]]:
         """Split known slides into those that have their turn to be looked at again, and the others."""
         if self._context.options.dry_run:
-            return [], settled
-        due = await self._recheck.due([at.path for _, at, _ in settled])
-        return [one for one in settled if one[1].path in due], [one for one in settled if one[1].path not in due]
+            return [], known_slides
+        due = await self._recheck.due([at.path for _, at, _ in known_slides])
+        return [one for one in known_slides if one[1].path in due], [
+            one for one in known_slides if one[1].path not in due
+        ]
 
     async def _differing(self, again: list[KnownSlide]) -> list[Slide]:
         """Look at slides again, report those that are there as they should be, and return the others."""
