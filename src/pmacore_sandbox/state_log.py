@@ -1,4 +1,4 @@
-"""What a sandbox remembers over a restart: `.sandbox/state.jsonl` in the data folder, one JSON object a line."""
+"""The log of what a sandbox keeps over a restart: `.sandbox/state.jsonl` in the data folder, one JSON object a line."""
 
 from __future__ import annotations
 

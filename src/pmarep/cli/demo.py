@@ -166,15 +166,15 @@ def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
     live = sys.stdout.isatty()
     console = Console(highlight=False, force_terminal=live, width=None if live else 200)
     good = True
-    width = max(Text(arrival.slide).cell_len for arrivals in found for arrival in arrivals)
-    for site, arrivals in zip(sites, found, strict=True):
+    width = max(Text(one.slide).cell_len for compared in found for one in compared)
+    for site, compared in zip(sites, found, strict=True):
         console.print(Text.assemble("\n", (site.name, "bold"), f"  {site.target} at {site.url}"), soft_wrap=True)
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(min_width=width + 2, overflow="fold")
         table.add_column(justify="right", no_wrap=True, min_width=7)
         table.add_column(justify="right", no_wrap=True, min_width=8)
         table.add_column(overflow="fold")
-        for one in arrivals:
+        for one in compared:
             fine = one.result == IDENTICAL
             good &= fine
             table.add_row(
@@ -190,7 +190,7 @@ def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
 def _verdict(slides: int, found: list[list[SlideComparison]], identical: bool) -> str:
     if not identical:
         return "\nNot everything arrived as it was: see above."
-    fingerprints = [{one.slide: one.fingerprint for one in arrivals} for arrivals in found]
+    fingerprints = [{one.slide: one.fingerprint for one in compared} for compared in found]
     same = all(prints == fingerprints[0] for prints in fingerprints)
     alike = "\nThe servers' own fingerprints of the slides agree as well." if same else ""
     return f"\nAll {slides} slides are at both sites, byte-identical.{alike}"

@@ -1,4 +1,4 @@
-"""What `pmarep demo` shows: made-up slides, two PMA.core stand-ins to push them to, and a check of what arrived.
+"""The parts of `pmarep demo`: made-up slides, two PMA.core stand-ins to push them to, and a check of what arrived.
 
 Needs the extra `sandbox`. The command with its output is `cli/demo.py`.
 """
