@@ -1,6 +1,6 @@
 """A PMA.core as its clients see it: one method per call of its HTTP interface.
 
-Source of every fact: the interface that PMA.core's published clients use (see the README's architecture section).
+Source of every fact: the interface that PMA.core's published clients use (docs/protocol.md).
 """
 
 from __future__ import annotations
