@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from support.cloud import KINDS, MIB, CloudSandbox, StartCloud
+from support.fork_server import PATIENCE
 from support.sandbox_client import Client
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Validator, StorageRequest, UrlExpiry
@@ -168,7 +169,7 @@ def test_a_request_can_be_held(s3: CloudSandbox) -> None:
     s3.s3.faults.add(hold)
     with ThreadPoolExecutor(1) as pool:
         sending = pool.submit(put, url_of(s3, "Cloud", size=5), b"12345")
-        assert hold.reached.wait(20)
+        assert hold.reached.wait(PATIENCE)
         assert s3.s3.objects() == {}
         hold.release()
         assert sending.result().status_code == 200

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.fork_server import PATIENCE
 from typer.testing import CliRunner
 
 from pmacore_sandbox import CannedResponse, Corrupt
@@ -94,7 +95,7 @@ def home(tmp_path: Path) -> Home:
 def test_it_shows_that_all_slides_are_at_both_sites(home: Home) -> None:
     # A proxy and a wish for colours, as hospitals and CI machines have them, change nothing.
     process = home.start("-m", "pmarep", "demo", HTTP_PROXY="http://127.0.0.1:9", FORCE_COLOR="1")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, ""), output
     assert not [c for c in output if not c.isprintable() and c != "\n"]
     tokyo, saopaulo = output.partition("\ntokyo  Slides/incoming at http://127.0.0.1:")[2].split("\nsaopaulo  ")
@@ -190,7 +191,7 @@ def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals
             break
     for _ in range(times):
         os.killpg(process.pid, number)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, output + errors
     assert "identical" not in output
     assert "next run" not in output
@@ -208,7 +209,7 @@ def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals
 )
 def test_what_is_not_installed_is_one_line(home: Home, missing: str, kind: str, line: str) -> None:
     process = home.start("-c", _WITHOUT, missing, "--kind", kind)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output, errors) == (1, "", f"pmarep: {line}\n")
     assert home.left == []
 

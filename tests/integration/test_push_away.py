@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.cloud import CloudSandbox, StartCloud
 from support.corpus import tree
+from support.fork_server import PATIENCE
 from support.push_cli import NO_PAUSES, PushCli, arrived, contents, transfers
 from support.sandboxes import StartSandbox
 
@@ -266,7 +267,7 @@ def test_a_clock_that_was_set_back(cli: PushCli, cloud_sandbox: StartCloud) -> N
     hold = Hold()
     cloud.s3.faults.add(hold, method="PUT", path=r"\?partNumber=2")
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.process.kill()
     hold.release()
     cloud.s3.faults.clear()

@@ -256,7 +256,7 @@ def test_what_an_interrupted_run_leaves_half_replaced_is_said(cli: PushCli, sand
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=1")
     with cli.start("--existing", "overwrite") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.interrupt()
         result = running.result()
     assert result.code == 130

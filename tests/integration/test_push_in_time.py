@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import PATIENCE
 from support.push_cli import PushCli, arrived, contents, transfers
 
 from pmacore_sandbox import Hold, Sandbox
@@ -74,7 +75,7 @@ def test_what_waits_for_its_turn_is_not_begun_any_more(
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE)
     with cli.start("--max-duration", "1h", patch=patched) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         later(3601)
         running.wait_for(is_notice("the end (--max-duration) is near"))
         hold.release()
@@ -99,7 +100,7 @@ def test_a_hard_end_breaks_off_and_says_what_is_kept(
     # A time that was a minute ago is tomorrow's, so at most a day away.
     options = [word.format("00:00") for word in hard]
     with cli.start("--connections", "1", *options, patch=patched) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         later(86_400)
         result = running.result()
     assert result.code == 1
@@ -136,7 +137,7 @@ def test_a_log_in_that_is_never_answered_is_said_and_ends_with_the_run(
     hold = Hold()
     sandbox.faults.add(hold, path="uthenticate")
     with cli.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         later(11)
         running.wait_for(
             lambda e: e["event"] == "site_state" and e["state"] == "connecting" and e["reason"] is not None
@@ -157,7 +158,7 @@ def test_an_announcement_that_is_never_answered_ends_with_the_run(
     hold = Hold()
     sandbox.faults.add(hold, path="transfer/Upload$")
     with cli.start("--patience", "1h", "--max-duration", "1h", patch=patched) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         later(11)
         running.wait_for(lambda event: "to answer about a.svs" in (event.get("reason") or ""))
         later(7200)
@@ -217,7 +218,7 @@ def test_a_target_that_another_run_holds_is_left_out(cli: PushCli, sandbox: Sand
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE, times=1)
     with cli.start("--sites", "a") as first:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         result = cli.push()
         assert result.code == 1
         assert (result.counts("a"), result.counts("b")) == ((0, 0, 1), (1, 0, 0))
@@ -245,7 +246,7 @@ def test_an_interrupted_run_says_what_is_kept(cli: PushCli, sandbox: Sandbox, mi
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + name)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.interrupt()
         result = running.result()
     assert result.code == 130

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.cloud import StartCloud
 from support.corpus import tree, write_mirax
-from support.fork_server import run
+from support.fork_server import PATIENCE, run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Hold, Sandbox
@@ -40,7 +40,7 @@ def stop_at(cli: PushCli, sandbox: Sandbox, path: str, after: int) -> None:
     hold = Hold(after_bytes=after)
     sandbox.faults.add(hold, path=path)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(60)
+        assert hold.reached.wait(PATIENCE)
         running.interrupt()
         assert running.result().code == 130
     sandbox.faults.clear()
@@ -85,7 +85,7 @@ def test_parts_are_kept(cli: PushCli, cloud_sandbox: StartCloud, kind: str) -> N
     storage = cloud.s3 if kind == "S3" else cloud.azure
     storage.faults.add(hold, method="PUT", after=2)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(60)
+        assert hold.reached.wait(PATIENCE)
         running.interrupt()
         assert running.result().code == 130
     storage.faults.clear()

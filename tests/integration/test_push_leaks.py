@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from support.cloud import CloudSandbox, StartCloud
 from support.corpus import write_mirax, write_svs
+from support.fork_server import PATIENCE
 from support.push_cli import NO_PAUSES, PushCli, Result
 from support.sandboxes import StartSandbox
 
@@ -185,7 +186,7 @@ def test_a_kill_in_the_middle(cli: PushCli, guarded: Sandbox) -> None:
     hold = Hold()
     guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
     with cli.start("-vv", *audited(cli)) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.kill()
         result = running.result()
     guarded.faults.clear()
@@ -228,7 +229,7 @@ def test_urls_of_finished_slides_leave_no_trace_in_the_journal(cli: PushCli, clo
     hold = Hold()
     cloud.side(root).faults.add(hold, method="PUT", path=r"m\.mrxs", times=1)
     with cli.start("-vv", *audited(cli)) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.kill()
         search(cli, running.result(), *signatures(cloud, root), but_journal=True)
     cloud.side(root).faults.clear()
@@ -250,7 +251,7 @@ def test_only_the_owner_may_read_what_is_left(cli: PushCli, guarded: Sandbox, ki
         hold = Hold()
         guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
         with cli.start(patch="import os; os.umask(0)") as running:
-            assert hold.reached.wait(30)
+            assert hold.reached.wait(PATIENCE)
             check_modes(cli.state)
             running.kill()
         guarded.faults.clear()

@@ -160,7 +160,7 @@ def test_a_journal_that_fails_ends_the_run_with_a_summary(cli: PushCli, sandbox:
     hold = Hold()
     sandbox.faults.add(hold, path=FILE)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
             journal.executescript("DROP TABLE file; DROP TABLE run")
         sandbox.faults.clear()
@@ -233,7 +233,7 @@ def test_the_state_folder_is_private(cli: PushCli, sandbox: Sandbox, umask: int)
     before = os.umask(umask)
     try:
         with cli.start() as running:
-            assert hold.reached.wait(30)
+            assert hold.reached.wait(PATIENCE)
             modes = {p.relative_to(cli.state).as_posix(): stat.S_IMODE(p.stat().st_mode) for p in cli.state.rglob("*")}
             folder = stat.S_IMODE(cli.state.stat().st_mode)
             sandbox.faults.clear()

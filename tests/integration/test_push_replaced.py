@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import PATIENCE
 from support.push_cli import PushCli, arrived, contents
 from support.sandbox_client import Client
 
@@ -47,7 +48,7 @@ def test_while_it_is_sent(cli: PushCli, sandbox: Sandbox, change: Callable[[Path
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "victim.svs", times=1)
     with cli.start() as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         change(victim)
         sandbox.faults.clear()
         result = running.result()
@@ -67,7 +68,7 @@ def test_between_two_runs(cli: PushCli, sandbox: Sandbox, killed: bool) -> None:
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "m/Data0003.dat", times=1)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         if killed:
             running.kill()
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import PATIENCE
 from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, transfers
 from support.sandbox_client import Client
 
@@ -38,7 +39,7 @@ def hold_last_data_file(sandbox: Sandbox) -> Hold:
 
 def wait_until_all_but_the_held(sandbox: Sandbox, cli: PushCli, hold: Hold) -> None:
     """Until everything but the held file and the main file is in the journal."""
-    assert hold.reached.wait(30)
+    assert hold.reached.wait(PATIENCE)
     wanted = 5  # Data0000 to Data0002, Index.dat, Slidedat.ini
     query = "SELECT (SELECT count(*) FROM file), (SELECT count(*) FROM slide WHERE state = 'sent')"
     seen: tuple[int, int] | None = None
@@ -198,7 +199,7 @@ def test_ctrl_c_twice_ends_at_once(cli: PushCli, sandbox: Sandbox) -> None:
     with cli.start("-v") as running:
         wait_until_all_but_the_held(sandbox, cli, hold)
         running.interrupt()
-        assert goodbye.reached.wait(30)
+        assert goodbye.reached.wait(PATIENCE)
         running.interrupt()
         result = running.result()
     assert result.code == 130
@@ -213,7 +214,7 @@ def test_ctrl_c_while_connecting(cli: PushCli, sandbox: Sandbox) -> None:
     hold = Hold()
     sandbox.faults.add(hold, path="GetVersionInfo")
     with cli.start() as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.interrupt()
         result = running.result()
     assert result.code == 130

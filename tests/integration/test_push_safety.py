@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff, tree, write_mirax, write_ndpis
+from support.fork_server import PATIENCE
 from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, transfers
 
 from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
@@ -49,7 +50,7 @@ def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, path: str, *extra: str,
     hold = Hold()
     sandbox.faults.add(hold, path=FILE + path, times=1)
     with cli.start(*extra) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         until(lambda: in_journal(cli, "SELECT count(*) FROM file") == [(known,)])
         running.kill()
     sandbox.faults.clear()
@@ -248,7 +249,7 @@ def test_what_somebody_puts_into_a_folder_that_was_not_there(cli: PushCli, sandb
     hold = Hold()
     sandbox.faults.add(hold, path=FILE + "first.svs", times=1)
     with cli.start("--connections", "1", "--existing", existing) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         tree(sandbox.data / "Slides" / "in" / "a", "1.svs", content=b"theirs")
         hold.release()
         result = running.result()

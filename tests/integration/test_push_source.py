@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import PATIENCE
 from support.push_cli import PushCli, arrived, contents, files_sent
 from support.sandbox_client import Client
 
@@ -55,7 +56,7 @@ def test_a_source_that_changes_is_reported_and_not_finalised(
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + victim.relative_to(cli.source).as_posix(), times=1)
     with cli.start() as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         change(victim)
         sandbox.faults.clear()
         result = running.result()
@@ -81,7 +82,7 @@ def test_a_source_that_vanishes_before_its_turn(tmp_path: Path, sandbox: Sandbox
     hold = Hold()
     sandbox.faults.add(hold, path=FILE + "1.svs", times=1)
     with cli.start("--connections", "1") as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         (cli.source / "2.svs").unlink()
         sandbox.faults.clear()
         result = running.result()

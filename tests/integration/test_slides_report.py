@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import run
+from support.fork_server import PATIENCE, run
 from support.pma_start import Helper, pma_start, reply
 from support.push_cli import PushCli, arrived, contents
 
@@ -83,7 +83,7 @@ def test_on_a_terminal(cli: PushCli) -> None:
         except OSError:
             pass  # Linux's way to say that the other end is closed
         os.close(master)
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
     table, problems, left, totals = shown.decode().replace("\r\n", "\n").split("\n\n")
     assert [line.split()[-1] for line in table.splitlines()] == ["State", "incomplete", "complete"]
     assert problems.splitlines()[0].startswith("incomplete (1): wait if it is still being copied; else copy")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.cloud import StartCloud
 from support.corpus import tree, wild_names, write_mirax, write_svs
+from support.fork_server import PATIENCE
 from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
@@ -180,7 +181,7 @@ def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, left: bytes) -> None:
     hold = Hold()
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=")
     with cli.start() as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.kill()
     sandbox.stop()
     (sandbox.data / "Slides/in").mkdir(exist_ok=True)
@@ -275,7 +276,7 @@ def test_a_fingerprint_that_differs_is_never_forgotten(cli: PushCli, three: list
     hold = Hold()
     three[1].faults.add(hold, path=file, times=1)
     with cli.start("--sites", "a,b", "--verify", "fingerprint", patch=NO_PAUSES) as running:
-        assert hold.reached.wait(30)
+        assert hold.reached.wait(PATIENCE)
         running.wait_for(lambda event: event["event"] == "slide_finished" and event["site"] == "a")
         hold.release()
         result = running.result()

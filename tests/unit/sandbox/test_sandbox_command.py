@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.fork_server import PATIENCE
 
 from pmacore_sandbox import Sandbox, Settings
 from pmarep.cli.app import app
@@ -49,7 +50,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: sig
         process.send_signal(number)
         assert process.stdout is not None
         rest = process.stdout.read()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
         assert rest == ""
 
 

@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from support.fork_server import PATIENCE
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
 
@@ -96,7 +97,7 @@ def test_a_hold_stops_a_request_in_the_middle(sandbox: Sandbox) -> None:
         answers: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: answers.append(client.send(upload, "a.svs", CONTENT)))
         thread.start()
-        assert hold.reached.wait(10)
+        assert hold.reached.wait(PATIENCE)
         assert not answers
         assert not (sandbox.data / "Slides" / "a.svs").exists()
         hold.release()
@@ -117,7 +118,7 @@ def test_a_client_that_is_held_does_not_keep_the_sandbox_from_stopping(sandbox: 
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert hold.reached.wait(10)
+    assert hold.reached.wait(PATIENCE)
     sandbox.stop()
     thread.join(10)
     assert not thread.is_alive()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, wild_names, write_mirax
+from support.fork_server import PATIENCE
 
 from pmarep.cli.app import app
 
@@ -134,7 +135,7 @@ def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
         assert process.stderr
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(30) in (0, 1)  # click says 1
+        assert process.wait(PATIENCE) in (0, 1)  # click says 1
         assert process.stderr.read() == b""
 
 
@@ -151,7 +152,7 @@ def test_a_table_on_a_terminal_with_whole_names(tmp_path: Path) -> None:
     except OSError:
         pass  # Linux's way to say that the other end is closed
     os.close(master)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     assert output.count(b"long") == 30
     assert b"[bold]x[/].svs" in output
     assert b"Slide" in output
