@@ -16,7 +16,8 @@ from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
-QUICK = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER = ()"
+QUICK = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER, r.LAG_SECONDS = (), 0.2"
+"""How long a server may take is the matter of faults/test_late_listings.py."""
 
 
 @pytest.fixture(params=["refuse", "fold", "tell"])

@@ -107,7 +107,7 @@ def test_a_name_that_the_server_refuses_fails_alone(cli: PushCli, sandbox: Sandb
     folder = f"{name}/" if name.endswith(".") else ""
     tree(cli.source, f"{folder}{name}.svs", "good.svs", "sub/good.svs")
     cli.site("a", sandbox)
-    result = cli.push()
+    result = cli.push(patch="import pmarep.engine.remote_listing as r\nr.LAG_SECONDS = 0.2")
     assert result.code == 1
     assert result.counts("a") == (2, 0, 1)
     error = result.finished("a")[f"{folder}{name}.svs"]["error"]
