@@ -55,9 +55,10 @@ def test_a_file_that_begins_anew_is_not_resumed(cli: PushCli, sandbox: Sandbox) 
     assert (event["action"], event["bytes"]) == ("send", 20 * MIB)
     assert event["reason"] == "partly sent before, but nothing of it is kept"
     assert "would send a.svs" in cli.run("--dry-run").stdout
-    assert "a.svs  (nothing of it is kept)" in status(cli)
+    assert "a.svs  (nothing kept, 20.0 MiB to send)" in status(cli)
     (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert (place["files_kept"], place["parts_kept"]) == (0, 0)
+    assert (place["bytes_kept"], place["bytes_to_send"]) == (0, 20 * MIB)
 
 
 def test_files_that_are_there_are_kept(cli: PushCli, sandbox: Sandbox) -> None:
@@ -69,9 +70,10 @@ def test_files_that_are_there_are_kept(cli: PushCli, sandbox: Sandbox) -> None:
     assert event["action"] == "resume"
     assert 400_000 <= event["bytes"] < size
     assert " kept, " in event["reason"]
-    assert " files kept)" in status(cli)
+    assert f"m.mrxs  ({event['reason'].partition(': ')[2]})" in status(cli)
     (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert place["files_kept"] >= 2
+    assert (place["bytes_kept"], place["bytes_to_send"]) == (size - event["bytes"], event["bytes"])
     again = cli.push()
     assert again.finished("a")["m.mrxs"]["bytes"] == event["bytes"]
 
@@ -92,5 +94,8 @@ def test_parts_are_kept(cli: PushCli, cloud_sandbox: StartCloud, kind: str) -> N
     event = planned(cli)
     assert event["action"] == "resume"
     assert 0 < event["bytes"] < 20 * MIB
-    assert " parts kept)" in status(cli)
+    assert f"a.svs  ({event['reason'].partition(': ')[2]})" in status(cli)
+    (place,) = json.loads(status(cli, "--json"))["unfinished"]
+    assert place["parts_kept"] > 0
+    assert (place["bytes_kept"], place["bytes_to_send"]) == (20 * MIB - event["bytes"], event["bytes"])
     assert cli.push().finished("a")["a.svs"]["bytes"] == event["bytes"]

@@ -91,6 +91,25 @@ def test_many_partly_sent_slides_are_counted(cli: PushCli) -> None:
     assert len(json.loads(status(cli, "--json"))["unfinished"]) == 26
 
 
+def test_what_is_kept_of_all_slides_is_added_up(cli: PushCli) -> None:
+    async def begin() -> None:
+        with closing(Journal(cli.state)) as journal:
+            for number in range(2):
+                place = RemotePath("https://a/", f"S/{number}.mrxs")
+                sizes = {"x/1.dat": 1024, "x/2.dat": 3 * 1024}
+                await journal.record_announced(place, "x", number, f'{{"Id": {number}}}', sizes=sizes)
+                await journal.record_file_sent(place, f"x/{number + 1}.dat")
+
+    cli.state.mkdir()
+    asyncio.run(begin())
+    assert status(cli).splitlines()[:4] == [
+        "2 partly sent:",
+        "  https://a/  S/0.mrxs  (1.0 KiB kept, 3.0 KiB to send)",
+        "  https://a/  S/1.mrxs  (3.0 KiB kept, 1.0 KiB to send)",
+        "  https://a/  all together: 4.0 KiB kept, 4.0 KiB to send",
+    ]
+
+
 def test_more_runs_than_anybody_has_is_a_wrong_number(cli: PushCli) -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
         status(cli, "-n", "9" * 23)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 import typer
 
@@ -13,13 +13,27 @@ from .options import StateDirOption
 from .output_streams import echo
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..state.journal import Journal
     from ..state.records import RemotePath, Run
 
 SHOWN = 20  # partly sent slides of one server
 MOST = 1_000_000  # runs
 
-Kept: TypeAlias = "dict[RemotePath, tuple[int, int]]"
-"""Unfinished slides, with how many of their files and of their parts are at the server."""
+Unfinished: TypeAlias = "dict[RemotePath, Kept]"
+
+
+class Kept(NamedTuple):
+    """What a server has of an unfinished slide: files, parts of others, bytes, and what is still to be sent of it.
+
+    The bytes are None where the journal does not know them: from an older pmarep, or of a slide that was damaged.
+    """
+
+    files: int = 0
+    parts: int = 0
+    bytes: int | None = None
+    left: int | None = None
 
 
 def status(
@@ -34,7 +48,7 @@ def status(
         raise UsageError(f"--runs takes numbers up to {MOST:,}")
     folder = state_path(state_dir)
     runs: list[Run] = []
-    places: Kept = {}
+    places: Unfinished = {}
     if (folder / "journal.sqlite").exists():
         runs, places = asyncio.run(_read(folder, count))
     if json:
@@ -43,18 +57,29 @@ def status(
         _print_lines(runs, places, f"no runs yet in {folder}" if count else "")
 
 
-async def _read(folder: Any, count: int) -> tuple[list[Run], Kept]:
+async def _read(folder: Any, count: int) -> tuple[list[Run], Unfinished]:
     from ..state.journal import Journal
 
     journal = Journal(folder, read_only=True)
     try:
-        kept = await journal.acknowledged()
-        return await journal.runs(count), {place: kept.get(place, (0, 0)) for place in await journal.unfinished()}
+        return await journal.runs(count), {
+            place: await _kept_of(journal, place) for place in await journal.unfinished()
+        }
     finally:
         journal.close()
 
 
-def _print_json(runs: list[Run], places: Kept) -> None:
+async def _kept_of(journal: Journal, place: RemotePath) -> Kept:
+    from ..engine.slide.announced_upload import kept_and_left
+
+    entry = await journal.entry(place)
+    if entry is None:  # finished meanwhile by a run that goes on
+        return Kept()
+    parts = sum(len(numbers) for numbers in entry.parts.values())
+    return Kept(len(entry.files), parts, *(kept_and_left(entry) or (None, None)))
+
+
+def _print_json(runs: list[Run], places: Unfinished) -> None:
     import dataclasses
     import json
 
@@ -62,8 +87,14 @@ def _print_json(runs: list[Run], places: Kept) -> None:
         json.dumps(
             {
                 "unfinished": [
-                    {**dataclasses.asdict(place), "files_kept": files, "parts_kept": parts}
-                    for place, (files, parts) in places.items()
+                    {
+                        **dataclasses.asdict(place),
+                        "files_kept": kept.files,
+                        "parts_kept": kept.parts,
+                        "bytes_kept": kept.bytes,
+                        "bytes_to_send": kept.left,
+                    }
+                    for place, kept in places.items()
                 ],
                 "runs": [{"started": r.started, "sources": r.sources, "summary": r.summary} for r in runs],
             }
@@ -71,7 +102,7 @@ def _print_json(runs: list[Run], places: Kept) -> None:
     )
 
 
-def _print_lines(runs: list[Run], places: Kept, none: str) -> None:
+def _print_lines(runs: list[Run], places: Unfinished, none: str) -> None:
     from datetime import datetime
 
     _print_unfinished(places)
@@ -82,24 +113,41 @@ def _print_lines(runs: list[Run], places: Kept, none: str) -> None:
         echo(f"  {started}  {' '.join(run.sources)}: {_how_it_ended(run.summary)}")
 
 
-def _print_unfinished(places: Kept) -> None:
+def _print_unfinished(places: Unfinished) -> None:
     echo(f"{len(places)} partly sent" + (":" if places else ""))
     for server, found in itertools.groupby(places, key=lambda place: place.server):
         here = list(found)
         for place in here[:SHOWN]:
-            echo(f"  {server}  {place.path}  ({_kept(*places[place])})")
+            echo(f"  {server}  {place.path}  ({_in_words(places[place])})")
         if len(here) > SHOWN:
             echo(f"  {server}  and {len(here) - SHOWN} more (--json has all)")
+        if len(here) > 1 and (total := _total([places[place] for place in here])):
+            echo(f"  {server}  all together: {total}")
     if places:
         echo("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
 
 
-def _kept(files: int, parts: int) -> str:
-    """Return what the next run need not send again, in words."""
+def _in_words(kept: Kept) -> str:
+    """Say what the next run need not send again, and what it does."""
     from .render.base import count_of
 
-    said = [count_of(number, noun) for number, noun in ((files, "file"), (parts, "part")) if number]
+    if kept.bytes is not None and kept.left is not None:
+        return _bytes_in_words(kept.bytes, kept.left)
+    said = [count_of(number, noun) for number, noun in ((kept.files, "file"), (kept.parts, "part")) if number]
     return f"{' and '.join(said)} kept" if said else "nothing of it is kept"
+
+
+def _total(slides: Sequence[Kept]) -> str:
+    """Add up the slides of one server, in words; empty where the bytes of a slide are not known."""
+    if any(kept.bytes is None for kept in slides):
+        return ""
+    return _bytes_in_words(sum(kept.bytes or 0 for kept in slides), sum(kept.left or 0 for kept in slides))
+
+
+def _bytes_in_words(kept: int, left: int) -> str:
+    from ..units import format_size
+
+    return f"{format_size(kept) if kept else 'nothing'} kept, {format_size(left)} to send"
 
 
 def _how_it_ended(summary: dict[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from .records import (
     SignatureCache,
     check_entry,
     read_run,
+    read_sizes,
 )
 
 MAX_PATHS_PER_QUERY = 500
@@ -152,7 +153,8 @@ class Journal(JournalConnection):
 
         def work() -> Entry | None:
             row = self._db.execute(
-                "SELECT state, signature, replaces, upload, source, stamp FROM slide WHERE server = ? AND path = ?",
+                "SELECT state, signature, replaces, upload, source, stamp, sizes "
+                "FROM slide WHERE server = ? AND path = ?",
                 (place.server, place.path),
             ).fetchone()
             if row is None:
@@ -166,7 +168,7 @@ class Journal(JournalConnection):
             ):
                 parts.setdefault(file, {})[number] = tag
             names = frozenset(name for (name,) in files)
-            entry = Entry(row[0], row[1], bool(row[2]), row[3], names, parts, row[4], row[5])
+            entry = Entry(row[0], row[1], bool(row[2]), row[3], names, parts, row[4], row[5], read_sizes(row[6]))
             check_entry(entry)
             return entry
 
@@ -182,13 +184,14 @@ class Journal(JournalConnection):
         replaces: bool = False,
         source: str | None = None,
         stamp: str | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
         """Record an announced upload (`upload`: JSON), in place of everything known about the slide before.
 
         An id belongs to one upload: another slide that had it at this server has lost its upload. A server that was
         restored from a backup gives ids out again, and the files of that slide would come to lie in this one.
         """
-        await self._put(place, SENDING, signature, str(upload_id), upload, replaces, source, stamp)
+        await self._put(place, SENDING, signature, str(upload_id), upload, replaces, source, stamp, sizes)
 
     async def record_file_sent(self, place: RemotePath, file: str) -> None:
         """Record that the server has acknowledged one whole file."""
@@ -285,14 +288,29 @@ class Journal(JournalConnection):
         replaces: bool = False,
         source: str | None = None,
         stamp: str | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
+        sizes_text = None if sizes is None else json.dumps(dict(sizes))
+
         def work() -> None:
             if upload_id is not None:
                 self._free_id(place.server, upload_id)
             self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (place.server, place.path))
             self._db.execute(
-                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (place.server, place.path, state, signature, upload_id, replaces, upload, time.time(), source, stamp),
+                "INSERT INTO slide VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    place.server,
+                    place.path,
+                    state,
+                    signature,
+                    upload_id,
+                    replaces,
+                    upload,
+                    time.time(),
+                    source,
+                    stamp,
+                    sizes_text,
+                ),
             )
 
         await self._write(work)
@@ -305,18 +323,6 @@ class Journal(JournalConnection):
             ).fetchall()
         )
         return [RemotePath(*row) for row in rows]
-
-    async def acknowledged(self) -> dict[RemotePath, tuple[int, int]]:
-        """Return how many whole files, and how many parts of others, the servers have of unfinished slides."""
-        rows = await self._read(
-            lambda: self._db.execute(
-                "SELECT server, path, (SELECT count(*) FROM file f WHERE f.server = s.server AND f.path = s.path), "
-                "(SELECT count(*) FROM part p WHERE p.server = s.server AND p.path = s.path) "
-                "FROM slide s WHERE state = ?",
-                (SENDING,),
-            ).fetchall()
-        )
-        return {RemotePath(server, path): (files, parts) for server, path, files, parts in rows}
 
     # Runs
 

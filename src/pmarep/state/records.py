@@ -45,7 +45,8 @@ class Entry:
     `replaces`: when sending began, another slide was there, to be overwritten. `stamp`: what the site said of the files
     that `state` is about, or of those to be overwritten; None where it said too little to know them again.
     `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
-    file) are the acknowledged ones of an unfinished upload. `source`: what its files were (Source.check).
+    file) are the acknowledged ones of an unfinished upload. `source`: what its files were (Source.check). `sizes`: the
+    bytes of each of them; None where an older pmarep has begun it.
     """
 
     state: str
@@ -56,6 +57,7 @@ class Entry:
     parts: dict[str, dict[int, str]]
     source: str | None = None
     stamp: str | None = None
+    sizes: dict[str, int] | None = None
 
 
 class KnownState(NamedTuple):
@@ -127,6 +129,19 @@ def check_entry(entry: Entry) -> None:
             json.loads(entry.upload)
         except (TypeError, ValueError, RecursionError):  # without its words: it is a secret
             raise DamagedDatabaseError("an upload in it cannot be read") from None
+
+
+def read_sizes(text: str | None) -> dict[str, int] | None:
+    """Read the sizes of an unfinished upload's files from a row. Raises DamagedDatabaseError."""
+    if text is None:
+        return None
+    try:
+        sizes = json.loads(text)
+        if all(isinstance(size, int) for size in sizes.values()):
+            return dict(sizes)
+    except (TypeError, ValueError, RecursionError, AttributeError):
+        pass
+    raise DamagedDatabaseError("the sizes of a slide in it cannot be read")
 
 
 def read_run(started: float, sources: str, summary: str | None) -> Run:

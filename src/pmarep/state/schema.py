@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-VERSION = 4
+VERSION = 5
 """The version of the tables, SQLite's `user_version`.
 
 To change them: change `SCHEMA`, raise this, add the step to `MIGRATIONS`, and keep a file of the version before with
@@ -29,6 +29,7 @@ CREATE TABLE slide (
     changed REAL NOT NULL,     -- seconds since the epoch
     source TEXT,               -- what the files that are being sent are (inodes, ctimes), NULL where nobody has looked
     stamp TEXT,                -- what the site said of the files that `state` is about: engine/stamp.py
+    sizes TEXT,                -- JSON: bytes of each file of an unfinished upload, NULL from an older pmarep
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
 CREATE INDEX slide_upload ON slide (server, upload_id) WHERE upload_id IS NOT NULL;
@@ -75,6 +76,7 @@ CREATE TABLE looked (
     FOREIGN KEY (server, path) REFERENCES slide ON DELETE CASCADE
 ) WITHOUT ROWID
 """,
+    4: "ALTER TABLE slide ADD COLUMN sizes TEXT",
 }
 """SQL statements by version: they turn a journal of that version into one of the next.
 

@@ -437,6 +437,7 @@ async def test_an_older_file_is_brought_up_to_date(journal: Journal) -> None:
     journal.close()
     with closing(sqlite3.connect(file)) as older:
         older.execute("DROP TABLE looked")
+        older.execute("ALTER TABLE slide DROP COLUMN sizes")
         older.execute("PRAGMA user_version = 3")
     again = Journal(file.parent)
     try:

@@ -66,14 +66,17 @@ async def test_an_older_journal_is_migrated(tmp_path: Path, version: int) -> Non
     assert await journal.known(HERE.server, [*states, "Slides/in/other.svs"]) == states
     source, stamp = "inode-and-ctime" if version >= 2 else None, "stamp" if version >= 3 else None
     parts = {"half.svs": {2: "etag-2"}}
-    half = Entry(SENDING, "half", True, '{"Id": 17}', frozenset({"half/a.dat"}), parts, source)
+    sizes = {"half/a.dat": 5, "half.svs": 9} if version >= 5 else None
+    half = Entry(SENDING, "half", True, '{"Id": 17}', frozenset({"half/a.dat"}), parts, source, sizes=sizes)
     assert await journal.entry(HALF) == half
     assert await journal.entry(TORN) == Entry(BROKEN, "torn", False, None, frozenset(), {}, None, stamp)
     assert await journal.check_summary(HERE.server, "Slides/in") == (1, 7.5 if version >= 4 else None, 1.5)
     assert [run.summary for run in await journal.runs(5)] == [None, {"exit_code": 0, "sites": {}}]
-    await journal.record_announced(HERE, "sig", 17, "{}")
+    await journal.record_announced(HERE, "sig", 17, "{}", sizes={"a": 3})
     await journal.record_file_sent(HERE, "a")
-    assert await journal.entry(HALF) == Entry(SENDING, "half", True, None, frozenset(), {}, source)  # its id is taken
+    assert await journal.entry(HERE) == Entry(SENDING, "sig", False, "{}", frozenset({"a"}), {}, sizes={"a": 3})
+    half = Entry(SENDING, "half", True, None, frozenset(), {}, source, sizes=sizes)
+    assert await journal.entry(HALF) == half  # its id is taken
     await journal.record_sent(HERE, "sig")
     await journal.record_checked(HERE.server, [HERE.path], 9.5)
     journal.close()
@@ -231,6 +234,9 @@ async def test_an_upload_that_cannot_be_read(tmp_path: Path, upload: object) -> 
         "UPDATE slide SET state = CAST(x'ff' AS TEXT)",
         "UPDATE part SET number = 'x'",
         "UPDATE part SET tag = x'00'",
+        "UPDATE slide SET sizes = '{'",
+        "UPDATE slide SET sizes = '[5]'",
+        """UPDATE slide SET sizes = '{"a": "5"}'""",
     ],
 )
 async def test_a_slide_that_cannot_be_read(tmp_path: Path, sql: str) -> None:

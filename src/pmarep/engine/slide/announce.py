@@ -26,7 +26,7 @@ from ...uploaders import (
 )
 from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
-from .announced_upload import AnnouncedUpload, announcement_in, bytes_at_site, files_whole, is_of_another
+from .announced_upload import AnnouncedUpload, announcement_in, bytes_at_site, files_whole, is_of_another, sizes_of
 from .decide import Decision, Destination
 from .deletion import DeletionGuard, says_that_it_exists
 from .verify import SlideVerifier
@@ -122,6 +122,7 @@ class UploadAnnouncer:
                 replaces=decision.over is not None,
                 source=source,
                 stamp=decision.stamp,
+                sizes=sizes_of(slide),
             )
         return AnnouncedUpload(announcement, held, frozenset(), {})
 
