@@ -122,6 +122,11 @@ class CircuitBreaker:
                 return
             await self._changed.wait()
 
+    async def wait_answering(self) -> None:
+        """Wait while the site is paused; it may be on trial then."""
+        while self._state is _State.OPEN:
+            await self._changed.wait()
+
     async def wait_closed(self) -> None:
         """Wait while the site is paused or on trial."""
         while not self.is_closed:

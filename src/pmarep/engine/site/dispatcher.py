@@ -77,6 +77,7 @@ class SlideDispatcher:
     async def _dispatch(self, pool: TaskPool, filtering: asyncio.Task[None], attempts: SlideAttempts) -> None:
         while True:
             await self._admission.wait()
+            await self._breaker.wait_answering()  # only then is it known whether a new slide had better be tried
             job = await self._queue.get(new_first=self._breaker.is_half_open)
             if job is None:
                 return
