@@ -57,7 +57,7 @@ def test_as_a_list_of_what_is_ignored(folder: Path) -> None:
     tree(folder, "a.svs")
     (left,) = find_slides(folder)
     assert isinstance(left, LeftOut)
-    assert (left.path, left.why) == (".pmarepignore", Why.UNREADABLE)
+    assert (left.path, left.why) == (".pmarepignore", Why.BAD_RULES)
     assert left.detail.startswith("it is no file; nothing is sent from its folder")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.corpus import tree
 from support.corpus_dicom import Slide as DicomSlide
 from support.corpus_dicom import ct_image, image
-from support.discovery import dicomdir, discover, shuffled, written
+from support.discovery import Discovered, dicomdir, discover, shuffled, written
 
 from pmarep.slides import LeftOut, Slide, Why, find_again
 
@@ -127,6 +127,13 @@ def companions(main: str) -> list[str]:
     return [f"{above}/{folder}/".lstrip("/") for folder in (stem, f"_{stem}_")]
 
 
+def is_in_renamed_folder(path: str, main: str, found: Discovered) -> bool:
+    """Return whether a file is reported with a main file, which says that the file's folder looks like its own."""
+    above, slash, _ = main.rpartition("/")
+    inside = path.removeprefix(above + slash)
+    return path.startswith(above + slash) and f" {inside.partition('/')[0]}/ looks like it" in found.detail(main)
+
+
 def may_be_part_of(path: str, main: str, named: dict[str, list[str]]) -> bool:
     """Whether a slide that is left out may be what has the file: then it is reported with that slide."""
     if main == ".":
@@ -161,9 +168,12 @@ def test_nothing_is_lost_or_sent_twice(
         assert sent <= set(files)
         assert not sent & set(left), "sent and left out"
         for path in set(files) - sent - set(left):
-            assert any(path.startswith(f"{folder}/") or may_be_part_of(path, folder, named) for folder in left), (
-                f"{path} is lost"
-            )
+            assert any(
+                path.startswith(f"{folder}/")
+                or may_be_part_of(path, folder, named)
+                or is_in_renamed_folder(path, folder, found)
+                for folder in left
+            ), f"{path} is lost"
         for slide in slides:
             assert find_again(top, slide.path, exclude=exclude) == slide
 
@@ -206,4 +216,9 @@ def test_ignoring_slides_loses_no_file(made: tuple[dict[str, bytes], dict[str, l
             for file in slide.files
         }
         for path in set(files) - sent - set(found.left):
-            assert any(path.startswith(f"{folder}/") or may_be_part_of(path, folder, named) for folder in found.left)
+            assert any(
+                path.startswith(f"{folder}/")
+                or may_be_part_of(path, folder, named)
+                or is_in_renamed_folder(path, folder, found)
+                for folder in found.left
+            )
