@@ -127,11 +127,14 @@ def companions(main: str) -> list[str]:
     return [f"{above}/{folder}/".lstrip("/") for folder in (stem, f"_{stem}_")]
 
 
-def is_in_renamed_folder(path: str, main: str, found: Discovered) -> bool:
-    """Return whether a file is reported with a main file, which says that the file's folder looks like its own."""
+def is_misplaced(path: str, main: str, found: Discovered) -> bool:
+    """Return whether a file is reported with a main file, which says what to move or to rename."""
     above, slash, _ = main.rpartition("/")
-    inside = path.removeprefix(above + slash)
-    return path.startswith(above + slash) and f" {inside.partition('/')[0]}/ looks like it" in found.detail(main)
+    if not path.startswith(above + slash):
+        return False
+    below, inside, _ = path.removeprefix(above + slash).partition("/")
+    detail = found.detail(main)
+    return f" {below}/ looks like it" in detail if inside else " beside " in detail
 
 
 def may_be_part_of(path: str, main: str, named: dict[str, list[str]]) -> bool:
@@ -171,7 +174,7 @@ def test_nothing_is_lost_or_sent_twice(
             assert any(
                 path.startswith(f"{folder}/")
                 or may_be_part_of(path, folder, named)
-                or is_in_renamed_folder(path, folder, found)
+                or is_misplaced(path, folder, found)
                 for folder in left
             ), f"{path} is lost"
         for slide in slides:
@@ -219,6 +222,6 @@ def test_ignoring_slides_loses_no_file(made: tuple[dict[str, bytes], dict[str, l
             assert any(
                 path.startswith(f"{folder}/")
                 or may_be_part_of(path, folder, named)
-                or is_in_renamed_folder(path, folder, found)
+                or is_misplaced(path, folder, found)
                 for folder in found.left
             )
