@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,7 +98,7 @@ class Origin:
             writer.write(b"HTTP/1.1 200 OK\r\nETag: e\r\nContent-Length: 0\r\n\r\n")
 
 
-async def pieces(*content: bytes) -> AsyncIterator[bytes]:
+async def pieces(*content: bytes) -> AsyncGenerator[bytes, None]:
     for piece in content:
         yield piece
 
@@ -160,7 +160,7 @@ def early(
 async def post(url: str, size: int, ca: Path | None = None) -> None:
     connection = Connection(url, "u", ca, proxy="none")
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncGenerator[bytes, None]:
         for _ in range(size // 65536):
             yield bytes(65536)
 

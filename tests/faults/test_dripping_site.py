@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ EACH = ["GetVersionInfo", "authenticate", "GetRootDirectories", "GetFiles", "Get
 
 
 def drips() -> RawAnswer:
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncGenerator[bytes, None]:
         yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n["
         while True:
             yield b" "

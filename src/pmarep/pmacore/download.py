@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -46,7 +46,8 @@ async def download(
                     if not response.is_success or _is_something_else(response, size):
                         async with ResponseDeadline(_origin(url), client.timeout):
                             raise await _refusal(response, request, connection, secrets, from_core=client is core)
-                    yield _chunks(response, connection, client.timeout.read)
+                    async with aclosing(_chunks(response, connection, client.timeout.read)) as chunks:
+                        yield chunks
                     return
                 url, client = _next(url, response.headers.get("location", ""), connection), storage
         except TRANSPORT_ERRORS as error:
@@ -82,12 +83,15 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
         await response.aclose()
 
 
-async def _chunks(response: httpx.Response, connection: Connection, silence: float | None) -> AsyncIterator[bytes]:
+async def _chunks(
+    response: httpx.Response, connection: Connection, silence: float | None
+) -> AsyncGenerator[bytes, None]:
     unpacker = Decompressor(response, connection.url)
     try:
-        async for chunk in iter_at_minimum_rate(response, connection.url, silence, _CHUNK):
-            for piece in unpacker.pieces(chunk, _CHUNK):
-                yield piece
+        async with aclosing(iter_at_minimum_rate(response, connection.url, silence, _CHUNK)) as chunks:
+            async for chunk in chunks:
+                for piece in unpacker.pieces(chunk, _CHUNK):
+                    yield piece
         unpacker.end()
     except TRANSPORT_ERRORS as error:
         raise error_from_transport(error, connection.url) from None

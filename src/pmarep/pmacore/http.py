@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -64,7 +64,7 @@ refuses in JSON. IIS itself has pages for 400, 401, 404, 405 and 413, whose caus
 class Body:
     """A request body that can be made again, since a request may have to be repeated. `length` in bytes."""
 
-    content: Callable[[], AsyncIterator[bytes]]
+    content: Callable[[], AsyncGenerator[bytes, None]]
     length: int
     content_type: str
 

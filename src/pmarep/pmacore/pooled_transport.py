@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, Self, cast
 
 import httpcore
 import httpx
@@ -17,7 +17,7 @@ from .early_response import EarlyResponseBackend
 log = logging.getLogger(__name__)
 
 REPEATED_BODY = "pmarep.repeated_body"
-"""Extension of a request whose body is no bytes: makes that body anew, for a request that is repeated."""
+"""Extension of a request whose body is no bytes: makes that body, the first time and for each repetition."""
 
 STALE_SECONDS = 5.0
 """A connection of before that breaks within this time was closed already, or just then: later it is a failure."""
@@ -48,25 +48,24 @@ class PooledTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy, trace = self._proxy(request.url), _ConnectionTrace(request.extensions.get("trace"))
         try:
-            return await self._send(request, cast(httpx.AsyncByteStream, request.stream), self._pool(proxy), trace)
+            return await self._send(request, self._pool(proxy), trace)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if not trace.hit_a_closed_connection or (body := _again(request)) is None:
+            if not trace.hit_a_closed_connection or not _is_repeatable(request):
                 raise
         log.debug("a connection was closed: once more over a new one")
-        return await self._send(request, body, self._pool(proxy, keep=False), trace)
+        return await self._send(request, self._pool(proxy, keep=False), trace)
 
-    async def _send(
-        self, request: httpx.Request, body: AsyncIterable[bytes], pool: _Pool, trace: _ConnectionTrace
-    ) -> httpx.Response:
-        asked = httpcore.Request(
-            method=request.method,
-            url=_url(request.url),
-            headers=request.headers.raw,
-            content=body,
-            extensions={**request.extensions, "trace": trace},
-        )
-        with _httpx_errors():
-            answer = await pool.handle_async_request(asked)
+    async def _send(self, request: httpx.Request, pool: _Pool, trace: _ConnectionTrace) -> httpx.Response:
+        async with aclosing(_body(request)) as body:  # httpcore leaves it where it is, when the sending is broken off
+            asked = httpcore.Request(
+                method=request.method,
+                url=_url(request.url),
+                headers=request.headers.raw,
+                content=body,
+                extensions={**request.extensions, "trace": trace},
+            )
+            with _httpx_errors():
+                answer = await pool.handle_async_request(asked)
         content = _Content(cast(AsyncIterable[bytes], answer.stream))  # never the other kind in an AsyncConnectionPool
         return httpx.Response(answer.status, headers=answer.headers, stream=content, extensions=answer.extensions)
 
@@ -120,28 +119,41 @@ class _ConnectionTrace:
 
 
 class _Content(httpx.AsyncByteStream):
-    """The body of an answer, with httpx's errors."""
+    """The body of an answer, with httpx's errors. It can be iterated once."""
 
     def __init__(self, stream: AsyncIterable[bytes]) -> None:
         self._stream = stream
+        self._parts = aiter(stream)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         with _httpx_errors():
-            async for part in self._stream:
-                yield part
+            return await anext(self._parts)
 
     async def aclose(self) -> None:
-        close = getattr(self._stream, "aclose", None)
-        if close is not None:
-            await close()
+        """End the iteration, then the stream: who has read only the beginning leaves both open."""
+        for one in (self._parts, self._stream):
+            close = getattr(one, "aclose", None)
+            if close is not None:
+                await close()
 
 
-def _again(request: httpx.Request) -> AsyncIterable[bytes] | None:
-    """The body once more, None where it cannot be had."""
-    if isinstance(request.stream, httpx.ByteStream):
-        return request.stream
-    make: Callable[[], AsyncIterable[bytes]] | None = request.extensions.get(REPEATED_BODY)
-    return None if make is None else make()
+def _body(request: httpx.Request) -> AsyncGenerator[bytes, None]:
+    """Return a new iteration of the body, for whoever sends it to close."""
+    make: Callable[[], AsyncGenerator[bytes, None]] | None = request.extensions.get(REPEATED_BODY)
+    # httpx's own streams are iterated by generators.
+    return (
+        cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, request.stream)))
+        if make is None
+        else make()
+    )
+
+
+def _is_repeatable(request: httpx.Request) -> bool:
+    """Return whether the body can be had once more."""
+    return REPEATED_BODY in request.extensions or isinstance(request.stream, httpx.ByteStream)
 
 
 def _url(url: httpx.URL) -> httpcore.URL:

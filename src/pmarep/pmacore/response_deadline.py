@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -55,10 +56,12 @@ class ResponseDeadline:
         if (end := self._limit.when()) is not None:
             self._limit.reschedule(end + count / SLOWEST_ANSWER)
 
-    async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def body(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Pass the chunks of a request's body on, and close their generator in the end; the time begins after it."""
         self._limit.reschedule(None)  # it may be sent once more
-        async for chunk in chunks:
-            yield chunk
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
         self._begin()
 
     def traced(
@@ -94,7 +97,7 @@ class ResponseDeadline:
 
 async def iter_at_minimum_rate(
     response: httpx.Response, who: str, silence: float | None, size: int
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The body of an answer, in chunks of `size` bytes. Raises TransferBroken where it hardly moves for `silence` s."""
     chunks = response.aiter_raw(size)
     while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import quote
 
 from ..aio import together
@@ -118,7 +118,7 @@ class AzureUploader:
                 digest = found or await context.digests.md5(s.slide, file, start, length)
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
 
-                def content() -> AsyncIterator[bytes]:
+                def content() -> AsyncGenerator[bytes, None]:
                     return body.stream(context.source.read(s.slide, file, start, length))
 
                 await context.storage.put(url, content, length, headers | md5, new_connection=body.new_connection)

@@ -9,9 +9,9 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from ..errors import SourceError
@@ -148,13 +148,14 @@ class _SharedHash:
         self._next = 0  # the first chunk that is not hashed yet, nor being hashed
         self._busy: asyncio.Future[None] | None = None
 
-    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def through(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of the whole part, from its first, and hash each while it is sent."""
         number = 0
-        async for chunk in chunks:
-            await self._hash(number, chunk)
-            yield chunk
-            number += 1
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await self._hash(number, chunk)
+                yield chunk
+                number += 1
         await self._rest()
 
     async def digest(self) -> bytes:

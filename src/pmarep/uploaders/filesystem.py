@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -41,10 +42,11 @@ class FileSystemUploader:
             boundary = secrets.token_hex(16)
             head, tail = form_frame(PurePosixPath(file.path).name, boundary)
 
-            async def content() -> AsyncIterator[bytes]:
+            async def content() -> AsyncGenerator[bytes, None]:
                 yield head
-                async for piece in body.stream(context.source.read(s.slide, file)):
-                    yield piece
+                async with aclosing(body.stream(context.source.read(s.slide, file))) as pieces:
+                    async for piece in pieces:
+                        yield piece
                 yield tail
 
             length = len(head) + file.size + len(tail)

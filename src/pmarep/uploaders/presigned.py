@@ -7,7 +7,7 @@ as a whole and is sent byte for byte as it was given.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -73,7 +73,7 @@ class PresignedClient:
     async def put(
         self,
         url: str,
-        content: Callable[[], AsyncIterator[bytes]] | bytes,
+        content: Callable[[], AsyncGenerator[bytes, None]] | bytes,
         length: int,
         headers: Mapping[str, str],
         *,

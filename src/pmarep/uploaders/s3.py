@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ..aio import together
@@ -97,7 +97,7 @@ class S3Uploader:
                 if digest is None and not self._may_check_afterwards(url, whole):
                     digest = await context.digests.md5(s.slide, file, start, length)
 
-                def chunks() -> AsyncIterator[bytes]:
+                def chunks() -> AsyncGenerator[bytes, None]:
                     return context.source.read(s.slide, file, start, length)
 
                 if digest is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 import httpx
 import pytest
@@ -47,7 +47,7 @@ def connection_to(url: str) -> Connection:
     return Connection(url, "seeder", proxy="none", connect_timeout=SILENCE, timeout=SILENCE)
 
 
-async def slowly() -> AsyncIterator[bytes]:
+async def slowly() -> AsyncGenerator[bytes, None]:
     """A body that takes longer than an answer may."""
     for _ in range(20):
         await asyncio.sleep(SILENCE / 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 from support.clocks import FakeClock
@@ -275,7 +275,7 @@ def make_scheduler() -> tuple[FakeClock, RequestScheduler]:
     return clock, RequestScheduler(4, [], Retry(attempts=1, sleep=clock.sleep), clock)
 
 
-async def chunks(count: int) -> AsyncIterator[bytes]:
+async def chunks(count: int) -> AsyncGenerator[bytes, None]:
     for _ in range(count):
         yield bytes(MIB // 4)
 

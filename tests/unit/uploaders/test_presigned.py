@@ -7,7 +7,7 @@ import socket
 import ssl
 import string
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -55,7 +55,7 @@ class _Server(asyncio.Protocol):
             self._transport.write(b'HTTP/1.1 200 OK\r\nETag: "t"\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n')
 
 
-async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
+async def _pieces(*pieces: bytes) -> AsyncGenerator[bytes, None]:
     for piece in pieces:
         yield piece
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from support.clocks import FakeClock
@@ -19,7 +19,7 @@ from pmarep.uploaders.transport.body import LARGEST_PIECE, SMALLEST_PIECE
 MIB = 1024 * 1024
 
 
-async def chunks(count: int, size: int = MIB) -> AsyncIterator[bytes]:
+async def chunks(count: int, size: int = MIB) -> AsyncGenerator[bytes, None]:
     for _ in range(count):
         yield bytes(size)
 

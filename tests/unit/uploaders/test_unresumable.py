@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,7 @@ class SimulatedLink:
                 self._in_flight[body] = max(self._in_flight[body] - share, 0.0)
             self._moved.notify()
 
-    async def _chunks(self, size: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, size: int) -> AsyncGenerator[bytes, None]:
         for start in range(0, size, 4 * LARGEST_PIECE):
             yield bytes(min(4 * LARGEST_PIECE, size - start))
 

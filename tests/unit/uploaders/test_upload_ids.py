@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -230,7 +230,7 @@ async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> No
     body = UploadBody(server.scheduler, 20)
     again = asyncio.Event()
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         yield bytes(10)
         yield bytes(10)
 

@@ -5,7 +5,8 @@ An `UploadBody` owns what is known of its own progress; totals of the site are i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Protocol
 
 from ...clock import Clock
@@ -30,7 +31,7 @@ class TransferObserver(Protocol):
 
     clock: Clock
 
-    def throttle(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
+    def throttle(self, chunk: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
         """Yield the chunk in pieces, each when a bandwidth limit lets it go, and whether it had to wait for that."""
 
     def record_sent(self, count: int, held_back: bool = False, *, again: bool = False) -> None:
@@ -76,9 +77,10 @@ class UploadBody:
         age = now - self._began
         return None if age < RATE_AFTER_SECONDS else self.bytes_left * age / max(self._bytes, 1)
 
-    async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Yield source bytes in throttled pieces, and count each once the network has taken it.
 
+        Close the generator of the source bytes in the end, also where sending is broken off.
         Called again, where the HTTP client repeats a request whose connection was closed, it counts from the beginning.
         The socket's time-out is for one piece: on a slow line pieces get smaller, so that it ends a request that
         does not move, and never one that only takes long.
@@ -86,24 +88,26 @@ class UploadBody:
         clock, size, took = self._observer.clock, LARGEST_PIECE, 0.0
         self.reset(acknowledged=False)
         self._began = clock.monotonic()
-        async for chunk in chunks:
-            start = 0
-            while start < len(chunk):
-                async for piece, held_back in self._observer.throttle(chunk[start : start + size]):
-                    self._blocked_since = began = clock.monotonic()
-                    self.all_sent = self._bytes + len(piece) >= self.size
-                    self.may_arrive |= self.all_sent
-                    yield piece
-                    self._blocked_since = None
-                    took = clock.monotonic() - began
-                    self._count(len(piece), took)
-                    self._observer.record_sent(len(piece), held_back, again=self.new_connection)
-                start += size
-                if took > SLOW_PIECE:
-                    size = max(size // 2, SMALLEST_PIECE)
-                elif took < FAST_PIECE:
-                    size = min(size * 2, LARGEST_PIECE)
-            del chunk  # while it waits for the next, it holds nothing in memory
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                start = 0
+                while start < len(chunk):
+                    async with aclosing(self._observer.throttle(chunk[start : start + size])) as pieces:
+                        async for piece, held_back in pieces:
+                            self._blocked_since = began = clock.monotonic()
+                            self.all_sent = self._bytes + len(piece) >= self.size
+                            self.may_arrive |= self.all_sent
+                            yield piece
+                            self._blocked_since = None
+                            took = clock.monotonic() - began
+                            self._count(len(piece), took)
+                            self._observer.record_sent(len(piece), held_back, again=self.new_connection)
+                    start += size
+                    if took > SLOW_PIECE:
+                        size = max(size // 2, SMALLEST_PIECE)
+                    elif took < FAST_PIECE:
+                        size = min(size * 2, LARGEST_PIECE)
+                del chunk  # while it waits for the next, it holds nothing in memory
 
     def _count(self, count: int, seconds: float) -> None:
         self._bytes += count

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -199,7 +199,7 @@ class RequestScheduler:
             finally:
                 self.connections -= 1
 
-    async def throttle(self, chunk: bytes) -> AsyncIterator[tuple[bytes, bool]]:
+    async def throttle(self, chunk: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
         """Yield the chunk in pieces, each when every bandwidth limit lets it go, and whether it had to wait."""
         pieces = [chunk]
         for limiter in self._limiters:
