@@ -68,6 +68,10 @@ _SESSION_ENDED = re.compile(
     re.IGNORECASE,
 )
 
+KNOWN_SESSIONS = 50
+"""Ids of so many sessions, the last ones, are hidden in messages: longer ended ones are no secrets any more, and each
+costs time with every error."""
+
 SURE_SECONDS = 5.0
 """After a call that was answered, its session is taken to live for so long."""
 
@@ -116,6 +120,7 @@ class PmaCore:
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
+        self._session_ids: deque[str] = deque()  # those of them that are such
         self._date: datetime | None = None
         self._date_came = 0.0
         self._served = "", 0.0  # the session of the last call that was answered, and when
@@ -249,7 +254,7 @@ class PmaCore:
             raise self._not_let_in(login.reason or "no reason given", password)
         if not login.session_id or not _is_text(login.session_id):
             raise ProtocolError(f"{self.url} let {self._username} in but gave no session")
-        self._keep_secret(login.session_id)
+        self._keep_session_id(login.session_id)
         log.info("%s: logged in as %s", self.url, self._username)
         return login.session_id
 
@@ -261,9 +266,18 @@ class PmaCore:
         )
         return self._turned_away
 
-    def _keep_secret(self, secret: str) -> None:
-        if secret not in self._secrets:
+    def _keep_secret(self, secret: str) -> bool:
+        """Hide a secret in messages from now on. Return whether it was not known before."""
+        if new := secret not in self._secrets:
             self._secrets.append(secret)
+        return new
+
+    def _keep_session_id(self, session: str) -> None:
+        """Hide a session id in messages, until `KNOWN_SESSIONS` others have come after it."""
+        if self._keep_secret(session):
+            self._session_ids.append(session)
+            if len(self._session_ids) > KNOWN_SESSIONS:
+                self._secrets.remove(self._session_ids.popleft())
 
     async def _session_has_ended(self, session: str, why: PmaCoreError, *, if_unsure: bool) -> bool:
         """Ask whether it has: no client shows how a PMA.core says so. A refusal to answer that is no proof.

@@ -49,7 +49,7 @@ def one_line(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _in_every_form(secret: str) -> re.Pattern[str]:
     """Finds a secret as JSON, URLs, forms, HTML, XML and program texts write it, each some levels deep, and mixed.
 

@@ -29,7 +29,7 @@ from pmarep.pmacore import (
     TransferBroken,
     Unreachable,
 )
-from pmarep.pmacore.client import SESSIONS
+from pmarep.pmacore.client import KNOWN_SESSIONS, SESSIONS
 from pmarep.retry import MAX_RETRY_AFTER, Retry
 
 
@@ -58,6 +58,23 @@ async def test_an_ended_session_is_renewed_and_the_call_repeated(ended: httpx.Re
         assert await core.slides("Slides") == ["Slides/a.svs"]
     assert [request.url.params["sessionID"] for request in script.asked("GetFiles")] == ["one", "two"]
     assert [request.url.params["sessionID"] for request in script.asked("DeAuthenticate")] == ["two"]
+
+
+async def test_ids_of_sessions_that_have_long_ended_are_forgotten() -> None:
+    ids = [f"session-{number}" for number in range(2 * KNOWN_SESSIONS)]
+    script = ScriptedCore(
+        authenticate=[httpx.Response(200, json={"Success": True, "SessionId": one}) for one in ids],
+        Ping=False,
+        GetFiles=[refusal("Invalid session"), httpx.Response(200, json=[])] * (len(ids) - 1)
+        + [refusal(f"no {ids[-1]}, {ids[-2]}, {PASSWORD}")],
+    )
+    async with script.core() as core:
+        for _ in ids[1:]:
+            await core.slides("Slides")
+        assert core._secrets == [PASSWORD, *ids[-KNOWN_SESSIONS:]]
+        script.answers["Ping"] = True
+        with pytest.raises(Refused, match=r"no \*\*\*, \*\*\*, \*\*\*"):
+            await core.slides("Slides")
 
 
 async def test_a_refusal_in_a_living_session_is_a_refusal() -> None:
