@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from support.sandboxes import PASSWORD
 
 from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.events import SiteState, State
-from pmarep.pmacore import Connection, TooLarge, TransferBroken
+from pmarep.pmacore import Connection, PmaCore, TooLarge, TransferBroken
 from pmarep.pmacore.http import Body, Request, ask
 from pmarep.sites import Site
 from pmarep.uploaders.presigned import PresignedClient
@@ -81,6 +82,61 @@ async def test_a_proxy_that_closes_every_connection_after_an_answer(
     assert report.summary.sites["tokyo"].bytes_sent == sum(
         file.stat().st_size for file in (tmp_path / "cases").rglob("*") if file.is_file()
     )
+    assert sandbox.open_sessions == 0
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    return head + await reader.readexactly(int(length[1]) if length else 0)
+
+
+class LoginResettingProxy:
+    """Passes requests on one by one. Resets a used connection when the server has answered a log-in that came over it,
+    and keeps the answer to itself: once it is `armed`.
+    """
+
+    def __init__(self, network: Network, target: str) -> None:
+        self._target = urlsplit(target)
+        self.armed = False
+        self.log_ins = 0
+        self.url = f"http://{LOOPBACK}:{network.serve(self._handle)}/"
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+        used = False
+        try:
+            while True:
+                head = await _Head.read(reader)
+                far_writer.write(head.raw + await reader.readexactly(head.length))
+                answer = await _read_answer(far_reader)
+                is_log_in = head.label.startswith("api/json/authenticate")
+                self.log_ins += is_log_in
+                if is_log_in and used and self.armed:
+                    reset(writer)
+                    return
+                writer.write(answer)
+                used = True
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            far_writer.close()
+            writer.close()
+
+
+async def test_a_second_log_in_is_not_handled_twice(network: Network, sandbox: Sandbox) -> None:
+    """A session that nobody knows would count against a licence until it ends by itself."""
+
+    async def password() -> str:
+        return PASSWORD
+
+    proxy = LoginResettingProxy(network, sandbox.url)
+    async with PmaCore(Connection(proxy.url, "seeder", proxy="none"), password) as core:
+        assert await core.root_directories()
+        sandbox.end_all_sessions()
+        proxy.armed = True
+        assert await core.root_directories()
+        assert (proxy.log_ins, core.logins) == (2, 2)
     assert sandbox.open_sessions == 0
 
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 from types import TracebackType
@@ -246,6 +247,8 @@ class PmaCore:
             request = Request("GET", "api/json/authenticate", who)
         else:
             request = Request("POST", "api/json/authenticate", {"caller": CALLER}, json=who)
+        # Sent again after the server has handled it, it would leave a session open that nobody knows.
+        request = replace(request, new_connection=self.logins > 0)
         try:
             login = Login.read(await self._ask(request), "authenticate")
         except Refused as error:

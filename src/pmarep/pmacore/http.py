@@ -29,7 +29,7 @@ from .errors import (
     StorageFull,
     TooLarge,
 )
-from .pooled_transport import REPEATED_BODY
+from .pooled_transport import NEW_CONNECTION, REPEATED_BODY
 from .redact import one_line
 from .response_deadline import ResponseDeadline
 from .socket_options import connection_tracer
@@ -80,6 +80,7 @@ class Request:
     body: Body | None = None
     any_answer: bool = False  # any 2xx will do, as for the clients; otherwise the answer has to be JSON
     slow: bool = False  # the server may work on it for minutes before it answers
+    new_connection: bool = False  # not over one that somebody may just be closing, after which it would go again
 
     def url(self, base: str) -> str:
         query = urlencode(self.query, quote_via=quote, safe="")
@@ -104,6 +105,8 @@ async def ask(
     longest = longest if body is None else inf
     limit = ResponseDeadline(base, client.timeout, length / SLOWEST_STORAGE, sending=body is not None, longest=longest)
     options: dict[str, Any] = {"extensions": {"trace": limit.traced(connection_tracer(client))}}
+    if request.new_connection:
+        options["extensions"][NEW_CONNECTION] = True
     if request.json is not None:
         options["json"] = request.json
     if body is not None:

@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 REPEATED_BODY = "pmarep.repeated_body"
 """Extension of a request whose body is no bytes: makes that body, the first time and for each repetition."""
 
+NEW_CONNECTION = "pmarep.new_connection"
+"""Extension of a request that goes over a new connection of its own: it is repeated by nobody who cannot know whether
+the server has handled it."""
+
 STALE_SECONDS = 5.0
 """A connection of before that breaks within this time was closed already, or just then: later it is a failure."""
 
@@ -48,7 +52,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy, trace = self._proxy(request.url), _ConnectionTrace(request.extensions.get("trace"))
         try:
-            return await self._send(request, self._pool(proxy), trace)
+            keep = NEW_CONNECTION not in request.extensions
+            return await self._send(request, self._pool(proxy, keep=keep), trace)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             if not trace.hit_a_closed_connection or not _is_repeatable(request):
                 raise
@@ -143,12 +148,10 @@ class _Content(httpx.AsyncByteStream):
 def _body(request: httpx.Request) -> AsyncGenerator[bytes, None]:
     """Return a new iteration of the body, for whoever sends it to close."""
     make: Callable[[], AsyncGenerator[bytes, None]] | None = request.extensions.get(REPEATED_BODY)
-    # httpx's own streams are iterated by generators.
-    return (
-        cast(AsyncGenerator[bytes, None], aiter(cast(httpx.AsyncByteStream, request.stream)))
-        if make is None
-        else make()
-    )
+    if make is not None:
+        return make()
+    stream = aiter(cast(httpx.AsyncByteStream, request.stream))
+    return cast(AsyncGenerator[bytes, None], stream)  # httpx's own streams are iterated by generators
 
 
 def _is_repeatable(request: httpx.Request) -> bool:
