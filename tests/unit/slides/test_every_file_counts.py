@@ -14,8 +14,8 @@ from support.discovery import Discovered, discover, refusing
 from test_slides_properties import trees
 
 from pmarep.slides import LeftOut, Slide, Why
-from pmarep.slides.file_counts import FileCounts
 from pmarep.slides.ignore_file import NAME as IGNORE
+from pmarep.slides.source_counts import SourceCounts
 from pmarep.system.windows_names import windows_key
 
 rules = st.lists(st.sampled_from(["*.svs", "n/", "!n.*", "N/", "*.dat", "/_n_", "x y/", "m/"]), max_size=2)
@@ -50,8 +50,8 @@ def twins(paths: list[str]) -> bool:
     return len({windows_key(folder) for folder in above}) < len(above)
 
 
-def counts_of(found: Discovered) -> FileCounts:
-    counts = FileCounts()
+def counts_of(found: Discovered) -> SourceCounts:
+    counts = SourceCounts()
     for thing in found.things:
         counts.add(thing)
     return counts

@@ -103,7 +103,7 @@ def slides(
         output.finish()
     for line in describe_unmatched(include or (), exclude or (), matched):
         echo(line, err=True)
-    if output.problems:
+    if output.counts.problems:
         raise typer.Exit(1)
 
 

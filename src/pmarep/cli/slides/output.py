@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pmarep.slides import Kind, LeftOut, Slide, Why
-from pmarep.slides.file_counts import FileCounts
 from pmarep.slides.formats import format_of
+from pmarep.slides.source_counts import SourceCounts
 from pmarep.text import printable
 from pmarep.units import format_size
 
@@ -29,22 +29,17 @@ class SlideOutput:
     """Base class: counts what is found; subclasses print it. `only_problems`: nothing else is shown."""
 
     def __init__(self, *, only_problems: bool = False) -> None:
-        self.problems = 0
         self.source = Path()  # where what is being added was found
         self._only_problems = only_problems
-        self._slides = self._files = self._bytes = 0
-        self._file_counts = FileCounts()
+        self.counts = SourceCounts()
 
     def add(self, thing: Slide | LeftOut) -> None:
-        self._file_counts.add(thing)
+        """Count what was found, and print it if that is the time."""
+        self.counts.add(thing)
         if isinstance(thing, Slide):
-            self._slides += 1
-            self._files += len(thing.files)
-            self._bytes += thing.size
             if not self._only_problems:
                 self._slide(thing)
         elif thing.why.is_problem:
-            self.problems += 1
             self._problem(thing)
         elif not self._only_problems:
             self._left_out(thing)
@@ -62,13 +57,14 @@ class SlideOutput:
         raise NotImplementedError
 
     def _totals(self) -> str:
+        counts = self.counts
         return (
-            f"{_count(self._slides, 'slide')}, {_count(self._files, 'file')}, {format_size(self._bytes)}; "
-            f"{_count(self.problems, 'problem')}{self._maybe()}"
+            f"{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
+            f"{_count(counts.problems, 'problem')}{self._maybe()}"
         )
 
     def _maybe(self) -> str:
-        unknown = self._file_counts.unknown
+        unknown = self.counts.unknown
         what = "a slide or a part of one" if unknown == 1 else "slides or parts of one"
         return f"; {_count(unknown, 'other file')} may be {what}" if unknown else ""
 

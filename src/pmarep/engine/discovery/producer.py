@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 
@@ -13,9 +12,9 @@ from ...clock import Clock
 from ...errors import where
 from ...events import SourceSummary
 from ...slides import LeftOut, Slide, Why
-from ...slides.file_counts import FileCounts
 from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
+from ...slides.source_counts import SourceCounts
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
 from ...text import printable
 from ..daemon_thread import in_thread
@@ -54,15 +53,12 @@ class _Batch:
     slides: list[Slide] = field(default_factory=list)
     unstable: list[UnstableSlide] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    left_out_by: Counter[Why] = field(default_factory=Counter)
     things: int = 0
     files: int = 0
-    admitted: int = 0
-    admitted_bytes: int = 0
     waiting: int = 0
     expected: int = 0
     expected_bytes: int = 0
-    counts: FileCounts = field(default_factory=FileCounts)
+    counts: SourceCounts = field(default_factory=SourceCounts)
 
     def add(self, thing: Slide | LeftOut | UnstableSlide) -> None:
         self.things += 1
@@ -71,15 +67,11 @@ class _Batch:
         if isinstance(thing, Slide):
             self.files += len(thing.files)
             self.slides.append(thing)
-            self.admitted += 1
-            self.admitted_bytes += thing.size
         elif isinstance(thing, UnstableSlide):
             self.unstable.append(thing)
             self._count(thing, 1)
-        else:
-            self.left_out_by[thing.why] += 1
-            if thing.why.is_problem:
-                self.left_out.append(thing)
+        elif thing.why.is_problem:
+            self.left_out.append(thing)
 
     def replaces(self, unstable: UnstableSlide) -> None:
         """Uncount an unstable slide: what is added next is what has become of it."""
@@ -100,7 +92,7 @@ class _Batch:
 class SlideProducer:
     """Fills the list of slides: `walk`, then `watch_unstable`. `error` is why the list is not all that there is.
 
-    `counts`: the files that were found until now, without those that are still to be looked at again.
+    `counts`: what was found until now, without those that are still to be looked at again.
 
     Raises, when it is made, UsageError for a source that is none, and SpoolError.
     """
@@ -124,9 +116,8 @@ class SlideProducer:
         self._has_excluded: set[int] = set()
         self._may_be_empty = options.allow_empty
         self._walked = False
-        self.left_out: Counter[Why] = Counter()
         self.error: str | None = None
-        self.counts = FileCounts()
+        self.counts = SourceCounts()
 
     def close(self) -> None:
         """Close what is open; a thread that still looks ends."""
@@ -173,7 +164,7 @@ class SlideProducer:
         return SourceSummary(
             slides=len(self._slide_list),
             bytes=self._slide_list.bytes,
-            reasons={why.value: self.left_out[why] for why in Why if self.left_out[why]},
+            reasons={why.value: count for why in Why if (count := self.counts.reasons[why])},
             empty=self._names(numbers - filtered),
             filtered=self._names(filtered),
             may_be_empty=self._may_be_empty,
@@ -236,8 +227,7 @@ class SlideProducer:
             self._seen = self._clock.monotonic()
         self._waiting += batch.waiting
         self._slide_list.expect(batch.expected, batch.expected_bytes)
-        self._slide_list.admit(batch.admitted, batch.admitted_bytes)
-        self.left_out += batch.left_out_by
+        self._slide_list.admit(batch.counts.slides, batch.counts.bytes)
         for thing in batch.left_out:
             self._listener.left_out(thing)
 
@@ -304,7 +294,6 @@ class SlideProducer:
         """Leave what still changes to the next run."""
         for unstable in self._unstable:
             unfinished = unstable.unfinished(reason)
-            self.left_out[unfinished.why] += 1
             self.counts.add(unfinished)
             self._listener.left_out(unfinished)
         self._waiting = 0
