@@ -127,6 +127,23 @@ def test_the_server_lost_a_file(cli: PushCli, sandbox: Sandbox) -> None:
     assert arrived(sandbox) == contents(cli.source)
 
 
+def test_the_whole_slide_is_gone_of_which_all_was_acknowledged(cli: PushCli, sandbox: Sandbox) -> None:
+    """Killed between the last byte and the last look; then somebody deletes it. Nothing but a new upload brings it."""
+    (cli.source / "a.svs").unlink()
+    hold = Hold()
+    sandbox.faults.add(hold, method="GET", path="transfer/Upload/[0-9]+$", times=1)
+    with cli.start() as running:
+        assert hold.reached.wait(PATIENCE)
+        running.kill()
+    hold.release()
+    with Client(sandbox) as client:
+        client.post("DeleteSlide", path="Slides/in/m.mrxs")
+    quick = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER = (0.0,)"
+    result = cli.push(patch=quick)
+    assert (result.code, result.counts("a")) == (0, (1, 0, 0))
+    assert arrived(sandbox) == contents(cli.source)
+
+
 @pytest.mark.parametrize("failures", [0, 5])
 def test_fresh_begins_again(cli: PushCli, sandbox: Sandbox, failures: int) -> None:
     """Also where the first attempt comes to nothing; and that it has begun is said once."""

@@ -256,6 +256,15 @@ class RemoteListing:
         took = max(self._took.get(folder, 0.0), self._core.round_trip or 0.0)
         return (await self.listing(folder, JUST_NOW * took)).find(path)
 
+    async def shows(self, folder: str, path: str) -> bool:
+        """Return whether the site lists a slide, now or in some seconds: listings may lag behind."""
+        for pause in (*SHOWN_AFTER, None):
+            if (await self.listing(folder, -1.0)).find(path) is not None:
+                return True
+            if pause is not None:
+                await self._clock.sleep(pause)
+        return False
+
     async def listing(self, folder: str, seconds: float = LISTING_SECONDS) -> Listing:
         """List the slides in a folder, not longer ago than so many seconds; none where there is no such folder."""
         if (known := self._slides.get(folder, seconds)) is not None:

@@ -131,6 +131,8 @@ class SlideUploader:
         that id is about another slide, or nothing.
         """
         slide, sent = job.slide, job.attempt
+        if upload.done >= {file.path for file in slide.files} and not await self.listings.shows(at.folder, at.path):
+            raise AnnounceAgain("what an earlier run had sent of it is no longer there")
         if self.hashed:  # now, so that hardly any time passes between the look at the slide and the journal
             await self._hash(slide)
         journal, held, level = self.context.journal, upload.held, self.verify
