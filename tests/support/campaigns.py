@@ -275,7 +275,7 @@ class Campaign:
         else:
             with closing(sqlite3.connect(journal)) as database:
                 database.execute(
-                    "DROP TABLE part"
+                    "DROP TABLE IF EXISTS part"
                     if how == "no table"
                     else "UPDATE slide SET upload = '{\"Id' WHERE upload NOT NULL"
                 )
