@@ -11,7 +11,7 @@ from support.slides import make_slide
 
 from pmarep.engine.options import Existing, Options
 from pmarep.engine.slide.decide import Action, decide, destination
-from pmarep.engine.slide.ownership import decide_by_content, diagnose
+from pmarep.engine.slide.ownership import ContentCheck, diagnose
 from pmarep.engine.slide.verify import ContentMatch, Found, SlideVerifier
 from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile
 from pmarep.sites import Site
@@ -162,7 +162,7 @@ async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, ex
     case.site.opens = opens
     if decision.doubtful:
         site = cast(SlideVerifier, case.site)
-        decision = await decide_by_content(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+        decision = await ContentCheck(SLIDE, AT, site, case.journal, options, cast(Any, None)).decide(decision)
     assert decision.action is WANTED[existing]
     assert decision.left is (existing is Existing.SKIP)
     assert ("--existing overwrite" in decision.reason) is (existing is Existing.FAIL)
@@ -179,7 +179,7 @@ async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
     decision = await decide(SLIDE, AT, there, there, case.journal, options, look=True)
     assert decision.doubtful
     site = cast(SlideVerifier, case.site)
-    decision = await decide_by_content(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    decision = await ContentCheck(SLIDE, AT, site, case.journal, options, cast(Any, None)).decide(decision)
     assert decision.reason.count("another slide of this name is there") == 1
     assert decision.reason.count("--existing overwrite") == 1
 
@@ -193,5 +193,5 @@ async def test_an_announcement_that_nobody_understands_is_no_reason_to_fail_for_
     options, there = Options(sources=(Path("/cases"),), existing=existing), cast(Any, LargerSlide())
     decision = await decide(SLIDE, AT, there, there, case.journal, options)
     site = cast(SlideVerifier, case.site)
-    decision = await decide_by_content(decision, SLIDE, AT, site, case.journal, options, cast(Any, None))
+    decision = await ContentCheck(SLIDE, AT, site, case.journal, options, cast(Any, None)).decide(decision)
     assert decision.action is WANTED[existing]

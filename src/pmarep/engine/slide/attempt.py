@@ -23,7 +23,7 @@ from ..site_events import SiteEvents
 from .announced_upload import kept_of
 from .decide import Action, Decision, Destination, decide, destination
 from .job import SlideJob
-from .ownership import decide_by_content, diagnose, known_wrong
+from .ownership import ContentCheck, diagnose, known_wrong
 from .upload import SlideUploader
 from .verify import SlideVerifier
 
@@ -159,7 +159,7 @@ class SlideAttempts:
                 decision = await decide(slide, at, self._core, self._listings, journal, options, look=look)
         if decision.doubtful:
             arrived = partial(self._events.slide_arrived, job, _there(job), TransferCounts())
-            decision = await decide_by_content(decision, slide, at, self._verifier, journal, options, arrived)
+            decision = await ContentCheck(slide, at, self._verifier, journal, options, arrived).decide(decision)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if decision.sends and not job.begun:
             await self._uploader.context.source.check_content(slide)

@@ -12,16 +12,16 @@ Everything else is a conflict, for a person to decide.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...errors import Remedy
-from ...pmacore import Announcement, NotArrived, ProtocolError, Refused, StorageKind
+from ...pmacore import NotArrived, ProtocolError, Refused, StorageKind
 from ...slides import Slide
 from ...state.journal import Journal
 from ...state.records import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry
 from ..options import Existing, Options, Verify
+from .announced_upload import announcement_in
 from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Action, Decision, Destination, about_other
 from .verify import ContentMatch, Found, SlideVerifier
 
@@ -31,47 +31,72 @@ LEAST_BEGINNING = 4096
 REPLACES = "pmarep push --existing overwrite replaces it"
 
 
-async def decide_by_content(
-    decision: Decision,
-    slide: Slide,
-    at: Destination,
-    verifier: SlideVerifier,
-    journal: Journal,
-    options: Options,
-    arrived: Callable[[], Awaitable[None]],
-) -> Decision:
-    """Decide by the bytes that are at the site. Raises PmaCoreError, SourceError.
+@dataclass(frozen=True, slots=True)
+class ContentCheck:
+    """Decides about one slide by the bytes that are at the site.
 
     `arrived` is called where it turns out to be our slide, before the journal says so.
     """
-    here = journal.signature(slide)
-    entry = await journal.entry(at.place)
-    begun = _begun(entry, here)
-    if _is_known_unreadable(entry, here, decision):
-        return await _if_it_opens(decision, slide, at, verifier, journal, options, arrived)
-    other = about_other(decision, options.existing, decision.reason)
-    if not begun and not decision.same and not await _is_refused(slide, verifier):
-        return other  # no torn copy
-    try:
-        found = await verifier.what_is_there(slide, begun=begun and entry is not None and entry.state == SENDING)
-    except (Refused, ProtocolError) as error:
-        if error.remedy is Remedy.RETRY:
-            raise
-        if decision.permitted:
-            return about_other(decision, Existing.OVERWRITE, f"it cannot be read back: {error}")
-        if not begun and not decision.same:
+
+    slide: Slide
+    at: Destination
+    verifier: SlideVerifier
+    journal: Journal
+    options: Options
+    arrived: Callable[[], Awaitable[None]]
+
+    async def decide(self, decision: Decision) -> Decision:
+        """Return what to do instead of `decision`. Raises PmaCoreError, SourceError."""
+        here = self.journal.signature(self.slide)
+        entry = await self.journal.entry(self.at.place)
+        begun = _begun(entry, here)
+        if _is_known_unreadable(entry, here, decision):
+            return await self._if_it_opens(decision)
+        other = about_other(decision, self.options.existing, decision.reason)
+        if not begun and not decision.same and not await _is_refused(self.slide, self.verifier):
+            return other  # no torn copy
+        try:
+            found = await self.verifier.what_is_there(
+                self.slide, begun=begun and entry is not None and entry.state == SENDING
+            )
+        except (Refused, ProtocolError) as error:
+            if error.remedy is Remedy.RETRY:
+                raise
+            if decision.permitted:
+                return about_other(decision, Existing.OVERWRITE, f"it cannot be read back: {error}")
+            if not begun and not decision.same:
+                return other
+            reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
+            return replace(decision, action=Action.CONFLICT, reason=reason, same=False)
+        if found.what is ContentMatch.SAME:
+            return await self._if_it_opens(decision)
+        if found.what is ContentMatch.TRUNCATED and (begun or await _is_torn_copy(found, self.slide, self.verifier)):
+            return _finish(decision, entry, here, self.slide, self.options)
+        if not decision.same and not begun:
             return other
-        reason = f"what is there cannot be read back to see whether it is ours: {error}; use --existing overwrite"
-        return replace(decision, action=Action.CONFLICT, reason=reason, same=False)
-    if found.what is ContentMatch.SAME:
-        return await _if_it_opens(decision, slide, at, verifier, journal, options, arrived)
-    if found.what is ContentMatch.TRUNCATED and (begun or await _is_torn_copy(found, slide, verifier)):
-        return _finish(decision, entry, here, slide, options)
-    if not decision.same and not begun:
-        return other
-    if decision.same and not options.dry_run:
-        await journal.record_different(at.place, here, decision.stamp)
-    return about_other(decision, options.existing, OTHER_CONTENT if decision.same else _no_longer_ours(decision))
+        if decision.same and not self.options.dry_run:
+            await self.journal.record_different(self.at.place, here, decision.stamp)
+        return about_other(
+            decision, self.options.existing, OTHER_CONTENT if decision.same else _no_longer_ours(decision)
+        )
+
+    async def _if_it_opens(self, decision: Decision) -> Decision:
+        """Decide about a slide whose bytes are all there: the same bytes again would not help a server to open it."""
+        here, known = self.journal.signature(self.slide), await self.journal.entry(self.at.place)
+        wait = not self.options.dry_run and (known is None or known.state != UNREADABLE)
+        level = Verify.NONE if self.options.verify is Verify.NONE else Verify.SIZE
+        try:
+            await self.verifier.inspect(self.slide, level, just_sent=wait)
+        except NotArrived as error:
+            if self.options.fresh:
+                return replace(decision, action=Action.SEND, reason="begun again (--fresh)", ours=True, same=False)
+            if not self.options.dry_run:
+                await self.journal.record_unreadable(self.at.place, here, await self.verifier.stamp(self.slide))
+            return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
+        if not self.options.dry_run:
+            await self.arrived()
+            await self.journal.record_sent(self.at.place, here, await self.verifier.stamp(self.slide))
+        return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
 
 
 def _begun(entry: Entry | None, here: str) -> bool:
@@ -79,16 +104,11 @@ def _begun(entry: Entry | None, here: str) -> bool:
     if entry is None:
         return False
     if entry.state == SENDING:  # a bucket's and a container's files are there whole or not at all
-        return entry.upload is None or _kind(entry.upload) is StorageKind.FILESYSTEM
+        if entry.upload is None:
+            return True
+        announcement = announcement_in(entry.upload)
+        return announcement is not None and announcement.kind is StorageKind.FILESYSTEM
     return entry.state in (BROKEN, UNREADABLE) or (entry.state == SENT and entry.signature == here)
-
-
-def _kind(upload: str) -> StorageKind | None:
-    """Read the kind of an announcement; None for one that another version has left."""
-    try:
-        return Announcement.read(json.loads(upload), "an announcement in the journal").kind
-    except (ProtocolError, ValueError, RecursionError):
-        return None
 
 
 def _no_longer_ours(decision: Decision) -> str:
@@ -126,33 +146,6 @@ def _is_known_unreadable(entry: Entry | None, here: str, decision: Decision) -> 
         and entry.stamp is not None
         and entry.stamp == decision.stamp
     )
-
-
-async def _if_it_opens(
-    decision: Decision,
-    slide: Slide,
-    at: Destination,
-    verifier: SlideVerifier,
-    journal: Journal,
-    options: Options,
-    arrived: Callable[[], Awaitable[None]],
-) -> Decision:
-    """Decide about a slide whose bytes are all there: the same bytes again would not help a server to open it."""
-    here, known = journal.signature(slide), await journal.entry(at.place)
-    wait = not options.dry_run and (known is None or known.state != UNREADABLE)
-    level = Verify.NONE if options.verify is Verify.NONE else Verify.SIZE
-    try:
-        await verifier.inspect(slide, level, just_sent=wait)
-    except NotArrived as error:
-        if options.fresh:
-            return replace(decision, action=Action.SEND, reason="begun again (--fresh)", ours=True, same=False)
-        if not options.dry_run:
-            await journal.record_unreadable(at.place, here, await verifier.stamp(slide))
-        return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
-    if not options.dry_run:
-        await arrived()
-        await journal.record_sent(at.place, here, await verifier.stamp(slide))
-    return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
 
 
 def _unreadable(error: Exception) -> str:
