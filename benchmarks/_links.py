@@ -21,7 +21,7 @@ SMALLEST_QUEUE = 64_000  # bytes
 
 @dataclass(frozen=True)
 class Link:
-    """`rtt` in ms, `rate` in Mbit/s, `loss` in percent, each way. The queue holds one rate times round trip."""
+    """One link: `rtt` in ms; `rate` in Mbit/s and `loss` in percent each way. Its queue holds one rate x round trip."""
 
     site: str
     rtt: float
@@ -38,7 +38,7 @@ class Link:
 
 
 class Links:
-    """`namespace(site)` and `address(site)` while the block runs. `congestion` is the TCP of both ends.
+    """Links that exist while the block runs, one to each site's namespace. `congestion` is the TCP of both ends.
 
     With `uplink`, all links begin behind one line that the client shares among its sites.
     """
@@ -60,11 +60,11 @@ class Links:
         return f"10.78.{self._number(site)}.2"
 
     def device(self, site: str) -> str:
-        """At the site."""
+        """Return the name of the network device at the site's end."""
         return f"site{self._number(site)}"
 
     def use(self, congestion: str) -> None:
-        """The client's TCP from now on: what a host's administrator can set for all its connections."""
+        """Set the client's congestion control, as an administrator can for all connections of a host."""
         if self.uplink is not None:
             _route(self.client, "default", "to0", congestion)
             return

@@ -1,4 +1,4 @@
-"""The official client at work: every slide of a folder, one after the other, as its documentation shows.
+"""Send every slide of a folder with the official client, one after the other, as its documentation shows.
 
 PASSWORD=... python _official.py URL TARGET FOLDER
 """
@@ -15,7 +15,7 @@ from pma_python import core
 
 
 def files_of(main_file: str, _session: str) -> list[str]:
-    """What a PMA.start would be asked for: all files of a slide, the main file last."""
+    """Return all files of a slide, the main file last; the official client asks a PMA.start for them."""
     folder = Path(main_file).with_suffix("")
     return [*(str(file) for file in sorted(folder.rglob("*")) if file.is_file()), main_file]
 

@@ -1,4 +1,4 @@
-"""One PMA.core stand-in for the benchmarks, in a process of its own; started by `_lab.Site`.
+"""One PMA.core stand-in for the benchmarks, in a process of its own; started by `_harness.Site`.
 
 `filesystem` is the sandbox with --discard. `s3` is the sandbox too, with all its strictness, but slide bytes go to an
 nginx that takes PUTs into --spool (a tmpfs is best): no emulator is fast enough. When a file's parts are put together
@@ -58,7 +58,7 @@ http {{
 
 
 class Nginx:
-    """Takes PUTs; each becomes a file below `puts` when it is whole."""
+    """An nginx that takes PUTs; each becomes a file below `puts` when it is whole."""
 
     def __init__(self, folder: Path, spool: Path, host: str) -> None:
         self.puts = spool / "puts"
@@ -78,14 +78,14 @@ class Nginx:
             time.sleep(0.01)
 
     def stop(self) -> list[list[str]]:
-        """The words of each line of its log."""
+        """End it and return the words of each line of its log."""
         self._process.terminate()
         self._process.wait()
         return [line.split() for line in self._log.read_text().splitlines()]
 
 
 class Sink:
-    """`pmacore_sandbox.roots.object_store.ObjectStore` that are names and sizes; their bytes went to nginx."""
+    """An `ObjectStore` of the sandbox that keeps names and sizes only; the bytes went to nginx."""
 
     kind = UploadType.AmazonS3
     resumes_uploads = False
@@ -234,7 +234,7 @@ def main() -> None:
 
 
 def _name(path: str) -> str:
-    """`transfer/Upload/17?path=x` is `transfer/Upload/N?path`."""
+    """Replace numbers and values: `transfer/Upload/17?path=x` becomes `transfer/Upload/N?path`."""
     route = "/".join("N" if part.isdigit() else part for part in path.partition("?")[0].split("/"))
     return route + ("?path" if "?path=" in path and route.startswith("transfer") else "")
 

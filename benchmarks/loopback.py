@@ -1,4 +1,4 @@
-"""How fast one machine can send, without a network that holds it back. Linux; needs curl and nginx.
+"""Measure how fast one machine can send without a network that limits it. Linux; needs curl and nginx.
 
     .venv/bin/python benchmarks/loopback.py [s3|four|filesystem|all] [--size 1024M] [--repeat 3] [--profile]
 
@@ -22,13 +22,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from _lab import MB, Desk, Run, Site, cost, machine, table, workshop, write
+from _harness import MB, Client, Run, Site, cost, machine, scratch_folder, table, write
 
 from pmarep.units import parse_size
 
 
 def curl(site: Site, file: Path) -> float:
-    """Seconds."""
+    """PUT the file with curl and return the seconds that it took."""
     start = time.perf_counter()
     url = f"{site.storage}/curl/slide"
     subprocess.run(["curl", "-sSf", "-o", "/dev/null", "-T", str(file), "-H", "Expect:", url], check=True)
@@ -36,7 +36,7 @@ def curl(site: Site, file: Path) -> float:
 
 
 def md5_rate(size: int) -> float:
-    """Bytes per second of one thread: each of the client's digests costs this much of a CPU."""
+    """Return the bytes per second that one thread digests: each digest of the client costs this much of a CPU."""
     block, digest = bytes(1 << 20), hashlib.md5(usedforsecurity=False)
     start = time.perf_counter()
     for _ in range(max(1, size // len(block))):
@@ -44,13 +44,13 @@ def md5_rate(size: int) -> float:
     return size / (time.perf_counter() - start)
 
 
-def push(folder: Path, desk: Desk, kind: str, count: int, size: int, **keys: object) -> tuple[Run, float]:
-    """To fresh servers. The run, and the seconds from its first to its last event about slides."""
-    desk.forget()
+def push(folder: Path, client: Client, kind: str, count: int, size: int, **keys: object) -> tuple[Run, float]:
+    """Push to new servers. Return the run, and the seconds from its first to its last event about slides."""
+    client.forget()
     with ExitStack() as stack:
         sites = [stack.enter_context(Site(f"s{number}", kind, folder / "servers")) for number in range(count)]
-        desk.sites(sites, **keys)
-        run = desk.push()
+        client.sites(sites, **keys)
+        run = client.push()
         assert len(run.sites) == count
     for site in sites:
         if site.report["bytes"] != size:
@@ -60,17 +60,17 @@ def push(folder: Path, desk: Desk, kind: str, count: int, size: int, **keys: obj
 
 
 def against_curl(folder: Path, size: int, repeat: int, count: int) -> None:
-    desk = Desk(folder)
-    slide = desk.source / "slide.svs"
+    client = Client(folder)
+    slide = client.source / "slide.svs"
     write(slide, 1_000_000)
-    small = push(folder / "small", desk, "s3", count, 1_000_000)[0].read
+    small = push(folder / "small", client, "s3", count, 1_000_000)[0].read
     write(slide, size)
     curls, md5s, ours, runs = [], [], [], []
     for turn in range(repeat):
         with Site("curl", "s3", folder / f"curl{turn}") as site:
             curls.append(size / curl(site, slide))
         md5s.append(md5_rate(size))
-        run, seconds = push(folder / f"turn{turn}", desk, "s3", count, size)
+        run, seconds = push(folder / f"turn{turn}", client, "s3", count, size)
         ours.append(size * count / seconds)
         runs.append(run)
     c, o = statistics.median(curls), statistics.median(ours)
@@ -88,13 +88,13 @@ def against_curl(folder: Path, size: int, repeat: int, count: int) -> None:
 
 
 def against_official(folder: Path, size: int, repeat: int) -> None:
-    desk = Desk(folder)
-    write(desk.source / "slide.svs", size)
+    client = Client(folder)
+    write(client.source / "slide.svs", size)
     ours, theirs = [], []
     for turn in range(repeat):
-        ours.append(push(folder / f"turn{turn}", desk, "filesystem", 1, size)[0].seconds)
+        ours.append(push(folder / f"turn{turn}", client, "filesystem", 1, size)[0].seconds)
         with Site("official", "filesystem", folder / f"official{turn}") as site:
-            theirs.append(desk.official([site])["official"].seconds)
+            theirs.append(client.official([site])["official"].seconds)
     o, t = statistics.median(ours), statistics.median(theirs)
     print(f"== {size / MB:.0f} MB to a file-system site, whole processes")
     rows = [["official client", f"{size / t / MB:.0f}", ""], ["pmarep", f"{size / o / MB:.0f}", f"{t / o:.1f}x"]]
@@ -102,11 +102,11 @@ def against_official(folder: Path, size: int, repeat: int) -> None:
 
 
 def profile(folder: Path, size: int) -> None:
-    desk = Desk(folder)
-    write(desk.source / "slide.svs", size)
+    client = Client(folder)
+    write(client.source / "slide.svs", size)
     with Site("s0", "s3", folder / "server") as site:
-        desk.sites([site])
-        desk.profile()
+        client.sites([site])
+        client.profile()
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
     options = parser.parse_args()
     size = parse_size(options.size)
     print(machine())
-    with workshop(options.dir) as folder:
+    with scratch_folder(options.dir) as folder:
         if options.profile:
             profile(folder, size)
             return

@@ -1,4 +1,4 @@
-"""The most memory that a push takes. Linux; needs nginx.
+"""Measure the peak memory of a push. Linux; needs nginx.
 
     .venv/bin/python benchmarks/memory.py [--size 0.1]
 
@@ -12,22 +12,22 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-from _lab import MB, Desk, Site, machine, size_of, table, workshop, write
+from _harness import MB, Client, Site, machine, scratch_folder, size_of, table, write
 
 GIB = 1024**3
 
 
 def push(folder: Path, kind: str, count: int, files: list[int]) -> list[object]:
     folder.mkdir()
-    desk = Desk(folder)
+    client = Client(folder)
     for number, size in enumerate(files):
-        write(desk.source / f"slide{number}.svs", size, sparse=True)
+        write(client.source / f"slide{number}.svs", size, sparse=True)
     with ExitStack() as stack:
         sites = [stack.enter_context(Site(f"s{number}", kind, folder / "servers")) for number in range(count)]
-        desk.sites(sites)
-        run = desk.push()
+        client.sites(sites)
+        run = client.push()
         assert len(run.sites) == count
-    assert {site.report["bytes"] for site in sites} == {size_of(desk.source)}
+    assert {site.report["bytes"] for site in sites} == {size_of(client.source)}
     return [f"{sum(files) / MB:.0f} MB, {kind}, {count} sites", f"{run.peak / MB:.0f} MB", f"{run.seconds:.0f} s"]
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     one, several = [int(5 * GIB * options.size)], [int(GIB / 8 * options.size)] * 8
-    with workshop(options.dir) as folder:
+    with scratch_folder(options.dir) as folder:
         rows = [
             push(folder / "large", "filesystem", 3, one),
             push(folder / "four", "s3", 4, several),

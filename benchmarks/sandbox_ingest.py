@@ -1,4 +1,4 @@
-"""How fast does the sandbox take files? It must not be the bottleneck of other benchmarks: >= 400 MB/s on 2 cores.
+"""Measure how fast the sandbox takes files, so that it is no bottleneck elsewhere: >= 400 MB/s on 2 cores.
 
     python benchmarks/sandbox_ingest.py [--size 2G] [--streams 1] [--folder /dev/shm]
 
@@ -58,7 +58,7 @@ async def push(client: httpx.AsyncClient, session: str, name: str, size: int) ->
 
 
 async def measure(url: str, size: int, streams: int) -> float:
-    """MB/s of `streams` files of `size` bytes at once."""
+    """Send `streams` files of `size` bytes at once and return the MB/s."""
     async with httpx.AsyncClient(base_url=url, timeout=600) as client:
         answer = await client.post("api/json/authenticate", json={"username": "seeder", "password": "benchmark"})
         session = answer.json()["SessionId"]

@@ -1,4 +1,4 @@
-"""Kills pushes at random moments, again and again, and looks whether anything was lost or mixed up.
+"""Kill pushes at random moments, again and again, and check that nothing was lost or mixed up.
 
     .venv/bin/python benchmarks/soak.py                     # 200 cycles over three kinds of storage, some ten minutes
     .venv/bin/python benchmarks/soak.py --cycles 15 --seed 7
@@ -39,17 +39,17 @@ from pmarep.demo.sample_slides import write_mirax
 USER, PASSWORD = "seeder", "soaking"
 KIB, MIB = 1024, 1024**2
 PART = 256 * KIB
-"""Of S3's parts, so that small slides have some. Azure's blocks have 8 MiB."""
+"""Size of S3's parts, so that small slides have some. Azure's blocks have 8 MiB."""
 CONNECTIONS = 3
 PATIENCE = 120.0
 
 
 class Failed(Exception):
-    """Something was lost, mixed up or said wrongly."""
+    """Error: something was lost, mixed up or reported wrongly."""
 
 
 @dataclass
-class Place:
+class Site:
     """A site. `received` counts the bytes of slides that its storage has got, also in broken requests."""
 
     name: str
@@ -59,15 +59,15 @@ class Place:
     idle: Callable[[], bool]
 
 
-def open_places(folder: Path, stack: ExitStack) -> list[Place]:
+def open_sites(folder: Path, stack: ExitStack) -> list[Site]:
     """Start what can be started. Sandboxes run on threads of this process, emulators as processes of their own."""
 
     def sandbox(name: str, **settings: Any) -> Sandbox:
         return stack.enter_context(Sandbox(Settings(data=folder / name, user=USER, password=PASSWORD, **settings)))
 
     file_system = sandbox("filesystem")
-    places = [
-        Place(
+    sites = [
+        Site(
             "filesystem",
             "Slides",
             file_system,
@@ -91,8 +91,8 @@ def open_places(folder: Path, stack: ExitStack) -> list[Place]:
             backend = create_container(url, gateway.url)
             gateway.start(AzureValidator(backend, times))
         core = sandbox(name, roots=("Cloud",), cloud={"Cloud": backend}, url_expiry=times)
-        places.append(Place(name, "Cloud", core, *_counted(gateway, core)))
-    return places
+        sites.append(Site(name, "Cloud", core, *_counted(gateway, core)))
+    return sites
 
 
 def _counted(gateway: Gateway, core: Sandbox) -> tuple[Callable[[], int], Callable[[], bool]]:
@@ -103,47 +103,47 @@ def _counted(gateway: Gateway, core: Sandbox) -> tuple[Callable[[], int], Callab
 
 
 class Soak:
-    def __init__(self, folder: Path, places: list[Place], seed: int) -> None:
+    def __init__(self, folder: Path, sites: list[Site], seed: int) -> None:
         self._folder = folder
-        self._places = places
+        self._sites = sites
         self._random = random.Random(seed)
         self._book = folder / "sites.toml"
         self._state = folder / "state"
         tables = [
-            f'[sites.{place.name}]\nurl = "{place.sandbox.url}"\nusername = "{USER}"\ntarget = "{place.root}/in"\n'
+            f'[sites.{site.name}]\nurl = "{site.sandbox.url}"\nusername = "{USER}"\ntarget = "{site.root}/in"\n'
             f"connections = {CONNECTIONS}\n"
-            for place in places
+            for site in sites
         ]
         self._book.write_text("\n".join(tables), encoding="utf-8")
-        named = {f"PMAREP_PASSWORD_{place.name.upper()}": PASSWORD for place in places}
+        named = {f"PMAREP_PASSWORD_{site.name.upper()}": PASSWORD for site in sites}
         self._environment = {**os.environ, **named, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
         self._usual = 1.0  # seconds that a push takes that is left alone
         self.kills = 0
         self.missed = 0  # pushes that had ended before they were to be killed
         self.resumed = 0
-        self.again = dict.fromkeys((place.name for place in places), 0)
+        self.again = dict.fromkeys((site.name for site in sites), 0)
         self.bytes = 0
 
     def cycle(self, number: int) -> None:
-        """Raises Failed."""
+        """Write slides, kill pushes of them, finish, and compare every byte. Raises Failed."""
         source = self._folder / f"cycle{number}"
         self._write_slides(source)
         size = sum(len(content) for content in contents(source).values())
-        before = {place.name: place.received() for place in self._places}
+        before = {site.name: site.received() for site in self._sites}
         for _ in range(1 + (self._random.random() < 0.25)):
             self._kill_one(source, number)
         summary = self._finish(source, number)
         self.bytes += size
-        for place in self._places:
-            place.idle()
-            self.again[place.name] += place.received() - before[place.name] - size
-            self.resumed += summary["sites"][place.name]["bytes_resumed"]
-            self._compare(place, number, source)
+        for site in self._sites:
+            site.idle()
+            self.again[site.name] += site.received() - before[site.name] - size
+            self.resumed += summary["sites"][site.name]["bytes_resumed"]
+            self._compare(site, number, source)
         for file in sorted(source.rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
 
     def _write_slides(self, source: Path) -> None:
-        """Single files, some of many parts, one of several blocks now and then; names in the wild; a MIRAX."""
+        """Write single files (some of many parts, a few of several blocks), unusual names and a MIRAX slide."""
         source.mkdir()
         for name in ("ä & + #%.svs", "b.svs", "folder c/d.svs"):
             path = source / name
@@ -154,12 +154,12 @@ class Soak:
         write_mirax(source / "m.mrxs", data_files=4, data_size=100_000, seed=self._random.randrange(10**9))
 
     def _command(self, source: Path, number: int) -> list[str]:
-        names = ",".join(place.name for place in self._places)
+        names = ",".join(site.name for site in self._sites)
         command = [sys.executable, "-m", "pmarep", "push", str(source), "--sites", names, "--to", f"cycle{number}"]
         return [*command, "--json", "--settle", "0", "--config", str(self._book), "--state-dir", str(self._state)]
 
     def _kill_one(self, source: Path, number: int) -> None:
-        """Anywhere between the start of Python and the end of the push."""
+        """Start a push and kill it at a random moment between the start of Python and its end."""
         moment = self._random.uniform(0.1, 0.9) * self._usual
         with subprocess.Popen(
             self._command(source, number),
@@ -188,19 +188,19 @@ class Soak:
         summary: dict[str, Any] = lines[-1]
         return summary
 
-    def _compare(self, place: Place, number: int, source: Path) -> None:
+    def _compare(self, site: Site, number: int, source: Path) -> None:
         here = {name: hashlib.sha256(content).hexdigest() for name, content in contents(source).items()}
-        there = dict(downloaded(place, f"{place.root}/in/cycle{number}"))
+        there = dict(downloaded(site, f"{site.root}/in/cycle{number}"))
         if here != there:
             wrong = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
-            raise Failed(f"cycle {number}: not the same at {place.name}: {wrong}")
+            raise Failed(f"cycle {number}: not the same at {site.name}: {wrong}")
 
     def report(self, cycles: int, seconds: float) -> str:
         again = ", ".join(f"{name} {count / MIB:.1f} MiB" for name, count in self.again.items())
-        share = 100 * sum(self.again.values()) / max(1, self.bytes * len(self._places))
+        share = 100 * sum(self.again.values()) / max(1, self.bytes * len(self._sites))
         return (
             f"{cycles} cycles, {self.kills} kills ({self.missed} too late), {seconds:.0f} s; "
-            f"{self.bytes / MIB:.0f} MiB of slides to each of {len(self._places)} sites, all byte-identical; "
+            f"{self.bytes / MIB:.0f} MiB of slides to each of {len(self._sites)} sites, all byte-identical; "
             f"{self.resumed / MIB:.1f} MiB resumed, sent again: {again} ({share:.1f} %)"
         )
 
@@ -209,9 +209,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def downloaded(place: Place, folder: str) -> Iterator[tuple[str, str]]:
-    """Relative paths of all files of all slides below a folder, with their SHA-256, as anybody gets them."""
-    with httpx.Client(base_url=place.sandbox.url, timeout=60, trust_env=False, follow_redirects=True) as http:
+def downloaded(site: Site, folder: str) -> Iterator[tuple[str, str]]:
+    """Download all files of all slides below a folder; yield their relative paths and SHA-256."""
+    with httpx.Client(base_url=site.sandbox.url, timeout=60, trust_env=False, follow_redirects=True) as http:
         who = {"username": USER, "password": PASSWORD, "caller": "soak"}
         session = http.post("api/json/authenticate", json=who).json()["SessionId"]
 
@@ -241,7 +241,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="pmarep-soak-", dir=options.dir) as folder, ExitStack() as stack:
-        soak = Soak(Path(folder), open_places(Path(folder), stack), options.seed)
+        soak = Soak(Path(folder), open_sites(Path(folder), stack), options.seed)
         start = time.monotonic()
         for number in range(1, options.cycles + 1):
             try:

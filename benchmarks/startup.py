@@ -1,4 +1,4 @@
-"""How long a person waits who asks for little: `pmarep --help`, and a push of one small slide on loopback. Linux.
+"""Measure the start-up time: `pmarep --help`, and a push of one small slide over loopback. Linux.
 
 .venv/bin/python benchmarks/startup.py [--repeat 5] [--imports]
 """
@@ -11,13 +11,13 @@ import statistics
 import subprocess
 import sys
 
-from _lab import Desk, Site, machine, measure, table, workshop, write
+from _harness import Client, Site, machine, measure, scratch_folder, table, write
 
 HELP = [sys.executable, "-m", "pmarep", "--help"]
 
 
 def imports(title: str, command: list[str], environment: dict[str, str]) -> None:
-    """The modules that take longest to import, by themselves and with what they import."""
+    """Print the modules that take longest to import, by themselves and with what they import."""
     lines = subprocess.run(
         [command[0], "-X", "importtime", *command[1:]], env=environment, capture_output=True, text=True, check=True
     ).stderr.splitlines()
@@ -34,22 +34,22 @@ def main() -> None:
     parser.add_argument("--imports", action="store_true", help="15 modules that take longest")
     options = parser.parse_args()
     print(machine())
-    with workshop() as folder:
-        desk = Desk(folder)
-        write(desk.source / "slide.svs", 100_000)
+    with scratch_folder() as folder:
+        client = Client(folder)
+        write(client.source / "slide.svs", 100_000)
         with Site("lan", "filesystem", folder) as site:
-            desk.sites([site])
+            client.sites([site])
             pushes = []
             for turn in range(options.repeat + 1):
-                desk.forget()
-                run = desk.push("--to", f"turn{turn}")
+                client.forget()
+                run = client.push("--to", f"turn{turn}")
                 assert run.sites["lan"]["sent"] == 1
                 pushes.append(run)
-            helps = [measure(HELP, desk.environment, events=False) for _ in range(options.repeat + 1)]
+            helps = [measure(HELP, client.environment, events=False) for _ in range(options.repeat + 1)]
             if options.imports:
-                imports("pmarep --help", HELP, desk.environment)
-                desk.forget()
-                imports("pmarep push", desk.command("--to", "imports"), desk.environment)
+                imports("pmarep --help", HELP, client.environment)
+                client.forget()
+                imports("pmarep push", client.command("--to", "imports"), client.environment)
         rows = []
         for title, runs, wanted in (("pmarep --help", helps, 0.25), ("pmarep push, one slide", pushes, 0.6)):
             runs = runs[1:]  # the first one fills the caches

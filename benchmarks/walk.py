@@ -1,4 +1,4 @@
-"""How fast the walk is, against `find` in the same run, and how much memory it takes.
+"""Measure how fast the walk is, against `find` in the same run, and how much memory it takes.
 
     .venv/bin/python benchmarks/walk.py                  # 200,000 files in 4,000 folders, under a minute
     .venv/bin/python benchmarks/walk.py --folders 20000  # a million
@@ -27,7 +27,7 @@ _INI = "[HIERARCHICAL]\r\nINDEXFILE=Index.dat\r\n[DATAFILE]\r\n" + "".join(
 
 
 def make(top: Path, folders: int) -> int:
-    """Pairs of a folder and its slide's companion folder, 100 files in the two; the number of files."""
+    """Write pairs of a folder and its slide's companion folder, 100 files in the two; return the number of files."""
     files = 0
     for number in range(folders // 2):
         folder = top / f"case{number // 100:03}" / f"slide{number:05}"
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _timed(command: list[str]) -> tuple[float, float]:
-    """Seconds by the clock, and of a processor: on a machine that has other work those are what can be compared."""
+    """Return the seconds by the clock and of a CPU: on a busy machine only the latter can be compared."""
     before, start = os.times(), time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     seconds, after = time.perf_counter() - start, os.times()

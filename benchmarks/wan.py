@@ -1,4 +1,4 @@
-"""How full long-distance links get, over the kernel's own TCP (cubic). Needs root, Linux, ip, gcc and nginx.
+"""Measure how full long-distance links get, over the kernel's TCP (cubic). Needs root, Linux, ip, gcc and nginx.
 
     sudo .venv/bin/python benchmarks/wan.py [SCENARIO|all] [--size 0.1] [--timeline]
 
@@ -8,7 +8,7 @@ large       one file of 200 MB to file-system root-directories: one stream, by c
 slow        12 slides of 20 MB to file-system root-directories over 4 and 8 Mbit/s, and what a kill would cost
 four        the files of s3 to four sites, 20 to 250 ms
 official    the files of s3 by the official client, one process per site, against pmarep in the same run
-uplink      250 MB to each of four sites through one line of 100 Mbit/s that they share
+uplink      250 MB to each of four sites through one uplink of 100 Mbit/s that they share
 small       one slide of 100 kB over 200 ms: how many round trips it takes
 
 At stake: bytes that a kill at a random moment of the run would have cost on average, and at most: sent, and not of use
@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from _lab import MB, Desk, Run, Site, cost, machine, size_of, table, workshop, write, write_mirax
+from _harness import MB, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write, write_mirax
 from _links import Link, Links
 
 SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
@@ -69,14 +69,14 @@ def large(folder: Path, scale: float) -> None:
 
 
 @dataclass
-class Wire:
-    """Bytes that reached each site's device, second by second: what the link did, whatever a client believes."""
+class Traffic:
+    """Sampler of the bytes that reached each site's device, second by second, whatever a client believes."""
 
     sites: Sequence[Site]
     links: Links
     samples: list[list[int]] = field(default_factory=list)
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Traffic:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
@@ -96,8 +96,8 @@ class Wire:
         lines = Path(f"/proc/{site.pid}/net/dev").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.split()[0] == device))
 
-    def tell(self, run: Run | None) -> None:
-        """Mbit/s of each second, and the client's requests in flight then."""
+    def print(self, run: Run | None) -> None:
+        """Print the Mbit/s of each second, and the client's requests in flight then."""
         at: dict[tuple[str, int], int] = {}
         for when, event in run.events if run else ():
             if event["event"] == "progress":
@@ -110,8 +110,8 @@ class Wire:
         table(["second", *(site.name for site in self.sites)], rows)
 
 
-class Lab:
-    """Links with a server at the end of each, and a desk to push from; new servers for each run."""
+class Testbed:
+    """Links with a server at the end of each, and a client to push from; new servers for each run."""
 
     def __init__(self, folder: Path, links: Links, options: argparse.Namespace) -> None:
         self._folder = folder
@@ -120,22 +120,22 @@ class Lab:
         self._keys = {} if options.connections is None else {"connections": options.connections}
         self._keys |= {} if options.own_congestion is None else {"congestion": options.own_congestion}
         self._runs = 0
-        self.desk = Desk(folder, links.client)
+        self.client = Client(folder, links.client)
 
     def shared(self) -> None:
-        """Tell how full the shared line gets, and how it is shared while all sites still have something to send."""
+        """Print how full the shared uplink gets, and how it is shared while all sites still have something to send."""
         line = self._links.uplink
         assert line is not None
         with self._servers("s3") as sites:
-            self.desk.sites(sites, **self._keys)
-            with Wire(sites, self._links) as wire:
-                run = self.desk.push()
+            self.client.sites(sites, **self._keys)
+            with Traffic(sites, self._links) as traffic:
+                run = self.client.push()
                 done = {name: run.done_at(name) for name in run.sites}
-        size = size_of(self.desk.source)
+        size = size_of(self.client.source)
         share = size * 8 * len(sites) / max(done.values()) / (line.rate * MB)
         print(f"== uplink: {size / MB:.0f} MB to each of {len(sites)} sites through {line}; {share:.0%} full")
-        until = min(len(wire.samples) - 1, int(min(done.values())))
-        moved = [now - before for before, now in zip(wire.samples[0], wire.samples[until], strict=True)]
+        until = min(len(traffic.samples) - 1, int(min(done.values())))
+        moved = [now - before for before, now in zip(traffic.samples[0], traffic.samples[until], strict=True)]
         rows = [
             [site.name, str(self._links.links[site.name]), f"{bytes_ / sum(moved):.0%}", f"{done[site.name]:.1f} s"]
             for site, bytes_ in zip(sites, moved, strict=True)
@@ -143,14 +143,14 @@ class Lab:
         table(["site", "link", f"part of the first {until} s", "done"], rows)
         print(f"{cost(run)}\n", flush=True)
         if self._timeline:
-            wire.tell(run)
+            traffic.print(run)
 
     def round_trips(self, kind: str) -> None:
-        """Tell what a push costs in round trips, from its first word to the site and for its slide alone."""
+        """Print what a push costs in round trips: before, for, and after its one slide."""
         (link,) = self._links.links.values()
         with self._servers(kind) as sites:
-            self.desk.sites(sites, **self._keys)
-            run = self.desk.push()
+            self.client.sites(sites, **self._keys)
+            run = self.client.push()
             assert run.sites
         begun = next(at for at, e in run.events if e["event"] == "site_state")
         slide = next(e for _, e in run.events if e["event"] == "slide_finished")
@@ -166,18 +166,18 @@ class Lab:
         print(f"requests: {sites[0].report['requests']}, PUTs: {sites[0].report['puts']}; {cost(run)}\n")
 
     def run(self, title: str, kind: str, *, official: bool = False, **keys: object) -> dict[str, float]:
-        """Send everything to all sites, and tell; the share of each link."""
+        """Send everything to all sites, print a table, and return the share of each link."""
         one: Run | None = None
         with self._servers(kind) as sites:
-            self.desk.sites(sites, **{**self._keys, **keys})
-            with Wire(sites, self._links) as wire:
+            self.client.sites(sites, **{**self._keys, **keys})
+            with Traffic(sites, self._links) as traffic:
                 if official:
-                    seconds = {name: run.seconds for name, run in self.desk.official(sites).items()}
+                    seconds = {name: run.seconds for name, run in self.client.official(sites).items()}
                 else:
-                    one = self.desk.push()
+                    one = self.client.push()
                     assert one.sites
                     seconds = {site.name: one.done_at(site.name) for site in sites}
-        size = size_of(self.desk.source)
+        size = size_of(self.client.source)
         for site in sites:
             if site.report["bytes"] != size:
                 raise SystemExit(f"{site.name} has {site.report['bytes']} bytes of {size}")
@@ -194,16 +194,16 @@ class Lab:
         if one is not None:
             print(cost(one))
         if self._timeline:
-            wire.tell(one)
+            traffic.print(one)
         print(flush=True)
         return shares
 
     @contextmanager
     def _servers(self, kind: str) -> Iterator[list[Site]]:
-        """One at the end of each link, that has nothing yet."""
+        """Start an empty server at the end of each link."""
         self._runs += 1
         folder = self._folder / f"run{self._runs}"
-        self.desk.forget()
+        self.client.forget()
         with ExitStack() as stack:
             yield [
                 stack.enter_context(
@@ -218,7 +218,7 @@ class Lab:
 
 
 def _at_stake(run: Run, site: str, size: int) -> str:
-    """Mean and most, in MB and of all that the site is to get."""
+    """Return what a kill would have cost, mean and most, in MB and in per cent of all that the site is to get."""
     done = run.done_at(site)
     events = [e for at, e in run.events if at < done and e["event"] == "progress" and e["site"] == site]
     seen = [e["bytes_under_way"] for e in events]
@@ -228,43 +228,43 @@ def _at_stake(run: Run, site: str, size: int) -> str:
     return f"{mean / MB:.0f} MB ({mean / size:.0%}), most {max(seen) / MB:.0f} MB"
 
 
-def s3(lab: Lab, _links: Links) -> None:
-    lab.run("s3", "s3")
+def s3(testbed: Testbed, _links: Links) -> None:
+    testbed.run("s3", "s3")
 
 
-def four(lab: Lab, _links: Links) -> None:
-    lab.run("four", "s3")
+def four(testbed: Testbed, _links: Links) -> None:
+    testbed.run("four", "s3")
 
 
-def filesystem(lab: Lab, _links: Links) -> None:
-    lab.run("filesystem", "filesystem")
+def filesystem(testbed: Testbed, _links: Links) -> None:
+    testbed.run("filesystem", "filesystem")
 
 
-def one_large(lab: Lab, _links: Links) -> None:
+def one_large(testbed: Testbed, _links: Links) -> None:
     for name in ("cubic", "bbr", "auto"):
-        lab.run(f"large, congestion = {name}", "filesystem", congestion=name)
+        testbed.run(f"large, congestion = {name}", "filesystem", congestion=name)
 
 
-def slow(lab: Lab, _links: Links) -> None:
-    lab.run("slow", "filesystem")
+def slow(testbed: Testbed, _links: Links) -> None:
+    testbed.run("slow", "filesystem")
 
 
-def official(lab: Lab, _links: Links) -> None:
-    ours = lab.run("pmarep", "s3")
-    theirs = lab.run("official client", "s3", official=True)
+def official(testbed: Testbed, _links: Links) -> None:
+    ours = testbed.run("pmarep", "s3")
+    theirs = testbed.run("official client", "s3", official=True)
     table(["site", "pmarep / official"], [[name, f"{ours[name] / theirs[name]:.1f}x"] for name in ours])
 
 
-def small(lab: Lab, _links: Links) -> None:
-    lab.round_trips("s3")
-    lab.round_trips("filesystem")
+def small(testbed: Testbed, _links: Links) -> None:
+    testbed.round_trips("s3")
+    testbed.round_trips("filesystem")
 
 
-def uplink(lab: Lab, _links: Links) -> None:
-    lab.shared()
+def uplink(testbed: Testbed, _links: Links) -> None:
+    testbed.shared()
 
 
-SCENARIOS: dict[str, tuple[Callable[[Lab, Links], None], Sequence[Link], Callable[[Path, float], None]]] = {
+SCENARIOS: dict[str, tuple[Callable[[Testbed, Links], None], Sequence[Link], Callable[[Path, float], None]]] = {
     "s3": (s3, TWO, gigabyte),
     "filesystem": (filesystem, TWO, many),
     "large": (one_large, TWO, large),
@@ -282,20 +282,22 @@ def main() -> None:
     parser.add_argument(
         "--size", type=float, default=1.0, help="factor on the size of every file; 0.1 for a quick look"
     )
-    parser.add_argument("--timeline", action="store_true", help="rate of each second on the wire [requests in flight]")
+    parser.add_argument("--timeline", action="store_true", help="rate of each second at the link [requests in flight]")
     parser.add_argument("--connections", type=int, help="a fixed number of requests per site, to compare with")
     parser.add_argument("--congestion", default="cubic", help="of both ends: cubic, bbr, reno")
-    parser.add_argument("--own-congestion", help="the key `congestion` of all sites, else as usual (auto): cubic, bbr")
+    parser.add_argument(
+        "--own-congestion", help="the key `congestion` of all sites (not set otherwise): auto, bbr, cubic"
+    )
     parser.add_argument("--dir", type=Path, help="where the slides are made")
     options = parser.parse_args()
     print(machine())
     for name in SCENARIOS if options.scenario == "all" else [options.scenario]:
         work, links, slides = SCENARIOS[name]
         shared = UPLINK if name == "uplink" else None
-        with workshop(options.dir) as folder, Links(links, folder, options.congestion, shared) as running:
-            lab = Lab(folder, running, options)
-            slides(lab.desk.source, options.size)
-            work(lab, running)
+        with scratch_folder(options.dir) as folder, Links(links, folder, options.congestion, shared) as running:
+            testbed = Testbed(folder, running, options)
+            slides(testbed.client.source, options.size)
+            work(testbed, running)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: slides, servers in processes of their own, the client's run with what it cost, tables.
+"""Tools that all benchmarks share: slides, servers in processes of their own, runs with what they cost, tables.
 
 Linux only: costs are read from /proc. Keep this module's imports light: at its start a child has its parent's peak.
 """
@@ -15,9 +15,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,7 @@ _BLOCK = os.urandom(1 << 20)
 
 
 def write(path: Path, size: int, *, sparse: bool = False) -> None:
-    """A file of `size` bytes, an hour old: real ones, or a hole."""
+    """Write a file of `size` random bytes (or, with `sparse`, a hole) that was changed an hour ago."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         if sparse:
@@ -46,13 +46,13 @@ def write(path: Path, size: int, *, sparse: bool = False) -> None:
 
 
 def age(path: Path) -> None:
-    """A file of just now could still be growing, which pmarep would wait for."""
+    """Set the time of change to an hour ago: pmarep would wait for a file of just now, which could still grow."""
     then = time.time() - 3600
     os.utime(path, (then, then))
 
 
 def write_mirax(main: Path, size: int, data_files: int = 20) -> None:
-    """A MIRAX slide of `size` bytes in `data_files` data files; index and main file are small, as they are."""
+    """Write a MIRAX slide of `size` bytes in `data_files` data files, with a small index and main file, as usual."""
     names = [f"Data{number:04}.dat" for number in range(data_files)]
     files = "".join(f"FILE_{number}={name}\r\n" for number, name in enumerate(names))
     ini = f"[HIERARCHICAL]\r\nINDEXFILE=Index.dat\r\n[DATAFILE]\r\nFILE_COUNT={data_files}\r\n{files}"
@@ -73,7 +73,7 @@ def size_of(folder: Path) -> int:
 
 
 class Site:
-    """`_site.py` in a process of its own. `report` is there when the block has ended."""
+    """One server: `_site.py` in a process of its own. `report` is filled when the block has ended."""
 
     def __init__(
         self, name: str, kind: str, folder: Path, *, host: str = "127.0.0.1", namespace: str | None = None,
@@ -125,7 +125,7 @@ def in_namespace(name: str | None) -> list[str]:
 
 @dataclass
 class Run:
-    """One command that has ended. Seconds; bytes; `events` of --json with the second since the start they came at.
+    """A command that has ended, in seconds and bytes; `events` of --json with the second since the start they came at.
 
     `read` counts what it asked of files with read(2) and its relatives (`rchar` of /proc/PID/io): pages of the cache
     count too, and so do its own modules and journal; recv(2) of sockets does not.
@@ -149,7 +149,7 @@ class Run:
         return sites
 
     def done_at(self, site: str) -> float:
-        """Seconds from the start of the process until this site had everything, verified."""
+        """Return the seconds from the start of the process until this site had everything, verified."""
         return next(
             at for at, e in self.events if e["event"] == "site_state" and (e["site"], e["state"]) == (site, "done")
         )
@@ -159,11 +159,11 @@ class Run:
 
 
 def measure(command: Sequence[str], environment: dict[str, str], events: bool = True) -> Run:
-    """Run a command to its end and say what it cost. Its stderr is ours."""
+    """Run a command to its end and return what it cost. It inherits stderr."""
     started, start = time.time(), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
-    heard = [(time.perf_counter() - start, line) for line in process.stdout]
+    lines = [(time.perf_counter() - start, line) for line in process.stdout]
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but /proc still knows it
     seconds = time.perf_counter() - start
     io = dict(line.split(": ") for line in Path(f"/proc/{process.pid}/io").read_text().splitlines())
@@ -176,12 +176,21 @@ def measure(command: Sequence[str], environment: dict[str, str], events: bool = 
         peak=usage.ru_maxrss * 1024,
         read=int(io["rchar"]),
         started=started,
-        events=[(at, json.loads(line)) for at, line in heard] if events else [],
+        events=[(at, json.loads(line)) for at, line in lines] if events else [],
     )
 
 
-class Desk:
-    """A user's machine: a folder of slides, a site book, a state folder."""
+def measure_at_once(
+    commands: Mapping[str, Sequence[str]], environments: Mapping[str, dict[str, str]]
+) -> dict[str, Run]:
+    """Run several commands at the same time and return what each of them cost."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        runs = {name: pool.submit(measure, command, environments[name], False) for name, command in commands.items()}
+        return {name: run.result() for name, run in runs.items()}
+
+
+class Client:
+    """The pushing machine: a folder of slides, a site book, a state folder."""
 
     def __init__(self, folder: Path, namespace: str | None = None) -> None:
         self.folder = folder
@@ -194,7 +203,7 @@ class Desk:
         self.environment |= {"NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
 
     def sites(self, sites: Iterable[Site], **keys: Any) -> None:
-        """Write the book; `keys` are of every site."""
+        """Write the site book; `keys` are set for every site."""
         tables = []
         for site in sites:
             table = {"url": site.url, "username": "seeder", "target": TARGET, **keys}
@@ -203,17 +212,17 @@ class Desk:
         self.book.write_text("\n".join(tables))
 
     def command(self, *options: str, python: Sequence[str] = ()) -> list[str]:
-        """A push to all sites of the book."""
+        """Return the command of a push to all sites of the book."""
         where = ["--config", str(self.book), "--state-dir", str(self.state)]
         start = [sys.executable, *python, "-m", "pmarep"]
         return [*in_namespace(self._namespace), *start, "push", str(self.source), "--sites", "*", *where, *options]
 
     def push(self, *options: str, python: Sequence[str] = ()) -> Run:
-        """With --json; a run that does not bring everything ends the benchmark when its `sites` are looked at."""
+        """Run a push with --json. If it did not bring everything, looking at its `sites` ends the benchmark."""
         return measure(self.command("--json", *options, python=python), self.environment)
 
     def profile(self, *options: str) -> None:
-        """A push under cProfile, which makes it slower: where its main thread spends its time."""
+        """Run a push under cProfile (which slows it down) and print where its main thread spends its time."""
         file = self.folder / "profile"
         run = self.push(*options, python=["-m", "cProfile", "-o", str(file)])
         assert run.sites
@@ -222,37 +231,29 @@ class Desk:
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def official(self, sites: Sequence[Site]) -> dict[str, Run]:
-        """The same slides by pma_python, one process per site, all at once."""
-        runs: dict[str, Run] = {}
-
-        def one(site: Site) -> None:
-            command = [sys.executable, str(HERE / "_official.py"), site.url, TARGET, str(self.source)]
-            environment = {**self.environment, "PASSWORD": site.password}
-            runs[site.name] = measure([*in_namespace(self._namespace), *command], environment, events=False)
-
-        threads = [threading.Thread(target=one, args=(site,)) for site in sites]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        """Send the same slides by pma_python, one process per site, all at once."""
+        start = [*in_namespace(self._namespace), sys.executable, str(HERE / "_official.py")]
+        commands = {site.name: [*start, site.url, TARGET, str(self.source)] for site in sites}
+        passwords = {site.name: {**self.environment, "PASSWORD": site.password} for site in sites}
+        runs = measure_at_once(commands, passwords)
         if any(run.code for run in runs.values()):
             sys.exit("the official client failed")
         return runs
 
     def forget(self) -> None:
-        """As on the first day."""
+        """Remove the state folder, so that the next push is a first one."""
         shutil.rmtree(self.state, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def workshop(where: Path | None = None) -> Iterator[Path]:
-    """A scratch folder. SIGTERM ends a benchmark like Ctrl-C, so that nothing is left behind."""
+def scratch_folder(where: Path | None = None) -> Iterator[Path]:
+    """Give a folder that is removed at the end. SIGTERM ends a benchmark like Ctrl-C, so that nothing is left."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="pmarep-bench-", dir=where, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
-# Telling
+# Output
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -273,6 +274,6 @@ def median(work: Callable[[], float], times: int) -> float:
 
 
 def machine() -> str:
-    """One line about where and how busy: figures of a busy machine say little."""
+    """Return one line about the machine and its load: figures of a busy machine say little."""
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} CPUs, Linux {os.uname().release}, Python {sys.version.split()[0]}, load {load:.1f}"
