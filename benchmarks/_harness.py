@@ -35,13 +35,12 @@ _BLOCK = os.urandom(1 << 20)
 
 
 def write(path: Path, size: int, *, sparse: bool = False) -> None:
-    """Write a file of `size` random bytes (or, with `sparse`, a hole) that was changed an hour ago."""
+    """Write a file of `size` random bytes (with `sparse`, 1 MiB and a hole), that was changed an hour ago."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        if sparse:
-            file.truncate(size)
-        for start in range(0, 0 if sparse else size, len(_BLOCK)):
+        for start in range(0, min(size, len(_BLOCK)) if sparse else size, len(_BLOCK)):
             file.write(_BLOCK[: size - start])
+        file.truncate(size)
     age(path)
 
 
