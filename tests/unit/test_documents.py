@@ -153,6 +153,20 @@ def classes() -> dict[str, list[ast.ClassDef]]:
     return found
 
 
+def test_good_examples_of_style_are_in_the_code() -> None:
+    blocks = re.findall(
+        r"^```python\n# good: (\S+)[^\n]*\n(.*?)^(?:# bad|```)", text_of_style(), re.DOTALL | re.MULTILINE
+    )
+    assert len(blocks) >= 4
+    for path, example in blocks:
+        lines = {line.strip() for line in source_of(path).splitlines()}
+        assert [line for line in example.splitlines() if line.strip() and line.strip() not in lines] == []
+
+
+def text_of_style() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("\n## Style\n")[2]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_relative_links_lead_somewhere(document: Path) -> None:
     wrong = []
