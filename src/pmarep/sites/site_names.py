@@ -10,7 +10,7 @@ from itertools import islice
 from ..text import printable
 
 NEAREST = 3  # names that are proposed, at most
-KNOWN_TO_PMA_START = 2000  # names that are compared, at most: a server may have any number of root-directories
+NAMES_COMPARED = 2000  # names that are compared, at most: a server may have any number of root-directories
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -28,7 +28,7 @@ def check_name(name: str) -> str:
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Return the names nearest to `word`, best first, ignoring case. Of very many, only the first are compared."""
     by_fold: dict[str, list[str]] = {}
-    for name in islice(known, KNOWN_TO_PMA_START):
+    for name in islice(known, NAMES_COMPARED):
         by_fold.setdefault(name.casefold(), []).append(name)
     close = difflib.get_close_matches(word.casefold(), by_fold, n=NEAREST, cutoff=0.6)
     return [name for fold in close for name in by_fold[fold]][:NEAREST]
