@@ -70,12 +70,12 @@ class SessionPool:
 
         asking, stopped = asyncio.create_task(in_thread(ask)), asyncio.create_task(stop.wait())
         try:
-            wait_while_moving = await wait({asking, stopped}, lambda: _whose(asked))
+            in_time = await wait({asking, stopped}, lambda: _whose(asked))
             if missing:
                 await asyncio.wait({stopped}, timeout=LAST_WORD_SECONDS)
             if stop.is_set():
                 return None
-            if wait_while_moving:
+            if in_time:
                 await asking
             else:
                 late = CredentialsError(f"{_whose(asked)} did not come in time")

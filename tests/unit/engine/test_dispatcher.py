@@ -19,7 +19,7 @@ from pmarep.engine.site.deadline_admission import DeadlineAdmission
 from pmarep.engine.site.dispatcher import SlideDispatcher
 from pmarep.engine.slide.job import SlideJob
 from pmarep.engine.stop_time import StopTime
-from pmarep.errors import PmarepError
+from pmarep.errors import PmarepError, SourceError
 from pmarep.events import SlideStatus
 from pmarep.pmacore import Refused, Unreachable
 from pmarep.retry import Retry
@@ -154,6 +154,26 @@ async def test_a_failure_that_is_not_repeated_leaves_the_others_alone() -> None:
     await bench.run()
     assert bench.report.outcomes["2.svs"] == [SlideStatus.FAILED]
     assert sum(outcome == [SlideStatus.SENT] for outcome in bench.report.outcomes.values()) == 4
+
+
+async def test_a_probe_that_finds_a_slide_hopeless_leaves_the_others_alone() -> None:
+    """The share is back, and the slide is gone or has changed: that is no trouble of the site's."""
+    bench = Bench(slides=5)
+
+    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+        if job.slide.path == "2.svs":
+            raise Unreachable("the share is away")
+        await asyncio.sleep(0.01)
+        return SENT
+
+    async def repeat(_job: SlideJob, _error: PmarepError) -> bool:
+        raise SourceError("2.svs has changed")
+
+    bench.work, bench.repeat = work, repeat
+    await bench.run()
+    assert bench.report.outcomes.pop("2.svs") == [SlideStatus.FAILED]
+    assert bench.report.errors["2.svs"] == "2.svs has changed"
+    assert list(bench.report.outcomes.values()) == [[SlideStatus.SENT]] * 4
 
 
 @pytest.mark.parametrize(("status", "proves"), [(SlideStatus.SENT, True), (SlideStatus.SKIPPED, False)])

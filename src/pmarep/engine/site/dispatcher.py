@@ -118,10 +118,13 @@ class SlideDispatcher:
     async def _is_over(self, job: SlideJob, attempts: SlideAttempts) -> bool:
         """Make one attempt; False if there is to be another. Raise only what concerns the whole site."""
         try:
-            outcome = await attempts.run(job)
-        except PmarepError as problem:
-            if await attempts.may_be_repeated(job, problem):
-                return False
+            try:
+                outcome = await attempts.run(job)
+            except PmarepError as problem:
+                if await attempts.may_be_repeated(job, problem):
+                    return False
+                raise
+        except PmarepError as problem:  # of the attempt, or of the probe that was to tell whether it is repeated
             ends = problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
             if not ends or _harmed(job.counts):
                 await self._record(job, SlideStatus.FAILED, str(problem))

@@ -101,11 +101,7 @@ class _Listener:
 
 
 class SlideVerifier:
-    """Looks at the slides of one site.
-
-    `where`: a slide's virtual path there. `retract` takes back that a slide arrived, `accuse` says that it may not be
-    as it should be.
-    """
+    """Verifies the slides of one site. `where`: a slide's virtual path there."""
 
     def __init__(
         self,
