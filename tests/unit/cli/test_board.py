@@ -33,7 +33,14 @@ class Window:
 
     def __init__(self, width: int = 80, height: int = 24) -> None:
         self._file = StringIO()
-        console = Console(file=self._file, force_terminal=True, width=width, height=height, color_system="standard")
+        console = Console(
+            file=self._file,
+            force_terminal=True,
+            width=width,
+            height=height,
+            color_system="standard",
+            _environ={"TERM": "xterm"},  # whatever terminal the tests run in
+        )
         self._console = console
         self.board = BoardOutput(console)
 
