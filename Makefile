@@ -11,15 +11,15 @@ KIND := filesystem
 READY := $(VENV)/.ready
 AZURITE := .node/.ready
 
-.PHONY: demo test check soak clean
+.PHONY: demo test check lint soak clean
 
 demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 	@$(BIN)/pmarep demo --kind $(KIND)
 
 # All that is checked. Tests start pmarep often; some people have Python keep no bytecode, and it would compile each time.
-test: check $(AZURITE)
+test: lint $(AZURITE)
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n 4 --dist worksteal tests/integration tests/faults
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
 # that restart, fail and lose bytes. CYCLES=20 for a short one, SEED=7 to repeat one.
@@ -29,11 +29,13 @@ soak: $(READY) $(AZURITE)
 	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s --timeout 0 tests/faults/test_campaigns.py
 
 # What is quick: lint, types, unit tests.
-check: $(READY)
+check: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pmarep needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3")'

@@ -38,7 +38,8 @@ import asyncio, sys
 from pmarep.cli.render import JsonOutput
 from pmarep.uploaders.filesystem import FileSystemUploader
 interrupted = asyncio.Event()
-JsonOutput.stopping = lambda self: interrupted.set()
+assert JsonOutput.announce_stopping
+JsonOutput.announce_stopping = lambda self: interrupted.set()
 real = FileSystemUploader.send
 async def send(self, file):
     try:
@@ -46,6 +47,7 @@ async def send(self, file):
     except asyncio.CancelledError:
         print("ENDING", file=sys.stderr, flush=True)
         await interrupted.wait()
+        print("ENDED", file=sys.stderr, flush=True)
         for _ in range(100):
             await asyncio.sleep(0)
         raise
@@ -61,6 +63,7 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(cli: PushCli, sandbox: Sandb
         running.wait_for_words("ENDING")
         running.interrupt()
         result = running.result()
+    assert "ENDED" in result.stderr  # the Ctrl-C came meanwhile
     assert result.code == 130
     assert (result.counts("a"), result.not_begun("a")) == ((0, 0, 1), 3)
     assert [event["slide"] for event in result.events if event["event"] == "slide_started"] == ["m0.mrxs"]

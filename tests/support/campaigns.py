@@ -317,18 +317,6 @@ class Campaign:
 
     # How
 
-    def _forgive_what_came_within_a_second(self) -> None:
-        """Where a storage's clock goes in seconds, both may have sent a slide of the same names and sizes within one.
-
-        Both stamps are the same then, and the one whose slide was replaced takes the other's for its own, damaged.
-        """
-        one, other = (machine.slides() for machine in self._machines)
-        alike = [slide for slide in one.keys() & other.keys() if _alike(one[slide], [other[slide]])]
-        for model_site in self._model_sites:
-            if model_site.cloud is not None:
-                for machine in self._machines:
-                    machine.begun.update((model_site.name, slide) for slide in alike)
-
     def _step(self, what: str) -> None:
         """Each begins in another second where a storage's clock goes in seconds.
 

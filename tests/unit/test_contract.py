@@ -14,6 +14,7 @@ import typer
 from pmarep import events
 from pmarep.cli.app import app
 from pmarep.sites.models import SiteTable, SlidesTable
+from pmarep.slides.model import Kind
 
 CONTRACT = (Path(__file__).parents[2] / "docs" / "contract.md").read_text("utf-8")
 
@@ -71,6 +72,12 @@ def test_the_defaults_of_options_are_those_of_the_code(name: str) -> None:
             assert said[parameter.opts[0]].split()[0].strip("`,;") == str(
                 getattr(parameter.default, "value", parameter.default)
             )
+
+
+def test_the_kinds_of_what_is_left_out_are_those_of_the_code() -> None:
+    words = re.search(r"for other files `kind` \(([^)]*)\)", " ".join(CONTRACT.split()))
+    assert words is not None
+    assert set(re.findall("`([a-z]+)`", words[1])) == {kind.value for kind in Kind}
 
 
 def test_the_events_are_those_of_the_code() -> None:

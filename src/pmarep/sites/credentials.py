@@ -62,7 +62,7 @@ class _BrokenCommand(_NoPassword):
 class Credentials:
     """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
 
-    `environ` is looked up and given to password_command. `run` is called as `command.run` is.
+    `environ` is looked up and given to commands. `run` is called as `password_command.run_command` is.
     """
 
     def __init__(

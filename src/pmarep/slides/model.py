@@ -87,7 +87,7 @@ class Kind(enum.Enum):
     UNKNOWN = "unknown"  # may be a slide or a part of one
     OTHER = "other"  # known to be no part of a slide
     SYSTEM = "system"  # hidden, or left behind by an operating system or a NAS
-    REPORTED = "reported"  # in the folder of a slide that is reported as a problem
+    REPORTED = "told"  # in the folder of a slide that is reported as a problem
 
 
 class Cause(enum.Enum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -28,10 +28,7 @@ from .key_options import (
     VerifyTlsOption,
     site_values,
 )
-from .prompter import is_interactive
-
-if TYPE_CHECKING:
-    pass
+from .prompter import TerminalPrompter, is_interactive
 
 
 def add_command(
@@ -57,7 +54,6 @@ def add_command(
     """Add a site. On a terminal: asks for what is missing, logs in, and shows the root-directories to choose from."""
     from ...sites import Credentials
     from .add_dialog import add_from_options, add_interactively
-    from .prompter import TerminalPrompter
 
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .. import completion
 from ..config_files import load_book, warn_unverified_tls
 from ..list_output import print_columns, print_json
 from ..options import ConfigOption, JsonListOption
-
-if TYPE_CHECKING:
-    pass
+from .key_options import OptionalNamesArgument
 
 
 def check_command(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=completion.site_or_group
-        ),
-    ] = None,
+    names: OptionalNamesArgument = None,
     write: Annotated[
         bool, typer.Option("--write", help="Also make the target's missing folders, as a push would.")
     ] = False,

@@ -16,7 +16,7 @@ from .key_options import (
     TargetOption,
     YesOption,
 )
-from .prompter import is_interactive
+from .prompter import TerminalPrompter, is_interactive, prompt_until_valid
 
 if TYPE_CHECKING:
     from ...sites import Site
@@ -37,7 +37,6 @@ def duplicate(
     What both need then (url, user name, and the like) moves to a server entry that both name, after asking, so that it
     is written once. A password in the keyring serves both.
     """
-    from .prompter import TerminalPrompter
 
     asker = TerminalPrompter() if is_interactive(no_input) else None
     with naming_config(config):
@@ -52,7 +51,6 @@ def duplicate_interactively(
     from ...sites import SiteBook, validators
     from ...sites.book_edit import check_name_is_free, known_site
     from ...sites.duplicate_site import duplicate_site, plan_server_move
-    from .prompter import prompt_until_valid
 
     book = SiteBook.load(path)
     site = known_site(book, name)

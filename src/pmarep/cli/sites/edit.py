@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -28,9 +28,6 @@ from .key_options import (
     VerifyTlsOption,
     site_values,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def edit(

@@ -52,6 +52,12 @@ NamesArgument = Annotated[
         metavar="NAME...", help="Sites, patterns ('box-*') or groups.", autocompletion=completion.site_or_group
     ),
 ]
+OptionalNamesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=completion.site_or_group
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ...text import printable
-from .. import completion
 from ..config_files import config_hint, load_book
 from ..list_output import print_columns, print_fitted_columns, print_json
 from ..options import ConfigOption, JsonListOption
 from ..output_streams import echo
+from .key_options import OptionalNamesArgument
 
 if TYPE_CHECKING:
     from ...sites import Site, SiteBook
 
 
 def list_sites(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[NAME]...", help="Sites, patterns or groups; else all.", autocompletion=completion.site_or_group
-        ),
-    ] = None,
+    names: OptionalNamesArgument = None,
     as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:

@@ -13,7 +13,7 @@ from ..config_files import book_path, naming_config
 from ..options import ConfigOption, NoInputOption
 from ..output_streams import echo
 from .key_options import YesOption
-from .prompter import is_interactive
+from .prompter import TerminalPrompter, is_interactive
 
 if TYPE_CHECKING:
     from ...sites import Credentials, Site, SiteBook
@@ -31,7 +31,6 @@ def remove(
 ) -> None:
     """Remove sites from the book and its groups. Slides at the sites stay where they are."""
     from ...sites import Credentials
-    from .prompter import TerminalPrompter
 
     asker = TerminalPrompter() if is_interactive(no_input) else None
     with naming_config(config):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from ..config_files import book_path
 from ..options import ConfigOption
 from ..output_streams import echo
 from .key_options import SiteArgument
-
-if TYPE_CHECKING:
-    pass
 
 
 def rename(

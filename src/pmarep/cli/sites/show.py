@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .. import completion
 from ..config_files import load_book
 from ..list_output import print_columns, print_json
 from ..options import ConfigOption, JsonListOption
 from ..output_streams import echo
+from .key_options import NamesArgument
 
 if TYPE_CHECKING:
     from ...sites import Credentials, Site, SiteBook
 
 
 def show(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="NAME...", help="Sites, patterns ('box-*') or groups.", autocompletion=completion.site_or_group
-        ),
-    ],
+    names: NamesArgument,
     as_json: JsonListOption = False,
     config: ConfigOption = None,
 ) -> None:
