@@ -16,7 +16,7 @@ from support.push_cli import PushCli, arrived, contents
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Corrupt, Sandbox
-from pmarep.uploaders.azure import SMALLEST
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 from .conftest import StartProxiedCloud
 
@@ -38,7 +38,7 @@ PIECE = {"Cloud": r"x\.svs\?.*partnumber=2", "Blobs": r"x\.svs\?.*comp=block&blo
 
 def in_pieces(folder: Path, root: str) -> Path:
     """x.svs, of three parts at S3 and of two blocks at Azure."""
-    tree(folder, "x.svs", content=os.urandom(3 * PART if root == "Cloud" else SMALLEST + 1000))
+    tree(folder, "x.svs", content=os.urandom(3 * PART if root == "Cloud" else SMALLEST_BLOCK + 1000))
     return folder / "x.svs"
 
 

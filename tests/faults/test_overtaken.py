@@ -19,16 +19,16 @@ from pmacore_sandbox import Hold
 from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Existing
 from pmarep.sites import Site
-from pmarep.uploaders.azure import SMALLEST
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 ANNOUNCEMENT = "transfer/Upload$"
 MOMENTS = {
     "filesystem": ("Slides", ANNOUNCEMENT, 3000),
     "s3": ("Cloud", r"partNumber=2", 3 * SMALLEST_PART),
     "s3, in one piece": ("Cloud", ANNOUNCEMENT, 3000),
-    "azure": ("Blobs", "comp=block&", SMALLEST + 1000),
+    "azure": ("Blobs", "comp=block&", SMALLEST_BLOCK + 1000),
     "azure, in one piece": ("Blobs", ANNOUNCEMENT, 3000),
-    "azure, at the end": ("Blobs", "comp=blocklist", SMALLEST + 1000),
+    "azure, at the end": ("Blobs", "comp=blocklist", SMALLEST_BLOCK + 1000),
 }
 """Where the slower machine is when the other one comes and goes: root-directory, request, bytes of the slide."""
 

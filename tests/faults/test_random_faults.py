@@ -13,7 +13,7 @@ from support.corpus import write_mirax
 from support.fault_proxy import RandomFaults
 from support.push_cli import PushCli, Result, arrived, contents
 
-from pmarep.uploaders.azure import SMALLEST
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 from .conftest import ProxiedCloud, StartProxiedCloud
 
@@ -63,7 +63,7 @@ def test_everything_arrives_all_the_same(
     cli: PushCli, proxied_cloud: StartProxiedCloud, root: str, record_property: Callable[[str, object], None]
 ) -> None:
     seed = fault_kinds.seed(6)
-    fifty_slides(cli.source, larger=SMALLEST + 100 * KIB if root == "Blobs" else 700 * KIB)
+    fifty_slides(cli.source, larger=SMALLEST_BLOCK + 100 * KIB if root == "Blobs" else 700 * KIB)
     sites = [proxied_cloud(name, azure=root == "Blobs", part_size=64 * KIB) for name in SITES]
     for number, (name, site) in enumerate(zip(SITES, sites, strict=True)):
         cli.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)

@@ -13,11 +13,11 @@ from support.corpus import tree, wild_names, write_mirax, write_svs, write_vsi
 from support.push_cli import NO_PAUSES, PushCli, contents
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Corrupt, Drop, EndSessions
-from pmarep.uploaders.azure import SMALLEST
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
 CLOUDS = pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
-BLOCK = {"Cloud": PART, "Blobs": SMALLEST}
+BLOCK = {"Cloud": PART, "Blobs": SMALLEST_BLOCK}
 BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
 
 
@@ -95,7 +95,7 @@ def test_names_in_the_wild(cli: PushCli, cloud_sandbox: StartCloud, root: str) -
 def test_raw_spaces_in_sas_urls(cli: PushCli, cloud_sandbox: StartCloud) -> None:
     tokyo = cloud_sandbox("tokyo", azure_options={"raw_spaces": True})
     cli.site("tokyo", tokyo.sandbox, target="Blobs/in here")
-    tree(cli.source, "a b.svs", content=os.urandom(SMALLEST + 1))
+    tree(cli.source, "a b.svs", content=os.urandom(SMALLEST_BLOCK + 1))
     tree(cli.source, "c d.svs", content=os.urandom(10))
     assert cli.push().code == 0
     assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(cli.source)
@@ -107,7 +107,7 @@ def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: Star
     tokyo = cloud_sandbox("tokyo")
     for kind in ("Slides", "Cloud", "Blobs"):
         cli.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
-    tree(cli.source, "a.svs", content=os.urandom(2 * SMALLEST + 7))
+    tree(cli.source, "a.svs", content=os.urandom(2 * SMALLEST_BLOCK + 7))
     write_mirax(cli.source / "m.mrxs", data_files=3, data_size=200_000)
     result = cli.push()
     assert result.code == 0, result.stdout
@@ -218,7 +218,7 @@ def test_complete_multipart_fails_for_a_whole_run(cli: PushCli, tokyo: CloudSand
 def test_blocks_that_azure_has_lost(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     """Another commit to the blob discards what was sent: all of it goes again, within the run."""
     side = tokyo.azure
-    tree(cli.source, "a.svs", content=os.urandom(4 * SMALLEST))
+    tree(cli.source, "a.svs", content=os.urandom(4 * SMALLEST_BLOCK))
     with cli.start("--connections", "1") as running:
         until(lambda: len(side.acknowledged()) >= 2)
         running.kill()

@@ -16,7 +16,7 @@ from support.cloud import MIB, StartCloud
 from support.corpus import write_mirax
 from support.push_cli import PushCli, arrived, contents
 
-from pmarep.uploaders.azure import SMALLEST
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 KILLS = 20
 CONNECTIONS = 4
@@ -65,7 +65,9 @@ def kill_in_the_middle(cli: PushCli, kills: int, pieces: int, size: int, ended: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("root", "size", "pieces"), [("Cloud", MIB, 60), ("Blobs", SMALLEST, 38)], ids=["s3", "azure"])
+@pytest.mark.parametrize(
+    ("root", "size", "pieces"), [("Cloud", MIB, 60), ("Blobs", SMALLEST_BLOCK, 38)], ids=["s3", "azure"]
+)
 def test_killed_twenty_times(
     tmp_path: Path, cloud_sandbox: StartCloud, root: str, size: int, pieces: int, figure: Callable[[str], None]
 ) -> None:

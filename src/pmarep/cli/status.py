@@ -70,7 +70,7 @@ async def _read(folder: Any, count: int) -> tuple[list[Run], Unfinished]:
 
 
 async def _kept_of(journal: Journal, place: RemotePath) -> Kept:
-    from ..engine.slide.announced_upload import kept_and_left
+    from ..state.unfinished import kept_and_left
 
     entry = await journal.entry(place)
     if entry is None:  # finished meanwhile by a run that goes on

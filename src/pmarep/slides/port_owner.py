@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -19,10 +18,6 @@ class PortOwner(Enum):
 
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"  # TCP_LISTEN of the kernel's tcp_states.h, as these tables have it
-
-V4, V6 = 2, 23  # AF_INET, AF_INET6 of Windows
-_ROW = {V4: struct.Struct("<8xH10xI"), V6: struct.Struct("<20xH30xI")}
-"""Port, in the network's order, and process of MIB_TCPROW_OWNER_PID and of MIB_TCP6ROW_OWNER_PID (iprtrmib.h)."""
 
 
 def port_owner(port: int) -> PortOwner:
@@ -55,11 +50,3 @@ def _uids(port: int) -> Iterator[int]:
             words = line.split()
             if words[3] == _LISTEN and int(words[1].rpartition(":")[2], 16) == port:
                 yield int(words[7])
-
-
-def pids_in(table: bytes, family: int, port: int) -> list[int]:
-    """The processes that listen at a port, by what GetExtendedTcpTable says: a number of rows, then the rows."""
-    row = _ROW[family]
-    (count,) = struct.unpack_from("<I", table)
-    found = (row.unpack_from(table, 4 + number * row.size) for number in range(count))
-    return [pid for big_endian, pid in found if int.from_bytes(big_endian.to_bytes(2, "little"), "big") == port]

@@ -6,15 +6,27 @@ user's SID (TOKEN_USER, winnt.h). A process that may not be asked is nobody's wh
 
 from __future__ import annotations
 
+import struct
 import sys
+
+V4, V6 = 2, 23  # AF_INET, AF_INET6 of Windows
+_ROW = {V4: struct.Struct("<8xH10xI"), V6: struct.Struct("<20xH30xI")}
+"""Port, in the network's order, and process of MIB_TCPROW_OWNER_PID and of MIB_TCP6ROW_OWNER_PID (iprtrmib.h)."""
+
+
+def pids_in(table: bytes, family: int, port: int) -> list[int]:
+    """The processes that listen at a port, by what GetExtendedTcpTable says: a number of rows, then the rows."""
+    row = _ROW[family]
+    (count,) = struct.unpack_from("<I", table)
+    found = (row.unpack_from(table, 4 + number * row.size) for number in range(count))
+    return [pid for big_endian, pid in found if int.from_bytes(big_endian.to_bytes(2, "little"), "big") == port]
+
 
 if sys.platform == "win32":
     import ctypes
     from collections.abc import Iterator
     from contextlib import contextmanager
     from ctypes import wintypes
-
-    from .port_owner import V4, V6, pids_in
 
     _iphlpapi = ctypes.WinDLL("iphlpapi")
     _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)

@@ -15,22 +15,14 @@ from urllib.parse import quote
 from ..aio import together
 from ..pmacore import BlocksLost
 from ..slides.model import SlideFile
+from ..state.unfinished import SMALLEST_BLOCK, block_size
 from .base import SlideUpload
 from .transport.body import UploadBody
 from .transport.hedging import HedgeMode
 
-MIB = 1024**2
-SMALLEST, LARGEST = 8 * MIB, 64 * MIB
-WANTED_BLOCKS = 1000
 MAX_BLOCKS = 50_000
 COMMITS = 3
 """Times that the blocks of a file are sent in one attempt: another writer to the same blob discards ours."""
-
-
-def block_size(size: int) -> int:
-    """Return the bytes per block of a file: 8 MiB up to 8 GB, then more for about 1,000 blocks, at most 64 MiB."""
-    wanted = -(-size // WANTED_BLOCKS)
-    return min(max(-(-wanted // MIB) * MIB, SMALLEST), LARGEST)
 
 
 def block_id(file: SlideFile, number: int) -> str:
@@ -57,7 +49,7 @@ class AzureUploader:
     async def send(self, file: SlideFile) -> None:
         """Send a file whole if it is small, else in blocks, and all of them again if Azure has lost some."""
         s = self._upload
-        if file.size <= SMALLEST:
+        if file.size <= SMALLEST_BLOCK:
             await s.check_before_visible(file)
             # A hedged copy that lost and came later would replace whatever is there by then.
             headers = {"x-ms-blob-type": "BlockBlob"}

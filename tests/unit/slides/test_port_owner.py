@@ -16,7 +16,8 @@ from support.pma_start import pma_start
 from pmarep.slides import port_owner as port_owner_module
 from pmarep.slides.folder import Folder
 from pmarep.slides.pma_start import PmaStart
-from pmarep.slides.port_owner import V4, V6, PortOwner, pids_in, port_owner
+from pmarep.slides.port_owner import PortOwner, port_owner
+from pmarep.slides.port_owner_windows import V4, V6, pids_in
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="of Linux' tables")
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.slides import SlideFile
-from pmarep.uploaders.azure import LARGEST, MAX_BLOCKS, SMALLEST, _blocks, block_id, block_size
+from pmarep.state.unfinished import LARGEST_BLOCK, SMALLEST_BLOCK, block_size
+from pmarep.uploaders.azure import MAX_BLOCKS, _blocks, block_id
 
 SIZES = st.integers(1, 3 * 1024**4)
 
@@ -16,17 +17,17 @@ SIZES = st.integers(1, 3 * 1024**4)
 @given(SIZES)
 def test_block_sizes_keep_to_the_limits(size: int) -> None:
     block = block_size(size)
-    assert SMALLEST <= block <= LARGEST
+    assert SMALLEST_BLOCK <= block <= LARGEST_BLOCK
     assert block % 1024**2 == 0
     assert -(-size // block) <= MAX_BLOCKS
 
 
-@given(st.integers(1, 40 * SMALLEST + 1))
+@given(st.integers(1, 40 * SMALLEST_BLOCK + 1))
 def test_blocks_cover_the_file_exactly_once(size: int) -> None:
     at = 0
     for number, (found, start, length) in enumerate(_blocks(SlideFile("a", size, 0))):
         assert (found, start) == (number, at)
-        assert 0 < length <= SMALLEST
+        assert 0 < length <= SMALLEST_BLOCK
         at += length
     assert at == size
 

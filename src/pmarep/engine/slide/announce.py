@@ -62,7 +62,7 @@ class UploadAnnouncer:
         source = await self.context.source.check(slide)
         if entry.source not in (None, source):
             reason = "its files were replaced here since they were sent, though sizes and times are the same"
-            if lost := bytes_at_site(slide, entry, announcement):
+            if lost := bytes_at_site(slide, entry):
                 self.events.slide_restarted(slide, lost, reason)
             return None
         logins = self.context.core.logins
@@ -72,9 +72,7 @@ class UploadAnnouncer:
             if not entry.files:
                 return None  # nothing is lost, and the id may be another slide's by now
             if self.ids.session_of(str(announcement.id)) not in (None, logins):
-                self.events.slide_restarted(
-                    slide, bytes_at_site(slide, entry, announcement), "the session of the upload has ended"
-                )
+                self.events.slide_restarted(slide, bytes_at_site(slide, entry), "the session of the upload has ended")
                 return None
         complete, reason = await self._state_of(slide, announcement)
         if complete is not None and is_of_another(slide, announcement, entry, complete, decision.over):
@@ -86,7 +84,7 @@ class UploadAnnouncer:
             reason = "the server has given the id of the earlier upload to another one"
         if announcement.kind is StorageKind.AZURE:
             return await self.announce_again(slide, at, decision, sent)
-        if lost := bytes_at_site(slide, entry, announcement):
+        if lost := bytes_at_site(slide, entry):
             self.events.slide_restarted(slide, lost, reason)
         return None
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...pmacore import Announcement, ProtocolError, StorageKind
 from ...slides import Slide
 from ...state.records import Entry
+from ...state.unfinished import acknowledged_bytes
 from ...uploaders import UploadIdLease
-from ...uploaders.azure import block_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +52,8 @@ def files_whole(entry: Entry, complete: dict[str, bool]) -> frozenset[str]:
 
 def kept_of(slide: Slide, entry: Entry | None) -> int:
     """Count the bytes of an unfinished slide that the journal says a site has; none where no upload is known."""
-    announcement = None if entry is None or entry.upload is None else announcement_in(entry.upload)
-    return 0 if entry is None or announcement is None else bytes_at_site(slide, entry, announcement)
-
-
-def kept_and_left(entry: Entry) -> tuple[int, int] | None:
-    """Count the bytes of an unfinished slide that its site has, and those still to be sent, by the journal alone.
-
-    None where it does not know the sizes: of a slide that is not being sent, or that an older pmarep had begun.
-    """
-    if entry.sizes is None:
-        return None
-    announcement = None if entry.upload is None else announcement_in(entry.upload)
-    kept = 0 if announcement is None else _acknowledged_bytes(entry.sizes, entry, announcement)
-    return kept, sum(entry.sizes.values()) - kept
+    usable = entry is not None and entry.upload is not None and announcement_in(entry.upload) is not None
+    return bytes_at_site(slide, entry) if entry is not None and usable else 0
 
 
 def sizes_of(slide: Slide) -> dict[str, int]:
@@ -74,20 +61,6 @@ def sizes_of(slide: Slide) -> dict[str, int]:
     return {file.path: file.size for file in slide.files}
 
 
-def bytes_at_site(slide: Slide, entry: Entry, announcement: Announcement) -> int:
+def bytes_at_site(slide: Slide, entry: Entry) -> int:
     """Count the bytes that an earlier run had sent of a slide."""
-    return _acknowledged_bytes(sizes_of(slide), entry, announcement)
-
-
-def _acknowledged_bytes(sizes: Mapping[str, int], entry: Entry, announcement: Announcement) -> int:
-    """Count the bytes of whole files, and of parts of the others."""
-    lengths = {
-        (file.path, part.number): part.end - part.start + 1 for file in announcement.multipart for part in file.parts
-    }
-    if announcement.kind is StorageKind.AZURE:
-        for path, size in sizes.items():
-            block = block_size(size)
-            for number in entry.parts.get(path, {}):
-                lengths[path, number] = min(block, size - number * block)
-    whole = sum(size for path, size in sizes.items() if path in entry.files)
-    return whole + sum(lengths.get((path, number), 0) for path, tags in entry.parts.items() for number in tags)
+    return acknowledged_bytes(sizes_of(slide), entry)
