@@ -74,6 +74,19 @@ def test_the_defaults_of_options_are_those_of_the_code(name: str) -> None:
             )
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_stands_for_values_is_that_of_the_code(name: str) -> None:
+    rows = [
+        re.split(r"(?<!\\)\|", line)[1].replace("\\|", "|")
+        for line in sections(3)[name].splitlines()[2:]
+        if "|" in line
+    ]
+    said = {re.findall(r"--[a-z0-9-]+", row)[0]: row.rpartition("`")[2].strip() for row in rows if "`--" in row}
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            assert said[parameter.opts[0]] == (parameter.metavar or "")
+
+
 def test_the_kinds_of_what_is_left_out_are_those_of_the_code() -> None:
     words = re.search(r"for other files `kind` \(([^)]*)\)", " ".join(CONTRACT.split()))
     assert words is not None

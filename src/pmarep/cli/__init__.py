@@ -45,12 +45,16 @@ def _run() -> int:
 
         # On Windows click plays the shell, in quotes too: --exclude '*.svs' would become the first slide here, and
         # those after it would be sent.
-        app(windows_expand_args=False)
+        code = app(prog_name="pmarep", standalone_mode=False, windows_expand_args=False)
     except PmarepError as error:
         flush_error()  # what was said before comes before
         echo(f"pmarep: {error}", err=True)
         return error.exit_code
     except Exception as error:
+        if (words := _words_of_typer(error)) is not None:
+            if words:  # else a help page has said it
+                echo(f"pmarep: {words}", err=True)
+            return int(getattr(error, "exit_code", 1))
         if isinstance(error, OSError) and flush_error("\n"):
             return _without_output(error, 0)
         # Not foreseen: a bug of ours.
@@ -66,7 +70,16 @@ def _run() -> int:
             if failure := flush_error("\n"):
                 return _without_output(failure, 0)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
+    return code if isinstance(code, int) else 0
+
+
+def _words_of_typer(error: Exception) -> str | None:
+    """Return what to say of an error of typer; None for others."""
+    import typer
+
+    from .command_classes import usage_error_words
+
+    return "aborted" if isinstance(error, typer.Abort) else usage_error_words(error)
 
 
 def _without_output(failure: OSError, code: int) -> int:

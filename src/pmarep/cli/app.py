@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from .command_classes import CommandApp, JsonEventsCommand, PlainErrorsGroup
+from .command_classes import CommandApp, JsonEventsCommand
 from .demo import demo
 from .groups import groups
 from .output_streams import echo
@@ -27,11 +27,10 @@ def _print_version(wanted: bool) -> None:
 
 app = CommandApp(
     name="pmarep",
-    cls=PlainErrorsGroup,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Replicate whole-slide images to many PMA.core servers at once: chunked, resumable, verified.",
+    example="pmarep push cases/ --sites tokyo,saopaulo",
 )
 
 
@@ -46,9 +45,9 @@ def pmarep(
 
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
-app.command("push", cls=JsonEventsCommand)(push)
-app.command("verify", cls=JsonEventsCommand)(verify)
-app.command("slides")(slides)
-app.command("status")(status)
-app.command("sandbox")(sandbox)
-app.command("demo")(demo)
+app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
+app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
+app.command("slides", example="pmarep slides cases/ --problems")(slides)
+app.command("status", example="pmarep status --runs 10")(status)
+app.command("sandbox", example="pmarep sandbox --data demo --password seeder")(sandbox)
+app.command("demo", example="pmarep demo --kind s3")(demo)

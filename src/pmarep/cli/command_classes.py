@@ -1,7 +1,8 @@
-"""Classes of typer's commands: refuse empty values, word usage errors plainly, end `--json` with a summary."""
+"""Classes of typer's commands: help pages, no empty values, usage errors in plain words, a summary for `--json`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,26 +10,33 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import UsageError
+from .help_page import print_help
 from .replication_run import emit_error_summary
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_JARGON = "Value error, "  # of pydantic, by which newer versions of typer read options
+_JARGON = {
+    "Value error, ": "",
+    r"Input should be a valid integer.*": "write a whole number",
+    r"Input should be a valid number.*": "write a number",
+    r"Input should be greater than or equal to": "has to be at least",
+    r"Input should be less than or equal to": "has to be at most",
+}
+"""Words of pydantic, by which newer versions of typer read options, and ours."""
 
 
-class PlainErrorsGroup(TyperGroup):
-    """The top group: usage errors of all commands are in plain words."""
+class HelpGroup(TyperGroup):
+    """A group whose help page is ours."""
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            _in_plain_words(error)
-            raise
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        print_help(self, ctx)
 
 
 class NoEmptyValuesCommand(TyperCommand):
     """A command that takes no empty value: `push "$CASES"` with an unset variable would send the current folder."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        print_help(self, ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing and any(arg == "" or arg.endswith("=") for arg in args):
@@ -47,12 +55,16 @@ class NoEmptyValuesCommand(TyperCommand):
 
 
 class CommandApp(typer.Typer):
-    """A typer application whose commands take no empty values."""
+    """A typer application whose commands take no empty values, and all have an example on their help page."""
 
-    def command(
-        self, name: str | None = None, *, cls: type[TyperCommand] | None = NoEmptyValuesCommand, **rest: Any
+    def __init__(self, *, help: str, example: str, cls: type[TyperGroup] = HelpGroup, **rest: Any) -> None:
+        super().__init__(help=help, epilog=example, cls=cls, no_args_is_help=True, **rest)
+
+    def command(  # type: ignore[override]  # nobody may forget the example
+        self, name: str, *, example: str, cls: type[TyperCommand] = NoEmptyValuesCommand, **rest: Any
     ) -> Callable[[F], F]:
-        return super().command(name, cls=cls, **rest)
+        """Register a command. `example` is one line that can be typed."""
+        return super().command(name, epilog=example, cls=cls, **rest)
 
 
 class JsonEventsCommand(NoEmptyValuesCommand):
@@ -69,9 +81,20 @@ class JsonEventsCommand(NoEmptyValuesCommand):
             raise
 
 
+def usage_error_words(error: Exception) -> str | None:
+    """Return what to say of a usage error of typer, with the help page to look at; None for other errors."""
+    words = _in_plain_words(error)
+    context = getattr(error, "ctx", None)
+    if not words or context is None:
+        return words
+    return f"{words.rstrip('.')}{'' if words.endswith('?') else ';'} see {context.command_path} --help"
+
+
 def _in_plain_words(error: Exception) -> str | None:
-    """Reword a usage error of typer and return its text; None for others. Versions of typer differ in its class."""
+    """Return the text of a usage error of typer; None for others. Versions of typer differ in its class."""
     if getattr(error, "exit_code", None) != UsageError.exit_code or not hasattr(error, "format_message"):
         return None
-    error.message = str(getattr(error, "message", "")).replace(_JARGON, "")  # type: ignore[attr-defined]
-    return str(error.format_message())
+    words = str(error.format_message())
+    for jargon, plain in _JARGON.items():
+        words = re.sub(jargon, plain, words)
+    return words

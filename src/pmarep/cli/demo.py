@@ -37,7 +37,9 @@ class _Kind(StrEnum):
 
 
 def demo(
-    kind: Annotated[_Kind, typer.Option(help="Where the servers keep their slides.")] = _Kind.filesystem,
+    kind: Annotated[
+        _Kind, typer.Option(metavar="filesystem|s3|azure", help="Where the servers keep their slides.")
+    ] = _Kind.filesystem,
 ) -> None:
     """Watch a push to two sites: made-up slides, two PMA.core stand-ins on this machine, nothing left behind.
 

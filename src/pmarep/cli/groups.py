@@ -16,9 +16,9 @@ from .output_streams import echo
 if TYPE_CHECKING:
     from ..sites import SiteBook
 
-groups = CommandApp(no_args_is_help=True, help="Give several sites one name.")
+groups = CommandApp(help="Give several sites one name.", example="pmarep groups set overseas tokyo saopaulo")
 
-NameArgument = Annotated[str, typer.Argument(help="The group.", autocompletion=completion.group)]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The group.", autocompletion=completion.group)]
 MembersArgument = Annotated[
     list[str],
     typer.Argument(
@@ -29,7 +29,7 @@ MembersArgument = Annotated[
 ]
 
 
-@groups.command("list")
+@groups.command("list", example="pmarep groups list")
 def list_groups(
     as_json: JsonListOption = False,
     config: ConfigOption = None,
@@ -47,21 +47,21 @@ def list_groups(
         print_columns([["NAME", "SITES", "MEMBERS"], *rows])
 
 
-@groups.command("set")
+@groups.command("set", example="pmarep groups set overseas tokyo saopaulo")
 def set_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
     """Make a group of these members, or give it these instead of its own."""
     book = load_book(config)
     _set(book, name, _expanded(book, members))
 
 
-@groups.command("add")
+@groups.command("add", example="pmarep groups add overseas perth")
 def add_members(name: NameArgument, members: MembersArgument, config: ConfigOption = None) -> None:
     """Add members to a group."""
     book = load_book(config)
     _set(book, name, [*_members(book, name), *_expanded(book, members)])
 
 
-@groups.command("remove")
+@groups.command("remove", example="pmarep groups remove overseas perth")
 def remove_members(
     name: NameArgument,
     members: Annotated[

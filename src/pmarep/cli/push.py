@@ -55,13 +55,17 @@ def push(
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
     existing: Annotated[
-        _Existing, typer.Option(help="What to do with a slide that is at the site already and differs.")
+        _Existing,
+        typer.Option(
+            metavar="skip|overwrite|fail", help="What to do with a slide that is at the site already and differs."
+        ),
     ] = _Existing.fail,
     verify: Annotated[
         _Verify,
         typer.Option(
+            metavar="none|size|fingerprint|deep",
             help="After sending: all files there, with their sizes, readable; also the same fingerprint at all sites; "
-            "or everything read back and compared."
+            "or everything read back and compared.",
         ),
     ] = _Verify.size,
     connections: ConnectionsOption = None,

@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
 
 def sandbox(
-    data: Annotated[Path, typer.Option(help="Folder for the server's files; made if it is not there.")],
-    port: Annotated[int, typer.Option(help="TCP port; 0 picks a free one.", min=0, max=65535)] = 8400,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    user: Annotated[str, typer.Option(help="The one user.")] = "seeder",
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the server's files; made if it is not there.")],
+    port: Annotated[int, typer.Option(metavar="N", help="TCP port; 0 picks a free one.", min=0, max=65535)] = 8400,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    user: Annotated[str, typer.Option(metavar="NAME", help="The one user.")] = "seeder",
     password: Annotated[
         str,
         typer.Option(
+            metavar="TEXT",
             help="The user's password; required, here or in the variable.",
             envvar="PMAREP_SANDBOX_PASSWORD",
             show_default=False,
         ),
     ] = "",
-    root: Annotated[list[str] | None, typer.Option(help="A root-directory; repeatable. Default: Slides")] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A root-directory; repeatable. Default: Slides")
+    ] = None,
     s3_root: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +44,7 @@ def sandbox(
             help="A root-directory in an S3 bucket; repeatable. Key: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
         ),
     ] = None,
-    s3_endpoint: Annotated[str, typer.Option(help="The S3 server's URL. Default: Amazon's")] = "",
+    s3_endpoint: Annotated[str, typer.Option(metavar="URL", help="The S3 server's URL. Default: Amazon's")] = "",
     azure_root: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,19 +52,28 @@ def sandbox(
             help="A root-directory in an Azure container; repeatable. Key: AZURE_STORAGE_CONNECTION_STRING",
         ),
     ] = None,
-    azure_endpoint: Annotated[str, typer.Option(help="The blob service's URL. Default: Microsoft's")] = "",
-    part_size: Annotated[str, typer.Option(help="Size of the parts in which large files go to S3.")] = "8M",
-    url_lifetime: Annotated[int, typer.Option(help="Seconds until upload URLs expire.", min=1, max=604_800)] = 3600,
-    path: Annotated[str, typer.Option(help="Path of the base URL, e.g. /core/")] = "/",
+    azure_endpoint: Annotated[
+        str, typer.Option(metavar="URL", help="The blob service's URL. Default: Microsoft's")
+    ] = "",
+    part_size: Annotated[
+        str, typer.Option(metavar="SIZE", help="Size of the parts in which large files go to S3.")
+    ] = "8M",
+    url_lifetime: Annotated[
+        int, typer.Option(metavar="SECONDS", help="Seconds until upload URLs expire.", min=1, max=604_800)
+    ] = 3600,
+    path: Annotated[str, typer.Option(metavar="PATH", help="Path of the base URL, e.g. /core/")] = "/",
     names: Annotated[
         str,
         typer.Option(
-            help="Dots and blanks at the end of names: refuse, fold (drop them in silence) or tell (what is left)."
+            metavar="refuse|fold|tell",
+            help="Dots and blanks at the end of names: refuse, fold (drop them in silence) or tell (what is left).",
         ),
     ] = "refuse",
     discard: Annotated[bool, typer.Option("--discard", help="Keep sizes and hashes, not the bytes.")] = False,
-    rate: Annotated[str, typer.Option(help="Slow the server down to so many bytes/s, e.g. 2M.")] = "",
-    latency: Annotated[float, typer.Option(help="Milliseconds before each request is handled.", min=0)] = 0,
+    rate: Annotated[str, typer.Option(metavar="SIZE", help="Slow the server down to so many bytes/s, e.g. 2M.")] = "",
+    latency: Annotated[
+        float, typer.Option(metavar="MS", help="Milliseconds before each request is handled.", min=0)
+    ] = 0,
 ) -> None:
     """Run a PMA.core stand-in: a strict one, for trying pmarep out. Not for patients' data."""
     if not password:

@@ -43,8 +43,9 @@ def verify(
     level: Annotated[
         _Level,
         typer.Option(
+            metavar="size|fingerprint|deep",
             help="All files there, with their sizes, readable; also the same fingerprint at all sites; or everything "
-            "read back and compared."
+            "read back and compared.",
         ),
     ] = _Level.size,
     to: ToOption = "",

@@ -42,5 +42,5 @@ def test_the_help_says_that_fresh_sends_unreadable_slides_again(
     monkeypatch.setenv("COLUMNS", "400")
     monkeypatch.setattr(sys, "argv", ["pmarep", "push", "--help"])
     cli._run()
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "--fresh" in line)
-    assert "send again what a server could not read" in line
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "instead of resuming; send again what a server could not read" in words

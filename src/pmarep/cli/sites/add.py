@@ -32,7 +32,7 @@ from .prompter import TerminalPrompter, is_interactive
 
 
 def add_command(
-    name: Annotated[str, typer.Argument(help="What you will call the site.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you will call the site.")],
     url: UrlOption = None,
     server: ServerOption = None,
     username: UsernameOption = None,

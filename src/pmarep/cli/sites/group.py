@@ -16,17 +16,20 @@ from .rename import rename
 from .schema import schema
 from .show import show
 
-sites = CommandApp(no_args_is_help=True, help="Register PMA.cores and the places on them where slides go.")
+sites = CommandApp(
+    help="Register PMA.cores and the places on them where slides go.",
+    example="pmarep sites add tokyo",
+)
 
-sites.command("add")(add_command)
-sites.command("list")(list_sites)
-sites.command("show")(show)
-sites.command("edit")(edit)
-sites.command("duplicate")(duplicate)
-sites.command("rename")(rename)
-sites.command("remove")(remove)
-sites.command("import")(import_sites)
-sites.command("login")(login_command)
-sites.command("logout")(logout_command)
-sites.command("test")(check_command)
-sites.command("schema")(schema)
+sites.command("add", example="pmarep sites add tokyo")(add_command)
+sites.command("list", example="pmarep sites list")(list_sites)
+sites.command("show", example="pmarep sites show tokyo")(show)
+sites.command("edit", example="pmarep sites edit tokyo --bwlimit 20M")(edit)
+sites.command("duplicate", example="pmarep sites duplicate box-anna box-ben")(duplicate)
+sites.command("rename", example="pmarep sites rename tokyo kyoto")(rename)
+sites.command("remove", example="pmarep sites remove 'box-*'")(remove)
+sites.command("import", example="pmarep sites import boxes.csv --server campus")(import_sites)
+sites.command("login", example="pass show tokyo | pmarep sites login tokyo")(login_command)
+sites.command("logout", example="pmarep sites logout tokyo")(logout_command)
+sites.command("test", example="pmarep sites test --write")(check_command)
+sites.command("schema", example="pmarep sites schema > sites.schema.json")(schema)

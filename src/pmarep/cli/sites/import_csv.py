@@ -22,7 +22,11 @@ def import_sites(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns name, target and any other key of a site.")],
     server: Annotated[
         str | None,
-        typer.Option(help="The server of the rows that name neither server nor url.", autocompletion=completion.server),
+        typer.Option(
+            metavar="NAME",
+            help="The server of the rows that name neither server nor url.",
+            autocompletion=completion.server,
+        ),
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Change sites that are there already.")] = False,
     config: ConfigOption = None,

@@ -9,30 +9,40 @@ import typer
 
 from .. import completion
 
-UrlOption = Annotated[str | None, typer.Option(help="The PMA.core: https://host/ or https://host/core/.")]
+UrlOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="The PMA.core: https://host/ or https://host/core/.")
+]
 ServerOption = Annotated[
-    str | None, typer.Option(help="A server of the book, instead of --url.", autocompletion=completion.server)
+    str | None,
+    typer.Option(metavar="NAME", help="A server of the book, instead of --url.", autocompletion=completion.server),
 ]
-UsernameOption = Annotated[str | None, typer.Option(help="Who logs in there.")]
-TargetOption = Annotated[str | None, typer.Option(help="Where slides go: Root-directory/folder.")]
+UsernameOption = Annotated[str | None, typer.Option(metavar="NAME", help="Who logs in there.")]
+TargetOption = Annotated[str | None, typer.Option(metavar="PATH", help="Where slides go: Root-directory/folder.")]
 PasswordCommandOption = Annotated[
-    str | None, typer.Option(help="Command that prints the password, such as 'pass show tokyo'.")
+    str | None, typer.Option(metavar="TEXT", help="Command that prints the password, such as 'pass show tokyo'.")
 ]
-CaBundleOption = Annotated[Path | None, typer.Option(help="PEM file with the CA of the server's certificate.")]
+CaBundleOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="PEM file with the CA of the server's certificate.")
+]
 ClientCertOption = Annotated[
-    list[Path] | None, typer.Option(help="PEM file with a certificate and its key; twice if they are two files.")
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="PEM file with a certificate and its key; twice if they are two files."),
 ]
-ProxyOption = Annotated[str | None, typer.Option(help="http://host:port, or none.")]
+ProxyOption = Annotated[str | None, typer.Option(metavar="URL", help="http://host:port, or none.")]
 VerifyTlsOption = Annotated[
     bool | None,
     typer.Option(
         "--verify-tls/--no-verify-tls", help="Check the server's certificate (default), or trust whoever answers."
     ),
 ]
-ConnectTimeoutOption = Annotated[float | None, typer.Option(help="Seconds to wait for a connection.")]
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds without any data before a request is given up.")]
+ConnectTimeoutOption = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Seconds to wait for a connection.")
+]
+TimeoutOption = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Seconds without any data before a request is given up.")
+]
 CongestionOption = Annotated[
-    str | None, typer.Option(help="The kernel's TCP algorithm for this site, such as bbr (Linux).")
+    str | None, typer.Option(metavar="TEXT", help="The kernel's TCP algorithm for this site, such as bbr (Linux).")
 ]
 AllowHttpUploadsOption = Annotated[
     bool | None,
@@ -41,11 +51,15 @@ AllowHttpUploadsOption = Annotated[
         help="Allow slides to go to S3 or Azure over plain http.",
     ),
 ]
-BwLimitOption = Annotated[str | None, typer.Option(help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")]
-ConnectionsOption = Annotated[str | None, typer.Option(help="auto, or parallel requests (1 to 64).")]
+BwLimitOption = Annotated[
+    str | None, typer.Option(metavar="SPEC", help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")
+]
+ConnectionsOption = Annotated[str | None, typer.Option(metavar="auto|N", help="auto, or parallel requests (1 to 64).")]
 
 
-SiteArgument = Annotated[str, typer.Argument(help="A site of the book.", autocompletion=completion.site)]
+SiteArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A site of the book.", autocompletion=completion.site)
+]
 NamesArgument = Annotated[
     list[str],
     typer.Argument(
