@@ -34,8 +34,9 @@ class FileSystemUploader:
         """Post a file; where the answer is lost, look whether it has arrived before it is sent again."""
         s, context, held = self._upload, self._upload.context, self._held
         await s.check_before_visible(file)
-        # Of a file that is being replaced, a server may say that it is complete before it is ours.
-        older = s.over and file.size > MIB and await self._is_there(file)
+        # Of a file that is being replaced, a server may say that it is complete before it is ours. A small one is not
+        # asked about but sent again.
+        older = s.over and (file.size <= MIB or await self._is_there(file))
 
         async def post(body: UploadBody) -> None:
             s.sent.begun = True

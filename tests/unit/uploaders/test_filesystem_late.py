@@ -119,13 +119,14 @@ async def test_a_server_that_says_no_itself_is_believed(tmp_path: Path) -> None:
     assert (server.posts, server.looks) == (2, 0)
 
 
-async def test_the_file_that_is_being_replaced_is_none_that_has_arrived(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "looks"), [(4 * MIB, 1), (1000, 0)])
+async def test_the_file_that_is_being_replaced_is_none_that_has_arrived(tmp_path: Path, size: int, looks: int) -> None:
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
     server.complete_from = 0.0  # the old one
-    one = upload(tmp_path, server, 4 * MIB, over=True)
+    one = upload(tmp_path, server, size, over=True)
     await clock.run(asyncio.ensure_future(uploader_for(one).send(one.slide.main)))
-    assert server.posts == 2
+    assert (server.posts, server.looks) == (2, looks)
 
 
 async def test_another_session_may_mean_another_slide(tmp_path: Path) -> None:
