@@ -68,13 +68,7 @@ class App:
         request = InterceptedRequest(
             scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self._throttle
         )
-        with self._log.running():
-            try:
-                await self._run(request, inside)
-            except (ConnectionDropped, ClientDisconnect):
-                pass
-            finally:
-                request.log()
+        await request.run(self._run(request, inside))
 
     async def _run(self, request: InterceptedRequest, inside: bool) -> None:
         await request.begin()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from .faults import CannedResponse, Corrupt, Delay, Drop, EndSessions, FaultInjector, Hold, SlowRead, StaleListings
@@ -71,6 +75,19 @@ class InterceptedRequest:
                     self._corrupt_at.append(offset)
                 case Hold():
                     self._holds.append(action)
+
+    async def run(self, handling: Coroutine[Any, Any, None]) -> None:
+        """Run what answers the request, and log the request in the end.
+
+        Where the connection is gone there is nobody to answer, and no error.
+        """
+        with self._log.running():
+            try:
+                await handling
+            except (ConnectionDropped, ClientDisconnect):
+                pass
+            finally:
+                self.log()
 
     async def begin(self) -> None:
         """Apply the faults that come before a request is handled."""

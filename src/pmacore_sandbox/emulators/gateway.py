@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..asgi_server import START_STOP_TIMEOUT, BackgroundServer, bind_socket
 from ..faults import CannedResponse, FaultInjector
-from ..middleware import ABORT_KEY, ConnectionDropped, InterceptedRequest
+from ..middleware import ABORT_KEY, InterceptedRequest
 from ..request_log import RequestLog
 from ..throttle import Throttle
 from .validation import RequestHead, RequestValidator
@@ -128,13 +128,7 @@ class _App:
         request = InterceptedRequest(
             scope, receive, send, path=path, log=self._log, faults=self._faults, throttle=self.throttle
         )
-        with self._log.running():
-            try:
-                await self._run(request, head)
-            except (ConnectionDropped, ClientDisconnect):
-                pass
-            finally:
-                request.log()
+        await request.run(self._run(request, head))
 
     async def _run(self, request: InterceptedRequest, head: RequestHead) -> None:
         await request.begin()
