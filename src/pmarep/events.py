@@ -239,11 +239,13 @@ class SiteState(Event):
     site: its name.
     state: what it does from now on.
     reason: why it is so, in one line; None where all is well.
+    retry_seconds: of a PAUSED site, until it is tried again.
     """
 
     site: str
     state: State
     reason: str | None = None
+    retry_seconds: float | None = None
 
 
 @_immutable
@@ -253,9 +255,11 @@ class Progress(Event):
     site: its name.
     bytes_done: bytes that are acknowledged, under way, or were sent by an earlier run.
     bytes_total: bytes that this site needs altogether.
-    rate: bytes per second, over the last seconds.
+    rate: bytes per second, over the last seconds; over more of them where buffers would hide what the line carries.
     connections: requests that run in parallel now.
     bytes_under_way: bytes that are sent and not acknowledged; to be sent again if the run were killed now.
+    bytes_sent: bytes handed to the network in this run, also those that had to be sent again; only grows.
+    slides_total: slides that this site needs altogether, as far as they are found.
     """
 
     site: str
@@ -264,6 +268,8 @@ class Progress(Event):
     rate: float
     connections: int
     bytes_under_way: int = 0
+    bytes_sent: int = 0
+    slides_total: int = 0
 
 
 @_immutable

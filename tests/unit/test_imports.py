@@ -22,7 +22,7 @@ LAYERS = [
     {"pmacore"},
     {"timetable"},
     {"aio", "retry", "system", "units"},
-    {"clock", "errors", "events", "passwords", "text", "version"},
+    {"clock", "errors", "events", "passwords", "rates", "text", "version"},
 ]
 """The packages and modules right below pmarep. Each imports only from those further down, never from its own layer."""
 

@@ -48,7 +48,7 @@ class CircuitBreaker:
 
     `patience`: seconds that a site may stay away before it is given up, counted from when it was found to be away;
     as long as `others_work`, it is not given up at all. 0: it is given up at once. `deadline`: the clock's time after
-    which nothing is waited for. `say` makes a state visible.
+    which nothing is waited for. `say` makes a state visible: with its reason, and the seconds until it is tried again.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class CircuitBreaker:
         clock: Clock,
         patience: float,
         deadline: float | None,
-        say: Callable[[State, str | None], None],
+        say: Callable[[State, str | None, float | None], None],
         others_work: Callable[[], bool],
     ) -> None:
         self._clock = clock
@@ -192,7 +192,7 @@ class CircuitBreaker:
         pause = requested_delay(error)
         if pause and self._patience:
             await self._wait(error, pause)
-            self._say(State.RUNNING, None)
+            self._say(State.RUNNING, None, None)
 
     def _next_pause(self) -> float:
         pause = random.uniform(0.5, 1) * self._pause  # noqa: S311
@@ -202,7 +202,7 @@ class CircuitBreaker:
     async def _wait(self, error: PmarepError, pause: float) -> None:
         if self._deadline is not None:
             pause = min(pause, max(self._deadline - self._clock.monotonic(), 0.0))
-        self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}")
+        self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}", round(pause, 1))
         await self._clock.sleep(pause)
 
     async def _outlast(self, error: PmarepError, probe: Probe) -> None:
@@ -216,7 +216,7 @@ class CircuitBreaker:
                 break
             error = failure
         if self._seen:
-            self._say(State.RUNNING, None)
+            self._say(State.RUNNING, None, None)
 
     def _away(self) -> float:
         """Return for how many seconds the site has been away."""

@@ -28,7 +28,8 @@ class Site:
         self.failure: PmarepError = Unreachable("no")
         self.breaker = CircuitBreaker(self.clock, patience, deadline, self._say, lambda: self.others_work)
 
-    def _say(self, state: State, reason: str | None) -> None:
+    def _say(self, state: State, reason: str | None, retry_seconds: float | None) -> None:
+        assert (retry_seconds is not None) is (state is State.PAUSED)
         self.said.append((state, reason))
 
     async def probe(self) -> None:

@@ -96,7 +96,7 @@ class Bench:
             deadline=deadline,
             slide_list=slide_list,
         )
-        breaker = CircuitBreaker(clock, 0, None, lambda state, reason: None, lambda: False)
+        breaker = CircuitBreaker(clock, 0, None, lambda *_: None, lambda: False)
         remote = RemoteListing(cast(PmaCore, self.core), clock)
         recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, context.options.recheck, 1000)
         return KnownSlideFilter(SITE, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far)

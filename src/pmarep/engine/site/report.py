@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from ...errors import SourceError
 from ...events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
+from ...rates import RateMeter
 from ...sites import Site
 from ...slides import Slide
 from ...units import format_duration
@@ -35,6 +36,7 @@ class SiteReport:
         self._differing = self._changed = 0
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
+        self._meter = RateMeter()
         self._started = context.clock.monotonic()
         self._seconds: float | None = None
         self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
@@ -200,15 +202,23 @@ class SiteReport:
                 await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, why, note=NOT_FINISHED)
 
     def progress(self) -> Progress:
-        done = self._scheduler.bytes_acknowledged + self._scheduler.bytes_in_flight + self._sent.resumed
+        """Measure the rate, and return how far the site is; to be called about once a second."""
+        scheduler = self._scheduler
+        in_flight = scheduler.bytes_in_flight
+        self._meter.add(
+            self._context.clock.monotonic(), scheduler.bytes_sent, under_way=in_flight, requests=scheduler.connections
+        )
+        done = scheduler.bytes_acknowledged + in_flight + self._sent.resumed
         total = self._context.slide_list.bytes - self._bytes_skipped
         return Progress(
             site=self._site.name,
             bytes_done=min(done, total),
             bytes_total=total,
-            rate=round(self._scheduler.rate(), 1),
-            connections=self._scheduler.connections,
-            bytes_under_way=self._scheduler.bytes_in_flight,
+            rate=round(self._meter.rate, 1),
+            connections=scheduler.connections,
+            bytes_under_way=in_flight,
+            bytes_sent=scheduler.bytes_sent,
+            slides_total=len(self._context.slide_list),
         )
 
     def summary(self, early: bool) -> SiteSummary:

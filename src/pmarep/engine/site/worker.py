@@ -240,10 +240,10 @@ class SiteWorker:
 
     # SiteEvents
 
-    def state_changed(self, state: State, reason: str | None = None) -> None:
-        """Say in which state the site is, and why."""
+    def state_changed(self, state: State, reason: str | None = None, retry_seconds: float | None = None) -> None:
+        """Say in which state the site is, why, and when it is tried again."""
         self._state = state
-        self._context.listener(SiteState(site=self.site.name, state=state, reason=reason))
+        self._context.listener(SiteState(site=self.site.name, state=state, reason=reason, retry_seconds=retry_seconds))
 
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """Record slides about which nothing has to be done, or by a dry run no more than to say so."""

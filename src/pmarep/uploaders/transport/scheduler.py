@@ -65,6 +65,7 @@ class RequestScheduler:
         self._failures = 0  # of the server, in a row
         self.bytes_in_flight = 0  # handed to the network and not acknowledged
         self.bytes_acknowledged = 0
+        self.bytes_sent = 0  # that the network has taken, also those of requests that failed
         self._acknowledged_listeners: list[Callable[[], None]] = []
         self._capacity_listeners: list[Callable[[], None]] = []
 
@@ -214,6 +215,7 @@ class RequestScheduler:
         """Count bytes that the network has taken. `again`: they are in flight already, over another connection."""
         now = self.clock.monotonic()
         self.bytes_in_flight += 0 if again else count
+        self.bytes_sent += count
         self._moved.append((now, count))
         self.hedging.check()
         if self.concurrency is not None:
