@@ -13,7 +13,7 @@ import typer
 
 from pmarep import events
 from pmarep.cli.app import app
-from pmarep.sites.models import SiteTable, SlidesTable
+from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
 from pmarep.slides.model import Kind
 
 CONTRACT = (Path(__file__).parents[2] / "docs" / "contract.md").read_text("utf-8")
@@ -115,4 +115,4 @@ def test_the_keys_of_the_site_book_are_those_of_the_code() -> None:
     book = sections(3)["The site book"]
     table = book[book.index("| key |") :]
     assert first_cells(table) - {"key"} == set(SiteTable.model_fields)
-    assert all(f"`{key}`" in book for key in SlidesTable.model_fields)
+    assert all(f"`{key}`" in book for key in (*SlidesTable.model_fields, *HooksTable.model_fields))

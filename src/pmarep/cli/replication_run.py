@@ -6,8 +6,9 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from ..engine import Options
-    from ..events import Summary
+    from ..events import Event, Summary
     from ..sites import Site
+    from ..sites.models import HooksTable
     from .render import Output
+    from .run_observers import RunObserver
 
 
 log = logging.getLogger(__name__)
@@ -51,11 +54,54 @@ def emit_error_summary(exit_code: int, error: str) -> None:
     JsonOutput().handle(Summary(exit_code=exit_code, seconds=0.0, sites={}, error=error))
 
 
-def run_replication(options: Options, sites: list[Site], passwords: Any, state_dir: Path, output: Output) -> int:
+def observers_for(
+    command: str, sites: Sequence[Site], hooks: HooksTable, *, dry_run: bool = False
+) -> list[RunObserver]:
+    """Return what goes along with a run of `command`, in the order in which it hears of its end. A dry run has none."""
+    observers: list[RunObserver] = []
+    if not dry_run and (hooks.on_start or hooks.on_success or hooks.on_failure):
+        from .hooks import HooksObserver
+
+        observers.append(HooksObserver(hooks, command, [site.name for site in sites], os.environ))
+    return observers
+
+
+def run_replication(
+    options: Options,
+    sites: list[Site],
+    passwords: Any,
+    state_dir: Path,
+    output: Output,
+    observers: Sequence[RunObserver] = (),
+) -> int:
     """Run to the end and return the exit code. The first Ctrl-C (SIGTERM, SIGHUP) ends it cleanly, the second at once.
 
     A run whose output was lost does not end as if all were well: whoever counts on the events has not got them.
     """
+    from ..events import Summary
+
+    for observer in observers:
+        observer.before()
+    try:
+        with output:
+            summary = _run(options, sites, passwords, state_dir, output, observers)
+    except PmarepError as error:
+        _tell_end(observers, Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
+        raise
+    if output.write_error is not None:
+        echo(write_error_message(output.write_error), err=True)
+        summary = replace(summary, exit_code=summary.exit_code or 1)
+    return _tell_end(observers, summary)
+
+
+def _run(
+    options: Options,
+    sites: list[Site],
+    passwords: Any,
+    state_dir: Path,
+    output: Output,
+    observers: Sequence[RunObserver],
+) -> Summary:
     import asyncio
 
     from ..engine import replicate
@@ -65,20 +111,29 @@ def run_replication(options: Options, sites: list[Site], passwords: Any, state_d
     use_one_malloc_arena()
     raise_limit()
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
+    listeners = [output.handle, *(observer.handle for observer in observers)]
+
+    def tell_all(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
 
     async def main() -> Summary:
         asyncio.get_running_loop().set_exception_handler(_log_connection_errors)
         stop = asyncio.Event()
         with stop_on_signals(stop, output.announce_stopping):
             return await replicate(
-                options, sites, passwords=passwords, state_dir=state_dir, listener=output.handle, stop=stop
+                options, sites, passwords=passwords, state_dir=state_dir, listener=tell_all, stop=stop
             )
 
-    code = asyncio.run(main()).exit_code
-    if output.write_error is None:
-        return code
-    echo(write_error_message(output.write_error), err=True)
-    return code or 1
+    return asyncio.run(main())
+
+
+def _tell_end(observers: Sequence[RunObserver], summary: Summary) -> int:
+    """Tell the observers how a run ended; return the exit code, 1 instead of 0 where one of them could not write."""
+    for observer in observers:
+        if not observer.after(summary):
+            summary = replace(summary, exit_code=summary.exit_code or 1)
+    return summary.exit_code
 
 
 def _log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def verify(
     from ..units import parse_duration, parse_size
     from .option_values import parse_connections, parse_sub_folder
     from .render import output_for
-    from .replication_run import always_emit_summary, run_replication
+    from .replication_run import always_emit_summary, observers_for, run_replication
 
     with always_emit_summary(json):
         start_logging(verbose)
@@ -101,6 +101,7 @@ def verify(
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)
-        with output_for(json=json, quiet=quiet, verbose=verbose, selection=selection) as output:
-            code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output)
+        output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
+        observers = observers_for("verify", chosen, book.hooks)
+        code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
     raise typer.Exit(code)

@@ -14,7 +14,7 @@ from ..errors import ConfigError, UsageError
 from ..system.windows_names import lies_within
 from .book_stack import BookStack
 from .book_text import BookText, KeyPath, table_header
-from .models import Site, SiteTable, SlidesTable, Table
+from .models import HooksTable, Site, SiteTable, SlidesTable, Table
 from .site_names import did_you_mean, is_pattern, quoted
 
 
@@ -57,6 +57,7 @@ class SiteBook:
     sites: Mapping[str, Site]
     groups: Mapping[str, tuple[str, ...]]
     slides: SlidesTable
+    hooks: HooksTable
 
     @classmethod
     def load(cls, path: Path) -> SiteBook:

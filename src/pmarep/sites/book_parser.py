@@ -11,16 +11,16 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ConfigError
 from .book_stack import BookStack
 from .book_text import BookText, KeyPath, readable_by_others, table_header
-from .models import Site, SiteTable, SlidesTable, Table
+from .models import HooksTable, Site, SiteTable, SlidesTable, Table
 from .site_names import check_name, did_you_mean, password_variable, quoted
 from .validators import looks_secret
 
-_TABLES = ("include", "defaults", "servers", "sites", "groups", "slides")
+_TABLES = ("include", "defaults", "servers", "sites", "groups", "slides", "hooks")
 _NEEDED = ("url", "username", "target")
 T = TypeVar("T", bound=BaseModel)
 Groups = dict[str, tuple[str, ...]]
 
-Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable]
+Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable, HooksTable]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _BookTables:
 
 
 def read_tables(stack: BookStack) -> Tables:
-    """Merge all books: defaults; servers, sites and groups by name; `[slides]`. Raises ConfigError."""
+    """Merge all books: defaults; servers, sites and groups by name; `[slides]` and `[hooks]`. Raises ConfigError."""
     books = [_read(text) for text in stack.texts]
     defaults = _merged_defaults([book.defaults for book in books])
     servers: dict[str, Table] = {}
@@ -50,16 +50,20 @@ def read_tables(stack: BookStack) -> Tables:
     sites = {name: _site(stack, name, table, servers, defaults) for name, table in said.items()}
     _check_servers(stack, servers, defaults)
     _check_variables(stack, {name: server.url or defaults.url for name, server in servers.items()}, sites)
-    return defaults, servers, sites, groups, read_slides(stack)
+    return defaults, servers, sites, groups, read_slides(stack), _merged(stack, "hooks", HooksTable)
 
 
 def read_slides(stack: BookStack) -> SlidesTable:
     """Merge `[slides]` of all books key by key, whatever else is in them. Raises ConfigError."""
+    return _merged(stack, "slides", SlidesTable)
+
+
+def _merged(stack: BookStack, name: str, model: type[T]) -> T:
+    """Merge a table of all books key by key. Raises ConfigError."""
     merged: dict[str, Any] = {}
     for text in reversed(stack.texts):
-        said = _table(text, ("slides",), text.data.get("slides", {}), SlidesTable)
-        merged |= said.model_dump(exclude_unset=True)
-    return SlidesTable.model_validate(merged)
+        merged |= _table(text, (name,), text.data.get(name, {}), model).model_dump(exclude_unset=True)
+    return model.model_validate(merged)
 
 
 def _read(book_text: BookText) -> _BookTables:

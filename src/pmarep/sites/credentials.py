@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
 from ..passwords import NotTextError, Password, first_line
+from ..system.commands import Command, command_words, executable_command
 from ..text import printable
 from . import password_command
 from .site_names import password_variable
@@ -164,7 +165,7 @@ class Credentials:
         words = _words(command)
         label = f"its password_command ({_program(words[0])})"
         try:
-            argv = password_command.executable_command(command, self._environ.get("PATH"))
+            argv = executable_command(command, self._environ.get("PATH"))
             done = self._run(argv, env=self._environ, timeout=COMMAND_SECONDS)
         except subprocess.TimeoutExpired:
             raise _BrokenCommand(f"{label} was not done in {COMMAND_SECONDS:.0f} s") from None
@@ -250,9 +251,9 @@ def _advice(login: LoginDetails, error: _NoPassword) -> str:
     return f"run `pmarep sites login {login.name}`, {variable}, or give it a password_command in the site book"
 
 
-def _words(command: password_command.Command) -> tuple[str, ...]:
+def _words(command: Command) -> tuple[str, ...]:
     try:
-        return password_command.command_words(command)
+        return command_words(command)
     except ValueError:
         raise _BrokenCommand("the quotes in its password_command do not match") from None
 

@@ -29,6 +29,10 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     return validators.seconds(str(info.field_name), value)
 
 
+def _hook(value: object, info: ValidationInfo) -> tuple[str, ...] | str:
+    return validators.hook(str(info.field_name), value)
+
+
 Url = Annotated[str, BeforeValidator(validators.url)]
 Username = Annotated[str, BeforeValidator(validators.username)]
 Target = Annotated[str, BeforeValidator(validators.target)]
@@ -42,6 +46,8 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(validators.password_command)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(validators.allow_http_uploads)]
 Congestion = Annotated[str, BeforeValidator(validators.congestion)]
+Hook = Annotated[tuple[str, ...] | str, BeforeValidator(_hook)]
+SlideNames = Annotated[bool, BeforeValidator(validators.slide_names)]
 Enumerate = Annotated[Literal["auto", "always", "never"], BeforeValidator(validators.enumerate_slides)]
 ServerName = Annotated[str, BeforeValidator(validators.server)]
 
@@ -90,6 +96,18 @@ class SlidesTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     enumerate: Enumerate = "auto"
+
+
+class HooksTable(BaseModel):
+    """The `[hooks]` table: commands of this machine that are told of each run. `timeout` in seconds, for each."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    on_start: Hook | None = Field(default=None, repr=False)  # their words may hold a webhook's URL, which is a secret
+    on_success: Hook | None = Field(default=None, repr=False)
+    on_failure: Hook | None = Field(default=None, repr=False)
+    timeout: Seconds = 60.0
+    slide_names: SlideNames = False
 
 
 class Site(Table):

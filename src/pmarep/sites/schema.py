@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .models import SiteTable, SlidesTable, Table
+from .models import HooksTable, SiteTable, SlidesTable, Table
 from .validators import MAX_CONNECTIONS
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -32,6 +32,14 @@ SLIDES_DESCRIPTIONS = {
     'unknown formats; "always": whoever runs it; or "never".',
 }
 
+HOOKS_DESCRIPTIONS = {
+    "on_start": "Run before each push and verify: a list of words, or text. No shell runs it.",
+    "on_success": "Run after a push or verify that ended with exit code 0, with the summary as JSON on its stdin.",
+    "on_failure": "Run after one that ended otherwise; PMAREP_EXIT_CODE says how.",
+    "timeout": "Seconds that each of them may take; then it is ended.",
+    "slide_names": "true: they are also told slides, folders and errors. Names may be those of patients.",
+}
+
 
 def book_schema() -> dict[str, Any]:
     """Return the JSON schema, draft 7: what taplo and other TOML tools read."""
@@ -54,13 +62,19 @@ def book_schema() -> dict[str, Any]:
             "sites": named({"$ref": "#/definitions/site"}, "Places where slides go."),
             "groups": named(names, "Names for several sites or groups."),
             "slides": {"$ref": "#/definitions/slides", "description": "How slides are found on this machine."},
+            "hooks": {"$ref": "#/definitions/hooks", "description": "Commands that are told of each run."},
         },
-        "definitions": {"site": _table(SiteTable), "server": _table(Table), "slides": _table(SlidesTable)},
+        "definitions": {
+            "site": _table(SiteTable, DESCRIPTIONS),
+            "server": _table(Table, DESCRIPTIONS),
+            "slides": _table(SlidesTable, SLIDES_DESCRIPTIONS),
+            "hooks": _table(HooksTable, HOOKS_DESCRIPTIONS),
+        },
     }
 
 
-def _table(model: type[BaseModel]) -> dict[str, Any]:
-    properties, words = {}, DESCRIPTIONS | SLIDES_DESCRIPTIONS
+def _table(model: type[BaseModel], words: dict[str, str]) -> dict[str, Any]:
+    properties = {}
     for key, said in model.model_json_schema()["properties"].items():
         properties[key] = {"description": words.get(key, ""), **_type(key, said)}
     table: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": properties}

@@ -184,12 +184,25 @@ def congestion(value: object) -> str:
 
 
 def password_command(value: object) -> tuple[str, ...] | str:
+    return _command("password_command", value, '["pass", "show", "tokyo"]')
+
+
+def hook(key: str, value: object) -> tuple[str, ...] | str:
+    """Check the command of a hook: as `password_command`, no shell runs it."""
+    return _command(key, value, '["/usr/local/bin/tell-me", "--quietly"]')
+
+
+def slide_names(value: object) -> bool:
+    return _truth("slide_names", value)
+
+
+def _command(key: str, value: object, example: str) -> tuple[str, ...] | str:
     if isinstance(value, str):
         if value.strip():
             return value
     elif isinstance(value, list | tuple) and value and all(isinstance(word, str) for word in value) and value[0]:
         return tuple(value)
-    raise ValueError('password_command has to be text, or a list of texts such as ["pass", "show", "tokyo"]')
+    raise ValueError(f"{key} has to be text, or a list of texts such as {example}")
 
 
 def enumerate_slides(value: object) -> str:

@@ -15,6 +15,7 @@ import pytest
 from pmarep import engine
 from pmarep.cli import replication_run
 from pmarep.cli.log_output import start_logging
+from pmarep.cli.render import LinesOutput
 from pmarep.events import Summary
 
 
@@ -67,10 +68,11 @@ def new_loggers() -> Iterator[None]:
 
 
 def start(verbose: int) -> None:
-    nothing: Any = type("Nothing", (), {"announce_stopping": None, "handle": None, "write_error": None})
+    nothing: Any = None
+    output = LinesOutput(quiet=True, verbose=False)
     with new_loggers():
         start_logging(verbose)
-        assert replication_run.run_replication(nothing, [], None, Path(), nothing) == 0
+        assert replication_run.run_replication(nothing, [], None, Path(), output) == 0
 
 
 @pytest.mark.usefixtures("reset")

@@ -13,6 +13,7 @@ import pytest
 
 from pmarep import engine
 from pmarep.cli import replication_run
+from pmarep.cli.render import LinesOutput
 from pmarep.events import Summary
 
 WORK = """
@@ -55,6 +56,7 @@ def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "replicate", replicate)
     monkeypatch.setattr(replication_run, "use_one_malloc_arena", lambda: order.append("heap"))
     monkeypatch.setattr("gc.freeze", lambda: order.append("freeze"))
-    nothing: Any = type("Nothing", (), {"announce_stopping": None, "handle": None, "write_error": None})
-    replication_run.run_replication(nothing, [], None, Path(), nothing)
+    nothing: Any = None
+    output = LinesOutput(quiet=True, verbose=False)
+    replication_run.run_replication(nothing, [], None, Path(), output)
     assert order == ["heap", "freeze", "run"]

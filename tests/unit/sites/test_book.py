@@ -100,14 +100,14 @@ def test_files_of_windows_editors(path: Path, newline: str, mark: str) -> None:
 
 
 def test_the_example_loads_and_has_every_key(path: Path) -> None:
-    from pmarep.sites.models import SiteTable, SlidesTable
+    from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
 
     example = ROOT / "sites.example.toml"
     book = SiteBook.load(example)
     assert [s.name for s in book.select(["everyone"])] == ["tokyo", "saopaulo", "box-anna", "box-ben"]
     assert book.sites["tokyo"].ca_bundle == ROOT / "hospital-ca.pem"
     said = {line.split("=")[0].strip() for line in example.read_text().splitlines() if "=" in line}
-    assert set(SiteTable.model_fields) | set(SlidesTable.model_fields) <= said
+    assert set(SiteTable.model_fields) | set(SlidesTable.model_fields) | set(HooksTable.model_fields) <= said
 
 
 @pytest.mark.parametrize(

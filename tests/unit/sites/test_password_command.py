@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from pmarep.sites.password_command import Command, command_words, executable_command, run_command
+from pmarep.sites.password_command import run_command
+from pmarep.system.commands import Command, command_words, executable_command
 
 AZ = r"C:\Program Files\Azure\az.cmd"
 

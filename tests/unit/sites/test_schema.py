@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pmarep.sites.models import SiteTable, SlidesTable
-from pmarep.sites.schema import DESCRIPTIONS, SLIDES_DESCRIPTIONS, book_schema
+from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
+from pmarep.sites.schema import DESCRIPTIONS, HOOKS_DESCRIPTIONS, SLIDES_DESCRIPTIONS, book_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 EXAMPLE = tomllib.loads((Path(__file__).parents[3] / "sites.example.toml").read_text(encoding="utf-8"))
@@ -29,6 +29,7 @@ def test_the_schema_is_one_and_takes_the_example() -> None:
 def test_every_key_is_described() -> None:
     assert set(DESCRIPTIONS) == set(SiteTable.model_fields)
     assert set(SLIDES_DESCRIPTIONS) == set(SlidesTable.model_fields)
+    assert set(HOOKS_DESCRIPTIONS) == set(HooksTable.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_values(site: dict[str, Any], good: bool) -> None:
         {"servers": {"a": {"server": "b"}}},
         {"slides": {"enumerate": "ever"}},
         {"slides": {"connections": 4}},
+        {"hooks": {"on_start": 4}},
+        {"hooks": {"on_end": "a"}},
     ],
 )
 def test_other_tables(book: dict[str, Any]) -> None:

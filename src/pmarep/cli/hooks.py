@@ -1,0 +1,194 @@
+"""Run the commands of the site book's `[hooks]` before and after a push or verify. They change nothing about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from ..events import Event, SlideFinished, SlideRetracted, SlideStatus, SourceProblem, Summary
+from ..system.commands import Command, command_words, end_process_group, executable_command
+from ..text import printable
+from ..version import __version__
+from .output_streams import echo
+from .run_observers import RunObserver
+from .signal_handlers import termination_signals
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ..sites.models import HooksTable
+
+log = logging.getLogger(__name__)
+
+HIDDEN = "hidden (slide_names = true shows it)"
+"""What stands for a text that may hold the name of a slide, a folder or a file."""
+
+MOST_PROBLEMS = 1000
+"""Failures that a hook is told by name, at most: nobody reads more, and a site that is down fails every slide."""
+
+_EXIT_CODES = {2: "nothing was sent", 3: "other runs hold all targets", 130: "interrupted"}
+
+_TAIL = 4000  # bytes of what a hook printed that are looked at, for its last line
+
+
+class HooksObserver(RunObserver):
+    """Runs the hooks of one run. `environ` is given to them, without passwords."""
+
+    def __init__(self, hooks: HooksTable, command: str, sites: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._hooks = hooks
+        self._command = command
+        self._sites = list(sites)
+        self._environ = {name: value for name, value in environ.items() if not _is_password(name)}
+        self._problems: list[dict[str, str]] = []
+
+    def before(self) -> None:
+        if self._hooks.on_start is not None:
+            said = f"begins, to {', '.join(self._sites)}"
+            self._run("on_start", self._hooks.on_start, {"sites": self._sites}, said, {})
+
+    def handle(self, event: Event) -> None:
+        if not self._hooks.slide_names or len(self._problems) >= MOST_PROBLEMS:
+            return
+        match event:
+            case SlideFinished(status=SlideStatus.FAILED) | SlideRetracted():
+                self._problems.append({"site": event.site, "slide": event.slide, "error": event.error or ""})
+            case SourceProblem():
+                self._problems.append({"slide": event.path, "error": f"{event.detail} ({event.why})"})
+
+    def after(self, summary: Summary) -> bool:
+        name = "on_success" if summary.exit_code == 0 else "on_failure"
+        command = self._hooks.on_success if summary.exit_code == 0 else self._hooks.on_failure
+        if command is not None:
+            known = summary if self._hooks.slide_names else without_names(summary)
+            told = known.to_dict() | ({"problems": self._problems} if self._hooks.slide_names else {})
+            variables = {"PMAREP_EXIT_CODE": str(summary.exit_code)}
+            self._run(name, command, told, describe_end(summary), variables)
+        return True
+
+    def _run(self, name: str, command: Command, told: dict[str, Any], said: str, variables: Mapping[str, str]) -> None:
+        text = f"pmarep {self._command} on {platform.node()}: {said}"
+        told = told | {
+            "hook": name,
+            "command": self._command,
+            "machine": platform.node(),
+            "pmarep": __version__,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "text": text,
+        }
+        environ = {**self._environ, "PMAREP_HOOK": name, "PMAREP_TEXT": text, **variables}
+        failure = run_hook(command, json.dumps(told).encode() + b"\n", environ, self._hooks.timeout)
+        if failure:
+            echo(f"pmarep: note: the hook {name} {failure}; the run itself is as it says", err=True)
+        else:
+            log.info("the hook %s has run", name)
+
+
+def without_names(summary: Summary) -> Summary:
+    """Return a summary with counts only: every text and path of it is replaced, but for names of sites."""
+    sites = {name: site if site.error is None else replace(site, error=HIDDEN) for name, site in summary.sites.items()}
+    source = replace(
+        summary.source,
+        empty=[HIDDEN] * len(summary.source.empty),
+        filtered=[HIDDEN] * len(summary.source.filtered),
+    )
+    return replace(summary, sites=sites, source=source, error=None if summary.error is None else HIDDEN)
+
+
+def describe_end(summary: Summary) -> str:
+    """Return how a run ended, in one line with counts and names of sites only."""
+    kind = _EXIT_CODES.get(summary.exit_code)
+    parts = [f"exit code {summary.exit_code}{f' ({kind})' if kind else ''}"]
+    for name, site in summary.sites.items():
+        counts = {"sent": site.sent, "skipped": site.skipped, "verified": site.verified}
+        said = [f"{number} {what}" for what, number in counts.items() if number]
+        said += [f"{site.failed} failed"] if site.failed or not said else []
+        said += [f"{site.not_begun} not begun"] if site.not_begun else []
+        parts.append(f"{name} {', '.join(said)}{' (stopped)' if site.error else ''}")
+    if summary.source_problems:
+        parts.append(f"{summary.source_problems} at the source cannot be sent")
+    if summary.source.empty:
+        parts.append(f"{len(summary.source.empty)} SRC without a slide")
+    return "; ".join(parts)
+
+
+def run_hook(command: Command, told: bytes, environ: Mapping[str, str], timeout: float) -> str:
+    """Run one hook with `told` on its stdin, and end what is left of it. Return why it failed, or nothing.
+
+    It has a session and a process group of its own. Its output is kept for the last line of a failure only.
+    """
+    try:
+        words = command_words(command)
+    except ValueError:
+        return "was not run: the quotes in it do not match"
+    name = printable(words[0][:200])
+    # Files, no pipes: whoever inherits a pipe and stays would be waited for, and a hook need not read what it is told.
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
+        stdin.write(told)
+        stdin.seek(0)
+        try:
+            process = subprocess.Popen(
+                executable_command(command, environ.get("PATH")),
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                env=dict(environ),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            return f"({name}) could not be started ({reason})"
+        with _ended_with_us(process):
+            try:
+                code = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                return f"({name}) was not done in {timeout:g} s and was ended{_last_line(output)}"
+            finally:
+                end_process_group(process)
+        return f"({name}) ended with exit code {code}{_last_line(output)}" if code else ""
+
+
+@contextmanager
+def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """While inside, a signal that ends this process ends the hook too: in its own session it hears of no Ctrl-C."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        end_process_group(process)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    before = {number: signal.signal(number, on_signal) for number in termination_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _last_line(output: IO[bytes]) -> str:
+    """Return the last line of what a hook printed, such as `: curl: (7) Failed to connect`, or nothing."""
+    output.seek(0, 2)
+    output.seek(max(0, output.tell() - _TAIL))
+    lines = [line.strip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines:
+        return ""
+    from ..pmacore.redact import redact
+
+    return f": {printable(redact(lines[-1]))[:300]}"
+
+
+def _is_password(variable: str) -> bool:
+    """Return whether a variable holds one of our passwords: `PMAREP_PASSWORD_TOKYO`, `PMAREP_SANDBOX_PASSWORD`."""
+    return variable.upper().startswith("PMAREP_") and "PASSWORD" in variable.upper()

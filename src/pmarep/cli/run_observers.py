@@ -1,0 +1,22 @@
+"""The interface of what goes along with a run besides its output, such as hooks."""
+
+from __future__ import annotations
+
+from ..events import Event, Summary
+
+
+class RunObserver:
+    """Hears of one push or verify, from before its beginning to after its end. This one does nothing."""
+
+    def before(self) -> None:
+        """Act before the run begins, and before any output of it."""
+
+    def handle(self, event: Event) -> None:
+        """Hear an event. Called for each, in order, in the run's event loop, so it has to be quick."""
+
+    def after(self, summary: Summary) -> bool:  # noqa: ARG002  (for those that do something)
+        """Act after the run and its output have ended, also where the run could not begin.
+
+        Return False where something that was asked for could not be written: exit code 0 becomes 1 then.
+        """
+        return True

@@ -1,0 +1,77 @@
+"""Start the commands that people write into the site book, without a shell, and end them with all that they started."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+Command = tuple[str, ...] | str
+
+END_SECONDS = 1.0
+"""What a command that was killed may take to be gone."""
+_TASKKILL_SECONDS = 5.0
+_FIRST_WORD = re.compile(r'\s*(?:"([^"]+)"|(\S+))(.*)', re.DOTALL)
+
+
+def command_words(command: Command) -> tuple[str, ...]:
+    """Split a command into words; on Windows into the first and the rest, as programs split the rest themselves there.
+
+    Raises ValueError for quotes that do not match.
+    """
+    if not isinstance(command, str):
+        return command
+    if sys.platform == "win32":
+        return tuple(filter(None, _first_and_rest(command)))
+    return tuple(shlex.split(command))
+
+
+def executable_command(command: Command, path: str | None) -> list[str] | str:
+    """Return the command in a form that Popen can start: on Windows with the file that `path` has, also an `az.cmd`."""
+    if sys.platform != "win32":
+        return list(command_words(command))
+    if isinstance(command, str):
+        first, rest = _first_and_rest(command)
+        found = shutil.which(first, path=path)
+        return f'"{found}"{rest}' if found else command
+    return [shutil.which(command[0], path=path) or command[0], *command[1:]]
+
+
+def _first_and_rest(command: str) -> tuple[str, str]:
+    found = _FIRST_WORD.match(command)
+    return (found[1] or found[2], found[3]) if found else (command, "")
+
+
+def end_process_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started with `start_new_session=True`, and all that it started and that still runs.
+
+    On Windows, what a command that has ended by itself has left running is not found any more.
+    """
+    if sys.platform == "win32":
+        if process.poll() is None:
+            kill_tree(process.pid)
+    else:
+        with suppress(OSError):  # nobody is left in it, or it is another user's (sudo)
+            os.killpg(process.pid, signal.SIGKILL)
+    with suppress(OSError, subprocess.TimeoutExpired):
+        process.wait(END_SECONDS)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process of Windows and those it has started, such as what `cmd /c` runs."""
+    # By its path: a program of that name in the current folder would come first.
+    taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")  # noqa: PTH118
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            [taskkill, "/T", "/F", "/PID", str(pid)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TASKKILL_SECONDS,
+            check=False,
+        )
