@@ -90,7 +90,8 @@ def test_a_server_that_ends_every_session_is_given_up(
     assert result.code == 1
     assert result.counts("good") == (3, 0, 0)
     assert result.counts("mad") == (0, 0, 3)
-    assert rule.hits <= SESSIONS * ATTEMPTS * FRUITLESS_ATTEMPTS * 3
+    # A request whose connection a busy machine loses is made once more: a limit, not a count.
+    assert rule.hits <= 2 * SESSIONS * ATTEMPTS * FRUITLESS_ATTEMPTS * 3
     # The last one may be for a question that ends no session, asked after the last announcement.
     assert logins(mad) <= rule.hits + 1
     assert "ends each session at once" in result.finished("mad")["a.svs"]["error"]

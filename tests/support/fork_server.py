@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which a test gives up waiting; nothing takes nearly as long."""
 
 _FORKS = sys.platform == "linux" and os.environ.get("PMAREP_TESTS_FORK") != "0"

@@ -94,8 +94,13 @@ paths = st.lists(parts, min_size=1, max_size=5).map("/".join)
 
 
 def quoted(path: str) -> str:
-    text = re.sub(r"([*?\[])", r"[\1]", path)
-    return "\\" + text if text.startswith("!") else text
+    """Return a pattern, or the rest of one, for exactly this path."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
+def whole(pattern: str) -> str:
+    """Keep a "!" at a pattern's beginning, and only there, from negating it."""
+    return "\\" + pattern if pattern.startswith("!") else pattern
 
 
 @given(paths)
@@ -109,7 +114,7 @@ def test_a_quoted_path_matches_itself_and_as_a_whole(path: str) -> None:
 @given(paths, paths)
 def test_stars_stop_at_folders_and_double_stars_do_not(above: str, below: str) -> None:
     path = f"{above}/{below}"
-    assert pattern_list(f"{quoted(above)}/**").matches(path)
+    assert pattern_list(whole(f"{quoted(above)}/**")).matches(path)
     assert pattern_list(f"**/{quoted(below)}").matches(path)
     assert pattern_list("/" + "/".join("*" for _ in path.split("/"))).matches(path)
     assert not pattern_list("/" + "/".join("*" for _ in range(path.count("/") + 2))).matches(path)
@@ -123,5 +128,5 @@ def test_case_does_not_matter(path: str) -> None:
 @given(paths, paths)
 def test_a_pattern_without_folders_is_for_the_last_name_only(path: str, above: str) -> None:
     name = path.rpartition("/")[2]
-    assert pattern_list(quoted(name)).matches(name)
-    assert pattern_list(quoted(name)).matches(f"{above}/{name}")
+    assert pattern_list(whole(quoted(name))).matches(name)
+    assert pattern_list(whole(quoted(name))).matches(f"{above}/{name}")
