@@ -78,14 +78,14 @@ async def _peer(connection: Connection, trusted: bytes | None) -> Any:
     return seen[-1] if seen else None
 
 
-def _read(said: Mapping[str, Any]) -> Certificate:
+def _read(decoded: Mapping[str, Any]) -> Certificate:
     """Build a Certificate from the result of `SSLSocket.getpeercert`."""
     return Certificate(
-        issuer=_named(said.get("issuer", ())),
-        self_signed=said.get("issuer") == said.get("subject"),
-        begins=_time(said["notBefore"]),
-        ends=_time(said["notAfter"]),
-        names=tuple(one_line(name, limit=100) for kind, name in said.get("subjectAltName", ()) if kind in _NAMES),
+        issuer=_named(decoded.get("issuer", ())),
+        self_signed=decoded.get("issuer") == decoded.get("subject"),
+        begins=_time(decoded["notBefore"]),
+        ends=_time(decoded["notAfter"]),
+        names=tuple(one_line(name, limit=100) for kind, name in decoded.get("subjectAltName", ()) if kind in _NAMES),
     )
 
 
@@ -93,9 +93,9 @@ _NAMES = ("DNS", "IP Address")
 
 
 def _named(parts: Any) -> str:
-    """`Hospital Root CA (Hospital)`: common name and organisation."""
-    said = {key: value for part in parts for key, value in part}
-    name, organisation = said.get("commonName"), said.get("organizationName")
+    """Return the common name and organisation of a subject or issuer: `Hospital Root CA (Hospital)`."""
+    fields = {key: value for part in parts for key, value in part}
+    name, organisation = fields.get("commonName"), fields.get("organizationName")
     if name and organisation and organisation != name:
         return one_line(f"{name} ({organisation})", limit=150)
     return one_line(name or organisation or "nobody named", limit=150)
@@ -113,7 +113,7 @@ def _matches(host: str, name: str) -> bool:
     return host == name
 
 
-def _knows_better(error: CertificateRefused) -> bool:
+def _is_about_something_else(error: CertificateRefused) -> bool:
     """Return whether OpenSSL has found another fault than the issuer; Windows' and macOS' numbers do not tell."""
     return error.code is not None and 0 < error.code < _OPENSSL_CODES and error.code not in _UNKNOWN_ISSUER
 
@@ -132,7 +132,7 @@ def explained(error: CertificateRefused, found: Certificate, connection: Connect
         more = len(found.names) - _SHOWN_NAMES
         wrong.append(f"is for {shown}{f' and {more} more' if more > 0 else ''}, not for {host}")
         advice.append("write a host name that it is for in the url")
-    if error.code in _UNKNOWN_ISSUER or not (wrong or _knows_better(error)):
+    if error.code in _UNKNOWN_ISSUER or not (wrong or _is_about_something_else(error)):
         here = f"the ca_bundle {connection.ca_bundle} does not hold" if connection.ca_bundle else "is not trusted here"
         who = "itself" if found.self_signed else f'"{found.issuer}"'
         wrong.append(f"is signed by {who}, which {here}")

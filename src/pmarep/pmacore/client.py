@@ -85,9 +85,9 @@ class PmaCore:
     Limit of its retries: `SESSIONS` sessions for one call, then again as `patience` has it; lost: one request each.
 
     Logs in when first needed; when a session has ended, logs in again and repeats the call, in `SESSIONS` sessions at
-    most. `password` is asked only then. `patience` runs each call and may repeat it; the answer to one
-    without slide bytes may take `longest` seconds.
-    As a context manager it logs out at the end, since sessions can count against a licence.
+    most. `password` is asked only then. `patience` runs each call and may repeat it; the answer to one without slide
+    bytes may take `longest` seconds. As a context manager it logs out at the end, since sessions can count against a
+    licence.
     Every method raises PmaCoreError, the first one also ConfigError.
     """
 
@@ -121,14 +121,14 @@ class PmaCore:
         self._logging_in = asyncio.Lock()
         self._turned_away: CredentialsRefused | None = None
         self._secrets: list[str] = []
-        self._session_ids: deque[str] = deque()  # those of them that are such
+        self._session_ids: deque[str] = deque()  # those of `_secrets` that are session ids, oldest first
         self._date: datetime | None = None
         self._date_came = 0.0
         self._served = "", 0.0  # the session of the last call that was answered, and when
 
     @property
     def _http(self) -> httpx.AsyncClient:
-        """Made with the first request. Raises ConfigError."""
+        """The HTTP client, made with the first request. Raises ConfigError."""
         if self._client is None:
             self._client = self._connection.http()
         return self._client
@@ -174,9 +174,9 @@ class PmaCore:
     # Sessions
 
     async def version(self) -> str:
-        """The server's version, such as `3.0.3.2222`; needs no session.
+        """Return the server's version, such as `3.0.3.2222`; needs no session.
 
-        The first thing that anybody asks, so what fails here is looked into: the error says more than elsewhere.
+        It is the first request of all, so where it fails the cause is looked for: the error says more than elsewhere.
         """
         try:
             answer = await self._ask(VERSION)
@@ -188,8 +188,8 @@ class PmaCore:
             raise await diagnose(self._connection, error) from None
         return answer
 
-    async def answers(self) -> None:
-        """Ask without a session, once and not for long: raises what a server that is away makes it raise."""
+    async def probe(self) -> None:
+        """Ask for the version once, without a session, to see whether the server answers. Raises PmaCoreError."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self._ask_once(VERSION)
@@ -198,7 +198,7 @@ class PmaCore:
 
     @property
     def sessions_are_short(self) -> bool:
-        """Whether sessions end far more often than a server restarts."""
+        """True where sessions end far more often than a server restarts."""
         times = self._login_times
         return len(times) == SHORT_SESSIONS and times[-1] - times[0] < SHORT_SECONDS
 
@@ -211,12 +211,12 @@ class PmaCore:
     async def _second_connection(self) -> AsyncIterator[None]:
         """Open a second connection while the first request of all is under way: the next ones go two at a time.
 
-        Over a long way each connection takes some round trips.
+        Each connection takes some round trips.
         """
         if self._client is not None:
             yield
             return
-        making = asyncio.create_task(self.answers())
+        making = asyncio.create_task(self.probe())
         try:
             yield
         finally:
@@ -283,9 +283,11 @@ class PmaCore:
                 self._secrets.remove(self._session_ids.popleft())
 
     async def _session_has_ended(self, session: str, why: PmaCoreError, *, if_unsure: bool) -> bool:
-        """Ask whether it has: no client shows how a PMA.core says so. A refusal to answer that is no proof.
+        """Ask the server whether a session has ended, after a call in it was refused with `why`.
 
-        Where it cannot be asked just now, and the refusal speaks of sessions itself: raises what may pass.
+        No client shows how a PMA.core says so; a refusal of the question is no proof: then `if_unsure` counts, or what
+        `why` says of sessions. Raises an error that may pass where the server cannot be asked just now, and `why`
+        speaks of sessions.
         """
         if self._session != session:
             return True  # somebody else noticed already
@@ -478,9 +480,10 @@ class PmaCore:
 
     @asynccontextmanager
     async def download(self, slide: str, file: str, size: int | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes of one file of a slide, as they come: its virtual path, and the file's from the slide's folder.
+        """Open a download of one file of a slide; yield its chunks as they come.
 
-        `size` is how many it has to be, if that is known.
+        `slide` is the virtual path of the slide, `file` the path of the file from the slide's folder, `size` how many
+        bytes it has to have, if that is known.
         """
         if self._storage is None:
             self._storage = self._connection.storage_http()
@@ -549,7 +552,10 @@ def _is_about_the_session(error: PmaCoreError) -> bool:
 
 
 def _is_text(password: str) -> bool:
-    """False where a variable or a command gave bytes that are no UTF-8; an encoder's error would quote them all."""
+    """Return whether a password is text: a variable or a command may have given bytes that are no UTF-8.
+
+    An encoder's error would quote them all.
+    """
     try:
         password.encode()
     except UnicodeEncodeError:

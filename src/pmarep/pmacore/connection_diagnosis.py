@@ -32,7 +32,7 @@ VERSION = Request("GET", "api/json/GetVersionInfo")
 # Where PMA.core is found when the path of its url is wrong; the first that answers is named.
 _USUAL_PATHS = ("core/", "pma.core/", "pmacore/")
 SECONDS = 15.0
-PROBE_SECONDS = 5.0  # for each second look: a server may well say nothing to a question in the wrong language
+PROBE_SECONDS = 5.0  # for each further request: a server may say nothing at all to what is not its protocol
 
 
 async def diagnose(connection: Connection, error: PmaCoreError) -> PmaCoreError:
@@ -65,7 +65,7 @@ async def _look(connection: Connection, error: PmaCoreError) -> PmaCoreError | N
     if not secure and type(error) in (TransferBroken, Refused) and (wants_tls := await _with_tls(connection)):
         return wants_tls
     if secure and isinstance(error, TransferBroken):
-        return _perhaps_a_client_certificate(connection, error)
+        return _rejected_without_answer(connection, error)
     if isinstance(error, NotFound | ProtocolError | PermissionDenied) and (there := await _other_path(connection)):
         return there
     if isinstance(error, PermissionDenied) or (isinstance(error, Intercepted) and error.may_be_refusal):
@@ -77,14 +77,14 @@ async def _look(connection: Connection, error: PmaCoreError) -> PmaCoreError | N
     return None
 
 
-def _perhaps_a_client_certificate(connection: Connection, error: TransferBroken) -> TransferBroken:
-    """TLS was fine and nothing came: some servers turn clients away like that, without a word."""
+def _rejected_without_answer(connection: Connection, error: TransferBroken) -> TransferBroken:
+    """Return the error of a server that ends a TLS connection without a word: some turn clients away like that."""
     mine = "does not accept our client_cert" if connection.client_cert else "wants a client certificate (client_cert)"
     return TransferBroken(f"{error}, before any answer", f"perhaps it {mine}, or a firewall is in between")
 
 
 async def _with_tls(connection: Connection) -> PmaCoreError | None:
-    """A server that was asked in plain http and did not understand."""
+    """Return the error of a server that was asked in plain http and speaks TLS at this port; None if it does not."""
     secure = connection.url.replace("http:", "https:", 1)
     if urlsplit(connection.url).port is None or await certificate(replace(connection, url=secure)) is None:
         return None
@@ -123,10 +123,10 @@ async def _other_path(connection: Connection) -> PmaCoreError | None:
 
 
 def likely_urls(url: str) -> list[str]:
-    """Other urls on the same host that may be meant: a path that is doubled, missing, or too long."""
+    """Return other urls on the same host that may be meant: a path may be doubled, missing, or too long."""
     parts = urlsplit(url)
     names = [name for name in parts.path.split("/") if name]
-    once = [name for place, name in enumerate(names) if place == 0 or names[place - 1].lower() != name.lower()]
+    once = [name for at, name in enumerate(names) if at == 0 or names[at - 1].lower() != name.lower()]
     ups = [names[:count] for count in range(len(names) - 1, -1, -1)]
     paths = ["/".join(path) + "/" if path else "" for path in (once, *ups)]
     below = ["/".join(names) + "/" + usual if names else usual for usual in _USUAL_PATHS]

@@ -26,19 +26,18 @@ DIRECT = "none"
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0)
 
-
 _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A server, the user who talks to it, and the way there. Sites with equal connections share one session.
+    """A server, the user who talks to it, and how it is reached. Sites with equal connections share one session.
 
     `url` is the base URL with one trailing slash and perhaps a path (`https://host/core/`). `ca_bundle` is a PEM file
     that is trusted instead of the system's store. `client_cert` is a PEM file with certificate and key, or one of each;
     only PMA.core gets to see it. `proxy` is a URL, `none`, or None for what the environment says. `connect_timeout` and
     `timeout` (of silence within a request) are in seconds. `congestion` is the name of what TCP is to do about losses,
-    or `auto`: bbr where the way is long and the machine allows it; None leaves that to the machine.
+    or `auto`: bbr where the round trip is long and the machine allows it; None leaves that to the machine.
     """
 
     url: str
@@ -52,7 +51,7 @@ class Connection:
     congestion: str | None = None
 
     def check(self) -> None:
-        """Find out what no request needs to be made for: files that are no PEM, a proxy that is none.
+        """Check the settings without a request: files that are no PEM, a proxy that is none.
 
         Raises ConfigError.
         """
@@ -62,7 +61,7 @@ class Connection:
             _check_environment()
 
     def ssl_context(self) -> ssl.SSLContext:
-        """For PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
+        """Return the TLS context for PMA.core: what is trusted, and the client certificate. Raises ConfigError."""
         context = self._trust()
         if self.client_cert:
             # TLS 1.3: Apache's SSLVerifyClient in a location, and IIS, ask only when they have read the request.
@@ -79,7 +78,7 @@ class Connection:
         return context
 
     def _trust(self) -> ssl.SSLContext:
-        """The system's trust store, since hospitals run their own CAs, or the bundle."""
+        """Return a context that trusts the system's trust store, since hospitals run their own CAs, or the bundle."""
         if not self.verify_tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
@@ -100,7 +99,7 @@ class Connection:
             ) from None
 
     def storage_http(self, on_round_trip: Callable[[float], None] = lambda _seconds: None) -> httpx.AsyncClient:
-        """A client for the hosts of presigned URLs: nothing of the server's session goes there, and no cookie.
+        """Return a client for the hosts of presigned URLs: nothing of the server's session goes there, and no cookie.
 
         They may be clouds as well as machines of the hospital, so a `ca_bundle` is trusted besides the usual CAs.
         """
@@ -112,7 +111,7 @@ class Connection:
         return client
 
     def http(self, context: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-        """A client that follows no redirects and waits without a total limit, since slides are long."""
+        """Return a client that follows no redirects and waits without a total limit, since slides are long."""
         if context is None and self.url.startswith("https:"):
             context = self.ssl_context()
         return self._client(context, {"Accept": "application/json"})
@@ -136,7 +135,7 @@ class Connection:
         )
 
     def proxy_to(self, url: str) -> str | None:
-        """The proxy on the way to `url`, without a password, for error messages."""
+        """Return the proxy on the way to `url`, without a password, for error messages; None if there is none."""
         if (found := self._proxy_to(url)) is None:
             return None
         proxy = urlsplit(found)
@@ -171,7 +170,10 @@ def _systems_trust() -> ssl.SSLContext:
 
 
 def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext:
-    """Trusts both. Not by `load_default_certs`: Windows fetches most of its roots when it is asked about one."""
+    """Return a context that trusts the bundle and the system's store.
+
+    Not by `load_default_certs`: Windows fetches most of its roots when it is asked about one.
+    """
     context = _systems_trust()
     context.verify_flags = flags
     context.load_verify_locations(cafile=ca_bundle)
@@ -179,7 +181,7 @@ def _with_the_systems(ca_bundle: Path, flags: ssl.VerifyFlags) -> ssl.SSLContext
 
 
 def _check_environment() -> None:
-    """Raises ConfigError for a proxy over which httpx would stumble, with its value in a traceback."""
+    """Raise ConfigError for a proxy of the environment that httpx would fail at, with its value in a traceback."""
     proxies = getproxies()
     if is_exempt(proxies.get("no", ""), ""):
         return  # that is `*`
@@ -202,7 +204,7 @@ def _usable(proxy: str) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """OpenSSL's texts hold its own source lines; a file that is no PEM has no words at all."""
+    """Return why a PEM file cannot be read: OpenSSL's texts hold its own source lines, or there is no text at all."""
     if isinstance(error, ssl.SSLError):
         return (error.reason or "no PEM").replace("_", " ").lower()
     return getattr(error, "strerror", None) or "no PEM"

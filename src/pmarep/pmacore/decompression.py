@@ -13,7 +13,7 @@ _GZIP_OR_ZLIB = 47  # zlib's wbits: the header says which
 
 
 class Decompressor:
-    """Unpacks one answer of `who`, or leaves it as it is. Raises ProtocolError for a way that is not known here."""
+    """Unpacks one answer of `who`, or leaves it as it is. Raises ProtocolError for a coding that is not known here."""
 
     def __init__(self, response: httpx.Response, who: str) -> None:
         coding = response.headers.get("content-encoding", "").strip().lower()

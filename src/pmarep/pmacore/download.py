@@ -31,7 +31,7 @@ async def download(
     secrets: list[str],
     size: int | None = None,
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The chunks of one file, of `size` bytes if that is known. Raises PmaCoreError.
+    """Open a download of one file, of `size` bytes if that is known; yield its chunks. Raises PmaCoreError.
 
     A refusal may come with status 200: what has another length than the file is not the file.
 
@@ -67,7 +67,7 @@ def _is_something_else(response: httpx.Response, size: int | None) -> bool:
 
 @asynccontextmanager
 async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) -> AsyncIterator[httpx.Response]:
-    """An answer whose head has come in time, the body of which is still to be read."""
+    """Yield an answer whose head has come in time, and whose body is still to be read."""
 
     def meets(address: str) -> None:
         direct = connection.proxy_to(url) is None and not same_host(url, connection.url)

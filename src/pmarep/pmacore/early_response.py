@@ -20,7 +20,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
 class EarlyResponseBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections of anyio, which listen."""
+    """A network backend of anyio whose streams are EarlyResponseStreams."""
 
     def __init__(self) -> None:
         self._backend = httpcore.AnyIOBackend()

@@ -179,7 +179,7 @@ class Intercepted(ProtocolError):
 
 
 def another_certificate(error: CertificateRefused, url: str) -> Intercepted:
-    """The error for a server whose certificate was right a while ago: a captive portal shows its own."""
+    """Return the error for a server whose certificate was right a while ago: a captive portal shows its own."""
     return Intercepted(
         f"something between here and {url} shows a certificate of its own ({error.words or 'not trusted'})",
         "if that stays so, ask who runs the network, or whether the server's certificate was changed or has expired",

@@ -43,7 +43,6 @@ SLOWEST_STORAGE = 8 * 1024 * 1024
 SLOW_BYTES = 4 * 1024**3
 """Bytes that a server is assumed to move when it puts a file's parts together."""
 
-
 LONGEST_WAIT = 900.0
 """Seconds that a `Retry-After` may ask for at most."""
 
@@ -53,7 +52,6 @@ _FULL = re.compile(
     r"|QuotaExceeded|InsufficientStorage|StorageFull|0x80070070",
     re.IGNORECASE,
 )
-
 
 FIREWALL_STATUSES = (403, 406)
 """Status codes of the pages with which firewalls and ModSecurity now and then answer harmless requests: PMA.core
@@ -95,10 +93,10 @@ async def ask(
     dated: Callable[[datetime], None] = lambda _: None,
     longest: float = inf,
 ) -> Any:
-    """The answer, out of its old `{"d": ...}` wrapping. Raises PmaCoreError; `secrets` appear in no message.
+    """Send a request; return the answer, without the `{"d": ...}` wrapping of old versions. Raises PmaCoreError.
 
-    `dated` hears of the server's time. `longest`: seconds that the answer to a request without a body may take, which
-    is less than silence may last where somebody has little patience.
+    `secrets` appear in no message. `dated` is told the server's time. `longest`: seconds that the answer to a request
+    without a body may take, which is less than silence may last where somebody has little patience.
     """
     base, body = connection.url, request.body
     length = body.length if body is not None else SLOW_BYTES if request.slow else 0
@@ -125,11 +123,11 @@ async def ask(
         dated(date)
     if response.status_code == 407:  # over plain http, a proxy answers as if it were the server
         raise proxy_refused("407", base, connection.proxy_to(base))
-    return _understand(response, content, _Place(base, request, tuple(secrets)))
+    return _understand(response, content, _RequestInfo(base, request, tuple(secrets)))
 
 
 def patient(usual: httpx.Timeout, length: int) -> httpx.Timeout:
-    """Time for a server to store away `length` bytes before it answers; silence before that counts as usual."""
+    """Return time-outs that let a server store `length` bytes before it answers; other silence counts as usual."""
     read = None if usual.read is None else usual.read + length / SLOWEST_STORAGE
     return httpx.Timeout(connect=usual.connect, read=read, write=usual.write, pool=None)
 
@@ -156,19 +154,19 @@ def refused(
 ) -> PmaCoreError:
     """Build the error for an answer that is no success; `content` is what has been read of it."""
     try:
-        _understand(response, content, _Place(connection.url, request, tuple(secrets)))
+        _understand(response, content, _RequestInfo(connection.url, request, tuple(secrets)))
     except PmaCoreError as error:
         return error
     return ProtocolError(f"{connection.url} answers {request.path} with HTTP status {response.status_code}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _RequestInfo:
     base: str
     request: Request
     secrets: tuple[str, ...]
 
-    def says(self, words: str) -> str:
+    def redacted(self, words: str) -> str:
         return one_line(words, self.secrets)
 
     @property
@@ -177,42 +175,42 @@ class _Place:
         return self.request.path.removeprefix("api/json/")
 
 
-def _understand(response: httpx.Response, content: bytes, place: _Place) -> Any:
+def _understand(response: httpx.Response, content: bytes, info: _RequestInfo) -> Any:
     status = response.status_code
     if response.is_redirect:
         location = response.headers.get("location", "")
-        to = one_line(location, place.secrets)
-        raise Redirected(f"{place.base} redirects to {to}", "use the address it redirects to as url", location)
+        to = one_line(location, info.secrets)
+        raise Redirected(f"{info.base} redirects to {to}", "use the address it redirects to as url", location)
     try:
-        answer = parse_answer(content, place.base) if content.strip() else None
+        answer = parse_answer(content, info.base) if content.strip() else None
     except (ValueError, RecursionError):
         answer = content
     refusal = _refusal(answer)
     if status >= 400 or refusal is not None:
         if says_full(status, content[:20_000].decode("utf-8", "replace")):
             raise StorageFull(
-                f"{place.base} has no room left: {place.says(refusal or f'HTTP status {status}')}",
+                f"{info.base} has no room left: {info.redacted(refusal or f'HTTP status {status}')}",
                 "free some, or ask its administrator for a larger quota; the next run sends the rest",
             )
-        raise _error(response, refusal, content, place)
+        raise _error(response, refusal, content, info)
     if isinstance(answer, bytes):
-        page = _titled(answer, place)
+        page = _titled(answer, info)
         # Where any answer will do, a web page will not: a sign-in page says 200 to what the server has never seen.
-        if page or not place.request.any_answer:
+        if page or not info.request.any_answer:
             raise (Intercepted if page else ProtocolError)(
-                f"{place.base} answers {place.method} with something that is no JSON{page}",
+                f"{info.base} answers {info.method} with something that is no JSON{page}",
                 "is this the address of a PMA.core? It may need a path such as /core/",
             )
     return answer
 
 
-def _titled(page: bytes, place: _Place) -> str:
-    """`: a web page ("Welcome to nginx!")`, which tells most people who it is that answers."""
+def _titled(page: bytes, info: _RequestInfo) -> str:
+    """Return `: a web page ("Welcome to nginx!")`, which tells people who has answered; "" if it is no web page."""
     text = page[:20_000].decode("utf-8", "replace")
     if not re.search(r"<html|<!doctype html", text, re.IGNORECASE):
         return ""
     title = re.search(r"<title[^<>]*>([^<]{1,500})", text, re.IGNORECASE)
-    return f': a web page ("{one_line(unescape(title[1]), place.secrets, 100)}")' if title else ": a web page"
+    return f': a web page ("{one_line(unescape(title[1]), info.secrets, 100)}")' if title else ": a web page"
 
 
 def _refusal(answer: Any) -> str | None:
@@ -256,18 +254,18 @@ def moment(text: str) -> datetime | None:
         return None
 
 
-def _error(response: httpx.Response, refusal: str | None, content: bytes, place: _Place) -> PmaCoreError:
+def _error(response: httpx.Response, refusal: str | None, content: bytes, info: _RequestInfo) -> PmaCoreError:
     status = response.status_code
-    words = place.says(refusal) if refusal else f"HTTP status {status}{_titled(content, place)}"
-    if status in FIREWALL_STATUSES and refusal is None and _titled(content, place):
+    words = info.redacted(refusal) if refusal else f"HTTP status {status}{_titled(content, info)}"
+    if status in FIREWALL_STATUSES and refusal is None and _titled(content, info):
         return Intercepted(
-            f"{place.base} answers {place.method} with {words}, which is not PMA.core's",
+            f"{info.base} answers {info.method} with {words}, which is not PMA.core's",
             "if that stays so, ask who runs the firewall or the proxy before it",
             status=status,
             may_be_refusal=True,
         )
     if status in (401, 403):
-        return PermissionDenied(f"{place.method} is not permitted: {words}", "check the rights of this user")
+        return PermissionDenied(f"{info.method} is not permitted: {words}", "check the rights of this user")
     # IIS's own answer to what is over its maxAllowedContentLength; the sub-status stands in detailed pages only.
     if status == 413 or (status == 404 and b"404.13" in content[:20_000]):
         return TooLarge(
@@ -278,15 +276,15 @@ def _error(response: httpx.Response, refusal: str | None, content: bytes, place:
     if status == 404:
         if refusal is None:
             return NotFound(
-                f"{place.base} knows no {place.method}: {words}",
+                f"{info.base} knows no {info.method}: {words}",
                 "is this the address of a PMA.core? It may need a path such as /core/",
             )
-        return NotFound(f"{place.method}: {words}")
-    if _retry_is_useful(status) and not (refusal and status == 500 and place.request.path.startswith("api/json/")):
+        return NotFound(f"{info.method}: {words}")
+    if _retry_is_useful(status) and not (refusal and status == 500 and info.request.path.startswith("api/json/")):
         return ServerError(
-            f"the server failed at {place.method}: {words}",
+            f"the server failed at {info.method}: {words}",
             retry_after=retry_after(response),
             may_be_refusal=status == 500,
             by_proxy=status in (502, 504),
         )
-    return Refused(f"{place.method} was refused: {words}")
+    return Refused(f"{info.method} was refused: {words}")

@@ -49,7 +49,7 @@ class _Answer(BaseModel):
 
     @classmethod
     def read(cls, value: object, what: str) -> Self:
-        """Raises ProtocolError that names the first wrong key, never its value."""
+        """Read an answer to the call `what`. Raises ProtocolError that names the first wrong key, never its value."""
         try:
             return cls.model_validate(value)
         except ValidationError as error:
@@ -63,14 +63,14 @@ def _none_is_empty(value: object) -> object:
 
 
 def _goes_into_a_url(value: int | str) -> int | str:
-    """An upload's id becomes a part of URLs: one that leads elsewhere (`../`, `?`, `#`) is none."""
+    """Check an upload's id, which becomes a part of URLs: one that leads elsewhere (`../`, `?`, `#`) is none."""
     if not re.fullmatch(r"[\w{}~-][\w.{}~-]{0,199}", str(value), re.ASCII):
         raise ValueError
     return value
 
 
 def _moment(value: object) -> str | None:
-    """`/Date(ms+tz)/` without its zone, which changes with summer time; what else it may be as it is."""
+    """Return `/Date(ms+tz)/` without its zone, which changes with summer time, and any other text as it is."""
     if value is None:
         return None
     found = re.match(r"/Date\((-?[0-9]{1,20})", str(value)[:100])

@@ -81,12 +81,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
         return self._proxies[key]
 
     def _pool(self, proxy: str | None, *, keep: bool = True) -> _Pool:
-        """Its connections; `keep`: for the requests to come."""
+        """Return the pool of connections over a proxy; `keep`: one that keeps them for the requests to come."""
         if (proxy, keep) not in self._pools:
-            self._pools[proxy, keep] = self._made(proxy, self._limits.max_keepalive_connections if keep else 0)
+            self._pools[proxy, keep] = self._new_pool(proxy, self._limits.max_keepalive_connections if keep else 0)
         return self._pools[proxy, keep]
 
-    def _made(self, proxy: str | None, kept: int | None) -> _Pool:
+    def _new_pool(self, proxy: str | None, kept: int | None) -> _Pool:
         options: dict[str, Any] = {
             "ssl_context": self._context,
             "max_connections": self._limits.max_connections,

@@ -32,7 +32,7 @@ _MARGIN = 4_000  # at the end of what was cut off there, in which half a secret 
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without queries of URLs, values that look like credentials, and the given `secrets`, however encoded."""
+    """Hide queries of URLs, values that look like credentials, and the given `secrets`, however encoded."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be part of another
         text = _in_every_form(secret).sub(HIDDEN, text.replace(secret, HIDDEN))
     text = _QUERY.sub("?" + HIDDEN, text)
@@ -41,7 +41,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def one_line(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
-    """A server's words as part of one line of ours: redacted, without line breaks and control characters, bounded."""
+    """Make a server's words part of a line of ours: redacted, bounded, without line breaks and control characters."""
     cut = len(text) > LONGEST
     text = redact(text[:LONGEST], secrets)[: -_MARGIN if cut else None]
     text = "".join(c if c.isprintable() else " " for c in text)
@@ -51,7 +51,7 @@ def one_line(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
 
 @lru_cache(maxsize=256)
 def _in_every_form(secret: str) -> re.Pattern[str]:
-    """Finds a secret as JSON, URLs, forms, HTML, XML and program texts write it, each some levels deep, and mixed.
+    """Return a pattern for a secret as JSON, URLs, forms, HTML, XML and program texts write it, also several in turn.
 
     A server that echoes a log-in may escape the quotes in a password and not its umlauts, or escape what was escaped.
     """
@@ -60,7 +60,7 @@ def _in_every_form(secret: str) -> re.Pattern[str]:
 
 
 def _runs(secret: str) -> list[str]:
-    """Each character, but backslashes that stand together in one piece."""
+    """Split a secret into its characters, with backslashes that stand together in one piece."""
     return re.findall(r"\\+|[^\\]", secret, re.DOTALL)
 
 

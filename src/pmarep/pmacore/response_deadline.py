@@ -98,7 +98,10 @@ class ResponseDeadline:
 async def iter_at_minimum_rate(
     response: httpx.Response, who: str, silence: float | None, size: int
 ) -> AsyncGenerator[bytes, None]:
-    """The body of an answer, in chunks of `size` bytes. Raises TransferBroken where it hardly moves for `silence` s."""
+    """Yield the body of an answer in chunks of `size` bytes.
+
+    Raises TransferBroken where less than SLOWEST_DOWNLOAD comes for `silence` seconds.
+    """
     chunks = response.aiter_raw(size)
     while True:
         coming = asyncio.ensure_future(_next(chunks))
@@ -119,7 +122,7 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 async def _watch(coming: asyncio.Future[bytes | None], response: httpx.Response, who: str, limit: float | None) -> None:
-    """Until it is done. Raises TransferBroken."""
+    """Wait for a chunk. Raises TransferBroken where less than SLOWEST_DOWNLOAD comes for `limit` seconds."""
     while True:
         before = response.num_bytes_downloaded
         await asyncio.wait({coming}, timeout=limit)

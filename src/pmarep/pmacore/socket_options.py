@@ -23,14 +23,14 @@ UNSENT = 128 * 1024
 """Bytes that the kernel takes ahead of what it may send: what it has taken is then about what has gone."""
 
 SEND_BUFFER_BYTES = 4 * 1024**2
-"""Bytes to send that a single bbr stream needs on long ways: two round trips of 180 ms at 90 Mbit/s, say."""
+"""Bytes to send that a single bbr stream needs over a long round trip: two round trips of 180 ms at 90 Mbit/s, say."""
 
 
 AUTO = "auto"
-"""The name for: bbr where the way is long and this machine allows it, else what the machine does."""
+"""The name for: bbr where the round trip is long and this machine allows it, else what the machine does."""
 
 LONG_ROUND_TRIP = 0.05
-"""Seconds there and back from which on a stream suffers much from every lost packet. On shorter ways the machine's own
+"""Seconds of round trip from which on a stream suffers much from every lost packet. Below that the machine's own
 algorithm is as good."""
 
 
@@ -65,9 +65,9 @@ class RoundTrip:
 
 
 class HttpClient(httpx.AsyncClient):
-    """Knows what its connections are to be like, and how long their way is.
+    """An httpx client with a congestion control for its connections, and their round trip.
 
-    `congestion`: the name of what TCP is to do about losses, or AUTO; None leaves that to the machine.
+    `congestion`: the name of an algorithm of TCP, or AUTO; None leaves that to the machine.
     `on_round_trip` is told the round trip, in seconds, whenever a new connection has shown it.
     """
 
@@ -84,7 +84,9 @@ class HttpClient(httpx.AsyncClient):
 
 
 def connection_tracer(client: httpx.AsyncClient, meets: Callable[[str], None] | None = None) -> Trace:
-    """For a request's `trace` extension, httpcore's public way to a connection's socket.
+    """Return a request's `trace` extension, which sets the options of new connections and measures their round trip.
+
+    It is httpcore's public way to a connection's socket.
 
     `meets` is told the address at the other end of each new connection, before anything is said over it, and may raise.
 
@@ -92,7 +94,7 @@ def connection_tracer(client: httpx.AsyncClient, meets: Callable[[str], None] | 
     time-out of writing. Without that a request whose last bytes went into a dead line would wait as long as for a slow
     server.
     """
-    # time.monotonic() goes in steps of 16 ms on Windows before Python 3.13, longer than many a way.
+    # time.monotonic() goes in steps of 16 ms on Windows before Python 3.13, longer than many a round trip.
     limit, began = client.timeout.write, 0.0
     round_trip, congestion = (
         (client.round_trip, client.congestion) if isinstance(client, HttpClient) else (RoundTrip(), None)
@@ -123,12 +125,15 @@ def connection_tracer(client: httpx.AsyncClient, meets: Callable[[str], None] | 
 
 
 def _idle_option() -> str:
-    """macOS calls it TCP_KEEPALIVE; elsewhere that may be something else."""
+    """Return the name of TCP_KEEPIDLE here: macOS calls it TCP_KEEPALIVE, which elsewhere may be something else."""
     return "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"
 
 
 def set_socket_options(connection: socket.socket, limit: float | None, congestion: str | None = None) -> None:
-    """`limit` in seconds. What a platform does not have is left out; none of it is needed."""
+    """Set the options of a new connection. What a platform does not have is left out; none of it is needed.
+
+    `limit`: seconds in which what was sent has to be acknowledged; `congestion`: as in HttpClient.
+    """
     options = [
         (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
         (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -157,9 +162,9 @@ def _use(connection: socket.socket, congestion: str) -> None:
     except OSError as error:
         if congestion != AUTO:
             why = error.strerror or str(error)
-            _say_once(f"congestion = {wanted} is not possible on this machine ({why}); connections are as usual")
+            _log_once(f"congestion = {wanted} is not possible on this machine ({why}); connections are as usual")
         elif advice := bbr_advice():
-            _say_once(advice)
+            _log_once(advice)
         return
     if wanted == "bbr" and _longest_buffer() >= SEND_BUFFER_BYTES:
         # The kernel's own growth ends at tcp_wmem, too early for a single stream; a size that net.core.wmem_max would
@@ -175,12 +180,12 @@ def _longest_buffer() -> int:
         return 0
 
 
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
-def _say_once(text: str) -> None:
-    if text not in _said:
-        _said.add(text)
+def _log_once(text: str) -> None:
+    if text not in _logged:
+        _logged.add(text)
         log.info("%s", text)
 
 

@@ -136,7 +136,7 @@ def _from_connecting(error: Exception, causes: list[BaseException], server: str,
 
 
 def _within(error: httpx.ConnectTimeout) -> str:
-    """` (15 s)`, where the error knows its request."""
+    """Return ` (15 s)`, the limit that was exceeded; "" where the error does not know its request."""
     try:
         seconds = error.request.extensions["timeout"]["connect"]
     except (RuntimeError, KeyError):

@@ -28,11 +28,11 @@ class _Kept:
 
 
 class ChunkCache:
-    """Never more than `bound` bytes, with those that are being read into it. For one event loop; nothing here waits.
+    """Chunks in memory: at most `bound` bytes with those that are being read. For one event loop; nothing here waits.
 
     A chunk is kept until every site that takes part has had it. Where there is no room, those that nobody has touched
     for longest go first; a site that comes later reads for itself. Chunks that were read for a digest are pinned until
-    a first site has sent them: otherwise they would be gone whenever their turn comes.
+    a first site has sent them: otherwise they would be gone before they are sent.
     """
 
     def __init__(self, bound: int) -> None:

@@ -155,7 +155,10 @@ def _failed(version: FileVersion, error: OSError) -> SourceError:
 
 
 def _is_away(path: str, error: OSError) -> bool:
-    """On Windows, open() and read() tell what the C library makes of an error, mostly EINVAL; stat() knows the code."""
+    """Return whether an error means that a disk or network drive is away, and may come back.
+
+    On Windows, open() and read() tell what the C library makes of an error, mostly EINVAL; stat() knows the code.
+    """
     said = getattr(error, "winerror", None)
     if error.errno in _AWAY or said in _AWAY_WINDOWS:
         return True

@@ -35,7 +35,7 @@ CONCURRENT_READS = 3
 heap costs memory (8: 25 MB more at the peak)."""
 
 RELEASE_SECONDS = 5.0
-"""Seconds after which a read counts as hanging: others no longer wait for its turn to end, nor for what it brings."""
+"""Seconds after which a read counts as hanging: others no longer wait for its place, nor for what it brings."""
 
 IDLE = 2
 """Open handles of a file that wait for the next read."""
@@ -94,7 +94,7 @@ class SharedReader:
         """
 
         def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
-            # Not in its turn: one that hangs is known by its folder, so that few do.
+            # In no read slot: one that hangs is known by its folder, so that few do.
             return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
 
         return await self._probe.run(slide.folder, begin)
@@ -146,7 +146,7 @@ class SharedReader:
 
         heartbeat = Heartbeat()
 
-        def landed(key: Key, data: bytes) -> None:
+        def received(key: Key, data: bytes) -> None:
             self.chunks.put(key, data)
             self._unregister_read(key, mine[key])
             if not mine[key].done():
@@ -157,7 +157,7 @@ class SharedReader:
                 data = there[key]
                 if data is None:
                     data = read_at(handle, version, key[1] * CHUNK, size)
-                    loop.call_soon_threadsafe(landed, key, data)
+                    loop.call_soon_threadsafe(received, key, data)
                 use(data if high - low == size else data[low:high])
                 heartbeat.beat()
             check_version(version, self._known)
@@ -187,7 +187,7 @@ class SharedReader:
 
     @contextmanager
     def lease(self, version: FileVersion) -> Iterator[None]:
-        """While inside, open handles of the file are kept for the next read."""
+        """Keep open handles of the file for the next read, as long as the block runs."""
         handles = self._handles.setdefault(version, _Handles())
         handles.users += 1
         try:
@@ -214,8 +214,8 @@ class SharedReader:
         if self._pending_reads.get(key) is future:
             del self._pending_reads[key]
 
-    def _unregister_reads(self, flights: dict[Key, asyncio.Future[bytes]]) -> None:
-        for key, future in flights.items():
+    def _unregister_reads(self, reads: dict[Key, asyncio.Future[bytes]]) -> None:
+        for key, future in reads.items():
             self._unregister_read(key, future)
 
     async def _read(self, key: Key) -> bytes:

@@ -15,8 +15,8 @@ from ..system.private_folder import make_private_folder
 from . import schema
 from .schema import DamagedDatabaseError, migrate
 
-PUT_ASIDE_SECONDS = 30.0  # that another run may take to put a damaged file aside
-IN_USE_SECONDS = 2.0  # that one may take which only looks
+PUT_ASIDE_SECONDS = 30.0  # to wait for another run that puts a damaged file aside
+IN_USE_SECONDS = 2.0  # to wait for one that only reads
 
 
 class JournalDatabase:
@@ -161,7 +161,7 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _put_aside(file: Path) -> Path:
-    """Rename it with its companions (-wal, -shm). Raises OSError."""
+    """Rename a damaged file with SQLite's files beside it (-wal, -shm); return its new path. Raises OSError."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = file.with_name(f"{file.stem}-damaged-{stamp}{file.suffix}")
     number = 1

@@ -45,7 +45,7 @@ _FORGET_PARTS = "DELETE FROM part WHERE server = ? AND path = ? AND file = ?"
 
 @cache
 def _numbered(count: int) -> str:
-    """`(0, ?), (1, ?)`"""
+    """Return `(0, ?), (1, ?), ...`: so many rows of SQL values."""
     return ", ".join(f"({number}, ?)" for number in range(count))
 
 

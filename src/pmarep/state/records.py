@@ -44,9 +44,9 @@ class Entry:
 
     `replaces`: when sending began, another slide was there, to be overwritten. `stamp`: what the site said of the files
     that `state` is about, or of those to be overwritten; None where it said too little to know them again.
-    `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by
-    file) are the acknowledged ones of an unfinished upload. `source`: what its files were (Source.check). `sizes`: the
-    bytes of each of them; None where an older pmarep has begun it.
+    `upload` is the server's announcement as JSON, a secret; `files` and `parts` (number and ETag, by file) are the
+    acknowledged ones of an unfinished upload. `source`: the identities of its files here (SiteReader.check). `sizes`:
+    the bytes of each of them; None where an older pmarep has begun it.
     """
 
     state: str

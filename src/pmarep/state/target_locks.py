@@ -87,7 +87,7 @@ def _locked(folder: Path, file: Path, seconds: float, busy: str, note: Path | No
 
 
 def _try_to_lock(folder: Path) -> None:
-    """Raises OSError where the file system has no locks, such as Lustre's unless it is mounted with `flock`.
+    """Raise OSError where the file system has no locks, such as Lustre's unless it is mounted with `flock`.
 
     Else FileLock would make do with files that stand for locks, and one that a dead process has left stays for ever.
     """

@@ -13,7 +13,7 @@ Network = IPv4Network | IPv6Network
 
 
 def split_proxy(text: str, *schemes: str) -> SplitResult | None:
-    """A proxy's URL with one of these schemes, a host that can be read, and nothing after its port; else None."""
+    """Split a proxy's URL; None for one without one of these schemes and a host, or with more behind its port."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port  # both raise what they cannot read
@@ -24,7 +24,7 @@ def split_proxy(text: str, *schemes: str) -> SplitResult | None:
 
 
 def is_exempt(no_proxy: str, host: str, port: int | None = None) -> bool:
-    """Say whether the variable NO_PROXY excepts a host (a name in any script or an address) from every proxy.
+    """Return whether the variable NO_PROXY excepts a host (a name in any script or an address) from every proxy.
 
     By curl's rules (its manual, "NO_PROXY"; lib/noproxy.c): entries are separated by commas or blanks; `*` is every
     host; a name, with a dot before it or not, is that host and all below it; dots at the end do not count; an address
@@ -60,7 +60,7 @@ def _address(host: str) -> Address | None:
 
 
 def _network(entry: str) -> Network | None:
-    """`10.0.0.0/8`, `[::1]/128`, `::1`: host bits that are set do no harm."""
+    """Parse `10.0.0.0/8`, `[::1]/128` or `::1`; None for no network. Host bits that are set do no harm."""
     address, slash, bits = entry.partition("/")
     try:
         return ip_network(address.strip("[]").partition("%")[0] + slash + bits, strict=False)
@@ -69,7 +69,7 @@ def _network(entry: str) -> Network | None:
 
 
 def _ascii(name: str) -> str:
-    """A host as it stands in a request: lower case, umlauts in IDNA's form, no dot at the end; empty if it is none."""
+    """Return a host as it stands in a request: lower case, IDNA, no dot at the end; "" if it is none."""
     name = name.rstrip(".")
     if ":" in name:
         return name.lower()

@@ -95,7 +95,7 @@ class AzureUploader:
         headers = {"Content-Type": "application/xml", "x-ms-blob-content-type": "application/octet-stream"}
         url = _with(self._upload.url_of(file), "comp=blocklist")
 
-        async def put(_delivery: UploadBody) -> None:
+        async def put(_body: UploadBody) -> None:
             await self._upload.context.storage.put(url, xml, len(xml), headers)
 
         await self._upload.context.scheduler.run(put)

@@ -37,7 +37,7 @@ class Digests:
     def __init__(self, reader: SharedReader, at_once: int | None = None) -> None:
         self._reader = reader
         at_once = at_once or min(max(os.cpu_count() or 1, 2), 4)
-        self._turns = ReleasingSemaphore(at_once, reader.slow)
+        self._slots = ReleasingSemaphore(at_once, reader.slow)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="digest")  # no reading here: nothing hangs
         self._known: OrderedDict[_Key, asyncio.Future[bytes]] = OrderedDict()
         self._streams: OrderedDict[_Key, _SharedHash] = OrderedDict()
@@ -130,7 +130,7 @@ class Digests:
         def begin() -> asyncio.Task[None]:
             return asyncio.create_task(read(version, start, length, digest.update))
 
-        await self._turns.run(begin)
+        await self._slots.run(begin)
         return digest.digest()
 
 

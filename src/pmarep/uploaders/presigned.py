@@ -62,13 +62,13 @@ class PresignedClient:
         self._connect = connection.storage_http
         self._http = http or self._connect(on_round_trip)
         self._answered: set[str] = set()  # origins
-        self._anew: httpx.AsyncClient | None = None
+        self._hedge_client: httpx.AsyncClient | None = None  # made with the first hedge
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
-        if self._anew is not None:
-            await self._anew.aclose()
+        if self._hedge_client is not None:
+            await self._hedge_client.aclose()
 
     async def put(
         self,
@@ -129,9 +129,9 @@ class PresignedClient:
         return response.headers
 
     def _hedge_http(self) -> httpx.AsyncClient:
-        if self._anew is None:
-            self._anew = self._connect()
-        return self._anew
+        if self._hedge_client is None:
+            self._hedge_client = self._connect()
+        return self._hedge_client
 
     def _check(self, url: str) -> _Target:
         target = _Target.of(url)

@@ -61,10 +61,10 @@ def test_another_congestion_control(connected: socket.socket) -> None:
     assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode() == other
 
 
-def test_one_that_the_machine_does_not_have_is_said_once(
+def test_one_that_the_machine_does_not_have_is_logged_once(
     connected: socket.socket, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket_options, "_said", set())
+    monkeypatch.setattr(socket_options, "_logged", set())
     caplog.set_level(logging.INFO)
     for _ in range(3):
         set_socket_options(connected, None, "nosuch")
@@ -182,10 +182,10 @@ class Forbidden(socket.socket):
 
 @on_linux
 @pytest.mark.parametrize(("available", "load"), [(["reno", "cubic", "bbr"], False), (["reno", "cubic"], True)])
-def test_what_an_administrator_can_do_is_said_once(
+def test_what_an_administrator_can_do_is_logged_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, available: list[str], load: bool
 ) -> None:
-    monkeypatch.setattr(socket_options, "_said", set())
+    monkeypatch.setattr(socket_options, "_logged", set())
     monkeypatch.setattr(socket, "socket", Forbidden)
     lists = {"allowed": ["reno", "cubic"], "available": available}
     monkeypatch.setattr(socket_options, "_algorithms", lists.__getitem__)

@@ -106,7 +106,7 @@ class SlideAttempts:
     def _probe(self, error: PmarepError, slide: Slide) -> Probe | None:
         """Return what tells whether another attempt makes sense; None if it never does."""
         if error.remedy is Remedy.RETRY:
-            return self._core.answers
+            return self._core.probe
         if error.remedy is Remedy.RETRY_SOURCE:
             return lambda: self._uploader.context.source.check(slide)
         return None

@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RATE_SECONDS = 5.0
+RATE_SECONDS = 5.0  # that the rate is measured over, at most
 
 ANOTHER_ROUND_TRIP = 2  # times longer or shorter: less is no reason to start the search for a limit again
 
 FAILURES_IN_A_ROW = 6
-"""Requests that the server has failed at: then each of the next ones is tried once, and not five times."""
+"""Requests in a row that the server has failed at, after which each of the next ones is tried once, not five times."""
 
 STALLED = 1.0  # seconds after which hedges are considered although no bytes move
 
