@@ -61,6 +61,8 @@ def _parse_limit(word: str) -> int | None:
         limit = parse_size(word)
     except UsageError:
         raise UsageError(f"cannot read the bandwidth limit {word!r}; {_HOW}") from None
+    if limit and re.fullmatch(r"[\d.]+", word):
+        raise UsageError(f"{word} of what a second? write {word}K, {word}M or {word}G, or {word}B for bytes")
     if limit == 0:
         raise UsageError(f"a bandwidth limit of {word!r} would never end; write off for no limit")
     return limit

@@ -8,7 +8,7 @@ import re
 from .errors import UsageError
 
 _SIZE_UNITS = {"": 1, "B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_TIME_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MOST_BYTES = 2**63
 _MOST_SECONDS = 1e11  # three thousand years
 
@@ -28,9 +28,14 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Parse the seconds of `90`, `45m`, `6h`, `1h30m`. Raises UsageError."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+    """Parse the seconds of `90s`, `45m`, `6h`, `1h30m`, and `0`. Raises UsageError, also for a number without unit."""
+    words = text.strip()
+    if re.fullmatch(r"0+(\.0+)?", words):
+        return 0.0
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", words):
+        raise UsageError(f"{words} of what? write {words}s, {words}m, {words}h or {words}d")
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", words)
+    if not parts or "".join(number + unit for number, unit in parts) != words:
         raise UsageError(f"cannot read the duration {text!r}; write it as 90s, 45m, 6h or 1h30m")
     seconds = sum(float(number) * _TIME_UNITS[unit] for number, unit in parts)
     if seconds > _MOST_SECONDS:

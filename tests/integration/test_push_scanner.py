@@ -86,16 +86,16 @@ def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
         assert at_work.stdout is not None
         assert at_work.stdin is not None
         at_work.stdout.readline()
-        with cli.start("--settle", "2") as running:
+        with cli.start("--settle", "2s") as running:
             running.wait_for(lambda event: event["event"] == "source_waiting")
             at_work.stdin.write(b"go\n")
             at_work.stdin.close()
             pushes.append(running.result())
         while at_work.poll() is None:
             check_nothing_is_half(sandbox, originals)
-            pushes.append(cli.push("--settle", "2"))
+            pushes.append(cli.push("--settle", "2s"))
         check_nothing_is_half(sandbox, originals)
-    pushes.append(cli.push("--settle", "2"))
+    pushes.append(cli.push("--settle", "2s"))
     assert arrived(sandbox) == contents(cli.source) == contents(originals)
     assert transfers(sandbox).count("transfer/Upload") == 2  # announced once each, and so never begun too early
     assert sum(push.counts("a")[0] for push in pushes) == 2
@@ -150,7 +150,7 @@ def test_what_never_stands_still_is_left_for_the_next_run(tmp_path: Path, sandbo
     cli.site("a", sandbox)
     tree(cli.source, "growing.svs", "still.svs", content=os.urandom(5000))
     with writing(cli.source / "growing.svs"):
-        result = cli.run("--settle", "1")
+        result = cli.run("--settle", "1s")
     assert result.code == 1
     assert "2 slides are still being written or just copied; looking again in " in result.stdout
     assert (
@@ -215,7 +215,7 @@ def test_a_site_that_stays_away_and_a_slide_that_is_never_finished(tmp_path: Pat
     cli.site("away", "http://127.0.0.1:9/")
     tree(cli.source, "still.svs", "moving.svs")
     with writing(cli.source / "moving.svs"):
-        result = cli.push("--settle", "1", "--patience", "4s", patch=NO_PAUSES)
+        result = cli.push("--settle", "1s", "--patience", "4s", patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("there") == (1, 0, 0)
     assert "refused the connection" in result.summary["sites"]["away"]["error"]

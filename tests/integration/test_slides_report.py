@@ -239,7 +239,7 @@ def test_a_push_looks_twice_at_what_pma_start_knows(cli: PushCli, sandbox: Sandb
     """Young files are found again before they are sent."""
     tree(cli.source, "new.zzz", "new/1.dat", content=os.urandom(3000))
     cli.site("a", sandbox)
-    assert cli.push("--settle", "0.3", patch=at_url(helper)).code == 0
+    assert cli.push("--settle", "0.3s", patch=at_url(helper)).code == 0
     assert arrived(sandbox) == contents(cli.source)
 
 

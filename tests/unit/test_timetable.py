@@ -57,6 +57,8 @@ def _microseconds(time: dt.time) -> int:
         ("08:00,2M 8:00,3M", "the time 08:00 is there twice"),
         ("08:00,quick", "cannot read the bandwidth limit 'quick'"),
         ("0", "would never end; write off"),
+        ("20", "20 of what a second? write 20K, 20M or 20G, or 20B for bytes"),
+        ("08:00,2 19:00,off", "2 of what a second? write 2K, 2M"),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str, words: str) -> None:

@@ -39,10 +39,20 @@ def test_sizes_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("45m", 2700), ("6h", 21600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("0", 0)],
+    [("90s", 90), ("45m", 2700), ("6h", 21600), ("1h30m", 5400), ("1.5h", 5400), ("2d", 172800), ("0", 0), ("0.0", 0)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["7", "90", "1.5", "1h30"])
+def test_a_duration_without_a_unit_is_not_guessed(text: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse_duration(text)
+    asks = f"{text} of what? write {text}s, {text}m, {text}h or {text}d"
+    assert str(error.value) == (
+        asks if "h" not in text else "cannot read the duration '1h30'; write it as 90s, 45m, 6h or 1h30m"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "h", "-1h", "6 hours", "1h 30m x", "1:30", "6H", "9" * 400, "9" * 12 + "d"])
@@ -54,7 +64,7 @@ def test_durations_that_are_none(text: str) -> None:
 NOW = 1_800_000_000.0
 
 
-@pytest.mark.parametrize(("text", "before"), [("7d", 604800), ("12h", 43200), ("1h30m", 5400), ("90", 90), (" 0 ", 0)])
+@pytest.mark.parametrize(("text", "before"), [("7d", 604800), ("12h", 43200), ("1h30m", 5400), (" 0 ", 0)])
 def test_moments_that_are_so_long_ago(text: str, before: float) -> None:
     assert parse_moment(text, NOW) == NOW - before
 

@@ -72,7 +72,7 @@ class BookText:
                 line, column = str(len(lines)), str(len(lines[-1]) + 1)
             # tomllib's words name keys and single characters, never values.
             where = f"{self.path}, line {line}, column {column}"
-            raise ConfigError(f"{where}: {_said_of_toml(words)}") from None
+            raise ConfigError(f"{where}: {_said_of_toml(words, self.text.split(chr(10))[int(line) - 1])}") from None
 
     def has(self, key: KeyPath) -> bool:
         """Return whether this text has the key, be it a table or a value."""
@@ -102,14 +102,18 @@ class BookText:
         return lines
 
 
-def _said_of_toml(words: str) -> str:
+_SHOWN = "username|ca_bundle|client_cert|target"
+"""Keys whose values an error may repeat."""
+
+
+def _said_of_toml(words: str, line: str) -> str:
     """Rewrite an error text of tomllib where words about a site book are clearer."""
     if found := re.fullmatch(r"Cannot declare (\(.*\)) twice", words, re.DOTALL):
         return f"{table_header(ast.literal_eval(found[1]))} is there twice; leave one out"
     if words.startswith(("Unescaped '\\'", "Invalid hex value")):
-        return (
-            f"this is not TOML: {words}; in double quotes \\ begins an escape: write 'C:\\Users\\...' in single quotes"
-        )
+        typed = re.match(rf"\s*({_SHOWN})\s*=\s*\"([^\"']*)\"", line)
+        instead = f"{typed[1]} = '{typed[2]}'" if typed else r"username = 'DOMAIN\user'"
+        return f"this is not TOML: in double quotes \\ begins an escape; write it in single quotes: {instead}"
     return f"this is not TOML: {words}{'; text needs quotes' if words == 'Invalid value' else ''}"
 
 

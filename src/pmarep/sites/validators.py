@@ -21,6 +21,19 @@ MAX_SECONDS = 3600
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+_ESCAPES = {"\b": r"\b", "\t": r"\t", "\n": r"\n", "\f": r"\f", "\r": r"\r"}
+
+
+def _refuse_escapes(key: str, value: object) -> None:
+    """Raise ValueError for a control character that TOML has made of a backslash and a letter: `DOMAIN\\nils`."""
+    if isinstance(value, str) and _ESCAPES.keys() & set(value):
+        typed = "".join(_ESCAPES.get(character, character) for character in value)
+        raise ValueError(
+            f"{key} holds a control character, as in double quotes \\ begins an escape; "
+            f"write it in single quotes: {key} = '{typed}'"
+        )
+
+
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key} has to be text in quotes")
@@ -53,6 +66,7 @@ def url(value: object) -> str:
 
 
 def username(value: object) -> str:
+    _refuse_escapes("username", value)
     text = _text("username", value)
     if not text.strip():
         raise ValueError("username is empty")
@@ -131,11 +145,7 @@ def client_cert(value: object, folder: Path | None) -> tuple[Path, ...]:
 def _file(key: str, value: object, folder: Path | None) -> Path:
     if isinstance(value, Path):
         return value
-    if isinstance(value, str) and {"\t", "\n", "\r", "\b", "\f"} & set(value):
-        raise ValueError(
-            f"{key} {quoted(value)} holds a tab or a line break; in double quotes \\t and \\n are such: "
-            "write a Windows path in single quotes"
-        )
+    _refuse_escapes(key, value)
     text = _text(key, value)
     if not text.strip():
         raise ValueError(f"{key} is empty")

@@ -32,9 +32,9 @@ def test_a_command_that_quotes_the_password_in_its_error() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (r'"C:\Users\ca.pem"', "in single quotes"),
-        (r'"C:\hospital\ca.pem"', "in single quotes"),
-        (r'"C:\temp\new.pem"', "holds a tab or a line break"),
+        (r'"C:\Users\ca.pem"', r"'C:\Users\ca.pem'"),
+        (r'"C:\hospital\ca.pem"', r"'C:\hospital\ca.pem'"),
+        (r'"C:\temp\new.pem"', r"'C:\temp\new.pem'"),
     ],
 )
 @pytest.mark.parametrize("key", ["ca_bundle", "client_cert"])
@@ -47,6 +47,26 @@ def test_windows_paths_in_double_quotes(tmp_path: Path, key: str, value: str, wo
     assert words in str(caught.value)
     assert "single quotes" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("user", ["user", "x", "nils", "thomas", "bea", "roger", "fred", "uta"])
+def test_a_windows_user_in_double_quotes(tmp_path: Path, user: str) -> None:
+    book = tmp_path / "sites.toml"
+    book.write_text(BOOK.replace('"u"', rf'"DOMAIN\{user}"'))
+    with pytest.raises(ConfigError) as caught:
+        SiteBook.load(book)
+    assert "line 3" in str(caught.value)
+    assert rf"write it in single quotes: username = 'DOMAIN\{user}'" in str(caught.value)
+    book.write_text(BOOK.replace('"u"', rf"'DOMAIN\{user}'"))
+    assert SiteBook.load(book).sites["a"].username == rf"DOMAIN\{user}"
+
+
+def test_other_values_are_not_repeated(tmp_path: Path) -> None:
+    book = tmp_path / "sites.toml"
+    book.write_text(BOOK + r'password = "gehe\im"')
+    with pytest.raises(ConfigError) as caught:
+        SiteBook.load(book)
+    assert "gehe" not in str(caught.value)
 
 
 def test_and_in_single_ones(tmp_path: Path) -> None:
