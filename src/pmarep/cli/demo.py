@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from ..errors import PmarepError
+from ..errors import PmarepError, UsageError
 from .output_streams import echo
 from .signal_handlers import termination_signals
 
@@ -40,6 +41,9 @@ def demo(
     kind: Annotated[
         _Kind, typer.Option(metavar="filesystem|s3|azure", help="Where the servers keep their slides.")
     ] = _Kind.filesystem,
+    slides: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Only write the made-up slides into this new folder, and end.")
+    ] = None,
 ) -> None:
     """Watch a push to two sites: made-up slides, two PMA.core stand-ins on this machine, nothing left behind.
 
@@ -49,9 +53,29 @@ def demo(
         from ..demo.environment import DemoEnvironment
     except ModuleNotFoundError as error:
         raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+    if slides is not None:
+        write_sample_slides(slides)
+        raise typer.Exit
     with Ending() as ending, _no_proxy_for_loopback(), DemoEnvironment(kind.value) as environment:
         identical = play(environment, ending)
     raise typer.Exit(0 if identical else 1)
+
+
+def write_sample_slides(folder: Path) -> None:
+    """Write the slides of the demo into a new folder, as old as those that nobody writes any more."""
+    from ..demo.environment import write_slides
+    from .render.base import count_of
+
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; name a new folder for the made-up slides")
+    try:
+        count = write_slides(folder)
+        for path in folder.rglob("*"):
+            an_hour_ago = path.stat().st_mtime - 3600
+            os.utime(path, (an_hour_ago, an_hour_ago))
+    except OSError as error:
+        raise PmarepError(f"cannot write slides in {folder} ({error.strerror}); name another folder") from None
+    echo(f"{count_of(count, 'made-up slide')} in {folder}")
 
 
 def play(environment: DemoEnvironment, ending: Ending) -> bool:

@@ -31,6 +31,28 @@ RATES: dict[str, float | None] = {"tokyo": 14e6, "saopaulo": 8e6}
 """Bytes per second of each server: some 6 and 10 seconds for the slides below."""
 
 
+def write_slides(folder: Path, side: int | None = None, check: Callable[[], None] = lambda: None) -> int:
+    """Write six slides in folders, with names as people give them; OpenSlide opens all but the MIRAX set.
+
+    `side`: width of the larger ones in pixels. `check` is called before each. Returns how many they are.
+    """
+    side = side or SIDE
+    low = side * 3 // 4
+    stomach, nodes, renal = (folder / name for name in ("胃生検", "Lymphknoten", "teaching/renal"))
+    writers: list[Callable[[], Path]] = [
+        lambda: write_mirax(stomach / "スライド標本 12.mrxs", data_files=4, data_size=side * low, seed=1),
+        lambda: write_svs(nodes / "Präparat Größe 3.svs", width=side, height=side, seed=2),
+        lambda: write_svs(nodes / "Präparat Größe 4.svs", width=side, height=side, seed=3),
+        lambda: write_svs(folder / "skin.svs", width=side, height=side, seed=4),
+        lambda: write_svs(renal / "IgA nephropathy.svs", width=side, height=side, seed=5),
+        lambda: write_pyramidal_tiff(renal / "kidney [PAS].tif", width=side, height=low, seed=6),
+    ]
+    for write in writers:
+        check()
+        write()
+    return len(writers)
+
+
 class DemoEnvironment:
     """The slides, site book and servers of one demo, in a temporary folder that is removed at the end.
 
@@ -91,24 +113,9 @@ class DemoEnvironment:
         return {f"PMAREP_PASSWORD_{name.upper()}": password for name, password in self._passwords.items()}
 
     def write_slides(self, check: Callable[[], None] = lambda: None) -> None:
-        """Write six slides in folders, with names as people give them; OpenSlide opens all but the MIRAX set.
-
-        `check` is called before each; what it raises ends the writing.
-        """
-        side, low = self._side, self._side * 3 // 4
-        stomach, nodes, renal = (self.source / name for name in ("胃生検", "Lymphknoten", "teaching/renal"))
-        writers: list[Callable[[], Path]] = [
-            lambda: write_mirax(stomach / "スライド標本 12.mrxs", data_files=4, data_size=side * low, seed=1),
-            lambda: write_svs(nodes / "Präparat Größe 3.svs", width=side, height=side, seed=2),
-            lambda: write_svs(nodes / "Präparat Größe 4.svs", width=side, height=side, seed=3),
-            lambda: write_svs(self.source / "skin.svs", width=side, height=side, seed=4),
-            lambda: write_svs(renal / "IgA nephropathy.svs", width=side, height=side, seed=5),
-            lambda: write_pyramidal_tiff(renal / "kidney [PAS].tif", width=side, height=low, seed=6),
-        ]
+        """Write the slides. `check` is called before each; what it raises ends the writing."""
         try:
-            for write in writers:
-                check()
-                write()
+            write_slides(self.source, self._side, check)
         except OSError as error:
             raise PmarepError(
                 f"cannot write slides in {self.folder} ({error.strerror}); set TMPDIR to a folder with 300 MB free"
