@@ -1,4 +1,4 @@
-"""Nightly jobs: no terminal, no keyring, hardly an environment. The README's lines are run as they are written."""
+"""Nightly jobs: no terminal, no keyring, hardly an environment. The manual's lines are run as they are written."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from pmacore_sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="cron and systemd are not there")
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("\n## Running unattended\n")[2].partition("\n## ")[0]
+PAGE = (Path(__file__).parents[2] / "docs" / "unattended.md").read_text(encoding="utf-8")
 PMAREP = Path(sys.executable).parent / "pmarep"
 
 
@@ -77,15 +76,15 @@ def put(file: Path, text: str) -> None:
 
 
 def written_book(text: str, at: Sandbox) -> str:
-    """A book of the README, with the url and user of a server that is there."""
+    """A book of the page, with the url and user of a server that is there."""
     text = text.replace("https://tokyo.example/", at.url).replace('"replicator"', f'"{USER}"')
     assert at.url in text
     return text
 
 
-def test_the_crontab_of_the_quick_start(home: Path, start_sandbox: StartSandbox) -> None:
+def test_the_crontab_with_variables(home: Path, start_sandbox: StartSandbox) -> None:
     tokyo, saopaulo = start_sandbox("tokyo"), start_sandbox("saopaulo")
-    (text,) = [block for block in blocks(README) if "PMAREP_PASSWORD_TOKYO=..." in block]
+    (text,) = [block for block in blocks(PAGE, "crontab") if "PMAREP_PASSWORD_TOKYO=..." in block]
     variables, command = crontab(text)
     assert variables == {"PMAREP_PASSWORD_TOKYO": "...", "PMAREP_PASSWORD_SAOPAULO": "..."}
     put(home / ".config/pmarep/sites.toml", site("tokyo", tokyo) + site("saopaulo", saopaulo))
@@ -95,8 +94,8 @@ def test_the_crontab_of_the_quick_start(home: Path, start_sandbox: StartSandbox)
 
 
 def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
-    _, command = crontab(next(block for block in blocks(SECTION) if "* * *" in block))
-    put(home / ".config/pmarep/sites.toml", written_book(blocks(SECTION, "toml")[0], sandbox))
+    _, command = crontab(blocks(PAGE, "crontab")[1])
+    put(home / ".config/pmarep/sites.toml", written_book(blocks(PAGE, "toml")[0], sandbox))
     put(home / ".config/pmarep/tokyo.password", f"{PASSWORD}\n")
     done = cron(home, command)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -112,8 +111,8 @@ def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
 
 
 def units(folder: Path) -> tuple[Path, Path]:
-    """The README's service and timer, with the three places that are another's machine changed to ours."""
-    service, timer = blocks(SECTION, "ini")
+    """The page's service and timer, with the three places that are another's machine changed to ours."""
+    service, timer = blocks(PAGE, "ini")
     for old, new in (
         ("/usr/local/bin/pmarep", PMAREP), ("/srv/course", folder / "course"), ("/etc/pmarep", folder / "etc"),
         ("/var/lib/pmarep", folder / "state"),
@@ -146,7 +145,7 @@ def test_the_service_of_systemd(home: Path, sandbox: Sandbox) -> None:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(units(home)[0], encoding="utf-8")
     service = parser["Service"]
-    put(home / "etc/sites.toml", written_book(blocks(SECTION, "toml")[1], sandbox))
+    put(home / "etc/sites.toml", written_book(blocks(PAGE, "toml")[1], sandbox))
     put(home / "etc/tokyo.password", f"{PASSWORD}\n")
     name, _, source = service["LoadCredential"].partition(":")
     (home / "credentials").mkdir()

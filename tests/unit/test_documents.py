@@ -103,7 +103,7 @@ def source_of(path: str) -> str:
 
 def is_of_the_code(name: str) -> bool:
     """Return whether a name is surely meant as one of the code: with capitals, underscores, dots or parentheses."""
-    return bool(re.search(r"[A-Z_(]|\w\.\w", name)) and not name.endswith((".py", ".md", ".toml", ".sqlite"))
+    return bool(re.search(r"[A-Z_(]|\w\.\w", name)) and not name.endswith((".py", ".md", ".toml", ".yml", ".sqlite"))
 
 
 def exists(name: str) -> bool:

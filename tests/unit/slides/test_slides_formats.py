@@ -492,6 +492,6 @@ def test_companion_folder_reached_through_a_link(tmp_path: Path) -> None:
     assert len(discover(tmp_path).slides["cases/n.mrxs"]) == 6
 
 
-def test_the_readme_counts_the_formats_of_single_files() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    assert f": {sum(not entry.has_companions for entry in FORMATS)} of single files (SVS, " in readme
+def test_the_manual_counts_the_formats_of_single_files() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "slides.md").read_text(encoding="utf-8")
+    assert f": {sum(not entry.has_companions for entry in FORMATS)} of single files (SVS, " in page

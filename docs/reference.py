@@ -1,0 +1,223 @@
+"""Write the reference of the manual from the code: every command with its options, every key, every event.
+
+`pages()` returns the text of each page; `site_hooks.py` adds them to the manual. `tests/unit/test_reference.py` holds
+them against the code.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pmarep import events
+from pmarep.cli.app import app
+from pmarep.events import Event, SiteSummary, SlideStatus, SourceSummary, State
+from pmarep.sites.models import SiteTable, SlidesTable
+from pmarep.sites.schema import DESCRIPTIONS, SLIDES_DESCRIPTIONS
+
+ROOT = Path(__file__).parents[1]
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each generated page by its path in the manual."""
+    return {
+        "reference/commands.md": commands_page(),
+        "reference/site-book.md": book_page(),
+        "reference/events.md": events_page(),
+    }
+
+
+def commands(group: Any = None, name: str = "pmarep") -> Iterator[tuple[str, Any]]:
+    """Yield the full name of every command, and the command."""
+    top: Any = group or typer.main.get_command(app)
+    for word, command in top.commands.items():
+        if getattr(command, "hidden", False):
+            continue
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def commands_page() -> str:
+    parts = [
+        "# Commands\n\nMade from the code: what each `--help` says. What scripts may rely on, with more words, is in "
+        "[the contract](../contract.md).\n\n"
+        "`pmarep --version` prints the version, `pmarep --install-completion` sets up completion for the shell."
+    ]
+    parts += [_command(name, command) for name, command in commands()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(name: str, command: Any) -> str:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    words = [_argument(one) for one in arguments]
+    usage = " ".join([name, "[OPTIONS]", *words])
+    text = _paragraphs(command.help or "")
+    parts = [f"## `{name}`", text, f"```text\n{usage}\n```"]
+    told = [f"- `{_argument(one)}`: {_cell(one.help)}" for one in arguments if getattr(one, "help", None)]
+    if told:
+        parts.append("\n".join(told))
+    panels: dict[str, list[Any]] = {}
+    for option in options:
+        if option.name != "help":
+            panels.setdefault(getattr(option, "rich_help_panel", None) or "", []).append(option)
+    for panel, of_it in panels.items():
+        rows = [_row(option) for option in of_it]
+        table = "\n".join(["| option | meaning | default |", "|---|---|---|", *rows])
+        parts.append(f"**{panel}**\n\n{table}" if panel else table)
+    return "\n\n".join(filter(None, parts))
+
+
+def _argument(parameter: Any) -> str:
+    return str(parameter.metavar or f"{parameter.name.upper()}{'...' if parameter.nargs == -1 else ''}")
+
+
+def _row(option: Any) -> str:
+    names = ", ".join(f"`{word}`" for word in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag or option.count else f" {_cell(_metavar(option))}"
+    return f"| {names}{value} | {_cell(option.help or '')} | {_default(option)} |"
+
+
+def _metavar(option: Any) -> str:
+    """Return the word for an option's value: its metavar, its choices, or its type. Versions of typer differ."""
+    if option.metavar:
+        return str(option.metavar)
+    annotation: Any = getattr(getattr(option, "type_descriptor", None), "annotation", None)
+    kinds = [kind for kind in (*typing.get_args(annotation), annotation) if isinstance(kind, type)]
+    kind = next((kind for kind in kinds if kind is not types.NoneType), str)
+    choices = list(kind) if issubclass(kind, enum.Enum) else getattr(getattr(option, "type", None), "choices", None)
+    if choices:
+        return "|".join(str(getattr(one, "value", one)) for one in choices)
+    return {int: "N", float: "N", Path: "PATH"}.get(kind, "TEXT")
+
+
+def _default(option: Any) -> str:
+    variables = option.envvar if isinstance(option.envvar, list | tuple) else [option.envvar] if option.envvar else []
+    said = [f"variable `{name}`" for name in variables]
+    default = option.default() if callable(option.default) else option.default
+    default = getattr(default, "value", default)
+    if option.required:
+        said.append("required")
+    elif (
+        isinstance(default, str | int | float) and not isinstance(default, bool) and default != "" and not option.count
+    ):
+        said.append(f"`{default}`")
+    return ", ".join(said)
+
+
+def _paragraphs(text: str) -> str:
+    """Return a docstring's paragraphs without typer's marks."""
+    text = re.sub(r"[\b\f]\n?", "", text)
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text.strip()))
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", " ".join(text.split())).replace("[*]", "\\[*\\]").replace("<", "&lt;")
+
+
+def book_page() -> str:
+    rows = [_key(SiteTable, key, DESCRIPTIONS) for key in SiteTable.model_fields]
+    slides = [_key(SlidesTable, key, SLIDES_DESCRIPTIONS) for key in SlidesTable.model_fields]
+    head = ["| key | type | meaning |", "|---|---|---|"]
+    example = (ROOT / "sites.example.toml").read_text("utf-8")
+    parts = [
+        "# The site book",
+        "Made from the code. How books, tables and names work together: [the contract](../contract.md#the-site-book). "
+        "How to work with it: [Sites and passwords](../sites.md).",
+        "## Keys of a site",
+        "They stand in `[sites.NAME]`, `[servers.NAME]` (all but `server`) or `[defaults]`: the most special counts.",
+        "\n".join([*head, *rows]),
+        "## Keys of `[slides]`",
+        "\n".join([*head, *slides]),
+        "## A book with every key",
+        "As `sites.example.toml` in the sources.",
+        f"```toml\n{example.rstrip()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _key(table: Any, key: str, words: dict[str, str]) -> str:
+    return f"| `{key}` | {_cell(_type(table.model_fields[key].annotation))} | {_cell(words[key])} |"
+
+
+def _type(kind: Any) -> str:
+    """Return an annotation as people say it: `text, number or none`."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _type(inner[0])
+    if origin in (types.UnionType, typing.Union):
+        return ", ".join(dict.fromkeys(_type(one) for one in inner if one is not type(None)))
+    if origin is typing.Literal:
+        return ", ".join(f'"{one}"' for one in inner)
+    if origin in (list, tuple):
+        return f"list of {_type(inner[0])}"
+    if origin is dict:
+        return f"object of {_type(inner[1])} by name"
+    names = {str: "text", int: "number", float: "number", bool: "true, false", Path: "text"}
+    return names.get(kind) or re.sub(r"(?<!^)(?=[A-Z])", " ", getattr(kind, "__name__", str(kind))).lower()
+
+
+def event_name(kind: type[Any]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def events_page() -> str:
+    parts = [
+        "# Events\n\nMade from the code: what `--json` of `push` and `verify` prints, one object a line, and what a "
+        "listener of `pmarep.replicate()` gets as objects. Every object has `event` and `time`. Sizes are bytes, "
+        "durations seconds, rates bytes per second. What may change and what may not: [the contract]"
+        "(../contract.md#events---json-of-push-and-verify)."
+    ]
+    parts += [_event(f"`{event_name(kind)}`", kind, 2) for kind in Event.__subclasses__()]
+    parts += [_event("A site in `summary`", SiteSummary, 3), _event("`source` in `summary`", SourceSummary, 3)]
+    parts.append(
+        f"## Values\n\n- `status` of `slide_finished`: {', '.join(f'`{one}`' for one in SlideStatus)}\n"
+        f"- `state` of `site_state`: {', '.join(f'`{one}`' for one in State)}"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _event(title: str, kind: Any, level: int) -> str:
+    head, told = described(kind)
+    hints = typing.get_type_hints(kind, vars(events))
+    rows: list[str] = []
+    for (text, type_), of_it in groupby(
+        (one.name for one in fields(kind) if one.name != "time"),
+        lambda name: (told.get(name, ""), f"{_cell(_type(hints[name]))}{_or_null(hints[name])}"),
+    ):
+        rows.append(f"| {', '.join(f'`{name}`' for name in of_it)} | {type_} | {_cell(text)} |")
+    return "\n".join([f"{'#' * level} {title}\n\n{head}\n", "| field | type | meaning |", "|---|---|---|", *rows])
+
+
+def _or_null(kind: Any) -> str:
+    return ", null" if type(None) in typing.get_args(kind) else ""
+
+
+def described(kind: Any) -> tuple[str, dict[str, str]]:
+    """Return an event's description, and that of each field, from its docstring: `name, name: words` begins one."""
+    lines = (kind.__doc__ or "").strip().splitlines()
+    head: list[str] = []
+    told: dict[str, str] = {}
+    names: list[str] = []
+    known = {one.name for one in fields(kind)}
+    for line in map(str.strip, lines):
+        match = re.match(r"((?:\w+, )*\w+): (.*)", line)
+        if match and set(match[1].split(", ")) <= known:
+            names = match[1].split(", ")
+            told.update(dict.fromkeys(names, match[2]))
+        elif names and line:
+            told.update({name: f"{told[name]} {line}" for name in names})
+        elif line or head:
+            head.append(line)
+    return " ".join(head).strip().replace("  ", "\n\n"), told
