@@ -25,6 +25,22 @@ class SlideStatus(StrEnum):
     VERIFIED = "verified"
 
 
+class VerifiedBy(StrEnum):
+    """How closely a run has looked at a slide at a site; each but NONE implies those before it.
+
+    NONE: not at all, it was sent (`--verify none`). LISTING: an earlier run has sent or seen it, and the site still
+    lists its main file. FILES: the site has its files with our sizes. SIZE: and its server can open it.
+    FINGERPRINT: and the fingerprints of all sites agree. DEEP: every byte was read back and compared with ours.
+    """
+
+    NONE = "none"
+    LISTING = "listing"
+    FILES = "files"
+    SIZE = "size"
+    FINGERPRINT = "fingerprint"
+    DEEP = "deep"
+
+
 class State(StrEnum):
     """What a site is doing: a STOPPED one gets nothing more in this run, a PAUSED one is waited for."""
 
@@ -174,6 +190,7 @@ class SlideFinished(Event):
     seconds: from the beginning of this slide at this site.
     resumed_bytes: what an earlier run had sent, in bytes.
     error: what happened and what to do, in one line; None unless it failed.
+    verified_by: how closely this run has looked at the slide there; None where it failed.
     """
 
     site: str
@@ -183,6 +200,7 @@ class SlideFinished(Event):
     seconds: float = 0.0
     resumed_bytes: int = 0
     error: str | None = None
+    verified_by: VerifiedBy | None = None
 
 
 @_immutable

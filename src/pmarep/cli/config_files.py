@@ -22,6 +22,11 @@ def book_path(config: Path | None) -> Path:
     return config.expanduser() if config else default_config_path(os.environ)
 
 
+def named_book(config: Path | None) -> Path | None:
+    """Return the path of the site book where `--config` or `PMAREP_CONFIG` names it; None for the user's own."""
+    return book_path(config) if config or os.environ.get("PMAREP_CONFIG") else None
+
+
 def config_hint(config: Path | None) -> str:
     """Return the ` --config FILE` that a proposed command needs to use the same book; empty where none was given."""
     if config is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .config_files import load_book, state_path, warn_unverified_tls
+from .config_files import load_book, named_book, state_path, warn_unverified_tls
 from .log_output import start_logging
 from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
@@ -98,6 +98,7 @@ def verify(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            config=named_book(config),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)

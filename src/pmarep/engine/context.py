@@ -9,6 +9,7 @@ from ..clock import Clock
 from ..events import Listener
 from ..reading import SharedReader
 from ..state.journal import Journal
+from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds
 from .audit import AuditLog
 from .discovery.slide_list import SlideList
@@ -36,6 +37,7 @@ class RunContext:
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     sites: int = 1  # how many there are
+    record: RunRecord | None = None  # none of a dry run
     upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 
     @property

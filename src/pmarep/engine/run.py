@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from ..events import (
 from ..reading import SharedReader
 from ..retry import Retry
 from ..sites import Site
-from ..slides import LeftOut
+from ..slides import LeftOut, Slide
 from ..state.journal import Journal
 from ..state.records import JournalError
+from ..state.run_record import RunRecord
 from ..state.target_locks import hold_targets
 from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
@@ -42,6 +44,7 @@ from .discovery.scanner import roots_of
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .options import Options
+from .run_description import describe_run
 from .sessions import Passwords, SessionPool
 from .site.stall_monitor import longest_answer
 from .site.worker import SiteWorker
@@ -91,6 +94,7 @@ async def replicate(
         try:
             return await run.go(journal, stop)
         finally:
+            await run.end_record()
             await run.sessions.close()
             journal.close()
 
@@ -101,6 +105,7 @@ class _Run:
     ) -> None:
         self.options = options
         self.names = [site.name for site in sites]
+        self.all_sites = sites
         self.sites = sites  # those that take part
         self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
@@ -109,12 +114,15 @@ class _Run:
         self._output = listener
         self.clock = clock
         self.slide_list = SlideList()
-        self.producer = SlideProducer(options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting))
+        self.producer = SlideProducer(
+            options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting, self._found)
+        )
         self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.uplink = SharedUplink()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
+        self.record: RunRecord | None = None
         self.problems = 0
         self.workers: list[SiteWorker] = []
         self.abort = asyncio.Event()
@@ -126,6 +134,8 @@ class _Run:
     def _hear(self, event: Event) -> None:
         """Pass an event on. An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
         self.idle_tracker.hear(event)
+        if self.record is not None:
+            self.record.hear(event)
         try:
             self._output(event)
         except Exception as error:
@@ -185,11 +195,10 @@ class _Run:
                     "what is at the sites is found out from their listings"
                 )
             )
-        number = (
-            None
-            if dry
-            else await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
-        )
+        number = None
+        if not dry:
+            number = await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
+            self._begin_record(journal.file.parent / "runs", number)
         walk = asyncio.create_task(self.producer.walk())
         watching = asyncio.create_task(self._watch_unstable(walk))
         stopped = asyncio.create_task(_any_of(stop, self.abort))
@@ -225,6 +234,26 @@ class _Run:
                 await journal.record_run_finished(number, summary.to_dict())
         self.listener(summary)
         return summary
+
+    async def end_record(self) -> None:
+        """Write what is left of the record of this run."""
+        if self.record is not None:
+            await self.record.close()
+
+    def _begin_record(self, folder: Path, number: int) -> None:
+        """Begin the record of this run. Where that is not possible, slides are sent all the same."""
+        about, started = describe_run(self.options, self.all_sites), self.clock.local().astimezone(UTC)
+        try:
+            self.record = RunRecord(folder, number, started, about, lambda why: self.listener(Notice(text=why)))
+        except OSError as error:
+            words = error.strerror or type(error).__name__
+            self.listener(
+                Notice(text=f"cannot write a record of this run in {folder}: {words}; slides are sent anyway")
+            )
+
+    def _found(self, slides: Sequence[Slide]) -> None:
+        if self.record is not None:
+            self.record.add_slides(slides)
 
     def _left_out(self, item: LeftOut) -> None:
         if item.why.is_problem:
@@ -278,6 +307,7 @@ class _Run:
             self._others_work,
             self._stop_run,
             sites=len(self.sites),
+            record=self.record,
         )
         overall = [] if self.options.bwlimit is None else [RateLimiter(self.options.bwlimit, self.clock)]
         return [self._worker(site, overall, context) for site in self.sites]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, dataclass_transform
 
@@ -41,13 +41,15 @@ class Slide:
 
     `path` is the main file relative to the source folder, with "/": the slide's name in reports and below each
     target. `folder` is the local folder of the main file. `files` are all files, the main file last: nobody who browses
-    the server may see half a slide, so this is also the order of sending.
+    the server may see half a slide, so this is also the order of sending. `number` is its place in the list of a run,
+    -1 outside of one: two slides are the same whatever their numbers.
     """
 
     path: str
     format: str
     folder: Path
     files: tuple[SlideFile, ...]
+    number: int = field(default=-1, compare=False)
 
     @property
     def main(self) -> SlideFile:

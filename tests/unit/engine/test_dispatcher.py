@@ -17,7 +17,7 @@ from pmarep.engine.options import Options
 from pmarep.engine.site.admission import FEWEST, AdmissionGate
 from pmarep.engine.site.deadline_admission import DeadlineAdmission
 from pmarep.engine.site.dispatcher import SlideDispatcher
-from pmarep.engine.slide.job import SlideJob
+from pmarep.engine.slide.job import Outcome, SlideJob
 from pmarep.engine.stop_time import StopTime
 from pmarep.errors import PmarepError, SourceError
 from pmarep.events import SlideStatus
@@ -26,8 +26,8 @@ from pmarep.retry import Retry
 from pmarep.slides import Slide
 from pmarep.uploaders import AdaptiveConcurrency, Replaced, RequestScheduler
 
-SENT = (SlideStatus.SENT, None)
-Work = Callable[[SlideJob], Awaitable[tuple[SlideStatus, str | None]]]
+SENT = Outcome(SlideStatus.SENT)
+Work = Callable[[SlideJob], Awaitable[Outcome]]
 
 
 class FakeReport:
@@ -41,11 +41,9 @@ class FakeReport:
         self.ended_early = False
         self.error: str | None = None
 
-    async def record_outcome(
-        self, slide: Slide, status: SlideStatus, _counts: object, _started: float, error: str | None
-    ) -> None:
-        self.outcomes.setdefault(slide.path, []).append(status)
-        self.errors[slide.path] = error
+    async def record_outcome(self, slide: Slide, outcome: Outcome, _counts: object, _started: float) -> None:
+        self.outcomes.setdefault(slide.path, []).append(outcome.status)
+        self.errors[slide.path] = outcome.error
 
     def add_bytes(self, sent: int, resumed: int) -> None:
         pass
@@ -84,7 +82,7 @@ class Bench:
             cast(Any, self.report),
         )
 
-    async def send(self, job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def send(self, job: SlideJob) -> Outcome:
         self.dispatcher.slide_announced(job.slide)
         await asyncio.sleep(0.01)
         return SENT
@@ -98,7 +96,7 @@ class Bench:
         for slide in self.slides:
             await put(slide)
 
-    async def attempt(self, job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def attempt(self, job: SlideJob) -> Outcome:
         self.tried.append(job.slide.path)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -127,7 +125,7 @@ async def test_every_slide_is_tried_once_and_several_at_a_time() -> None:
 async def test_a_slide_that_fails_is_tried_again_and_recorded_once() -> None:
     bench = Bench(slides=3)
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         if bench.tried.count(job.slide.path) < 3 and job.slide.path == "1.svs":
             raise Unreachable("the connection ended")
         return SENT
@@ -145,7 +143,7 @@ async def test_a_slide_that_fails_is_tried_again_and_recorded_once() -> None:
 async def test_a_failure_that_is_not_repeated_leaves_the_others_alone() -> None:
     bench = Bench(slides=5)
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         if job.slide.path == "2.svs":
             raise Refused("no such root-directory")
         return SENT
@@ -160,7 +158,7 @@ async def test_a_probe_that_finds_a_slide_hopeless_leaves_the_others_alone() -> 
     """The share is back, and the slide is gone or has changed: that is no trouble of the site's."""
     bench = Bench(slides=5)
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         if job.slide.path == "2.svs":
             raise Unreachable("the share is away")
         await asyncio.sleep(0.01)
@@ -186,8 +184,8 @@ async def test_only_a_slide_that_was_sent_proves_that_storage_works(
     monkeypatch.setattr(bench.breaker, "record_arrival", arrived.append)
     monkeypatch.setattr(bench.breaker, "record_read_ok", lambda: read.append(True))
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
-        return status, None
+    async def work(job: SlideJob) -> Outcome:
+        return Outcome(status)
 
     bench.work = work
     await bench.run()
@@ -197,7 +195,7 @@ async def test_only_a_slide_that_was_sent_proves_that_storage_works(
 async def test_what_ends_the_site_is_raised_and_harmed_slides_are_recorded() -> None:
     bench, all_begun = Bench(slides=3), asyncio.Event()
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         job.begun = True
         if len(bench.tried) == 3:
             all_begun.set()
@@ -220,7 +218,7 @@ async def test_what_ends_the_site_is_raised_and_harmed_slides_are_recorded() -> 
 async def test_a_run_that_is_interrupted_counts_what_was_begun() -> None:
     bench, begun = Bench(slides=2), asyncio.Event()
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         job.begun = True
         begun.set()
         await asyncio.Event().wait()
@@ -251,7 +249,7 @@ async def test_what_fails_in_the_filter_ends_the_site() -> None:
 async def test_no_slide_is_begun_after_the_stop_time() -> None:
     bench = Bench(slides=100, stop_at=50.0)
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         bench.clock.now = 60.0
         return SENT
 
@@ -267,7 +265,7 @@ async def test_a_slide_that_is_withdrawn_comes_again_and_ends_the_trial(monkeypa
     monkeypatch.setattr(bench.breaker, "trial_done", lambda: ended.append(True))
     monkeypatch.setattr(bench.gate, "_in_time", lambda job, before: not waits.is_set() or len(bench.tried) == 1)
 
-    async def work(job: SlideJob) -> tuple[SlideStatus, str | None]:
+    async def work(job: SlideJob) -> Outcome:
         if len(bench.tried) == 1:
             job.begun = True
             waits.set()

@@ -13,6 +13,7 @@ from support.slides import make_slide
 from pmarep.clock import Clock
 from pmarep.engine import Options
 from pmarep.engine.site.report import SiteReport
+from pmarep.engine.slide.job import Outcome
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
@@ -35,6 +36,7 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said()
         options=Options(sources=(Path("/cases"),)),
         clock=Clock(),
         audit=AuditLog(),
+        record=None,
         listener=lambda event: said.append((event.slide, event.status.value)),
         slide_list=slides,
     )
@@ -63,6 +65,7 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         options=Options(sources=(Path("/cases"),)),
         clock=Clock(),
         audit=AuditLog(),
+        record=None,
         digests=Digests(),
         listener=lambda event: None,
         slide_list=[slide],
@@ -70,5 +73,5 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
     account = SiteReport(SITE, cast(Any, None), cast(Any, context))
     await account.record_arrival(slide, SlideStatus.SENT, TransferCounts(), 0.0)
     assert recorded == [("x.svs", "sent")]
-    await account.record_outcome(slide, SlideStatus.FAILED, TransferCounts(), 0.0, "it is another's")
+    await account.record_outcome(slide, Outcome(SlideStatus.FAILED, "it is another's"), TransferCounts(), 0.0)
     assert recorded[1:] == [("x.svs", "failed")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from ...clock import Clock
@@ -33,13 +33,15 @@ BATCH_FILES = 2000  # ... or fewer, where they have many files
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryListener:
-    """Callbacks for what is found, called in the event loop.
+    """Callbacks for what is found, called in the event loop but for `found`.
 
-    `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds.
+    `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds. `found`: slides, in the
+    order of their numbers, called in the thread that looks.
     """
 
     left_out: Callable[[LeftOut], None]
     waiting: Callable[[int, float], None]
+    found: Callable[[Sequence[Slide]], None] = lambda _slides: None
 
 
 @dataclass(slots=True)
@@ -186,6 +188,7 @@ class SlideProducer:
                 if self._stopping.is_set():
                     return
                 self._slide_list.write(batch.slides)
+                self._listener.found(batch.slides)
                 unstable.extend(batch.unstable)
                 batch.slides.clear()
                 batch.unstable.clear()

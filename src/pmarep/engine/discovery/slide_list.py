@@ -6,8 +6,10 @@ There may be a million: they lie in a temporary file, and only those that sites 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 from ...aio import ChangeEvent
 from ...slides import Slide
@@ -21,14 +23,17 @@ BLOCK = 64
 
 
 class SlideList:
-    """Filled by a SlideProducer (gather.py), until `complete` is set. Raises SpoolError, also when it is made.
+    """Filled by a SlideProducer, until `complete` is set. Raises SpoolError, also when it is made.
+
+    Slides that are read from it have their `number`: how many were written before.
 
     `len()` and `bytes` are what the run will send, as far as is known: `admitted` slides, which sites can have, and
     those `expected`, which may still be being written.
     """
 
     def __init__(self) -> None:
-        self._slides: Spool[Slide] = Spool(pack_found, unpack_slide)
+        numbers = itertools.count()
+        self._slides: Spool[Slide] = Spool(lambda slide: (next(numbers), *pack_found(slide)), _unpack_numbered)
         self._recent: OrderedDict[int, Slide] = OrderedDict()
         self._recent_files = 0
         self._grown = ChangeEvent()
@@ -93,6 +98,10 @@ class SlideList:
             _, old = self._recent.popitem(last=False)
             self._recent_files -= len(old.files)
         return block[0]
+
+
+def _unpack_numbered(row: tuple[Any, ...]) -> Slide:
+    return unpack_slide(row[1:], row[0])
 
 
 class SlideCursor:

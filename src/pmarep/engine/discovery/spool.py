@@ -117,6 +117,6 @@ def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
     return LeftOut(path, Why[why], detail, Cause[cause], Kind[kind], files)
 
 
-def unpack_slide(row: tuple[Any, ...]) -> Slide:
+def unpack_slide(row: tuple[Any, ...], number: int = -1) -> Slide:
     path, kind, folder, files = row
-    return Slide(path, kind, Path(folder), tuple([SlideFile(*file) for file in files]))
+    return Slide(path, kind, Path(folder), tuple([SlideFile(*file) for file in files]), number)

@@ -14,7 +14,7 @@ from ...uploaders import Replaced, RequestScheduler, TransferCounts
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
 from ..slide.attempt import SlideAttempts
-from ..slide.job import SlideJob
+from ..slide.job import Outcome, SlideJob
 from ..slide.upload import LEAVES
 from .admission import AdmissionGate, Ticket
 from .deadline_admission import DeadlineAdmission
@@ -127,14 +127,14 @@ class SlideDispatcher:
         except PmarepError as problem:  # of the attempt, or of the probe that was to tell whether it is repeated
             ends = problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
             if not ends or _harmed(job.counts):
-                await self._record(job, SlideStatus.FAILED, str(problem))
+                await self._record(job, Outcome(SlideStatus.FAILED, str(problem)))
             if ends:
                 raise
         else:
-            await self._record(job, *outcome)
-            if outcome[0] is SlideStatus.SKIPPED:
+            await self._record(job, outcome)
+            if outcome.status is SlideStatus.SKIPPED:
                 self._breaker.record_read_ok()
-            elif outcome[0] is not SlideStatus.FAILED:
+            elif outcome.status is not SlideStatus.FAILED:
                 self._breaker.record_arrival(job.slide.path)
         self._breaker.trial_done()
         return True
@@ -147,7 +147,7 @@ class SlideDispatcher:
             return
         self.end_early()  # the rate will not be another any more
         if job.error is not None:
-            await self._record(job, SlideStatus.FAILED, job.error)
+            await self._record(job, Outcome(SlideStatus.FAILED, job.error))
         self._queue.done(job)
 
     def _too_late(self) -> bool:
@@ -184,15 +184,15 @@ class SlideDispatcher:
             if job.ended:
                 continue
             if which(job):
-                await self._record(job, SlideStatus.FAILED, job.error or why)
+                await self._record(job, Outcome(SlideStatus.FAILED, job.error or why))
             elif job.begun:
                 self._report.add_unfinished(job.counts)
 
-    async def _record(self, job: SlideJob, status: SlideStatus, error: str | None) -> None:
+    async def _record(self, job: SlideJob, outcome: Outcome) -> None:
         job.ended = True
-        if error is not None and job.counts.replaced and status is SlideStatus.FAILED:
-            error = f"{error}; {LEAVES[job.counts.replaced]}"
-        await self._report.record_outcome(job.slide, status, job.counts, job.started, error)
+        if outcome.error is not None and job.counts.replaced:
+            outcome = outcome._replace(error=f"{outcome.error}; {LEAVES[job.counts.replaced]}")
+        await self._report.record_outcome(job.slide, outcome, job.counts, job.started)
 
 
 def _harmed(counts: TransferCounts) -> bool:

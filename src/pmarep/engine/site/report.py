@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ...errors import SourceError
-from ...events import Notice, Progress, SiteSummary, SlideFinished, SlideRestarted, SlideRetracted, SlideStatus
+from ...events import (
+    Notice,
+    Progress,
+    SiteSummary,
+    SlideFinished,
+    SlideRestarted,
+    SlideRetracted,
+    SlideStatus,
+    VerifiedBy,
+)
 from ...rates import RateMeter
 from ...sites import Site
 from ...slides import Slide
@@ -15,6 +24,7 @@ from ...units import format_duration
 from ...uploaders import RequestScheduler, TransferCounts
 from ..context import RunContext
 from ..slide.decide import destination
+from ..slide.job import Outcome
 from .recheck import BUDGET
 
 NOT_FINISHED = "not finished"
@@ -59,25 +69,26 @@ class SiteReport:
         seconds = round(self._context.clock.monotonic() - started, 3)
         await self._record(slide, status, sent, seconds, None, read=True)
 
-    async def record_outcome(
-        self, slide: Slide, status: SlideStatus, sent: TransferCounts, started: float, error: str | None
-    ) -> None:
+    async def record_outcome(self, slide: Slide, outcome: Outcome, sent: TransferCounts, started: float) -> None:
         """Record the outcome of a slide in this run. `started`: the clock's time."""
+        status, error, verified_by = outcome
         self._count(slide, status)
         if self._context.options.dry_run:
             return
         seconds = round(self._context.clock.monotonic() - started, 3)
-        self._context.listener(
-            SlideFinished(
-                site=self._site.name,
-                slide=slide.path,
-                status=status,
-                bytes=sent.bytes,
-                resumed_bytes=sent.resumed,
-                seconds=seconds,
-                error=error,
-            )
+        event = SlideFinished(
+            site=self._site.name,
+            slide=slide.path,
+            status=status,
+            bytes=sent.bytes,
+            resumed_bytes=sent.resumed,
+            seconds=seconds,
+            error=error,
+            verified_by=verified_by,
         )
+        if self._context.record is not None:
+            self._context.record.add_event(event)
+        self._context.listener(event)
         # What has arrived may fail all the same: a server that restarts gives its place to another slide.
         if slide.path not in self._on_record or (
             status is SlideStatus.FAILED and self._on_record[slide.path] is not status
@@ -86,11 +97,15 @@ class SiteReport:
 
     async def record_known(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """Record the outcome of many slides with which nothing had to be done."""
-        now = datetime.now(UTC)
+        now, site, verified_by = datetime.now(UTC), self._site.name, VerifiedBy.LISTING
+        if self._context.record is not None and slides:
+            self._context.record.add_known(site, [slide.number for slide in slides], status, verified_by, now)
         for slide in slides:
             self._count(slide, status)
             if not self._context.options.dry_run:
-                self._context.listener(SlideFinished(time=now, site=self._site.name, slide=slide.path, status=status))
+                self._context.listener(
+                    SlideFinished(time=now, site=site, slide=slide.path, status=status, verified_by=verified_by)
+                )
                 await self._record(slide, status, TransferCounts(), 0.0, None)
 
     @property

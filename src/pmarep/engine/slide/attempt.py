@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from ...errors import PmarepError, Remedy
-from ...events import SlidePlanned, SlideStarted, SlideStatus
+from ...events import SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
 from ...slides import Slide
@@ -22,15 +22,12 @@ from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
 from .announced_upload import kept_of
 from .decide import Action, Decision, Destination, decide, destination
-from .job import SlideJob
+from .job import Outcome, SlideJob
 from .ownership import ContentCheck, diagnose, known_wrong
 from .upload import SlideUploader
 from .verify import SlideVerifier
 
 log = logging.getLogger(__name__)
-
-Outcome = tuple[SlideStatus, str | None]
-"""How a slide ended at a site, and where it failed why."""
 
 
 class SlideAttempts:
@@ -124,7 +121,7 @@ class SlideAttempts:
             if wrong is not None:  # perhaps damage that this run can mend
                 decision = await self._decide(job, at, options)
                 if not decision.sends and not decision.left:
-                    return SlideStatus.FAILED, wrong
+                    return Outcome(SlideStatus.FAILED, wrong)
         if decision.sends and not options.dry_run:
             if not begun:
                 context.listener(SlideStarted(site=self._site.name, slide=slide.path))
@@ -139,13 +136,15 @@ class SlideAttempts:
                     job.attempt.bytes = job.attempt.resumed = 0
                     await self._uploader.upload(job, at, decision, again=True)
         if decision.sends:
-            return SlideStatus.SENT, None
+            return Outcome(SlideStatus.SENT, verified_by=VerifiedBy(options.verify.value))
         if decision.action is not Action.SKIP:
-            return SlideStatus.FAILED, decision.reason
+            return Outcome(SlideStatus.FAILED, decision.reason)
         self.changed += decision.changed
         self.left += decision.left
+        if not decision.same:
+            return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
         # What an attempt of this run has sent is there after all.
-        return _there(job) if decision.same else SlideStatus.SKIPPED, None
+        return Outcome(_there(job), verified_by=_looked(decision, options))
 
     async def _decide(self, job: SlideJob, at: Destination, options: Options) -> Decision:
         """Decide what is to be done, and make the folder that the slide goes to."""
@@ -187,7 +186,7 @@ class SlideAttempts:
         """Look at a slide as `pmarep verify` does."""
         slide = job.slide
         if await self._listings.slide_in(at.folder, at.path) is None:
-            return SlideStatus.FAILED, "it is not there; pmarep push sends it"
+            return Outcome(SlideStatus.FAILED, "it is not there; pmarep push sends it")
         await self._listings.look_for(at.folder, slide)
         journal, level = self._context.journal, self._context.options.verify
         entry, here = await journal.entry(at.place), journal.signature(slide)
@@ -204,12 +203,23 @@ class SlideAttempts:
             else:
                 wrong = await known_wrong(slide, at, self._verifier, journal)
                 self.changed += wrong is None and entry is not None and entry.signature != here
-        return (SlideStatus.VERIFIED, None) if wrong is None else (SlideStatus.FAILED, wrong)
+        if wrong is not None:
+            return Outcome(SlideStatus.FAILED, wrong)
+        return Outcome(SlideStatus.VERIFIED, verified_by=VerifiedBy(level.value))
 
 
 def _there(job: SlideJob) -> SlideStatus:
     """Return the status of a slide that is there: what an attempt of this run has sent has not been skipped."""
     return SlideStatus.SENT if job.begun else SlideStatus.SKIPPED
+
+
+def _looked(decision: Decision, options: Options) -> VerifiedBy:
+    """Return how closely this run has looked at a slide that is skipped."""
+    if decision.proved or options.verify is Verify.DEEP:
+        return VerifiedBy.DEEP
+    if options.verify is Verify.FINGERPRINT:
+        return VerifiedBy.FINGERPRINT
+    return VerifiedBy.FILES if decision.compared else VerifiedBy.LISTING
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:

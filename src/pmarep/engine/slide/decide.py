@@ -48,8 +48,9 @@ class Decision:
 
     `ours`: that is not a slide to be replaced, but what we have left there, unfinished or wrong. `permitted`: it may be
     replaced whoever it is from, since a person has said so. `same`: as far as is known, the slide at the site is this
-    one; `proved`: byte for byte. `changed`: its files have changed here since then, and kept their sizes. `left`:
-    another slide is there, and stays. `doubtful`: it has to be read back to know what it is.
+    one; `compared`: the site was asked for its files now; `proved`: byte for byte. `changed`: its files have changed
+    here since then, and kept their sizes. `left`: another slide is there, and stays. `doubtful`: it has to be read back
+    to know what it is.
     """
 
     action: Action
@@ -60,6 +61,7 @@ class Decision:
     ours: bool = False
     permitted: bool = False
     same: bool = False
+    compared: bool = False
     proved: bool = False
     changed: bool = False
     left: bool = False
@@ -144,6 +146,7 @@ async def decide(
         stamp=stamp_of(there, files),
         permitted=options.existing is Existing.OVERWRITE,
         same=not differences,
+        compared=True,
     )
     if entry is not None and known is None:
         return _about_unfinished(entry, here, lies, options)

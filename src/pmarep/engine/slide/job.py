@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from ...events import SlideStatus, VerifiedBy
 from ...slides import Slide
 from ...uploaders import TransferCounts
 from ..circuit_breaker import LONGEST_PAUSE
@@ -16,6 +18,14 @@ PATIENCE_SHARE = 10
 """... and for at least this part of the patience that the site gets; then the slide waits for the next run."""
 
 SECOND_PAUSE = 4.0  # seconds, at most: the pause after a second failure; the first is half as long, the third twice
+
+
+class Outcome(NamedTuple):
+    """How a slide ended at a site; `error` is why it failed, `verified_by` how closely it was looked at otherwise."""
+
+    status: SlideStatus
+    error: str | None = None
+    verified_by: VerifiedBy | None = None
 
 
 @dataclass(slots=True, eq=False)

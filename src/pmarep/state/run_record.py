@@ -1,0 +1,273 @@
+"""Write the record of a run while it goes on: what its report is made of, also where it is killed.
+
+One file for each run, in `runs/` of the state folder: JSON lines, packed by gzip. They are the events of `--json` with
+three more, which only records have:
+
+- `run`, the first line: what was asked for, of which sites;
+- `slides`: slides that were found, the first of them with number `first`; `slides` is a list of name, format, bytes and
+  number of files, then the main file's name on this disk where that is another. `below` is the folder's path from its
+  source, with a "/" at the end, `folder` the folder itself;
+- `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site.
+
+`progress` is there less and less often (see `_Thinner`), and its rate is the mean since the one before. How records are
+listed and read: run_records.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from ..events import (
+    Event,
+    Notice,
+    Progress,
+    RunStarted,
+    SiteState,
+    SlideRestarted,
+    SlideRetracted,
+    SlideStarted,
+    SlideStatus,
+    SourceProblem,
+    Summary,
+    VerifiedBy,
+)
+from ..slides.model import Slide
+from ..system.private_folder import make_private_folder
+from .run_records import SUFFIX, VERSION, lock_of, make_room
+
+FLUSH_SECONDS = 0.1
+"""Until a line is in the file: what a kill may cost."""
+
+MAX_BYTES = 128 * 1024 * 1024
+"""Of one record, packed: about three million slides and sites. What comes later is left out, but for the summary."""
+
+OFTENEST, RAREST = 1.0, 30.0  # seconds between two lines of progress of a site
+PER_DOUBLING = 200  # of the run's duration: so many lines of progress of a site, about
+
+LOCK_SECONDS = 10.0  # for a lock that is ours: somebody may just be looking whether it is held
+
+_FULL = "the record of this run is full: what became of slides after this is not in it"
+
+_EVENTS = {Notice, RunStarted, SiteState, SlideRestarted, SlideRetracted, SlideStarted, SourceProblem, Summary}
+"""Recorded as they are heard. Outcomes of slides are added by whoever knows more than the event says."""
+
+
+class RunRecord:
+    """The record of one run. `failed` is called once, in the event loop, with the reason where it cannot be written.
+
+    Raises OSError when it is made. Its methods are for the event loop, but for `add_slides`.
+    """
+
+    def __init__(
+        self, folder: Path, number: int, started: datetime, about: Mapping[str, Any], failed: Callable[[str], None]
+    ) -> None:
+        make_private_folder(folder)
+        make_room(folder)
+        self.path = folder / f"{started:%Y%m%dT%H%M%SZ}-{number}{SUFFIX}"
+        self._writer = _PackedFile(self.path)
+        self._failed = failed
+        self._broken = self._closing = False
+        self._lines: deque[str] = deque()  # appended to in two threads, taken in a third
+        self._scheduled = False  # what is in `_lines` will be written without being asked for
+        self._slides = 0
+        self._thinners: dict[str, _Thinner] = {}
+        self._add({"event": "run", "time": _text(started), "record": VERSION, "number": number, **about})
+
+    def hear(self, event: Event) -> None:
+        """Record an event of the run, if it is of those that are recorded as they are."""
+        if type(event) in _EVENTS:
+            self.add_event(event)
+        elif isinstance(event, Progress):
+            thinner = self._thinners.setdefault(event.site, _Thinner(event.time))
+            if (rate := thinner.mean_rate(event)) is not None:
+                self._add({**event.to_dict(), "rate": rate})
+
+    def add_event(self, event: Event) -> None:
+        """Record an event."""
+        self._add(event.to_dict())
+
+    def add_known(
+        self, site: str, numbers: Sequence[int], status: SlideStatus, verified_by: VerifiedBy, time: datetime
+    ) -> None:
+        """Record the same outcome of many slides at a site, by their numbers."""
+        self._add(
+            {
+                "event": "slides_known",
+                "time": _text(time),
+                "site": site,
+                "status": status,
+                "verified_by": verified_by,
+                "slides": list(_ranges(numbers)),
+            }
+        )
+
+    def add_slides(self, slides: Sequence[Slide]) -> None:
+        """Record slides that were found, in the order of their numbers. For the thread that finds them."""
+        for (folder, below), group in itertools.groupby(slides, key=_folder_of):
+            rows = [_row(slide, len(below)) for slide in group]
+            line = {"event": "slides", "first": self._slides, "below": below, "folder": str(folder.absolute())}
+            self._slides += len(rows)
+            if self._broken:
+                return
+            self._lines.append(_json({**line, "slides": rows}))
+
+    async def close(self) -> None:
+        """Write what is left; then nothing is recorded any more. Calls `failed` where that is not possible."""
+        loop = asyncio.get_running_loop()
+        self._closing = True
+        try:
+            if not self._broken:
+                await loop.run_in_executor(self._writer.thread, self._writer.write, self._lines, True)
+        except OSError as error:
+            self._fail(error)
+        finally:
+            self._writer.close()
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        if self._broken:
+            return
+        self._lines.append(_json(line))
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write)
+
+    def _write(self) -> None:
+        if not self._closing:
+            loop = asyncio.get_running_loop()
+            writing = loop.run_in_executor(self._writer.thread, self._writer.write, self._lines)
+            writing.add_done_callback(self._written)
+
+    def _written(self, done: asyncio.Future[None]) -> None:
+        self._scheduled = False
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._fail(error)
+        elif self._lines:
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._broken:
+            self._broken = True
+            self._lines.clear()
+            words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+            self._failed(f"cannot write the record of this run, {self.path}: {words}; slides are sent anyway")
+
+
+class _PackedFile:
+    """A file of packed lines, locked as long as it is open; written in a thread of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(lock_of(path), timeout=LOCK_SECONDS, mode=0o600)
+        try:
+            self._lock.acquire()
+            # File names may be patients' names: nobody else reads them.
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        except Timeout as error:
+            raise OSError(errno.EAGAIN, str(error)) from None
+        except OSError:
+            self._release()
+            raise
+        self._file: BinaryIO = open(handle, "wb", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
+        self._packer = zlib.compressobj(level=1, wbits=31)  # 31: with the header of gzip
+        self._bytes = 0
+        self._full = False
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="record")
+
+    def write(self, lines: deque[str], last: bool = False) -> None:
+        """Pack, write and remove the lines that there are. Raises OSError. In `thread`."""
+        taken = [lines.popleft() for _ in range(len(lines))]
+        if self._full:
+            taken = taken[-1:] if last else []  # the summary
+        data = self._packer.compress("".join(f"{line}\n" for line in taken).encode())
+        left = memoryview(data + self._packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))
+        self._bytes += len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        if self._bytes > MAX_BYTES and not self._full:
+            self._full = True
+            lines.appendleft(_json(Notice(text=_FULL).to_dict()))
+
+    def close(self) -> None:
+        """Close the file; a thread that hangs is not waited for."""
+        self.thread.shutdown(wait=False, cancel_futures=True)
+        self._file.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._lock.release()
+        with suppress(OSError):
+            lock_of(self._path).unlink()
+
+
+class _Thinner:
+    """Chooses the lines of a site's progress that are recorded: fewer and fewer, the longer the run takes.
+
+    About PER_DOUBLING of them each time that its duration has doubled, until they are RAREST apart.
+    """
+
+    def __init__(self, started: datetime) -> None:
+        self._started = started
+        self._last: datetime | None = None
+        self._rates: list[float] = []
+
+    def mean_rate(self, event: Progress) -> float | None:
+        """Return the mean rate since the last line that was recorded; None where this one is not to be."""
+        self._rates.append(event.rate)
+        pause = min(max(OFTENEST, (event.time - self._started).total_seconds() / PER_DOUBLING), RAREST)
+        # Half a second of tolerance: events do not come to the millisecond.
+        if self._last is not None and (event.time - self._last).total_seconds() < pause - OFTENEST / 2:
+            return None
+        rate, self._last = sum(self._rates) / len(self._rates), event.time
+        self._rates.clear()
+        return round(rate, 1)
+
+
+def _folder_of(slide: Slide) -> tuple[Path, str]:
+    below, slash, _ = slide.path.rpartition("/")
+    return slide.folder, below + slash
+
+
+def _row(slide: Slide, below: int) -> list[str | int]:
+    files = slide.files
+    name, main = slide.path[below:], files[-1]
+    row: list[str | int] = [name, slide.format, main.size if len(files) == 1 else slide.size, len(files)]
+    local = main.local_name or main.path
+    return row if local == name else [*row, local]
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Return the first and last number of each run of consecutive ones."""
+    first = last = None
+    for number in sorted(numbers):
+        if first is None or last is None:
+            first = last = number
+        elif number == last + 1:
+            last = number
+        else:
+            yield first, last
+            first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
+
+
+def _json(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, separators=(",", ":"))  # ASCII: a name may hold what is no text

@@ -1,0 +1,76 @@
+"""The records that real runs leave, also one that is killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from support.corpus import tree
+from support.push_cli import PushCli
+
+from pmacore_sandbox import Sandbox, SlowRead
+from pmarep.state.run_records import RunFile, records_in
+
+
+def newest(cli: PushCli) -> RunFile:
+    return records_in(cli.state / "runs")[0]
+
+
+def of(record: RunFile, event: str) -> list[dict[str, Any]]:
+    return [line for line in record.lines() if line["event"] == event]
+
+
+def test_a_run_and_the_next_one_over_what_is_there(tmp_path: Path, sandbox: Sandbox) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "a/1.svs", "a/2.svs", "b.svs", content=os.urandom(100))
+    tree(cli.source, "empty.svs", content=b"")
+    cli.site("tokyo", sandbox)
+    first = cli.push()
+    record = newest(cli)
+    (run,) = of(record, "run")
+    assert run["sources"] == [str(cli.source)]
+    assert run["sites"] == [{"name": "tokyo", "url": sandbox.url, "target": "Slides/in"}]
+    assert run["config"] == str(cli.book)
+    assert not record.is_running()
+    for event in ("slide_finished", "source_problem", "site_state", "summary", "slide_started"):
+        assert of(record, event) == [line for line in first.events if line["event"] == event]
+    assert all(line["verified_by"] == "size" for line in of(record, "slide_finished"))
+    found = {line["below"] + row[0]: row[2] for line in of(record, "slides") for row in line["slides"]}
+    assert found == {"a/1.svs": 100, "a/2.svs": 100, "b.svs": 100}
+
+    tree(cli.source, "c.svs", content=os.urandom(100))
+    second = cli.push()
+    record = newest(cli)
+    assert [line["slide"] for line in of(record, "slide_finished")] == ["c.svs"]
+    ranges = [one for line in of(record, "slides_known") for one in line["slides"]]
+    numbers = [number for low, high in ranges for number in range(low, high + 1)]
+    names = [line["below"] + row[0] for line in of(record, "slides") for row in line["slides"]]
+    assert sorted(names[number] for number in numbers) == ["a/1.svs", "a/2.svs", "b.svs"]
+    skipped = [line for line in second.finished("tokyo").values() if line["status"] == "skipped"]
+    assert {line["verified_by"] for line in skipped} == {"listing"}
+
+    assert cli.push("--dry-run").code == 1
+    assert len(records_in(cli.state / "runs")) == 2
+    assert cli.verify("--level", "deep").code == 1
+    assert {line["verified_by"] for line in of(newest(cli), "slide_finished")} == {"deep"}
+
+
+def test_a_killed_run_has_said_what_arrived(tmp_path: Path, sandbox: Sandbox) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "quick.svs", content=os.urandom(100))
+    tree(cli.source, "slow.svs", content=os.urandom(300_000))
+    cli.site("tokyo", sandbox)
+    sandbox.faults.add(SlowRead(1000.0), path="slow.svs")
+    with cli.start() as running:
+        running.wait_for(lambda event: event["event"] == "slide_finished")
+        while not of(newest(cli), "slide_finished"):
+            time.sleep(0.02)
+        assert newest(cli).is_running()
+        running.kill()
+    record = newest(cli)
+    assert not record.is_running()
+    assert [line["slide"] for line in of(record, "slide_finished")] == ["quick.svs"]
+    assert {line["slide"] for line in of(record, "slide_started")} == {"quick.svs", "slow.svs"}
+    assert of(record, "summary") == []
