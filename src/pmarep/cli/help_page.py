@@ -29,7 +29,10 @@ PANELS = {
         "--timeout", "--congestion", "--part-size", "--url-lifetime", "--rate", "--latency",
     ),
     "How sure": ("--verify", "--level", "--recheck", "--settle", "--verify-tls", "--allow-http-uploads"),
-    "Output": ("--audit", "--runs", "--json", "--quiet", "--verbose"),
+    "Output": (
+        "--audit", "--metrics", "--metrics-label", "--log-file", "--log-file-max-size", "--log-file-max-backups",
+        "--runs", "--json", "--quiet", "--verbose",
+    ),
     "General": (
         "--config", "--state-dir", "--yes", "--no-input", "--version", "--install-completion", "--show-completion",
         "--help",

@@ -8,11 +8,10 @@ import platform
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from ..events import Event, SlideFinished, SlideRetracted, SlideStatus, SourceProblem, Summary
 from ..system.commands import Command, command_words, end_process_group, executable_command
@@ -88,8 +87,7 @@ class HooksObserver(RunObserver):
         failure = run_hook(command, json.dumps(told).encode() + b"\n", environ, self._hooks.timeout)
         if failure:
             echo(f"pmarep: note: the hook {name} {failure}; the run itself is as it says", err=True)
-        else:
-            log.info("the hook %s has run", name)
+        log.info("the hook %s %s", name, failure or "has run")
 
 
 def without_names(summary: Summary) -> Summary:
@@ -134,20 +132,21 @@ def run_hook(command: Command, told: bytes, environ: Mapping[str, str], timeout:
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as output:
         stdin.write(told)
         stdin.seek(0)
-        try:
-            process = subprocess.Popen(
-                executable_command(command, environ.get("PATH")),
-                stdin=stdin,
-                stdout=output,
-                stderr=output,
-                env=dict(environ),
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            return f"({name}) could not be started ({reason})"
-        with _ended_with_us(process):
+        with _EndedWithUs() as ended_with_us:
             try:
+                process = subprocess.Popen(
+                    executable_command(command, environ.get("PATH")),
+                    stdin=stdin,
+                    stdout=output,
+                    stderr=output,
+                    env=dict(environ),
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or type(error).__name__
+                return f"({name}) could not be started ({reason})"
+            try:
+                ended_with_us.watch(process)
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
                 return f"({name}) was not done in {timeout:g} s and was ended{_last_line(output)}"
@@ -156,25 +155,39 @@ def run_hook(command: Command, told: bytes, environ: Mapping[str, str], timeout:
         return f"({name}) ended with exit code {code}{_last_line(output)}" if code else ""
 
 
-@contextmanager
-def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+class _EndedWithUs:
     """While inside, a signal that ends this process ends the hook too: in its own session it hears of no Ctrl-C."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        end_process_group(process)
-        handler = before[signal.Signals(number)]
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard: list[int] = []  # while the hook was being started
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._on_signal) for number in termination_signals()}
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
+        """End this process of a hook too, at once where a signal has come already."""
+        self._process = process
+        for number in self._heard:
+            self._on_signal(number, None)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._process is None:
+            self._heard.append(number)
+            return
+        end_process_group(self._process)
+        handler = self._before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
         else:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-
-    before = {number: signal.signal(number, on_signal) for number in termination_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _last_line(output: IO[bytes]) -> str:

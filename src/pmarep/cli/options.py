@@ -40,6 +40,25 @@ AuditOption = Annotated[
         metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
     ),
 ]
+MetricsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write Prometheus metrics for node_exporter's textfile collector (FILE.prom)."),
+]
+MetricsLabelOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="A label for all of them, where several jobs have files; repeatable."),
+]
+LogFileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Append log lines and the lines of the run; with -vv every request too."),
+]
+LogFileMaxSizeOption = Annotated[
+    str,
+    typer.Option(metavar="SIZE|off", help="Begin a new log file at this size; the old one becomes FILE.1."),
+]
+LogFileMaxBackupsOption = Annotated[
+    int, typer.Option(metavar="N", help="How many old log files to keep.", min=1, max=1000)
+]
 JsonEventsOption = Annotated[
     bool, typer.Option("--json", help="Events as JSON lines on stdout, and nothing else there.")
 ]

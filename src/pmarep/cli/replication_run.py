@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..engine import Options
     from ..events import Event, Summary
     from ..sites import Site
-    from ..sites.models import HooksTable
     from .render import Output
     from .run_observers import RunObserver
 
@@ -52,18 +51,6 @@ def emit_error_summary(exit_code: int, error: str) -> None:
     from .render import JsonOutput
 
     JsonOutput().handle(Summary(exit_code=exit_code, seconds=0.0, sites={}, error=error))
-
-
-def observers_for(
-    command: str, sites: Sequence[Site], hooks: HooksTable, *, dry_run: bool = False
-) -> list[RunObserver]:
-    """Return what goes along with a run of `command`, in the order in which it hears of its end. A dry run has none."""
-    observers: list[RunObserver] = []
-    if not dry_run and (hooks.on_start or hooks.on_success or hooks.on_failure):
-        from .hooks import HooksObserver
-
-        observers.append(HooksObserver(hooks, command, [site.name for site in sites], os.environ))
-    return observers
 
 
 def run_replication(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ..events import Event, Summary
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..events import Event, Summary
 
 
 class RunObserver:
     """Hears of one push or verify, from before its beginning to after its end. This one does nothing."""
 
     def before(self) -> None:
-        """Act before the run begins, and before any output of it."""
+        """Act before the run begins, and before any output of it. Raises UsageError where that cannot be."""
 
     def handle(self, event: Event) -> None:
         """Hear an event. Called for each, in order, in the run's event loop, so it has to be quick."""

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from .config_files import load_book, named_book, state_path, warn_unverified_tls
-from .log_output import start_logging
 from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
     AllowEmptyOption,
@@ -19,6 +18,11 @@ from .options import (
     FollowLinksOption,
     IncludeOption,
     JsonEventsOption,
+    LogFileMaxBackupsOption,
+    LogFileMaxSizeOption,
+    LogFileOption,
+    MetricsLabelOption,
+    MetricsOption,
     MinSizeOption,
     NewerThanOption,
     PatienceOption,
@@ -58,6 +62,11 @@ def verify(
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
+    metrics: MetricsOption = None,
+    metrics_label: MetricsLabelOption = None,
+    log_file: LogFileOption = None,
+    log_file_max_size: LogFileMaxSizeOption = "10M",
+    log_file_max_backups: LogFileMaxBackupsOption = 5,
     json: JsonEventsOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
@@ -74,12 +83,13 @@ def verify(
     from ..engine import Options, Verify
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
+    from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections, parse_sub_folder
     from .render import output_for
-    from .replication_run import always_emit_summary, observers_for, run_replication
+    from .replication_run import always_emit_summary, run_replication
 
-    with always_emit_summary(json):
-        start_logging(verbose)
+    logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
+    with always_emit_summary(json), logging_run(logs) as log_observers:
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
@@ -103,6 +113,11 @@ def verify(
         )
         selection = selection_options(include, exclude, newer_than, min_size)
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
-        observers = observers_for("verify", chosen, book.hooks)
+        names = [site.name for site in chosen]
+        observers = [
+            *metrics_observers(metrics, metrics_label or (), names),
+            *log_observers,
+            *hook_observers(book.hooks, "verify", names),
+        ]
         code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
     raise typer.Exit(code)

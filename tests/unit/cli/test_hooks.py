@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pmarep.cli.hooks import HIDDEN, HooksObserver, run_hook
-from pmarep.cli.replication_run import observers_for
+from pmarep.cli.observer_options import hook_observers
 from pmarep.errors import ConfigError
 from pmarep.events import (
     SiteSummary,
@@ -189,9 +189,9 @@ def test_a_signal_ends_the_hook_and_goes_on_to_who_was_to_have_it() -> None:
 
 def test_a_dry_run_has_no_hooks() -> None:
     hooks = HooksTable(on_start="true")
-    assert observers_for("push", [], hooks, dry_run=True) == []
-    assert len(observers_for("push", [], hooks)) == 1
-    assert observers_for("push", [], HooksTable()) == []
+    assert hook_observers(hooks, "push", [], dry_run=True) == []
+    assert len(hook_observers(hooks, "push", [])) == 1
+    assert hook_observers(HooksTable(), "push", []) == []
 
 
 def book(folder: Path, text: str) -> SiteBook:
