@@ -37,7 +37,7 @@ def test_a_hook_that_fails_changes_nothing(cli: PushCli) -> None:
     assert (done.code, done.counts("tokyo")) == (0, (1, 0, 0))
     assert done.stderr == (
         "pmarep: note: the hook on_success (/no/such) could not be started (No such file or directory); "
-        "the run itself is as it says\n"
+        "the run is not affected\n"
     )
     assert told(cli) == [("push", "on_start", None)]
 

@@ -86,7 +86,7 @@ class HooksObserver(RunObserver):
         environ = {**self._environ, "PMAREP_HOOK": name, "PMAREP_TEXT": text, **variables}
         failure = run_hook(command, json.dumps(told).encode() + b"\n", environ, self._hooks.timeout)
         if failure:
-            echo(f"pmarep: note: the hook {name} {failure}; the run itself is as it says", err=True)
+            echo(f"pmarep: note: the hook {name} {failure}; the run is not affected", err=True)
         log.info("the hook %s %s", name, failure or "has run")
 
 

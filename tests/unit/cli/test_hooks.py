@@ -142,10 +142,10 @@ def test_a_hook_that_fails_is_a_note(told: Path, capsys: pytest.CaptureFixture[s
     assert out == ""
     assert err.splitlines() == [
         "pmarep: note: the hook on_start (/no/such\\x1b/program) could not be started (No such file or directory); "
-        "the run itself is as it says",
+        "the run is not affected",
         f"pmarep: note: the hook on_failure ({sys.executable}) ended with exit code 1: cannot connect to "
-        "http://x/?***; the run itself is as it says",
-        "pmarep: note: the hook on_success was not run: the quotes in it do not match; the run itself is as it says",
+        "http://x/?***; the run is not affected",
+        "pmarep: note: the hook on_success was not run: the quotes in it do not match; the run is not affected",
     ]
 
 
