@@ -21,8 +21,8 @@ import typer
 from pmarep import events
 from pmarep.cli.app import app
 from pmarep.events import Event, SiteSummary, SlideStatus, SourceSummary, State
-from pmarep.sites.models import SiteTable, SlidesTable
-from pmarep.sites.schema import DESCRIPTIONS, SLIDES_DESCRIPTIONS
+from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
+from pmarep.sites.schema import DESCRIPTIONS, HOOKS_DESCRIPTIONS, SLIDES_DESCRIPTIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -129,6 +129,7 @@ def _cell(text: str) -> str:
 def book_page() -> str:
     rows = [_key(SiteTable, key, DESCRIPTIONS) for key in SiteTable.model_fields]
     slides = [_key(SlidesTable, key, SLIDES_DESCRIPTIONS) for key in SlidesTable.model_fields]
+    hooks = [_key(HooksTable, key, HOOKS_DESCRIPTIONS) for key in HooksTable.model_fields]
     head = ["| key | type | meaning |", "|---|---|---|"]
     example = (ROOT / "sites.example.toml").read_text("utf-8")
     parts = [
@@ -140,6 +141,9 @@ def book_page() -> str:
         "\n".join([*head, *rows]),
         "## Keys of `[slides]`",
         "\n".join([*head, *slides]),
+        "## Keys of `[hooks]`",
+        "What the commands are told, and examples: [Hooks](../hooks.md).",
+        "\n".join([*head, *hooks]),
         "## A book with every key",
         "As `sites.example.toml` in the sources.",
         f"```toml\n{example.rstrip()}\n```",

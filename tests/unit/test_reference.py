@@ -9,7 +9,7 @@ import pytest
 import reference
 
 from pmarep import events
-from pmarep.sites.models import SiteTable, SlidesTable
+from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
 
 PAGES = reference.pages()
 COMMANDS = dict(reference.commands())
@@ -44,6 +44,7 @@ def test_every_key_of_the_site_book() -> None:
     found = sections("reference/site-book.md")
     assert first_cells(found["Keys of a site"]) == set(SiteTable.model_fields)
     assert first_cells(found["Keys of `[slides]"]) == set(SlidesTable.model_fields)
+    assert first_cells(found["Keys of `[hooks]"]) == set(HooksTable.model_fields)
 
 
 @pytest.mark.parametrize("kind", events.Event.__subclasses__(), ids=reference.event_name)
