@@ -50,41 +50,78 @@ class Retry:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempts = attempts
-        self._max_seconds = max_seconds
-        self._monotonic = monotonic
-        self._sleep = sleep
+        self.max_seconds = max_seconds
+        self.monotonic = monotonic
+        self.sleep = sleep
         self._budget = self.RESERVE
 
-    async def __call__(self, work: Callable[[], Awaitable[T]], *, still_useful: Callable[[], bool] = lambda: True) -> T:
-        """Return the result of `work`. Raises what its last attempt raised.
-
-        `still_useful`: return whether another attempt makes sense, as far as other requests have found out.
-        """
-        self._budget = min(self._budget + self.SHARE, self.RESERVE)
-        end = self._monotonic() + max(self._max_seconds, MIN_RETRY_PERIOD)
-        attempt, given_up_after = 0, 0.0  # seconds
-        while True:
-            attempt += 1
-            try:
-                return await work()
-            except PmarepError as error:
-                given_up_after += float(getattr(error, "took", 0.0))
-                in_time = self._monotonic() < end and (given_up_after < self._max_seconds or given_up_after == 0)
-                if not still_useful() or not in_time or not self._may_repeat(error, attempt):
-                    raise
-                log.info("attempt %d failed, trying again: %s", attempt, error)
-                pause = max(backoff(attempt), requested_delay(error))
-            # The error is gone by now, and with it the frames that it held and all that they had open.
-            await self._sleep(pause)
-
-    def _may_repeat(self, error: PmarepError, attempt: int) -> bool:
-        """Return whether there is another attempt, and take it off the budget."""
-        if error.remedy is not Remedy.RETRY or attempt >= self._attempts:
+    def take(self, error: PmarepError, made: int) -> bool:
+        """Take another attempt off the budget, after so many; return whether there is one."""
+        if error.remedy is not Remedy.RETRY or made >= self._attempts:
             return False
         if self._budget < 1 or requested_delay(error) > MAX_RETRY_AFTER:
             return False
         self._budget -= 1
         return True
+
+    def attempts(self, still_useful: Callable[[], bool] = lambda: True) -> Attempts:
+        """Begin a request.
+
+        `still_useful`: return whether another attempt makes sense, as far as other requests have found out.
+        """
+        self._budget = min(self._budget + self.SHARE, self.RESERVE)
+        return Attempts(self, still_useful)
+
+    async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `work`. Raises what its last attempt raised."""
+        attempts = self.attempts()
+        while True:
+            with attempts:
+                return await work()
+            await attempts.pause()
+
+
+class Attempts:
+    """The attempts at one request.
+
+        attempts = retry.attempts()
+        while True:
+            with attempts:
+                return await send()
+            await attempts.pause()
+
+    An error after which there is another attempt ends with the block; all others leave it.
+    """
+
+    def __init__(self, retry: Retry, still_useful: Callable[[], bool]) -> None:
+        self._retry = retry
+        self._still_useful = still_useful
+        self._end = retry.monotonic() + max(retry.max_seconds, MIN_RETRY_PERIOD)
+        self._made = 0
+        self._given_up_after = 0.0  # seconds
+        self._pause = 0.0
+
+    def __enter__(self) -> None:
+        """Begin an attempt."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, PmarepError) and self.may_repeat(error)
+
+    def may_repeat(self, error: PmarepError) -> bool:
+        """Return whether there is another attempt after this failure, and take it off the budget."""
+        self._made += 1
+        self._given_up_after += float(getattr(error, "took", 0.0))
+        now, limit = self._retry.monotonic(), self._retry.max_seconds
+        in_time = now < self._end and (self._given_up_after < limit or self._given_up_after == 0)
+        if not self._still_useful() or not in_time or not self._retry.take(error, self._made):
+            return False
+        log.info("attempt %d failed, trying again: %s", self._made, error)
+        self._pause = max(backoff(self._made), requested_delay(error))
+        return True
+
+    async def pause(self) -> None:
+        """Wait for the next attempt. The error is gone by now, and with it the frames that it held open."""
+        await self._retry.sleep(self._pause)
 
 
 def backoff(attempt: int) -> float:
@@ -95,3 +132,7 @@ def backoff(attempt: int) -> float:
 def requested_delay(error: BaseException | None) -> float:
     """Return how many seconds a server asks to be left alone (`Retry-After`), 0 where it does not."""
     return float(getattr(error, "retry_after", None) or 0.0)
+
+
+ONCE = Retry(attempts=1)
+"""The policy of whoever repeats nothing."""

@@ -16,7 +16,7 @@ from support.network import Network
 from pmarep.clock import Clock
 from pmarep.engine.site import stall_monitor
 from pmarep.events import SiteState, State
-from pmarep.pmacore import TransferBroken, client
+from pmarep.pmacore import TransferBroken, session_client
 from pmarep.pmacore.errors import TooSlow
 from pmarep.retry import MIN_RETRY_PERIOD, Retry
 from pmarep.sites import Site
@@ -82,7 +82,7 @@ async def test_nor_a_patience_that_is_shorter_than_silence_may_be(
 ) -> None:
     """At the usual time-outs of a site, which are minutes where each call uses them up."""
     monkeypatch.setattr(stall_monitor, "SHORTEST_ANSWER", 0.2)
-    monkeypatch.setattr(client, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(session_client, "PROBE_SECONDS", 0.2)
     tree(tmp_path / "cases", "a.svs")
     site = HostileServer(network)
     site.says = {call: drips() for call in calls}

@@ -13,7 +13,7 @@ from support.sandboxes import StartSandbox
 from pmacore_sandbox import CannedResponse, EndSessions, Sandbox
 from pmacore_sandbox.sessions import SessionRegistry
 from pmarep.engine.slide.job import FRUITLESS_ATTEMPTS
-from pmarep.pmacore.client import SESSIONS
+from pmarep.pmacore.session_attempts import SESSIONS
 
 ATTEMPTS = 5  # of one call, by Retry
 FILE = r"transfer/Upload/[0-9]+\?path="

@@ -96,7 +96,7 @@ class SessionPool:
         connection = connection_of(site)
         if connection not in self._cores:
             self._cores[connection] = PmaCore(
-                connection, lambda: self._password(connection), patience=self._new_retry(), longest=self._longest
+                connection, lambda: self._password(connection), retry=self._new_retry(), longest=self._longest
             )
         return self._cores[connection]
 

@@ -51,28 +51,18 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy, trace = self._proxy(request.url), _ConnectionTrace(request.extensions.get("trace"))
-        try:
-            keep = NEW_CONNECTION not in request.extensions
-            return await self._send(request, self._pool(proxy, keep=keep), trace)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            if not trace.hit_a_closed_connection or not _is_repeatable(request):
-                raise
-        log.debug("a connection was closed: once more over a new one")
-        return await self._send(request, self._pool(proxy, keep=False), trace)
-
-    async def _send(self, request: httpx.Request, pool: _Pool, trace: _ConnectionTrace) -> httpx.Response:
-        async with aclosing(_body(request)) as body:  # httpcore leaves it where it is, when the sending is broken off
-            asked = httpcore.Request(
-                method=request.method,
-                url=_url(request.url),
-                headers=request.headers.raw,
-                content=body,
-                extensions={**request.extensions, "trace": trace},
-            )
-            with _httpx_errors():
-                answer = await pool.handle_async_request(asked)
-        content = _Content(cast(AsyncIterable[bytes], answer.stream))  # never the other kind in an AsyncConnectionPool
-        return httpx.Response(answer.status, headers=answer.headers, stream=content, extensions=answer.extensions)
+        keep = NEW_CONNECTION not in request.extensions
+        while True:
+            pool = self._pool(proxy, keep=keep)
+            async with aclosing(_body(request)) as body:  # httpcore leaves it where it is, when sending is broken off
+                try:
+                    with _httpx_errors():
+                        return _response(await pool.handle_async_request(_for_httpcore(request, body, trace)))
+                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                    if not keep or not trace.hit_a_closed_connection or not _is_repeatable(request):
+                        raise
+            log.debug("a connection was closed: once more over a new one")
+            keep = False
 
     def _proxy(self, url: httpx.URL) -> str | None:
         key = url.scheme, url.host, url.port
@@ -152,6 +142,23 @@ def _body(request: httpx.Request) -> AsyncGenerator[bytes, None]:
         return make()
     stream = aiter(cast(httpx.AsyncByteStream, request.stream))
     return cast(AsyncGenerator[bytes, None], stream)  # httpx's own streams are iterated by generators
+
+
+def _for_httpcore(
+    request: httpx.Request, body: AsyncGenerator[bytes, None], trace: _ConnectionTrace
+) -> httpcore.Request:
+    return httpcore.Request(
+        method=request.method,
+        url=_url(request.url),
+        headers=request.headers.raw,
+        content=body,
+        extensions={**request.extensions, "trace": trace},
+    )
+
+
+def _response(answer: httpcore.Response) -> httpx.Response:
+    content = _Content(cast(AsyncIterable[bytes], answer.stream))  # never the other kind in an AsyncConnectionPool
+    return httpx.Response(answer.status, headers=answer.headers, stream=content, extensions=answer.extensions)
 
 
 def _is_repeatable(request: httpx.Request) -> bool:

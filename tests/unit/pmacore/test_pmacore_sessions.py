@@ -29,7 +29,8 @@ from pmarep.pmacore import (
     TransferBroken,
     Unreachable,
 )
-from pmarep.pmacore.client import KNOWN_SESSIONS, SESSIONS
+from pmarep.pmacore.authentication import KNOWN_SESSIONS
+from pmarep.pmacore.session_attempts import SESSIONS
 from pmarep.retry import MAX_RETRY_AFTER, Retry
 
 

@@ -121,19 +121,20 @@ class RequestScheduler:
             self.has_unresumable = True
             self._unresumable.add(size)
 
-        async def once() -> T:
-            async with self._slot(size):
-                how, first = hedge(), UploadBody(self, size)
-                hedged = HedgedRequest(first, how)
-                self._in_flight.add(hedged)
-                try:
-                    if hedged.hedge_wanted is None:
-                        return await self._attempt(send, first, hedged)
-                    return await self._run_hedged(send, first, hedged, how)
-                finally:
-                    self._in_flight.discard(hedged)
-
-        return await self._retry(once, still_useful=lambda: self._failures < FAILURES_IN_A_ROW)
+        attempts = self._retry.attempts(still_useful=lambda: self._failures < FAILURES_IN_A_ROW)
+        while True:
+            with attempts:
+                async with self._slot(size):
+                    how, first = hedge(), UploadBody(self, size)
+                    hedged = HedgedRequest(first, how)
+                    self._in_flight.add(hedged)
+                    try:
+                        if hedged.hedge_wanted is None:
+                            return await self._attempt(send, first, hedged)
+                        return await self._run_hedged(send, first, hedged, how)
+                    finally:
+                        self._in_flight.discard(hedged)
+            await attempts.pause()
 
     async def _run_hedged(
         self, send: Callable[[UploadBody], Awaitable[T]], first: UploadBody, hedged: HedgedRequest, how: HedgeMode
