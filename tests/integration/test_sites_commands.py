@@ -47,7 +47,7 @@ def test_add_and_list_in_a_script(sites_cli: SitesCli) -> None:
             "name": "tokyo", "server": None, "url": "https://tokyo.example/", "username": "me", "target": "Slides/ä b",
             "connections": 8, "bwlimit": "20M", "ca_bundle": None, "client_cert": None, "proxy": None,
             "verify_tls": True, "connect_timeout": None, "timeout": None, "congestion": None,
-            "allow_http_uploads": False,
+            "allow_http_uploads": False, "password_file": None,
             "groups": ["asia"],
         }
     ]  # fmt: skip
@@ -137,7 +137,20 @@ def test_login_without_a_keyring_names_the_other_ways(sites_cli: SitesCli, sandb
     sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     assert sites_cli("login", "tokyo", stdin=PASSWORD, code=2).stderr == (
         "pmarep: cannot keep the password of tokyo: this machine has no keyring; "
-        "set PMAREP_PASSWORD_TOKYO, or give it a password_command in the site book\n"
+        "set PMAREP_PASSWORD_TOKYO, or give it a password_file or password_command in the site book\n"
+    )
+
+
+def test_add_never_asks_for_what_is_configured(sites_cli: SitesCli) -> None:
+    args = ("--url", "https://tokyo.example", "--username", "me", "--target", "S")
+    said = sites_cli("add", "tokyo", *args, "--password-command", "pass show x").stdout
+    assert said == f"added tokyo to {sites_cli.book}; now try it (pmarep sites test tokyo)\n"
+    sites_cli.environ["PMAREP_PASSWORD_OSAKA"] = "x"
+    assert sites_cli("add", "osaka", *args).stdout.endswith("; now try it (pmarep sites test osaka)\n")
+    sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    assert sites_cli("add", "kyoto", *args).stdout.endswith(
+        "; now set PMAREP_PASSWORD_KYOTO, or give it a password_file or password_command in the site book, and try it "
+        "(pmarep sites test kyoto)\n"
     )
 
 
@@ -244,7 +257,19 @@ def add(tmp_path: Path) -> Add:
 def test_the_dialogue_from_the_url_to_the_keyring(add: Add, start_sandbox: StartSandbox, tmp_path: Path) -> None:
     sandbox = start_sandbox(roots=("Boxes", "Slides"), path="/core/")
     script, memory = add(
-        "tokyo", sandbox.url.rstrip("/"), "", USER, "guess", PASSWORD, "Slidez", "3", "2", "a\\b", "in/new", True
+        "tokyo",
+        sandbox.url.rstrip("/"),
+        "",
+        USER,
+        "guess",
+        "<enter>",
+        PASSWORD,
+        "Slidez",
+        "3",
+        "2",
+        "a\\b",
+        "in/new",
+        True,
     )
     site = SiteBook.load(tmp_path / "sites.toml").sites["tokyo"]
     assert (site.url, site.username, site.target) == (sandbox.url, USER, "Slides/in/new")
@@ -270,12 +295,71 @@ def test_a_password_that_is_known_is_not_asked_again(add: Add, sandbox: Sandbox,
 def test_a_server_that_is_down_can_be_added_all_the_same(add: Add, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.stop()
     with pytest.raises(typer.Abort):
-        add(PASSWORD, False, url=sandbox.url, username=USER, target="Slides")
+        add(PASSWORD, "q", url=sandbox.url, username=USER, target="Slides")
     assert not (tmp_path / "sites.toml").exists()
-    script, memory = add(PASSWORD, True, "Slides/x", url=sandbox.url, username=USER)
+    script, memory = add(PASSWORD, "x", "<enter>", "a", "Slides/x", url=sandbox.url, username=USER)
+    assert script.heard("write one letter: t, u, n, a, q")
+    assert script.heard("Its password is kept nowhere: run `pmarep sites login tokyo`, set PMAREP_PASSWORD_TOKYO, or")
     assert script.heard("refused the connection")
     assert memory.kept == {}
     assert SiteBook.load(tmp_path / "sites.toml").sites["tokyo"].target == "Slides/x"
+
+
+def test_the_url_that_was_found_is_offered(add: Add, start_sandbox: StartSandbox, tmp_path: Path) -> None:
+    sandbox = start_sandbox(path="/core/")
+    script, memory = add(sandbox.url.removesuffix("core/"), USER, PASSWORD, True, "1", "", True)
+    assert script.heard(f"but there is one at {sandbox.url}")
+    assert script.heard(f"Use {sandbox.url}?")
+    assert SiteBook.load(tmp_path / "sites.toml").sites["tokyo"].url == sandbox.url
+    assert memory.kept == {f"{USER}@{sandbox.url}": PASSWORD}
+
+
+def test_the_user_name_and_the_url_can_be_corrected(add: Add, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The answers that were right are not asked again, and a password is not sent to another machine."""
+    wrong = "http://127.0.0.1:9/"
+    script, _ = add(wrong, "nobody", PASSWORD, "u", sandbox.url, PASSWORD, USER, PASSWORD, "1", "", False)
+    site = SiteBook.load(tmp_path / "sites.toml").sites["tokyo"]
+    assert (site.url, site.username, site.target) == (sandbox.url, USER, "Slides")
+    assert script.heard(f"Password of nobody at {sandbox.url}")
+
+
+def test_answers_survive_an_early_end(
+    add: Add, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+    monkeypatch.setattr(ScriptedPrompt, "say", lambda _, words: heard.append(words))
+    with pytest.raises(typer.Abort):
+        add("http://127.0.0.1:9/", "a user", PASSWORD, "q", bwlimit="20M")
+    assert heard[-1] == (
+        "Nothing was added. To go on from here: pmarep sites add tokyo --bwlimit 20M --url http://127.0.0.1:9/ "
+        "--username 'a user'"
+    )
+
+
+class NoKeyring(MemoryKeyring):
+    """Stands for the backend of a machine without a keyring."""
+
+
+NoKeyring.__module__ = "keyring.backends.fail"
+
+
+def test_without_a_keyring_a_private_file_is_offered(add: Add, sandbox: Sandbox, tmp_path: Path) -> None:
+    script, _ = add(PASSWORD, "1", "", True, keyring=NoKeyring(), url=sandbox.url, username=USER)
+    file = tmp_path / "tokyo.password"
+    assert script.heard(f"This machine has no keyring. Keep the password in {file}, which only you can read?")
+    site = SiteBook.load(tmp_path / "sites.toml").sites["tokyo"]
+    assert site.password_file == file
+    assert Credentials({}, NoKeyring()).password_for(site) == PASSWORD
+    assert not script.heard("keyring?")
+
+
+def test_without_a_keyring_and_the_file_the_ways_are_said(add: Add, sandbox: Sandbox, tmp_path: Path) -> None:
+    script, _ = add(PASSWORD, "1", "", False, keyring=NoKeyring(), url=sandbox.url, username=USER)
+    assert not (tmp_path / "tokyo.password").exists()
+    assert script.seen[-1] == (
+        "Its password is kept nowhere: set PMAREP_PASSWORD_TOKYO, or give it a password_file or password_command in "
+        "the site book."
+    )
 
 
 def test_a_target_that_the_server_has_not_is_told(add: Add, sandbox: Sandbox) -> None:

@@ -20,9 +20,9 @@ PANELS = {
         "--fresh", "--dry-run", "--problems", "--formats", "--unset", "--update", "--write", "--names", "--discard",
     ),
     "Where": (
-        "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--ca-bundle",
-        "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password", "--root",
-        "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind",
+        "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
+        "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password",
+        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind",
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",

@@ -88,7 +88,7 @@ async def _with_tls(connection: Connection) -> PmaCoreError | None:
     secure = connection.url.replace("http:", "https:", 1)
     if urlsplit(connection.url).port is None or await certificate(replace(connection, url=secure)) is None:
         return None
-    return TlsError(f"{connection.url} wants TLS", f"write {secure} as url")
+    return _at(secure, TlsError(f"{connection.url} wants TLS", f"write {secure} as url"))
 
 
 async def _without_tls(connection: Connection) -> PmaCoreError | None:
@@ -110,7 +110,9 @@ async def _follow(connection: Connection, error: Redirected) -> PmaCoreError | N
     base = f"{to.scheme}://{to.netloc.rpartition('@')[2]}{path[: -len(VERSION.path)]}"
     if to.hostname != urlsplit(connection.url).hostname or not await _answers(connection, base):
         return Redirected(f"{connection.url} redirects to {base}", "use that as url", error.location)
-    return Redirected(f"{connection.url} redirects to {base}, where PMA.core answers", "use that as url", "")
+    words = f"{connection.url} redirects to {base}, where PMA.core answers"
+    error = Redirected(words, "use that as url", "")
+    return error if base.startswith("http:") and connection.url.startswith("https:") else _at(base, error)
 
 
 async def _other_path(connection: Connection) -> PmaCoreError | None:
@@ -118,8 +120,14 @@ async def _other_path(connection: Connection) -> PmaCoreError | None:
     found = await asyncio.gather(*(_answers(connection, url) for url in urls))
     for url, answers in zip(urls, found, strict=True):
         if answers:
-            return NotFound(f"there is no PMA.core at {connection.url}, but there is one at {url}", "use that as url")
+            words = f"there is no PMA.core at {connection.url}, but there is one at {url}"
+            return _at(url, NotFound(words, "use that as url"))
     return None
+
+
+def _at(url: str, error: PmaCoreError) -> PmaCoreError:
+    error.better_url = url
+    return error
 
 
 def likely_urls(url: str) -> list[str]:

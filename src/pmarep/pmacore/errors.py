@@ -13,6 +13,9 @@ from ..errors import PmarepError, Remedy
 class PmaCoreError(PmarepError):
     """A server could not do what it was asked. The message says what happened; what to do."""
 
+    better_url: str | None = None
+    """Another url of the same host that is no less safe, and should be used instead."""
+
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__(f"{what}; {advice}" if advice else what)
 

@@ -77,15 +77,21 @@ def _read(book_text: BookText) -> _BookTables:
     return _BookTables(defaults, servers, sites, _groups(book_text, data, sites))
 
 
+_URL = ("url", "server")
+_PASSWORD = ("password_command", "password_file")
+
+
+def _merge(below: dict[str, Any], said: dict[str, Any], *pairs: tuple[str, str]) -> dict[str, Any]:
+    """Merge the keys of a table over those of the tables below it. Of each pair, one displaces the other below it."""
+    displaced = {other for pair in pairs for one, other in (pair, pair[::-1]) if one in said}
+    return {key: value for key, value in below.items() if key not in displaced} | said
+
+
 def _merged_defaults(books: Sequence[SiteTable]) -> SiteTable:
-    """Merge `[defaults]` key by key. `server` and `url` exclude each other: an own one displaces both included."""
+    """Merge `[defaults]` key by key; one of keys that exclude each other displaces the other of an included book."""
     merged: dict[str, Any] = {}
     for book in reversed(books):
-        said = book.model_dump(exclude_unset=True)
-        for one, other in (("url", "server"), ("server", "url")):
-            if one in said:
-                merged.pop(other, None)
-        merged |= said
+        merged = _merge(merged, book.model_dump(exclude_unset=True), _URL, _PASSWORD)
     return SiteTable.model_validate(merged)
 
 
@@ -155,7 +161,7 @@ def _secret_key(book_text: BookText, table: KeyPath, key: str) -> ConfigError:
     return book_text.error(
         f"{where}{quoted(key)} looks like a password, which has no place in this file; "
         f"keep it in the keyring (`pmarep sites login {login}`), in the variable "
-        f"{password_variable(name)}, or let password_command print it{exposed}",
+        f"{password_variable(name)}, or in a password_file{exposed}",
         (*table, key),
     )
 
@@ -170,7 +176,7 @@ def merge_keys(said: SiteTable, server: Table | None, defaults: SiteTable) -> di
     merged: dict[str, Any] = {}
     for table in (defaults, server, said):
         if table is not None:
-            merged |= table.model_dump(exclude_unset=True)
+            merged = _merge(merged, table.model_dump(exclude_unset=True), _PASSWORD)
     return merged
 
 

@@ -1,4 +1,4 @@
-"""Look up passwords in a variable, from a command, in the system's keyring. Keeps those found, in memory only."""
+"""Look up passwords in a variable, from a command, a file or the system's keyring. Keep those found, in memory only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..errors import CredentialsError
@@ -14,6 +15,7 @@ from ..passwords import NotTextError, Password, first_line
 from ..system.commands import Command, command_words, executable_command
 from ..text import printable
 from . import password_command
+from .password_file import PasswordFileError, read_password_file
 from .site_names import password_variable
 
 SERVICE = "pmarep"
@@ -34,6 +36,8 @@ class LoginDetails(Protocol):
     def username(self) -> str: ...
     @property
     def password_command(self) -> tuple[str, ...] | str | None: ...
+    @property
+    def password_file(self) -> Path | None: ...
 
 
 class KeyringLike(Protocol):
@@ -60,6 +64,10 @@ class _BrokenCommand(_NoPassword):
     """The command gave no password; the keyring is not asked where there is a command."""
 
 
+class _BrokenFile(_NoPassword):
+    """The password file cannot be used; the keyring is not asked where there is one."""
+
+
 class Credentials:
     """Finds, keeps and forgets passwords. Safe to use from several threads; what was looked up once is not again.
 
@@ -77,7 +85,7 @@ class Credentials:
         self._locks: defaultdict[tuple[str, ...], threading.Lock] = defaultdict(threading.Lock)
 
     def password_for(self, login: LoginDetails) -> Password:
-        """Return the first password of: variable of the site, of its server, `password_command`, keyring.
+        """Return the first of: variable of the site, of its server; `password_command` or `password_file`; keyring.
 
         May wait for a command or for a person who unlocks the keyring. Raises CredentialsError.
         """
@@ -91,6 +99,9 @@ class Credentials:
                 password = self._once(("command", *_words(command)), lambda: self._from_command(command))
                 source = f"from the password_command of {login.name}"
                 return Password(password, source + _ends_oddly(password))
+            if file := login.password_file:
+                password = self._once(("file", str(file)), lambda: _from_file(file))
+                return Password(password, f"from {printable(str(file))}{_ends_oddly(password)}")
             password = self._once(_key(login), lambda: self._from_keyring(login))
             source = f"from the keyring; pmarep sites login {login.name}"
             return Password(password, source + _ends_oddly(password))
@@ -102,7 +113,9 @@ class Credentials:
         for variable in password_variables(login):
             if self._environ.get(variable):
                 return f"the variable {variable}"
-        return "its password_command" if login.password_command else None
+        if login.password_command:
+            return "its password_command"
+        return f"its password_file {printable(str(login.password_file))}" if login.password_file else None
 
     def has_keyring(self) -> bool:
         """Return whether this machine has a keyring, be it locked. Opens nothing and asks nobody."""
@@ -111,6 +124,16 @@ class Credentials:
         except Exception:
             return False
         return type(keyring).__module__ not in ("keyring.backends.fail", "keyring.backends.null")
+
+    def ways(self, login: LoginDetails) -> str:
+        """Return how a person can give pmarep the password of this login from now on."""
+        return _advice(login, _NoPassword() if self.has_keyring() else _BrokenKeyring())
+
+    def check_keyring(self, login: LoginDetails) -> None:
+        """Raise CredentialsError, which names the other ways, where this machine has no keyring."""
+        if not self.has_keyring():
+            error = _BrokenKeyring("this machine has no keyring")
+            raise CredentialsError(f"cannot keep the password of {login.name}: {error}; {_advice(login, error)}")
 
     def store(self, login: LoginDetails, password: str) -> None:
         """Keep the password in the keyring, for every site with this url and username. Raises CredentialsError."""
@@ -225,6 +248,18 @@ def password_variables(login: LoginDetails) -> list[str]:
     return list(dict.fromkeys(password_variable(name) for name in (login.name, login.server) if name))
 
 
+def _from_file(file: Path) -> str:
+    label = f"its password_file {printable(str(file))}"
+    try:
+        return read_password_file(file)
+    except PasswordFileError as error:
+        raise _BrokenFile(f"{label} {error}") from None
+    except NotTextError as error:
+        raise _BrokenFile(f"{label} holds {error}") from None
+    except OSError as error:
+        raise _BrokenFile(f"{label} cannot be read ({error.strerror or type(error).__name__})") from None
+
+
 def _user(login: LoginDetails) -> str:
     return f"{login.username}@{login.url}"
 
@@ -246,9 +281,12 @@ def _advice(login: LoginDetails, error: _NoPassword) -> str:
     variable = f"set {password_variables(login)[0]}"
     if isinstance(error, _BrokenCommand):
         return f"try the command by hand, or {variable}"
+    if isinstance(error, _BrokenFile):
+        return f"mend the file, or {variable}"
+    other = f"{variable}, or give it a password_file or password_command in the site book"
     if isinstance(error, _BrokenKeyring):
-        return f"{variable}, or give it a password_command in the site book"
-    return f"run `pmarep sites login {login.name}`, {variable}, or give it a password_command in the site book"
+        return other
+    return f"run `pmarep sites login {login.name}`, {other}"
 
 
 def _words(command: Command) -> tuple[str, ...]:

@@ -88,8 +88,7 @@ def _values(book: SiteBook, site: Site) -> dict[str, Any]:
     owner = book.stack.owner(("sites", site.name))
     said = dict(owner.data["sites"][site.name]) if owner else {}
     if owner is not book.stack.own:
-        if "ca_bundle" in said:
-            said["ca_bundle"] = str(site.ca_bundle)
+        said |= {key: str(getattr(site, key)) for key in ("ca_bundle", "password_file") if key in said}
         if "client_cert" in said:
             said["client_cert"] = [str(file) for file in site.client_cert or ()]
     return said

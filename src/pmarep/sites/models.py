@@ -25,6 +25,10 @@ def _client_cert(value: object, info: ValidationInfo) -> tuple[Path, ...]:
     return validators.client_cert(value, _folder(info))
 
 
+def _password_file(value: object, info: ValidationInfo) -> Path:
+    return validators.password_file(value, _folder(info))
+
+
 def _seconds(value: object, info: ValidationInfo) -> float:
     return validators.seconds(str(info.field_name), value)
 
@@ -44,6 +48,7 @@ Proxy = Annotated[str, BeforeValidator(validators.proxy)]
 VerifyTls = Annotated[bool, BeforeValidator(validators.verify_tls)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(validators.password_command)]
+PasswordFile = Annotated[Path, BeforeValidator(_password_file)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(validators.allow_http_uploads)]
 Congestion = Annotated[str, BeforeValidator(validators.congestion)]
 Hook = Annotated[tuple[str, ...] | str, BeforeValidator(_hook)]
@@ -75,6 +80,13 @@ class Table(BaseModel):
     congestion: Congestion | None = None
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
+    password_file: PasswordFile | None = None
+
+    @model_validator(mode="after")
+    def _one_source_of_the_password(self) -> Self:
+        if self.password_command is not None and self.password_file is not None:
+            raise ValueError("password_command and password_file exclude each other; leave one out")
+        return self
 
 
 class SiteTable(Table):

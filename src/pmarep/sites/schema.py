@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "congestion": 'TCP congestion control: "auto" (bbr on long ways, where this machine allows it), or a name.',
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
+    "password_file": "File with the password on its first line, which only you can read; relative to this folder.",
 }
 SLIDES_DESCRIPTIONS = {
     "enumerate": '"auto": PMA.start, if it is run on this machine by this user or the system, is asked about files of '

@@ -215,6 +215,11 @@ def _command(key: str, value: object, example: str) -> tuple[str, ...] | str:
     raise ValueError(f"{key} has to be text, or a list of texts such as {example}")
 
 
+def password_file(value: object, folder: Path | None) -> Path:
+    """Resolve a file relative to the book's folder; it is looked at when the password is needed."""
+    return _file("password_file", value, folder)
+
+
 def enumerate_slides(value: object) -> str:
     """Check the rule for asking PMA.start on this machine which files make a slide of an unknown format."""
     if value in ("auto", "always", "never"):
@@ -240,4 +245,4 @@ _SECRETS = re.compile(r"passw|passphrase|pwd|secret|token|api_?key", re.IGNORECA
 
 def looks_secret(key: str) -> bool:
     """Return whether a key seems to hold a password, which no site book may."""
-    return bool(_SECRETS.search(key)) and key != "password_command"
+    return bool(_SECRETS.search(key)) and key not in ("password_command", "password_file")

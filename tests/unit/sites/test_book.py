@@ -235,11 +235,11 @@ def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 ALLOWED = (
     "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, password_command, "
-    "proxy, server, target, timeout, url, username, verify_tls"
+    "password_file, proxy, server, target, timeout, url, username, verify_tls"
 )
 KEPT = (
     "looks like a password, which has no place in this file; keep it in the keyring (`pmarep sites login {login}`), "
-    "in the variable PMAREP_PASSWORD_{variable}, or let password_command print it"
+    "in the variable PMAREP_PASSWORD_{variable}, or in a password_file"
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config_files import book_path
+from ..config_files import book_path, config_hint
 from ..options import ConfigOption, NoInputOption
 from ..output_streams import echo
 from .key_options import (
@@ -19,6 +19,7 @@ from .key_options import (
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
+    PasswordFileOption,
     ProxyOption,
     ServerOption,
     TargetOption,
@@ -38,6 +39,7 @@ def add_command(
     username: UsernameOption = None,
     target: TargetOption = None,
     password_command: PasswordCommandOption = None,
+    password_file: PasswordFileOption = None,
     ca_bundle: CaBundleOption = None,
     client_cert: ClientCertOption = None,
     proxy: ProxyOption = None,
@@ -59,14 +61,18 @@ def add_command(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
         connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
-        allow_http_uploads=allow_http_uploads, password_command=password_command,
+        allow_http_uploads=allow_http_uploads, password_command=password_command, password_file=password_file,
     )  # fmt: skip
-    path = book_path(config)
+    path, credentials = book_path(config), Credentials(os.environ)
     if is_interactive(no_input):
-        add_interactively(path, name, values, TerminalPrompter(), Credentials(os.environ))
+        add_interactively(path, name, values, TerminalPrompter(), credentials, config_hint(config))
         return
-    add_from_options(path, name, values)
-    echo(
-        f"added {name} to {path}; now keep its password (pmarep sites login {name}) and try it "
-        f"(pmarep sites test {name})"
-    )
+    site = add_from_options(path, name, values).sites[name]
+    hint = config_hint(config)
+    test = f"(pmarep sites test {name}{hint})"
+    if credentials.source_before_keyring(site):
+        echo(f"added {name} to {path}; now try it {test}")
+    elif credentials.has_keyring():
+        echo(f"added {name} to {path}; now keep its password (pmarep sites login {name}{hint}) and try it {test}")
+    else:
+        echo(f"added {name} to {path}; now {credentials.ways(site)}, and try it {test}")

@@ -2,92 +2,114 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from ...errors import ConfigError, CredentialsError, PmarepError, UsageError
-from ...pmacore import Connection, CredentialsRefused
 from ...sites import Credentials, SiteBook, validators
 from ...sites.book_edit import add_site, check_values
-from ...sites.book_parser import effective_server, merge_keys
 from ...sites.book_text import BookText
-from ...sites.models import SiteTable
-from ...sites.site_check import ServerInfo, probe_login
-from ...sites.site_connection import connection_from_keys
+from ...sites.password_file import write_password_file
+from ...sites.site_check import ServerInfo
 from ...sites.site_names import did_you_mean
 from ...system.windows_names import windows_key
+from .add_login import Values, draft_of, inherited, log_in
 from .prompter import Prompter, prompt_until_valid
 
-TRIES = 3
 _OPTIONS = {"url": "--url (or --server)", "username": "--username", "target": "--target"}
-Values = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A site without a target yet, which is enough to log in."""
-
-    name: str
-    server: str | None
-    url: str
-    username: str
-    password_command: tuple[str, ...] | str | None
-    connection: Connection
-
-
-def add_from_options(path: Path, name: str, values: Values) -> None:
+def add_from_options(path: Path, name: str, values: Values) -> SiteBook:
     """Add a site from options alone; contacts nobody. Raises UsageError that names the options which are missing."""
     book = _book(path, name, values)
-    said = _inherited(book, values)
+    said = inherited(book, values)
     missing = [option for key, option in _OPTIONS.items() if key not in said]
     if missing:
         raise UsageError(f"{name} needs {', '.join(missing)}; nothing was added")
-    add_site(path, name, values)
+    return add_site(path, name, values)
 
 
-def add_interactively(path: Path, name: str, values: Values, ask: Prompter, credentials: Credentials) -> None:
-    """Ask for what is missing, log in, choose the target from what the server has, offer to keep the password."""
+def add_interactively(
+    path: Path, name: str, values: Values, ask: Prompter, credentials: Credentials, hint: str = ""
+) -> None:
+    """Ask for what is missing, log in, choose the target from what the server has, offer to keep the password.
+
+    Where it ends early, the answers are shown as a command that goes on from there; `hint` is its `--config`.
+    """
     book = _book(path, name, values)
-    values = dict(values)
-    if "url" not in _inherited(book, values):
+    answers = dict(values)
+    try:
+        _add(book, name, answers, ask, credentials)
+    except (typer.Abort, PmarepError):
+        if answers != values:
+            ask.say(f"Nothing was added. To go on from here: {_command(name, answers)}{hint}")
+        raise
+
+
+def _add(book: SiteBook, name: str, values: Values, ask: Prompter, credentials: Credentials) -> None:
+    if "url" not in inherited(book, values):
         _ask_url(book, values, ask)
-    if "username" not in _inherited(book, values):
+    if "username" not in inherited(book, values):
         values["username"] = prompt_until_valid(ask, "User name", validators.username)
-    said = _inherited(book, values)
-    draft = Draft(
-        name,
-        effective_server(SiteTable(server=values.get("server"), url=values.get("url")), book.defaults),
-        said["url"],
-        said["username"],
-        said.get("password_command"),
-        connection_from_keys(said),
-    )
-    seen, typed = _log_in(draft, ask, credentials)
-    if "target" not in said:
+    seen, typed = log_in(book, name, values, ask, credentials)
+    if "target" not in inherited(book, values):
         values["target"] = _ask_target(seen, ask)
     elif seen:
-        _warn_of_root(said["target"], seen, ask)
-    add_site(path, name, values)
-    ask.say(f"Added {name} to {path}.")
-    if typed and ask.yes("Keep the password in the keyring?", default=True):
+        _warn_of_root(inherited(book, values)["target"], seen, ask)
+    draft = draft_of(book, name, values)
+    if typed and not credentials.has_keyring():
+        _offer_file(book.path, name, values, typed, ask)
+    add_site(book.path, name, values)
+    ask.say(f"Added {name} to {book.path}.")
+    if typed and credentials.has_keyring() and ask.yes("Keep the password in the keyring?", default=True):
         try:
             credentials.store(draft, typed)
         except CredentialsError as error:
             ask.say(str(error))
+    elif not (credentials.source_before_keyring(draft_of(book, name, values)) or (seen and not typed)):
+        ask.say(f"Its password is kept nowhere: {credentials.ways(draft)}.")
+
+
+def _offer_file(book: Path, name: str, values: Values, password: str, ask: Prompter) -> None:
+    """Offer to keep the password in a file beside the book, where this machine has no keyring."""
+    file = book.parent.absolute() / f"{name}.password"
+    if not ask.yes(f"This machine has no keyring. Keep the password in {file}, which only you can read?", False):
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_password_file(file, password)
+    except OSError as error:
+        ask.say(f"  cannot write {file} ({error.strerror})")
+    else:
+        values["password_file"] = str(file)
+
+
+def _command(name: str, values: Values) -> str:
+    """Return the command that adds a site with these values; a password_command is left out, it may hold a secret."""
+    words = ["pmarep", "sites", "add", name]
+    for key, value in values.items():
+        option = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        elif key == "password_command":
+            words += [option, "..."]
+        else:
+            for one in value if isinstance(value, list) else [value]:
+                words += [option, str(one)]
+    return shlex.join(words)
 
 
 def _book(path: Path, name: str, values: Values) -> SiteBook:
     """Load the book, and check that the name is free and the given values are right. Raises ConfigError."""
     check_values(name, values, path.parent)
-    for key in ("ca_bundle", "client_cert"):
+    for key in ("ca_bundle", "client_cert", "password_file"):
         files = values.get(key) or []
         for file in [files] if isinstance(files, str) else files:
             if not Path(file).is_file():
-                raise ConfigError(f"the {key} {file} is not there; name a PEM file")
+                kind = "the file that holds the password" if key == "password_file" else "a PEM file"
+                raise ConfigError(f"the {key} {file} is not there; name {kind}")
     book = SiteBook.load(path) if path.exists() else SiteBook.parse(BookText(path, ""))
     for kind, names in (("site", book.sites), ("group", book.groups)):
         if name in names:
@@ -100,13 +122,6 @@ def _book(path: Path, name: str, values: Values) -> SiteBook:
     return book
 
 
-def _inherited(book: SiteBook, values: Values) -> Values:
-    """Return the keys of the site as it would be now, with those of its server and the defaults."""
-    said = SiteTable.model_validate(values, context={"folder": book.path.parent})
-    server = effective_server(said, book.defaults)
-    return merge_keys(said, book.servers[server] if server else None, book.defaults)
-
-
 def _ask_url(book: SiteBook, values: Values, ask: Prompter) -> None:
     servers = f" (or a server of the book: {', '.join(book.servers)})" if book.servers else ""
 
@@ -115,35 +130,6 @@ def _ask_url(book: SiteBook, values: Values, ask: Prompter) -> None:
 
     answer = prompt_until_valid(ask, f"URL of the PMA.core{servers}", check)
     values["server" if answer in book.servers else "url"] = answer
-
-
-def _log_in(draft: Draft, ask: Prompter, credentials: Credentials) -> tuple[ServerInfo | None, str | None]:
-    """Log in; return what the server shows, and the password if a person typed it. None and None: not logged in."""
-    password, typed = "", True
-    try:
-        password, typed = credentials.password_for(draft), False
-        ask.say(f"The password of {draft.username} is known already.")
-    except CredentialsError:
-        pass  # a person has it
-    for _ in range(TRIES):
-        if typed:
-            password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: do not log in now)")
-            if not password:
-                return None, None
-        try:
-            seen = asyncio.run(probe_login(draft.connection, password))
-        except CredentialsRefused as error:
-            ask.say(f"  {error}")
-            typed = True
-            continue
-        except PmarepError as error:
-            ask.say(f"  {error}")
-            break
-        ask.say(f"Logged in: PMA.core {seen.version}.")
-        return seen, password if typed else None
-    if not ask.yes("Add the site all the same?", default=False):
-        raise typer.Abort
-    return None, None
 
 
 def _ask_target(seen: ServerInfo | None, ask: Prompter) -> str:

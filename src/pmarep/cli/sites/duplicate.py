@@ -82,7 +82,7 @@ def _about_variables(site: Site, new: str, move: ServerMove | None) -> str:
     """Return a note where a password's variable does not serve the second site; else nothing."""
     from ...sites.site_names import password_variable
 
-    if site.password_command or not os.environ.get(password_variable(site.name)):
+    if site.password_command or site.password_file or not os.environ.get(password_variable(site.name)):
         return ""
     shared = move.server if move else site.server
     if shared and password_variable(shared) == password_variable(site.name):

@@ -18,6 +18,7 @@ from .key_options import (
     ConnectionsOption,
     ConnectTimeoutOption,
     PasswordCommandOption,
+    PasswordFileOption,
     ProxyOption,
     ServerOption,
     SiteArgument,
@@ -37,6 +38,7 @@ def edit(
     username: UsernameOption = None,
     target: TargetOption = None,
     password_command: PasswordCommandOption = None,
+    password_file: PasswordFileOption = None,
     ca_bundle: CaBundleOption = None,
     client_cert: ClientCertOption = None,
     proxy: ProxyOption = None,
@@ -63,7 +65,7 @@ def edit(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
         connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
-        allow_http_uploads=allow_http_uploads, password_command=password_command,
+        allow_http_uploads=allow_http_uploads, password_command=password_command, password_file=password_file,
     )  # fmt: skip
     if not values and not unset:
         raise UsageError("nothing to change; name an option such as --target, or --unset KEY")

@@ -21,6 +21,9 @@ TargetOption = Annotated[str | None, typer.Option(metavar="PATH", help="Where sl
 PasswordCommandOption = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Command that prints the password, such as 'pass show tokyo'.")
 ]
+PasswordFileOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="File with the password on its first line, which only you can read.")
+]
 CaBundleOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="PEM file with the CA of the server's certificate.")
 ]
@@ -81,8 +84,9 @@ def site_values(**options: Any) -> dict[str, Any]:
     if (connections := values.get("connections", "")).isdecimal():
         values["connections"] = int(connections)
     # Relative to here, while the book's own paths are relative to the book.
-    if "ca_bundle" in values:
-        values["ca_bundle"] = str(values["ca_bundle"].expanduser().absolute())
+    for key in ("ca_bundle", "password_file"):
+        if key in values:
+            values[key] = str(values[key].expanduser().absolute())
     if files := values.get("client_cert"):
         values["client_cert"] = [str(file.expanduser().absolute()) for file in files]
     for key in ("connect_timeout", "timeout"):

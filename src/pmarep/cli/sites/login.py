@@ -30,6 +30,8 @@ def login_command(
     accounts = {(site.url, site.username): site for site in reversed(load_book(config).select(names))}
     chosen = list(reversed(accounts.values()))
     warn_unverified_tls(chosen)
+    credentials, failed = Credentials(os.environ), False
+    credentials.check_keyring(chosen[0])
     piped = None
     if no_input and sys.stdin.isatty():
         raise UsageError(f"nobody may be asked for the password; pipe it: pass show x | pmarep sites login {names[0]}")
@@ -37,7 +39,6 @@ def login_command(
         if len(chosen) > 1:
             raise UsageError(f"stdin has one password, but {', '.join(s.name for s in chosen)} need one each; name one")
         piped = _piped_password()
-    credentials, failed = Credentials(os.environ), False
     for site in chosen:
         try:
             _login(site, piped, credentials)

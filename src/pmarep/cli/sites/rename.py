@@ -26,5 +26,5 @@ def rename(
     also_in = f", also in {', '.join(groups)}" if groups else ""
     echo(f"renamed {name} to {new} in {book.path}{also_in}")
     old_variable, variable = password_variable(name), password_variable(new)
-    if old_variable != variable and not book.sites[new].password_command:
+    if old_variable != variable and not (book.sites[new].password_command or book.sites[new].password_file):
         echo(f"note: a password in the variable {old_variable} has to be in {variable} now", err=True)

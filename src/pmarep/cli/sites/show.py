@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,13 @@ def _password_from(site: Site, credentials: Credentials) -> str:
     from ...sites.credentials import password_variables
 
     if first := credentials.source_before_keyring(site):
-        return first
+        unchecked = site.password_file and sys.platform == "win32" and str(site.password_file) in first
+        return f"{first}; who else may read it is not checked on Windows" if unchecked else first
     keyring = f"the keyring (service pmarep, user {site.username}@{site.url})"
     if credentials.has_keyring():
         return keyring
-    return f"{keyring}, but this machine has none; set {password_variables(site)[0]}, or give it a password_command"
+    ways = f"set {password_variables(site)[0]}, or give it a password_file or password_command"
+    return f"{keyring}, but this machine has none; {ways}"
 
 
 def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:
