@@ -104,8 +104,8 @@ def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
     done = cron(home, command)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(
-        r"pmarep: no password for tokyo: its password_file .*tokyo\.password cannot be read \(No such file or directory\); "
-        r"mend the file, or set PMAREP_PASSWORD_TOKYO\n",
+        r"pmarep: no password for tokyo: its password_file .*tokyo\.password cannot be read "
+        r"\(No such file or directory\); mend the file, or set PMAREP_PASSWORD_TOKYO\n",
         done.stderr,
     )
 

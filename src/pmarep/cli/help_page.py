@@ -22,7 +22,7 @@ PANELS = {
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
         "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password",
-        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind",
+        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides",
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",
