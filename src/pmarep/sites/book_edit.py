@@ -21,7 +21,7 @@ from .site_names import check_name, did_you_mean, quoted
 from .toml_lines import Value
 
 _HEADER = """\
-# The site book of pmarep: where slides are sent. Every key: sites.example.toml in pmarep's sources.
+# The site book of pmarep: where slides are sent. Every key: pmarep sites example.
 # Passwords are never in here: see `pmarep sites login`.
 """
 

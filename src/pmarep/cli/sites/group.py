@@ -7,6 +7,7 @@ from .add import add_command
 from .check import check_command
 from .duplicate import duplicate
 from .edit import edit
+from .example import example
 from .import_csv import import_sites
 from .list import list_sites
 from .login import login_command
@@ -32,4 +33,5 @@ sites.command("import", example="pmarep sites import boxes.csv --server campus")
 sites.command("login", example="pass show tokyo | pmarep sites login tokyo")(login_command)
 sites.command("logout", example="pmarep sites logout tokyo")(logout_command)
 sites.command("test", example="pmarep sites test --write")(check_command)
+sites.command("example", example="pmarep sites example > sites.toml")(example)
 sites.command("schema", example="pmarep sites schema > sites.schema.json")(schema)
