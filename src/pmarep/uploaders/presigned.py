@@ -60,15 +60,16 @@ class PresignedClient:
         self._only_https = connection.url.startswith("https:") and not allow_http
         self._proxy_to = connection.proxy_to
         self._connect = connection.storage_http
-        self._http = http or self._connect(on_round_trip)
+        self._on_round_trip = on_round_trip
+        self._http = http
         self._answered: set[str] = set()  # origins
         self._hedge_client: httpx.AsyncClient | None = None  # made with the first hedge
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
-        if self._hedge_client is not None:
-            await self._hedge_client.aclose()
+        for http in (self._http, self._hedge_client):
+            if http is not None:
+                await http.aclose()
 
     async def put(
         self,
@@ -84,7 +85,7 @@ class PresignedClient:
         `content` may be asked for a second time, where a connection turns out to have been closed. `new_connection`:
         use none of the connections that `put` without it has used.
         """
-        target, http = self._check(url), self._hedge_http() if new_connection else self._http
+        target, http = self._check(url), self._hedge_http() if new_connection else self._usual_http()
         make = content if callable(content) else None
         limit = ResponseDeadline(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
         extensions: dict[str, Any] = {"trace": connection_tracer(http, self._address_check(target.origin))}
@@ -127,6 +128,12 @@ class PresignedClient:
         if response.status_code >= 300:
             raise _error(response, answer, url)
         return response.headers
+
+    def _usual_http(self) -> httpx.AsyncClient:
+        """Made when it is needed: reading the system's certificates takes 20 ms, which sites without a cloud save."""
+        if self._http is None:
+            self._http = self._connect(self._on_round_trip)
+        return self._http
 
     def _hedge_http(self) -> httpx.AsyncClient:
         if self._hedge_client is None:
