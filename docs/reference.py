@@ -21,8 +21,7 @@ import typer
 from pmarep import events
 from pmarep.cli.app import app
 from pmarep.events import Event, SiteSummary, SlideStatus, SourceSummary, State
-from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
-from pmarep.sites.schema import DESCRIPTIONS, HOOKS_DESCRIPTIONS, SLIDES_DESCRIPTIONS
+from pmarep.sites.schema import book_schema
 
 ROOT = Path(__file__).parents[1]
 
@@ -127,23 +126,30 @@ def _cell(text: str) -> str:
 
 
 def book_page() -> str:
-    rows = [_key(SiteTable, key, DESCRIPTIONS) for key in SiteTable.model_fields]
-    slides = [_key(SlidesTable, key, SLIDES_DESCRIPTIONS) for key in SlidesTable.model_fields]
-    hooks = [_key(HooksTable, key, HOOKS_DESCRIPTIONS) for key in HooksTable.model_fields]
-    head = ["| key | type | meaning |", "|---|---|---|"]
+    schema = book_schema()
     example = (ROOT / "sites.example.toml").read_text("utf-8")
+    tables = [
+        f"| `{_TABLES.get(key, f'[{key}]')}` | {_cell(said['description'])} |"
+        for key, said in schema["properties"].items()
+    ]
     parts = [
         "# The site book",
         "Made from the code. How books, tables and names work together: [the contract](../contract.md#the-site-book). "
         "How to work with it: [Sites and passwords](../sites.md).",
-        "## Keys of a site",
-        "They stand in `[sites.NAME]`, `[servers.NAME]` (all but `server`) or `[defaults]`: the most special counts.",
-        "\n".join([*head, *rows]),
-        "## Keys of `[slides]`",
-        "\n".join([*head, *slides]),
-        "## Keys of `[hooks]`",
-        "What the commands are told, and examples: [Hooks](../hooks.md).",
-        "\n".join([*head, *hooks]),
+        "## Tables",
+        "\n".join(["| table | meaning |", "|---|---|", *tables]),
+    ]
+    for name, table in schema["definitions"].items():
+        if name == "server":  # the keys of a site, without `server`
+            continue
+        rows = [
+            f"| `{key}` | {_schema_type(said)} | {_cell(said['description'])} |"
+            for key, said in table["properties"].items()
+        ]
+        title = "Keys of a site" if name == "site" else f"Keys of `[{name}]`"
+        parts += filter(None, [f"## {title}", _NOTES.get(name)])
+        parts.append("\n".join(["| key | type | meaning |", "|---|---|---|", *rows]))
+    parts += [
         "## A book with every key",
         "As `sites.example.toml` in the sources.",
         f"```toml\n{example.rstrip()}\n```",
@@ -151,8 +157,22 @@ def book_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _key(table: Any, key: str, words: dict[str, str]) -> str:
-    return f"| `{key}` | {_cell(_type(table.model_fields[key].annotation))} | {_cell(words[key])} |"
+_NOTES = {
+    "site": "In `[sites.NAME]`, `[servers.NAME]` (all but `server`) or `[defaults]`: the most special counts.",
+    "hooks": "What the commands are told, and examples: [Hooks](../hooks.md).",
+}
+_TABLES = {"include": "include = [...]", "servers": "[servers.NAME]", "sites": "[sites.NAME]"}
+
+
+def _schema_type(said: dict[str, Any]) -> str:
+    """Return a JSON schema's type as people say it."""
+    if "anyOf" in said:
+        return ", ".join(_schema_type(one) for one in said["anyOf"])
+    values = said.get("enum", [said["const"]] if "const" in said else [])
+    if values:
+        return ", ".join(f'"{one}"' for one in values)
+    words = {"string": "text", "integer": "number", "number": "number", "boolean": "true, false"}
+    return "list of text" if said["type"] == "array" else words[said["type"]]
 
 
 def _type(kind: Any) -> str:

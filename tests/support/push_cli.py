@@ -88,6 +88,11 @@ class Running:
         for reader in self._readers:
             reader.start()
 
+    @property
+    def lines(self) -> list[str]:
+        """What has come on stdout so far."""
+        return list(self._lines)
+
     def _read(self, stream: IO[str] | None, into: list[str]) -> None:
         assert stream is not None
         with stream:

@@ -9,7 +9,7 @@ import pytest
 import reference
 
 from pmarep import events
-from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
+from pmarep.sites import models
 
 PAGES = reference.pages()
 COMMANDS = dict(reference.commands())
@@ -42,9 +42,12 @@ def test_the_commands_have_words_and_choices_of_values() -> None:
 
 def test_every_key_of_the_site_book() -> None:
     found = sections("reference/site-book.md")
-    assert first_cells(found["Keys of a site"]) == set(SiteTable.model_fields)
-    assert first_cells(found["Keys of `[slides]"]) == set(SlidesTable.model_fields)
-    assert first_cells(found["Keys of `[hooks]"]) == set(HooksTable.model_fields)
+    tables = {name: model for name, model in vars(models).items() if name.endswith("Table") and name != "Table"}
+    assert first_cells(found["Keys of a site"]) == set(tables.pop("SiteTable").model_fields)
+    for name, model in tables.items():
+        title = f"Keys of `[{name.removesuffix('Table').lower()}]"
+        assert first_cells(found[title]) == set(model.model_fields)
+    assert not re.search(r"\| +\|$", PAGES["reference/site-book.md"], re.MULTILINE), "a key without its description"
 
 
 @pytest.mark.parametrize("kind", events.Event.__subclasses__(), ids=reference.event_name)
