@@ -8,13 +8,14 @@ import os
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.corpus import tree
-from support.fork_server import run
+from support.fork_server import PATIENCE, run
 from support.push_cli import PushCli
 
-from pmacore_sandbox import Sandbox
+from pmacore_sandbox import Hold, Sandbox
 from pmarep.state.journal import Journal
 from pmarep.state.records import RemotePath
 
@@ -56,7 +57,7 @@ def test_a_site_that_stopped_says_why(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "a.svs")
     cli.site("tokyo", sandbox, "Nowhere/in")
     assert cli.push().code == 1
-    (end,) = ends(cli)
+    end, _to_go_on = ends(cli)
     assert end.startswith("exit 1; tokyo 0 sent 0 skipped 1 failed (stopped: ")
     assert "Nowhere" in end
 
@@ -83,11 +84,14 @@ def test_many_partly_sent_slides_are_counted(cli: PushCli) -> None:
     asyncio.run(begin())
     lines = status(cli).splitlines()
     assert lines[0] == "26 partly sent:"
-    assert lines[1:21] == [f"  https://a/  S/{number:02}.svs  (nothing of it is kept)" for number in range(20)]
-    assert lines[21] == "  https://a/  and 5 more (--json has all)"
-    assert lines[22] == "  https://b/  S/\\x1b.svs  (nothing of it is kept)"
-    assert "--fresh" in lines[23]
-    assert lines[24:] == [f"no runs yet in {cli.state}"]
+    assert [line.split()[:4] for line in lines[1:4]] == [
+        ["SITE", "SLIDES", "KEPT", "TO"], ["https://a/", "25", "?", "?"], ["https://b/", "1", "?", "?"],
+    ]  # fmt: skip
+    assert lines[4:9] == [f"  https://a/  S/{number:02}.svs  (nothing of it is kept)" for number in range(5)]
+    assert lines[9] == "  https://a/  and 20 more (--json has all)"
+    assert lines[10] == "  https://b/  S/\\x1b.svs  (nothing of it is kept)"
+    assert "--fresh" in lines[11]
+    assert lines[12:] == [f"no runs yet in {cli.state}"]
     assert len(json.loads(status(cli, "--json"))["unfinished"]) == 26
 
 
@@ -102,12 +106,53 @@ def test_what_is_kept_of_all_slides_is_added_up(cli: PushCli) -> None:
 
     cli.state.mkdir()
     asyncio.run(begin())
-    assert status(cli).splitlines()[:4] == [
-        "2 partly sent:",
-        "  https://a/  S/0.mrxs  (1.0 KiB kept, 3.0 KiB to send)",
-        "  https://a/  S/1.mrxs  (3.0 KiB kept, 1.0 KiB to send)",
-        "  https://a/  all together: 4.0 KiB kept, 4.0 KiB to send",
+    cli.site("tokyo", "https://a/", target="S")
+    first, head, total, *slides = status(cli, "--config", str(cli.book)).splitlines()[:5]
+    assert first == "2 partly sent:"
+    assert head.split() == ["SITE", "SLIDES", "KEPT", "TO", "SEND", "OLDEST"]
+    assert total.split()[:6] == ["tokyo", "2", "4.0", "KiB", "4.0", "KiB"]
+    assert slides == [
+        "  tokyo  S/0.mrxs  (1.0 KiB kept, 3.0 KiB to send)",
+        "  tokyo  S/1.mrxs  (3.0 KiB kept, 1.0 KiB to send)",
     ]
+
+
+def running_now(cli: PushCli) -> dict[str, Any]:
+    """The run, once its record says that a slide was found and that the site is being sent to."""
+    for _ in range(1000):
+        (now,) = json.loads(status(cli, "--json"))["runs"]
+        assert now["state"] == "running"
+        if now["progress"]["slides"] == 1 and now["progress"]["sites"]["tokyo"]["state"] == "running":
+            return dict(now)
+    pytest.fail(f"never said: {now}")
+
+
+def test_a_run_is_seen_from_outside_and_gone_on_with_where_it_was_killed(
+    cli: PushCli, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree(cli.source, "it's & b.svs", content=os.urandom(200_000))
+    cli.site("tokyo", sandbox)
+    hold = Hold(100_000)
+    sandbox.faults.add(hold, method="POST", path="transfer/Upload/[0-9]+")
+    with cli.start("--include", "*.svs") as running:
+        assert hold.reached.wait(PATIENCE)
+        assert status(cli).startswith(f"push {cli.source}: running for ")
+        now = running_now(cli)
+        running.kill()
+    assert (now["state"], now["command"], now["to_go_on"], now["summary"]) == ("running", "push", None, None)
+    assert now["progress"]["process"] == running.process.pid
+    sandbox.faults.clear()
+    shown = status(cli, "--config", str(cli.book))
+    assert "was killed, or the machine went down" in shown
+    assert "  tokyo  Slides/in/it's & b.svs" in shown
+    found = json.loads(status(cli, "--json"))
+    ((killed,), (slide,)) = found["runs"], found["unfinished"]
+    assert (killed["state"], slide["site"]) == ("killed", "tokyo")
+    assert killed["to_go_on"][:2] == ["pmarep", "push"]
+    monkeypatch.chdir(tmp_path)
+    assert run(killed["to_go_on"][1:], cli.environment).returncode == 0
+    assert status(cli).startswith("0 partly sent\n")
+    assert "to go on" not in status(cli)
 
 
 def test_more_runs_than_anybody_has_is_a_wrong_number(cli: PushCli) -> None:

@@ -81,7 +81,7 @@ def test_pmarep_starts_without_the_extra_sandbox() -> None:
 
 def test_status_imports_no_engine() -> None:
     """`pmarep status` reads the journal, and takes a fifth of a second."""
-    taken = {room(module) for module in reachable(GRAPH, "pmarep.cli.status")}
+    taken = {room(module) for module in reachable(GRAPH, "pmarep.cli.status.command")}
     assert taken.isdisjoint({"engine", "uploaders"}), sorted(taken)
 
 

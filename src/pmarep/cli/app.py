@@ -15,7 +15,7 @@ from .push import push
 from .sandbox import sandbox
 from .sites.group import sites
 from .slides.command import slides
-from .status import status
+from .status.command import status
 from .verify import verify
 
 

@@ -15,7 +15,7 @@ def print_json(value: object) -> None:
     echo(json.dumps(value, indent=2))
 
 
-def print_columns(rows: list[list[str]]) -> None:
+def print_columns(rows: list[list[str]], indent: str = "") -> None:
     """Print rows in aligned columns, every cell in full."""
     from rich.cells import cell_len
 
@@ -23,7 +23,7 @@ def print_columns(rows: list[list[str]]) -> None:
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        echo("  ".join(cells).rstrip())
+        echo(indent + "  ".join(cells).rstrip())
 
 
 def print_fitted_columns(rows: list[list[str]]) -> bool:

@@ -49,6 +49,7 @@ class _Verify(StrEnum):
 
 
 def push(
+    ctx: typer.Context,
     sources: SourcesArgument,
     sites: SitesOption,
     to: ToOption = "",
@@ -138,6 +139,7 @@ def push(
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections, parse_sub_folder
     from .render import output_for
+    from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
@@ -171,6 +173,7 @@ def push(
             allow_empty=allow_empty,
             follow_links=follow_links,
             config=named_book(config),
+            arguments=repeatable_arguments(ctx),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)

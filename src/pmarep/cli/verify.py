@@ -42,6 +42,7 @@ class _Level(StrEnum):
 
 
 def verify(
+    ctx: typer.Context,
     sources: SourcesArgument,
     sites: SitesOption,
     level: Annotated[
@@ -86,6 +87,7 @@ def verify(
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections, parse_sub_folder
     from .render import output_for
+    from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
@@ -109,6 +111,7 @@ def verify(
             allow_empty=allow_empty,
             follow_links=follow_links,
             config=named_book(config),
+            arguments=repeatable_arguments(ctx),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)

@@ -61,7 +61,8 @@ class Options:
     together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine
     and is this user's or the system's; `trust_pma_start`: whoever's it is.
 
-    `config`: the site book, where commands have to name it that people are told to type.
+    `config`: the site book, where commands have to name it that people are told to type. `arguments`: the words after
+    `pmarep` that go on with this run; none where a program has started it.
 
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
@@ -91,3 +92,4 @@ class Options:
     allow_empty: bool = False
     follow_links: bool = False
     config: Path | None = None
+    arguments: tuple[str, ...] = ()

@@ -32,4 +32,5 @@ def describe_run(options: Options, sites: Sequence[Site]) -> dict[str, Any]:
         "min_size": options.min_size,
         "follow_links": options.follow_links,
         "config": None if options.config is None else str(options.config.absolute()),
+        "arguments": list(options.arguments),
     }

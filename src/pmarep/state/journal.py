@@ -315,14 +315,14 @@ class Journal(JournalConnection):
 
         await self._write(work)
 
-    async def unfinished(self) -> list[RemotePath]:
-        """Return the slides of which something may be at a server, but not all."""
+    async def unfinished(self) -> dict[RemotePath, float]:
+        """Return the slides of which something may be at a server, but not all, and since when, in seconds."""
         rows = await self._read(
             lambda: self._db.execute(
-                "SELECT server, path FROM slide WHERE state IN (?, ?) ORDER BY server, path", (SENDING, BROKEN)
+                "SELECT server, path, changed FROM slide WHERE state IN (?, ?) ORDER BY server, path", (SENDING, BROKEN)
             ).fetchall()
         )
-        return [RemotePath(*row) for row in rows]
+        return {RemotePath(server, path): float(since) for server, path, since in rows}
 
     # Runs
 
@@ -348,7 +348,7 @@ class Journal(JournalConnection):
         """Return the last runs, newest first."""
         rows = await self._read(
             lambda: self._db.execute(
-                "SELECT started, sources, summary FROM run ORDER BY id DESC LIMIT ?", (count,)
+                "SELECT id, started, sources, summary FROM run ORDER BY id DESC LIMIT ?", (count,)
             ).fetchall()
         )
         with self._translated_errors():

@@ -77,8 +77,9 @@ class CheckSummary(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of push. `started` in seconds since the epoch; `summary` is None where it was killed or still goes on."""
+    """One run. `started` in seconds since the epoch; `summary` is None where it was killed or still goes on."""
 
+    number: int
     started: float
     sources: list[str]
     summary: dict[str, Any] | None
@@ -144,10 +145,10 @@ def read_sizes(text: str | None) -> dict[str, int] | None:
     raise DamagedDatabaseError("the sizes of a slide in it cannot be read")
 
 
-def read_run(started: float, sources: str, summary: str | None) -> Run:
+def read_run(number: int, started: float, sources: str, summary: str | None) -> Run:
     """Build a Run from a row. Raises DamagedDatabaseError."""
     try:
-        run = Run(float(started), json.loads(sources), json.loads(summary) if summary else None)
+        run = Run(number, float(started), json.loads(sources), json.loads(summary) if summary else None)
         good = all(isinstance(source, str) for source in run.sources) and (
             run.summary is None
             or (

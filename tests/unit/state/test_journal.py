@@ -37,7 +37,7 @@ def reopened(journal: Journal) -> Journal:
 
 async def test_nothing_is_known_at_first(journal: Journal) -> None:
     assert await journal.entry(HERE) is None
-    assert await journal.unfinished() == []
+    assert await journal.unfinished() == {}
     assert await journal.runs(5) == []
 
 
@@ -50,7 +50,7 @@ async def test_a_slide_on_its_way(journal: Journal) -> None:
     assert entry is not None
     assert (entry.state, entry.signature, entry.upload) == (SENDING, "sig", '{"Id": 17}')
     assert entry.files == {"x/Data0000.dat", "x/Index.dat"}
-    assert await journal.unfinished() == [HERE]
+    assert list(await journal.unfinished()) == [HERE]
     assert await journal.entry(THERE) is None
 
 
@@ -61,7 +61,7 @@ async def test_a_slide_that_arrived(journal: Journal) -> None:
     entry = await journal.entry(HERE)
     assert entry is not None
     assert (entry.state, entry.upload, entry.files) == (SENT, None, frozenset())
-    assert await journal.unfinished() == []
+    assert await journal.unfinished() == {}
 
 
 async def test_a_new_announcement_forgets_the_files_of_the_old_one(journal: Journal) -> None:

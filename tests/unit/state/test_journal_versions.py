@@ -138,7 +138,7 @@ async def test_a_run_that_writes_is_read_along(tmp_path: Path) -> None:
 
 async def test_a_journal_that_is_not_there_is_read_as_an_empty_one(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "state", read_only=True)
-    assert await journal.unfinished() == []
+    assert await journal.unfinished() == {}
     journal.close()
     assert on_disk(tmp_path) == {}
 

@@ -1,0 +1,48 @@
+"""Write down the command that a run was started with, so that it can be typed again from anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .config_files import named_book, state_path
+
+if TYPE_CHECKING:
+    import typer
+
+NOT_REPEATED = ("json", "quiet", "verbose", "fresh", "config", "state_dir")
+"""Options that say how a run is shown, that would undo what was kept, or that are written anew."""
+
+
+def repeatable_arguments(ctx: typer.Context) -> tuple[str, ...]:
+    """Return the words after `pmarep` that go on with what this command does, with every path in full.
+
+    A site book or state folder that a variable names is named by an option: another shell has other variables.
+    """
+    words = [str(ctx.info_name)]
+    # Arguments first: after an option that takes any number of values, nobody could tell them apart.
+    for parameter in sorted(ctx.command.params, key=lambda parameter: parameter.param_type_name != "argument"):
+        source = ctx.get_parameter_source(str(parameter.name))
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in NOT_REPEATED:
+            words += _words(parameter, ctx.params[str(parameter.name)])
+    if book := named_book(ctx.params.get("config")):
+        words += ["--config", str(book.absolute())]
+    if ctx.params.get("state_dir") or os.environ.get("PMAREP_STATE_DIR"):
+        words += ["--state-dir", str(state_path(ctx.params.get("state_dir")).absolute())]
+    return tuple(words)
+
+
+def _words(parameter: Any, value: Any) -> Iterator[str]:
+    values = value if isinstance(value, list | tuple) else [value]
+    for one in values:
+        text = str(one.expanduser().absolute() if isinstance(one, Path) else getattr(one, "value", one))
+        if parameter.param_type_name == "argument":
+            yield text
+        elif isinstance(one, bool):
+            yield parameter.opts[0] if one else parameter.secondary_opts[0]
+        elif text.startswith("-"):
+            yield f"{parameter.opts[0]}={text}"
+        else:
+            yield from (parameter.opts[0], text)

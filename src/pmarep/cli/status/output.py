@@ -1,0 +1,193 @@
+"""Print what `pmarep status` has found: as lines for people, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from ...state.run_progress import RunState, SiteProgress
+from ...system.shell_words import shell_line
+from ...text import printable
+from ...units import format_duration, format_size
+from ..list_output import print_columns
+from ..output_streams import echo
+from ..render.base import count_of
+from .overview import Overview, RecordedRun, UnfinishedSlide
+
+SHOWN = 5
+"""Partly sent slides of one site that are named."""
+
+
+def print_json(overview: Overview) -> None:
+    """Print one JSON object."""
+    found = {
+        "unfinished": [_slide_object(slide) for slide in overview.unfinished],
+        "runs": [_run_object(one, overview) for one in overview.runs],
+    }
+    echo(json.dumps(found))
+
+
+def _slide_object(slide: UnfinishedSlide) -> dict[str, Any]:
+    return {
+        "server": slide.place.server,
+        "path": slide.place.path,
+        "files_kept": slide.files,
+        "parts_kept": slide.parts,
+        "bytes_kept": slide.kept,
+        "bytes_to_send": slide.left,
+        "site": slide.site,
+        "since": slide.since,
+    }
+
+
+def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
+    go_on = overview.to_go_on.get(one.run.number)
+    found = {
+        "started": one.run.started,
+        "sources": one.run.sources,
+        "summary": one.run.summary,
+        "number": one.run.number,
+        "command": one.command,
+        "state": one.state,
+        "to_go_on": None if go_on is None else ["pmarep", *go_on],
+        "progress": None,
+    }
+    if one.progress is not None and one.run.summary is None:
+        found["progress"] = {
+            "last": one.progress.last.timestamp(),
+            "process": one.progress.pid,
+            "slides": one.progress.slides,
+            "sites": {
+                name: {key: getattr(site, key) for key in _SITE_KEYS} for name, site in one.progress.sites.items()
+            },
+        }
+    return found
+
+
+_SITE_KEYS = ("state", "reason", "sent", "skipped", "verified", "failed", "bytes_done", "bytes_total", "rate")
+
+
+def print_lines(overview: Overview, none: str) -> None:
+    """Print lines for people; `none`: what is said where there are no runs."""
+    for one in overview.runs:
+        if one.state is RunState.RUNNING:
+            _print_running(one)
+    _print_unfinished(overview.unfinished)
+    if overview.runs or none:
+        echo("last runs:" if overview.runs else none)
+    for one in overview.runs:
+        echo(f"  {_moment(one.run.started)}  {' '.join(map(printable, one.run.sources))}: {_how_it_ended(one)}")
+        if (go_on := overview.to_go_on.get(one.run.number)) is not None:
+            echo(f"    to go on: {shell_line(['pmarep', *go_on])}")
+
+
+def _print_running(one: RecordedRun) -> None:
+    progress = one.progress
+    if progress is None:
+        return
+    since = format_duration(max(0.0, time.time() - progress.started.timestamp()))
+    process = "" if progress.pid is None else f" (process {progress.pid})"
+    echo(f"{one.command} {' '.join(map(printable, one.run.sources))}: running for {since}{process}")
+    rows = [["SITE", "STATE", "SLIDES", "BYTES", "RATE"]]
+    rows += [[name, *_site_cells(site, progress.slides)] for name, site in progress.sites.items()]
+    print_columns(rows, "  ")
+    for name, site in progress.sites.items():
+        if site.reason:
+            echo(f"  {name}: {printable(site.reason)}")
+    echo(f"  as of {_moment(progress.last.timestamp())}")
+
+
+def _site_cells(site: SiteProgress, slides: int) -> list[str]:
+    failed = f", {site.failed} failed" if site.failed else ""
+    sizes = f"{format_size(site.bytes_done)} of {format_size(site.bytes_total)}"
+    moves = site.state == "running"
+    rate = f"{format_size(site.rate)}/s" if moves else ""
+    if moves and site.rate > 0 and site.bytes_total > site.bytes_done:
+        rate += f", {format_duration((site.bytes_total - site.bytes_done) / site.rate)} left"
+    return [site.state, f"{site.slides_done} of {slides}{failed}", sizes, rate]
+
+
+def _print_unfinished(slides: Sequence[UnfinishedSlide]) -> None:
+    echo(f"{len(slides)} partly sent" + (":" if slides else ""))
+    if not slides:
+        return
+    by_site = [(name, list(some)) for name, some in groupby(sorted(slides, key=_where), key=_where)]
+    rows = [["SITE", "SLIDES", "KEPT", "TO SEND", "OLDEST"]]
+    rows += [[name, str(len(some)), *_sizes(some), _age(min(slide.since for slide in some))] for name, some in by_site]
+    print_columns(rows, "  ")
+    for name, some in by_site:
+        for slide in some[:SHOWN]:
+            echo(f"  {name}  {printable(slide.place.path)}  ({_in_words(slide)})")
+        if len(some) > SHOWN:
+            echo(f"  {name}  and {len(some) - SHOWN} more (--json has all)")
+    echo("  a push of the same SRC, --sites and --to finishes them; with --fresh it begins them again")
+
+
+def _where(slide: UnfinishedSlide) -> str:
+    return slide.site or slide.place.server
+
+
+def _sizes(slides: Sequence[UnfinishedSlide]) -> tuple[str, str]:
+    """Add up the bytes of some slides; `?` where those of one are not known."""
+    if any(slide.kept is None or slide.left is None for slide in slides):
+        return "?", "?"
+    return format_size(sum(slide.kept or 0 for slide in slides)), format_size(sum(slide.left or 0 for slide in slides))
+
+
+def _in_words(slide: UnfinishedSlide) -> str:
+    """Say what the next run need not send again, and what it does."""
+    if slide.kept is not None and slide.left is not None:
+        return f"{format_size(slide.kept) if slide.kept else 'nothing'} kept, {format_size(slide.left)} to send"
+    said = [count_of(number, noun) for number, noun in ((slide.files, "file"), (slide.parts, "part")) if number]
+    return f"{' and '.join(said)} kept" if said else "nothing of it is kept"
+
+
+def _how_it_ended(one: RecordedRun) -> str:
+    if (summary := one.run.summary) is None:
+        return _how_far(one)
+    verified = summary.get("verify_only", False)
+    said = [f"{'verify, ' if verified else ''}exit {summary['exit_code']}"]
+    sites = [f"{name} {_counts(site, verified)}" for name, site in summary["sites"].items()]
+    said += [", ".join(sites)] if sites else []
+    if problems := summary.get("source_problems", 0):
+        said.append(f"{count_of(problems, 'thing')} in the source could not be sent")
+    said += [summary["error"]] if summary.get("error") else []
+    return "; ".join(said)
+
+
+def _how_far(one: RecordedRun) -> str:
+    """Say how far a run has come that has not said how it ended."""
+    if one.progress is None:
+        return "did not end (it still runs, or was killed)"
+    verified = one.command == "verify"
+    last = _moment(one.progress.last.timestamp())
+    words = {
+        RunState.RUNNING: "goes on",
+        RunState.KILLED: f"was killed, or the machine went down; last heard of at {last}",
+    }.get(one.state, "ended")
+    sites = [f"{name} {_counts(_as_summary(site), verified)}" for name, site in one.progress.sites.items()]
+    return f"{'verify, ' if verified else ''}{words}; {', '.join(sites)}"
+
+
+def _as_summary(site: SiteProgress) -> dict[str, Any]:
+    return {key: getattr(site, key) for key in ("sent", "skipped", "verified", "failed")}
+
+
+def _counts(site: dict[str, Any], verified: bool) -> str:
+    stopped = f" (stopped: {site['error']})" if site.get("error") else ""
+    if verified:
+        return f"{site['verified']} verified {site['failed']} failed{stopped}"
+    not_begun = f" {site['not_begun']} not begun" if site.get("not_begun") else ""
+    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{not_begun}{stopped}"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+
+
+def _age(since: float) -> str:
+    return f"{format_duration(max(0.0, time.time() - since))} ago"

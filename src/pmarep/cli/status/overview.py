@@ -1,0 +1,179 @@
+"""Gather what `pmarep status` shows: from the journal, the records of runs, and the site book for names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import PmarepError
+from ...state.run_progress import RunProgress, RunState, read_progress
+from ...state.run_records import RunRecordError, records_in
+from ...state.unfinished import kept_and_left
+from ...system.windows_names import lies_within
+
+if TYPE_CHECKING:
+    from ...state.journal import Journal
+    from ...state.records import RemotePath, Run
+
+_SAME_RUN = 60.0
+"""Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
+
+
+class Target(NamedTuple):
+    """Where a site's slides go, and its name."""
+
+    url: str
+    target: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedSlide:
+    """A slide that is partly at a site. `site`: its name, None where nobody knows it; `since`: seconds since the epoch.
+
+    `files`, `parts`, `kept`: what the site has of it; `left`: bytes still to be sent. Bytes are None where the journal
+    does not know them: from an older pmarep, or of a slide that was damaged.
+    """
+
+    place: RemotePath
+    site: str | None
+    since: float
+    files: int = 0
+    parts: int = 0
+    kept: int | None = None
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run as the journal has it, and its progress where it has a record."""
+
+    run: Run
+    progress: RunProgress | None
+
+    @property
+    def state(self) -> RunState:
+        if self.run.summary is not None:
+            return RunState.ENDED
+        return RunState.UNKNOWN if self.progress is None else self.progress.state
+
+    @property
+    def command(self) -> str:
+        """Return `push` or `verify`."""
+        summary = self.run.summary or {}
+        return self.progress.command if self.progress else "verify" if summary.get("verify_only") else "push"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Return the words after `pmarep` that go on with it; empty where nobody has recorded them."""
+        return self.progress.arguments if self.progress else ()
+
+    @property
+    def incomplete(self) -> bool:
+        """Return whether the same command has something left to do."""
+        if (summary := self.run.summary) is None:
+            return self.state is RunState.KILLED
+        if self.command == "verify":
+            return bool(summary.get("error"))
+        sites: Iterable[dict[str, Any]] = summary["sites"].values()
+        left = any(site["failed"] or site.get("not_begun") or site.get("error") for site in sites)
+        return bool(left or summary.get("error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that is shown. `to_go_on`: the arguments that go on with runs that left something, by their numbers."""
+
+    runs: list[RecordedRun] = field(default_factory=list)
+    unfinished: list[UnfinishedSlide] = field(default_factory=list)
+    to_go_on: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+async def look(folder: Path, count: int, config: Path | None) -> Overview:
+    """Look at the state folder `folder`, and at the last `count` runs. Contacts nobody and writes nothing."""
+    from ...state.journal import Journal
+
+    if not (folder / "journal.sqlite").exists():
+        return Overview()
+    journal = Journal(folder, read_only=True)
+    try:
+        runs = with_progress(await journal.runs(count), folder / "runs")
+        places = await journal.unfinished()
+        targets = [*_of_the_book(config), *_of_runs(runs)] if places else []  # a book takes long to load
+        slides = [await _unfinished(journal, place, since, name_of(place, targets)) for place, since in places.items()]
+    finally:
+        journal.close()
+    return Overview(runs, slides, to_go_on(runs))
+
+
+def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
+    """Return runs with their progress; of those that have ended only what was asked for is read."""
+    by_number: dict[int, list[Any]] = {}
+    for record in records_in(records):
+        by_number.setdefault(record.number, []).append(record)
+    found = []
+    for run in runs:
+        progress = None
+        for record in by_number.get(run.number, ()):
+            if abs(record.started.timestamp() - run.started) < _SAME_RUN:
+                with suppress(RunRecordError):
+                    progress = read_progress(record, only_head=run.summary is not None)
+        found.append(RecordedRun(run, progress))
+    return found
+
+
+def to_go_on(runs: Iterable[RecordedRun]) -> dict[int, tuple[str, ...]]:
+    """Return the arguments that go on with runs, newest first, that left something and were not followed by another.
+
+    Another run of the same slides to the same sites has the say, whatever its other options.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    seen = set()
+    for one in runs:
+        if one.progress is None:
+            continue
+        if one.progress.scope not in seen and one.incomplete and one.arguments:
+            found[one.run.number] = one.arguments
+        seen.add(one.progress.scope)
+    return found
+
+
+def name_of(place: RemotePath, targets: Iterable[Target]) -> str | None:
+    """Return the name of the site whose target a slide is in; the most special target counts, then the first one."""
+    holding = [one for one in targets if one.url == place.server and lies_within(place.path, one.target)]
+    return max(holding, key=lambda one: len(one.target)).name if holding else None
+
+
+def _of_the_book(config: Path | None) -> list[Target]:
+    """Return the sites of the book; none where it cannot be read: then the names of the runs have to do."""
+    from ...sites import SiteBook
+    from ..config_files import book_path
+
+    try:
+        book = SiteBook.load(book_path(config))
+    except PmarepError:
+        if config is not None:
+            raise
+        return []
+    return [Target(site.url, site.target, site.name) for site in book.sites.values()]
+
+
+def _of_runs(runs: Iterable[RecordedRun]) -> list[Target]:
+    return [
+        Target(site.url, site.target, name)
+        for one in runs
+        if one.progress is not None
+        for name, site in one.progress.sites.items()
+    ]
+
+
+async def _unfinished(journal: Journal, place: RemotePath, since: float, site: str | None) -> UnfinishedSlide:
+    entry = await journal.entry(place)
+    if entry is None:  # finished meanwhile by a run that goes on
+        return UnfinishedSlide(place, site, since)
+    kept, left = kept_and_left(entry) or (None, None)
+    parts = sum(len(numbers) for numbers in entry.parts.values())
+    return UnfinishedSlide(place, site, since, len(entry.files), parts, kept, left)

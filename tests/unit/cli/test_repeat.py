@@ -1,0 +1,55 @@
+"""The command that goes on with a run is the one that was typed, from wherever it is typed again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from pmarep.cli.app import app
+from pmarep.cli.repeat import repeatable_arguments
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PMAREP_CONFIG", raising=False)
+    monkeypatch.delenv("PMAREP_STATE_DIR", raising=False)
+    return tmp_path
+
+
+def repeated(command: str, *arguments: str) -> tuple[str, ...]:
+    """What is recorded of a command, which is not run."""
+    group = typer.main.get_command(app)
+    context = group.commands[command].make_context(command, list(arguments))  # type: ignore[attr-defined]
+    found: list[tuple[str, ...]] = []
+    context.command.callback = lambda **_: found.append(repeatable_arguments(context))
+    context.command.invoke(context)
+    return found[0]
+
+
+def test_every_path_is_there_in_full_and_defaults_are_not(elsewhere: Path) -> None:
+    said = repeated("push", "my cases", "../b", "--sites", "tokyo,b", "--audit", "log", "--verify", "deep", "--hard")
+    assert said == (
+        "push", str(elsewhere / "my cases"), str(elsewhere / ".." / "b"), "--sites", "tokyo,b", "--verify", "deep",
+        "--hard", "--audit", str(elsewhere / "log"),
+    )  # fmt: skip
+
+
+def test_what_is_only_for_the_eye_or_undoes_is_not_repeated() -> None:
+    said = repeated("push", "/a", "--sites", "b", "--json", "-q", "-vv", "--fresh")
+    assert said == ("push", "/a", "--sites", "b")
+
+
+def test_repeated_options_and_values_that_look_like_options() -> None:
+    said = repeated("verify", "--sites", "a", "--sites", "b", "--exclude=-x", "--level", "size", "--", "/-a")
+    assert said == ("verify", "/-a", "--sites", "a", "--sites", "b", "--level", "size", "--exclude=-x")
+
+
+def test_book_and_state_folder_of_variables_are_named(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PMAREP_CONFIG", "book.toml")
+    monkeypatch.setenv("PMAREP_STATE_DIR", "state")
+    said = ("push", "/a", "--sites", "b", "--config", str(elsewhere / "book.toml"))
+    assert repeated("push", "/a", "--sites", "b") == (*said, "--state-dir", str(elsewhere / "state"))
+    assert repeated("push", "/a", "--sites", "b", "--state-dir", "/s") == (*said, "--state-dir", "/s")

@@ -1,0 +1,76 @@
+"""What `pmarep status` makes of the journal and the records: names of sites, and what is to be gone on with."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pmarep.cli.status.output import print_lines
+from pmarep.cli.status.overview import Overview, RecordedRun, Target, name_of, to_go_on
+from pmarep.state.records import RemotePath, Run
+from pmarep.state.run_progress import RunProgress, RunState, SiteProgress
+
+DONE = {"exit_code": 0, "sites": {"tokyo": {"sent": 1, "skipped": 0, "failed": 0}}}
+FAILED = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 1}}}
+MOMENT = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
+
+
+def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None, **changes: Any) -> RecordedRun:
+    keys: dict[str, Any] = {
+        "command": "push",
+        "arguments": ("push", "/my cases", f"--{number}"),
+        "scope": "a",
+    } | changes
+    site = SiteProgress("https://t/", "S", "running", None, 1, 1, 0, 1, 1024, 3072, 1024.0)
+    progress = RunProgress(number, state, MOMENT, MOMENT, pid=4711, slides=9, sites={"tokyo": site}, **keys)
+    return RecordedRun(Run(number, MOMENT.timestamp(), ["/my cases"], summary), progress)
+
+
+@pytest.mark.parametrize(
+    ("runs", "numbers"),
+    [
+        ([recorded(1, RunState.KILLED)], [1]),
+        ([recorded(1, RunState.ENDED, FAILED)], [1]),
+        ([recorded(1, RunState.ENDED, DONE)], []),
+        ([recorded(1, RunState.ENDED, DONE | {"error": "interrupted"})], [1]),
+        ([recorded(1, RunState.RUNNING)], []),
+        ([recorded(2, RunState.ENDED, DONE), recorded(1, RunState.KILLED)], []),
+        ([recorded(2, RunState.RUNNING), recorded(1, RunState.KILLED)], []),
+        ([recorded(2, RunState.ENDED, DONE, scope="b"), recorded(1, RunState.KILLED)], [1]),
+        ([recorded(2, RunState.ENDED, FAILED), recorded(1, RunState.KILLED)], [2]),
+        ([recorded(1, RunState.ENDED, FAILED, command="verify")], []),
+        ([recorded(1, RunState.KILLED, command="verify")], [1]),
+        ([recorded(1, RunState.KILLED, arguments=())], []),
+    ],
+)
+def test_what_is_to_be_gone_on_with(runs: list[RecordedRun], numbers: list[int]) -> None:
+    assert list(to_go_on(runs)) == numbers
+
+
+def test_slides_belong_to_the_most_special_target() -> None:
+    targets = [Target("https://a/", "S", "all"), Target("https://a/", "S/in", "tokyo"), Target("https://b/", "S", "b")]
+    targets.append(Target("https://a/", "S/in", "as it was called before"))
+    names = [name_of(RemotePath("https://a/", path), targets) for path in ("S/in/x.svs", "S/inn/x.svs", "T/x.svs")]
+    assert names == ["tokyo", "all", None]
+
+
+def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: MOMENT.timestamp() + 61)
+    runs = [recorded(2, RunState.RUNNING), recorded(1, RunState.KILLED)]
+    print_lines(Overview(runs, [], {1: ("push", "/my cases", "--sites", "tokyo")}), "")
+    moment = MOMENT.astimezone().isoformat(" ", "seconds")
+    assert capsys.readouterr().out.splitlines() == [
+        "push /my cases: running for 1m01s (process 4711)",
+        "  SITE   STATE    SLIDES            BYTES               RATE",
+        "  tokyo  running  3 of 9, 1 failed  1.0 KiB of 3.0 KiB  1.0 KiB/s, 2s left",
+        f"  as of {moment}",
+        "0 partly sent",
+        "last runs:",
+        f"  {moment}  /my cases: goes on; tokyo 1 sent 1 skipped 1 failed",
+        f"  {moment}  /my cases: was killed, or the machine went down; last heard of at {moment}; "
+        "tokyo 1 sent 1 skipped 1 failed",
+        "    to go on: pmarep push '/my cases' --sites tokyo",
+    ]
