@@ -1,13 +1,15 @@
-"""The records that real runs leave, also one that is killed."""
+"""The records that real runs leave, also one that is killed, and their reports."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from support.corpus import tree
+from support.fork_server import run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox, SlowRead
@@ -29,10 +31,10 @@ def test_a_run_and_the_next_one_over_what_is_there(tmp_path: Path, sandbox: Sand
     cli.site("tokyo", sandbox)
     first = cli.push()
     record = newest(cli)
-    (run,) = of(record, "run")
-    assert run["sources"] == [str(cli.source)]
-    assert run["sites"] == [{"name": "tokyo", "url": sandbox.url, "target": "Slides/in"}]
-    assert run["config"] == str(cli.book)
+    (about,) = of(record, "run")
+    assert about["sources"] == [str(cli.source)]
+    assert about["sites"] == [{"name": "tokyo", "url": sandbox.url, "target": "Slides/in"}]
+    assert about["config"] == str(cli.book)
     assert not record.is_running()
     for event in ("slide_finished", "source_problem", "site_state", "summary", "slide_started"):
         assert of(record, event) == [line for line in first.events if line["event"] == event]
@@ -74,3 +76,42 @@ def test_a_killed_run_has_said_what_arrived(tmp_path: Path, sandbox: Sandbox) ->
     assert [line["slide"] for line in of(record, "slide_finished")] == ["quick.svs"]
     assert {line["slide"] for line in of(record, "slide_started")} == {"quick.svs", "slow.svs"}
     assert of(record, "summary") == []
+
+
+def test_a_push_writes_its_report_and_one_of_the_last_run_can_be_made(tmp_path: Path, sandbox: Sandbox) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "a.svs", "b.svs", content=os.urandom(100))
+    cli.site("tokyo", sandbox)
+    cli.site("away", "http://127.0.0.1:9/")
+    page, table = tmp_path / "report.html", tmp_path / "report.csv"
+    assert cli.push("--report", str(page)).code == 1
+    text = page.read_text("utf-8")
+    assert "2 slides of 2 not at every site" in text
+    assert "pmarep push" in text
+    assert str(cli.book) in text
+    verified = cli.run("--sites", "tokyo", "--report", str(table), command="verify")
+    assert verified.code == 0
+    assert {line.split(",")[7] for line in table.read_text("utf-8-sig").splitlines()} == {"state", "verified"}
+    done = run(["report", "--format", "json", "--state-dir", str(cli.state)], cli.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {slide["sites"]["tokyo"]["state"] for slide in json.loads(done.stdout)["slides"]} == {"verified"}
+    first = run(["report", "1", "-o", str(page), "--state-dir", str(cli.state)], cli.environment)
+    assert first.stdout == f"the report of run 1 is {page}\n"
+    assert text == page.read_text("utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_exit_code_1(tmp_path: Path, sandbox: Sandbox) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "a.svs", content=os.urandom(100))
+    cli.site("tokyo", sandbox)
+    patch = "import pmarep.report.write\ndef fail(*_): raise OSError(28, 'No space left on device')\n"
+    patch += "pmarep.report.write.replace_private_file = fail"
+    done = cli.push("--report", str(tmp_path / "x.html"), patch=patch)
+    assert done.code == 1
+    assert done.stderr == f"pmarep: cannot write the report {tmp_path / 'x.html'}: No space left on device\n"
+    assert done.events[-1]["exit_code"] == 0
+    before = len(sandbox.requests)
+    refused = cli.push("--report", str(tmp_path))
+    assert refused.code == 2
+    assert "is a folder" in refused.stderr
+    assert len(sandbox.requests) == before

@@ -14,7 +14,7 @@ SRC = Path(__file__).parents[2] / "src"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"demo"},
+    {"demo", "report"},
     {"engine"},
     {"uploaders"},
     {"reading", "sites", "state"},

@@ -12,6 +12,7 @@ from .demo import demo
 from .groups import groups
 from .output_streams import echo
 from .push import push
+from .report import report
 from .sandbox import sandbox
 from .sites.group import sites
 from .slides.command import slides
@@ -49,5 +50,6 @@ app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites t
 app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
 app.command("slides", example="pmarep slides cases/ --problems")(slides)
 app.command("status", example="pmarep status --runs 10")(status)
+app.command("report", example="pmarep report --output monday.html")(report)
 app.command("sandbox", example="pmarep sandbox --data demo --password seeder")(sandbox)
 app.command("demo", example="pmarep demo --kind s3")(demo)

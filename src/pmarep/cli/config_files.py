@@ -65,6 +65,11 @@ def state_path(state_dir: Path | None) -> Path:
     return platformdirs.user_state_path("pmarep", appauthor=False)
 
 
+def named_state(state_dir: Path | None) -> Path | None:
+    """Return the state folder where `--state-dir` or `PMAREP_STATE_DIR` names it; None for the user's own."""
+    return state_path(state_dir) if state_dir or os.environ.get("PMAREP_STATE_DIR") else None
+
+
 def warn_unverified_tls(sites: Sequence[Site]) -> None:
     """Warn on stderr, at every run and whatever the options, of sites with `verify_tls = false`."""
     from ..sites.site_connection import unverified_tls_warning

@@ -30,8 +30,8 @@ PANELS = {
     ),
     "How sure": ("--verify", "--level", "--recheck", "--settle", "--verify-tls", "--allow-http-uploads"),
     "Output": (
-        "--audit", "--metrics", "--metrics-label", "--log-file", "--log-file-max-size", "--log-file-max-backups",
-        "--runs", "--json", "--quiet", "--verbose",
+        "--report", "--format", "--output", "--audit", "--metrics", "--metrics-label", "--log-file",
+        "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
     ),
     "General": (
         "--config", "--state-dir", "--yes", "--no-input", "--version", "--install-completion", "--show-completion",

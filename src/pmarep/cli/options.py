@@ -40,6 +40,12 @@ AuditOption = Annotated[
         metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
     ),
 ]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write a report when the run has ended: HTML, or what FILE ends in (.json, .csv)."
+    ),
+]
 MetricsOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write Prometheus metrics for node_exporter's textfile collector (FILE.prom)."),

@@ -27,6 +27,7 @@ from .options import (
     NewerThanOption,
     PatienceOption,
     QuietOption,
+    ReportOption,
     SitesOption,
     SourcesArgument,
     StateDirOption,
@@ -112,6 +113,7 @@ def push(
         ),
     ] = None,
     audit: AuditOption = None,
+    report: ReportOption = None,
     metrics: MetricsOption = None,
     metrics_label: MetricsLabelOption = None,
     log_file: LogFileOption = None,
@@ -141,6 +143,7 @@ def push(
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
+    from .report import report_observers
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
@@ -180,6 +183,7 @@ def push(
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
+            *report_observers(report, state_dir, dry_run=dry_run),
             *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
             *log_observers,
             *hook_observers(book.hooks, "push", names, dry_run=dry_run),

@@ -27,6 +27,7 @@ from .options import (
     NewerThanOption,
     PatienceOption,
     QuietOption,
+    ReportOption,
     SitesOption,
     SourcesArgument,
     StateDirOption,
@@ -63,6 +64,7 @@ def verify(
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
+    report: ReportOption = None,
     metrics: MetricsOption = None,
     metrics_label: MetricsLabelOption = None,
     log_file: LogFileOption = None,
@@ -89,6 +91,7 @@ def verify(
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
+    from .report import report_observers
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
@@ -118,6 +121,7 @@ def verify(
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
+            *report_observers(report, state_dir),
             *metrics_observers(metrics, metrics_label or (), names),
             *log_observers,
             *hook_observers(book.hooks, "verify", names),

@@ -1,0 +1,154 @@
+"""`pmarep report`: what became of each slide of a run at each site."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import PmarepError, UsageError
+from .config_files import named_state, state_path
+from .options import StateDirOption
+from .output_streams import echo
+from .run_observers import RunObserver
+
+if TYPE_CHECKING:
+    from ..events import Summary
+    from ..report.model import Report
+
+
+class _Format(StrEnum):
+    html = "html"
+    json = "json"
+    csv = "csv"
+
+
+def report(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="Number or start (2026-11-27T21:42) of a run, as in pmarep status; default: the last."
+        ),
+    ] = None,
+    kind: Annotated[
+        _Format | None,
+        typer.Option(
+            "--format",
+            metavar="html|json|csv",
+            help="A page to look at, an object for programs, or a table; default: what FILE ends in, else html.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to; - is stdout. Default: pmarep-run-NUMBER.html in this folder, and stdout for json and csv.",
+        ),
+    ] = None,
+    state_dir: StateDirOption = None,
+) -> None:
+    """Report what became of each slide of a run at each site, as one HTML file that needs no network.
+
+    It is also made of a run that was killed or still goes on. Contacts nobody.
+    """
+    from ..report.choose import choose_run, report_of
+    from ..report.write import ReportFormat, check_file, format_of, render
+
+    to_stdout = output is not None and str(output) == "-"
+    if output is not None and not to_stdout:
+        check_file(output, "the report")
+    record = choose_run(state_path(state_dir), run)
+    wanted = ReportFormat.HTML if output is None or to_stdout else format_of(output)
+    wanted = ReportFormat(kind.value) if kind is not None else wanted
+    content = render(report_of(record), wanted, named_state(state_dir))
+    if to_stdout or (output is None and wanted is not ReportFormat.HTML):
+        _print(content)
+        return
+    file = output or Path(f"pmarep-run-{record.number}.html")
+    _write(file, content)
+    echo(f"the report of run {record.number} is {file}")
+
+
+def _print(content: bytes) -> None:
+    import sys
+
+    from .output_streams import discard_stdout, is_broken_pipe, write_error_message
+
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        discard_stdout()
+        if not is_broken_pipe(error):
+            raise PmarepError(write_error_message(error)) from None
+
+
+def _write(file: Path, content: bytes) -> None:
+    from ..report.write import write_report
+
+    try:
+        write_report(file, content)
+    except OSError as error:
+        raise PmarepError(f"cannot write the report {file}: {error.strerror}") from None
+
+
+class ReportObserver(RunObserver):
+    """Writes the report of a run to a file when it has ended, in the format that the file's name asks for."""
+
+    def __init__(self, file: Path, state_dir: Path, named: Path | None) -> None:
+        self._file = file
+        self._state_dir = state_dir
+        self._named = named  # where commands in the report have to name the state folder
+
+    def before(self) -> None:
+        """Raise UsageError where the file can surely not be written."""
+        from datetime import UTC, datetime
+
+        from ..report.write import check_file
+
+        check_file(self._file, "the report")
+        self._begun = datetime.now(UTC).replace(microsecond=0)
+
+    def after(self, summary: Summary) -> bool:
+        """Write the report; say on stderr and return False where that is not possible. Not of a run without sites."""
+        from ..report.write import format_of, render
+
+        if not summary.sites:
+            return True  # it has not begun
+        try:
+            _write(self._file, render(self._report(), format_of(self._file), self._named))
+        except PmarepError as error:
+            echo(f"pmarep: {error}", err=True)
+            return False
+        return True
+
+    def _report(self) -> Report:
+        """Make the report of the run of this process."""
+        import os
+        import platform
+
+        from ..report.choose import report_of
+        from ..state.run_records import records_in
+
+        me = os.getpid(), platform.node()
+        for record in records_in(self._state_dir / "runs"):
+            first = next(record.lines(), {})
+            if record.started >= self._begun and (first.get("pid"), first.get("machine")) == me:
+                return report_of(record)
+        raise PmarepError(f"cannot write the report {self._file}: this run has left no record")
+
+
+def report_observers(report: Path | None, state_dir: Path | None, *, dry_run: bool = False) -> list[RunObserver]:
+    """Return what writes the report that `--report` asks for. Raises UsageError where that is of a dry run."""
+    if report is None:
+        return []
+    if dry_run:
+        raise UsageError(
+            "a report says what a run has done, and a dry run does nothing; leave out --report or --dry-run"
+        )
+    return [ReportObserver(report, state_path(state_dir), named_state(state_dir))]

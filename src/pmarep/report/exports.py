@@ -1,0 +1,121 @@
+"""A report as JSON, for programs, and as CSV, for spreadsheets: one row for each slide and site."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..text import printable
+from .model import Cell, Report, ReportSite, at_site
+from .resend import command_for_all
+
+VERSION = 1
+"""Of the JSON. New keys are no new version."""
+
+COLUMNS = (
+    "slide", "format", "files", "bytes", "source", "site", "to", "state", "finished", "verified_by", "bytes_sent",
+    "bytes_resumed", "seconds", "error",
+)  # fmt: skip
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet takes a cell that begins so for a formula, and may run it."""
+
+
+def to_json(report: Report, state_dir: Path | None = None) -> str:
+    """Return a report as one JSON object, ASCII, with names as they are."""
+    missing = [(report.slides[index].bytes, cell.resumed) for index, _, cell in report.missing()]
+    data = {
+        "report": VERSION,
+        "runs": [
+            {
+                "number": run.about["number"],
+                "started": run.about["time"],
+                "state": run.state,
+                "command": run.about["command"],
+                "sources": run.about["sources"],
+                "summary": run.summary,
+            }
+            for run in report.runs
+        ],
+        "sites": [
+            {
+                "name": site.name,
+                "url": site.url,
+                "target": site.target,
+                "state": site.state,
+                "reason": site.reason,
+                "rates": [
+                    {"time": one.time.isoformat(timespec="milliseconds"), "rate": one.rate} for one in site.samples
+                ],
+            }
+            for site in report.sites
+        ],
+        "slides": [
+            {
+                "slide": slide.path,
+                "format": slide.format,
+                "files": slide.files,
+                "bytes": slide.bytes,
+                "source": slide.local,
+                "sites": {site.name: _cell(site.cell(index), site) for site in report.sites},
+            }
+            for index, slide in enumerate(report.slides)
+        ],
+        "source_problems": [{key: line[key] for key in ("path", "why", "detail")} for line in report.problems],
+        "notices": [line["text"] for line in report.notices],
+        "missing": {
+            "count": len(missing),
+            "bytes": sum(size for size, _ in missing),
+            "command": command_for_all(report, state_dir),
+        },
+    }
+    return json.dumps(data)
+
+
+def _cell(cell: Cell, site: ReportSite) -> Mapping[str, Any]:
+    return {
+        "state": cell.state.value,
+        "finished": _when(cell),
+        "verified_by": cell.verified_by,
+        "bytes_sent": cell.bytes,
+        "bytes_resumed": cell.resumed,
+        "seconds": cell.seconds,
+        "error": why(cell, site),
+    }
+
+
+def to_csv(report: Report) -> str:
+    """Return a report as a table, one row for each slide and site; a line break is CR LF, as RFC 4180 says.
+
+    It begins with a byte order mark, or Excel would take UTF-8 for another encoding. Texts that a spreadsheet would
+    take for formulas begin with an apostrophe; control characters in names are escaped.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for index, slide in enumerate(report.slides):
+        what = [_text(slide.path), _text(slide.format), slide.files, slide.bytes, _text(slide.local)]
+        for site in report.sites:
+            cell, to = site.cell(index), at_site(site, report.run.about["to"], slide)
+            where = [_text(site.name), _text(to), cell.state.value, _when(cell), cell.verified_by]
+            how = [cell.bytes, cell.resumed, cell.seconds, _text(why(cell, site) or "")]
+            writer.writerow([*what, *where, *how])
+    return "\ufeff" + out.getvalue()
+
+
+def why(cell: Cell, site: ReportSite) -> str | None:
+    """Return why a slide is not at a site, as far as anybody has said so; None where it is there."""
+    return None if cell.state.is_there else cell.error or site.reason
+
+
+def _when(cell: Cell) -> str | None:
+    return None if cell.time is None else cell.time.isoformat(timespec="seconds")
+
+
+def _text(text: str) -> str:
+    shown = printable(text)
+    return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown

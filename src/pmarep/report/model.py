@@ -1,0 +1,245 @@
+"""Make a report of the records of one or more runs: what became of each slide at each site.
+
+Nothing but lines of records goes in (what is in them: state/run_record.py), so reports can be made of records that came
+from several machines. Of several outcomes of a slide at a site the latest counts.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from ..errors import PmarepError
+
+Line = Mapping[str, Any]
+
+
+class DamagedRecordError(PmarepError):
+    """The lines of a record are none that pmarep has written."""
+
+
+class CellState(StrEnum):
+    """What is known of a slide at a site. The last three: it is not there, as far as this run knows."""
+
+    SENT = "sent"
+    SKIPPED = "skipped"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"  # begun, and neither there nor failed: it is being sent, or the run ended
+    NOT_BEGUN = "not_begun"
+
+    @property
+    def is_there(self) -> bool:
+        return self in (CellState.SENT, CellState.SKIPPED, CellState.VERIFIED)
+
+
+class Cell(NamedTuple):
+    """A slide at a site. Bytes and seconds are those of `slide_finished`."""
+
+    state: CellState
+    time: datetime | None = None
+    bytes: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    verified_by: str | None = None
+    error: str | None = None
+
+
+NOT_BEGUN = Cell(CellState.NOT_BEGUN)
+
+
+class ReportSlide(NamedTuple):
+    """A slide. `path` as in events; `local` is its main file on the disk of the machine that sent it."""
+
+    path: str
+    format: str
+    bytes: int
+    files: int
+    local: str
+
+
+class Sample(NamedTuple):
+    """The progress of a site at one moment; `rate` in bytes per second, the mean since the sample before."""
+
+    time: datetime
+    rate: float
+    done: int
+    total: int
+
+
+@dataclass(slots=True)
+class ReportSite:
+    """A site: its last state, its progress, its summary, and its slides by their indices in `Report.slides`.
+
+    What `cells` does not name has not begun.
+    """
+
+    name: str
+    url: str
+    target: str
+    state: str = "connecting"
+    reason: str | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    cells: dict[int, Cell] = field(default_factory=dict)
+
+    def cell(self, slide: int) -> Cell:
+        return self.cells.get(slide, NOT_BEGUN)
+
+
+@dataclass(slots=True)
+class ReportRun:
+    """One run: the first line of its record, its summary, and whether it goes on."""
+
+    about: Line
+    running: bool
+    started: datetime
+    ended: datetime  # when it said something for the last time
+    summary: Line | None = None
+
+    @property
+    def state(self) -> str:
+        """Return `finished`, `running` or `killed`."""
+        return "finished" if self.summary is not None else "running" if self.running else "killed"
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of each slide at each site, and what was said about runs and sources."""
+
+    runs: list[ReportRun] = field(default_factory=list)
+    sites: list[ReportSite] = field(default_factory=list)
+    slides: list[ReportSlide] = field(default_factory=list)
+    problems: list[Line] = field(default_factory=list)  # the events `source_problem`
+    notices: list[Line] = field(default_factory=list)  # the events `notice`
+
+    @property
+    def run(self) -> ReportRun:
+        """Return the last run."""
+        return self.runs[-1]
+
+    def missing(self) -> Iterator[tuple[int, ReportSite, Cell]]:
+        """Yield each slide that is not at a site, slide by slide."""
+        for index in range(len(self.slides)):
+            for site in self.sites:
+                if not (cell := site.cell(index)).state.is_there:
+                    yield index, site, cell
+
+
+def build_report(records: Iterable[tuple[Iterable[Line], bool]]) -> Report:
+    """Make a report of records, each with whether its run goes on; the oldest first. Raises DamagedRecordError."""
+    report = Report()
+    builder = _Builder(report)
+    for lines, running in records:
+        try:
+            builder.add(lines, running)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DamagedRecordError(f"the record of a run is damaged ({type(error).__name__}: {error})") from None
+    return report
+
+
+class _Builder:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._sites: dict[tuple[str, str, str], ReportSite] = {}
+        self._slides: dict[str, int] = {}  # indices in the report by path
+
+    def add(self, lines: Iterable[Line], running: bool) -> None:
+        events = iter(lines)
+        first = next(events, None)
+        if first is None or first["event"] != "run":
+            raise ValueError("it does not begin with the run")
+        run = ReportRun(first, running, _time(first), _time(first))
+        self._report.runs.append(run)
+        sites = {site["name"]: self._site(site) for site in first["sites"]}
+        numbers: list[int] = []  # the report's indices of the run's slides
+        for line in events:
+            run.ended = max(run.ended, _time(line)) if "time" in line else run.ended
+            match line["event"]:
+                case "slides":
+                    numbers += self._add_slides(line)
+                case "slides_known":
+                    cell = _cell(line)
+                    sites[line["site"]].cells.update(
+                        (numbers[number], cell) for low, high in line["slides"] for number in range(low, high + 1)
+                    )
+                case "slide_finished":
+                    sites[line["site"]].cells[self._slides[line["slide"]]] = _cell(line)
+                case "slide_started":
+                    cells, index = sites[line["site"]].cells, self._slides[line["slide"]]
+                    cells[index] = Cell(CellState.UNFINISHED, _time(line))
+                case "slide_retracted":
+                    cells, index = sites[line["site"]].cells, self._slides[line["slide"]]
+                    known = cells.get(index, NOT_BEGUN)
+                    cells[index] = known._replace(
+                        state=CellState.FAILED, time=_time(line), error=line["error"], verified_by=None
+                    )
+                case "site_state":
+                    _set_state(sites[line["site"]], line)
+                case "progress":
+                    sample = Sample(_time(line), line["rate"], line["bytes_done"], line["bytes_total"])
+                    sites[line["site"]].samples.append(sample)
+                case "source_problem":
+                    self._report.problems.append(line)
+                case "notice":
+                    self._report.notices.append(line)
+                case "summary":
+                    run.summary = line
+                    for name, summary in line["sites"].items():
+                        sites[name].summary = summary
+                        sites[name].reason = sites[name].reason or summary["error"]
+
+    def _site(self, site: Line) -> ReportSite:
+        key = (site["name"], site["url"], site["target"])
+        if key not in self._sites:
+            self._sites[key] = ReportSite(*key)
+            self._report.sites.append(self._sites[key])
+        return self._sites[key]
+
+    def _add_slides(self, line: Line) -> list[int]:
+        return [self._add_slide(line, *row) for row in line["slides"]]
+
+    def _add_slide(self, line: Line, name: str, kind: str, size: int, files: int, local: str = "") -> int:
+        folder, path = line["folder"], line["below"] + name
+        join = "\\".join if "\\" in folder and "/" not in folder else "/".join  # as that machine writes paths
+        slide = ReportSlide(path, kind, size, files, join([folder.rstrip("/\\"), local or name]))
+        index = self._slides.setdefault(path, len(self._report.slides))
+        if index == len(self._report.slides):
+            self._report.slides.append(slide)
+        else:
+            self._report.slides[index] = slide
+        return index
+
+
+def at_site(site: ReportSite, to: str, slide: ReportSlide) -> str:
+    """Return the virtual path of a slide's main file at a site."""
+    return posixpath.join(*(part for part in (site.target, to, slide.path) if part))
+
+
+def _cell(line: Line) -> Cell:
+    return Cell(
+        CellState(line["status"]),
+        _time(line),
+        line.get("bytes", 0),
+        line.get("resumed_bytes", 0),
+        line.get("seconds", 0.0),
+        line.get("verified_by"),
+        line.get("error"),
+    )
+
+
+def _set_state(site: ReportSite, line: Line) -> None:
+    before, site.state, site.reason = site.state, line["state"], line["reason"]
+    if before == "paused" and site.state != "paused":
+        site.pauses[-1] = site.pauses[-1][0], _time(line)
+    elif before != "paused" and site.state == "paused":
+        site.pauses.append((_time(line), None))
+
+
+def _time(line: Line) -> datetime:
+    return datetime.fromisoformat(line["time"])

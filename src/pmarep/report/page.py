@@ -1,0 +1,274 @@
+"""A report as one HTML file that needs no network: what is missing, the sites, and the matrix of slides and sites.
+
+What a person has to know is in the HTML itself; the script only draws the matrix. Nothing is loaded: the page forbids
+it by a Content-Security-Policy that allows its own script and style alone, by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..events import VerifiedBy
+from ..text import printable
+from ..units import format_duration, format_size
+from .chart import rate_chart
+from .exports import why
+from .model import Cell, CellState, Report, ReportSite
+from .resend import command_for_all, command_for_slide
+
+_LETTERS = {
+    CellState.SENT: "S",
+    CellState.SKIPPED: "K",
+    CellState.VERIFIED: "V",
+    CellState.FAILED: "F",
+    CellState.UNFINISHED: "U",
+    CellState.NOT_BEGUN: "N",
+}
+_WORDS = {CellState.FAILED: "failed", CellState.UNFINISHED: "unfinished", CellState.NOT_BEGUN: "not begun"}
+_LOOKS = [look.value for look in VerifiedBy]
+
+COMMANDS = 2000
+"""Slides for which the page has a command of their own."""
+
+NAMES = 50_000
+"""Names of missing slides in the part that is printed."""
+
+_NOT_IN_SCRIPTS = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
+
+
+def to_html(report: Report, state_dir: Path | None = None, thumbnails: Mapping[int, str] | None = None) -> str:
+    """Return the page of a report. `thumbnails`: data URIs by the numbers of slides."""
+    css, js = _asset("page.css"), _asset("page.js")
+    verdict, mood = _verdict(report)
+    parts = {
+        "policy": f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(js)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+        "title": _html(_title(report)),
+        "css": css,
+        "js": js,
+        "verdict": _html(verdict),
+        "mood": mood,
+        "facts": "".join(f"<dt>{_html(name)}</dt><dd>{_html(value)}</dd>" for name, value in _facts(report)),
+        "sites": "".join(_site_row(site, report) for site in report.sites),
+        "missing": _missing_section(report, state_dir),
+        "problems": _problems_section(report),
+        "footer": _html(f"Made by pmarep {report.run.about['pmarep']} from the record of this run; nothing is loaded."),
+        "data": json.dumps(_data(report, state_dir, thumbnails or {}), separators=(",", ":")).translate(
+            _NOT_IN_SCRIPTS
+        ),
+    }
+    # In one pass: what a name brings in is no place for another part.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
+
+
+def _asset(name: str) -> str:
+    return (files(__package__) / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _html(text: str) -> str:
+    return escape(printable(text))
+
+
+def _title(report: Report) -> str:
+    run = report.run
+    what = "Push" if run.about["command"] == "push" else "Verification"
+    return f"{what} of {_local(run.started)} (run {run.about['number']})"
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _verdict(report: Report) -> tuple[str, str]:
+    """Return how the run ended, in a sentence, and a class for its colour."""
+    run = report.run
+    slides = {index for index, _, _ in report.missing()}
+    missing = f"{_count(len(slides), 'slide')} of {len(report.slides):,} not at every site" if slides else ""
+    if run.state == "killed":
+        seen = f"The run was killed or the machine went down: its last sign is of {_local(run.ended)}."
+        return f"{seen} {missing or 'Every slide that was found by then is at every site'}.", "bad"
+    if run.state == "running":
+        return (
+            f"The run goes on; this is what was known at {_local(run.ended)}. {missing or 'Nothing is missing'}.",
+            "wait",
+        )
+    summary = run.summary or {}
+    said = [missing] if missing else []
+    if report.problems:
+        said.append(f"{_count(len(report.problems), 'thing')} in the source could not be sent")
+    said += [summary["error"]] if summary.get("error") else []
+    if said:
+        text = "; ".join(said)
+        return f"{text[0].upper()}{text[1:]}.", "bad"
+    if summary.get("exit_code"):
+        return f"The run ended with exit code {summary['exit_code']}.", "bad"
+    return f"Every slide is at every site: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    run = report.run
+    about: Mapping[str, Any] = run.about
+    size = sum(slide.bytes for slide in report.slides)
+    yield "from", ", ".join(about["sources"]) + (f" on {about['machine']}" if about.get("machine") else "")
+    yield "slides", f"{len(report.slides):,}, {format_size(size)}"
+    yield "took", f"{format_duration((run.ended - run.started).total_seconds())}, until {_local(run.ended)}"
+    yield "verified by", "nothing (--verify none)" if about["verify"] == "none" else str(about["verify"])
+    if run.summary is not None:
+        yield "exit code", str(run.summary["exit_code"])
+        if left := {kind: number for kind, number in run.summary["left_out"].items() if number}:
+            yield "left out", ", ".join(f"{number:,} {kind}" for kind, number in left.items())
+
+
+def _site_row(site: ReportSite, report: Report) -> str:
+    cells = [site.cell(index) for index in range(len(report.slides))]
+    there = sum(cell.state.is_there for cell in cells)
+    sent = sum(cell.bytes for cell in cells)
+    state = site.state if report.run.state != "killed" else "killed"
+    about = [_html(f"{site.url} {site.target}"), _html(state if site.reason is None else f"{state}: {site.reason}")]
+    about += [_html(text) for text in _unequal(site)]
+    chart = rate_chart(site, report.run.started, report.run.ended)
+    if chart:
+        mean = sum(one.rate for one in site.samples) / len(site.samples)
+        highest = max(one.rate for one in site.samples)
+        words = f"mean {format_size(mean)}/s, at most {format_size(highest)}/s"
+        ends = (_local(report.run.started)[11:], words, _local(report.run.ended)[11:])
+        chart += '<div class="axis">' + "".join(f"<span>{_html(text)}</span>" for text in ends) + "</div>"
+    missing = len(cells) - there
+    columns = [f"{there:,}", f"<b>{missing:,}</b>" if missing else "0", _html(format_size(sent)), chart]
+    name = f"<b>{_html(site.name)}</b><small>{'<br>'.join(about)}</small>"
+    return f"<tr><td>{name}</td>{''.join(f'<td>{column}</td>' for column in columns)}</tr>"
+
+
+def _unequal(site: ReportSite) -> Iterator[str]:
+    if differing := site.summary.get("differing"):
+        yield f"{_count(differing, 'slide')} there differ from the ones here and were left as they are"
+    if changed := site.summary.get("changed"):
+        yield f"{_count(changed, 'slide')} there have the names and sizes of the ones here, which have changed since"
+
+
+def _missing_section(report: Report, state_dir: Path | None) -> str:
+    groups: dict[tuple[int, str, str], list[int]] = defaultdict(list)
+    numbers = {id(site): number for number, site in enumerate(report.sites)}
+    size, missing = 0, set()
+    for index, site, cell in report.missing():
+        groups[numbers[id(site)], _WORDS[cell.state], why(cell, site) or ""].append(index)
+        size += report.slides[index].bytes
+        missing.add(index)
+    if not groups:
+        return ""
+    out = ['<section aria-labelledby="h-missing"><h2 id="h-missing">What is missing</h2>']
+    is_missing = f"{_count(len(missing), 'slide')} {'is' if len(missing) == 1 else 'are'} missing at a site or more"
+    out.append(f"<p>{is_missing}, {_html(format_size(size))} at most. This sends what is missing:</p>")
+    if command := command_for_all(report, state_dir):
+        out.append(
+            f'<div class="command"><pre>{escape(command)}</pre><button type="button" data-copy>Copy</button></div>'
+        )
+    left = NAMES
+    for (number, words, reason), slides in sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1]))):
+        site = report.sites[number]
+        out.append(f'<div class="group"><b>{_html(site.name)}: {_count(len(slides), "slide")} {words}</b> ')
+        out.append(f'<button type="button" data-show="{number}">Show</button>')
+        out.append(f"<br><small>{_html(reason)}</small>" if reason else "")
+        out.append(_names((report.slides[index].path for index in slides[:left]), len(slides)))
+        left -= len(slides[:left])
+        out.append("</div>")
+    return "".join([*out, "</section>"])
+
+
+def _names(names: Iterable[str], count: int) -> str:
+    """Return a list of names; the script hides a long one on the screen, since the matrix has them."""
+    items = [f"<li>{_html(name)}</li>" for name in names]
+    if count > len(items):
+        items.append(f"<li>and {count - len(items):,} more (pmarep report --format csv has all)</li>")
+    return f'<ul class="names{" all" if count > 5 else ""}">{"".join(items)}</ul>'
+
+
+def _problems_section(report: Report) -> str:
+    out = []
+    if report.problems:
+        out.append('<section aria-labelledby="h-problems"><h2 id="h-problems">In the source, and not sent</h2>')
+        for line in report.problems:
+            text = f"{line['path']}: {line['why']}"
+            out.append(f'<div class="group"><b>{_html(text)}</b> <small>{_html(line["detail"])}</small></div>')
+        out.append("</section>")
+    if report.notices:
+        out.append('<section aria-labelledby="h-notices"><h2 id="h-notices">Notices</h2><ul>')
+        out += [f"<li>{_html(line['text'])}</li>" for line in report.notices]
+        out.append("</ul></section>")
+    return "".join(out)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _data(report: Report, state_dir: Path | None, thumbnails: Mapping[int, str]) -> dict[str, Any]:
+    """Return what the script draws the matrix from: columns, not rows, since that is a third of the text."""
+    start = report.run.started
+    errors: dict[str, int] = {}
+    formats: dict[str, int] = {}
+    zone = start.astimezone().utcoffset()
+    return {
+        "start": int(start.timestamp()),
+        "zone": 0 if zone is None else int(zone.total_seconds()),
+        "names": [printable(slide.path) for slide in report.slides],
+        "format": [formats.setdefault(slide.format, len(formats)) for slide in report.slides],
+        "formats": list(formats),
+        "bytes": [slide.bytes for slide in report.slides],
+        "files": [slide.files for slide in report.slides],
+        "sites": [_site_data(site, len(report.slides), start, errors) for site in report.sites],
+        "errors": list(errors),
+        "commands": _commands(report, state_dir),
+        "thumbnails": thumbnails,
+    }
+
+
+def _site_data(site: ReportSite, slides: int, start: datetime, errors: dict[str, int]) -> dict[str, Any]:
+    cells = [site.cell(index) for index in range(slides)]
+    times: dict[datetime | None, int] = {None: -1}
+
+    def since_start(cell: Cell) -> int:
+        if cell.time not in times and cell.time is not None:
+            times[cell.time] = max(int((cell.time - start).total_seconds()), 0)
+        return times[cell.time]
+
+    return {
+        "name": printable(site.name),
+        "reason": printable(site.reason or ""),
+        "states": "".join(_LETTERS[cell.state] for cell in cells),
+        "when": [since_start(cell) for cell in cells],
+        "looks": "".join("-" if cell.verified_by is None else str(_LOOKS.index(cell.verified_by)) for cell in cells),
+        "sent": {
+            index: [cell.bytes, cell.resumed, round(cell.seconds, 1)]
+            for index, cell in enumerate(cells)
+            if cell.bytes or cell.resumed
+        },
+        "errors": {
+            index: errors.setdefault(printable(cell.error), len(errors))
+            for index, cell in enumerate(cells)
+            if cell.error is not None
+        },
+    }
+
+
+def _commands(report: Report, state_dir: Path | None) -> dict[int, str]:
+    missing: dict[int, list[ReportSite]] = {}
+    for index, site, _ in report.missing():
+        if index not in missing and len(missing) == COMMANDS:
+            break
+        missing.setdefault(index, []).append(site)
+    return {index: command_for_slide(report, report.slides[index], at, state_dir) for index, at in missing.items()}

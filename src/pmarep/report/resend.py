@@ -1,0 +1,77 @@
+"""Write the commands that send what a report misses, quoted for the shell of the machine that made the run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from .model import Line, Report, ReportSite, ReportSlide
+
+
+def command_for_all(report: Report, state_dir: Path | None) -> str | None:
+    """Return the push that sends what is missing, to the sites that miss something; None where nothing is.
+
+    `state_dir`: the folder that the journal is in, where a command has to name it.
+    """
+    run = report.run.about
+    mine = {site["name"] for site in run["sites"]}
+    names = {site.name for _, site, _ in report.missing()}
+    sites = [site.name for site in report.sites if site.name in names & mine]
+    if not sites:
+        return None
+    words = ["push", *run["sources"], "--sites", ",".join(sites), *_option("--to", run["to"])]
+    for option, values in (("--include", run["include"]), ("--exclude", run["exclude"])):
+        words += [word for value in values for word in _option(option, value)]
+    if run["newer_than"] is not None:
+        moment = datetime.fromtimestamp(run["newer_than"]).astimezone().replace(tzinfo=None)
+        words += ["--newer-than", moment.isoformat(timespec="seconds")]
+    words += ["--min-size", str(run["min_size"])] if run["min_size"] else []
+    words += ["--follow-links"] if run["follow_links"] else []
+    return _command([*words, *_how(run, state_dir)], run)
+
+
+def command_for_slide(report: Report, slide: ReportSlide, sites: Sequence[ReportSite], state_dir: Path | None) -> str:
+    """Return the push that sends one slide to these sites, to where it belongs there."""
+    run = report.run.about
+    folder = slide.path.rpartition("/")[0]
+    to = "/".join(part for part in (run["to"], folder) if part)
+    words = ["push", slide.local, "--sites", ",".join(site.name for site in sites), *_option("--to", to)]
+    words += ["--follow-links"] if run["follow_links"] else []
+    return _command([*words, *_how(run, state_dir)], run)
+
+
+def _how(run: Line, state_dir: Path | None) -> list[str]:
+    words = [] if run["existing"] == "fail" else ["--existing", run["existing"]]
+    words += [] if run["verify"] == "size" else ["--verify", run["verify"]]
+    words += _option("--config", run["config"] or "")
+    return [*words, *_option("--state-dir", "" if state_dir is None else str(state_dir.absolute()))]
+
+
+def _option(name: str, value: str) -> list[str]:
+    if not value:
+        return []
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
+def _command(words: Sequence[str], run: Line) -> str:
+    if run.get("platform") == "win32":
+        return subprocess.list2cmdline(["pmarep", *words])
+    return " ".join(["pmarep", *map(quote, words)])
+
+
+_PRINTABLE_ASCII: Collection[str] = frozenset(map(chr, range(0x20, 0x7F)))
+
+
+def quote(word: str) -> str:
+    """Quote a word for a POSIX shell; what cannot be seen or is no text in the form $'...' of bash and zsh."""
+    if all(letter in _PRINTABLE_ASCII or letter.isprintable() for letter in word):
+        return shlex.quote(word)
+    return "$'" + re.sub(r"[^\w ./,:@%+=~#!&*()\[\]{}<>?^|;\"$`-]", _escape, word, flags=re.ASCII) + "'"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))

@@ -1,0 +1,66 @@
+"""The commands in a report are what a shell takes, whatever the names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.records import ABOUT, ODD_NAMES
+
+from pmarep.report.model import Report, build_report
+from pmarep.report.resend import command_for_all, command_for_slide, quote
+
+TIME = "2026-11-27T20:00:00.000+00:00"
+
+
+def report(*missing: str, **about: Any) -> Report:
+    """A report of one slide, which is not at these sites."""
+    lines: list[dict[str, Any]] = [
+        {"event": "run", "time": TIME, "record": 1, "number": 1, **ABOUT, **about},
+        {"event": "slides", "first": 0, "below": "a/", "folder": "/data/a", "slides": [["x.svs", "SVS", 5, 1]]},
+    ]
+    for site in ABOUT["sites"]:
+        status = "failed" if site["name"] in missing else "sent"
+        lines.append(
+            {"event": "slide_finished", "time": TIME, "site": site["name"], "slide": "a/x.svs", "status": status}
+        )
+    return build_report([(lines, False)])
+
+
+def test_the_command_names_what_the_run_was_told() -> None:
+    found = report(
+        "tokyo", "ghent", sources=["/data", "/more"], to="2026", include=["*.svs", "-x"], existing="skip",
+        verify="deep", min_size=10, follow_links=True, config="/my sites.toml", newer_than=1764201600.0,
+    )  # fmt: skip
+    command = command_for_all(found, Path("/s"))
+    assert command is not None
+    before, _, after = command.partition(" --newer-than ")
+    assert before == "pmarep push /data /more --sites tokyo,ghent --to 2026 --include '*.svs' --include=-x"
+    assert after.partition(" ")[2] == (
+        "--min-size 10 --follow-links --existing skip --verify deep --config '/my sites.toml' --state-dir /s"
+    )
+    assert command_for_slide(found, found.slides[0], found.sites[:1], None) == (
+        "pmarep push /data/a/x.svs --sites tokyo --to 2026/a --follow-links --existing skip --verify deep "
+        "--config '/my sites.toml'"
+    )
+
+
+def test_there_is_no_command_where_nothing_is_missing() -> None:
+    assert command_for_all(report(), None) is None
+
+
+def test_a_windows_command_is_quoted_as_windows_does() -> None:
+    command = command_for_all(report("tokyo", platform="win32", sources=["D:\\my cases"]), None)
+    assert command == 'pmarep push "D:\\my cases" --sites tokyo'
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or os.name == "nt", reason="there is no bash")
+def test_bash_reads_what_was_meant() -> None:
+    words = [*ODD_NAMES, "", "a'b\n", "\\", "\x80f", "é\udcff9", "\u202eabc", "!x", "~", "a\u0301"]
+    script = f"printf '%s\\0' {' '.join(map(quote, words))}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert done.stdout == b"".join(os.fsencode(word) + b"\0" for word in words)
