@@ -81,10 +81,6 @@ def announced(slide: Slide) -> list[SlideFile]:
     return sorted(slide.files, key=lambda file: file.path)
 
 
-async def _unchecked() -> None:
-    """Find the slide's name still free, without asking."""
-
-
 @dataclass(frozen=True)
 class SlideUpload:
     """The upload of one slide by one announcement.
@@ -92,7 +88,7 @@ class SlideUpload:
     `folder` is the announced virtual path; the slide's files lie relative to it. `over`: files of these names are at
     the site already, perhaps from an earlier attempt. `parts` are those that the storage has acknowledged: file, part
     number, ETag (empty for Azure's blocks). `held` is the lease of the upload id. `still_free` is called before the
-    main file becomes visible, and raises Overtaken if another slide has taken its name meanwhile.
+    main file becomes visible, and raises Overtaken if another slide has taken its name meanwhile; None: nobody asks.
     """
 
     context: UploadContext
@@ -104,7 +100,7 @@ class SlideUpload:
     over: bool = False
     parts: dict[str, dict[int, str]] = field(default_factory=dict, repr=False)
     held: UploadIdLease | None = None
-    still_free: Callable[[], Awaitable[None]] = _unchecked
+    still_free: Callable[[], Awaitable[None]] | None = None
 
     @cached_property
     def _urls(self) -> dict[str, str | None]:
@@ -135,7 +131,7 @@ class SlideUpload:
 
     async def check_before_visible(self, file: SlideFile) -> None:
         """Check that the slide's name is still free, to be called before a file is complete. Raises Overtaken."""
-        if file is self.slide.main:
+        if file is self.slide.main and self.still_free is not None:
             await self.still_free()
 
     async def send_range(

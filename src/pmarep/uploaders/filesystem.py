@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from functools import partial
 from pathlib import PurePosixPath
 
 from ..pmacore import PmaCoreError, ServerError, TransferBroken, UploadDoubtful
@@ -52,9 +51,9 @@ class FileSystemUploader:
 
             length = len(head) + file.size + len(tail)
             form = Body(content, length, f"multipart/form-data; boundary={boundary}")
-            request = partial(context.core.post_file, s.announcement.id, file.path, form, held.session)
             try:
-                await held.post(request, body, context.scheduler.clock)
+                async with held.posting(body, context.scheduler.clock):
+                    await context.core.post_file(s.announcement.id, file.path, form, held.session)
             except (TransferBroken, ServerError) as error:
                 if isinstance(error, ServerError) and not error.by_proxy:
                     raise

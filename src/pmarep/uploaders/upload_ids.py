@@ -13,7 +13,8 @@ second time, by an id that is lower than those before, and by the end of its ses
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,8 +40,8 @@ class UploadIdLease:
 
     `session`: number of the session in which the server is known to mean this slide by it, None where that makes no
     difference. `look_again` verifies the slide once more after it has been reported as sent. `revoked_since`: the
-    clock's time from which on the id may be another slide's. `late_requests`: requests of the slide that held the id
-    before, which may have put their file here.
+    clock's time from which on the id may be another slide's. `late_requests`: the ends of requests of the slide that
+    held the id before, which may have put their file here.
     """
 
     id: str
@@ -48,9 +49,9 @@ class UploadIdLease:
     session: int | None = None
     look_again: Callable[[], Coroutine[Any, Any, None]] = _nothing
     revoked_since: float | None = None
-    late_requests: list[asyncio.Task[None]] = field(default_factory=list)
+    late_requests: list[asyncio.Future[None]] = field(default_factory=list)
     _answered: float = float("-inf")  # when a file was last acknowledged
-    _posts: dict[asyncio.Task[None], UploadBody] = field(default_factory=dict)
+    _posts: dict[asyncio.Future[None], tuple[UploadBody, asyncio.Timeout]] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise AnnounceAgain if a file that was acknowledged may have gone to another slide."""
@@ -61,39 +62,40 @@ class UploadIdLease:
         """Return whether the server means this slide by the id, in the session that began with login `logins`."""
         return self.revoked_since is None and self.session in (None, logins)
 
-    async def post(self, post: Callable[[], Coroutine[Any, Any, None]], body: UploadBody, clock: Clock) -> None:
-        """Run `post`, the request with one file.
+    @asynccontextmanager
+    async def posting(self, body: UploadBody, clock: Clock) -> AsyncIterator[None]:
+        """Hold the id for the request with one file, which the block sends; break it off where the id is revoked.
 
-        Raises AnnounceAgain if the id has become another slide's, UploadDoubtful if it may have, and what `post`
-        raises.
+        Raises AnnounceAgain if the id has become another slide's, UploadDoubtful if it may have.
         """
         if self.revoked_since is not None:
             raise _given_again()
-        request = asyncio.create_task(post())
-        self._posts[request] = body
+        ended, broken_off = asyncio.get_running_loop().create_future(), asyncio.timeout(None)
+        self._posts[ended] = body, broken_off
         try:
-            await request
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if self.revoked_since is None or (me is not None and me.cancelling()):
+            async with broken_off:
+                yield
+        except TimeoutError:
+            if not broken_off.expired():
                 raise
             raise _given_again() from None
         finally:
-            del self._posts[request]
+            del self._posts[ended]
+            ended.set_result(None)
         self._answered = clock.monotonic()
         self.check()
         if self.session == NO_SESSION:
             raise UploadDoubtful("the server counts its uploads anew: it has restarted")
 
-    def revoke(self, since: float) -> list[asyncio.Task[None]]:
-        """Revoke the lease and cancel its unsent requests; return those that may arrive all the same."""
+    def revoke(self, since: float) -> list[asyncio.Future[None]]:
+        """Revoke the lease and break off its unsent requests; return the ends of those that may arrive all the same."""
         self.revoked_since = since
         late_requests = []
-        for request, body in self._posts.items():
+        for ended, (body, broken_off) in self._posts.items():
             if body.may_arrive:
-                late_requests.append(request)
+                late_requests.append(ended)
             if not body.all_sent:
-                request.cancel()
+                broken_off.reschedule(asyncio.get_running_loop().time())
         return late_requests
 
     def may_have_hit(self, other: UploadIdLease, since: float) -> bool:

@@ -47,12 +47,10 @@ class Server:
     async def post(
         self, held: UploadIdLease, *, all_sent: bool = False, until: Callable[[], bool] = lambda: True
     ) -> None:
-        async def post() -> None:
+        async with held.posting(self.body(all_sent=all_sent), self.clock):
             self.clock.now += 1
             while not until():
                 await asyncio.sleep(0)
-
-        await held.post(post, self.body(all_sent=all_sent), self.clock)
 
 
 async def test_ids_that_rise_in_jumps_put_nothing_in_doubt() -> None:
@@ -235,13 +233,14 @@ async def test_a_request_that_goes_again_may_have_arrived_the_first_time() -> No
         yield bytes(10)
 
     async def post() -> None:
-        async for _ in body.stream(pieces()):
-            pass
-        async for _ in body.stream(pieces()):
-            again.set()
-            await asyncio.Event().wait()
+        async with first.posting(body, server.clock):
+            async for _ in body.stream(pieces()):
+                pass
+            async for _ in body.stream(pieces()):
+                again.set()
+                await asyncio.Event().wait()
 
-    begun = asyncio.create_task(first.post(post, body, server.clock))
+    begun = asyncio.create_task(post())
     await again.wait()
     second, _ = await server.announce(slide("b"), 1)
     assert len(second.late_requests) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...aio import together
 from ...errors import Remedy, SourceError
@@ -226,11 +226,17 @@ class SlideUploader:
 
         over = decision.over is not None
         slide_upload = SlideUpload(
-            self.context, upload.announcement, at.folder, slide, at.place, sent, over, upload.parts
+            self.context,
+            upload.announcement,
+            at.folder,
+            slide,
+            at.place,
+            sent,
+            over,
+            upload.parts,
+            upload.held,
+            still_free if self.keeps_others and not over else None,
         )
-        slide_upload = replace(slide_upload, held=upload.held)
-        if self.keeps_others and not over:
-            slide_upload = replace(slide_upload, still_free=still_free)
         uploader = uploader_for(slide_upload)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += sum(file.size for file in slide.files if file.path in upload.done - upload.counted)
@@ -248,7 +254,7 @@ class SlideUploader:
         await together(send_file(file) for file in left if file is not slide.main)
         if slide.main in left:
             await self.context.source.check(slide)
-            await together([send_file(slide.main)])
+            await send_file(slide.main)
 
 
 def _old(decision: Decision) -> Replaced:
