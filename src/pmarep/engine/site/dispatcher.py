@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ...aio import TaskPool
 from ...errors import PmarepError, Remedy
@@ -95,13 +96,29 @@ class SlideDispatcher:
 
     async def _make_attempt(self, job: SlideJob, ticket: Ticket, attempts: SlideAttempts) -> None:
         """Make one attempt at a slide, and put it back if there is to be another. Raise what ends the site."""
+        with self._in_progress(job, ticket):
+            try:
+                outcome = await attempts.run(job)
+            except PmarepError as error:
+                if await self._is_repeated(job, error, attempts):
+                    self._queue.put_back(job)
+                    return
+            else:
+                await self._record(job, outcome)
+                if outcome.status is SlideStatus.SKIPPED:
+                    self._breaker.record_read_ok()
+                elif outcome.status is not SlideStatus.FAILED:
+                    self._breaker.record_arrival(job.slide.path)
+            self._breaker.trial_done()
+            self._queue.done(job)
+
+    @contextmanager
+    def _in_progress(self, job: SlideJob, ticket: Ticket) -> Iterator[None]:
+        """Count a slide as in progress; put it back where it is withdrawn, since it cannot be there by the end."""
         before = job.counts.bytes, job.counts.resumed
         self._deadline_gate.attempt_begins(job)
         try:
-            if await self._is_over(job, attempts):
-                self._queue.done(job)
-            else:
-                self._queue.put_back(job)
+            yield
         except asyncio.CancelledError:
             if not self._deadline_gate.withdraws(job):
                 raise
@@ -115,29 +132,19 @@ class SlideDispatcher:
             ticket.end()
             self._end_preparation(ticket)
 
-    async def _is_over(self, job: SlideJob, attempts: SlideAttempts) -> bool:
-        """Make one attempt; False if there is to be another. Raise only what concerns the whole site."""
+    async def _is_repeated(self, job: SlideJob, error: PmarepError, attempts: SlideAttempts) -> bool:
+        """Return whether there is another attempt; record the slide where not. Raise what ends the site."""
         try:
-            try:
-                outcome = await attempts.run(job)
-            except PmarepError as problem:
-                if await attempts.may_be_repeated(job, problem):
-                    return False
-                raise
-        except PmarepError as problem:  # of the attempt, or of the probe that was to tell whether it is repeated
-            ends = problem.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
-            if not ends or _harmed(job.counts):
-                await self._record(job, Outcome(SlideStatus.FAILED, str(problem)))
-            if ends:
-                raise
-        else:
-            await self._record(job, outcome)
-            if outcome.status is SlideStatus.SKIPPED:
-                self._breaker.record_read_ok()
-            elif outcome.status is not SlideStatus.FAILED:
-                self._breaker.record_arrival(job.slide.path)
-        self._breaker.trial_done()
-        return True
+            if await attempts.may_be_repeated(job, error):
+                return True
+        except PmarepError as found:  # by the probe that was to tell
+            error = found
+        ends = error.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN)
+        if not ends or _harmed(job.counts):
+            await self._record(job, Outcome(SlideStatus.FAILED, str(error)))
+        if ends:
+            raise error
+        return False
 
     async def _hold_back(self, job: SlideJob) -> None:
         """Leave a slide for later: a smaller one may be there in time, and this one if the line becomes faster."""

@@ -73,7 +73,8 @@ class SiteWorker:
         )
         scheduler.on_acknowledged(self.breaker.record_success)
         self._state = State.CONNECTING
-        self._work: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # while it runs
+        self._broken_off = False
 
     @property
     def busy(self) -> bool:
@@ -87,19 +88,18 @@ class SiteWorker:
 
     async def run(self) -> None:
         """Return when every slide is at the site or the site is given up. Raises nothing but CancelledError."""
+        self._task = asyncio.current_task()
         self.state_changed(State.CONNECTING)
-        self._work = asyncio.create_task(self._connect_and_send())
         try:
-            await asyncio.wait({self._work})
-            if not self._work.cancelled():  # else it was broken off by `tick`, which has said why
-                self._work.result()
+            await self._connect_and_send()
         except PmarepError as error:
             self.report.error = str(error)
             if error.remedy is Remedy.STOP_RUN:
                 self._context.stop_run(str(error))
         except asyncio.CancelledError:
-            self.state_changed(State.STOPPED, "interrupted")
-            raise
+            if not self._broken_off:  # else `_stop` has said why
+                self.state_changed(State.STOPPED, "interrupted")
+                raise
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
             log.debug("%s: internal error in %s", self.site.name, where(error))
             self.report.error = internal_error(error)
@@ -107,15 +107,14 @@ class SiteWorker:
             if self.report.error is None:
                 self.state_changed(State.DONE)
         finally:
+            self._task = None
             if self.report.error is not None:
                 self.state_changed(State.STOPPED, self.report.error)
-            self._work.cancel()
-            await asyncio.gather(self._work, return_exceptions=True)
             self.report.close()
 
     def tick(self) -> None:
         """Measure the rate, and notice a site that is silent; to be called about once a second."""
-        if self._work is None or self._work.done():
+        if self._task is None:
             return
         self._deadline_gate.tick()
         waits_for = None
@@ -129,8 +128,9 @@ class SiteWorker:
     def _stop(self, why: str) -> None:
         """Break off: the run is to end, and this site is silent."""
         self._dispatcher.end_early(why)
-        if self._work is not None:
-            self._work.cancel()
+        self._broken_off = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _connect_and_send(self) -> None:
         await self._connect()
@@ -140,7 +140,12 @@ class SiteWorker:
             connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
         )
         try:
-            await self._send_all(source, storage)
+            prefilter, attempts = self._parts(source, storage)
+            try:
+                await self._dispatcher.run(prefilter, attempts)
+            finally:
+                self.report.add_left_alone(attempts.left, attempts.changed)
+                self.report.say_overdue(self._recheck.overdue)
         finally:
             source.close()
             await storage.close()
@@ -177,7 +182,8 @@ class SiteWorker:
         with suppress(PmarepError):  # whoever needs it asks again, and hears what is wrong
             await self._listings.listing(folder)
 
-    async def _send_all(self, source: SiteReader, storage: PresignedClient) -> None:
+    def _parts(self, source: SiteReader, storage: PresignedClient) -> tuple[KnownSlideFilter, SlideAttempts]:
+        """Wire together what finds out which slides are to be sent, and what sends them."""
         context = self._context
         verifier = self._verifier = SlideVerifier(
             self.site.name,
@@ -221,11 +227,7 @@ class SiteWorker:
         attempts = SlideAttempts(
             self.site, context, self.breaker, self._listings, verifier, uploader, self, prefilter.differing
         )
-        try:
-            await self._dispatcher.run(prefilter, attempts)
-        finally:
-            self.report.add_left_alone(attempts.left, attempts.changed)
-            self.report.say_overdue(self._recheck.overdue)
+        return prefilter, attempts
 
     def _set_round_trip(self, to_storage: float = 0.0) -> None:
         """Tell the scheduler how long the way is, in seconds; the storage may be farther away than PMA.core."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -66,16 +67,66 @@ class SlideAttempts:
 
     async def run(self, job: SlideJob) -> Outcome:
         """Make one attempt at a slide. Raises PmarepError; may_be_repeated() says whether another one makes sense."""
+        at, slide, options = self._destination(job.slide), job.slide, self._context.options
+        with self._counted(job):
+            if options.verify_only:
+                return await self._examine(job, at)
+            if job.counts.reannounced:  # what this run itself has announced is no earlier upload to be forgotten
+                options = replace(options, fresh=False)
+            decision = await self._decide(job, at, options)
+            if options.dry_run:
+                self._context.listener(planned(slide, at, decision))
+                return self._outcome(job, decision)
+            wrong = await self._found_wrong(slide, at, decision)
+            if wrong is not None:  # perhaps damage that this run can mend
+                decision = await self._decide(job, at, options)
+                if not decision.sends and not decision.left:
+                    return Outcome(SlideStatus.FAILED, wrong)
+            if decision.sends:
+                again = self._begin(job)
+                try:
+                    await self._uploader.upload(job, at, decision, again=again)
+                except Overtaken as error:
+                    log.info("%s: %s: %s", self._site.name, slide.path, error)
+                    decision = await self._decide(job, at, options)
+                    if decision.sends:  # something of ours, torn
+                        self._uploader.context.scheduler.uncount(job.attempt.bytes)
+                        job.attempt.bytes = job.attempt.resumed = 0
+                        await self._uploader.upload(job, at, decision, again=True)
+            return self._outcome(job, decision)
+
+    @contextmanager
+    def _counted(self, job: SlideJob) -> Iterator[None]:
+        """Count an attempt from zero, and add it to those before it."""
         attempt = job.attempt = TransferCounts(earlier=job.counts.earlier)
         job.sending = False
         try:
-            if self._context.options.verify_only:
-                return await self._examine(job, self._destination(job.slide))
-            return await self._bring(job, self._destination(job.slide))
+            yield
         finally:
             if attempt.reannounced:
                 self._uploader.context.scheduler.uncount(job.counts.bytes)
             job.counts.add(attempt)
+
+    def _begin(self, job: SlideJob) -> bool:
+        """Say that the slide is being sent; return whether that has been said before."""
+        before, job.begun = job.begun, True
+        if not before:
+            self._context.listener(SlideStarted(site=self._site.name, slide=job.slide.path))
+        return before
+
+    def _outcome(self, job: SlideJob, decision: Decision) -> Outcome:
+        """Return what has become of a slide by the last decision about it."""
+        options = self._context.options
+        if decision.sends:
+            return Outcome(SlideStatus.SENT, verified_by=VerifiedBy(options.verify.value))
+        if decision.action is not Action.SKIP:
+            return Outcome(SlideStatus.FAILED, decision.reason)
+        self.changed += decision.changed
+        self.left += decision.left
+        if not decision.same:
+            return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
+        # What an attempt of this run has sent is there after all.
+        return Outcome(_there(job), verified_by=_looked(decision, options))
 
     async def may_be_repeated(self, job: SlideJob, error: PmarepError) -> bool:
         """Wait until another attempt makes sense after this failure; False where none does.
@@ -107,44 +158,6 @@ class SlideAttempts:
         if error.remedy is Remedy.RETRY_SOURCE:
             return lambda: self._uploader.context.source.check(slide)
         return None
-
-    async def _bring(self, job: SlideJob, at: Destination) -> Outcome:
-        """Send a slide, unless it is there already."""
-        context, slide, begun = self._context, job.slide, job.begun
-        # What this run itself has announced is no earlier upload to be forgotten.
-        options = replace(context.options, fresh=False) if job.counts.reannounced else context.options
-        decision = await self._decide(job, at, options)
-        if options.dry_run:
-            context.listener(planned(slide, at, decision))
-        else:
-            wrong = await self._found_wrong(slide, at, decision)
-            if wrong is not None:  # perhaps damage that this run can mend
-                decision = await self._decide(job, at, options)
-                if not decision.sends and not decision.left:
-                    return Outcome(SlideStatus.FAILED, wrong)
-        if decision.sends and not options.dry_run:
-            if not begun:
-                context.listener(SlideStarted(site=self._site.name, slide=slide.path))
-            job.begun = True
-            try:
-                await self._uploader.upload(job, at, decision, again=begun)
-            except Overtaken as error:
-                log.info("%s: %s: %s", self._site.name, slide.path, error)
-                decision = await self._decide(job, at, options)
-                if decision.sends:  # something of ours, torn
-                    self._uploader.context.scheduler.uncount(job.attempt.bytes)
-                    job.attempt.bytes = job.attempt.resumed = 0
-                    await self._uploader.upload(job, at, decision, again=True)
-        if decision.sends:
-            return Outcome(SlideStatus.SENT, verified_by=VerifiedBy(options.verify.value))
-        if decision.action is not Action.SKIP:
-            return Outcome(SlideStatus.FAILED, decision.reason)
-        self.changed += decision.changed
-        self.left += decision.left
-        if not decision.same:
-            return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
-        # What an attempt of this run has sent is there after all.
-        return Outcome(_there(job), verified_by=_looked(decision, options))
 
     async def _decide(self, job: SlideJob, at: Destination, options: Options) -> Decision:
         """Decide what is to be done, and make the folder that the slide goes to."""
