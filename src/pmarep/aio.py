@@ -78,10 +78,7 @@ class TaskPool:
 
     async def cancel(self) -> None:
         """Cancel all tasks and wait until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
@@ -93,6 +90,24 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     for one in work:
         pool.start(one)
     await pool.join()
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended, however they do."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def any_of(*events: asyncio.Event) -> bool:
+    """Wait until one of the events is set; return True."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel_all(waiting)
+    return True
 
 
 def _severity(error: BaseException) -> int:

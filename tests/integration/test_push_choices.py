@@ -110,12 +110,12 @@ def test_a_text_that_cannot_be_read_names_its_option(cli: PushCli, sandbox: Sand
 
 SAY_WHAT_IS_WANTED = """
 import sys
-from pmarep.engine import run
-real = run.SiteWorker
+from pmarep.engine import site_workers
+real = site_workers.SiteWorker
 def worker(site, core, scheduler, wanted, shared):
     print(site.name, wanted, file=sys.stderr)
     return real(site, core, scheduler, wanted, shared)
-run.SiteWorker = worker
+site_workers.SiteWorker = worker
 """
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..aio import any_of, cancel_all
 from ..clock import Clock
 from ..errors import PmarepError, TargetBusyError, internal_error, where
 from ..events import (
@@ -26,17 +27,13 @@ from ..events import (
     Summary,
 )
 from ..reading import SharedReader
-from ..retry import Retry
 from ..sites import Site
 from ..slides import LeftOut, Slide
 from ..state.journal import Journal
 from ..state.records import JournalError
 from ..state.run_record import RunRecord
 from ..state.target_locks import hold_targets
-from ..system.open_files import max_requests_per_site
-from ..timetable import Timetable
-from ..units import format_duration
-from ..uploaders import AdaptiveConcurrency, Digests, RateLimiter, RequestScheduler, SharedUplink
+from ..uploaders import Digests
 from .audit import AuditLog, Auditor
 from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
@@ -47,15 +44,13 @@ from .options import Options
 from .run_description import describe_run
 from .sessions import Passwords, SessionPool
 from .site.stall_monitor import longest_answer
-from .site.worker import SiteWorker
+from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
 from .slide.verify import Fingerprints
 from .stop_time import StopTime, describe_kept
 
 log = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 1.0
 SCAN_SECONDS = 0.5  # how long the start waits for the walk, so that most runs know their totals from the beginning
-ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those whose clock goes on meanwhile
 WALK_SECONDS = 10.0  # after --max-duration: a walk that takes longer is broken off
 SAID_AFTER = 10.0  # what is waited for so long is said
 INTERRUPTED = 130
@@ -78,7 +73,7 @@ async def replicate(
     there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
-    sessions = SessionPool(sites, passwords, lambda: _retry(options, clock), longest=longest_answer(options.patience))
+    sessions = SessionPool(sites, passwords, partial(retry_policy, options, clock), longest_answer(options.patience))
     run = _Run(options, sites, sessions, listener, clock)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
@@ -120,11 +115,10 @@ class _Run:
         self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
-        self.uplink = SharedUplink()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
         self.record: RunRecord | None = None
         self.problems = 0
-        self.workers: list[SiteWorker] = []
+        self.workers = SiteWorkers(clock, self._hear)
         self.abort = asyncio.Event()
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
@@ -201,15 +195,15 @@ class _Run:
             self._begin_record(journal.file.parent / "runs", number)
         walk = asyncio.create_task(self.producer.walk())
         watching = asyncio.create_task(self._watch_unstable(walk))
-        stopped = asyncio.create_task(_any_of(stop, self.abort))
+        stopped = asyncio.create_task(any_of(stop, self.abort))
         late = asyncio.create_task(self._end_the_walk_in_time(walk))
         hard = asyncio.create_task(self._break_off())
         try:
             await asyncio.wait({walk, stopped}, timeout=SCAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             self._say_start(scanning=not walk.done())
             self.start_said.set()
-            self.workers = self._workers(journal)
-            interrupted = await self._work(self.workers, stopped)
+            self.workers.make(self.sites, self.sessions, self._context(journal))
+            interrupted = await self.workers.run(stopped)
             if not interrupted:
                 # Every site has ended, perhaps long before the walk: failures are counted against all slides.
                 await asyncio.wait({walk, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,7 +217,7 @@ class _Run:
             self.why_aborted = self.why_aborted or internal_error(error)
             interrupted = False
         finally:
-            await _cancel([walk, watching, stopped, late, hard])
+            await cancel_all([walk, watching, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
         for text in self.producer.unmatched_patterns():
@@ -265,7 +259,7 @@ class _Run:
         if self.stop_time is None:
             return
         end = self.stop_time.at + WALK_SECONDS
-        while self.clock.monotonic() <= end or any(worker.busy for worker in self.workers):
+        while self.clock.monotonic() <= end or self.workers.busy:
             await self.clock.sleep(PROGRESS_SECONDS)
         if not walk.done():
             self._stop_run(f"stopped at {self.stop_time.option}, before every folder was looked through")
@@ -292,8 +286,8 @@ class _Run:
         for name, why in self.left_out.items():
             self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
-    def _workers(self, journal: Journal) -> list[SiteWorker]:
-        context = RunContext(
+    def _context(self, journal: Journal) -> RunContext:
+        return RunContext(
             self.options,
             self.slide_list,
             journal,
@@ -304,63 +298,15 @@ class _Run:
             self.clock,
             self.audit,
             self.stop_time,
-            self._others_work,
+            self.workers.others_work,
             self._stop_run,
             sites=len(self.sites),
             record=self.record,
         )
-        overall = [] if self.options.bwlimit is None else [RateLimiter(self.options.bwlimit, self.clock)]
-        return [self._worker(site, overall, context) for site in self.sites]
-
-    def _others_work(self, name: str) -> bool:
-        return any(worker.works for worker in self.workers if worker.site.name != name)
 
     def _stop_run(self, why: str) -> None:
         self.why_aborted = self.why_aborted or why
         self.abort.set()
-
-    def _worker(self, site: Site, overall: Sequence[RateLimiter], context: RunContext) -> SiteWorker:
-        said = self.options.connections or site.connections
-        wanted = None if said == "auto" else said
-        timetable: Timetable | None = site.timetable
-        own = [] if timetable is None else [RateLimiter(timetable, self.clock)]
-        room = max_requests_per_site(len(self.sites)) or sys.maxsize
-        found = AdaptiveConcurrency(self.uplink, min(room, self.uplink.limit_per_site(len(self.sites))))
-        requests = found if wanted is None else min(wanted, room)
-        scheduler = RequestScheduler(requests, [*own, *overall], _retry(self.options, self.clock), self.clock)
-        return SiteWorker(site, self.sessions.core(site), scheduler, wanted, context)
-
-    async def _work(self, workers: Sequence[SiteWorker], stopped: asyncio.Task[bool]) -> bool:
-        """Wait until all sites are done, or `stopped` is; return whether it is."""
-        tasks = [asyncio.create_task(worker.run()) for worker in workers]
-        ticker = asyncio.create_task(self._tick(workers))
-        everything = asyncio.gather(*tasks)
-        try:
-            either: set[asyncio.Future[Any]] = {everything, stopped}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if everything.done():
-                everything.result()
-                return False
-            return True
-        finally:
-            await _cancel([*tasks, ticker])
-            with suppress(asyncio.CancelledError, Exception):
-                await everything
-
-    async def _tick(self, workers: Sequence[SiteWorker]) -> None:
-        before = self.clock.monotonic()
-        while True:
-            await self.clock.sleep(PROGRESS_SECONDS)
-            now = self.clock.monotonic()
-            if now - before > ASLEEP_SECONDS:
-                slept = format_duration(now - before)
-                self.listener(Notice(text=f"this machine was asleep for {slept}; going on", passing=True))
-            for worker in workers:
-                if now - before > ASLEEP_SECONDS:
-                    worker.breaker.discount_sleep(now - before)
-                worker.tick()
-                self.listener(worker.report.progress())
-            before = now
 
     async def _record_the_rest(self, interrupted: bool) -> None:
         why = "the run was interrupted" if interrupted else self.why_aborted or "the run ended before"
@@ -399,23 +345,3 @@ class _Run:
             verify_only=self.options.verify_only,
             error=error,
         )
-
-
-def _retry(options: Options, clock: Clock) -> Retry:
-    """Make the retry policy: a site that answers too slowly is not tried again for longer than it may stay away."""
-    return Retry(sleep=clock.sleep, max_seconds=options.patience, monotonic=clock.monotonic)
-
-
-async def _any_of(*events: asyncio.Event) -> bool:
-    waiting = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancel(waiting)
-    return True
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

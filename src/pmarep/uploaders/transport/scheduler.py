@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from ...aio import cancel_all
 from ...clock import Clock
 from ...errors import PmarepError, Remedy
 from ...pmacore import ServerError
@@ -166,11 +167,11 @@ class RequestScheduler:
                 return await self._attempt(send, UploadBody(self, first.size, new_connection=True), hedged)
             return arrived[0].result()
         finally:
-            await _end(runs)
+            await cancel_all(runs)
 
     async def _outcomes_agree(self, runs: dict[asyncio.Task[T], UploadBody]) -> bool:
         """Wait until no attempt can arrive any more; return whether all that may have were answered the same."""
-        await _end([run for run, body in runs.items() if not run.done() and not body.may_arrive])
+        await cancel_all([run for run, body in runs.items() if not run.done() and not body.may_arrive])
         there = [run for run, body in runs.items() if body.may_arrive or run in _arrived(runs)]
         await asyncio.wait(there)
         arrived = _arrived(there)
@@ -293,10 +294,3 @@ def _most_relevant_error(runs: Iterable[asyncio.Task[T]]) -> BaseException:
     errors = [error for run in runs if (error := run.exception()) is not None]
     lasting = [error for error in errors if not isinstance(error, PmarepError) or error.remedy is not Remedy.RETRY]
     return (lasting or errors)[0]
-
-
-async def _end(runs: Iterable[asyncio.Task[T]]) -> None:
-    runs = list(runs)
-    for run in runs:
-        run.cancel()
-    await asyncio.gather(*runs, return_exceptions=True)
