@@ -21,6 +21,7 @@ from support.push_cli import arrived, contents
 from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Hold, Sandbox
+from pmarep.engine.options import Verify
 from pmarep.events import SlideRestarted, SlideRetracted, SlideStatus
 from pmarep.sites import Site
 
@@ -46,9 +47,9 @@ async def restart_at_random(sandbox: Sandbox, chance: random.Random, times: int)
 
 @pytest.mark.parametrize("run", range(RUNS))
 @pytest.mark.parametrize("keep_sessions", [False, True], ids=["sessions end", "sessions survive"])
-@pytest.mark.parametrize("verify", ["size", "none"])
+@pytest.mark.parametrize("verify", [Verify.SIZE, Verify.NONE], ids=["size", "none"])
 async def test_no_slide_comes_to_lie_in_the_place_of_another(
-    tmp_path: Path, start_sandbox: StartSandbox, run: int, verify: str, keep_sessions: bool
+    tmp_path: Path, start_sandbox: StartSandbox, run: int, verify: Verify, keep_sessions: bool
 ) -> None:
     chance = random.Random(fault_kinds.seed(run))
     sandbox = start_sandbox(keep_sessions=keep_sessions)

@@ -101,7 +101,7 @@ async def test_an_idle_time_gives_no_credit_beyond_the_burst() -> None:
     assert await clock.run(sends(scheduler, 10)) - 1000 == pytest.approx(10, rel=0.05)
 
 
-@pytest.mark.parametrize("limit", ["1M", "100", "1"])
+@pytest.mark.parametrize("limit", ["1M", "100B", "1B"])
 def test_pieces_are_an_eighth_of_a_second(limit: str) -> None:
     limiter = RateLimiter(Timetable.parse(limit), FakeClock())
     rate = Timetable.parse(limit).limit_at(dt.time()) or 0
