@@ -6,7 +6,6 @@ them against the code.
 
 from __future__ import annotations
 
-import enum
 import re
 import types
 import typing
@@ -20,6 +19,7 @@ import typer
 
 from pmarep import events
 from pmarep.cli.app import app
+from pmarep.cli.help_page import panels, usage, value_name
 from pmarep.events import Event, SiteSummary, SlideStatus, SourceSummary, State
 from pmarep.sites.schema import book_schema
 
@@ -58,47 +58,24 @@ def commands_page() -> str:
 
 
 def _command(name: str, command: Any) -> str:
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
-    words = [_argument(one) for one in arguments]
-    usage = " ".join([name, "[OPTIONS]", *words])
-    text = _paragraphs(command.help or "")
-    parts = [f"## `{name}`", text, f"```text\n{usage}\n```"]
-    told = [f"- `{_argument(one)}`: {_cell(one.help)}" for one in arguments if getattr(one, "help", None)]
-    if told:
-        parts.append("\n".join(told))
-    panels: dict[str, list[Any]] = {}
-    for option in options:
-        if option.name != "help":
-            panels.setdefault(getattr(option, "rich_help_panel", None) or "", []).append(option)
-    for panel, of_it in panels.items():
-        rows = [_row(option) for option in of_it]
-        table = "\n".join(["| option | meaning | default |", "|---|---|---|", *rows])
-        parts.append(f"**{panel}**\n\n{table}" if panel else table)
+    context = command.make_context(name, [], resilient_parsing=True)
+    parts = [f"## `{name}`", _paragraphs(command.help or ""), f"```text\n{usage(command, context)}\n```"]
+    for panel, parameters in panels(command, context).items():
+        rows = [_row(one) for one in parameters if one.name != "help"]
+        if rows:
+            parts.append("\n".join([f"**{panel}**\n", "| option | meaning | default |", "|---|---|---|", *rows]))
+    if command.epilog:
+        parts.append(f"Example: `{command.epilog}`")
     return "\n\n".join(filter(None, parts))
 
 
-def _argument(parameter: Any) -> str:
-    return str(parameter.metavar or f"{parameter.name.upper()}{'...' if parameter.nargs == -1 else ''}")
-
-
-def _row(option: Any) -> str:
-    names = ", ".join(f"`{word}`" for word in (*option.opts, *option.secondary_opts))
-    value = "" if option.is_flag or option.count else f" {_cell(_metavar(option))}"
-    return f"| {names}{value} | {_cell(option.help or '')} | {_default(option)} |"
-
-
-def _metavar(option: Any) -> str:
-    """Return the word for an option's value: its metavar, its choices, or its type. Versions of typer differ."""
-    if option.metavar:
-        return str(option.metavar)
-    annotation: Any = getattr(getattr(option, "type_descriptor", None), "annotation", None)
-    kinds = [kind for kind in (*typing.get_args(annotation), annotation) if isinstance(kind, type)]
-    kind = next((kind for kind in kinds if kind is not types.NoneType), str)
-    choices = list(kind) if issubclass(kind, enum.Enum) else getattr(getattr(option, "type", None), "choices", None)
-    if choices:
-        return "|".join(str(getattr(one, "value", one)) for one in choices)
-    return {int: "N", float: "N", Path: "PATH"}.get(kind, "TEXT")
+def _row(parameter: Any) -> str:
+    names = ", ".join(f"`{word}`" for word in (*parameter.opts, *parameter.secondary_opts))
+    if parameter.param_type_name == "argument":
+        return f"| `{_cell(value_name(parameter))}` | {_cell(parameter.help or '')} | |"
+    return (
+        f"| {' '.join([names, _cell(value_name(parameter))])} | {_cell(parameter.help or '')} | {_default(parameter)} |"
+    )
 
 
 def _default(option: Any) -> str:

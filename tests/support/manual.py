@@ -9,7 +9,8 @@ are separated by `;`:
 - `not run: REASON`: the commands are only held against the options that there are.
 
 `console` blocks are run in order, all of a page in one folder with `cases/` in it. Output that is shown is compared,
-`...` standing for anything; sizes, durations and rates may differ. `https://NAME.example/` is a sandbox of that name.
+`...` standing for anything; blanks, sizes, durations and rates may differ. `https://NAME.example/` is a sandbox of that
+name.
 """
 
 from __future__ import annotations
@@ -231,13 +232,15 @@ class Reader:
 def is_shown(shown: str, output: str) -> bool:
     """Return whether a page shows an output truly: `...` is anything, a line of it any lines."""
 
+    def alike(line: str) -> str:
+        return " ".join(_VARIES.sub("\0", line).split())
+
     def pattern(line: str) -> str:
         if line.strip() == "...":
             return r"(?:[^\n]*\n)*?"
-        pieces = _VARIES.sub("\0", line.rstrip()).split("...")
+        pieces = alike(line).split("...")
         return "[^\\n]*".join(re.escape(piece) for piece in pieces) + r"\n"
 
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    text = "".join(_VARIES.sub("\0", line) + "\n" for line in lines)
+    text = "".join(alike(line) + "\n" for line in output.splitlines() if line.strip())
     expected = "".join(pattern(line) for line in shown.splitlines() if line.strip())
     return re.fullmatch(expected, text) is not None
