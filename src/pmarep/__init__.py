@@ -1,18 +1,18 @@
 """pmarep replicates whole-slide images to many PMA.core servers at once.
 
-    import asyncio, os, pathlib
+    import os, pathlib
     import pmarep
 
     book = pmarep.SiteBook.load(pathlib.Path("sites.toml"))
-    summary = asyncio.run(
-        pmarep.replicate(
-            pmarep.Options(sources=(pathlib.Path("cases"),)),
-            book.resolve(["tokyo", "saopaulo"]),
-            passwords=pmarep.Credentials(os.environ),
-            state_dir=pathlib.Path("state"),
-            listener=print,
-        )
+    summary = pmarep.replicate_sync(
+        pmarep.Options(sources=(pathlib.Path("cases"),)),
+        book.resolve(["tokyo", "saopaulo"]),
+        passwords=pmarep.Credentials(os.environ),
+        state_dir=pathlib.Path("state"),
+        listener=print,
     )
+
+`replicate()` is the same as a coroutine, `replicate_events()` an async iterator of its events.
 
 Names are loaded when they are first used, so that `pmarep --help` does not pay for HTTP and databases.
 """
@@ -26,7 +26,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import events
-    from .engine import Existing, Options, Verify, replicate
+    from .engine import Existing, Options, Verify, replicate, replicate_events, replicate_sync
     from .errors import ConfigError, CredentialsError, PmarepError, SourceError, TargetBusyError, UsageError
     from .pmacore import Connection, PmaCore, PmaCoreError
     from .sites import Credentials, Site, SiteBook
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "events": (),
-    "engine": ("Existing", "Options", "Verify", "replicate"),
+    "engine": ("Existing", "Options", "Verify", "replicate", "replicate_events", "replicate_sync"),
     "errors": ("ConfigError", "CredentialsError", "PmarepError", "SourceError", "TargetBusyError", "UsageError"),
     "pmacore": ("Connection", "PmaCore", "PmaCoreError"),
     "sites": ("Credentials", "Site", "SiteBook"),
@@ -67,6 +67,8 @@ __all__ = [
     "events",
     "find_slides",
     "replicate",
+    "replicate_events",
+    "replicate_sync",
 ]
 
 

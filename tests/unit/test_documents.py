@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
+import pmarep
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "pmarep"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -178,3 +180,9 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         if not there.exists() or (anchor and anchor not in anchors(there)):
             wrong.append(target)
     assert wrong == []
+
+
+def test_every_name_of_the_library_is_in_the_manual() -> None:
+    table = (ROOT / "docs" / "python.md").read_text("utf-8").partition("\n## All names\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(name for cell in cells for name in re.findall(r"`(\w+)`", cell)) == sorted(pmarep.__all__)
