@@ -9,6 +9,7 @@ import typer
 from ..version import __version__
 from .command_classes import CommandApp, JsonEventsCommand
 from .demo import demo
+from .forget import forget
 from .groups import groups
 from .output_streams import echo
 from .push import push
@@ -51,5 +52,6 @@ app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sit
 app.command("slides", example="pmarep slides cases/ --problems")(slides)
 app.command("status", example="pmarep status --runs 10")(status)
 app.command("report", example="pmarep report --output monday.html")(report)
+app.command("forget", example="pmarep forget --site old-server --dry-run")(forget)
 app.command("sandbox", example="pmarep sandbox --data demo --password seeder")(sandbox)
 app.command("demo", example="pmarep demo --kind s3")(demo)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PANELS = {
     "What": (
-        "--include", "--exclude", "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing",
+        "--site", "--source", "--older-than", "--include", "--exclude", "--newer-than", "--min-size", "--allow-empty",
+        "--follow-links", "--existing",
         "--fresh", "--dry-run", "--problems", "--formats", "--unset", "--update", "--write", "--names", "--discard",
     ),
     "Where": (

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..slides.model import Slide
 from .connection import JournalConnection
+from .journal_bounds import bound
 from .records import (
     BROKEN,
     DIFFERS,
@@ -327,14 +328,15 @@ class Journal(JournalConnection):
     # Runs
 
     async def record_run_started(self, sources: list[str]) -> int:
-        """Record the beginning of a run; return its number. Only the last 1000 runs are kept."""
+        """Record the beginning of a run; return its number. What is too much by now is deleted."""
 
         def work() -> int:
             cursor = self._db.execute(
                 "INSERT INTO run (started, sources) VALUES (?, ?)", (time.time(), json.dumps(sources))
             )
-            self._db.execute("DELETE FROM run WHERE id <= ?", ((cursor.lastrowid or 0) - 1000,))
-            return cursor.lastrowid or 0
+            number = cursor.lastrowid or 0
+            bound(self._db, number)
+            return number
 
         return await self._write(work)
 

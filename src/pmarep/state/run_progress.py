@@ -58,6 +58,8 @@ class RunProgress:
     started: datetime
     last: datetime
     command: str
+    sources: tuple[str, ...]
+    to: str
     pid: int | None
     arguments: tuple[str, ...]
     scope: str
@@ -89,6 +91,8 @@ def _begun(record: RunFile, head: Mapping[str, Any]) -> RunProgress:
         started=started,
         last=started,
         command=str(head["command"]),
+        sources=tuple(map(str, head["sources"])),
+        to=str(head["to"]),
         pid=head.get("pid"),
         arguments=tuple(map(str, head.get("arguments") or ())),
         scope=json.dumps([head.get(key) for key in _SCOPE]),

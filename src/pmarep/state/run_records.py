@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -100,7 +100,7 @@ def lock_of(path: Path) -> Path:
 
 def make_room(folder: Path) -> None:
     """Remove the oldest records of runs that have ended, until there is room for one more."""
-    _remove(_superfluous(records_in(folder)))
+    remove_records(_superfluous(records_in(folder)))
 
 
 def _superfluous(records: Sequence[RunFile]) -> Iterator[RunFile]:
@@ -112,7 +112,8 @@ def _superfluous(records: Sequence[RunFile]) -> Iterator[RunFile]:
             yield record
 
 
-def _remove(records: Iterator[RunFile]) -> None:
+def remove_records(records: Iterable[RunFile]) -> None:
+    """Remove records of runs that have ended."""
     for record in records:
         if not record.is_running():
             for path in (record.path, lock_of(record.path)):

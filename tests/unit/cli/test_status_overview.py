@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from pmarep.cli.site_targets import Target, name_of
 from pmarep.cli.status.output import print_lines
-from pmarep.cli.status.overview import Overview, RecordedRun, Target, name_of, to_go_on
+from pmarep.cli.status.overview import Overview, RecordedRun, to_go_on
 from pmarep.state.records import RemotePath, Run
 from pmarep.state.run_progress import RunProgress, RunState, SiteProgress
 
@@ -23,6 +24,8 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
         "command": "push",
         "arguments": ("push", "/my cases", f"--{number}"),
         "scope": "a",
+        "to": "",
+        "sources": (),
     } | changes
     site = SiteProgress("https://t/", "S", "running", None, 1, 1, 0, 1, 1024, 3072, 1024.0)
     progress = RunProgress(number, state, MOMENT, MOMENT, pid=4711, slides=9, sites={"tokyo": site}, **keys)

@@ -18,7 +18,7 @@ TIME = "2026-11-27T22:00:%02d.000+00:00"
 TOKYO = {"name": "tokyo", "url": "https://t/", "target": "S/in"}
 HEAD: dict[str, Any] = {
     "event": "run", "record": 1, "number": 7, "time": TIME % 0, "command": "push", "pid": 11, "to": "x",
-    "arguments": ["push", "/cases"],
+    "sources": ["/cases"],    "arguments": ["push", "/cases"],
     "sites": [TOKYO, {"name": "b", "url": "https://b/", "target": "S"}],
 }  # fmt: skip
 LINES: list[dict[str, Any]] = [

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ...errors import PmarepError
 from ...state.run_progress import RunProgress, RunState, read_progress
 from ...state.run_records import RunRecordError, records_in
 from ...state.unfinished import kept_and_left
-from ...system.windows_names import lies_within
+from ..site_targets import name_of, targets_of_book, targets_of_runs
 
 if TYPE_CHECKING:
     from ...state.journal import Journal
@@ -20,14 +19,6 @@ if TYPE_CHECKING:
 
 _SAME_RUN = 60.0
 """Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
-
-
-class Target(NamedTuple):
-    """Where a site's slides go, and its name."""
-
-    url: str
-    target: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +93,10 @@ async def look(folder: Path, count: int, config: Path | None) -> Overview:
     try:
         runs = with_progress(await journal.runs(count), folder / "runs")
         places = await journal.unfinished()
-        targets = [*_of_the_book(config), *_of_runs(runs)] if places else []  # a book takes long to load
+        targets = []
+        if places:  # a book takes long to load
+            recorded = [one.progress for one in runs if one.progress is not None]
+            targets = [*targets_of_book(config), *targets_of_runs(recorded)]
         slides = [await _unfinished(journal, place, since, name_of(place, targets)) for place, since in places.items()]
     finally:
         journal.close()
@@ -139,35 +133,6 @@ def to_go_on(runs: Iterable[RecordedRun]) -> dict[int, tuple[str, ...]]:
             found[one.run.number] = one.arguments
         seen.add(one.progress.scope)
     return found
-
-
-def name_of(place: RemotePath, targets: Iterable[Target]) -> str | None:
-    """Return the name of the site whose target a slide is in; the most special target counts, then the first one."""
-    holding = [one for one in targets if one.url == place.server and lies_within(place.path, one.target)]
-    return max(holding, key=lambda one: len(one.target)).name if holding else None
-
-
-def _of_the_book(config: Path | None) -> list[Target]:
-    """Return the sites of the book; none where it cannot be read: then the names of the runs have to do."""
-    from ...sites import SiteBook
-    from ..config_files import book_path
-
-    try:
-        book = SiteBook.load(book_path(config))
-    except PmarepError:
-        if config is not None:
-            raise
-        return []
-    return [Target(site.url, site.target, site.name) for site in book.sites.values()]
-
-
-def _of_runs(runs: Iterable[RecordedRun]) -> list[Target]:
-    return [
-        Target(site.url, site.target, name)
-        for one in runs
-        if one.progress is not None
-        for name, site in one.progress.sites.items()
-    ]
 
 
 async def _unfinished(journal: Journal, place: RemotePath, since: float, site: str | None) -> UnfinishedSlide:
