@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+import pytest
+
 from pmacore_sandbox import Sandbox
 from support.fork_server import PATIENCE, Process, start
 
@@ -128,7 +130,12 @@ class Running:
         self.process.wait(PATIENCE)
 
     def result(self) -> Result:
-        code = self.process.wait(PATIENCE)
+        """Wait until it has ended; a test fails with its last lines if it does not."""
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            last = "".join([*self._lines[-40:], *self._errors[-40:]])
+            pytest.fail(f"pmarep has not ended after {PATIENCE:.0f} s; its last lines:\n{last}")
         for reader in self._readers:
             reader.join(PATIENCE)
         return Result(code, "".join(self._lines), "".join(self._errors))
