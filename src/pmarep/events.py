@@ -250,6 +250,10 @@ class SlidePlanned(Event):
     bytes: int
 
 
+TRYING_AGAIN = "; trying again in "
+"""Between the cause of a pause and the time of the next try, in the reason of a PAUSED site."""
+
+
 @_immutable
 class SiteState(Event):
     """Sent when a site's state changes.
@@ -264,6 +268,11 @@ class SiteState(Event):
     state: State
     reason: str | None = None
     retry_seconds: float | None = None
+
+    @property
+    def cause(self) -> str:
+        """The reason without the time of the next try."""
+        return (self.reason or "").partition(TRYING_AGAIN)[0]
 
 
 @_immutable

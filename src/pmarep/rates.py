@@ -19,13 +19,15 @@ LONG_WINDOW = 90.0
 
 FEWEST_SECONDS = 2.0
 
+FILL_SAMPLES, FILLING = 3, 1.5
+"""So many times faster than the later samples, of which there are at least as many, the first one filled buffers."""
+
 
 class RateMeter:
     """The rate at which a counter grows, in bytes per second.
 
     Handed bytes come in bursts, whatever the line carries: each new request fills buffers at once. So the window is
-    longer where the line is slow and buffers are many. What was counted before the first sample with any bytes is left
-    out: those have only filled buffers.
+    longer where the line is slow and buffers are many. What the first requests have filled buffers with is left out.
     """
 
     def __init__(self) -> None:
@@ -41,6 +43,20 @@ class RateMeter:
             samples.clear()
         samples.append((now, count, min(under_way, requests * BUFFER)))
         while samples[0][0] < now - LONG_WINDOW:
+            samples.popleft()
+        if under_way >= count:
+            self._drop_first_fill()
+
+    def _drop_first_fill(self) -> None:
+        """Forget samples from before the buffers were full, as long as nothing is acknowledged.
+
+        Later that would be wrong: the silence while they are drained counts too.
+        """
+        samples = self._samples
+        while len(samples) > FILL_SAMPLES:
+            (began, none, _), (then, first, _), (now, count, _) = samples[0], samples[1], samples[-1]
+            if (first - none) * (now - then) <= FILLING * (count - first) * (then - began):
+                return
             samples.popleft()
 
     def restart(self) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -18,6 +19,7 @@ from typing import IO, Any, Self
 import pytest
 
 from pmacore_sandbox import Sandbox
+from support.events_schema import check_event
 from support.fork_server import PATIENCE, Process, start
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
@@ -43,11 +45,12 @@ class Result:
     stdout: str
     stderr: str
 
-    @property
+    @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """The lines of `--json`; every one has to be a JSON object."""
+        """The lines of `--json`; every one has to be as `docs/events.schema.json` says."""
         found = [json.loads(line) for line in self.stdout.splitlines()]
-        assert all(isinstance(event, dict) for event in found)
+        for event in found:
+            check_event(event)
         return found
 
     @property

@@ -69,6 +69,14 @@ def test_what_filled_buffers_before_the_first_sample_is_not_counted() -> None:
     assert meter.rate == MIB
 
 
+def test_buffers_that_fill_for_seconds_are_not_counted() -> None:
+    meter, rates = RateMeter(), []
+    for second, count in enumerate([0, 9, 17, 22, 23, 24, 25, 26, 27, 28]):
+        meter.add(second, count * MIB, under_way=count * MIB, requests=8)
+        rates.append(meter.rate / MIB)
+    assert rates[6:] == [1, 1, 1, 1]
+
+
 def test_nothing_is_known_at_first_and_after_a_pause() -> None:
     meter = RateMeter()
     assert meter.rate == meter.steady_rate == 0

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from ..aio import ChangeEvent
 from ..clock import Clock
 from ..errors import PmarepError, Remedy
-from ..events import State
+from ..events import TRYING_AGAIN, State
 from ..pmacore import Unreachable
 from ..retry import requested_delay
 from ..units import format_duration
@@ -202,7 +202,7 @@ class CircuitBreaker:
     async def _wait(self, error: PmarepError, pause: float) -> None:
         if self._deadline is not None:
             pause = min(pause, max(self._deadline - self._clock.monotonic(), 0.0))
-        self._say(State.PAUSED, f"{error}; trying again in {format_duration(max(pause, 1))}", round(pause, 1))
+        self._say(State.PAUSED, f"{error}{TRYING_AGAIN}{format_duration(max(pause, 1))}", round(pause, 1))
         await self._clock.sleep(pause)
 
     async def _outlast(self, error: PmarepError, probe: Probe) -> None:

@@ -1,18 +1,22 @@
-"""The live board: what stands in a window of 80 columns after some events."""
+"""The live board on a terminal: what is drawn, when, and what is left of it."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 from io import StringIO
 
 import pytest
-from rich.cells import cell_len
 from rich.console import Console
+from support.boards import MIB, SetClock, failed, paused, progress, sent, started
 
-from pmarep.cli.render.board import BoardOutput
+from pmarep.cli.render import board as board_module
+from pmarep.cli.render.board import SECONDS, BoardOutput
+from pmarep.cli.render.cells import UNICODE, plain
+from pmarep.cli.render.terminal import DUMB, is_live, speaks_unicode
 from pmarep.events import (
     Event,
-    Progress,
     RunStarted,
     SiteState,
     SiteSummary,
@@ -20,29 +24,30 @@ from pmarep.events import (
     SlideStarted,
     SlideStatus,
     SourceProblem,
+    SourceWaiting,
     State,
     Summary,
 )
 
-MIB = 1024 * 1024
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Window:
-    """A terminal; `rows` is the board as it stands now, `said` everything that was printed."""
+    """A terminal with a board; `said` is everything that was printed, `screen` what a person sees of it."""
 
-    def __init__(self, width: int = 80, height: int = 24) -> None:
+    def __init__(self, width: int = 80, height: int = 24, **options: bool) -> None:
         self._file = StringIO()
-        console = Console(
+        self.console = Console(
             file=self._file,
             force_terminal=True,
             width=width,
             height=height,
             color_system="standard",
             _environ={"TERM": "xterm"},  # whatever terminal the tests run in
+            **options,  # type: ignore[arg-type]
         )
-        self._console = console
-        self.board = BoardOutput(console)
+        self.clock = SetClock()
+        self.board = BoardOutput(self.console, glyphs=UNICODE, clock=self.clock)
 
     def handle(self, *events: Event) -> None:
         for event in events:
@@ -54,158 +59,265 @@ class Window:
 
     @property
     def rows(self) -> list[str]:
-        with self._console.capture() as captured:
-            self._console.print(self.board._table())
-        return _CODES.sub("", captured.get()).splitlines()
+        return [plain(line) for line in self.board.lines()]
+
+    @property
+    def screen(self) -> list[str]:
+        """Play the codes that boards use: carriage return, erase the line, up, colours."""
+        lines, row, column = [""], 0, 0
+        for text in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", self.said):
+            if text == "\n":
+                row, column = row + 1, 0
+                lines += [""] * (row + 1 - len(lines))
+            elif text == "\r":
+                column = 0
+            elif text == "\x1b[2K":
+                lines[row] = ""
+            elif text == "\x1b[1A":
+                assert row > 0, "above the window"
+                row -= 1
+            elif not text.startswith("\x1b"):
+                lines[row] = lines[row][:column].ljust(column) + text
+                column += len(text)
+            else:
+                assert text.endswith("m"), text
+        return lines
 
 
-def started(*sites: str, slides: int = 6, size: int = 100 * MIB) -> list[Event]:
-    running = [SiteState(site=site, state=State.RUNNING) for site in sites]
-    return [RunStarted(sites=list(sites), slides=slides, bytes=size), *running]
+def draw(window: Window) -> None:
+    """What the event loop does some time after an event."""
+    window.board._draw()
 
 
-def progress(site: str, done: float, rate: float, total: float = 100) -> Progress:
-    return Progress(site=site, bytes_done=int(done * MIB), bytes_total=int(total * MIB), rate=rate * MIB, connections=2)
-
-
-def sent(site: str, slide: str) -> SlideFinished:
-    return SlideFinished(site=site, slide=slide, status=SlideStatus.SENT)
-
-
-def failed(site: str, slide: str, error: str = "no room") -> SlideFinished:
-    return SlideFinished(site=site, slide=slide, status=SlideStatus.FAILED, error=error)
-
-
-def test_a_row_per_site_and_a_total() -> None:
+def test_what_is_said_stands_above_the_board() -> None:
     window = Window()
-    window.handle(*started("tokyo", "saopaulo"))
-    window.handle(SlideStarted(site="tokyo", slide="a/b.svs"), SlideStarted(site="tokyo", slide="c.svs"))
-    window.handle(sent("saopaulo", "c.svs"))
-    for done in (10, 20, 30):
-        window.handle(progress("tokyo", done, 10), progress("saopaulo", done / 2, 5))
-    tokyo, saopaulo, total = window.rows
-    assert re.fullmatch(r"tokyo     ━+[╸╺]━+   30 %  10\.0 MiB/s      7s left    0/6  a/b\.svs \+1 *", tokyo)
-    assert re.fullmatch(r"saopaulo  ━+[╸╺]━+   15 %   5\.0 MiB/s     17s left    1/6 *", saopaulo)
-    # The whole is done when the slowest site is.
-    assert re.fullmatch(r"total     ━+[╸╺]━+   22 %  15\.0 MiB/s     17s left   1/12 *", total)
+    window.handle(*started("tokyo"), progress("tokyo", 10))
+    draw(window)
+    window.handle(failed("tokyo", "x.svs", "the disk is full"))
+    draw(window)
+    window.handle(progress("tokyo", 20))
+    draw(window)
+    screen = window.screen
+    assert screen[0] == "6 slides, 100 MiB, to tokyo"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d tokyo: failed x\.svs: the disk is full", screen[1])
+    assert screen[2:] == [*window.rows, ""]
+    assert "20%" in screen[3]
 
 
-def test_one_site_needs_no_total() -> None:
+def test_the_cursor_is_never_hidden_and_stays_below_the_board() -> None:
     window = Window()
-    window.handle(*started("tokyo"))
-    assert len(window.rows) == 1
+    with window.board:
+        window.handle(*started("tokyo"), progress("tokyo", 10))
+        draw(window)
+        assert window.said.endswith("\n")
+    assert "\x1b[?25" not in window.said
 
 
-def test_failures_are_counted_and_told() -> None:
+def test_a_board_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     window = Window()
-    window.handle(*started("tokyo", "saopaulo"), failed("tokyo", "x.svs", "the disk is full"))
-    tokyo, saopaulo, total = window.rows
-    assert "0/6  1 failed" in tokyo
-    assert "failed" not in saopaulo
-    assert "1 failed" in total
-    assert "tokyo: failed x.svs: the disk is full" in window.said
+    window.handle(*started("tokyo"), progress("tokyo", 10))
+    written: list[str] = []
+    monkeypatch.setattr(window._file, "write", written.append)
+    draw(window)
+    assert len(written) == 1
 
 
-@pytest.mark.parametrize("width", [60, 80, 140])
-def test_every_row_has_the_width_of_the_window_whatever_is_in_it(width: int) -> None:
-    window = Window(width)
-    slide = "スライド標本/" * 20 + "胃生検 12.mrxs"
-    window.handle(*started("tokyo", "saopaulo-" * 10), SlideStarted(site="tokyo", slide=slide))
-    for rate in (0.0001, 1000, 9.5):
-        window.handle(progress("tokyo", 1, rate))
-        assert {cell_len(row) for row in window.rows} == {width}
-        starts = {row.index("━") for row in window.rows}
-        assert len(starts) == 1
-
-
-def test_of_a_long_name_the_end_is_shown() -> None:
+def test_a_pause_is_said_once_and_never_cut() -> None:
     window = Window()
-    window.handle(*started("tokyo"), SlideStarted(site="tokyo", slide="2026/研究/" * 9 + "スライド 12.mrxs"))
-    assert window.rows[0].rstrip().endswith("スライド 12.mrxs")
-    assert "…" in window.rows[0]
+    cause = "https://tokyo.example/core/ refused the connection; is the server running, and the port right?" * 2
+    window.handle(*started("tokyo"), *(paused("tokyo", cause, seconds) for seconds in (1, 2, 4, 8)))
+    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause}; trying again\n") == 1
+    window.handle(SiteState(site="tokyo", state=State.RUNNING), paused("tokyo", cause))
+    assert window.said.count("answers again") == 1
+    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause}") == 2
 
 
-def test_the_time_left_does_not_jump_with_the_rate() -> None:
+def test_forty_young_slides_are_said_once() -> None:
     window = Window()
-    window.handle(*started("tokyo"))
-    left = []
-    for second, rate in enumerate([80, 40, 10, 10, 10, 14, 6, 10, 0.5, 10], start=1):
-        window.handle(progress("tokyo", second * 10, rate, total=1000))
-        found = re.search(r"(\d+)(m\d\d)?s left", window.rows[0])
-        left.append(found and found[0])
-    assert left[:2] == [None, None]  # buffers were filling
-    seconds = [_seconds(text) for text in left[2:] if text]
-    assert len(seconds) == 8
-    assert max(seconds) < 1.35 * min(seconds)
+    window.handle(*started("tokyo"), *(SourceWaiting(slides=slides, seconds=9) for slides in range(40, 0, -1)))
+    assert window.said.count("40 slides are still being written or just copied") == 1
+    assert window.said.count(" are still being written") == 1
+    assert window.rows[-1].endswith("1 slide still being written or just copied, looking again in 9s")
 
 
-def _seconds(text: str) -> int:
-    minutes, _, rest = text.removesuffix("s left").rpartition("m")
-    return 60 * int(minutes or 0) + int(rest)
-
-
-def test_it_is_not_complete_before_it_has_been_looked_at() -> None:
+def test_an_interruption_is_said_once_and_not_for_each_site() -> None:
     window = Window()
-    window.handle(*started("tokyo"), progress("tokyo", 100, 10))
-    assert "99 %" in window.rows[0]
-    window.handle(SiteState(site="tokyo", state=State.DONE))
-    assert "100 %" in window.rows[0]
-    assert window.rows[0].rstrip().endswith("done")
+    window.handle(*started("tokyo", "b"))
+    window.board.announce_stopping()
+    window.handle(*(SiteState(site=name, state=State.STOPPED, reason="interrupted") for name in ("tokyo", "b")))
+    assert "stopped: interrupted" not in window.said
+    assert window.said.count("stopping; once more to stop at once") == 1
 
 
-def test_a_site_that_failed_is_not_shown_as_complete() -> None:
+def test_what_is_waited_for_is_on_the_board_until_something_moves() -> None:
     window = Window()
-    window.handle(*started("tokyo"), progress("tokyo", 40, 10), failed("tokyo", "x.svs"))
-    window.handle(SiteState(site="tokyo", state=State.DONE))
-    assert " 40 %" in window.rows[0]
-
-
-def test_a_stopped_site_says_why() -> None:
-    window = Window()
-    window.handle(*started("tokyo", "saopaulo"), progress("tokyo", 40, 10))
-    window.handle(SiteState(site="tokyo", state=State.STOPPED, reason="cannot reach it"))
-    tokyo, _, total = window.rows
-    assert tokyo.rstrip().endswith("stopped")
-    assert "/s" not in tokyo
-    assert "/s" not in total
-    assert "tokyo: stopped: cannot reach it" in window.said
-
-
-def test_more_sites_than_lines_keep_the_total_in_sight() -> None:
-    window = Window(height=10)
-    names = [f"site{number}" for number in range(40)]
-    window.handle(*started(*names))
-    window.handle(*(SiteState(site=name, state=State.DONE) for name in names[:30]))
-    rows = window.rows
-    assert len(rows) <= 9
-    assert rows[0].startswith("site30")
-    assert rows[-2].startswith("+ 34")
-    assert rows[-1].startswith("total")
+    waiting = SiteState(site="a", state=State.RUNNING, reason="waiting for https://a.example/ to answer the log-in")
+    window.handle(*started("a"), waiting, progress("a", 0))
+    assert any("waiting for https://a.example/" in row for row in window.rows)
+    window.handle(progress("a", 50))
+    assert not any("waiting" in row for row in window.rows)
 
 
 def test_names_are_neither_markup_nor_control_codes() -> None:
     window = Window(width=120)
-    window.handle(*started("[red]"))
-    window.handle(SlideStarted(site="[red]", slide="[bold]a[/bold].svs"))
-    assert window.rows[0].startswith("[red] ")
-    assert "[bold]a[/bold].svs" in window.rows[0]
+    window.handle(*started("[red]"), SlideStarted(site="[red]", slide="[bold]a[/bold]\x1b[2J.svs"))
+    assert window.rows[0].startswith("╭─ [red] ")
+    assert r"sending [bold]a[/bold]\x1b[2J.svs" in window.rows[3]
     window.handle(failed("[red]", "[/]\x1b[2J.svs", "it said\r\n\x07\x9b1m"))
     window.handle(SourceProblem(path="[link=x]\x1b]0;y", why="incomplete", detail=":smile:"))
+    draw(window)
     assert r"[red]: failed [/]\x1b[2J.svs: it said\x0d\x0a\x07\x9b1m" in window.said
     assert r"not sent: [link=x]\x1b]0;y: :smile: (incomplete)" in window.said
-    assert not set(_CODES.sub("", window.said)) & set("\x1b\x07\x9b\r")
+    assert not set(_CODES.sub("", window.said)) & set("\x1b\x07\x9b")
+
+
+def test_after_a_shell_has_written_the_board_begins_anew() -> None:
+    """Ctrl-Z, some commands, fg: what the shell has written is not erased."""
+    if not hasattr(signal, "SIGCONT"):
+        pytest.skip("no job control here")
+    window = Window()
+    with window.board:
+        window.handle(*started("tokyo"), progress("tokyo", 10))
+        draw(window)
+        window._file.write("[1]+  Stopped\n")
+        signal.raise_signal(signal.SIGCONT)
+        window.handle(progress("tokyo", 20))
+        draw(window)
+        draw(window)
+    at = window.screen.index("[1]+  Stopped")
+    assert "10%" in window.screen[at - 6]
+    assert signal.getsignal(signal.SIGCONT) is signal.SIG_DFL
+
+
+def test_in_the_background_there_are_lines_and_no_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Window()
+    window.handle(*started("tokyo"))
+    draw(window)
+    monkeypatch.setattr(board_module, "in_foreground", lambda _console: False)
+    window.handle(progress("tokyo", 10))
+    draw(window)
+    before = window.said
+    draw(window)
+    window.handle(failed("tokyo", "x"))
+    assert "─" not in window.said[len(before) :]
+    assert "tokyo: failed x: no room" in window.said[len(before) :]
+
+
+def test_in_a_narrower_window_the_old_board_goes_all_the_same() -> None:
+    window = Window(width=80)
+    window.handle(*started("tokyo"))
+    draw(window)
+    before = len(window.said)
+    window.console.width = 40
+    draw(window)
+    # Five panel lines of 80 columns are two rows each now, and the last is one.
+    assert window.said[before:].count("\x1b[1A") == 6 * 2 + 1
 
 
 def test_at_the_end_there_is_a_summary_and_no_board() -> None:
     window = Window()
     with window.board:
         window.handle(*started("tokyo", "saopaulo"))
+        draw(window)
         done = SiteSummary(sent=6, bytes_sent=100 * MIB, seconds=10)
         down = SiteSummary(failed=6, error="cannot reach it")
         window.handle(Summary(exit_code=1, seconds=10, sites={"tokyo": done, "saopaulo": down}))
-        assert "".join(window.rows) == ""
-    said = _CODES.sub("", window.said)
-    assert "tokyo     6 sent, 0 skipped, 0 failed; 100 MiB in 10s; 10.0 MiB/s" in said
-    assert "saopaulo  0 sent, 0 skipped, 6 failed; 0 B in 0s; STOPPED" in said
-    assert "6 slides did not arrive" in said
-    assert window.said.rindex("\x1b[?25h") > window.said.rindex("\x1b[?25l")
+        draw(window)
+    assert [line for line in window.screen if line][1:] == [
+        "tokyo     6 sent, 0 skipped, 0 failed; 100 MiB in 10s; 10.0 MiB/s",
+        "saopaulo  0 sent, 0 skipped, 6 failed; 0 B in 0s; STOPPED, see above",
+        "6 slides did not arrive; see above, then run it again to send the rest",
+    ]
+
+
+def test_an_exception_leaves_no_board() -> None:
+    window = Window()
+
+    def run() -> None:
+        with window.board:
+            window.handle(*started("tokyo"))
+            draw(window)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run()
+    assert [line for line in window.screen if line] == ["6 slides, 100 MiB, to tokyo"]
+
+
+async def test_many_events_are_one_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Window()
+    drawn: list[float] = []
+    real = window.board._draw
+
+    def draw() -> None:
+        drawn.append(window.clock.now)
+        real()
+
+    monkeypatch.setattr(window.board, "_draw", draw)
+    window.handle(*started("tokyo"))
+    window.clock.now = 10
+    for number in range(1000):
+        window.handle(SlideFinished(site="tokyo", slide=str(number), status=SlideStatus.SKIPPED))
+    assert drawn == []
+    while not drawn:
+        await asyncio.sleep(0)
+    window.handle(sent("tokyo", "x"))
+    timer = window.board._timer
+    assert timer is not None
+    assert timer.when() - asyncio.get_running_loop().time() > SECONDS / 2
+    timer.cancel()
+    assert drawn == [10]
+
+
+def test_without_colours_everything_is_said_all_the_same() -> None:
+    window = Window(no_color=True)
+    window.handle(*started("tokyo"), progress("tokyo", 10), failed("tokyo", "x"))
+    draw(window)
+    assert not re.search(r"\x1b\[[0-9;]*3\dm", window.said)
+    assert "10%" in window.said
+
+
+@pytest.mark.parametrize(
+    ("environment", "unicode"),
+    [
+        ({}, False),
+        ({"LANG": "C"}, False),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False),  # which Python has set
+        ({"LC_CTYPE": "C.UTF-8"}, False),
+        ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+        ({"LANG": "C.UTF-8", "LC_CTYPE": "C.UTF-8"}, True),
+        ({"LANG": "de_DE.UTF-8"}, True),
+        ({"LANG": "de_DE.utf8"}, True),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "C"}, True),
+        ({"LC_CTYPE": "en_US.UTF-8", "LANG": "C"}, True),
+        ({"LC_CTYPE": "UTF-8"}, True),  # macOS
+    ],
+)
+def test_blocks_are_for_locales_with_unicode(environment: dict[str, str], unicode: bool) -> None:
+    assert speaks_unicode(environment) is unicode
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_dumb_terminal_gets_lines() -> None:
+    assert is_live({"TERM": "xterm"})
+    assert is_live({})
+    assert not any(is_live({"TERM": name}) for name in DUMB)
+
+
+def test_a_run_that_cannot_begin_has_no_board() -> None:
+    window = Window()
+    with window.board:
+        window.handle(Summary(exit_code=130, seconds=0, sites={}, error="interrupted"))
+    assert [line for line in window.screen if line] == ["interrupted"]
+
+
+def test_the_first_line_says_what_goes_where() -> None:
+    window = Window()
+    window.handle(RunStarted(sites=["a", "b"], slides=1, bytes=0, scanning=True))
+    assert window.screen[0] == "1 slide, 0 B so far, still looking, to a, b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.boards import SetClock, failed, paused, progress, started
 
 from pmarep.cli.render import LinesOutput
 from pmarep.events import (
@@ -66,7 +67,11 @@ def test_an_event_is_one_line_without_control_codes(
     event: Event, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     LinesOutput(quiet=False, verbose=True).handle(event)
-    assert capsys.readouterr().out == line + "\n"
+    said = capsys.readouterr().out
+    if not isinstance(event, SlidePlanned):  # a plan may be compared with another
+        time, said = said[:21], said[21:]
+        assert time == f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  "
+    assert said == line + "\n"
 
 
 def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,7 +82,7 @@ def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> 
     output.handle(good)
     said = capsys.readouterr().out.splitlines()
     told = [["note:", "the"], ["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
-    assert [line.split()[:2] for line in said] == told
+    assert [line.split()[2:4] for line in said] == told
 
 
 def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +91,44 @@ def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixt
     output.handle(SlideStarted(site="tokyo", slide="a"))
     output.handle(SiteState(site="tokyo", state=State.RUNNING))
     assert capsys.readouterr().out == ""
+
+
+def test_every_half_minute_there_is_a_line_for_each_site(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = SetClock()
+    output = LinesOutput(quiet=False, verbose=False, clock=clock)
+    for event in started("tokyo", "b"):
+        output.handle(event)
+    output.handle(failed("tokyo", "x"))
+    capsys.readouterr()
+    for second in range(1, 92):
+        clock.now = second
+        if second == 45:
+            output.handle(paused("b", "it refused"))
+        if second == 80:
+            output.handle(SiteState(site="tokyo", state=State.DONE))
+        output.handle(progress("tokyo", second, 1))
+        output.handle(progress("b", 5, 0))
+    said = [line[21:] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "tokyo: 31 %, 31.0 MiB of 100 MiB, 0 of 6 slides, 1 failed, 1.0 MiB/s, 1m09s left",
+        "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, 0 B/s",
+        "b: paused: it refused; trying again",
+        "tokyo: 61 %, 61.0 MiB of 100 MiB, 0 of 6 slides, 1 failed, 1.0 MiB/s, 39s left",
+        "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, paused for 16s",
+        "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, paused for 46s",
+    ]
+
+
+def test_a_verification_has_no_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = SetClock()
+    output = LinesOutput(quiet=False, verbose=False, clock=clock)
+    for event in (*started("tokyo"), SlideFinished(site="tokyo", slide="a", status=SlideStatus.VERIFIED)):
+        output.handle(event)
+    capsys.readouterr()
+    for second in (1, 40):
+        clock.now = second
+        output.handle(progress("tokyo", 0))
+    assert capsys.readouterr().out[21:] == "tokyo: 16 %, 1 of 6 slides\n"
 
 
 def test_the_summary_is_a_line_per_site_and_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from .base import Output
 from .jsonl import JsonOutput
 from .lines import LinesOutput
+from .terminal import is_live
 
 
 def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "") -> Output:
@@ -14,7 +13,7 @@ def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "") ->
     output: Output
     if json:
         output = JsonOutput()
-    elif sys.stdout.isatty() and not quiet and not verbose:
+    elif is_live() and not quiet and not verbose:
         from .board import BoardOutput
 
         output = BoardOutput()

@@ -1,106 +1,88 @@
-"""Plain lines without control codes: for cron mails, logs and pipes."""
+"""Plain lines without control codes, with the time: for cron mails, logs and pipes."""
 
 from __future__ import annotations
 
-import time
+from datetime import datetime
 
-from ...events import (
-    Event,
-    Notice,
-    Progress,
-    RunStarted,
-    SiteState,
-    SlideFinished,
-    SlidePlanned,
-    SlideRestarted,
-    SlideRetracted,
-    SlideStatus,
-    SourceProblem,
-    SourceWaiting,
-    State,
-    Summary,
-)
+from ...clock import Clock
+from ...events import Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
 from ...text import printable
 from ...units import format_duration, format_size
-from .base import Output, count_of, left_out_line, planned_line, summary_lines, waiting_line
+from .base import Output, left_out_line, summary_lines
+from .messages import Level, Messages, sent_line
+from .progress import RunProgress, SiteProgress
 
-PROGRESS_EVERY = 60.0
+PROGRESS_SECONDS = 30.0
+"""A log of a long night stays readable."""
 
 
 class LinesOutput(Output):
     """Prints plain lines. `quiet`: only what went wrong or needs attention. `verbose`: skipped slides too."""
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool, clock: Clock | None = None) -> None:
         self._quiet = quiet
         self._verbose = verbose
-        self._next_progress: dict[str, float] = {}
-        self._paused: set[str] = set()  # said once for each time away
+        self._messages = Messages()
+        self._run = RunProgress(clock or Clock())
+        self._progress_said: dict[str, float] = {}
 
-    def _print(self, text: str, wrong: bool = False) -> None:
+    def _print(self, text: str, at: datetime | None = None, wrong: bool = False) -> None:
+        """Print a line, with the local time before it where `at` is given."""
         if wrong or not self._quiet:
-            self.write_line(printable(text))
+            time = "" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M:%S}  "
+            self.write_line(time + printable(text))
 
     def announce_stopping(self) -> None:
-        self._print("stopping; once more to stop at once")
+        self._print("stopping; once more to stop at once", datetime.now().astimezone())
 
     def handle(self, event: Event) -> None:
+        self._run.handle(event)
+        message = self._messages.about(event)
+        if message is not None:
+            # A dry run is a list, which may be compared with another.
+            at = None if isinstance(event, SlidePlanned) else event.time
+            self._print(message.text, at, wrong=message.level in (Level.ATTENTION, Level.ERROR))
         match event:
-            case RunStarted():
-                more = " so far, still looking" if event.scanning else ""
-                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
-                self._print(f"{slides}, to {', '.join(event.sites)}")
-            case Notice():
-                self._print(f"note: {event.text}", wrong=not event.passing)
-            case SourceProblem():
-                self._print(f"not sent: {event.path}: {event.detail} ({event.why})", wrong=True)
-            case SourceWaiting():
-                self._print(waiting_line(event))
-            case SlideRestarted():
-                size = format_size(event.bytes)
-                self._print(f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}")
-            case SlideRetracted():
-                self._print(f"{event.site}: damaged {event.slide}: {event.error}", wrong=True)
-            case SlidePlanned():
-                self._print(planned_line(event))
-            case SlideFinished():
-                self._finished(event)
-            case SiteState(state=State.PAUSED) if event.site not in self._paused:
-                self._paused.add(event.site)
-                self._print(f"{event.site}: paused: {event.reason}")
-            case SiteState(state=State.CONNECTING | State.RUNNING) if event.reason:
-                self._print(f"{event.site}: {event.reason}")
-            case SiteState(state=State.RUNNING) if event.site in self._paused:
-                self._paused.discard(event.site)
-                self._print(f"{event.site}: answers again")
-            case SiteState(state=State.STOPPED):
-                self._print(f"{event.site}: stopped: {event.reason}", wrong=True)
+            case SlideFinished(status=SlideStatus.SENT):
+                self._print(sent_line(event), event.time)
+            case SlideFinished() if self._verbose and event.status is not SlideStatus.FAILED:
+                self._print(f"{event.site}: {event.status} {event.slide}", event.time)
             case Progress():
                 self._progress(event)
             case Summary():
-                if line := left_out_line(event):
-                    self._print(line, wrong=event.left_out.get("unknown", 0) > 0)
-                wrong = event.exit_code != 0
-                *sites, verdict = summary_lines(event, self.selection)
-                for line in sites:
-                    self._print(line, wrong=wrong)
-                # An empty source may be a network drive that is not mounted: said in a quiet night too.
-                self._print(verdict, wrong=wrong or not any(s.sent + s.skipped for s in event.sites.values()))
+                self._end(event)
 
-    def _finished(self, event: SlideFinished) -> None:
-        if event.status is SlideStatus.FAILED:
-            self._print(f"{event.site}: failed {event.slide}: {event.error}", wrong=True)
-        elif event.status is SlideStatus.SENT:
-            resumed = f", {format_size(event.resumed_bytes)} were there" if event.resumed_bytes else ""
-            size = f"{format_size(event.bytes)} in {format_duration(event.seconds)}{resumed}"
-            self._print(f"{event.site}: sent {event.slide} ({size})")
-        elif self._verbose:
-            self._print(f"{event.site}: {event.status} {event.slide}")
+    def _end(self, event: Summary) -> None:
+        if line := left_out_line(event):
+            self._print(line, wrong=event.left_out.get("unknown", 0) > 0)
+        wrong = event.exit_code != 0
+        *sites, verdict = summary_lines(event, self.selection)
+        for line in sites:
+            self._print(line, wrong=wrong)
+        # An empty source may be a network drive that is not mounted: said in a quiet night too.
+        self._print(verdict, wrong=wrong or not any(s.sent + s.skipped for s in event.sites.values()))
 
     def _progress(self, event: Progress) -> None:
-        """Print progress only once a minute, so that a log of a long night stays readable."""
-        now = time.monotonic()
-        if now < self._next_progress.setdefault(event.site, now + PROGRESS_EVERY):
-            return
-        self._next_progress[event.site] = now + PROGRESS_EVERY
-        done, total = format_size(event.bytes_done), format_size(event.bytes_total)
-        self._print(f"{event.site}: {done} of {total}, {format_size(event.rate)}/s")
+        """Say how far a site is, every half minute, until it has ended."""
+        site, now = self._run.site(event.site), self._run.now
+        since = self._progress_said.setdefault(event.site, now)
+        if now - since >= PROGRESS_SECONDS and not site.ended:
+            self._progress_said[event.site] = now
+            self._print(progress_line(site, now), event.time)
+
+
+def progress_line(site: SiteProgress, now: float) -> str:
+    """Return how far a site is: bytes, slides, rate, time left; how long it is paused or not connected."""
+    parts = [f"{site.percent} %", f"{format_size(site.done)} of {format_size(site.total)}"]
+    if site.only_looks:
+        parts.pop()
+    parts.append(f"{site.arrived} of {site.slides} slides")
+    if site.failed:
+        parts.append(f"{site.failed} failed")
+    if site.state is not State.RUNNING:
+        parts.append(f"{site.state} for {format_duration(now - site.since)}")
+    elif not site.only_looks:
+        parts.append(f"{format_size(site.rates.now)}/s")
+        if (left := site.seconds_left) is not None:
+            parts.append(f"{format_duration(max(left, 1))} left")
+    return f"{site.name}: {', '.join(parts)}"
