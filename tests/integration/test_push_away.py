@@ -197,7 +197,7 @@ def test_people_see_why_nothing_moves(cli: PushCli, start_sandbox: StartSandbox)
     assert result.code == 0, result.stdout
     (line,) = [line for line in result.stdout.splitlines() if "away: paused" in line]
     assert "refused the connection" in line
-    assert line.endswith("; trying again")
+    assert line.endswith(" (trying again)")
 
 
 @pytest.mark.parametrize(

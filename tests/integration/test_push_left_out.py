@@ -118,6 +118,6 @@ def test_patterns_that_match_no_slide_are_said(cli: PushCli) -> None:
     tree(cli.source, "a.svs", "b/old/y.svs", "b/old/z.txt")
     result = cli.run("--quiet", "--exclude", "old", "--exclude", "*.txt", "--include", "a.*")
     assert result.code == 0
-    assert [line for line in (result.stdout + result.stderr).splitlines() if "matches" in line] == [
+    assert [line for line in [*result.lines, *result.stderr.splitlines()] if "matches" in line] == [
         "note: --exclude '*.txt' matches no slide"
     ]

@@ -24,7 +24,7 @@ def test_links(tmp_path: Path, sandbox: Sandbox) -> None:
     result = cli.run("--quiet")
     assert result.code == 1
     line = f"not sent: out.svs: a link that leads out of SRC, which is not followed (--follow-links): {store}/b.svs"
-    assert result.stdout.splitlines()[0] == f"{line} (link out of the source)"
+    assert result.lines[0] == f"{line} (link out of the source)"
     assert arrived(sandbox) == {"a.svs": b"a", "in.svs": b"a"}
     assert cli.push("--follow-links").counts("a") == (1, 2, 0)
     assert arrived(sandbox)["out.svs"] == (store / "b.svs").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -112,7 +113,8 @@ def test_plain_lines(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "evil\x1b[31m.svs", "notes.txt")
     cli.site("a", sandbox)
     result = cli.run()
-    lines = result.stdout.splitlines()
+    lines = result.lines
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  not sent: evil", result.stdout)
     assert lines[0].startswith("not sent: evil\\x1b[31m.svs")
     assert lines[1] == "2 slides, 4.0 KiB, to a"
     assert {line.split(" (")[0] for line in lines[2:4]} == {"a: sent a.svs", "a: sent b.svs"}
@@ -132,7 +134,7 @@ def test_quiet_says_nothing_when_all_is_well(cli: PushCli, sandbox: Sandbox) -> 
 def test_one_line_per_failure(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "good.svs", "why?.svs")
     cli.site("a", sandbox)
-    lines = cli.run("-q").stdout.splitlines()
+    lines = cli.run("-q").lines
     assert [line for line in lines if "why?.svs" in line] == lines[:1]
     assert lines[0].startswith("a: failed why?.svs: ")
 

@@ -32,7 +32,7 @@ def dead_url() -> Iterator[str]:
 
 
 def lines_about(result: Result, text: str) -> list[str]:
-    return [line for line in (result.stdout + result.stderr).splitlines() if text in line]
+    return [line for line in [*result.lines, *result.stderr.splitlines()] if text in line]
 
 
 def test_a_site_down_and_up_again(cli: PushCli, start_sandbox: StartSandbox) -> None:

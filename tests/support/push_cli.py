@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,11 @@ class Result:
         for event in found:
             check_event(event)
         return found
+
+    @property
+    def lines(self) -> list[str]:
+        """What is said to people, without the times."""
+        return [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", "", line) for line in self.stdout.splitlines()]
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_a_pause_is_said_once_and_never_cut() -> None:
     window = Window()
     cause = "https://tokyo.example/core/ refused the connection; is the server running, and the port right?" * 2
     window.handle(*started("tokyo"), *(paused("tokyo", cause, seconds) for seconds in (1, 2, 4, 8)))
-    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause}; trying again\n") == 1
+    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause} (trying again)\n") == 1
     window.handle(SiteState(site="tokyo", state=State.RUNNING), paused("tokyo", cause))
     assert window.said.count("answers again") == 1
     assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause}") == 2

@@ -112,7 +112,7 @@ def test_every_half_minute_there_is_a_line_for_each_site(capsys: pytest.CaptureF
     assert said == [
         "tokyo: 31 %, 31.0 MiB of 100 MiB, 0 of 6 slides, 1 failed, 1.0 MiB/s, 1m09s left",
         "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, 0 B/s",
-        "b: paused: it refused; trying again",
+        "b: paused: it refused (trying again)",
         "tokyo: 61 %, 61.0 MiB of 100 MiB, 0 of 6 slides, 1 failed, 1.0 MiB/s, 39s left",
         "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, paused for 16s",
         "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, paused for 46s",

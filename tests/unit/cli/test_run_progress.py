@@ -161,6 +161,14 @@ def test_the_history_has_a_rate_every_few_seconds() -> None:
     assert [rate / MIB for rate in run.site().rates.history] == [1, 4, 7, 10]
 
 
+def test_rates_at_which_buffers_fill_are_not_kept() -> None:
+    run = Run(*started("tokyo"))
+    for second in range(1, 20):
+        run.at(second, progress("tokyo", 60 + second, 60 / second, under_way=60 + second))
+    assert max(run.site().rates.history) <= 6 * MIB
+    assert set(run.progress.rates.history) == {MIB}
+
+
 def test_troubled_sites_come_first_then_slow_ones_and_they_do_not_jump() -> None:
     names = ["done", "fast", "slow", "stuck", "ill", "away", "stopped", "new"]
     run = Run(*started(*names), failed("ill", "x"))

@@ -89,7 +89,7 @@ class Messages:
         match event.state:
             case State.PAUSED if site not in self._paused:
                 self._paused.add(site)
-                return Message(f"{site}: paused: {event.cause}; trying again", Level.WARNING)
+                return Message(f"{site}: paused: {event.cause} (trying again)", Level.WARNING)
             case State.CONNECTING | State.RUNNING if event.reason:
                 return Message(f"{site}: {event.reason}", Level.WARNING)
             case State.RUNNING if site in self._paused:

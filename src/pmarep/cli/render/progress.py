@@ -33,6 +33,9 @@ HISTORY_SECONDS, HISTORY = 3.0, 40
 ORDER_SECONDS = 10.0
 """Sites change places no more often, unless a state changes: nobody can read a row that jumps."""
 
+FILLING_SECONDS = 10.0
+"""For so long the first requests may fill buffers; those rates are not kept, or they would dwarf all later ones."""
+
 WAITING_SECONDS = 5.0
 """Slides that wait are looked at again a little later than is said; then they wait no longer, or it is said again."""
 
@@ -54,10 +57,10 @@ class Rates:
     meter: RateMeter = field(default_factory=RateMeter)
     _kept_at: float | None = None
 
-    def keep(self, rate: float, now: float) -> None:
-        """Set the present rate, and keep it every few seconds."""
+    def keep(self, rate: float, now: float, *, filling: bool = False) -> None:
+        """Set the present rate, and keep it every few seconds. `filling`: it may be that at which buffers fill."""
         self.now = rate
-        if self._kept_at is None or now - self._kept_at >= HISTORY_SECONDS - 0.5:
+        if not filling and (self._kept_at is None or now - self._kept_at >= HISTORY_SECONDS - 0.5):
             self._kept_at = now
             self.history.append(rate)
 
@@ -104,7 +107,7 @@ class SiteProgress:
         running = self.state is State.RUNNING
         if running:
             self.rates.meter.add(now, self.sent, under_way=event.bytes_under_way, requests=event.connections)
-        self.rates.keep(event.rate if running else 0.0, now)
+        self.rates.keep(event.rate if running else 0.0, now, filling=self.filling)
 
     def change(self, event: SiteState, now: float) -> None:
         """Take over a new state."""
@@ -122,6 +125,11 @@ class SiteProgress:
             self.waits_for = event.reason or ""
         if self.ended:
             self.sending.clear()
+
+    @property
+    def filling(self) -> bool:
+        """Whether all that was sent may only have filled buffers."""
+        return self.state is State.RUNNING and self.sent == self.under_way and self.seconds < FILLING_SECONDS
 
     @property
     def ended(self) -> bool:
@@ -254,7 +262,7 @@ class RunProgress:
             )
             # When a site has just begun or ended, the rate of before says nothing about all together.
             known = self.rates.meter.rate or sum(site.rates.now for site in sites)
-            self.rates.keep(known, now)
+            self.rates.keep(known, now, filling=any(site.filling for site in sites))
         self._heard.add(event.site)
         self.site(event.site).measure(event, now)
 
