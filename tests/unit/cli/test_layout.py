@@ -9,16 +9,16 @@ from support.boards import SetClock, failed, paused, progress, sent, started
 
 from pmarep.cli.render.cells import ASCII, UNICODE, Glyphs, Line, bar, cut, cut_path, joined, plain, sparkline, width_of
 from pmarep.cli.render.layout import _left, _of, board_lines
-from pmarep.cli.render.progress import RunProgress
+from pmarep.cli.render.live import LiveRun
 from pmarep.events import Event, SiteState, SlideStarted, SourceWaiting, State
 
 SLIDE = "2026/研究/" * 9 + "スライド 12.mrxs"
 
 
-def run(*names: str, events: tuple[Event, ...] = (), seconds: int = 30) -> RunProgress:
+def run(*names: str, events: tuple[Event, ...] = (), seconds: int = 30) -> LiveRun:
     """A run of half a minute; site number N has sent N MiB/s, and two slides are under way everywhere."""
     clock = SetClock()
-    found = RunProgress(clock)
+    found = LiveRun(clock)
     for event in [
         *started(*names),
         *(SlideStarted(site=name, slide=slide) for name in names for slide in ("a", SLIDE)),
@@ -33,7 +33,7 @@ def run(*names: str, events: tuple[Event, ...] = (), seconds: int = 30) -> RunPr
     return found
 
 
-def shown(run: RunProgress, width: int = 80, height: int = 23, glyphs: Glyphs = UNICODE) -> list[str]:
+def shown(run: LiveRun, width: int = 80, height: int = 23, glyphs: Glyphs = UNICODE) -> list[str]:
     return [plain(line) for line in board_lines(run, width, height, glyphs)]
 
 

@@ -24,8 +24,8 @@ from ...text import printable
 from .base import Output, left_out_line, summary_lines
 from .cells import ASCII, UNICODE, Frame, Glyphs, Line, plain
 from .layout import board_lines
+from .live import LiveRun
 from .messages import Messages
-from .progress import RunProgress
 from .terminal import can_show_blocks, in_foreground
 
 SECONDS = 0.5  # between two drawings
@@ -44,7 +44,7 @@ class BoardOutput(Output):
         self._console = console or Console(highlight=False)
         self._glyphs = glyphs or (UNICODE if can_show_blocks(self._console) else ASCII)
         self._clock = clock or Clock()
-        self._run = RunProgress(self._clock)
+        self._run = LiveRun(self._clock)
         self._messages = Messages()
         self._drawn: list[int] = []  # widths of the lines that stand there now
         self._drawn_at = float("-inf")

@@ -13,7 +13,7 @@ from ...text import printable
 from ...units import format_duration, format_size
 from .base import count_of
 from .cells import Glyphs, Line, bar, beside, box, cut, fit, joined, sparkline, width_of
-from .progress import RunProgress, SiteProgress, Total
+from .live import LiveRun, LiveSite, Total
 
 PANEL_WIDTH, PANEL_HEIGHT = 64, 6
 """Columns that a panel needs, and its lines."""
@@ -52,7 +52,7 @@ class Columns:
         return sum(widths) + self.gap * (sum(width > 0 for width in widths) - 1)
 
 
-def board_lines(run: RunProgress, width: int, height: int, glyphs: Glyphs) -> list[Line]:
+def board_lines(run: LiveRun, width: int, height: int, glyphs: Glyphs) -> list[Line]:
     """Return the board for a window of so many columns and lines, each line no wider and not more of them."""
     sites = run.in_order()
     if not sites or height < 2 or width < 10:
@@ -67,7 +67,7 @@ def board_lines(run: RunProgress, width: int, height: int, glyphs: Glyphs) -> li
     return [*_rows(run, sites, total, width, room, glyphs), *footer]
 
 
-def _status(run: RunProgress, sites: Sequence[SiteProgress], width: int, glyphs: Glyphs) -> Line:
+def _status(run: LiveRun, sites: Sequence[LiveSite], width: int, glyphs: Glyphs) -> Line:
     """Return the last line: the time since the start, how many sites do what, and what is waited for."""
     parts = [f"elapsed {format_duration(run.elapsed)}"]
     if len(sites) > 1:
@@ -83,9 +83,7 @@ def _status(run: RunProgress, sites: Sequence[SiteProgress], width: int, glyphs:
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
-def _rows(
-    run: RunProgress, sites: Sequence[SiteProgress], total: Total, width: int, room: int, glyphs: Glyphs
-) -> list[Line]:
+def _rows(run: LiveRun, sites: Sequence[LiveSite], total: Total, width: int, room: int, glyphs: Glyphs) -> list[Line]:
     several = len(sites) > 1
     room -= 1 + several  # the head, and the total
     if room < 1:
@@ -104,7 +102,7 @@ def _rows(
     return lines
 
 
-def _columns(sites: Sequence[SiteProgress], total: Total, width: int, *, with_activity: bool = True) -> Columns:
+def _columns(sites: Sequence[LiveSite], total: Total, width: int, *, with_activity: bool = True) -> Columns:
     """Choose columns, the most important first; what is left over goes to the bar and to what is being sent."""
     gap = 2 if width >= WIDE else 1
     names = max(5, *(cell_len(printable(site.name)) for site in sites))
@@ -143,7 +141,7 @@ def _head(columns: Columns, width: int, glyphs: Glyphs) -> Line:
     return [(cut(text, width, glyphs).rstrip(), "dim")]
 
 
-def _row(run: RunProgress, site: SiteProgress, columns: Columns, glyphs: Glyphs) -> Line:
+def _row(run: LiveRun, site: LiveSite, columns: Columns, glyphs: Glyphs) -> Line:
     style = _STYLES.get(site.state, "")
     bar_style = _STYLES.get(site.state, "cyan") if site.state is not State.CONNECTING else "cyan"
     line = _beginning(
@@ -165,7 +163,7 @@ def _row(run: RunProgress, site: SiteProgress, columns: Columns, glyphs: Glyphs)
     return line
 
 
-def _total_row(run: RunProgress, total: Total, columns: Columns, glyphs: Glyphs) -> Line:
+def _total_row(run: LiveRun, total: Total, columns: Columns, glyphs: Glyphs) -> Line:
     size = "" if total.only_looks else _of(total.done, total.total)
     style = "green" if total.complete and not total.failed else "cyan"
     line = _beginning(columns, glyphs, "total", "bold", style, total.percent, size, (total.arrived, total.slides))
@@ -220,14 +218,14 @@ def _figures(
     return line
 
 
-def _others(sites: Sequence[SiteProgress], width: int, glyphs: Glyphs) -> Line:
+def _others(sites: Sequence[LiveSite], width: int, glyphs: Glyphs) -> Line:
     """Return the line about sites for which there is no room."""
     counts = Counter(site.state for site in sites)
     states = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return [(cut(f"+ {count_of(len(sites), 'site')}: {states}", width, glyphs), "dim")]
 
 
-def _details(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -> list[Line]:
+def _details(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> list[Line]:
     """Return up to two lines: what is being sent, and the last problem."""
     sending = _sending(site, width - 4, glyphs)
     problem = _problem(run, site, width - 4, glyphs)
@@ -238,7 +236,7 @@ def _details(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -
 
 
 def _panels(
-    run: RunProgress, sites: Sequence[SiteProgress], total: Total, across: int, width: int, glyphs: Glyphs
+    run: LiveRun, sites: Sequence[LiveSite], total: Total, across: int, width: int, glyphs: Glyphs
 ) -> list[Line]:
     each = (width - (across - 1)) // across
     drawn = [_panel(run, site, each, glyphs) for site in sites]
@@ -250,7 +248,7 @@ def _panels(
     return lines
 
 
-def _total_line(run: RunProgress, sites: Sequence[SiteProgress], total: Total, width: int, glyphs: Glyphs) -> Line:
+def _total_line(run: LiveRun, sites: Sequence[LiveSite], total: Total, width: int, glyphs: Glyphs) -> Line:
     """Return the total below panels, with a bar where there is room."""
     parts = [f"total {total.percent}%", _summed(total)]
     if not total.complete and not total.only_looks:
@@ -272,7 +270,7 @@ def _summed(total: Total) -> str:
     return slides if total.only_looks else f"{_of(total.done, total.total)}, {slides}"
 
 
-def _panel(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -> list[Line]:
+def _panel(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> list[Line]:
     inner = width - 4
     style = _STYLES.get(site.state, "")
     words = f"{site.arrived} of {site.slides} slides"
@@ -303,7 +301,7 @@ def _panel(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -> 
 # Words ---------------------------------------------------------------------------------------------------------------
 
 
-def _activity(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -> tuple[str, str]:
+def _activity(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> tuple[str, str]:
     """Return what a running site is at, in a few columns: a problem that is new, else the slides being sent."""
     if site.waits_for:
         return cut(printable(site.waits_for), width, glyphs), "yellow"
@@ -312,7 +310,7 @@ def _activity(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) 
     return joined(map(printable, list(site.sending)[:10]), width, glyphs), "dim"
 
 
-def _sending(site: SiteProgress, width: int, glyphs: Glyphs) -> tuple[str, str]:
+def _sending(site: LiveSite, width: int, glyphs: Glyphs) -> tuple[str, str]:
     if site.waits_for:
         return cut(printable(site.waits_for), width, glyphs), "yellow"
     if not site.sending or site.state is not State.RUNNING:
@@ -321,7 +319,7 @@ def _sending(site: SiteProgress, width: int, glyphs: Glyphs) -> tuple[str, str]:
     return f"sending {names}", ""
 
 
-def _problem(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -> tuple[str, str]:
+def _problem(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> tuple[str, str]:
     if site.problem is None:
         return "", ""
     style = "red" if site.state is State.STOPPED else "yellow"
@@ -330,7 +328,7 @@ def _problem(run: RunProgress, site: SiteProgress, width: int, glyphs: Glyphs) -
     return cut(when + printable(site.problem.text), width, glyphs), style
 
 
-def _state_words(run: RunProgress, site: SiteProgress, room: int) -> str:
+def _state_words(run: LiveRun, site: LiveSite, room: int) -> str:
     """Return a site's state, with how long it is so, and where there is room when a paused one is tried again."""
     if site.state is State.PAUSED:
         words = f"paused {format_duration(run.now - site.since)}"
@@ -346,7 +344,7 @@ def _state_words(run: RunProgress, site: SiteProgress, room: int) -> str:
     return str(site.state)
 
 
-def _size(site: SiteProgress) -> str:
+def _size(site: LiveSite) -> str:
     return "" if site.only_looks else _of(site.total if site.complete else site.done, site.total)
 
 

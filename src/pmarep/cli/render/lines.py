@@ -9,8 +9,8 @@ from ...events import Event, Progress, SlideFinished, SlidePlanned, SlideStatus,
 from ...text import printable
 from ...units import format_duration, format_size
 from .base import Output, left_out_line, summary_lines
+from .live import LiveRun, LiveSite
 from .messages import Level, Messages, sent_line
-from .progress import RunProgress, SiteProgress
 
 PROGRESS_SECONDS = 30.0
 """A log of a long night stays readable."""
@@ -23,7 +23,7 @@ class LinesOutput(Output):
         self._quiet = quiet
         self._verbose = verbose
         self._messages = Messages()
-        self._run = RunProgress(clock or Clock())
+        self._run = LiveRun(clock or Clock())
         self._progress_said: dict[str, float] = {}
 
     def _print(self, text: str, at: datetime | None = None, wrong: bool = False) -> None:
@@ -71,7 +71,7 @@ class LinesOutput(Output):
             self._print(progress_line(site, now), event.time)
 
 
-def progress_line(site: SiteProgress, now: float) -> str:
+def progress_line(site: LiveSite, now: float) -> str:
     """Return how far a site is: bytes, slides, rate, time left; how long it is paused or not connected."""
     parts = [f"{site.percent} %", f"{format_size(site.done)} of {format_size(site.total)}"]
     if site.only_looks:

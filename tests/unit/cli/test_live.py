@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.boards import MIB, SetClock, failed, paused, progress, sent, started
 
-from pmarep.cli.render.progress import ORDER_SECONDS, RunProgress, Total
+from pmarep.cli.render.live import ORDER_SECONDS, LiveRun, Total
 from pmarep.events import (
     Event,
     Progress,
@@ -27,7 +27,7 @@ from pmarep.events import (
 class Run:
     def __init__(self, *events: Event) -> None:
         self.clock = SetClock()
-        self.progress = RunProgress(self.clock)
+        self.progress = LiveRun(self.clock)
         self.handle(*events)
 
     def handle(self, *events: Event) -> None:

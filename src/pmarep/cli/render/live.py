@@ -66,7 +66,7 @@ class Rates:
 
 
 @dataclass(slots=True)
-class SiteProgress:
+class LiveSite:
     """How far one site is.
 
     `since`: when it came into its state; `retry_at`: when a paused one is tried again. `done`, `total`: bytes that it
@@ -176,13 +176,13 @@ class SiteProgress:
         return {State.PAUSED: 0, State.STOPPED: 1, State.CONNECTING: 4}.get(self.state, 5)
 
 
-class RunProgress:
+class LiveRun:
     """How far a run is. `slides_waiting` may still be being written, and are looked at again at `look_at`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began = clock.monotonic()
-        self.sites: dict[str, SiteProgress] = {}
+        self.sites: dict[str, LiveSite] = {}
         self.ended = False
         self.rates = Rates()
         self._heard: set[str] = set()  # sites that have been measured in this round
@@ -199,10 +199,10 @@ class RunProgress:
     def elapsed(self) -> float:
         return self.now - self._began
 
-    def site(self, name: str) -> SiteProgress:
+    def site(self, name: str) -> LiveSite:
         """Return a site's progress; a new one where nothing is known of it yet."""
         if name not in self.sites:
-            self.sites[name] = SiteProgress(name, since=self.now)
+            self.sites[name] = LiveSite(name, since=self.now)
         return self.sites[name]
 
     def handle(self, event: Event) -> None:
@@ -211,7 +211,7 @@ class RunProgress:
         match event:
             case RunStarted():
                 self.sites = {
-                    name: SiteProgress(name, since=now, total=event.bytes, slides=event.slides) for name in event.sites
+                    name: LiveSite(name, since=now, total=event.bytes, slides=event.slides) for name in event.sites
                 }
             case SourceWaiting():
                 self._waiting = event.slides, now + event.seconds
@@ -235,7 +235,7 @@ class RunProgress:
             case Summary():
                 self.ended = True
 
-    def _finished(self, site: SiteProgress, event: SlideFinished, now: float) -> None:
+    def _finished(self, site: LiveSite, event: SlideFinished, now: float) -> None:
         site.sending.pop(event.slide, None)
         site.waits_for = ""
         if event.status is SlideStatus.FAILED:
@@ -245,7 +245,7 @@ class RunProgress:
             site.arrived += 1
         site.only_looks = event.status is SlideStatus.VERIFIED or site.only_looks
 
-    def _changed(self, site: SiteProgress, event: SiteState, now: float) -> None:
+    def _changed(self, site: LiveSite, event: SiteState, now: float) -> None:
         if (site.state is State.RUNNING) is not (event.state is State.RUNNING):
             self.rates.meter.restart()
         site.change(event, now)
@@ -272,7 +272,7 @@ class RunProgress:
         slides, at = self._waiting
         return (slides, max(at - self.now, 0.0)) if slides and self.now < at + WAITING_SECONDS else (0, 0.0)
 
-    def in_order(self) -> list[SiteProgress]:
+    def in_order(self) -> list[LiveSite]:
         """Return the sites: troubled ones first, then the slowest, those that are done last."""
         sites = list(self.sites.values())
         ranks = [site.rank for site in sites]
@@ -298,7 +298,7 @@ class Total:
     only_looks: bool
 
     @classmethod
-    def of(cls, sites: Iterable[SiteProgress]) -> Total:
+    def of(cls, sites: Iterable[LiveSite]) -> Total:
         sites = list(sites)
         reached = [site.reached for site in sites]
         return cls(
@@ -322,7 +322,7 @@ class Total:
         return min(100 * done // total, 99) if total else 0
 
 
-def _left(site: SiteProgress) -> float:
+def _left(site: LiveSite) -> float:
     """Return how long a site needs for the order: one that does not move needs longest."""
     left = site.seconds_left
     if left is None:
