@@ -105,25 +105,25 @@ def find_again(
     selection = Selection(include, exclude, newer_than, min_size)
     walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     try:
-        place = walk.open_folder(os.fspath(source if source.is_dir() else source.parent), above, scandir)
+        walk_folder = walk.open_folder(os.fspath(source if source.is_dir() else source.parent), above, scandir)
     except (OSError, LoopError) as error:
         where = f"its folder {above}/" if slash else "its folder"
         words = os_error_text(error) if isinstance(error, OSError) else str(error)
         return LeftOut(slide_path, Why.UNREADABLE, printable(f"cannot read {where}: {words}"))
-    if name in place.folder.folders:  # it could not be looked into
+    if name in walk_folder.folder.folders:  # it could not be looked into
         try:
-            place.folder.enter(name)
+            walk_folder.folder.enter(name)
         except OSError as error:
             return LeftOut(slide_path, Why.UNREADABLE, os_error_text(error))
         except LoopError as error:
             return LeftOut(slide_path, Why.NOT_A_SLIDE, str(error))
         return LeftOut(slide_path, Why.UNREADABLE, "this folder could not be read, and can be by now; push again")
-    if name not in place.folder.files:
-        unusable = place.folder.unusable.get(name, UnusableEntry(Why.INCOMPLETE, "the file has gone"))
+    if name not in walk_folder.folder.files:
+        unusable = walk_folder.folder.unusable.get(name, UnusableEntry(Why.INCOMPLETE, "the file has gone"))
         return LeftOut(
             slide_path, unusable.why if unusable.why.is_problem else Why.INCOMPLETE, unusable.detail, unusable.cause
         )
-    owner, found = walk.find_one(place, name)
+    owner, found = walk.find_one(walk_folder, name)
     if owner:
         return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")
     return found or LeftOut(slide_path, Why.INCOMPLETE, "is no slide any more")

@@ -41,7 +41,10 @@ def _name(path: str) -> str:
 
 
 def _paths(text: str) -> list[str]:
-    """Raises IndexFileError. A document type is refused before parsing: entities are how XML eats memory and files."""
+    """Return the values of `Path` in an index. Raises IndexFileError.
+
+    A document type is refused before parsing: entities are how XML eats memory and files.
+    """
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise IndexFileError("not an index: it declares a document type, which no scanner writes")
     try:

@@ -23,7 +23,7 @@ _PRIMARY, _OWN, _PART = slice(48, 64), slice(64, 80), slice(80, 84)
 
 
 def oir_group(folder: Folder, names: Sequence[str]) -> SlideGroups:
-    """The slides among the .oir files of a folder, each with the files that continue it."""
+    """Find the slides among the .oir files of a folder, each with the files that continue it."""
     mains = {normalized_key(name.rpartition(".")[0]): name for name in reversed(names)}
     more: dict[str, dict[int, str]] = {}
     for name in sort_names(folder.files):
@@ -38,7 +38,7 @@ def oir_group(folder: Folder, names: Sequence[str]) -> SlideGroups:
 
 
 def czi_group(folder: Folder, names: Sequence[str]) -> SlideGroups:
-    """The slides among the .czi files of a folder: each alone, or with the files that continue it."""
+    """Find the slides among the .czi files of a folder: each alone, or with the files that continue it."""
     groups = SlideGroups()
     mains = {normalized_key(name.rpartition(".")[0]): name for name in reversed(names)}
     more: dict[str, dict[int, str]] = {}

@@ -50,7 +50,7 @@ def collect(
 
 
 def _tiles(text: str) -> list[str] | None:
-    """The files of the tiles that an index names; None if it is no such index."""
+    """Return the files of the tiles that an index names; None if it is no such index."""
     sections = parse_ini(text)
     if "header" not in sections:
         return None

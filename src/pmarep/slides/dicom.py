@@ -122,7 +122,10 @@ def _concatenations(members: dict[str, Header]) -> list[dict[str, Header]]:
 
 
 def _of_concatenation(members: dict[str, Header]) -> str:
-    """Without a total (it is optional) one member alone, or a gap, tells that there are more."""
+    """Return the problems of the files of one concatenation.
+
+    Without a total (it is optional) one member alone, or a gap, tells that there are more.
+    """
     places = {header.place for header in members.values() if header.place}
     total = max(header.total for header in members.values())
     if not total and places == {1}:

@@ -73,14 +73,17 @@ class Header:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """pydicom warns about oddities of files; nobody asked. Around many calls: the filters of a process are at stake."""
+    """Silence pydicom's warnings about oddities of files.
+
+    To be put around many calls, since the filters of warnings are those of the whole process.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def read_header(path: str) -> Header:
-    """The header of a whole-slide instance. Raises OSError, NoSlideError and HeaderError, whatever the file holds.
+    """Read the header of a whole-slide instance. Raises OSError, NoSlideError and HeaderError, whatever the file holds.
 
     What tells a whole-slide image is its SOP class, as for OpenSlide and wsidicom; where that is a maker's own, the
     modality SM and a total pixel matrix.
@@ -135,7 +138,7 @@ def _header(file: BoundedFile) -> Header:
 
 
 def raw(data: Dataset, tag: int) -> tuple[bytes, bool]:
-    """The bytes of an element as in the file, and whether they are little endian. pydicom's own conversion is slow."""
+    """Return the bytes of an element, and whether they are little endian: pydicom's own conversion is slow."""
     element = data.get_item(tag)
     value = getattr(element, "value", None)
     if isinstance(value, bytes):
@@ -148,7 +151,7 @@ def _text(data: Dataset, tag: int) -> str:
 
 
 def _number(data: Dataset, tag: int) -> int:
-    """An unsigned integer: binary (US, UL), or IS, whose text has up to 12 characters."""
+    """Return an unsigned integer: binary (US, UL), or IS, whose text has up to 12 characters."""
     value, little = raw(data, tag)
     if tag not in (_INSTANCE_NUMBER, _FRAMES):
         return int.from_bytes(value[:4], "little" if little else "big")
@@ -157,9 +160,9 @@ def _number(data: Dataset, tag: int) -> int:
 
 
 class _Extent:
-    """Watches the elements go by, and says in the end whether the file holds all that it should.
+    """The extent of a file: does it hold all that its elements say?
 
-    `stop` is for pydicom: it is called with the file at the beginning of each element's value.
+    pydicom calls `stop` for each element, with the file at the beginning of its value.
     """
 
     def __init__(self, file: BoundedFile, native: bool) -> None:
@@ -214,7 +217,10 @@ class _Extent:
         return bool(before and found) and (not rest.strip(b"\0") or rest[:4] in _AFTER_PIXELS)
 
     def _encapsulated(self, at: int, frames: int) -> str:
-        """Items: the basic offset table, may be empty, then one or more per frame; then the end."""
+        """Describe what is missing of encapsulated pixel data; "" if nothing is.
+
+        Their items: the basic offset table, which may be empty, then one or more for each frame; then the end.
+        """
         size = self._file.length
         head = self._file.at(at, 8)
         if head[:4] != _ITEM or len(head) < 8:
@@ -231,7 +237,7 @@ class _Extent:
         return self._walk(first + last, size, None if length else frames)
 
     def _walk(self, position: int, size: int, frames: int | None) -> str:
-        """From one frame to the end, where the file's last bytes are not that end: after it may be padding."""
+        """Go from one frame to the end, behind which there may be padding; "" if it is there."""
         for step in range(_STEPS):
             head = self._file.at(position, 8)
             if head == _END:

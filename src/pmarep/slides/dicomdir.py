@@ -119,7 +119,7 @@ def _records(data: bytes) -> Iterator[Dataset]:
 
 
 def _path(value: bytes) -> str:
-    """ASCII by the standard, but then people name folders."""
+    """Decode a ReferencedFileID to a path: it is ASCII by the standard, but people name folders as they like."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -128,7 +128,7 @@ def _path(value: bytes) -> str:
 
 
 def _look_at(parts: Companions, listed: dict[str, str]) -> bool:
-    """Notes what is wrong with those of the files that are whole-slide images; False if none is."""
+    """Add what is wrong with those of the files that are whole-slide images; return False if none is one."""
     series: dict[str, dict[str, Header]] = {}
     for part in parts.files:
         if listed[part.path] not in (WHOLE_SLIDE, ""):

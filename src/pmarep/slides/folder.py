@@ -142,7 +142,10 @@ class Folder:
             self._set_aside(entry)
 
     def _set_aside(self, entry: os.DirEntry[str]) -> None:
-        """Something hidden or a system's own. A placeholder of a cloud has the name of what it stands for."""
+        """Add a hidden entry, or a system's own, to those that cannot be used.
+
+        A placeholder of a cloud gets the name of what it stands for.
+        """
         try:
             files = int(entry.is_file())
         except OSError:

@@ -233,7 +233,7 @@ _COMPANIONS = tuple((entry, entry.companion) for entry in FORMATS if entry.compa
 
 
 def extension_of(name: str) -> str:
-    """`svs` of `A.SVS`; empty where there is none."""
+    """Return the extension of a name in lower case: `svs` of `A.SVS`; "" where there is none."""
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 

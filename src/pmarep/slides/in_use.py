@@ -93,7 +93,7 @@ else:
     import signal
 
     def _locks() -> frozenset[tuple[int, int, int]]:
-        """Files with a lock to write: major and minor number of the device, inode. Empty where nobody lists them."""
+        """Return the files with a lock to write: major and minor number of the device, inode."""
         try:
             lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
         except OSError:
@@ -101,7 +101,7 @@ else:
         return frozenset(found for line in lines if (found := _lock(line)) is not None)
 
     def _lock(line: str) -> tuple[int, int, int] | None:
-        """`4: POSIX ADVISORY WRITE 1234 08:01:131 0 EOF` (proc_locks(5)); waiting ones have a `->` and are none."""
+        """Parse a line of /proc/locks: `4: POSIX ADVISORY WRITE 1234 08:01:131 0 EOF`; None of one that waits."""
         words = line.split()
         if len(words) < 6 or words[1] not in ("FLOCK", "POSIX", "OFDLCK") or words[3] != "WRITE":
             return None
@@ -112,7 +112,7 @@ else:
             return None
 
     def _state_of(path: Path, locks: frozenset[tuple[int, int, int]]) -> str:
-        """OPEN or LOCKED if another program is writing this file; empty if not, or if nobody can tell."""
+        """Return OPEN or LOCKED if another program is writing this file; "" if not, or if nobody can tell."""
         try:
             # O_NONBLOCK: a file on which somebody has a lease for writing is refused at once and not after 45 seconds.
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -142,7 +142,7 @@ else:
             return ""
 
         def _is_local(device: int) -> bool:
-            """NFS and SMB refuse leases with the same error where nobody has the file open."""
+            """Return whether a device is no network drive: those refuse leases also where nobody has the file open."""
             kind = file_system_of(device)
             return kind is not None and not kind.startswith(_REMOTE)
 

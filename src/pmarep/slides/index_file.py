@@ -49,7 +49,7 @@ def read_text(path: str, limit: int = INDEX_LIMIT) -> str:
 
 
 def parse_ini(text: str) -> dict[str, dict[str, str]]:
-    """Sections, keys and values; names of sections and keys in lower case, the last of two equal keys counts.
+    """Parse sections, keys and values; sections and keys in lower case, the last of two equal keys counts.
 
     Not configparser: scanners write keys without values, keys before any section and `%` in values.
     """
@@ -67,7 +67,7 @@ def parse_ini(text: str) -> dict[str, dict[str, str]]:
 
 
 def numbered(section: Mapping[str, str], count_key: str, prefix: str) -> tuple[list[str], str | None]:
-    """The values of `prefix`0, `prefix`1, ... as many as `count_key` says, and what is wrong with that, or None.
+    """Return the values of `prefix`0, `prefix`1, ... as many as `count_key` says, and what is wrong with that, or None.
 
     Whatever the count claims, the work is bounded by what the section holds.
     """

@@ -70,7 +70,7 @@ def real_path_of(handle: int, path: str) -> str:
 
 
 def _real_paths(path: str) -> list[str]:
-    """As os.path.realpath() has it, and as the kernel does: in other letters perhaps, on a disk that ignores case."""
+    """Return a real path as os.path.realpath() has it, and as the kernel does, perhaps with letters in another case."""
     found = [os.path.realpath(path)]
     with suppress(OSError):
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -88,5 +88,5 @@ def lies_below(real: str, root: str) -> bool:
 
 
 def _comparable(path: str) -> str:
-    """macOS keeps and gives back names in whichever case and composition of letters, and takes all for the same."""
+    """Return a path as it can be compared: to macOS, names in any case and composition of letters are the same."""
     return unicodedata.normalize("NFC", path).casefold() if sys.platform == "darwin" else os.path.normcase(path)

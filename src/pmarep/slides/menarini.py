@@ -61,13 +61,13 @@ def collect(folder: Folder, main: str) -> Companions:
 
 
 def _pictures(text: str) -> list[str]:
-    """The names of pictures in an index, wherever they are."""
+    """Return the names of pictures in an index, in whichever section they are."""
     values = (value for section in parse_ini(text).values() for value in section.values())
     return [re.split(r"[/\\]", value.strip('"'))[-1] for value in values if _PICTURE.search(value)]
 
 
 def _named(folder: Folder, value: str) -> str | None:
-    """The path of a file that a value is, as far as one can tell."""
+    """Return the path of the file that a value names, as far as one can tell; None if it seems to name none."""
     path = value.strip('"').replace("\\", "/")
     last = path.rpartition("/")[2]
     if not is_plain(last):

@@ -33,7 +33,7 @@ def collect(folder: Folder, main: str) -> Companions:
 
 
 def take(parts: Companions, companion: Folder, stem: str, local_prefix: str) -> None:
-    """Takes what belongs to a slide out of the folder that has it, which should be called `stem`."""
+    """Take what belongs to a slide out of the folder that has it, which should be called `stem`."""
     ini = companion.find(INI)
     if ini is None:
         parts.add_missing([f"{stem}/{INI}"])
@@ -57,7 +57,7 @@ def take(parts: Companions, companion: Folder, stem: str, local_prefix: str) -> 
 
 
 def main_of(folder_name: str) -> str | None:
-    """The main file that a companion folder of this name would belong to."""
+    """Return the name of the main file that a companion folder of this name would belong to."""
     return folder_name + EXTENSION
 
 

@@ -48,7 +48,7 @@ def look_around(folder: Folder, main: str, entry: Format) -> Companions | None:
 
 
 def _renamed(folder: Folder, main: str, entry: Format, companion: CompanionFolder) -> str | None:
-    """The only folder that is some slide's and no main file's, if this is the only main file without a folder."""
+    """Return the only companion folder without a main file, if this is the only main file without such a folder."""
     mains = {normalized_key(name) for name in folder.files if format_of(name) is entry}
     having = {name: normalized_key(companion.main_of(name) or "") for name in folder.folders}
     if len(folder.folders) > _MOST or mains - set(having.values()) != {normalized_key(main)}:

@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True)
 def value(cls: type[_T]) -> type[_T]:
-    """A dataclass that nobody changes: type checkers see to that.
+    """Make a dataclass that type checkers take for frozen.
 
     Python itself does not: making a frozen one takes three times as long, and a walk makes one per file.
     """

@@ -31,7 +31,7 @@ from .ome_xml import LIMIT, Index, Named, NoIndexError, parse, relative_path
 
 @dataclass(slots=True)
 class _Members:
-    """The files here that one OME text names: path on disk -> as the text has it, in its order.
+    """The files that one OME text names and that are here: path on disk -> as the text has it, in its order.
 
     `parts` has what is wrong with sub-folders.
     """
@@ -42,7 +42,7 @@ class _Members:
     refused: list[str] = field(default_factory=list)
     parts: Companions = field(default_factory=Companions)
 
-    def noted(self) -> Companions:
+    def as_companions(self) -> Companions:
         """Return the problems of the set, as those of a slide without files."""
         parts = replace(self.parts, problems=[*self.parts.problems])
         parts.add_missing([relative_path(named.file) or named.uuid for named in self.missing])
@@ -54,7 +54,7 @@ class _Members:
 
 
 def _members(folder: Folder, index: Index, own: str) -> _Members:
-    """`own` is the file that the text stands in, "" for a companion, which is no picture."""
+    """Find the files that an OME text names. `own`: the file that it stands in, "" for a companion."""
     members = _Members(entries={own: folder.files[own]} if own else {})
     finder = PathFinder(members.parts, folder)
     alone = len({(named.uuid, named.file) for named in index.named}) <= 1
@@ -78,7 +78,7 @@ def _members(folder: Folder, index: Index, own: str) -> _Members:
 
 
 def group(folder: Folder, names: Sequence[str]) -> SlideGroups:
-    """The slides among the `.ome.tif` files of a folder."""
+    """Find the slides among the `.ome.tif` files of a folder."""
     return _Grouping(folder, names).run()
 
 
@@ -91,7 +91,7 @@ def companion_collect(folder: Folder, main: str) -> Companions:
     except NoIndexError as error:
         return Companions.with_problem(f"not an index: {error}")
     members = _members(folder, index, "")
-    parts = members.noted()
+    parts = members.as_companions()
     if not index.named:
         parts.problems.append("its index names no files")
     _take(parts, members, members.here, main)
@@ -107,7 +107,7 @@ def _read_companion(folder: Folder, name: str) -> Index:
 
 
 def _take(parts: Companions, members: _Members, here: Mapping[str, str], main: str) -> None:
-    """Takes the files besides the main one, and notes which of them are no TIFF files."""
+    """Take the files besides the main one; those that are no TIFF files become problems."""
     broken: list[str] = []
     for local, name in here.items():
         if local == main:
@@ -127,7 +127,7 @@ def _take(parts: Companions, members: _Members, here: Mapping[str, str], main: s
 
 
 class _Grouping:
-    """Reads as few texts as it can: that of the first file in order, and that of the file with the first plane.
+    """Groups files to slides by few texts: that of the first file in order, and that of the file with the first plane.
 
     Each file of a set has the text of the whole set in it, so that reading all would take the square of their number.
     """
@@ -153,7 +153,7 @@ class _Grouping:
         if index is None:
             return
         if index.metadata_file:
-            self._points_elsewhere(name, relative_path(index.metadata_file))
+            self._sort_in_binary_only(name, relative_path(index.metadata_file))
             return
         members = _members(self._folder, index, name)
         main = next((one for one in members.here if one in self._names), name)
@@ -161,7 +161,7 @@ class _Grouping:
             self._sort_in(main)
         if main != name and self._done[name]:
             return
-        owner = self._who_misses(index.uuid, [main, *members.here])
+        owner = self._find_set_without(index.uuid, [main, *members.here])
         if owner and main == name and not members.missing:
             self._dissolve(owner)  # the file with the first plane has been renamed, and knows all the others
         elif owner:
@@ -171,12 +171,12 @@ class _Grouping:
         if main == name or (name in members.here and self._is_alone(self._done[main] or main)):
             self._make_slide(main, members)  # else the text of `main` is not to be read, or of that file only
         else:
-            self._wrong(
+            self._refuse(
                 name, f"its index is that of a set in which it is not itself: {shorten_list(list(members.here))}"
             )
 
-    def _who_misses(self, uuid: str, names: Sequence[str]) -> str:
-        """The set of one of these files that lacks just the file of this UUID, under the name that it once had."""
+    def _find_set_without(self, uuid: str, names: Sequence[str]) -> str:
+        """Find the set of one of these files that lacks just the file of this UUID, under the name that it once had."""
         for name in names:
             owner = self._done.get(name, "")
             if uuid and any(one.uuid == uuid for one in self._missing.get(owner, ())):
@@ -184,7 +184,7 @@ class _Grouping:
         return ""
 
     def _dissolve(self, main: str) -> None:
-        """Takes a set apart; its files are looked at again, unless another set takes them. It was not complete."""
+        """Take an incomplete set apart; its files are looked at again, unless another set takes them."""
         parts = self._groups.slides.pop(main)
         del self._missing[main]
         for name in (main, *(part.local for part in parts.files)):
@@ -206,7 +206,7 @@ class _Grouping:
             self._no_tiff(name, str(error))
             return None
         except tiff.TiffError as error:
-            self._wrong(name, str(error))
+            self._refuse(name, str(error))
             return None
         try:
             return parse(text)
@@ -220,11 +220,11 @@ class _Grouping:
             self._groups.not_slides[name] = Why.UNREADABLE, os_error_text(error)
             return
         if empty:
-            self._wrong(name, "the file is empty")
+            self._refuse(name, "the file is empty")
         else:
             self._groups.not_slides[name] = Why.NOT_A_SLIDE, reason
 
-    def _wrong(self, name: str, problem: str) -> None:
+    def _refuse(self, name: str, problem: str) -> None:
         self._done[name] = name
         self._groups.slides[name] = Companions.with_problem(problem)
 
@@ -234,16 +234,16 @@ class _Grouping:
             why, reason = self._groups.not_slides.pop(main)
             parts.problems.append(reason)
             parts.why = why if why.is_problem else parts.why
-        noted = members.noted()
-        parts.problems += noted.problems
-        parts.reported_paths += noted.reported_paths
-        parts.why = noted.why if noted.why.is_problem and noted.why is not Why.INCOMPLETE else parts.why
+        found = members.as_companions()
+        parts.problems += found.problems
+        parts.reported_paths += found.reported_paths
+        parts.why = found.why if found.why.is_problem and found.why is not Why.INCOMPLETE else parts.why
         self._missing[main] = members.missing
         self._done[main] = main
         self._claim(main, members)
 
     def _claim(self, main: str, members: _Members) -> None:
-        """Gives a slide its files, also those that would be slides on their own. Of two sets the first has a file."""
+        """Give a slide its files, also those that would be slides on their own. Of two sets the first has a file."""
         parts = self._groups.slides[main]
         lost: list[str] = []
         for name in members.here:
@@ -262,8 +262,8 @@ class _Grouping:
     def _alone(self, name: str) -> _Members:
         return _Members({name: name}, {name: self._folder.files[name]})
 
-    def _points_elsewhere(self, name: str, wanted: str) -> None:
-        """A file with pictures only (`BinaryOnly`). Those that a companion names are its: they do not come here."""
+    def _sort_in_binary_only(self, name: str, wanted: str) -> None:
+        """Sort in a file with pictures only (`BinaryOnly`), which no companion here has named."""
         found = self._folder.find(wanted) if is_plain(wanted) else None
         if found is None:
             first = self._orphans.get(wanted, "")
@@ -271,9 +271,9 @@ class _Grouping:
                 self._claim(first, self._alone(name))
                 return
             self._orphans[wanted] = name
-            self._wrong(name, f"missing: {printable(wanted[:200])}, which says what belongs together")
+            self._refuse(name, f"missing: {printable(wanted[:200])}, which says what belongs together")
             return
         if found.name in self._names and found.name not in self._done:
             self._sort_in(found.name)
         if not self._done[name]:
-            self._wrong(name, f"it refers to {found.name}, which does not name it")
+            self._refuse(name, f"it refers to {found.name}, which does not name it")

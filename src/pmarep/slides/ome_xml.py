@@ -36,7 +36,10 @@ class Index:
 
 
 def parse(data: bytes) -> Index:
-    """Raises NoIndexError. A document type is refused: entities are how XML eats memory and files."""
+    """Parse an OME-XML text. Raises NoIndexError.
+
+    A document type is refused: entities are how XML eats memory and files.
+    """
     if not data.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"<"):
         raise NoIndexError("no XML")
     try:
@@ -99,7 +102,7 @@ class _Reader:
 
 
 def relative_path(file: str) -> str:
-    """The path from the index's folder that a FileName means, with "/" between its parts.
+    """Return the path from the index's folder that a FileName means, with "/" between its parts.
 
     Bio-Formats takes it from that folder, also where it leads into a sub-folder or begins with "./" (OMETiffReader).
     Old versions of it wrote absolute paths; it takes the last part of such a path that leads nowhere, and so do we,

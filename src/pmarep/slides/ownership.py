@@ -107,7 +107,7 @@ class FileOwners:
         below = self.below.get(folder)
         return below is not None and below.twin
 
-    def add_files_by_path(self, folder: str) -> FileOwners:
+    def pop_subfolder(self, folder: str) -> FileOwners:
         """Remove and return the owners of files in a sub-folder, for its own visit."""
         below = self.below.pop(folder, None)
         self.done.add(folder)

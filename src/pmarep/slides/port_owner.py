@@ -10,9 +10,11 @@ from pathlib import Path
 
 
 class PortOwner(Enum):
+    """Whose program listens at a port. TRUSTED: this user's, or the system's; OTHER_USER: at least one is another's."""
+
     NOBODY = auto()
-    TRUSTED = auto()  # this user's, or the system's
-    OTHER_USER = auto()  # another user's, be it only one of several
+    TRUSTED = auto()
+    OTHER_USER = auto()
     UNKNOWN = auto()  # the platform does not tell
 
 
@@ -23,15 +25,15 @@ _LISTEN = "0A"  # TCP_LISTEN of the kernel's tcp_states.h, as these tables have 
 def port_owner(port: int) -> PortOwner:
     """Return who owns the program that listens at a port, at whichever address, as the operating system knows it."""
     if sys.platform == "linux":
-        return _listener(uid in (0, os.geteuid()) for uid in _uids(port))
+        return _owner_of_all(uid in (0, os.geteuid()) for uid in _uids(port))
     if sys.platform == "win32":
         from .port_owner_windows import is_trusted, pids
 
-        return _listener(is_trusted(pid) for pid in pids(port))
+        return _owner_of_all(is_trusted(pid) for pid in pids(port))
     return PortOwner.UNKNOWN
 
 
-def _listener(trusted: Iterator[bool]) -> PortOwner:
+def _owner_of_all(trusted: Iterator[bool]) -> PortOwner:
     try:
         found = list(trusted)
     except (OSError, ValueError, IndexError):
@@ -42,7 +44,10 @@ def _listener(trusted: Iterator[bool]) -> PortOwner:
 
 
 def _uids(port: int) -> Iterator[int]:
-    """`0: 0100007F:D2F1 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 ...` (proc_net_tcp.rst)."""
+    """Yield the user ids of programs that listen at a port, from the tables of proc_net_tcp.rst.
+
+    A line of them: `0: 0100007F:D2F1 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 ...`
+    """
     for table in TABLES:
         if table == TABLES[-1] and not os.path.exists(table):  # noqa: PTH110  (a kernel without IPv6)
             return

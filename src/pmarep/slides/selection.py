@@ -17,7 +17,6 @@ from .patterns import GitPattern
 
 _EXCLUDED = "matches an --exclude"
 
-
 OptionValue = tuple[str, str]
 """An option and one of its patterns, such as ("--exclude", "old/")."""
 

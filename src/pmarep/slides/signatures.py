@@ -8,7 +8,7 @@ ZEROS = "filled with zeros: a copy that broke off"
 
 
 def reject_foreign_content(head: bytes) -> None:
-    """Raises BrokenFileError for what a slide of no format begins with: a web page, a pointer of git."""
+    """Raise BrokenFileError for what a slide of no format begins with: a web page, a pointer of git."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         raise BrokenFileError("a web page and no slide", Cause.WEB_PAGE)

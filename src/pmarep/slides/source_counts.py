@@ -53,10 +53,10 @@ class SourceCounts:
 
     @property
     def problems(self) -> int:
-        """Return how many of the things left out are problems."""
+        """Number of the things left out that are problems."""
         return sum(count for why, count in self.reasons.items() if why.is_problem)
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Return the files that are neither sent nor reported as a problem, as the summary of a run has them."""
+        """Files that are neither sent nor reported as a problem, as the summary of a run has them."""
         return {"unknown": self.unknown, "other": self.other, "system": self.system, "excluded": self.excluded}

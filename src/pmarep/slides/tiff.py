@@ -26,7 +26,7 @@ class TiffError(Exception):
 
 
 class NoTiffError(Exception):
-    """Some other file."""
+    """A file that is no TIFF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def recognise(path: str) -> str | None:
 
 
 def description(path: str, limit: int) -> bytes:
-    """The ImageDescription of the first picture, b"" if it has none. Raises OSError, NoTiffError, TiffError.
+    """Return the ImageDescription of the first picture, b"" if it has none. Raises OSError, NoTiffError, TiffError.
 
     Reads the head, one directory and the text. More than `limit` bytes of text are a TiffError.
     """
@@ -79,7 +79,7 @@ def description(path: str, limit: int) -> bytes:
 
 
 def check(path: str) -> None:
-    """Raises what description() would, for a file whose text is not wanted."""
+    """Raise what description() would, for a file whose text is not wanted."""
     with Path(path).open("rb", buffering=_WINDOW) as file:
         _find_description(file)
 

@@ -47,7 +47,7 @@ def _section(sections: Mapping[str, dict[str, str]]) -> dict[str, str] | None:
 
 
 def _names(section: Mapping[str, str]) -> list[str]:
-    """The files that an index names: pictures, then others."""
+    """Return the files that an index names: pictures, then others."""
     images = [name for key, name in section.items() if key.startswith("imagefile")]
     return images + [name for key in ("mapfile", "macroimage", "optimisationfile") if (name := section.get(key))]
 
@@ -70,7 +70,7 @@ def _count(section: Mapping[str, str], key: str) -> int:
 
 
 def _cell(suffix: str) -> tuple[int, int] | None:
-    """Column and row of what follows `ImageFile` in a key, if that is of the first layer."""
+    """Return column and row of what follows `ImageFile` in a key; None if that is not of the first layer."""
     numbers = [int(number) for number in re.findall(r"[0-9]{1,9}", suffix)]
     layer, column, row = {0: [0, 0, 0], 1: [*numbers, 0, 0], 2: [0, *numbers]}.get(len(numbers), numbers[:3])
     return (column, row) if layer == 0 else None

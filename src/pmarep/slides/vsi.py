@@ -50,7 +50,7 @@ def _has_pixels(parts: Companions) -> bool:
 
 
 def main_of(folder_name: str) -> str | None:
-    """The main file that a companion folder of this name would belong to."""
+    """Return the name of the main file that a companion folder of this name would belong to."""
     named_so = len(folder_name) > 2 and folder_name[0] == folder_name[-1] == "_"
     return folder_name[1:-1] + EXTENSION if named_so else None
 

@@ -60,6 +60,7 @@ class Walk:
         return Folder(path, scandir, links=self._links)
 
     def walk(self, source: str, scandir: Scandir) -> Iterator[Slide | LeftOut]:
+        """Yield the slides in a folder and below, and what is left out."""
         try:
             root = WalkFolder(self.folder(source, scandir))
         except OSError as error:
@@ -75,7 +76,7 @@ class Walk:
             root.reported = True
         stack = [(root, self._visit(root))]
         while stack:
-            place, steps = stack[-1]
+            walk_folder, steps = stack[-1]
             try:
                 for step in steps:
                     if isinstance(step, WalkFolder):
@@ -86,50 +87,52 @@ class Walk:
                     stack.pop()
             except Exception as error:  # whatever it is, it costs this folder and not the others
                 log.debug("looking through a folder ended in %s: %s", where(error), type(error).__name__)
-                yield LeftOut(printable(place.prefix.rstrip("/")) or ".", Why.UNREADABLE, error_text(error))
+                yield LeftOut(printable(walk_folder.prefix.rstrip("/")) or ".", Why.UNREADABLE, error_text(error))
 
-    def find_one(self, place: WalkFolder, name: str) -> tuple[str, Slide | LeftOut | None]:
+    def find_one(self, walk_folder: WalkFolder, name: str) -> tuple[str, Slide | LeftOut | None]:
         """Return the name of the slide that owns a file ("": none but itself), and the slide whose main file it is.
 
         None if it is no main file, for all that can be told from its folder.
         """
-        claims = self._resolve_claims(place, asked_for=name)
-        owner = place.owners.here.get(name, name)
+        claims = self._resolve_claims(walk_folder, asked_for=name)
+        owner = walk_folder.owners.here.get(name, name)
         if owner != name:
             return owner, None
         if name in claims.not_slides:
             why, detail = claims.not_slides[name]
             cause = claims.causes.get(name, Cause.USUAL)
-            return "", LeftOut(printable(place.prefix + name), why, printable(detail), cause, Kind.OTHER)
+            return "", LeftOut(printable(walk_folder.prefix + name), why, printable(detail), cause, Kind.OTHER)
         if name not in claims.mains:
             return "", None
-        return "", self._builder.slide(place, name, claims.mains[name], self._parts(place, name, claims), {})
+        return "", self._builder.slide(
+            walk_folder, name, claims.mains[name], self._parts(walk_folder, name, claims), {}
+        )
 
     def open_folder(self, source: str, below: str, scandir: Scandir) -> WalkFolder:
         """Return a folder below `source` ("" for that itself), with what slides further up own in it.
 
         Raises OSError and LoopError.
         """
-        place = WalkFolder(self.folder(source, scandir))
+        walk_folder = WalkFolder(self.folder(source, scandir))
         for name in below.split("/") if below else ():
-            self._resolve_claims(place, only_deep=True)
-            if name not in place.folder.folders:
+            self._resolve_claims(walk_folder, only_deep=True)
+            if name not in walk_folder.folder.folders:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-            folder = place.folder.enter(name)
-            path = f"{place.prefix}{name}/"
-            if not place.owners.slide_of(name):
-                for _ in self._without_main(place, folder, path):
+            folder = walk_folder.folder.enter(name)
+            path = f"{walk_folder.prefix}{name}/"
+            if not walk_folder.owners.slide_of(name):
+                for _ in self._without_main(walk_folder, folder, path):
                     pass
-            place = WalkFolder(folder, path, place.owners.add_files_by_path(name), key=collision_key(path))
-        return place
+            walk_folder = WalkFolder(folder, path, walk_folder.owners.pop_subfolder(name), key=collision_key(path))
+        return walk_folder
 
-    def _visit(self, place: WalkFolder) -> _Steps:
+    def _visit(self, walk_folder: WalkFolder) -> _Steps:
         """Yield the slides and the rest of one folder, then its sub-folders: each of those as a WalkFolder to visit."""
-        folder, prefix = place.folder, place.prefix
+        folder, prefix = walk_folder.folder, walk_folder.prefix
         if IGNORE in folder.unusable:
             del folder.unusable[IGNORE]
             try:
-                place.ignore = read_ignore(folder.path, prefix, place.ignore)
+                walk_folder.ignore = read_ignore(folder.path, prefix, walk_folder.ignore)
             except (OSError, IgnoreFileError) as error:
                 if isinstance(error, OSError):
                     why, words = Why.UNREADABLE, os_error_text(error)
@@ -139,81 +142,81 @@ class Walk:
                 yield LeftOut(printable(prefix + IGNORE), why, printable(detail), files=0)
                 return
         tree = None
-        if place.tiles is None and not place.slide:
-            tree = place.tiles = tiles.find(folder, prefix)
-        if place.tiles is not None and not place.slide:
-            place.tiles.take(folder, place.owners.here)
-        owned = set(place.owners.here)  # by slides further up
+        if walk_folder.tiles is None and not walk_folder.slide:
+            tree = walk_folder.tiles = tiles.find(folder, prefix)
+        if walk_folder.tiles is not None and not walk_folder.slide:
+            walk_folder.tiles.take(folder, walk_folder.owners.here)
+        owned = set(walk_folder.owners.here)  # by slides further up
         if len(folder.folders) > 1:
             keys = Counter(map(collision_key, folder.folders))
-            place.twins = frozenset(key for key, count in keys.items() if count > 1)
-        claims = self._resolve_claims(place)
+            walk_folder.twins = frozenset(key for key, count in keys.items() if count > 1)
+        claims = self._resolve_claims(walk_folder)
         for name, kind in claims.mains.items():
             if (
-                kind.companion and not place.inherits and lies_inside(folder, name, kind)
+                kind.companion and not walk_folder.inherits and lies_inside(folder, name, kind)
             ):  # so files of it are here, and come before it
-                claims.parts[name] = self._parts(place, name, claims)
+                claims.parts[name] = self._parts(walk_folder, name, claims)
         late: list[str] = []
         for name in sort_names(chain(folder.files, folder.unusable)):
             if name in owned:
                 continue
-            if place.owners.here.get(name, name) != name:
+            if walk_folder.owners.here.get(name, name) != name:
                 continue
             if name in folder.unusable:
-                yield self._builder.unusable(place, name, folder.unusable[name], claims)
+                yield self._builder.unusable(walk_folder, name, folder.unusable[name], claims)
             elif name in claims.not_slides:
                 why, detail = claims.not_slides[name]
                 cause = claims.causes.get(name, Cause.USUAL)
-                yield self._builder.left(place, name, why, detail, cause, Kind.OTHER)
+                yield self._builder.left(walk_folder, name, why, detail, cause, Kind.OTHER)
             elif (entry := claims.mains.get(name)) is None:
                 if not tiles.is_index(folder, name):
-                    yield self._builder.unknown_file(place, name)
+                    yield self._builder.unknown_file(walk_folder, name)
             elif not entry.has_companions:
-                yield self._builder.slide(place, name, entry)
-            elif entry.companion and self._builder.refusal(place, name):
+                yield self._builder.slide(walk_folder, name, entry)
+            elif entry.companion and self._builder.refusal(walk_folder, name):
                 late.append(name)  # a slide that is wanted gets the folder first
             else:
-                yield from self._main(place, name, claims)
+                yield from self._main(walk_folder, name, claims)
         for name in late:
-            yield from self._main(place, name, claims)
-        yield from self._sub_folders(place)
+            yield from self._main(walk_folder, name, claims)
+        yield from self._sub_folders(walk_folder)
         if tree is not None:
             yield tree.left_out()
 
-    def _resolve_claims(self, place: WalkFolder, asked_for: str = "", *, only_deep: bool = False) -> FolderSlides:
+    def _resolve_claims(self, walk_folder: WalkFolder, asked_for: str = "", *, only_deep: bool = False) -> FolderSlides:
         def refused(name: str) -> bool:
-            return self._builder.refusal(place, name) is not None
+            return self._builder.refusal(walk_folder, name) is not None
 
         lookup = None if only_deep else self._lookup
         return resolve_claims(
-            place.folder, place.owners, refused, asked_for=asked_for, lookup=lookup, only_deep=only_deep
+            walk_folder.folder, walk_folder.owners, refused, asked_for=asked_for, lookup=lookup, only_deep=only_deep
         )
 
-    def _parts(self, place: WalkFolder, name: str, claims: FolderSlides) -> Companions:
+    def _parts(self, walk_folder: WalkFolder, name: str, claims: FolderSlides) -> Companions:
         entry = claims.mains[name]
         parts = claims.parts.get(name)
         if parts is not None or entry.collect is None:
             return parts or Companions()
-        parts = entry.collect(place.folder, name)
-        if parts.problems and not parts.files and not place.inherits:
-            parts = look_around(place.folder, name, entry) or parts
-        place.owners.claim_all(name, parts)
+        parts = entry.collect(walk_folder.folder, name)
+        if parts.problems and not parts.files and not walk_folder.inherits:
+            parts = look_around(walk_folder.folder, name, entry) or parts
+        walk_folder.owners.claim_all(name, parts)
         return parts
 
-    def _main(self, place: WalkFolder, name: str, claims: FolderSlides) -> _Steps:
+    def _main(self, walk_folder: WalkFolder, name: str, claims: FolderSlides) -> _Steps:
         """Yield the slide of a main file, or why it is none, then what else is in its folders."""
-        parts = self._parts(place, name, claims)
+        parts = self._parts(walk_folder, name, claims)
         below: dict[str, str] = {}
-        yield self._builder.slide(place, name, claims.mains[name], parts, below)
+        yield self._builder.slide(walk_folder, name, claims.mains[name], parts, below)
         own = {part.local.partition("/")[0] for part in parts.files if "/" in part.local}
-        for folder in sort_names(own - place.entered):
-            yield from self._sub_folder(place, folder, below)
+        for folder in sort_names(own - walk_folder.entered):
+            yield from self._sub_folder(walk_folder, folder, below)
 
-    def _sub_folders(self, place: WalkFolder) -> _Steps:
-        names = [name for name in sort_names(place.folder.folders) if name not in place.entered]
-        place.folder.files.clear()  # not needed any more, and the walk may stay below for long
+    def _sub_folders(self, walk_folder: WalkFolder) -> _Steps:
+        names = [name for name in sort_names(walk_folder.folder.folders) if name not in walk_folder.entered]
+        walk_folder.folder.files.clear()  # not needed any more, and the walk may stay below for long
         for name in names:
-            yield from self._sub_folder(place, name, {})
+            yield from self._sub_folder(walk_folder, name, {})
 
     def _sub_folder(self, above: WalkFolder, name: str, sent: Mapping[str, str]) -> _Steps:
         """Yield a folder to visit, if it is readable and wanted. `sent`: what a slide above sends from it, by key."""
@@ -244,7 +247,7 @@ class Walk:
                 yield step
         shared = above.shared or collision_key(name) in above.twins
         seen = above.seen if shared else dict(sent)
-        owners, key = above.owners.add_files_by_path(name), collision_key(path + "/")
+        owners, key = above.owners.pop_subfolder(name), collision_key(path + "/")
         tree = above.tiles if above.tiles is not None and above.tiles.goes_into(name) else None
         yield WalkFolder(folder, path + "/", owners, slide, reported, seen, shared, above.ignore, key, tiles=tree)
 
