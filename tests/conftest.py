@@ -15,8 +15,10 @@ from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
 
-# By default an example that takes 200 ms fails its test: on a busy machine, any one may.
-hypothesis.settings.register_profile("pmarep", deadline=None)
+# By default an example that takes 200 ms fails its test: on a busy machine, any one may. And examples are other ones in
+# each run, so that any change may meet a failure that is not its own: `--hypothesis-profile random` looks for those.
+hypothesis.settings.register_profile("pmarep", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile("pmarep")
 
 
@@ -54,8 +56,8 @@ def start_sandbox(tmp_path: Path, leaving: list[Sandbox]) -> Iterator[StartSandb
     started: list[Sandbox] = []
 
     def start(name: str = "sandbox", **settings: Any) -> Sandbox:
-        told = {"data": tmp_path / name, "user": USER, "password": PASSWORD, **settings}
-        sandbox = Sandbox(Settings(**told)).start()
+        given = {"data": tmp_path / name, "user": USER, "password": PASSWORD, **settings}
+        sandbox = Sandbox(Settings(**given)).start()
         started.append(sandbox)
         return sandbox
 

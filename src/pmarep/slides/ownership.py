@@ -192,9 +192,12 @@ def resolve_claims(
 
     def claim(names: Sequence[str]) -> None:
         own = [name for name in names if owners.here.setdefault(name, name) == name]
+        rest_taken: set[Format] = set()
         for name in sorted(own, key=rank):  # stable: the first in order among equals
+            kind = claims.mains[name]
             _refuse_sets(claims.parts[name])
-            owners.claim_all(name, claims.parts[name], takes_rest=claims.mains[name].takes_rest)
+            owners.claim_all(name, claims.parts[name], takes_rest=kind.takes_rest and kind not in rest_taken)
+            rest_taken.add(kind)  # a second one of them lacks what the first has
 
     late: list[str] = []
     early: list[str] = []

@@ -134,11 +134,13 @@ def is_misplaced(path: str, main: str, found: Discovered) -> bool:
         return False
     below, inside, _ = path.removeprefix(above + slash).partition("/")
     detail = found.detail(main)
-    return f" {below}/ looks like it" in detail if inside else " beside " in detail
+    if inside:
+        return f" {below}/ looks like it" in detail
+    return " beside " in detail or detail == "the file is empty"  # which is said instead of where the others are
 
 
 def may_be_part_of(path: str, main: str, named: dict[str, list[str]]) -> bool:
-    """Whether a slide that is left out may be what has the file: then it is reported with that slide."""
+    """Return whether a file may belong to a slide that is left out: then it is reported with that slide."""
     if main == ".":
         return "/" not in path
     above, slash, name = main.lower().rpartition("/")

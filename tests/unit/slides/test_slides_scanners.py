@@ -199,6 +199,15 @@ class TestCws:
         found = discover(tmp_path, scandir=refusing("locked"))
         assert found.left == {"s/SlideScan.ini": Why.UNREADABLE}
 
+    def test_a_second_index_is_no_slide_without_the_tiles_of_the_first(self, tmp_path: Path) -> None:
+        """Where the first is not sent, since a tile of it is empty, the second would go as an index alone."""
+        main = write_cws(tmp_path / "s")
+        main.with_name("slidescan.INI").write_bytes(main.read_bytes())
+        (tmp_path / "s/Da1.jpg").write_bytes(b"")
+        found = discover(tmp_path)
+        assert found.slides == {}
+        assert "belong to SlideScan.ini already" in found.detail("s/slidescan.INI")
+
     def test_hidden_files_stay_here(self, tmp_path: Path) -> None:
         write_cws(tmp_path / "s")
         tree(tmp_path / "s", "Thumbs.db", "sub/.DS_Store")
