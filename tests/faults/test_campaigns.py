@@ -25,7 +25,7 @@ FIRST = 1 if CAMPAIGNS == USUAL else random.SystemRandom().randrange(10**6)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(USUAL // 2))  # so that several processes share them
-def test_nothing_is_lost_and_nothing_is_said_that_is_not_so(
+def test_nothing_is_lost_and_no_report_is_false(
     folder: Path, start_sandbox: StartSandbox, cloud_sandbox: StartCloud, part: int
 ) -> None:
     cloud = cloud_sandbox("cloud", s3_options={"part_size": SMALLEST_PART})

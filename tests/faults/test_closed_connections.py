@@ -245,15 +245,15 @@ async def test_a_refusal_is_heard_although_the_connection_is_reset_right_after_i
     network: Network, reads: int, size: int
 ) -> None:
     """Where the kernel says so before we have read it, which is seldom, it is heard the next time."""
-    heard = 0
+    received = 0
     for _ in range(ROUNDS):
         try:
             await post(early(network, reads=reads), size)
         except TooLarge:
-            heard += 1
+            received += 1
         except TransferBroken:
             pass
-    assert heard > ROUNDS / 2
+    assert received > ROUNDS / 2
 
 
 async def test_the_end_of_a_connection_without_an_answer(network: Network) -> None:

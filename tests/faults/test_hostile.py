@@ -52,7 +52,7 @@ def push(cli: PushCli, evil: HostileServer) -> Push:
     return lambda: in_process.push(cli.source, [site], cli.state, "none")
 
 
-def said(result: Result) -> str:
+def error_of(result: Result) -> str:
     """What the slide or the site failed with."""
     assert result.code == 1, result.stdout
     assert result.stderr == ""
@@ -138,7 +138,7 @@ async def test_an_announcement_that_makes_no_sense(push: Push, evil: HostileServ
 def test_an_announcement_of_a_million_parts(cli: PushCli, evil: HostileServer) -> None:
     evil.says["transfer/Upload"] = parts(*((number + 1, number, number) for number in range(100_000)))
     result, peak = cli.push_measured()
-    said(result)
+    error_of(result)
     assert peak < MEMORY
     assert evil.outside_the_contract() == []
 
@@ -279,7 +279,7 @@ def test_answers_without_end_take_bounded_memory(cli: PushCli, evil: HostileServ
     answer = _FLOODS[flood]()
     evil.says["GetFiles"] = answer
     result, peak = cli.push_measured()
-    said(result)
+    error_of(result)
     assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
     assert evil.outside_the_contract() == []
 
@@ -293,7 +293,7 @@ def test_a_storage_without_end_takes_bounded_memory(
     storage.says["post file"] = _FLOODS[flood]()
     evil.says["transfer/Upload"] = to_s3(f"{storage.url}x.svs?X-Amz-Signature=s")
     result, peak = cli.push_measured()
-    said(result)
+    error_of(result)
     assert peak < MEMORY, f"{peak / 1e6:.0f} MB"
 
 

@@ -211,7 +211,7 @@ def test_what_differs_is_looked_at_again_when_it_has_changed(case: Case) -> None
     assert case.verify(Verify.DEEP) == ""
 
 
-def test_a_slide_that_the_server_cannot_open_is_said_each_night_and_sent_once(case: Case) -> None:
+def test_a_slide_that_the_server_cannot_open_is_reported_each_night_and_sent_once(case: Case) -> None:
     refuses(case)
     for _ in range(3):
         report = case.push()

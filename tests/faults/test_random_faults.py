@@ -50,7 +50,7 @@ def let_it_storm(site: ProxiedCloud, root: str, seed: int, share: float = SHARE)
         proxy.plan = RandomFaults(seed + number, share, [*fault_kinds.EVERYWHERE, *happening])
 
 
-def told(sites: list[ProxiedCloud], result: Result) -> str:
+def describe(sites: list[ProxiedCloud], result: Result) -> str:
     """What befell whom, and what came of it, for the report of a failure."""
     faults = [line for site in sites for proxy in site.proxies for line in proxy.log]
     failed = [str(event) for event in result.events if event.get("error") or event.get("reason")]
@@ -69,7 +69,7 @@ def test_everything_arrives_all_the_same(
         cli.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)
         let_it_storm(site, root, seed + 100 * number)
     result = cli.push("--patience", "10m")
-    assert result.code == 0, told(sites, result)
+    assert result.code == 0, describe(sites, result)
     for name, site in zip(SITES, sites, strict=True):
         assert result.counts(name) == (50, 0, 0)
         assert arrived_at(site, root) == contents(cli.source)

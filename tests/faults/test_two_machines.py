@@ -125,9 +125,9 @@ class TwoMachines(RuleBasedStateMachine):
     def ask_first(self, who: int, existing: Existing) -> None:
         """A dry run says what the push does."""
         machine, before = self.machines[who], self.there()
-        said = self.pushed(machine, existing=existing, dry_run=True).events
+        events = self.pushed(machine, existing=existing, dry_run=True).events
         assert self.there() == before
-        planned = {event.slide: event.action for event in said if isinstance(event, SlidePlanned)}
+        planned = {event.slide: event.action for event in events if isinstance(event, SlidePlanned)}
         report = self.pushed(machine, existing=existing)
         self.check(machine, before, report.events, existing)
         for slide, event in report.finished(self.site.name).items():

@@ -54,10 +54,12 @@ def test_root_directories_of_all_kinds(cloud: CloudSandbox, tmp_path: Path) -> N
             urls: list[str] = []
             for root in ("Cloud", "Blobs"):
                 body = {"Path": root, "Files": files}
-                told = httpx.post(
+                announcement = httpx.post(
                     f"{url}transfer/Upload", params={"sessionID": session}, json=body, trust_env=False
                 ).json()
-                urls += [part["Url"] for one in told.get("MultipartFiles", ()) for part in one["Parts"]] or told["Urls"]
+                urls += [
+                    part["Url"] for one in announcement.get("MultipartFiles", ()) for part in one["Parts"]
+                ] or announcement["Urls"]
             assert [f"/{s3.bucket}/p/a.svs?" in url and "X-Amz-Expires=99&" in url for url in urls] == [
                 True,
                 True,

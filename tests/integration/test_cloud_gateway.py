@@ -33,8 +33,8 @@ def s3(cloud_sandbox: StartCloud) -> CloudSandbox:
 
 def announce(client: Client, root: str, name: str = "a.svs", size: int = len(CONTENT)) -> dict[str, Any]:
     answer = client.announce_raw(root, [{"Path": name, "Length": size, "IsMain": True}])
-    told: dict[str, Any] = answer.json()
-    return told
+    announcement: dict[str, Any] = answer.json()
+    return announcement
 
 
 def url_of(cloud: CloudSandbox, root: str, name: str = "a.svs", size: int = len(CONTENT)) -> str:
@@ -54,7 +54,7 @@ def md5(content: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("root", KINDS)
-def test_urls_expire_when_they_are_told_to(cloud: CloudSandbox, root: str) -> None:
+def test_urls_expire_at_the_time_that_is_set(cloud: CloudSandbox, root: str) -> None:
     old = url_of(cloud, root)
     assert put(old).is_success
     cloud.expire_urls()

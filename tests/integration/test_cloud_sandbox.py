@@ -37,8 +37,8 @@ def files_of(contents: dict[str, bytes]) -> list[dict[str, Any]]:
 def announce(client: Client, folder: str, contents: dict[str, bytes]) -> dict[str, Any]:
     answer = client.announce_raw(folder, files_of(contents))
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    announcement: dict[str, Any] = answer.json()
+    return announcement
 
 
 def send_parts(listed: dict[str, Any], content: bytes) -> list[dict[str, Any]]:
@@ -56,11 +56,11 @@ def complete(client: Client, path: str, upload_id: Any, parts: Any) -> httpx.Res
     return client.http.post("transfer/Upload/CompleteMultipart", params={"sessionID": client.session}, json=body)
 
 
-def send(client: Client, folder: str, told: dict[str, Any], name: str, contents: dict[str, bytes]) -> None:
+def send(client: Client, folder: str, announcement: dict[str, Any], name: str, contents: dict[str, bytes]) -> None:
     """One file of an announcement, whichever way."""
-    listed = {multipart["FilePath"]: multipart for multipart in told.get("MultipartFiles", ())}.get(name)
+    listed = {multipart["FilePath"]: multipart for multipart in announcement.get("MultipartFiles", ())}.get(name)
     if listed is None:
-        url = told["Urls"][list(contents).index(name)]
+        url = announcement["Urls"][list(contents).index(name)]
         assert put(url, contents[name]).is_success
     else:
         parts = send_parts(listed, contents[name])
@@ -68,10 +68,10 @@ def send(client: Client, folder: str, told: dict[str, Any], name: str, contents:
 
 
 def push(client: Client, folder: str, contents: dict[str, bytes]) -> int:
-    told = announce(client, folder, contents)
+    announcement = announce(client, folder, contents)
     for name in contents:
-        send(client, folder, told, name, contents)
-    upload: int = told["Id"]
+        send(client, folder, announcement, name, contents)
+    upload: int = announcement["Id"]
     return upload
 
 
@@ -116,10 +116,10 @@ SIZES = [0, 1, PART - 1, PART, PART + 1, 3 * PART, 5 * PART + 7]
 def test_files_larger_than_a_part_come_in_parts(cloud: CloudSandbox) -> None:
     contents = {f"{size}.dat": bytes(index for index in range(size % 251)) + bytes(size - size % 251) for size in SIZES}
     with Client(cloud.sandbox) as client:
-        told = announce(client, "Cloud", {**contents, "x.mrxs": b"m"})
-        listed = {one["FilePath"]: one for one in told["MultipartFiles"]}
+        announcement = announce(client, "Cloud", {**contents, "x.mrxs": b"m"})
+        listed = {one["FilePath"]: one for one in announcement["MultipartFiles"]}
         assert list(listed) == [name for name, content in contents.items() if len(content) > PART]
-        for (name, content), url in zip(contents.items(), told["Urls"], strict=False):
+        for (name, content), url in zip(contents.items(), announcement["Urls"], strict=False):
             assert (url is None) == (name in listed)
             if name in listed:
                 ranges = [(part["PartNumber"], part["RangeStart"], part["RangeEnd"]) for part in listed[name]["Parts"]]
@@ -127,9 +127,9 @@ def test_files_larger_than_a_part_come_in_parts(cloud: CloudSandbox) -> None:
                 assert ranges == [(n, s, min(s + PART, len(content)) - 1) for n, s in enumerate(starts, 1)]
         assert cloud.s3.open_multipart_uploads() == sorted(listed)
         for name in [*contents, "x.mrxs"]:
-            assert client.status(told["Id"])[name] is False
-            send(client, "Cloud", told, name, {**contents, "x.mrxs": b"m"})
-            assert client.status(told["Id"])[name] is True
+            assert client.status(announcement["Id"])[name] is False
+            send(client, "Cloud", announcement, name, {**contents, "x.mrxs": b"m"})
+            assert client.status(announcement["Id"])[name] is True
     assert cloud.s3.objects() == {**contents, "x.mrxs": b"m"}
     assert cloud.s3.open_multipart_uploads() == []
 
@@ -151,11 +151,11 @@ def test_an_abandoned_upload_of_another_version_does_not_hide_a_slide(cloud: Clo
     contents = {"x/1.dat": b"1", "x/2.dat": b"2", "x.mrxs": b"m"}
     with Client(cloud.sandbox) as client:
         announce(client, root, {**contents, "x/1.dat": b"older"})
-        told = announce(client, root, contents)
+        announcement = announce(client, root, contents)
         announce(client, root, {**contents, "x/2.dat": b"newer"})
         for name in contents:
-            send(client, root, told, name, contents)
-            client.status(told["Id"])
+            send(client, root, announcement, name, contents)
+            client.status(announcement["Id"])
         assert client.get("GetFiles", path=root) == [f"{root}/x.mrxs"]
         assert "Filename" in client.get("GetImageInfo", pathOrUid=f"{root}/x.mrxs")
 
@@ -163,8 +163,8 @@ def test_an_abandoned_upload_of_another_version_does_not_hide_a_slide(cloud: Clo
 def test_the_threshold_need_not_be_the_part_size(cloud_sandbox: StartCloud) -> None:
     options = {"part_size": PART, "multipart_above": 2 * PART}
     with Client(cloud_sandbox(azure=False, s3_options=options).sandbox) as client:
-        told = announce(client, "Cloud", {"a.dat": bytes(2 * PART), "b.svs": bytes(2 * PART + 1)})
-        assert [one["FilePath"] for one in told["MultipartFiles"]] == ["b.svs"]
+        announcement = announce(client, "Cloud", {"a.dat": bytes(2 * PART), "b.svs": bytes(2 * PART + 1)})
+        assert [one["FilePath"] for one in announcement["MultipartFiles"]] == ["b.svs"]
 
 
 def test_an_old_server_knows_no_parts(cloud_sandbox: StartCloud) -> None:
@@ -179,8 +179,8 @@ def test_an_old_server_knows_no_parts(cloud_sandbox: StartCloud) -> None:
 def test_what_does_not_belong_to_an_announced_upload_is_not_put_together(cloud: CloudSandbox) -> None:
     content = bytes(3 * PART)
     with Client(cloud.sandbox) as client:
-        told = announce(client, "Cloud", {"a.svs": content})
-        (listed,) = told["MultipartFiles"]
+        announcement = announce(client, "Cloud", {"a.svs": content})
+        (listed,) = announcement["MultipartFiles"]
         key, parts = listed["UploadId"], send_parts(listed, content)
         wrong: list[tuple[str, Any, Any, int]] = [
             ("Cloud/b.svs", key, parts, 404),
@@ -202,10 +202,10 @@ def test_what_does_not_belong_to_an_announced_upload_is_not_put_together(cloud: 
         for path, upload_id, given, status in wrong:
             answer = complete(client, path, upload_id, given)
             assert (answer.status_code, bool(answer.json()["ExceptionMessage"])) == (status, True), (path, given)
-        assert client.status(told["Id"]) == {"a.svs": False}
+        assert client.status(announcement["Id"]) == {"a.svs": False}
         assert complete(client, "cloud/a.svs", key, parts).status_code == 200
         assert complete(client, "Cloud/a.svs", key, parts).status_code == 200  # S3 takes it twice
-        assert client.status(told["Id"]) == {"a.svs": True}
+        assert client.status(announcement["Id"]) == {"a.svs": True}
         client.session = "invented"
         assert complete(client, "Cloud/a.svs", key, parts).status_code == 401
 
@@ -215,15 +215,15 @@ def test_a_slide_of_several_files_is_readable_only_when_all_are_there(cloud: Clo
     contents = {"x/Slidedat.ini": b"[G]", "x/deep/Data0000.dat": b"d" * 3 * PART, "x/empty.dat": b"", "x.mrxs": b"m"}
     with Client(cloud.sandbox) as client:
         client.post("CreateDirectory", path=f"{root}/in")
-        told = announce(client, f"{root}/in", contents)
+        announcement = announce(client, f"{root}/in", contents)
         sent = []
         for name in reversed(contents):  # main file first: the worst order
             assert client.get("GetFiles", path=f"{root}/in") == []
             assert "Code" in client.get("GetImageInfo", pathOrUid=f"{root}/in/x.mrxs")
-            send(client, f"{root}/in", told, name, contents)
+            send(client, f"{root}/in", announcement, name, contents)
             sent.append(name)
             if len(sent) % 2:  # also without anyone having asked in between
-                assert client.status(told["Id"]) == {name: name in sent for name in contents}
+                assert client.status(announcement["Id"]) == {name: name in sent for name in contents}
         assert client.get("GetFiles", path=f"{root}/in") == [f"{root}/in/x.mrxs"]
         assert client.get("GetFiles", path=f"{root}/in/x") == []
         assert client.get("GetDirectories", path=f"{root}/in/x") == [f"{root}/in/x/deep"]
@@ -252,15 +252,15 @@ def test_what_lay_there_before_is_not_the_new_upload(cloud: CloudSandbox, root: 
     """Neither other bytes of the same length, nor the same bytes, all within the second that a storage's clock has."""
     with Client(cloud.sandbox) as client:
         client.status(push(client, root, {"a.svs": b"12345"}))
-        told = announce(client, root, {"a.svs": new})
-        assert client.status(told["Id"]) == {"a.svs": False}
+        announcement = announce(client, root, {"a.svs": new})
+        assert client.status(announcement["Id"]) == {"a.svs": False}
         assert client.get("GetFiles", path=root) == [f"{root}/a.svs"]  # an announcement alone changes nothing
         assert "Filename" in client.get("GetImageInfo", pathOrUid=f"{root}/a.svs")
         cloud.sandbox.restart()
     with Client(cloud.sandbox) as client:
-        assert client.status(told["Id"]) == {"a.svs": False}
-        send(client, root, told, "a.svs", {"a.svs": new})
-        assert client.status(told["Id"]) == {"a.svs": True}
+        assert client.status(announcement["Id"]) == {"a.svs": False}
+        send(client, root, announcement, "a.svs", {"a.svs": new})
+        assert client.status(announcement["Id"]) == {"a.svs": True}
         assert client.get("GetImageInfo", pathOrUid=f"{root}/a.svs")["Filename"] == f"{root}/a.svs"
     assert cloud.side(root).objects() == {"a.svs": new}
 
@@ -269,11 +269,11 @@ def test_a_file_in_parts_over_the_same_file_in_parts(cloud: CloudSandbox) -> Non
     contents = {"a.svs": bytes(3 * PART)}
     with Client(cloud.sandbox) as client:
         client.status(push(client, "Cloud", contents))
-        told = announce(client, "Cloud", contents)
-        parts = send_parts(told["MultipartFiles"][0], contents["a.svs"])
-        assert client.status(told["Id"]) == {"a.svs": False}
-        complete(client, "Cloud/a.svs", told["MultipartFiles"][0]["UploadId"], parts)
-        assert client.status(told["Id"]) == {"a.svs": True}
+        announcement = announce(client, "Cloud", contents)
+        parts = send_parts(announcement["MultipartFiles"][0], contents["a.svs"])
+        assert client.status(announcement["Id"]) == {"a.svs": False}
+        complete(client, "Cloud/a.svs", announcement["MultipartFiles"][0]["UploadId"], parts)
+        assert client.status(announcement["Id"]) == {"a.svs": True}
 
 
 @pytest.mark.parametrize(("root", "continues"), [("Cloud", False), ("Blobs", True)])
@@ -300,15 +300,18 @@ def test_only_in_azure_an_unfinished_upload_goes_on_when_it_is_announced_again(
 def test_uploads_in_parts_go_on_after_a_restart_unless_forgotten(cloud: CloudSandbox) -> None:
     contents = {"a.svs": bytes(2 * PART)}
     with Client(cloud.sandbox) as client:
-        told, lost = announce(client, "Cloud", contents), announce(client, "Cloud", {"b.svs": bytes(2 * PART)})
+        announcement, abandoned = (
+            announce(client, "Cloud", contents),
+            announce(client, "Cloud", {"b.svs": bytes(2 * PART)}),
+        )
         cloud.sandbox.restart()
-    (listed,) = told["MultipartFiles"]
+    (listed,) = announcement["MultipartFiles"]
     with Client(cloud.sandbox) as client:
         parts = send_parts(listed, contents["a.svs"])
         assert complete(client, "Cloud/a.svs", listed["UploadId"], parts).status_code == 200
-        assert client.status(told["Id"]) == {"a.svs": True}
+        assert client.status(announcement["Id"]) == {"a.svs": True}
         cloud.sandbox.forget_uploads()
-        answer = complete(client, "Cloud/b.svs", lost["MultipartFiles"][0]["UploadId"], parts)
+        answer = complete(client, "Cloud/b.svs", abandoned["MultipartFiles"][0]["UploadId"], parts)
         assert answer.status_code == 404
         assert client.get("GetFiles", path="Cloud") == ["Cloud/a.svs"]
 
@@ -364,11 +367,11 @@ def test_names_in_the_cloud_match_exactly(cloud: CloudSandbox, root: str) -> Non
 @pytest.mark.parametrize("root", KINDS)
 def test_a_file_of_another_length_is_not_complete(cloud: CloudSandbox, root: str) -> None:
     with Client(cloud.sandbox) as client:
-        told = announce(client, root, {"a.svs": b"12345"})
-        assert put(told["Urls"][0], b"1234").is_success
-        assert client.status(told["Id"]) == {"a.svs": False}
-        assert put(told["Urls"][0], b"12345").is_success
-        assert client.status(told["Id"]) == {"a.svs": True}
+        announcement = announce(client, root, {"a.svs": b"12345"})
+        assert put(announcement["Urls"][0], b"1234").is_success
+        assert client.status(announcement["Id"]) == {"a.svs": False}
+        assert put(announcement["Urls"][0], b"12345").is_success
+        assert client.status(announcement["Id"]) == {"a.svs": True}
 
 
 def test_everything_can_lie_below_a_prefix(cloud_sandbox: StartCloud) -> None:
@@ -412,13 +415,13 @@ def test_blocks_outlive_their_announcement(cloud: CloudSandbox) -> None:
             assert put(f"{url}&comp=block&blockid={name}", block).status_code == 201
         cloud.expire_urls()
         assert cloud.azure.uncommitted_blocks("a.svs") == list(blocks)
-        told = announce(client, "Blobs", contents)
+        announcement = announce(client, "Blobs", contents)
         xml = f"<BlockList>{listing}</BlockList>".encode()
         refused = put(f"{url}&comp=blocklist", xml)
         assert (refused.status_code, "Signature not valid in the specified time frame" in refused.text) == (403, True)
-        assert put(f"{told['Urls'][0]}&comp=blocklist", xml).status_code == 201
-        assert client.status(told["Id"]) == {"a.svs": True}
-        assert put(f"{told['Urls'][0]}&comp=blocklist", xml.replace(b"YWFh", b"Y2Nj")).status_code == 400
+        assert put(f"{announcement['Urls'][0]}&comp=blocklist", xml).status_code == 201
+        assert client.status(announcement["Id"]) == {"a.svs": True}
+        assert put(f"{announcement['Urls'][0]}&comp=blocklist", xml.replace(b"YWFh", b"Y2Nj")).status_code == 400
     assert cloud.azure.objects() == contents
 
 

@@ -68,7 +68,7 @@ def test_it_logs_in_and_out(sandbox: Sandbox) -> None:
     assert sandbox.open_sessions == 0
 
 
-def test_it_is_told_of_a_wrong_password(sandbox: Sandbox) -> None:
+def test_a_wrong_password_gives_no_session(sandbox: Sandbox) -> None:
     assert connect(sandbox, "wrong") is None
     assert sandbox.open_sessions == 0
 

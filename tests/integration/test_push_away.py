@@ -149,8 +149,8 @@ def test_a_hard_mounted_nas_that_stays_away(
     result = cli.push(*ends, patch=HARD_NAS.format(flag=str(flag), looks=looks))
     assert result.code == 1
     assert result.counts("a") == (0, 0, 3)
-    said = [event.get("error") or "" for event in result.events] + [result.summary["sites"]["a"]["error"] or ""]
-    assert any("its disk or network drive does not answer" in error for error in said)
+    errors = [event.get("error") or "" for event in result.events] + [result.summary["sites"]["a"]["error"] or ""]
+    assert any("its disk or network drive does not answer" in error for error in errors)
     assert sandbox.open_sessions == 0
 
 

@@ -52,7 +52,7 @@ def test_one_of_two_sources_is_empty(cli: PushCli, tmp_path: Path) -> None:
     assert (summary["source"]["slides"], summary["source"]["empty"]) == (1, [str(away)])
 
 
-def test_what_options_leave_out_is_no_failure_and_said(cli: PushCli) -> None:
+def test_what_options_leave_out_is_no_failure_and_reported(cli: PushCli) -> None:
     tree(cli.source, "a.svs", "b.svs", "readme.txt")
     result = cli.run("--quiet", "--min-size", "1G")
     assert result.code == 0
@@ -62,7 +62,7 @@ def test_what_options_leave_out_is_no_failure_and_said(cli: PushCli) -> None:
     assert source["reasons"] == {"excluded": 2, "not a slide": 1}
 
 
-def test_what_ignore_files_leave_out_is_no_failure_and_said(cli: PushCli) -> None:
+def test_what_ignore_files_leave_out_is_no_failure_and_reported(cli: PushCli) -> None:
     tree(cli.source, "a.svs")
     (cli.source / ".pmarepignore").write_text("*\n")
     result = cli.run("--quiet")

@@ -233,11 +233,11 @@ def test_a_password_that_is_no_text(
     assert len([line for line in about if '"summary"' not in line]) == 1
     assert logins(old) == 0
     journal = b"".join(path.read_bytes() for path in cli.state.rglob("*") if path.is_file())
-    said = (result.stdout + result.stderr).encode("utf-8", "surrogateescape")
+    output = (result.stdout + result.stderr).encode("utf-8", "surrogateescape")
     for secret in (b"correct", b"horse", b"battery", b"staple", b"\xfcb", b"udcfc", b"%FC"):
-        assert secret not in said
+        assert secret not in output
         assert secret not in journal
-    assert b"\xfc" not in said  # in a journal, any byte may be part of a number
+    assert b"\xfc" not in output  # in a journal, any byte may be part of a number
     assert "Traceback" not in result.stderr
 
 
@@ -253,7 +253,7 @@ def test_a_wrong_password_is_tried_once_for_all_sites_of_a_server(cli: PushCli, 
     assert logins(sandbox) == 1
 
 
-def test_what_an_interrupted_run_leaves_half_replaced_is_said(cli: PushCli, sandbox: Sandbox) -> None:
+def test_what_an_interrupted_run_leaves_half_replaced_is_reported(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "1.svs", "2.svs", content=b"new" * 100_000)
     tree(sandbox.data / "Slides" / "in", "1.svs", content=b"old")
     hold = Hold(after_bytes=100_000)

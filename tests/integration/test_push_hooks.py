@@ -42,7 +42,7 @@ def test_a_hook_that_fails_changes_nothing(cli: PushCli) -> None:
     assert told(cli) == [("push", "on_start", None)]
 
 
-def test_a_run_that_cannot_begin_is_told(cli: PushCli) -> None:
+def test_a_run_that_cannot_begin_is_reported(cli: PushCli) -> None:
     (site,) = SiteBook.load(cli.book).select(["tokyo"])
     with hold_targets(cli.state / "locks", [("other", site.destination_key)]):
         assert cli.verify().code == 3

@@ -130,7 +130,7 @@ def test_times_that_are_none(cli: PushCli, sandbox: Sandbox, options: tuple[str,
     assert not sandbox.requests
 
 
-def test_a_log_in_that_is_never_answered_is_said_and_ends_with_the_run(
+def test_a_log_in_that_is_never_answered_is_reported_and_ends_with_the_run(
     cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str
 ) -> None:
     tree(cli.source, "a.svs")
@@ -167,7 +167,7 @@ def test_an_announcement_that_is_never_answered_ends_with_the_run(
     assert not arrived(sandbox)
 
 
-def test_a_password_that_never_comes_is_said_and_ends_with_the_run(
+def test_a_password_that_never_comes_is_reported_and_ends_with_the_run(
     cli: PushCli, sandbox: Sandbox, later: Callable[[float], None], patched: str, start_sandbox: Callable[..., Sandbox]
 ) -> None:
     """The others are sent to as far as there is time, and nobody waits for ever."""

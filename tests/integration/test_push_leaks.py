@@ -79,9 +79,9 @@ def left_behind(cli: PushCli) -> Iterator[tuple[str, bytes]]:
 
 def search(cli: PushCli, result: Result, *secrets: str, but_journal: bool = False) -> None:
     """Nothing of `secrets` in what was said and left. `but_journal`: what is needed to go on stands there."""
-    said = [("stdout", result.stdout.encode()), ("stderr", result.stderr.encode())]
+    streams = [("stdout", result.stdout.encode()), ("stderr", result.stderr.encode())]
     files = [(name, content) for name, content in left_behind(cli) if not (but_journal and "journal" in name)]
-    for name, content in [*said, *files]:
+    for name, content in [*streams, *files]:
         for secret in secrets:
             for spelling in spellings(secret):
                 assert spelling not in content, f"{name} has {spelling!r}"

@@ -45,12 +45,12 @@ def test_a_quiet_night_stays_quiet_where_nothing_could_be_a_slide(cli: PushCli) 
     assert line_of(cli.run().stdout) == ["left out: 2 other files, 1 system file or folder"]
 
 
-def test_nothing_is_said_of_nothing(cli: PushCli) -> None:
+def test_no_line_where_nothing_is_left_out(cli: PushCli) -> None:
     tree(cli.source, "a.svs")
     assert line_of(cli.run().stdout) == []
 
 
-def test_broken_files_are_not_sent_and_told_every_night(cli: PushCli, sandbox: Sandbox) -> None:
+def test_broken_files_are_not_sent_and_reported_every_night(cli: PushCli, sandbox: Sandbox) -> None:
     write_svs(cli.source / "good.svs")
     write_svs(cli.source / "half.svs")
     os.truncate(cli.source / "half.svs", 100_000)
@@ -102,7 +102,7 @@ def test_a_server_that_learns_to_read_it(cli: PushCli, sandbox: Sandbox) -> None
     assert files_sent(sandbox) == []
 
 
-def test_a_file_that_is_said_to_be_torn_is_read_back(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_file_that_is_reported_to_be_torn_is_read_back(cli: PushCli, sandbox: Sandbox) -> None:
     """And is right after all, so that it is not sent again."""
     write_svs(cli.source / "x.svs", width=256, height=256)
     sandbox.faults.add(CannedResponse.refusal("cannot read it"), method="GET", path="GetImageInfo", times=1)
@@ -114,7 +114,7 @@ def test_a_file_that_is_said_to_be_torn_is_read_back(cli: PushCli, sandbox: Sand
     assert files_sent(sandbox) == ["x.svs"]
 
 
-def test_patterns_that_match_no_slide_are_said(cli: PushCli) -> None:
+def test_patterns_that_match_no_slide_are_reported(cli: PushCli) -> None:
     tree(cli.source, "a.svs", "b/old/y.svs", "b/old/z.txt")
     result = cli.run("--quiet", "--exclude", "old", "--exclude", "*.txt", "--include", "a.*")
     assert result.code == 0

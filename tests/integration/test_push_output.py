@@ -87,7 +87,7 @@ def test_json_has_a_summary_also_for_arguments_that_cannot_be_read(
     assert words in result.stderr
 
 
-def test_a_wrong_choice_is_said_in_plain_words(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_wrong_choice_is_reported_in_plain_words(cli: PushCli, sandbox: Sandbox) -> None:
     cli.site("a", sandbox)
     result = cli.push("--existing", "bogus")
     assert result.code == 2

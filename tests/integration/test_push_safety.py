@@ -264,7 +264,7 @@ def test_an_overwrite_killed_before_any_byte_is_finished_unasked(cli: PushCli, s
     assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_slide_half_replaced_is_never_said_to_be_unharmed(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_slide_half_replaced_is_never_reported_to_be_unharmed(cli: PushCli, sandbox: Sandbox) -> None:
     """The first attempt replaces one file of it, the second one fails before it sends anything."""
     write_ndpis(cli.source / "set.ndpis", names=["x1.ndpi", "x2.ndpi"], size=3000)
     assert cli.push().code == 0
@@ -322,13 +322,13 @@ def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(cli: PushCli,
     }
     path, answer = answers[how]
     rule = sandbox.faults.add(answer, method="GET", path=path)
-    impatient = f"{IMPATIENT}\npmarep.engine.slide.arrival.LISTED_SECONDS = 0.0"
-    result = cli.push(patch=impatient)
+    patch = f"{IMPATIENT}\npmarep.engine.slide.arrival.LISTED_SECONDS = 0.0"
+    result = cli.push(patch=patch)
     assert result.code == int(how != "not complete")
     sandbox.clear_requests()
     if how == "unreadable":
         for _ in range(2):
-            assert "its bytes are there" in cli.push(patch=impatient).finished("a")["m.mrxs"]["error"]
+            assert "its bytes are there" in cli.push(patch=patch).finished("a")["m.mrxs"]["error"]
         assert not [r for r in sandbox.requests if "Download" in r.path]  # known from the first time
     sandbox.faults.remove(rule)
     again = cli.push()

@@ -230,7 +230,7 @@ def test_nobody_waits_for_slides_that_no_site_will_take(tmp_path: Path, sandbox:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are POSIX's")
-def test_a_full_temporary_disk_is_said_and_what_was_found_is_sent(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_full_temporary_disk_is_reported_and_what_was_found_is_sent(tmp_path: Path, sandbox: Sandbox) -> None:
     cli = PushCli(tmp_path / "cli")
     cli.site("a", sandbox)
     tree(cli.source, *(f"{number:04}{'x' * 200}.svs" for number in range(1200)))

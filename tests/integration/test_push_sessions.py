@@ -188,7 +188,7 @@ def test_one_password_does_for_sites_that_share_a_session(
 
 
 @pytest.mark.parametrize("order", ["a,b", "b,a"])
-def test_no_password_for_any_of_a_session_is_said_the_same_in_any_order(
+def test_no_password_for_any_of_a_session_is_reported_the_same_in_any_order(
     cli: PushCli, sandbox: Sandbox, order: str
 ) -> None:
     cli.site("a", sandbox)

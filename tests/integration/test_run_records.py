@@ -59,7 +59,7 @@ def test_a_run_and_the_next_one_over_what_is_there(tmp_path: Path, sandbox: Sand
     assert {line["verified_by"] for line in of(newest(cli), "slide_finished")} == {"deep"}
 
 
-def test_a_killed_run_has_said_what_arrived(tmp_path: Path, sandbox: Sandbox) -> None:
+def test_a_killed_run_has_reported_what_arrived(tmp_path: Path, sandbox: Sandbox) -> None:
     cli = PushCli(tmp_path / "cli")
     tree(cli.source, "quick.svs", content=os.urandom(100))
     tree(cli.source, "slow.svs", content=os.urandom(300_000))

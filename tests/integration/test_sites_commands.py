@@ -100,15 +100,15 @@ def test_advice_is_about_the_book_that_was_named(sites_cli: SitesCli) -> None:
         ("verify", ".", "--sites", "a"), ("slides", "."), ("sites", "edit", "a", "--target", "S"),
         ("sites", "duplicate", "a", "b", "--target", "S"), ("sites", "remove", "a", "--yes"),
     ):  # fmt: skip
-        said = sites_cli.pmarep(*command, "--config", "nope.toml", code=2).stderr
-        assert said == f"pmarep: nope.toml {words} nope.toml`\n"
+        message = sites_cli.pmarep(*command, "--config", "nope.toml", code=2).stderr
+        assert message == f"pmarep: nope.toml {words} nope.toml`\n"
     (sites_cli.folder / "my books").mkdir()
     assert f'{words} "my books' in sites_cli("list", "--config", "my books/nope.toml", code=2).stderr
     (sites_cli.folder / "empty.toml").touch()
-    said = sites_cli("list", "--config", "empty.toml").stderr
-    assert said == "no sites in empty.toml; add one with `pmarep sites add NAME --config empty.toml`\n"
-    said = sites_cli.pmarep("groups", "list", "--config", "empty.toml").stderr
-    assert said.endswith("make one with `pmarep groups set NAME MEMBER... --config empty.toml`\n")
+    message = sites_cli("list", "--config", "empty.toml").stderr
+    assert message == "no sites in empty.toml; add one with `pmarep sites add NAME --config empty.toml`\n"
+    message = sites_cli.pmarep("groups", "list", "--config", "empty.toml").stderr
+    assert message.endswith("make one with `pmarep groups set NAME MEMBER... --config empty.toml`\n")
 
 
 # login
@@ -362,13 +362,13 @@ def test_without_a_keyring_and_the_file_the_ways_are_said(add: Add, sandbox: San
     )
 
 
-def test_a_target_that_the_server_has_not_is_told(add: Add, sandbox: Sandbox) -> None:
+def test_a_target_that_the_server_has_not_is_reported(add: Add, sandbox: Sandbox) -> None:
     script, memory = add(PASSWORD, False, url=sandbox.url, username=USER, target="Slide/x")
     assert script.heard('the target is Slide/x, but there is no such root-directory; did you mean "Slides"?')
     assert memory.kept == {}
 
 
-def test_a_name_that_is_taken_is_told_before_anything_is_asked(add: Add, tmp_path: Path) -> None:
+def test_a_name_that_is_taken_is_reported_before_anything_is_asked(add: Add, tmp_path: Path) -> None:
     (tmp_path / "sites.toml").write_text("[groups]\ntokyo = []\n")
     with pytest.raises(ConfigError, match='there is already a group "tokyo"; choose another name'):
         add()

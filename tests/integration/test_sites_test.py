@@ -37,7 +37,7 @@ def port_of(sandbox: Sandbox) -> int:
     return sandbox.settings.port
 
 
-def said(cli: PushCli, *options: str, code: int = 1) -> dict[str, str | None]:
+def errors_of(cli: PushCli, *options: str, code: int = 1) -> dict[str, str | None]:
     """The error of each site."""
     result = cli.sites_test("--json", *options)
     assert (result.code, "Traceback" in result.stderr) == (code, False), result.stdout + result.stderr
@@ -56,7 +56,7 @@ def pushed(cli: PushCli) -> dict[str, str | None]:
 def one(cli: PushCli, url: str, **keys: object) -> str:
     """What is said of one site by `sites test`, and by `push` as well."""
     cli.site("tokyo", url, **keys)  # type: ignore[arg-type]
-    words = said(cli)["tokyo"]
+    words = errors_of(cli)["tokyo"]
     assert words is not None
     assert pushed(cli) == {"tokyo": words}
     assert "\n" not in words
@@ -113,7 +113,7 @@ def test_a_certificate_for_other_hosts(cli: PushCli, sandbox: Sandbox, network: 
     )
 
 
-def test_all_that_is_wrong_is_said_at_once(cli: PushCli, sandbox: Sandbox, network: Network, ca: Authority) -> None:
+def test_all_that_is_wrong_is_reported_at_once(cli: PushCli, sandbox: Sandbox, network: Network, ca: Authority) -> None:
     port = network.tls(ca.server(ca.issue("a.example", begins=-9, ends=-1)), port_of(sandbox))
     words = one(cli, f"https://{LOOPBACK}:{port}/")
     for part in (" expired on ", f"is for a.example, not for {LOOPBACK}", 'signed by "Hospital Root CA'):
@@ -158,7 +158,7 @@ def test_a_client_certificate(cli: PushCli, sandbox: Sandbox, network: Network, 
     add("foreign_silent", silent, foreign)
     add("hidden", silent, hidden)
     add("good", silent, mine)
-    words = said(cli)
+    words = errors_of(cli)
     url = f"https://{LOOPBACK}:{outspoken}/"
     assert (words["none"] or "").startswith(f"{url} wants a client certificate")
     assert (words["none"] or "").endswith("; name your certificate with client_cert")
@@ -181,7 +181,7 @@ def test_a_client_certificate_with_its_key_in_another_file(
         "tokyo", f"https://{LOOPBACK}:{port}/", password=sandbox.settings.password, ca_bundle=str(ca.pem),
         client_cert=["mine.pem", "mine.key"],  # relative to the book
     )  # fmt: skip
-    assert said(cli, code=0) == {"tokyo": None}
+    assert errors_of(cli, code=0) == {"tokyo": None}
 
 
 # The way there
@@ -206,7 +206,7 @@ def test_a_server_that_says_nothing(cli: PushCli, sandbox: Sandbox, network: Net
 
     sandbox.faults.add(Hold(), path="GetVersionInfo")
     cli.site("tokyo", sandbox, timeout=0.2)
-    assert said(cli) == {"tokyo": f"{sandbox.url} went silent in the middle of a request"}
+    assert errors_of(cli) == {"tokyo": f"{sandbox.url} went silent in the middle of a request"}
 
 
 def test_a_server_that_cannot_be_connected_to_in_time(cli: PushCli) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_cannot_be_connected_to_in_time(cli: PushCli) -> None:
             client.connect_ex((LOOPBACK, port))
             waiting.append(client)
         cli.site("tokyo", f"http://{LOOPBACK}:{port}/", connect_timeout=0.2)
-        words = said(cli)["tokyo"]
+        words = errors_of(cli)["tokyo"]
         for client in waiting:
             client.close()
     assert words == (
@@ -303,7 +303,7 @@ def test_a_proxy_and_sites_that_need_none(cli: PushCli, sandbox: Sandbox, networ
     cli.book.write_text(f'[defaults]\nproxy = "{proxy.url}"\nca_bundle = "{ca.pem}"\n\n')
     cli.site("far", f"https://{HOST}/", password=password)
     cli.site("near", sandbox, "Slides/near", proxy="none")
-    assert said(cli, code=0) == {"far": None, "near": None}
+    assert errors_of(cli, code=0) == {"far": None, "near": None}
     assert set(proxy.asked) == {f"{HOST}:443"}
     tree(cli.source, "a.svs", "sub/b.svs")
     assert cli.push().code == 0
@@ -335,7 +335,7 @@ def test_the_path_is_missing_or_doubled(cli: PushCli, start_sandbox: StartSandbo
         name: f"there is no PMA.core at {url}, but there is one at {right}; use that as url"
         for name, (url, right) in wrong.items()
     }
-    assert said(cli) == expected
+    assert errors_of(cli) == expected
     assert pushed(cli) == expected
 
 
@@ -349,7 +349,7 @@ def test_a_redirect_to_https(cli: PushCli, sandbox: Sandbox, network: Network, c
     cli.site("known", f"http://{LOOPBACK}:{port}/", ca_bundle=str(ca.pem))
     cli.site("unknown", f"http://{LOOPBACK}:{port}/", username="x")
     redirects = f"http://{LOOPBACK}:{port}/ redirects to {secure}"
-    assert said(cli) == {
+    assert errors_of(cli) == {
         "known": f"{redirects}, where PMA.core answers; use that as url",
         "unknown": f"{redirects}; use that as url",
     }
@@ -392,7 +392,7 @@ def test_a_wrong_password_and_a_suspended_user(cli: PushCli, start_sandbox: Star
         "suspended": f"{suspended.url} does not let seeder in (This account has been suspended); "
         + advice.format("SUSPENDED"),
     }
-    assert said(cli) == expected
+    assert errors_of(cli) == expected
     assert pushed(cli) == expected
 
 
@@ -404,7 +404,7 @@ def test_an_unknown_root_directory(cli: PushCli, start_sandbox: StartSandbox) ->
         "near": f'{sandbox.url} has no root-directory "Slidebox-Bem"; did you mean "Slidebox-Ben" or "Slidebox-Anna"?',
         "far": f'{sandbox.url} has no root-directory "Pathology"; it shows "Slidebox-Anna", "Slidebox-Ben", "Archive"',
     }
-    assert said(cli) == expected
+    assert errors_of(cli) == expected
     assert pushed(cli) == expected
 
 
@@ -437,8 +437,8 @@ def test_write_where_nothing_may_be_written(cli: PushCli, sandbox: Sandbox, targ
     (sandbox.data / "Slides" / "there").mkdir()
     sandbox.faults.add(CannedResponse.refusal("Access is denied", status=403), path="CreateDirectory")
     cli.site("tokyo", sandbox, target)
-    assert said(cli, code=0) == {"tokyo": None}
-    assert said(cli, "--write") == {
+    assert errors_of(cli, code=0) == {"tokyo": None}
+    assert errors_of(cli, "--write") == {
         "tokyo": f'{sandbox.url} makes no folder "{target}" (CreateDirectory is not permitted: Access is denied; '
         "check the rights of this user)"
     }
@@ -470,7 +470,7 @@ def test_the_system_trust_store_is_used(cli: PushCli, sandbox: Sandbox, network:
     port = network.tls(ca.server(ca.issue(LOOPBACK)), port_of(sandbox))
     cli.site("tokyo", f"https://{LOOPBACK}:{port}/", password=sandbox.settings.password)
     cli.environment["SSL_CERT_FILE"] = str(ca.pem)  # what OpenSSL takes for the system's
-    assert said(cli, code=0) == {"tokyo": None}
+    assert errors_of(cli, code=0) == {"tokyo": None}
 
 
 def test_a_push_over_tls_with_a_private_ca(

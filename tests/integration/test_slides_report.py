@@ -109,8 +109,8 @@ def test_formats_are_those_of_the_table(cli: PushCli) -> None:
     lines = [line.split("\t") for line in slides(cli, "--formats").stdout.splitlines()]
     assert [name for name, _, _ in lines] == [entry.name for entry in FORMATS]
     for (_, main, belongs), entry in zip(lines, FORMATS, strict=True):
-        said = {one.strip().lower() for one in main.split(",")}
-        assert said == {*(f"n.{extension}" for extension in entry.extensions), *entry.names}
+        listed = {one.strip().lower() for one in main.split(",")}
+        assert listed == {*(f"n.{extension}" for extension in entry.extensions), *entry.names}
         assert (belongs != "-") == entry.has_companions
 
 
@@ -141,12 +141,12 @@ def test_newer_than(cli: PushCli) -> None:
         age(file, 20)
     age(cli.source / "mixed.mrxs", 3)
     month_ago = time.strftime("%Y-%m-%d", time.localtime(time.time() - 30 * DAY))
-    for told, wanted in {
+    for option, wanted in {
         "96h": {"mixed.mrxs"},
         month_ago: {"old.svs", "new.svs", "mixed.mrxs"},
     }.items():
-        found = listed(cli, "--newer-than", told)
-        assert {path for path, line in found.items() if line["state"] == "complete"} == wanted, told
+        found = listed(cli, "--newer-than", option)
+        assert {path for path, line in found.items() if line["state"] == "complete"} == wanted, option
         assert {line["state"] for path, line in found.items() if path not in wanted} <= {"excluded"}
 
 

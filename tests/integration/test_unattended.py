@@ -46,9 +46,9 @@ def home(tmp_path: Path) -> Path:
 def cron(home: Path, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """As cron does: its environment, the home as the current folder, no terminal, /bin/sh."""
     usual = {"HOME": str(home), "LOGNAME": "somebody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
-    told = [f"{name}={value}" for name, value in {**usual, **variables}.items()]
+    assignments = [f"{name}={value}" for name, value in {**usual, **variables}.items()]
     return subprocess.run(
-        ["/usr/bin/env", "-i", *told, "/bin/sh", "-c", command],
+        ["/usr/bin/env", "-i", *assignments, "/bin/sh", "-c", command],
         cwd=home, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=PATIENCE,
     )  # fmt: skip
 

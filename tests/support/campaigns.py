@@ -417,7 +417,7 @@ class Campaign:
         here = machine.slides()
         for model_site in self._model_sites:
             there = model_site.has(self.name)
-            said = {
+            finished = {
                 event.slide: event
                 for event in events
                 if isinstance(event, SlideFinished) and event.site == model_site.name
@@ -428,11 +428,11 @@ class Campaign:
             stopped = any(
                 isinstance(e, SiteState) and e.site == model_site.name and e.state is State.STOPPED for e in events
             )
-            if ended and not stopped and not said.keys() >= here.keys():
-                raise FalseReport(f"nothing was said of {sorted(here.keys() - said.keys())} at {model_site.name}")
+            if ended and not stopped and not finished.keys() >= here.keys():
+                raise FalseReport(f"nothing was said of {sorted(here.keys() - finished.keys())} at {model_site.name}")
             for slide in self._versions:
                 old, new = files_of(slide, before[model_site.name]), files_of(slide, there)
-                event = said.get(slide)
+                event = finished.get(slide)
                 status = None if event is None or slide in taken_back else event.status
                 mine = [here.get(slide, {})] + ([before_change.get(slide, {})] if before_change else [])
                 if status is SlideStatus.SENT and new not in mine:
@@ -456,7 +456,7 @@ class Campaign:
                 )
             for slide in here:
                 if existing is Existing.OVERWRITE and (
-                    said.get(slide) is None or said[slide].status is SlideStatus.FAILED
+                    finished.get(slide) is None or finished[slide].status is SlideStatus.FAILED
                 ):
                     machine.begun.add((model_site.name, slide))
 

@@ -240,9 +240,9 @@ class StartCloud(Protocol):
 class Clouds:
     """Starts cloud sandboxes, and stops them all at the end of its block."""
 
-    def __init__(self, folder: Path, told: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], request: pytest.FixtureRequest) -> None:
         self._folder = folder
-        self._told = told
+        self._settings = settings
         self._request = request
         self._closing = ExitStack()
         self._started: list[CloudSandbox] = []
@@ -270,8 +270,8 @@ class Clouds:
             blobs.start(AzureValidator(azure_backend, times))
             sides[blobs.root] = blobs
             cloud[blobs.root] = azure_backend
-        told = {"data": self._folder / name, "roots": ("Slides", *cloud), **self._told, **settings}
-        sandbox = Sandbox(Settings(cloud=cloud, url_expiry=times, **told)).start()
+        settings = {"data": self._folder / name, "roots": ("Slides", *cloud), **self._settings, **settings}
+        sandbox = Sandbox(Settings(cloud=cloud, url_expiry=times, **settings)).start()
         started = CloudSandbox(sandbox, sides, times)
         self._closing.callback(started.stop)
         self._started.append(started)

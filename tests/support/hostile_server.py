@@ -100,8 +100,8 @@ class HostileServer:
 
     def _answer(self, asked: Asked) -> Any:
         name, honest = self._honest(asked)
-        said = self.says.get(name, honest)
-        return said(asked) if callable(said) and not isinstance(said, RawAnswer) else said
+        answer = self.says.get(name, honest)
+        return answer(asked) if callable(answer) and not isinstance(answer, RawAnswer) else answer
 
     def _honest(self, asked: Asked) -> tuple[str, Any]:
         path = asked.path
@@ -119,8 +119,8 @@ class HostileServer:
                 "GetImageInfo": {"Width": 1},
             }.get(name, True)
         if path == "transfer/Upload":
-            said = json.loads(asked.body)
-            self._folder, self._announced = said["Path"], said["Files"]
+            announcement = json.loads(asked.body)
+            self._folder, self._announced = announcement["Path"], announcement["Files"]
             return path, {"Id": 17, "UploadType": 0}
         if asked.method == "GET":
             return "upload status", {"Files": [{"Path": file["Path"], "Complete": True} for file in self._announced]}

@@ -40,8 +40,8 @@ class Report:
 
     def error(self, site: str) -> str:
         """That of the site, or else of the first slide that failed there; empty where nothing did."""
-        said = [self.summary.sites[site].error, *(e.error for e in self.finished(site).values())]
-        return next((error for error in said if error), "")
+        errors = [self.summary.sites[site].error, *(e.error for e in self.finished(site).values())]
+        return next((error for error in errors if error), "")
 
 
 def ignore_event(_event: Event) -> None:

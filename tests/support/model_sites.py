@@ -97,7 +97,7 @@ async def killed(
         waiting = threading.Thread(target=model_site.wait_idle, daemon=True)
         waiting.start()
         waiting.join(0.5)
-    said = list(events)
+    known_events = list(events)
     journal = journal_of(state)
     model_site.faults.remove(chosen)
     run.cancel()
@@ -108,7 +108,7 @@ async def killed(
     for other in model_sites:
         assert await asyncio.to_thread(other.wait_idle)
     put_back(state, journal)
-    return said
+    return known_events
 
 
 def journal_of(state: Path) -> bytes:

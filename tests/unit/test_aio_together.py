@@ -31,15 +31,15 @@ async def test_all_of_it_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "told"),
+    ("errors", "expected"),
     [
         ([SourceError("s"), Refused("r")], SourceError),
         ([SourceError("s"), TlsError("t")], TlsError),
         ([TlsError("t"), ValueError("bug")], ValueError),
     ],
 )
-async def test_the_error_that_tells_most(errors: list[Exception], told: type[Exception]) -> None:
-    with pytest.raises(told):
+async def test_the_error_that_tells_most(errors: list[Exception], expected: type[Exception]) -> None:
+    with pytest.raises(expected):
         await together(map(_fail, errors))
 
 

@@ -11,7 +11,7 @@ from pmarep import clock as clock_module
 from pmarep.clock import Clock
 
 
-def test_it_moves_where_the_monotonic_clock_goes_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_moves_where_the_monotonic_clock_goes_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows before Python 3.13."""
     monkeypatch.setattr(clock_module, "time", SimpleNamespace(monotonic=lambda: 5.0, perf_counter=time.perf_counter))
     clock = Clock()

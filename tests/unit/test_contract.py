@@ -66,10 +66,10 @@ def test_the_options_of_a_command_are_those_of_the_code(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_defaults_of_options_are_those_of_the_code(name: str) -> None:
     rows = [re.split(r"(?<!\\)\|", line) for line in sections(3)[name].splitlines() if line.startswith("| `-")]
-    said = {re.findall(r"--[a-z0-9-]+", row[1])[0]: row[3].strip(" `") for row in rows}
+    documented = {re.findall(r"--[a-z0-9-]+", row[1])[0]: row[3].strip(" `") for row in rows}
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "option" and isinstance(parameter.default, str | int) and parameter.default:
-            assert said[parameter.opts[0]].split()[0].strip("`,;") == str(
+            assert documented[parameter.opts[0]].split()[0].strip("`,;") == str(
                 getattr(parameter.default, "value", parameter.default)
             )
 
@@ -81,10 +81,10 @@ def test_what_stands_for_values_is_that_of_the_code(name: str) -> None:
         for line in sections(3)[name].splitlines()[2:]
         if "|" in line
     ]
-    said = {re.findall(r"--[a-z0-9-]+", row)[0]: row.rpartition("`")[2].strip() for row in rows if "`--" in row}
+    documented = {re.findall(r"--[a-z0-9-]+", row)[0]: row.rpartition("`")[2].strip() for row in rows if "`--" in row}
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "option" and parameter.name != "help":
-            assert said[parameter.opts[0]] == (parameter.metavar or "")
+            assert documented[parameter.opts[0]] == (parameter.metavar or "")
 
 
 def test_the_kinds_of_what_is_left_out_are_those_of_the_code() -> None:
@@ -94,8 +94,8 @@ def test_the_kinds_of_what_is_left_out_are_those_of_the_code() -> None:
 
 
 def test_the_events_are_those_of_the_code() -> None:
-    said = set(re.findall(r"^### `([a-z_]+)`$", CONTRACT, flags=re.MULTILINE))
-    assert said == set(EVENTS)
+    documented = set(re.findall(r"^### `([a-z_]+)`$", CONTRACT, flags=re.MULTILINE))
+    assert documented == set(EVENTS)
 
 
 @pytest.mark.parametrize("name", EVENTS)

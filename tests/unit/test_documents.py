@@ -93,9 +93,9 @@ def test_names_of_the_code_that_a_guide_uses_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", GUIDES, ids=relative)
 def test_names_are_in_the_modules_that_a_guide_says(document: Path) -> None:
-    said = re.findall(r"`([\w.]+?)(?:\(\))?` (?:\(|in )`([\w/]+\.py)`", prose(document))
-    assert said
-    homes = {(name, path): source_of(path) for name, path in said}
+    mentions = re.findall(r"`([\w.]+?)(?:\(\))?` (?:\(|in )`([\w/]+\.py)`", prose(document))
+    assert mentions
+    homes = {(name, path): source_of(path) for name, path in mentions}
     assert [key for key, code in homes.items() if not re.search(rf"\b{key[0].split('.')[0]}\b", code)] == []
 
 

@@ -36,7 +36,7 @@ async def test_a_failed_attempt_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 5])
-async def test_it_is_tried_so_often(attempts: int) -> None:
+async def test_the_number_of_attempts(attempts: int) -> None:
     tried = 0
 
     async def work() -> None:

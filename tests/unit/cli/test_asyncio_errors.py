@@ -83,7 +83,7 @@ def test_a_broken_connection_prints_nothing(capfd: pytest.CaptureFixture[str], v
 
 
 @pytest.mark.usefixtures("bug")
-def test_a_bug_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     start(0)
     assert "Task exception was never retrieved" in capfd.readouterr().err
 

@@ -54,7 +54,7 @@ class Window:
             self.board.handle(event)
 
     @property
-    def said(self) -> str:
+    def shown(self) -> str:
         return self._file.getvalue()
 
     @property
@@ -65,7 +65,7 @@ class Window:
     def screen(self) -> list[str]:
         """Play the codes that boards use: carriage return, erase the line, up, colours."""
         lines, row, column = [""], 0, 0
-        for text in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", self.said):
+        for text in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", self.shown):
             if text == "\n":
                 row, column = row + 1, 0
                 lines += [""] * (row + 1 - len(lines))
@@ -89,7 +89,7 @@ def draw(window: Window) -> None:
     window.board._draw()
 
 
-def test_what_is_said_stands_above_the_board() -> None:
+def test_what_is_reported_stands_above_the_board() -> None:
     window = Window()
     window.handle(*started("tokyo"), progress("tokyo", 10))
     draw(window)
@@ -109,8 +109,8 @@ def test_the_cursor_is_never_hidden_and_stays_below_the_board() -> None:
     with window.board:
         window.handle(*started("tokyo"), progress("tokyo", 10))
         draw(window)
-        assert window.said.endswith("\n")
-    assert "\x1b[?25" not in window.said
+        assert window.shown.endswith("\n")
+    assert "\x1b[?25" not in window.shown
 
 
 def test_a_board_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,31 +122,31 @@ def test_a_board_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(written) == 1
 
 
-def test_a_pause_is_said_once_and_never_cut() -> None:
+def test_a_pause_is_reported_once_and_never_cut() -> None:
     window = Window()
     cause = "https://tokyo.example/core/ refused the connection; is the server running, and the port right?" * 2
     window.handle(*started("tokyo"), *(paused("tokyo", cause, seconds) for seconds in (1, 2, 4, 8)))
-    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause} (trying again)\n") == 1
+    assert _CODES.sub("", window.shown).count(f"tokyo: paused: {cause} (trying again)\n") == 1
     window.handle(SiteState(site="tokyo", state=State.RUNNING), paused("tokyo", cause))
-    assert window.said.count("answers again") == 1
-    assert _CODES.sub("", window.said).count(f"tokyo: paused: {cause}") == 2
+    assert window.shown.count("answers again") == 1
+    assert _CODES.sub("", window.shown).count(f"tokyo: paused: {cause}") == 2
 
 
-def test_forty_young_slides_are_said_once() -> None:
+def test_forty_young_slides_are_reported_once() -> None:
     window = Window()
     window.handle(*started("tokyo"), *(SourceWaiting(slides=slides, seconds=9) for slides in range(40, 0, -1)))
-    assert window.said.count("40 slides are still being written or just copied") == 1
-    assert window.said.count(" are still being written") == 1
+    assert window.shown.count("40 slides are still being written or just copied") == 1
+    assert window.shown.count(" are still being written") == 1
     assert window.rows[-1].endswith("1 slide still being written or just copied, looking again in 9s")
 
 
-def test_an_interruption_is_said_once_and_not_for_each_site() -> None:
+def test_an_interruption_is_reported_once_and_not_for_each_site() -> None:
     window = Window()
     window.handle(*started("tokyo", "b"))
     window.board.announce_stopping()
     window.handle(*(SiteState(site=name, state=State.STOPPED, reason="interrupted") for name in ("tokyo", "b")))
-    assert "stopped: interrupted" not in window.said
-    assert window.said.count("stopping; once more to stop at once") == 1
+    assert "stopped: interrupted" not in window.shown
+    assert window.shown.count("stopping; once more to stop at once") == 1
 
 
 def test_what_is_waited_for_is_on_the_board_until_something_moves() -> None:
@@ -166,9 +166,9 @@ def test_names_are_neither_markup_nor_control_codes() -> None:
     window.handle(failed("[red]", "[/]\x1b[2J.svs", "it said\r\n\x07\x9b1m"))
     window.handle(SourceProblem(path="[link=x]\x1b]0;y", why="incomplete", detail=":smile:"))
     draw(window)
-    assert r"[red]: failed [/]\x1b[2J.svs: it said\x0d\x0a\x07\x9b1m" in window.said
-    assert r"not sent: [link=x]\x1b]0;y: :smile: (incomplete)" in window.said
-    assert not set(_CODES.sub("", window.said)) & set("\x1b\x07\x9b")
+    assert r"[red]: failed [/]\x1b[2J.svs: it said\x0d\x0a\x07\x9b1m" in window.shown
+    assert r"not sent: [link=x]\x1b]0;y: :smile: (incomplete)" in window.shown
+    assert not set(_CODES.sub("", window.shown)) & set("\x1b\x07\x9b")
 
 
 def test_after_a_shell_has_written_the_board_begins_anew() -> None:
@@ -196,22 +196,22 @@ def test_in_the_background_there_are_lines_and_no_board(monkeypatch: pytest.Monk
     monkeypatch.setattr(board_module, "in_foreground", lambda _console: False)
     window.handle(progress("tokyo", 10))
     draw(window)
-    before = window.said
+    before = window.shown
     draw(window)
     window.handle(failed("tokyo", "x"))
-    assert "─" not in window.said[len(before) :]
-    assert "tokyo: failed x: no room" in window.said[len(before) :]
+    assert "─" not in window.shown[len(before) :]
+    assert "tokyo: failed x: no room" in window.shown[len(before) :]
 
 
 def test_in_a_narrower_window_the_old_board_goes_all_the_same() -> None:
     window = Window(width=80)
     window.handle(*started("tokyo"))
     draw(window)
-    before = len(window.said)
+    before = len(window.shown)
     window.console.width = 40
     draw(window)
     # Five panel lines of 80 columns are two rows each now, and the last is one.
-    assert window.said[before:].count("\x1b[1A") == 6 * 2 + 1
+    assert window.shown[before:].count("\x1b[1A") == 6 * 2 + 1
 
 
 def test_at_the_end_there_is_a_summary_and_no_board() -> None:
@@ -269,12 +269,12 @@ async def test_many_events_are_one_drawing(monkeypatch: pytest.MonkeyPatch) -> N
     assert drawn == [10]
 
 
-def test_without_colours_everything_is_said_all_the_same() -> None:
+def test_without_colours_everything_is_reported_all_the_same() -> None:
     window = Window(no_color=True)
     window.handle(*started("tokyo"), progress("tokyo", 10), failed("tokyo", "x"))
     draw(window)
-    assert not re.search(r"\x1b\[[0-9;]*3\dm", window.said)
-    assert "10%" in window.said
+    assert not re.search(r"\x1b\[[0-9;]*3\dm", window.shown)
+    assert "10%" in window.shown
 
 
 @pytest.mark.parametrize(

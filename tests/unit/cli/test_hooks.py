@@ -70,7 +70,7 @@ def records(told: Path) -> list[tuple[dict[str, Any], dict[str, str]]]:
     return [tuple(json.loads(line)) for line in told.read_text().splitlines()]
 
 
-def test_the_beginning_and_the_end_are_told(told: Path) -> None:
+def test_the_beginning_and_the_end_are_reported(told: Path) -> None:
     hooks = observer(told)
     hooks.before()
     assert hooks.after(SUMMARY)
@@ -98,7 +98,7 @@ def events_of(hooks: HooksObserver) -> None:
     hooks.handle(SourceProblem(path="c.mrxs", why="incomplete", detail="no index"))
 
 
-def test_names_are_told_to_nobody_who_is_not_to_know_them(told: Path) -> None:
+def test_slide_names_are_left_out_by_default(told: Path) -> None:
     hooks = observer(told)
     events_of(hooks)
     hooks.after(SUMMARY)
@@ -110,7 +110,7 @@ def test_names_are_told_to_nobody_who_is_not_to_know_them(told: Path) -> None:
     assert summary["sites"]["tokyo"]["error"] is None
 
 
-def test_names_are_told_where_the_book_says_so(told: Path) -> None:
+def test_slide_names_are_passed_where_the_book_allows_it(told: Path) -> None:
     hooks = observer(told, slide_names=True)
     events_of(hooks)
     hooks.after(SUMMARY)
@@ -149,14 +149,14 @@ def test_a_hook_that_fails_is_a_note(told: Path, capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_a_hook_may_ignore_what_it_is_told_and_print_much() -> None:
+def test_a_hook_may_ignore_its_input_and_print_much() -> None:
     code = "import sys; sys.stdout.write('x' * 1_000_000)"
     assert run_hook(python(code), b"x" * 1_000_000, os.environ, 60) == ""
 
 
 def test_a_hook_that_takes_too_long_is_ended() -> None:
-    said = run_hook(python("import time; time.sleep(1000)"), b"", os.environ, 0.01)
-    assert said == f"({sys.executable}) was not done in 0.01 s and was ended"
+    message = run_hook(python("import time; time.sleep(1000)"), b"", os.environ, 0.01)
+    assert message == f"({sys.executable}) was not done in 0.01 s and was ended"
 
 
 @only_posix
@@ -176,12 +176,12 @@ def test_nothing_of_a_hook_stays(tmp_path: Path, end: str, timeout: float) -> No
 
 @only_posix
 def test_a_signal_ends_the_hook_and_goes_on_to_who_was_to_have_it() -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    signals: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: signals.append(number))
     try:
-        said = run_hook(("sh", "-c", "kill -TERM $PPID; exec sleep 1000"), b"", os.environ, 60)
-        assert said == "(sh) ended with exit code -9"
-        assert heard == [signal.SIGTERM]
+        message = run_hook(("sh", "-c", "kill -TERM $PPID; exec sleep 1000"), b"", os.environ, 60)
+        assert message == "(sh) ended with exit code -9"
+        assert signals == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is not before
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -114,7 +114,7 @@ def test_it_stays_small_and_old_ones_go(file: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk is there")  # noqa: PTH110
-def test_a_full_disk_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with logging_to_file(Path("/dev/full"), 0, 1, verbose=0) as observer:
         observer.handle(sent("a.svs"))
         assert not observer.after(DONE)

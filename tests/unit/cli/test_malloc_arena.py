@@ -39,8 +39,8 @@ ctypes.CDLL(None).malloc_stats()
 )
 @pytest.mark.parametrize("heaps", ["shared", "own"])
 def test_heaps(heaps: str) -> None:
-    told = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")  # what the machine's owner says counts
-    environment = {name: value for name, value in os.environ.items() if name not in told}
+    variables = ("MALLOC_ARENA_MAX", "GLIBC_TUNABLES")  # what the machine's owner says counts
+    environment = {name: value for name, value in os.environ.items() if name not in variables}
     command = [sys.executable, "-c", WORK, heaps]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert (done.stderr.count("Arena ") == 1) == (heaps == "shared")

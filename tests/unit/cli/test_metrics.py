@@ -145,7 +145,7 @@ def test_nobody_ever_sees_half_a_file(file: Path, monkeypatch: pytest.MonkeyPatc
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_what_stands_in_the_way_is_said_before_the_run(file: Path) -> None:
+def test_what_stands_in_the_way_is_reported_before_the_run(file: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot write the metrics file .*No such file or directory"):
         observer(file.parent / "not" / "there.prom").before()
     with pytest.raises(UsageError, match="has no metrics of pmarep; name another file"):

@@ -72,6 +72,6 @@ def test_it_is_one_of_a_file_and_of_other_platforms(tmp_path: Path, monkeypatch:
 
 def test_json_is_ascii_whatever_the_encoding(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"ä": "😀"})
-    said = capsys.readouterr().out
-    assert said.isascii()
-    assert json.loads(said) == {"ä": "😀"}
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed) == {"ä": "😀"}

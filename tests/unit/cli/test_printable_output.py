@@ -113,5 +113,5 @@ def test_nothing_else_prints() -> None:
     assert found - allowed == {("output_streams.py", "sys.stdout.write")}  # an own line break
 
 
-def test_the_version_is_still_said() -> None:
+def test_the_version_is_still_reported() -> None:
     assert CliRunner().invoke(app, ["--version"]).output.startswith("pmarep ")

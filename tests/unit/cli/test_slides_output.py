@@ -48,7 +48,7 @@ def test_the_table_fits_and_keeps_every_name(
             assert squeezed(words) in squeezed(below)
 
 
-def test_what_to_do_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_to_do_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     show(
         TerminalSlideOutput(),
         *(LeftOut(f"{number}.mrxs", Why.INCOMPLETE, f"missing: {number}") for number in range(3)),

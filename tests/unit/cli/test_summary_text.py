@@ -19,19 +19,21 @@ def test_slides_that_were_not_begun_have_not_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failed", "error", "said"),
+    ("failed", "error", "expected"),
     [
         (0, None, ""),
         (1, None, "1 slide did not arrive; see above, then run it again to send the rest; "),
         (1, "interrupted; no slide was left half sent", "interrupted; no slide was left half sent; "),
     ],
 )
-def test_slides_that_stay_different_are_counted_whatever_else_failed(failed: int, error: str | None, said: str) -> None:
+def test_slides_that_stay_different_are_counted_whatever_else_failed(
+    failed: int, error: str | None, expected: str
+) -> None:
     site = SiteSummary(sent=2, skipped=3, failed=failed, differing=1, changed=2)
     verdict = summary_lines(Summary(exit_code=failed, seconds=1.0, sites={"a": site}, error=error))[-1]
     differing = "1 slide at a site differs and was left as it is (--existing skip); "
     changed = "2 slides have changed here since and kept names and sizes, so a site may have another"
-    assert verdict.startswith(f"{said}{differing}{changed}")
+    assert verdict.startswith(f"{expected}{differing}{changed}")
     assert verdict.endswith("every other slide is at every site") is not bool(failed)
 
 

@@ -24,13 +24,13 @@ class Site:
         self.back_at: float | None = None
         self.others_work = False
         self.probes: list[float] = []
-        self.said: list[tuple[State, str | None]] = []
+        self.states: list[tuple[State, str | None]] = []
         self.failure: PmarepError = Unreachable("no")
-        self.breaker = CircuitBreaker(self.clock, patience, deadline, self._say, lambda: self.others_work)
+        self.breaker = CircuitBreaker(self.clock, patience, deadline, self._record_state, lambda: self.others_work)
 
-    def _say(self, state: State, reason: str | None, retry_seconds: float | None) -> None:
+    def _record_state(self, state: State, reason: str | None, retry_seconds: float | None) -> None:
         assert (retry_seconds is not None) is (state is State.PAUSED)
-        self.said.append((state, reason))
+        self.states.append((state, reason))
 
     async def probe(self) -> None:
         self.probes.append(self.clock.monotonic())
@@ -45,7 +45,7 @@ async def test_a_site_that_answers_is_not_paused() -> None:
     site = Site()
     site.back_at = 0
     assert await site.overcome(ServerError("busy")) is False
-    assert site.said == []
+    assert site.states == []
     assert site.breaker.is_closed
 
 
@@ -57,9 +57,9 @@ async def test_away_and_back() -> None:
     at = await site.clock.run(failed)
     assert failed.result() is True
     assert 200 <= at <= 200 + LONGEST_PAUSE
-    states = [state for state, _ in site.said]
+    states = [state for state, _ in site.states]
     assert states == [State.PAUSED] * (len(states) - 1) + [State.RUNNING]
-    assert all("; trying again in " in (reason or "") for _, reason in site.said[:-1])
+    assert all("; trying again in " in (reason or "") for _, reason in site.states[:-1])
     pauses = [later - earlier for earlier, later in zip(site.probes, site.probes[1:], strict=False)]
     assert all(pause <= min(2.0**number, LONGEST_PAUSE) for number, pause in enumerate(pauses))
     assert pauses[-1] > pauses[0]
@@ -79,7 +79,7 @@ async def test_all_lanes_wait_and_one_tries_first() -> None:
     site.breaker.record_success()
     assert await second is True
     await begins[1]
-    assert len([state for state, _ in site.said if state is State.RUNNING]) == 1
+    assert len([state for state, _ in site.states if state is State.RUNNING]) == 1
 
 
 async def test_a_trial_that_proves_nothing_is_over_with_its_slide() -> None:
@@ -150,7 +150,7 @@ async def test_one_slide_that_fails_at_a_site_that_answers_is_the_slides_fault()
     for _ in range(5):
         assert await site.overcome(ServerError("busy")) is False
     assert site.clock.now == 0
-    assert site.said == []
+    assert site.states == []
 
 
 async def test_several_slides_that_fail_are_the_sites_fault_until_something_works() -> None:
@@ -173,7 +173,7 @@ async def test_several_slides_that_fail_are_the_sites_fault_until_something_work
         assert not other.done()  # and no other
         other.cancel()
     assert pauses[-1] > 8 * pauses[0] > 0
-    assert [state for state, _ in site.said] == [State.PAUSED, State.RUNNING] * 7
+    assert [state for state, _ in site.states] == [State.PAUSED, State.RUNNING] * 7
     site.breaker.record_success()
     before = site.clock.now
     assert await site.overcome(ServerError("busy")) is False
@@ -199,7 +199,7 @@ async def test_a_storage_that_stays_down_is_given_up() -> None:
     assert len(site.probes) < 60
 
 
-async def test_what_may_be_refusals_is_blamed_on_the_slides_in_the_end() -> None:
+async def test_possible_refusals_are_in_the_end_the_slides_fault() -> None:
     """ASP.NET says 500 to what it does not want: a folder of such slides does not keep others from this site."""
     site = Site()
     site.breaker.record_success()
@@ -239,7 +239,7 @@ async def test_a_slide_that_failed_before_another_arrived_is_no_witness_against_
         failed = site.overcome(ServerError("poison"), name)
         await site.clock.run(failed)
         assert failed.result() is False
-    assert site.said == []
+    assert site.states == []
 
 
 async def test_two_absences_of_a_site_that_needs_nothing_are_two() -> None:
@@ -255,13 +255,13 @@ async def test_two_absences_of_a_site_that_needs_nothing_are_two() -> None:
         site.breaker.record_read_ok()
 
 
-async def test_nobody_is_suspected_without_patience_or_after_max_duration() -> None:
+async def test_no_slide_is_suspected_without_patience_or_after_max_duration() -> None:
     for site in (Site(patience=0), Site(deadline=0)):
         site.breaker.record_success()
         site.back_at = 0
         for number in range(5):
             assert await site.overcome(ServerError("busy"), str(number)) is False
-        assert site.said == []
+        assert site.states == []
 
 
 async def test_a_lane_that_waits_for_another_learns_what_it_was() -> None:
@@ -309,7 +309,7 @@ async def test_max_duration_ends_waiting() -> None:
     assert 100 <= site.clock.now <= 100 + LONGEST_PAUSE
 
 
-async def test_what_waiting_cannot_mend_comes_out() -> None:
+async def test_lasting_errors_are_raised() -> None:
     site = Site()
     site.failure = CredentialsRefused("the password was changed")
     with pytest.raises(CredentialsRefused):

@@ -31,9 +31,9 @@ def job(size: int, name: str = "a.svs") -> SlideJob:
 def gate(
     scheduler: FakeScheduler, clock: FakeClock, *, hard: bool = False, at: float = 1000.0
 ) -> tuple[DeadlineAdmission, list[str]]:
-    said: list[str] = []
+    notices: list[str] = []
     stop_time = StopTime(at, hard, "--max-duration")
-    return DeadlineAdmission(stop_time, scheduler, clock, lambda: said.append("near")), said  # type: ignore[arg-type]
+    return DeadlineAdmission(stop_time, scheduler, clock, lambda: notices.append("near")), notices  # type: ignore[arg-type]
 
 
 def carry(one: DeadlineAdmission, scheduler: FakeScheduler, clock: FakeClock, seconds: int, rate: int = MB) -> None:
@@ -46,18 +46,18 @@ def carry(one: DeadlineAdmission, scheduler: FakeScheduler, clock: FakeClock, se
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_slide_is_begun_only_if_it_can_be_there_in_time(whole: bool) -> None:
     scheduler, clock = FakeScheduler(whole), FakeClock()
-    one, said = gate(scheduler, clock)
+    one, notices = gate(scheduler, clock)
     assert one.may_begin(job(10_000 * MB))  # nobody knows how fast the line is
     carry(one, scheduler, clock, 600)
-    assert not said
+    assert not notices
     assert one.may_begin(job(390 * MB))
     assert not one.may_begin(job(410 * MB))
     assert not one.may_begin(job(420 * MB))
-    assert said == ["near"]
+    assert notices == ["near"]
     assert one.may_begin(job(390 * MB))
 
 
-def test_what_is_in_progress_comes_before() -> None:
+def test_slides_in_progress_count_before_new_ones() -> None:
     scheduler, clock = FakeScheduler(), FakeClock()
     one, _ = gate(scheduler, clock)
     carry(one, scheduler, clock, 600)
@@ -92,19 +92,19 @@ async def attempt(gate: DeadlineAdmission, job: SlideJob) -> str:
     return "done"
 
 
-async def test_what_waits_for_its_turn_is_given_up_and_what_goes_is_not() -> None:
+async def test_waiting_slides_are_given_up_and_sending_ones_are_not() -> None:
     scheduler, clock = FakeScheduler(), FakeClock()
-    one, said = gate(scheduler, clock)
+    one, notices = gate(scheduler, clock)
     goes, waits = job(10 * MB, "goes.svs"), job(10 * MB, "waits.svs")
     goes.begun = waits.begun = goes.attempt.begun = True
     both = [asyncio.create_task(attempt(one, each)) for each in (goes, waits)]
     await asyncio.sleep(0)
     carry(one, scheduler, clock, 975)
     await asyncio.sleep(0)
-    assert not said
+    assert not notices
     carry(one, scheduler, clock, 100, rate=0)
     assert await both[1] == "withdrawn"
-    assert said == ["near"]
+    assert notices == ["near"]
     assert list(one.in_progress) == [goes]
     both[0].cancel()
     await asyncio.gather(*both, return_exceptions=True)

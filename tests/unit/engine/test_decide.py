@@ -81,7 +81,7 @@ async def test_a_listing_is_believed_for_a_minute(look: Looking) -> None:
 @pytest.mark.parametrize("what", ["nothing", "a file", "a part", "an overwrite", "broken", "unreadable"])
 @pytest.mark.parametrize("existing", list(Existing))
 @pytest.mark.parametrize("fresh", [False, True])
-async def test_what_was_begun_gives_no_right_over_what_is_there(
+async def test_an_unfinished_upload_gives_no_right_over_what_is_at_the_site(
     look: Looking, what: str, existing: Existing, fresh: bool
 ) -> None:
     """The site does not say when it was written, so that it has to be read back."""
@@ -112,7 +112,7 @@ async def remember(journal: Journal, what: str, stamp: str | None = None) -> Non
 @pytest.mark.parametrize(
     ("what", "action"), [("an overwrite", Action.RESUME), ("broken", Action.SEND), ("a file", None), ("nothing", None)]
 )
-async def test_what_nobody_has_written_to_since_is_known_again(look: Looking, what: str, action: Action | None) -> None:
+async def test_slides_with_an_unchanged_stamp_are_recognised(look: Looking, what: str, action: Action | None) -> None:
     """What a person has let us replace, and what we have found damaged."""
     look.core.there, look.core.modified = ["Slides/in/x.svs"], "/Date(1700000000123+0200)/"
     stamp = stamp_of(AT.path, await look.core.slide_files(AT.path))

@@ -192,7 +192,7 @@ async def test_only_a_slide_that_was_sent_proves_that_storage_works(
     assert (arrived, read) == ((["0.svs"], []) if proves else ([], [True]))
 
 
-async def test_what_ends_the_site_is_raised_and_harmed_slides_are_recorded() -> None:
+async def test_errors_that_stop_the_site_are_raised_and_harmed_slides_recorded() -> None:
     bench, all_begun = Bench(slides=3), asyncio.Event()
 
     async def work(job: SlideJob) -> Outcome:
@@ -235,7 +235,7 @@ async def test_a_run_that_is_interrupted_counts_what_was_begun() -> None:
     assert (bench.report.unfinished, bench.report.outcomes, bench.at_once) == (2, {}, 0)
 
 
-async def test_what_fails_in_the_filter_ends_the_site() -> None:
+async def test_an_error_of_the_prefilter_stops_the_site() -> None:
     bench = Bench()
 
     async def fail(put: Callable[[Slide], Awaitable[None]]) -> None:

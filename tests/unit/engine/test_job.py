@@ -43,11 +43,11 @@ def test_without_patience_three_at_once() -> None:
     assert attempts(0, takes=0) == [0.0] * FRUITLESS_ATTEMPTS
 
 
-def test_what_is_the_sites_fault_does_not_count() -> None:
+def test_failures_of_the_site_do_not_count() -> None:
     assert len(attempts(PATIENCE, away=True, end=2000)) == 2000
 
 
-def test_who_comes_farther_begins_anew() -> None:
+def test_progress_resets_the_count() -> None:
     job = SlideJob(slide("a"), 0.0)
     for number in range(1, 100):
         assert job.record_failure(number, number * 1000.0, away=False, patience=PATIENCE)

@@ -54,9 +54,9 @@ class Case:
     async def judged(self, *, just_sent: bool = False) -> tuple[str | None, str | None, str | None]:
         """What is said; then the state and the stamp that the journal has."""
         verifier = cast(SlideVerifier, self.site)
-        said = await diagnose(NotArrived("wrong"), SLIDE, AT, verifier, self.journal, just_sent=just_sent)
+        diagnosis = await diagnose(NotArrived("wrong"), SLIDE, AT, verifier, self.journal, just_sent=just_sent)
         entry = await self.journal.entry(AT.place)
-        return (said, None, None) if entry is None else (said, entry.state, entry.stamp)
+        return (diagnosis, None, None) if entry is None else (diagnosis, entry.state, entry.stamp)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ MENDED, REPLACED = "wrong; the next run sends it again", "wrong; pmarep push --e
 
 
 @pytest.mark.parametrize(
-    ("sent", "now", "sizes", "said", "state"),
+    ("sent", "now", "sizes", "diagnosis", "state"),
     [
         ("now", "now", True, MENDED, BROKEN),
         ("before", "now", True, REPLACED, DIFFERS),
@@ -80,12 +80,12 @@ MENDED, REPLACED = "wrong; the next run sends it again", "wrong; pmarep push --e
     ],
 )
 async def test_other_bytes_are_damage_only_where_nobody_has_written(
-    case: Case, sent: str | None, now: str | None, sizes: bool, said: str, state: str
+    case: Case, sent: str | None, now: str | None, sizes: bool, diagnosis: str, state: str
 ) -> None:
     await case.journal.record_sent(AT.place, signature(SLIDE), sent)
     case.site.stamp_now, case.site.sizes = now, sizes
     for _ in range(2):
-        assert (await case.judged())[:2] == (said, state)
+        assert (await case.judged())[:2] == (diagnosis, state)
 
 
 @pytest.mark.parametrize("beginning", [0, 10, 5000])
@@ -101,12 +101,12 @@ async def test_a_beginning_is_ours_where_we_have_sent_it(case: Case, known: str,
 
 
 @pytest.mark.parametrize("opens", [True, False])
-async def test_what_has_all_bytes_is_not_sent_again(case: Case, opens: bool) -> None:
+async def test_a_slide_with_all_its_bytes_is_not_sent_again(case: Case, opens: bool) -> None:
     case.site.there, case.site.opens = Found(ContentMatch.SAME), opens
     await case.journal.record_sent(AT.place, signature(SLIDE), "now")
-    said, state, stamp = await case.judged()
+    diagnosis, state, stamp = await case.judged()
     assert (state, stamp) == ((SENT, "now") if opens else (UNREADABLE, "now"))
-    assert said is None if opens else "its bytes are there, but wrong" in str(said)
+    assert diagnosis is None if opens else "its bytes are there, but wrong" in str(diagnosis)
 
 
 async def test_what_cannot_be_read_back_is_ours_where_nobody_has_written(case: Case) -> None:
@@ -114,26 +114,26 @@ async def test_what_cannot_be_read_back_is_ours_where_nobody_has_written(case: C
     await case.journal.record_sent(AT.place, signature(SLIDE), "now")
     assert await case.judged() == (MENDED, BROKEN, "now")
     await case.journal.record_sent(AT.place, signature(SLIDE), "before")
-    said, state, stamp = await case.judged()
+    diagnosis, state, stamp = await case.judged()
     assert (state, stamp) == (BROKEN, None)
-    assert "cannot be read back" in str(said)
-    assert "--existing overwrite" in str(said)
+    assert "cannot be read back" in str(diagnosis)
+    assert "--existing overwrite" in str(diagnosis)
 
 
 async def test_nothing_is_claimed_where_a_site_does_not_say_when_its_files_were_written(case: Case) -> None:
     case.site.stamp_now = None
     assert await case.judged(just_sent=True) == (REPLACED, DIFFERS, None)
     case.site.there = None
-    said, _, _ = await case.judged(just_sent=True)
-    assert "--existing overwrite" in str(said)
+    diagnosis, _, _ = await case.judged(just_sent=True)
+    assert "--existing overwrite" in str(diagnosis)
 
 
 async def test_an_unfinished_upload_stays_what_it_is(case: Case) -> None:
     await case.journal.record_announced(AT.place, signature(SLIDE), 1, "{}")
     await case.journal.record_part_sent(AT.place, "x.svs", 1, "tag")
     before = await case.journal.entry(AT.place)
-    said, _, _ = await case.judged()
-    assert "unfinished" in str(said)
+    diagnosis, _, _ = await case.judged()
+    assert "unfinished" in str(diagnosis)
     assert await case.journal.entry(AT.place) == before
 
 
@@ -170,7 +170,7 @@ async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, ex
 
 
 @pytest.mark.parametrize("known", ["sent", "sending"])
-async def test_what_is_found_out_is_said_once(case: Case, known: str) -> None:
+async def test_what_is_found_out_is_reported_once(case: Case, known: str) -> None:
     if known == "sent":
         await case.journal.record_sent(AT.place, signature(SLIDE), "before")
     else:

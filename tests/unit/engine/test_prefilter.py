@@ -136,7 +136,7 @@ def many(folders: int, slides: int) -> list[Slide]:
     return [make(f"case{folder}/{number}.svs") for folder in range(folders) for number in range(slides)]
 
 
-async def test_what_is_there_costs_one_listing_a_folder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_known_slides_cost_one_listing_a_folder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slides = many(folders=15, slides=30)
     await bench.replicated(slides)
     questions = []
@@ -196,7 +196,7 @@ async def test_listings_that_hang_hold_up_few_others(bench: Bench) -> None:
     assert len(bench.known) == 1200
 
 
-async def test_what_is_not_certain_comes_through(bench: Bench) -> None:
+async def test_uncertain_slides_pass_the_filter(bench: Bench) -> None:
     slides = [make(f"{name}.svs") for name in ("same", "changed", "gone", "broken", "sending", "foreign")]
     same, changed, gone, broken, sending, foreign = slides
     await bench.replicated([same, changed, gone, broken])
@@ -219,7 +219,7 @@ async def test_a_dry_run_is_certain_about_new_slides_too(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("options", [{"verify": Verify.FINGERPRINT}, {"verify": Verify.DEEP}, {"verify_only": True}])
-async def test_what_is_looked_at_all_the_same_comes_through(bench: Bench, options: dict[str, Any]) -> None:
+async def test_slides_to_be_verified_pass_the_filter(bench: Bench, options: dict[str, Any]) -> None:
     slides = many(2, 5)
     await bench.replicated(slides)
     assert len(await bench.left(slides, **options)) == 10
@@ -240,7 +240,7 @@ async def test_a_site_that_is_away_is_for_the_attempts_to_find_out(bench: Bench)
     assert len(await bench.left(slides)) == 10
 
 
-async def test_what_fails_when_a_slide_is_reported_comes_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_while_a_slide_is_reported_is_raised(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slides = many(1, 5)
     await bench.replicated(slides)
     prefilter = bench.prefilter(slides)

@@ -104,7 +104,7 @@ async def test_the_window_bounds_slides_and_files() -> None:
     second.cancel()
 
 
-async def test_one_that_is_due_goes_before_new_ones() -> None:
+async def test_failed_slides_that_are_due_go_before_new_ones() -> None:
     clock = FakeClock()
     queue = await filled(make(1), make(2), make(3), clock=clock)
     first = await take(queue)

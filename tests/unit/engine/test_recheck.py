@@ -107,7 +107,7 @@ async def test_whoever_runs_seldom_looks_at_all(nights: Nights) -> None:
     assert len((await nights.run(40))[0]) == SLIDES
 
 
-async def test_there_is_a_limit_and_what_it_leaves_is_said(nights: Nights) -> None:
+async def test_there_is_a_limit_and_what_it_leaves_is_reported(nights: Nights) -> None:
     nights.budget = 25
     seen: list[str] = []
     for night, late in ((30, 45), (31, 20), (32, 0)):
@@ -135,13 +135,13 @@ async def test_slides_that_are_no_longer_at_the_source_take_no_turns(nights: Nig
     assert len(last) == count
 
 
-async def test_what_differs_is_looked_at_again_in_the_next_run_too(nights: Nights) -> None:
+async def test_differing_slides_are_rechecked_in_the_next_run_too(nights: Nights) -> None:
     nights.core.sizes[nights.paths[3]] = 100
     for day in (7, 7.01):
         assert (await nights.run(day))[1] == {nights.paths[3]}
 
 
-async def test_nothing_is_looked_at_where_nobody_wants_it(nights: Nights) -> None:
+async def test_nothing_is_rechecked_without_the_option(nights: Nights) -> None:
     assert await nights.run(100, None) == ([], set(), 0)
 
 
@@ -154,7 +154,7 @@ async def test_trouble_at_the_site_ends_it(nights: Nights) -> None:
     assert len((await nights.run(100.1))[0]) == SLIDES
 
 
-async def test_what_has_been_sent_again_needs_no_look(nights: Nights) -> None:
+async def test_slides_that_were_just_sent_are_not_rechecked(nights: Nights) -> None:
     await nights.run(100)
     await nights.journal.record_broken(RemotePath(SITE.url, nights.paths[0]), "sig")
     assert (await nights.journal.check_summary(SITE.url, SITE.target)).slides == SLIDES - 1

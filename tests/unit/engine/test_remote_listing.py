@@ -132,7 +132,7 @@ async def test_a_folder_that_others_make_meanwhile_is_never_taken_for_empty() ->
         assert await remote.slide_in("R/f1", "R/f1/1.svs") == "R/f1/1.svs"
 
 
-async def test_what_lies_in_a_folder_of_our_own_is_not_asked_at_once() -> None:
+async def test_a_folder_that_we_made_is_not_listed_at_once() -> None:
     core, clock = FakeCore(folders=1, slides=3), FakeClock()
     remote = remote_of(core, clock)
     await remote.make("R/new")

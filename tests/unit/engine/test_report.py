@@ -22,9 +22,9 @@ from pmarep.uploaders import TransferCounts
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
 
-async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said() -> None:
+async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_reported() -> None:
     slides = [make_slide(f"{n}.svs", 5) for n in range(10)]
-    said, recorded = [], []
+    announced, recorded = [], []
 
     class AuditLog:
         async def record(self, line: dict[str, Any], *, on_disk: bool) -> None:
@@ -37,13 +37,13 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_said()
         clock=Clock(),
         audit=AuditLog(),
         record=None,
-        listener=lambda event: said.append((event.slide, event.status.value)),
+        listener=lambda event: announced.append((event.slide, event.status.value)),
         slide_list=slides,
     )
     account = SiteReport(SITE, cast(Any, None), cast(Any, context))
     with pytest.raises(asyncio.CancelledError):
         await account.record_known(slides, SlideStatus.SKIPPED)
-    assert recorded == said == [(f"{n}.svs", "skipped") for n in range(3)]
+    assert recorded == announced == [(f"{n}.svs", "skipped") for n in range(3)]
     summary = account.summary(early=False)
     assert (summary.skipped, summary.failed) == (3, 7)
 

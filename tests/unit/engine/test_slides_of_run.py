@@ -111,7 +111,7 @@ def test_several_sites_read_each_at_its_own_pace_while_it_grows() -> None:
     asyncio.run(check())
 
 
-def test_what_one_site_has_read_is_not_read_again_by_the_next() -> None:
+def test_slides_that_one_site_has_read_are_not_read_again_by_the_next() -> None:
     async def check() -> None:
         slide_list = SlideList()
         slide_list.write([make(number) for number in range(50)])

@@ -16,12 +16,12 @@ class Watched:
 
     def __init__(self, stop_time: StopTime | None = None) -> None:
         self.clock = FakeClock()
-        self.said: list[tuple[float, str]] = []
+        self.notices: list[tuple[float, str]] = []
         self.stopped: list[tuple[float, str]] = []
         self.watch = StallMonitor(
             stop_time,
             self.clock,
-            lambda what: self.said.append((self.clock.now, what)),
+            lambda what: self.notices.append((self.clock.now, what)),
             lambda why: self.stopped.append((self.clock.now, why)),
         )
 
@@ -33,21 +33,21 @@ class Watched:
             self.watch.tick(state, self.clock.now if moves else 0, waits_for)
 
 
-def test_what_takes_ten_seconds_is_said_once() -> None:
+def test_what_takes_ten_seconds_is_reported_once() -> None:
     one = Watched()
     one.live(60, State.CONNECTING)
-    assert one.said == [(SAID_AFTER, "waiting for a to answer, for 10s now")]
+    assert one.notices == [(SAID_AFTER, "waiting for a to answer, for 10s now")]
     one.live(5, State.RUNNING, moves=True)
     one.live(20, State.RUNNING)
-    assert len(one.said) == 2
+    assert len(one.notices) == 2
 
 
-def test_who_moves_or_is_paused_or_has_nothing_to_do_waits_for_nothing() -> None:
+def test_no_notice_while_moving_paused_or_idle() -> None:
     one = Watched()
     one.live(60, State.RUNNING, moves=True)
     one.live(60, State.PAUSED)
     one.live(60, State.RUNNING, waits_for=None)
-    assert not one.said
+    assert not one.notices
 
 
 def test_a_log_in_ends_with_the_run() -> None:
@@ -56,7 +56,7 @@ def test_a_log_in_ends_with_the_run() -> None:
     assert one.stopped == [(END, "while waiting for a to answer")]
 
 
-def test_what_was_begun_may_be_finished_as_long_as_it_moves() -> None:
+def test_slides_that_were_begun_may_be_finished_as_long_as_bytes_move() -> None:
     one = Watched(StopTime(END, False, "--max-duration"))
     one.live(300, State.RUNNING, moves=True)
     assert not one.stopped
@@ -64,7 +64,7 @@ def test_what_was_begun_may_be_finished_as_long_as_it_moves() -> None:
     assert one.stopped == [(301 + QUIET_SECONDS, "while waiting for a to answer")]
 
 
-def test_who_was_silent_before_the_end_has_some_seconds_after_it() -> None:
+def test_a_site_that_was_silent_before_the_end_has_some_seconds_after_it() -> None:
     one = Watched(StopTime(END, False, "--max-duration"))
     one.live(500, State.PAUSED)
     assert [at for at, _ in one.stopped] == [END + QUIET_SECONDS]

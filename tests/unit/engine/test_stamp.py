@@ -15,12 +15,12 @@ DAT: Facts = (99, "/Date(1700000000001)/")
 
 def stamp(mrxs: Facts = MRXS, dat: Facts = DAT) -> str | None:
     """Of a slide of two files with these sizes and moments."""
-    facts = {"Slides/in/m/1.dat": dat, "Slides/in/m.mrxs": mrxs}
-    said = [{"Path": path, "Size": size, "LastModified": moment} for path, (size, moment) in facts.items()]
-    return stamp_of(PATH, [RemoteFile.read(file, "GetFilenames") for file in said])
+    files = {"Slides/in/m/1.dat": dat, "Slides/in/m.mrxs": mrxs}
+    entries = [{"Path": path, "Size": size, "LastModified": moment} for path, (size, moment) in files.items()]
+    return stamp_of(PATH, [RemoteFile.read(file, "GetFilenames") for file in entries])
 
 
-def test_it_is_the_same_as_long_as_nobody_writes() -> None:
+def test_the_stamp_is_the_same_as_long_as_nobody_writes() -> None:
     assert stamp() is not None
     assert stamp() == stamp(mrxs=(10, "/Date(1700000000123+0100)/"))  # in winter
     upper = [
@@ -30,12 +30,12 @@ def test_it_is_the_same_as_long_as_nobody_writes() -> None:
     assert stamp_of(PATH, upper) == stamp()
 
 
-@pytest.mark.parametrize("facts", [(11, MRXS[1]), (10, "/Date(1700000000124)/"), (10, 5)])
-def test_it_tells_whether_anything_was_written(facts: Facts) -> None:
-    for changed in stamp(mrxs=facts), stamp(dat=facts):
+@pytest.mark.parametrize("files", [(11, MRXS[1]), (10, "/Date(1700000000124)/"), (10, 5)])
+def test_the_stamp_changes_with_every_write(files: Facts) -> None:
+    for changed in stamp(mrxs=files), stamp(dat=files):
         assert changed != stamp()
-    assert not same_main(stamp(mrxs=facts), stamp())
-    assert same_main(stamp(dat=facts), stamp())
+    assert not same_main(stamp(mrxs=files), stamp())
+    assert same_main(stamp(dat=files), stamp())
 
 
 def test_there_is_none_where_the_site_does_not_say() -> None:

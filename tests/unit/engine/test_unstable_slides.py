@@ -175,7 +175,7 @@ def test_a_time_from_the_future_is_sent_if_it_stands_still(tmp_path: Path) -> No
     assert gather(tmp_path).slides == ["a.svs"]
 
 
-def test_what_changes_is_looked_at_again_while_sites_have_work(tmp_path: Path) -> None:
+def test_changing_slides_are_looked_at_again_while_sites_have_work(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "b.svs")
     clock = EventfulClock(grow(tmp_path / "a.svs"), grow(tmp_path / "a.svs"), lambda: None)
     seen = gather(tmp_path, clock=clock, busy_rounds=100)
@@ -185,7 +185,7 @@ def test_what_changes_is_looked_at_again_while_sites_have_work(tmp_path: Path) -
     assert seen.waiting == [(2, 10.0), (1, 10.0)]  # said once as long as nothing is new
 
 
-def test_what_changes_all_the_time_is_left_for_the_next_run(tmp_path: Path) -> None:
+def test_slides_that_keep_changing_are_left_for_the_next_run(tmp_path: Path) -> None:
     """One period passes in which no site has anything else to do, and no more."""
     tree(tmp_path, "a.svs", "b.svs", "c.svs")
     clock = EventfulClock(*[grow(tmp_path / "b.svs") for _ in range(50)])
@@ -279,7 +279,7 @@ def test_a_set_to_whose_folder_files_are_still_coming(tmp_path: Path) -> None:
     assert (seen.slides, seen.problems) == (["n.ndpis"], [])
 
 
-def test_what_goes_away_while_it_waits_is_reported(tmp_path: Path) -> None:
+def test_slides_that_vanish_while_they_wait_are_reported(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "b.svs")
     seen = gather(tmp_path, clock=EventfulClock((tmp_path / "a.svs").unlink), busy_rounds=9)
     assert seen.slides == ["b.svs"]
@@ -306,7 +306,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "win32"), reason="cannot be asked on this platform")
-def test_what_another_program_has_open_is_not_finished(tmp_path: Path) -> None:
+def test_slides_that_another_program_has_open_are_unstable(tmp_path: Path) -> None:
     write_mirax(tmp_path / "m.mrxs")
     tree(tmp_path, "a.svs")
     with held(tmp_path / "m" / "Data0001.dat"):

@@ -85,7 +85,7 @@ async def test_a_site_that_reads_its_slide_back_says_itself_what_it_found() -> N
     assert case.retracted == []
 
 
-async def test_what_a_site_has_said_is_taken_back() -> None:
+async def test_an_arrival_that_was_reported_is_retracted() -> None:
     case = Case()
     await case.at["bad"].compare(SLIDE)
     await case.at["good"].compare(SLIDE)
@@ -93,7 +93,7 @@ async def test_what_a_site_has_said_is_taken_back() -> None:
     assert case.retracted == ["bad"]
 
 
-async def test_what_cannot_be_judged_is_accused_at_least() -> None:
+async def test_slides_that_cannot_be_judged_are_reported_at_least() -> None:
     """A slide that another one may lie in place of, at a server that goes away while that is found out."""
     accused: list[str] = []
 

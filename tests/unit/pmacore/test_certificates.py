@@ -73,7 +73,7 @@ def test_the_same_rules_for_the_systems_cas_and_a_ca_bundle(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "said"),
+    ("code", "words", "expected"),
     [
         (20, "unable to get local issuer certificate", "which the ca_bundle x.pem does not hold"),
         (66, "EE certificate key too weak", r"is not accepted here \(EE certificate key too weak\); its administrator"),
@@ -83,12 +83,12 @@ def test_the_same_rules_for_the_systems_cas_and_a_ca_bundle(tmp_path: Path) -> N
         (-67843, "certificate is not trusted", "which the ca_bundle x.pem does not hold"),  # macOS
     ],
 )
-def test_the_true_reason(code: int | None, words: str, said: str) -> None:
+def test_the_true_reason(code: int | None, words: str, expected: str) -> None:
     now = datetime.now(UTC)
     found = Certificate("Hospital CA", False, now - timedelta(1), now + timedelta(1), ("pma.example",))
     connection = Connection("https://pma.example/", "u", Path("x.pem"))
     error = explained(CertificateRefused("x", code=code, words=words), found, connection)
-    with pytest.raises(CertificateRefused, match=said):
+    with pytest.raises(CertificateRefused, match=expected):
         raise error
 
 

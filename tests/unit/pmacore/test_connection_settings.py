@@ -80,8 +80,12 @@ def test_timeouts_reach_both_clients() -> None:
 
 def test_files_that_are_no_pem(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("no PEM")
-    for said in ({"ca_bundle": tmp_path / "x"}, {"client_cert": (tmp_path / "x",)}, {"ca_bundle": tmp_path / "none"}):
-        keys: dict[str, Any] = said
+    for setting in (
+        {"ca_bundle": tmp_path / "x"},
+        {"client_cert": (tmp_path / "x",)},
+        {"ca_bundle": tmp_path / "none"},
+    ):
+        keys: dict[str, Any] = setting
         (name,) = keys
         with pytest.raises(ConfigError, match=f"cannot read the {name} .*; it has to be"):
             Connection("https://pma.example/", "u", **keys).ssl_context()
@@ -120,12 +124,12 @@ async def test_a_proxy_and_trust_reach_storage_but_no_client_certificate(tmp_pat
 
 
 async def test_storage_may_be_the_hospitals_or_a_clouds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hospital, cloud, stranger = (Authority(tmp_path, name) for name in ("Hospital", "Cloud", "Stranger"))
+    hospital, cloud, unknown_ca = (Authority(tmp_path, name) for name in ("Hospital", "Cloud", "Stranger"))
     monkeypatch.setenv("SSL_CERT_FILE", str(cloud.pem))  # what OpenSSL takes for the system's
     # On Windows it finds only those roots that something has asked for before.
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
     with Network() as network:
-        names = {"minio.example": hospital, "s3.example": cloud, "stranger.example": stranger}
+        names = {"minio.example": hospital, "s3.example": cloud, "stranger.example": unknown_ca}
         ports = {name: network.answering(HEAD_ONLY, ca.server(ca.issue(name))) for name, ca in names.items()}
         proxy = Proxy(network, {**ports, "other.example": ports["minio.example"]})
         async with Connection("https://pma.example/", "u", hospital.pem, proxy=proxy.url).storage_http() as http:
@@ -150,8 +154,8 @@ async def test_no_proxy_means_none_of_the_environment_either(environ: pytest.Mon
         url = f"http://{LOOPBACK}:{network.answering(HEAD_ONLY)}/"
         proxy = Proxy(network, refusal="403 Forbidden")
         environ.setenv("HTTP_PROXY", proxy.url)
-        for said, status in ((None, 403), ("none", 200)):
-            async with Connection(url, "u", proxy=said).http() as http:
+        for setting, status in ((None, 403), ("none", 200)):
+            async with Connection(url, "u", proxy=setting).http() as http:
                 assert (await http.get(url)).status_code == status
 
 

@@ -144,28 +144,28 @@ def test_who_is_behind_a_proxy_is_farther_than_the_proxy(connecting: float, hand
 
 async def asked_for(monkeypatch: pytest.MonkeyPatch, congestion: str, seconds: float) -> list[str | None]:
     """What connections are told to do about losses, over a way of so many seconds."""
-    told: list[str | None] = []
+    expected: list[str | None] = []
     times = iter([0.0, seconds])
     monkeypatch.setattr(socket_options, "time", SimpleNamespace(perf_counter=lambda: next(times)))
     monkeypatch.setattr(
-        socket_options, "set_socket_options", lambda _socket, _limit, congestion: told.append(congestion)
+        socket_options, "set_socket_options", lambda _socket, _limit, congestion: expected.append(congestion)
     )
     async with Connection("http://pma.example/", "me", congestion=congestion).http() as client:
         trace = socket_options.connection_tracer(client)
         stream = SimpleNamespace(get_extra_info=lambda _name: object())
         await trace("connection.connect_tcp.started", {})
         await trace("connection.connect_tcp.complete", {"return_value": stream})
-    return told
+    return expected
 
 
 @pytest.mark.parametrize(
-    ("congestion", "seconds", "told"),
+    ("congestion", "seconds", "expected"),
     [("auto", 0.02, None), ("auto", 0.18, "auto"), ("cubic", 0.18, "cubic"), ("bbr", 0.02, "bbr")],
 )
 async def test_bbr_is_for_long_ways_unless_the_book_says_more(
-    monkeypatch: pytest.MonkeyPatch, congestion: str, seconds: float, told: str | None
+    monkeypatch: pytest.MonkeyPatch, congestion: str, seconds: float, expected: str | None
 ) -> None:
-    assert await asked_for(monkeypatch, congestion, seconds) == [told]
+    assert await asked_for(monkeypatch, congestion, seconds) == [expected]
 
 
 def test_the_machine_decides_unless_the_book_says_otherwise() -> None:

@@ -61,7 +61,7 @@ def test_the_longest_untouched_goes_first() -> None:
     assert [index for index in range(4) if chunks.get(key(index))] == [0, 2, 3]
 
 
-def test_what_a_slow_site_reads_after_all_others_drops_nothing_of_theirs() -> None:
+def test_reads_of_a_slow_site_drop_no_chunks_of_others() -> None:
     chunks = ChunkCache(2 * SIZE)
     fast, _other, slow = chunks.add_site(), chunks.add_site(), chunks.add_site()
     for site in (fast, _other):

@@ -85,7 +85,7 @@ async def test_between_two_parts_and_two_sites(
     digests.close()
 
 
-async def test_what_is_not_looked_at_yet_may_be_replaced(reader: SharedReader, tmp_path: Path) -> None:
+async def test_a_file_that_was_not_opened_yet_may_be_replaced(reader: SharedReader, tmp_path: Path) -> None:
     """All of it is then the new one."""
     slide, file = written(tmp_path / "a.svs")
     replace(tmp_path / "a.svs", content := os.urandom(SIZE))

@@ -194,7 +194,7 @@ async def test_an_error_is_for_all_who_wait_and_for_nobody_later(
     assert await read(sources[0], slide) == CONTENT
 
 
-async def test_what_is_in_memory_of_a_changed_file_completes_nothing(reader: SharedReader, tmp_path: Path) -> None:
+async def test_cached_chunks_of_a_changed_file_complete_no_request(reader: SharedReader, tmp_path: Path) -> None:
     slide = written(tmp_path, CONTENT)
     one, other = SiteReader(reader), SiteReader(reader)
     assert await read(one, slide) == CONTENT

@@ -49,7 +49,7 @@ def slide(tmp_path: Path) -> Slide:
     return slide_at(path)
 
 
-async def test_what_is_quick_comes_and_what_fails_fails() -> None:
+async def test_quick_results_and_errors_are_returned() -> None:
     loop = asyncio.get_running_loop()
     assert await wait_while_moving(loop.run_in_executor(None, lambda: 7), "x", PATIENCE) == 7
     with pytest.raises(SourceError, match="gone"):
@@ -60,14 +60,14 @@ def _fail() -> None:
     raise SourceError("gone")
 
 
-async def test_what_hangs_is_not_waited_for(gate: threading.Event) -> None:
+async def test_work_that_hangs_is_given_up(gate: threading.Event) -> None:
     work = asyncio.get_running_loop().run_in_executor(None, gate.wait)
     with pytest.raises(SourceAway, match=rf"^cannot read the disk: {AWAY} \(nothing came for 1s\)$"):
         await asyncio.wait_for(wait_while_moving(work, "the disk", SHORT), PATIENCE)
     gate.set()
 
 
-async def test_what_moves_may_take_longer() -> None:
+async def test_work_with_a_heartbeat_may_take_longer() -> None:
     work: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     heartbeat = Heartbeat()
 
@@ -82,7 +82,7 @@ async def test_what_moves_may_take_longer() -> None:
     await beating
 
 
-async def test_one_look_hangs_for_each_folder(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
+async def test_at_most_one_probe_hangs_for_each_folder(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
     probe, begun = FolderProbe(), []
 
     def begin(heartbeat: Heartbeat) -> asyncio.Future[bool]:

@@ -47,7 +47,7 @@ def test_query_and_method_names_match_ignoring_case(sandbox: Sandbox, spelling: 
         assert client.http.get(method, params={spelling: client.session}).json() == ["Slides"]
 
 
-def test_sessions_end_when_told_and_when_unused(start_sandbox: StartSandbox) -> None:
+def test_sessions_end_on_request_and_when_unused(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     with Client(sandbox) as client:
         sandbox.end_all_sessions()

@@ -36,8 +36,8 @@ def test_an_azure_backend_out_of_the_environment() -> None:
     text = "AccountName=devstoreaccount1;AccountKey=k;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1/;"
     local = AzureContainer.from_environment("slides", {"AZURE_STORAGE_CONNECTION_STRING": text})
     assert local.endpoint == "http://127.0.0.1:10000/devstoreaccount1"
-    told = {"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_KEY": "k"}
-    assert AzureContainer.from_environment("slides/x", told, endpoint="http://blobs/").endpoint == "http://blobs"
+    environment = {"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_KEY": "k"}
+    assert AzureContainer.from_environment("slides/x", environment, endpoint="http://blobs/").endpoint == "http://blobs"
     with pytest.raises(UsageError, match="AZURE_STORAGE_KEY"):
         AzureContainer.from_environment("slides", {"AZURE_STORAGE_ACCOUNT": "a"})
 

@@ -39,7 +39,7 @@ def running(*options: str, password: str) -> Iterator[tuple[subprocess.Popen[str
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_command_serves_until_it_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     options = ["--data", str(tmp_path / "d"), "--path", "/core", "--root", "Slides", "--root", "Boxes", "--user", "ann"]
     with running(*options, password="geheim") as (process, url):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/core/", url)
@@ -60,11 +60,11 @@ def test_a_password_is_needed(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     assert "PMAREP_SANDBOX_PASSWORD" in done.stderr
-    told = subprocess.run(
+    result = subprocess.run(
         [*PMAREP, "sandbox", "--help"], capture_output=True, text=True, encoding="utf-8",
         env={**environment, "COLUMNS": "200"},
     )  # fmt: skip
-    words = " ".join(told.stdout.replace("│", " ").split())
+    words = " ".join(result.stdout.replace("│", " ").split())
     assert (
         "--password TEXT The user's password; required, here or in the variable. [variable: PMAREP_SANDBOX_PASSWORD]"
         in words

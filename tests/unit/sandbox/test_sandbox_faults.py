@@ -126,19 +126,19 @@ def test_a_client_that_is_held_does_not_keep_the_sandbox_from_stopping(sandbox: 
         httpx.get(sandbox.url + "api/json/IsLite")
 
 
-@pytest.mark.parametrize("way", ["delay", "slow read", "rate", "latency"])
-def test_slowness(start_sandbox: StartSandbox, way: str) -> None:
-    settings = {"rate": {"rate": 10e6}, "latency": {"latency": 0.1}}.get(way, {})
+@pytest.mark.parametrize("kind", ["delay", "slow read", "rate", "latency"])
+def test_slowness(start_sandbox: StartSandbox, kind: str) -> None:
+    settings = {"rate": {"rate": 10e6}, "latency": {"latency": 0.1}}.get(kind, {})
     sandbox = start_sandbox(**settings)
-    if way == "delay":
+    if kind == "delay":
         sandbox.faults.add(Delay(0.5), path="a.svs")
-    if way == "slow read":
+    if kind == "slow read":
         sandbox.faults.add(SlowRead(10e6), path="a.svs")
     with Client(sandbox) as client:
         start = time.monotonic()
         client.push("Slides", {"a.svs": CONTENT})
         seconds = time.monotonic() - start
-    assert seconds >= {"delay": 0.5, "slow read": 0.5, "rate": 0.5, "latency": 0.2}[way]
+    assert seconds >= {"delay": 0.5, "slow read": 0.5, "rate": 0.5, "latency": 0.2}[kind]
 
 
 def test_the_log_tells_what_arrived(sandbox: Sandbox) -> None:

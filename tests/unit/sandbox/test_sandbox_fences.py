@@ -132,7 +132,7 @@ def test_folded(tmp_path: Path, names: str) -> None:
 
 
 @pytest.mark.parametrize("names", ["fold", "tell"])
-def test_files_of_a_slide_are_told_as_they_were_asked_for(tmp_path: Path, names: str) -> None:
+def test_files_of_a_slide_are_reported_as_they_were_asked_for(tmp_path: Path, names: str) -> None:
     core = folding(tmp_path, names)
     files = [("A..mrxs", True), ("A./Data0.dat", False)]
     upload, storage, _ = core.announce("Slides", [{"Path": p, "Length": 1, "IsMain": m} for p, m in files])
@@ -141,9 +141,9 @@ def test_files_of_a_slide_are_told_as_they_were_asked_for(tmp_path: Path, names:
         incoming.write([b"x"])
         storage.commit(incoming, upload.path(upload.files[path]))  # type: ignore[attr-defined]
         core.uploads.record_arrival(upload, path)
-    told = {file["Path"] for file in core.filenames("Slides/A..mrxs")}
+    listed = {file["Path"] for file in core.filenames("Slides/A..mrxs")}
     folder = "A." if names == "fold" else "A"
-    assert told == {"Slides/A..mrxs", f"Slides/{folder}/Data0.dat"}, json.dumps(sorted(told))
+    assert listed == {"Slides/A..mrxs", f"Slides/{folder}/Data0.dat"}, json.dumps(sorted(listed))
     core.close()
 
 

@@ -32,7 +32,7 @@ def put(sandbox: Sandbox, **files: str | bytes) -> Path:
         ({"s.afi": AFI, "red.svs": "r", "blue.svs": "b"}, ["s.afi"], {"s.afi", "red.svs", "blue.svs"}),
     ],
 )
-def test_slides_are_told_from_their_companions(
+def test_slides_are_distinguished_from_their_companions(
     sandbox: Sandbox, files: dict[str, str], slides: list[str], belonging: set[str] | None
 ) -> None:
     for name in files:

@@ -106,8 +106,8 @@ def test_the_example_loads_and_has_every_key(path: Path) -> None:
     book = SiteBook.load(example)
     assert [s.name for s in book.select(["everyone"])] == ["tokyo", "saopaulo", "box-anna", "box-ben"]
     assert book.sites["tokyo"].ca_bundle == ROOT / "hospital-ca.pem"
-    said = {line.split("=")[0].strip() for line in example.read_text().splitlines() if "=" in line}
-    assert set(SiteTable.model_fields) | set(SlidesTable.model_fields) | set(HooksTable.model_fields) <= said
+    message = {line.split("=")[0].strip() for line in example.read_text().splitlines() if "=" in line}
+    assert set(SiteTable.model_fields) | set(SlidesTable.model_fields) | set(HooksTable.model_fields) <= message
 
 
 @pytest.mark.parametrize(
@@ -320,8 +320,8 @@ KEPT = (
     ],
 )
 def test_mistakes(path: Path, text: str, words: str) -> None:
-    said = complaint(path, text)
-    assert said.startswith(words), said
+    message = complaint(path, text)
+    assert message.startswith(words), message
 
 
 @pytest.mark.parametrize(
@@ -379,14 +379,14 @@ def test_values_that_cannot_be_used(path: Path, line: str, words: str) -> None:
 )
 def test_urls_that_cannot_be_used(path: Path, url: str, words: str) -> None:
     text = f'[sites.a]\nusername = "u"\nurl = "{url}"\ntarget = "R"'
-    said = complaint(path, text)
-    assert said.startswith(f"line 3: [sites.a] {words}"), said
+    message = complaint(path, text)
+    assert message.startswith(f"line 3: [sites.a] {words}"), message
 
 
 @pytest.mark.parametrize("url", ["https://me:hunter2@host/", "me:hunter2@host", "https://me:hun/ter2@host/?hunter2"])
 def test_a_password_in_a_url_is_not_repeated(path: Path, url: str) -> None:
-    said = complaint(path, f'[servers.a]\nurl = "{url}"')
-    assert said == (
+    message = complaint(path, f'[servers.a]\nurl = "{url}"')
+    assert message == (
         "line 2: [servers.a] url holds a user name; the password does not belong in the URL, the name goes to username"
     )
 
@@ -410,8 +410,8 @@ def test_a_password_in_a_url_is_not_repeated(path: Path, url: str) -> None:
     ],
 )
 def test_targets_that_cannot_be_used(path: Path, target: str, words: str) -> None:
-    said = complaint(path, f'[sites.a]\ntarget = "{target}"')
-    assert said.startswith(f"line 2: [sites.a] {words}"), said
+    message = complaint(path, f'[sites.a]\ntarget = "{target}"')
+    assert message.startswith(f"line 2: [sites.a] {words}"), message
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"], exclude_characters="/\\"), min_size=1))
@@ -430,8 +430,8 @@ def test_a_target_is_kept_to_the_letter_or_refused(folder: str) -> None:
     [("[sites.to-kyo]", "to-kyo", "TO_KYO"), ("[servers.campus]", "NAME", "CAMPUS"), ("[defaults]", "NAME", "NAME")],
 )
 def test_a_password_is_refused_and_not_repeated(path: Path, key: str, table: str, login: str, variable: str) -> None:
-    said = complaint(path, f'{table}\nzzz = 1\n{key} = "hunter2"\n')
-    assert said == f'line 3: {table} "{key}" {KEPT.format(login=login, variable=variable)}'
+    message = complaint(path, f'{table}\nzzz = 1\n{key} = "hunter2"\n')
+    assert message == f'line 3: {table} "{key}" {KEPT.format(login=login, variable=variable)}'
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no modes")
@@ -451,8 +451,8 @@ def test_a_password_outside_of_every_table(path: Path) -> None:
 
 
 def test_one_variable_for_two_machines_is_refused(path: Path) -> None:
-    twin = '\n[sites.box_anna]\nurl = "https://other/"\ntarget = "x"\n'
-    assert complaint(path, BOOK + twin) == (
+    second_site = '\n[sites.box_anna]\nurl = "https://other/"\ntarget = "x"\n'
+    assert complaint(path, BOOK + second_site) == (
         'line 29: [sites.box_anna] the site "box_anna" and the site "box-anna" are different PMA.cores, '
         "but the password of both would be PMAREP_PASSWORD_BOX_ANNA; rename one"
     )
@@ -501,7 +501,7 @@ def test_a_group_of_thousands_is_read_at_once(path: Path) -> None:
 # The table of slides
 
 
-def test_what_is_said_of_slides(path: Path) -> None:
+def test_keys_of_the_table_slides(path: Path) -> None:
     assert load(path, "").slides.enumerate == "auto"
     assert load(path, '[slides]\nenumerate = "never"').slides.enumerate == "never"
 

@@ -17,16 +17,16 @@ BOOK = '[sites.a]\nurl = "https://a.example/"\nusername = "u"\ntarget = "Slides/
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows programs split their command line themselves")
 @pytest.mark.parametrize("command", ["TOKEN=s3cr3t-t0ken vault read x", ["TOKEN=s3cr3t-t0ken", "vault"]])
 def test_a_command_for_a_shell(command: str | list[str]) -> None:
-    said = complaint(lambda: Credentials({"PATH": "/nowhere"}).password_for(make_site(command=command)))
-    assert "s3cr3t" not in said
-    assert "its password_command (TOKEN=***) could not be started" in said
-    assert "write env before NAME=value" in said
+    message = complaint(lambda: Credentials({"PATH": "/nowhere"}).password_for(make_site(command=command)))
+    assert "s3cr3t" not in message
+    assert "its password_command (TOKEN=***) could not be started" in message
+    assert "write env before NAME=value" in message
 
 
 def test_a_command_that_quotes_the_password_in_its_error() -> None:
     script = "import sys, json; print('pa\"ss'); print(json.dumps('pa\"ss'), file=sys.stderr); sys.exit(3)"
-    said = complaint(lambda: Credentials({}).password_for(make_site(command=[sys.executable, "-c", script])))
-    assert "ss" not in said.partition("exit code 3")[2].partition(";")[0]
+    message = complaint(lambda: Credentials({}).password_for(make_site(command=[sys.executable, "-c", script])))
+    assert "ss" not in message.partition("exit code 3")[2].partition(";")[0]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_ones_own_entries_win(own: Path) -> None:
     assert book.path == own
 
 
-def test_what_is_not_said_is_as_included(own: Path) -> None:
+def test_keys_that_are_not_set_come_from_the_included_book(own: Path) -> None:
     book = load(own, "")
     assert list(book.sites) == ["box-anna", "tokyo"]
     assert [site.name for site in book.select(["class", "geo"])] == ["box-anna", "tokyo"]

@@ -45,8 +45,8 @@ class FakeKeyring:
 
 
 def make_site(name: str = "box-anna", command: Any = None, **keys: Any) -> Site:
-    said = {"server": "campus", "url": "https://pma/core/", "username": "seeder", "target": "R", **keys}
-    return Site.model_validate({"name": name, **said} | ({"password_command": command} if command else {}))
+    message = {"server": "campus", "url": "https://pma/core/", "username": "seeder", "target": "R", **keys}
+    return Site.model_validate({"name": name, **message} | ({"password_command": command} if command else {}))
 
 
 def prints(*lines: str, code: int = 0, stderr: str = "") -> list[str]:
@@ -85,7 +85,7 @@ def test_variable_of_site_then_server_then_command_then_keyring() -> None:
     assert found(None) == ("of-keyring", "from the keyring; pmarep sites login box-anna")
 
 
-def test_what_comes_before_the_keyring_is_told() -> None:
+def test_what_comes_before_the_keyring_is_reported() -> None:
     assert (
         Credentials({"PMAREP_PASSWORD_CAMPUS": "x"}).source_before_keyring(make_site())
         == "the variable PMAREP_PASSWORD_CAMPUS"
@@ -105,8 +105,8 @@ def test_every_allowed_name_has_a_variable_that_a_shell_can_set(name: str) -> No
 
 
 def test_nothing_anywhere_names_the_three_ways() -> None:
-    said = complaint(lambda: Credentials({}, FakeKeyring()).password_for(make_site()))
-    assert said == f"no password for box-anna: none is kept; {WAYS}"
+    message = complaint(lambda: Credentials({}, FakeKeyring()).password_for(make_site()))
+    assert message == f"no password for box-anna: none is kept; {WAYS}"
 
 
 # CommandApp
@@ -142,22 +142,22 @@ def test_a_command_as_text_sees_the_environment_but_no_shell(tmp_path: Path) -> 
     ],
 )
 def test_a_command_that_fails(command: list[str], words: str) -> None:
-    said = complaint(lambda: Credentials({}).password_for(make_site(command=command)))
-    assert said == f"no password for box-anna: its password_command ({sys.executable}) {words}; {BY_HAND}"
+    message = complaint(lambda: Credentials({}).password_for(make_site(command=command)))
+    assert message == f"no password for box-anna: its password_command ({sys.executable}) {words}; {BY_HAND}"
 
 
 def test_a_command_that_prints_no_text() -> None:
     script = f"import sys; sys.stdout.buffer.write({SECRET!r}.encode('utf-16-le'))"
-    said = complaint(lambda: Credentials({}).password_for(make_site(command=[sys.executable, "-c", script])))
-    assert said == (
+    message = complaint(lambda: Credentials({}).password_for(make_site(command=[sys.executable, "-c", script])))
+    assert message == (
         f"no password for box-anna: its password_command ({sys.executable}) printed a text with NULs, such as UTF-16 "
         f"without a byte order mark; UTF-8 is best; {BY_HAND}"
     )
 
 
 def test_a_command_that_cannot_be_started() -> None:
-    said = complaint(lambda: Credentials({}).password_for(make_site(command=["/no/such/thing", SECRET])))
-    assert said == (
+    message = complaint(lambda: Credentials({}).password_for(make_site(command=["/no/such/thing", SECRET])))
+    assert message == (
         "no password for box-anna: its password_command (/no/such/thing) could not be started "
         f"(No such file or directory); {BY_HAND}"
     )
@@ -165,8 +165,8 @@ def test_a_command_that_cannot_be_started() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows programs split their command line themselves")
 def test_quotes_that_do_not_match() -> None:
-    said = complaint(lambda: Credentials({}).password_for(make_site(command=f"pass '{SECRET}")))
-    assert said == f"no password for box-anna: the quotes in its password_command do not match; {BY_HAND}"
+    message = complaint(lambda: Credentials({}).password_for(make_site(command=f"pass '{SECRET}")))
+    assert message == f"no password for box-anna: the quotes in its password_command do not match; {BY_HAND}"
 
 
 def test_a_command_that_hangs() -> None:
@@ -174,8 +174,8 @@ def test_a_command_that_hangs() -> None:
         assert timeout == 30
         raise subprocess.TimeoutExpired(args[0], timeout, SECRET.encode())
 
-    said = complaint(lambda: Credentials({}, run=hang).password_for(make_site(command=["op", SECRET])))
-    assert said == f"no password for box-anna: its password_command (op) was not done in 30 s; {BY_HAND}"
+    message = complaint(lambda: Credentials({}, run=hang).password_for(make_site(command=["op", SECRET])))
+    assert message == f"no password for box-anna: its password_command (op) was not done in 30 s; {BY_HAND}"
 
 
 def test_sites_of_one_server_run_one_command_once_and_others_do_not_wait() -> None:
@@ -210,8 +210,8 @@ def test_a_failure_is_not_tried_again_but_names_each_site() -> None:
 
     credentials = Credentials({}, run=run)
     for name in ("box-a", "box-b"):
-        said = complaint(lambda name=name: credentials.password_for(make_site(name, command=["x"])))  # type: ignore[misc]
-        assert said.startswith(f"no password for {name}: its password_command (x) ended with exit code 1; try")
+        message = complaint(lambda name=name: credentials.password_for(make_site(name, command=["x"])))  # type: ignore[misc]
+        assert message.startswith(f"no password for {name}: its password_command (x) ended with exit code 1; try")
     assert len(runs) == 1
 
 
@@ -263,8 +263,8 @@ def failing_backends() -> list[Any]:
 def test_a_keyring_that_does_not_work_is_one_sentence(keyring: KeyringLike, words: str) -> None:
     credentials, site = Credentials({}, keyring), make_site()
     assert complaint(lambda: credentials.password_for(site)) == f"no password for box-anna: {words}; {OTHERS}"
-    said = complaint(lambda: credentials.store(site, SECRET))
-    assert said == f"cannot keep the password of box-anna: {words}; {OTHERS}"
+    message = complaint(lambda: credentials.store(site, SECRET))
+    assert message == f"cannot keep the password of box-anna: {words}; {OTHERS}"
     assert complaint(lambda: credentials.forget(site)) == f"cannot remove the password of box-anna: {words}"
 
 
@@ -272,8 +272,8 @@ def test_a_keyring_that_keeps_nothing_is_noticed() -> None:
     import keyring.backends.null
 
     credentials = Credentials({}, keyring.backends.null.Keyring())  # type: ignore[no-untyped-call]
-    said = complaint(lambda: credentials.store(make_site(), SECRET))
-    assert said.startswith("cannot keep the password of box-anna: this machine's keyring keeps nothing; set PMAREP_")
+    message = complaint(lambda: credentials.store(make_site(), SECRET))
+    assert message.startswith("cannot keep the password of box-anna: this machine's keyring keeps nothing; set PMAREP_")
 
 
 def test_the_keyring_is_imported_only_when_it_is_needed() -> None:

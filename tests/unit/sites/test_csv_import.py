@@ -137,7 +137,7 @@ def test_without_a_server_each_site_needs_a_url(book: SiteBook) -> None:
     ]
 
 
-def test_update_changes_what_is_said_and_adds_the_rest(book: SiteBook) -> None:
+def test_update_changes_the_given_keys_and_adds_the_rest(book: SiteBook) -> None:
     found = read(book, "name,target,server\ntokyo,T2,\nnew,N,campus\n", update=True, server=None)
     after = add_sites(book.path, found, update=True)
     assert (after.sites["tokyo"].url, after.sites["tokyo"].target) == ("https://tokyo/", "T2")

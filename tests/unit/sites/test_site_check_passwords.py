@@ -59,7 +59,7 @@ async def test_sites_with_one_password_share_a_session(sandbox: Sandbox) -> None
     assert logins(sandbox) == 1
 
 
-async def test_one_wrong_password_is_tried_once_and_told_by_each_source(sandbox: Sandbox) -> None:
+async def test_one_wrong_password_is_tried_once_and_reported_by_each_source(sandbox: Sandbox) -> None:
     names = [f"box{number}" for number in range(5)]
     found = await checked(sandbox, dict.fromkeys(names, "mistyped"), *(site(name, sandbox) for name in names))
     for name, check in found.items():
@@ -79,7 +79,7 @@ async def test_a_server_that_is_away_is_asked_no_password(start_sandbox: StartSa
     ("end", "words"),
     [("\r", "ends with a carriage return"), (" ", "ends with a blank"), ("\n", "ends with a line break")],
 )
-async def test_what_nobody_sees_in_a_variable_is_said(sandbox: Sandbox, end: str, words: str) -> None:
+async def test_what_nobody_sees_in_a_variable_is_reported(sandbox: Sandbox, end: str, words: str) -> None:
     found = await checked(sandbox, {"one": PASSWORD + end}, site("one", sandbox))
     assert f"from the variable PMAREP_PASSWORD_ONE, which {words}: is that meant?" in (found["one"].error or "")
     assert PASSWORD not in (found["one"].error or "")

@@ -108,7 +108,7 @@ def test_odd_ones_pass(tmp_path: Path, order: str, entries: list[tuple[int, int,
         ([(256, 3, 1, 7)], 5000),
     ],
 )
-def test_what_points_behind_the_end(tmp_path: Path, entries: list[tuple[int, int, int, int]], following: int) -> None:
+def test_offsets_behind_the_end(tmp_path: Path, entries: list[tuple[int, int, int, int]], following: int) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(classic("<", entries, following=following))
     with pytest.raises(TiffError, match="cut off"):
@@ -162,7 +162,7 @@ def test_other_things_called_like_a_slide(tmp_path: Path, name: str, content: by
     "content",
     [b"x", b"<?xml version='1.0'?><DataObject ObjectType='DPUfsImport'>", bytes(9000) + b"end", b"GIF89a", b"text"],
 )
-def test_what_nobody_knows_passes(tmp_path: Path, content: bytes) -> None:
+def test_unknown_formats_pass(tmp_path: Path, content: bytes) -> None:
     """The server knows more formats than we do."""
     path = tmp_path / "a.isyntax"
     path.write_bytes(content)

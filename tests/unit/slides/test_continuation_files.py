@@ -74,7 +74,7 @@ def test_a_pyramid_called_ptif(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.Full", "a.xlef", "a.omp2info"])
-def test_what_nobody_knows_how_to_send_is_told(tmp_path: Path, name: str) -> None:
+def test_what_nobody_knows_how_to_send_is_reported(tmp_path: Path, name: str) -> None:
     (thing,) = find_slides(tree(tmp_path, name))
     assert isinstance(thing, LeftOut)
     assert (thing.why, thing.kind) == (Why.NOT_A_SLIDE, Kind.UNKNOWN)

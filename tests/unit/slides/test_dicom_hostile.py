@@ -27,7 +27,7 @@ def nested(start: bytes = b"") -> bytes:
     return _PART_10 + start + (_SEQUENCE + _ITEM) * 5000
 
 
-def test_nesting_is_not_told_as_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_nesting_is_not_reported_as_an_error_of_the_disk(tmp_path: Path) -> None:
     tree(tmp_path, "n.dcm", content=nested())
     with quiet(), pytest.raises(HeaderError, match=r"^its header cannot be read: nested too deep$"):
         read_header(str(tmp_path / "n.dcm"))

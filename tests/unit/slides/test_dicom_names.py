@@ -88,7 +88,7 @@ def test_files_beside_a_directory_that_does_not_list_them(tmp_path: Path) -> Non
     assert sorted(found.slides[added[0]]) == sorted(added)
 
 
-def test_what_is_no_slide_is_told_as_what_it_is(tmp_path: Path) -> None:
+def test_what_is_no_slide_is_reported_as_what_it_is(tmp_path: Path) -> None:
     save(ct_image(), tmp_path / "IM000001")
     save(ct_image("2"), tmp_path / "1.2.840.1")
     tree(tmp_path, "README", content=b"hello")
@@ -230,7 +230,7 @@ def test_a_label_goes_to_the_slide_of_its_glass(tmp_path: Path) -> None:
         {"FrameOfReferenceUID": "1.2.3", "ContainerIdentifier": "another glass"},
     ],
 )
-def test_a_label_of_another_slide_is_told(tmp_path: Path, changed: dict[str, str]) -> None:
+def test_a_label_of_another_slide_is_reported(tmp_path: Path, changed: dict[str, str]) -> None:
     with_others(tmp_path, **changed)
     found = discover(tmp_path)
     assert list(found.slides) == ["b0.dcm"]

@@ -147,7 +147,7 @@ def test_a_listed_file_that_is_damaged(tmp_path: Path) -> None:
         (bytes(128) + b"DICM", "cannot be read as a DICOM directory: it has no records"),
     ],
 )
-def test_what_is_no_directory(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_files_that_are_no_dicomdir(tmp_path: Path, content: bytes, problem: str) -> None:
     tree(tmp_path, "DICOMDIR", content=content)
     assert collect(tmp_path).problems == [problem]
 

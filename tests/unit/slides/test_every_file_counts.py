@@ -114,7 +114,7 @@ def test_of_folders_whose_slide_is_elsewhere(tmp_path: Path, source: str) -> Non
     assert counts_of(found).unknown == 0
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
     write_mirax(tmp_path / "n.mrxs")
     write_svs(tmp_path / "closed" / "a.svs")
     found = discover(tmp_path, scandir=refusing("n", "closed"))
@@ -167,7 +167,7 @@ def test_what_may_be_a_slide_can_be_excluded(tmp_path: Path) -> None:
     assert discover(tmp_path, include=["*.svs"]).left["c.unheard-of"] is Why.EXCLUDED
 
 
-def test_a_placeholder_of_a_cloud_is_told(tmp_path: Path) -> None:
+def test_a_placeholder_of_a_cloud_is_reported(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", ".b.svs.icloud", "c.svs", ".c.svs.icloud")
     write_mirax(tmp_path / "n.mrxs")
     (tmp_path / "n" / "Data0001.dat").rename(tmp_path / "n" / ".Data0001.dat.icloud")

@@ -69,7 +69,7 @@ def test_the_files_of_an_index_are_found(
     assert len(found.slides[main]) == len([*tmp_path.iterdir()])
 
 
-def test_what_is_missing_is_told_in_its_own_letters(tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_in_its_own_letters(tmp_path: Path) -> None:
     encoded(ndpis(tmp_path, "胃生検"), "cp932")
     (tmp_path / "胃生検-FITC.ndpi").unlink()
     found = discover(tmp_path)

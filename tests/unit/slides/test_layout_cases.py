@@ -126,7 +126,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_seen_for_what_it_is(tmp_path: Path, name: str) -> None:
+def test_each_layout(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     case.make(tmp_path)
     found = discover(tmp_path)
@@ -147,9 +147,9 @@ def test_advice_goes_by_the_kind_and_never_says_to_delete(why: Why, cause: Cause
     names = (
         "linke_niere link belongs belong already only in case the file is empty has files of its own outside its own"
     )
-    said = advice(LeftOut("a.svs", why, "?", cause))
-    assert advice(LeftOut(names, why, f"Permission denied: {names}", cause)) == said
-    assert not {"delete", "remove", "rm"} & set(said.replace(",", " ").replace(";", " ").split())
+    text = advice(LeftOut("a.svs", why, "?", cause))
+    assert advice(LeftOut(names, why, f"Permission denied: {names}", cause)) == text
+    assert not {"delete", "remove", "rm"} & set(text.replace(",", " ").replace(";", " ").split())
 
 
 def test_a_left_kidney_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

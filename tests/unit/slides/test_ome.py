@@ -186,7 +186,7 @@ def test_a_file_that_is_cut_off(tmp_path: Path, victim: int, keep: int) -> None:
     assert "missing" not in slide.problems[0]
 
 
-def test_what_is_no_tiff_file(tmp_path: Path) -> None:
+def test_members_that_are_no_tiff_files(tmp_path: Path) -> None:
     tree(tmp_path, "a.ome.tif", content=b"hello")
     tree(tmp_path, "b.ome.tif", content=b"")
     tree(tmp_path, "c.ome.tif", content=b"II*\0\0\0\0\0")

@@ -139,7 +139,7 @@ def test_options_match_as_pathspec_does(pattern: str) -> None:
         ("*a" * 3000, "6000 characters"),
     ],
 )
-def test_what_git_passes_over_is_said(tmp_path: Path, rule: str, words: str) -> None:
+def test_what_git_passes_over_is_reported(tmp_path: Path, rule: str, words: str) -> None:
     with pytest.raises(IgnoreFileError) as caught:
         read(tmp_path, rule)
     assert words in str(caught.value)

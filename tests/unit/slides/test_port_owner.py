@@ -52,7 +52,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
         (["nonsense\n"], [], PortOwner.UNKNOWN),
     ],
 )
-def test_who_listens_on_linux(tables: tuple[Path, Path], four: list[str], six: list[str], who: PortOwner) -> None:
+def test_the_owner_on_linux(tables: tuple[Path, Path], four: list[str], six: list[str], who: PortOwner) -> None:
     tables[0].write_text(HEAD + "".join(four))
     tables[1].write_text(HEAD + "".join(six))
     assert port_owner(54001) is who
@@ -84,7 +84,7 @@ def test_elsewhere_nobody_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     assert port_owner(54001) is PortOwner.UNKNOWN
 
 
-def test_what_windows_says() -> None:
+def test_the_owner_on_windows() -> None:
     """Rows of MIB_TCPROW_OWNER_PID and MIB_TCP6ROW_OWNER_PID, written as iprtrmib.h has them."""
 
     def port(number: int) -> bytes:
@@ -101,7 +101,7 @@ def test_what_windows_says() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in reads POSIX paths")
 @pytest.mark.parametrize("who", [PortOwner.OTHER_USER, PortOwner.UNKNOWN, PortOwner.NOBODY])
-def test_others_are_told_nothing(
+def test_another_users_program_is_asked_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, who: PortOwner
 ) -> None:
     tree(tmp_path, "Meier, Anna.zzz")
@@ -112,14 +112,14 @@ def test_others_are_told_nothing(
             for _ in range(2):
                 assert ours.lookup(folder, ["Meier, Anna.zzz"]) == {}
         assert helper.asked == []
-        said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-        assert len(said) == (who is PortOwner.OTHER_USER)
+        warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        assert len(warnings) == (who is PortOwner.OTHER_USER)
         with PmaStart(helper.url, trust_anybody=True) as ours:
             assert list(ours.lookup(folder, ["Meier, Anna.zzz"])) == ["Meier, Anna.zzz"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in reads POSIX paths")
-def test_it_is_looked_at_before_each_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_is_asked_for_before_each_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, "a/x.zzz", "b/y.zzz")
     who = [PortOwner.TRUSTED]
     monkeypatch.setattr("pmarep.slides.pma_start.port_owner", lambda _: who[0])

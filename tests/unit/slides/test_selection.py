@@ -66,7 +66,7 @@ def test_selection() -> None:
     assert Selection(["*.svs"], ["a.*"]).refusal("a.svs") == "matches an --exclude"
 
 
-def test_patterns_that_match_nothing_are_told() -> None:
+def test_patterns_that_match_nothing_are_reported() -> None:
     matched: set[tuple[str, str]] = set()
     include, exclude = ["*.svs", "*.ndpi"], ["old", "a.svs", "!a.svs"]
     selection = Selection(include, exclude, matched=matched)

@@ -178,7 +178,7 @@ def test_what_may_not_be_read_is_not_complete(
     assert lines[0][3].startswith("let the user who runs pmarep read it")
 
 
-def test_patterns_that_match_no_slide_are_said(tmp_path: Path) -> None:
+def test_patterns_that_match_no_slide_are_reported(tmp_path: Path) -> None:
     tree(tmp_path, "a/x.svs", "b/old/y.svs")
     done = run(tmp_path / "a", tmp_path / "b", "--exclude", "old", "--exclude", "odl", "--include", "x.*", "--json")
     assert done.returncode == 0

@@ -45,7 +45,7 @@ def test_any_tiff_is_a_slide(tmp_path: Path, extension: str, magic: bytes) -> No
 
 
 @pytest.mark.parametrize("extension", TIFF)
-def test_what_is_only_called_so_is_none(tmp_path: Path, extension: str) -> None:
+def test_files_that_are_only_named_like_slides_are_none(tmp_path: Path, extension: str) -> None:
     tree(tmp_path, f"a.{extension}", content=b"%PDF-1.7")
     tree(tmp_path, f"short.{extension}", content=b"II*")
     tree(tmp_path, f"empty.{extension}", content=b"")

@@ -32,7 +32,7 @@ def cases(tmp_path: Path) -> Path:
     return cases
 
 
-def test_links_below_the_source_are_followed_and_others_told(cases: Path) -> None:
+def test_links_below_the_source_are_followed_and_others_reported(cases: Path) -> None:
     found = discover(cases)
     assert set(found.slides) == {"in.svs", "inside/e.svs", "own/d.svs", "own/deep/e.svs"}
     problems = dict.fromkeys(["out.svs", "folder", "all", "similar.svs"], Why.LINK)

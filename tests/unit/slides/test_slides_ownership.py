@@ -34,7 +34,7 @@ def test_strangers_in_its_folders_stay_what_they_are(tmp_path: Path) -> None:
     assert "in the folder of a slide" in found.detail("DICOM/readme.txt")
 
 
-def test_its_folders_come_right_after_it(tmp_path: Path) -> None:
+def test_the_folders_of_a_slide_come_right_after_it(tmp_path: Path) -> None:
     write_dicom(tmp_path / "Z" / "S1", stem="a", levels=1, others=[])
     tree(tmp_path, "a/1.svs", "d.svs", "e.svs", "Z/S1/x.svs")
     directory(tmp_path, "Z/S1/a0.dcm")
@@ -68,7 +68,7 @@ def test_a_slide_that_is_left_out_keeps_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("outside", ["../x.dcm", "S1/../../x.dcm", "/x.dcm"])
-def test_it_never_leads_out_of_its_folder(tmp_path: Path, outside: str) -> None:
+def test_a_dicomdir_never_leads_out_of_its_folder(tmp_path: Path, outside: str) -> None:
     write_dicom(tmp_path / "s" / "S1", stem="a", levels=1, others=[])
     write_dicom(tmp_path, stem="x", levels=1, others=[], seed="x")
     directory(tmp_path / "s", "S1/a0.dcm", outside)

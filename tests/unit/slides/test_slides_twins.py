@@ -38,14 +38,14 @@ def test_all_but_one_are_reported(tmp_path: Path, twins: tuple[str, ...]) -> Non
         assert any(other in found.detail(path) for other in found.slides)
 
 
-def test_what_is_said(tmp_path: Path) -> None:
+def test_each_kind_of_twin_has_its_words(tmp_path: Path) -> None:
     tree(tmp_path, "a/s.svs", "a./s.svs", "A/s.svs", "a_b.svs", "a?b.svs", f"{NFC}.svs", f"{NFD}.svs")
-    said = {thing.detail for thing in find_slides(tmp_path) if isinstance(thing, LeftOut)}
-    assert len(said) == 4
-    assert any("differs only in case from" in words for words in said)
-    assert any("which drops dots and blanks at the end" in words for words in said)
-    assert any("which does not allow all of its characters" in words for words in said)
-    assert any("with its letters composed otherwise" in words for words in said)
+    details = {thing.detail for thing in find_slides(tmp_path) if isinstance(thing, LeftOut)}
+    assert len(details) == 4
+    assert any("differs only in case from" in words for words in details)
+    assert any("which drops dots and blanks at the end" in words for words in details)
+    assert any("which does not allow all of its characters" in words for words in details)
+    assert any("with its letters composed otherwise" in words for words in details)
     for thing in find_slides(tmp_path):
         assert isinstance(thing, Slide) or "rename one of the two" in advice(thing)
 

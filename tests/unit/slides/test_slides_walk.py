@@ -26,7 +26,7 @@ def test_order_is_the_names_own(tmp_path: Path) -> None:
         assert [thing.path for thing in discover(tmp_path, scandir=shuffled(seed)).things] == expected
 
 
-def test_it_yields_while_it_walks(tmp_path: Path) -> None:
+def test_the_walk_yields_while_it_walks(tmp_path: Path) -> None:
     tree(tmp_path, "a/1.svs", "b/2.svs")
     found = find_slides(tmp_path)
     assert next(found).path == "a/1.svs"

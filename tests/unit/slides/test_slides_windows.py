@@ -65,7 +65,7 @@ def test_a_slide_that_is_being_written_is_as_young_as_its_files(tmp_path: Path, 
         assert newest_mtime_ns(slide) == max(s.st_mtime_ns for s in stats)
 
 
-def test_so_is_an_incomplete_one(tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_slide_is_left_out_too(tmp_path: Path, windows: None, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mirax(tmp_path / "b.mrxs")
     missing, *others = sorted((tmp_path / "b").glob("*.dat"))
     missing.unlink()
@@ -88,7 +88,7 @@ LONG = f"{'a' * 70}/{'b' * 70}/{'c' * 120}.svs"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it may not let us make one")
-def test_a_path_that_is_too_long_is_said_to_be(tmp_path: Path, windows: None) -> None:
+def test_a_path_that_is_too_long_is_reported_to_be(tmp_path: Path, windows: None) -> None:
     (tmp_path / LONG).parent.mkdir(parents=True)
     write_svs(tmp_path / LONG)
     with pytest.MonkeyPatch.context() as patch:

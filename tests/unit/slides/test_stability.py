@@ -24,7 +24,7 @@ NOW = 1_800_000_000.0
 @pytest.mark.parametrize(
     ("settle", "recent", "watch"), [(None, 60, 10), (3.0, 60, 3), (60.0, 60, 60), (300.0, 300, 300)]
 )
-def test_what_the_option_means(settle: float | None, recent: float, watch: float) -> None:
+def test_the_values_of_settle(settle: float | None, recent: float, watch: float) -> None:
     policy = StabilityPolicy.from_option(settle)
     assert policy is not None
     assert (policy.recent_seconds, policy.watch_seconds) == (recent, watch)
@@ -117,13 +117,13 @@ def test_traces_reach_below_a_companion_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("why", [Why.BAD_NAME, Why.EXCLUDED, Why.NOT_A_SLIDE, Why.UNFINISHED])
-def test_what_no_waiting_can_make_a_slide_leaves_none(tmp_path: Path, why: Why) -> None:
+def test_no_snapshot_of_what_cannot_become_a_slide(tmp_path: Path, why: Why) -> None:
     tree(tmp_path, "a.svs")
     assert snapshot_incomplete(tmp_path, LeftOut("a.svs", why, "")) is None
 
 
 @pytest.mark.parametrize("path", [".", "gone.mrxs", "a/b/c.vsi", r"a\x00.svs", "\0", "x" * 5000])
-def test_nothing_to_look_at_is_no_trouble(tmp_path: Path, path: str) -> None:
+def test_a_snapshot_of_nothing(tmp_path: Path, path: str) -> None:
     snapshot_incomplete(tmp_path, LeftOut(path, Why.UNREADABLE, ""))
     snapshot_incomplete(Path(), LeftOut(path, Why.UNREADABLE, ""))
 

@@ -48,7 +48,7 @@ def details(found: Discovered) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_deep_zoom_is_told_by_its_index(tmp_path: Path, seed: int) -> None:
+def test_deep_zoom_is_recognised_by_its_index(tmp_path: Path, seed: int) -> None:
     deep_zoom(tmp_path, "Schnitt #1 ä")
     number = sum(1 for path in tmp_path.rglob("*") if path.is_file())
     found = discover(tmp_path, scandir=shuffled(seed))
@@ -162,12 +162,12 @@ def test_pictures_in_numbered_folders_are_pictures(tmp_path: Path, files: list[s
 
 
 @pytest.mark.parametrize("names", [["n.dzi"], ["n.dzi", "n_files/"], ["n.dzi", "n_files/0/"]])
-def test_an_index_without_tiles_is_told(tmp_path: Path, names: list[str]) -> None:
+def test_an_index_without_tiles_is_reported(tmp_path: Path, names: list[str]) -> None:
     tree(tmp_path, *names)
     assert discover(tmp_path).detail("n.dzi") == "no slide's main file: .dzi"
 
 
-def test_what_cannot_be_looked_into_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_looked_into_is_reported(tmp_path: Path) -> None:
     deep_zoom(tmp_path)
     found = discover(tmp_path, scandir=refusing("n_files"))
     assert found.left == {"n.dzi": Why.NOT_A_SLIDE, "n_files": Why.UNREADABLE}

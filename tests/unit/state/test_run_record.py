@@ -143,9 +143,9 @@ async def test_progress_is_thinned_and_rates_are_means(tmp_path: Path) -> None:
     assert all(0.3 <= line["rate"] <= 0.7 for line in found[400:])
 
 
-async def test_a_full_disk_is_said_once_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    record = begin(tmp_path, failed=said)
+async def test_a_full_disk_is_reported_once_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: list[str] = []
+    record = begin(tmp_path, failed=messages)
 
     def fails(lines: object, last: bool = False) -> None:
         raise OSError(28, "No space left on device")
@@ -155,7 +155,7 @@ async def test_a_full_disk_is_said_once_and_stops_nothing(tmp_path: Path, monkey
         record.hear(Notice(text="x"))
         await asyncio.sleep(FLUSH_SECONDS * 2)
     await record.close()
-    (text,) = said
+    (text,) = messages
     assert str(record.path) in text
     assert "No space left" in text
     assert not run_records.lock_of(record.path).exists()

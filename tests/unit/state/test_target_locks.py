@@ -37,7 +37,7 @@ def another_process(folder: Path, *places: tuple[str, str]) -> Iterator[subproce
             process.wait()
 
 
-def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_and_the_error_names_the_holder(tmp_path: Path) -> None:
     with another_process(tmp_path, TOKYO, ANNA) as holder:
         with pytest.raises(TargetBusyError) as refused, hold_targets(tmp_path, [ANNA]):
             pass
@@ -71,7 +71,7 @@ def test_locks_end_with_a_killed_process(tmp_path: Path) -> None:
         pass
 
 
-def test_what_is_free_is_held_and_who_has_the_rest_is_told(tmp_path: Path) -> None:
+def test_free_targets_are_held_and_errors_name_the_holders_of_the_others(tmp_path: Path) -> None:
     with another_process(tmp_path, BOB) as holder, hold_targets(tmp_path, [TOKYO, ANNA, BOB]) as busy:
         assert list(busy) == ["bob"]
         assert str(busy["bob"]).startswith("bob: another run holds this site's target")

@@ -82,7 +82,7 @@ def test_never_more_than_the_most() -> None:
 
 
 @pytest.mark.parametrize(("full", "held_back"), [(False, False), (True, True)])
-def test_what_is_not_limited_by_its_number_keeps_it(full: bool, held_back: bool) -> None:
+def test_a_site_that_is_not_limited_by_its_number_keeps_it(full: bool, held_back: bool) -> None:
     """Too little to do, or a bandwidth limit: the rate says nothing about the number."""
     concurrency = one(0.02)
     (limits,) = run([concurrency], saturating(100), full=full, held_back=held_back)
@@ -126,11 +126,11 @@ def test_a_pause_is_no_measurement() -> None:
     assert abs(concurrency.limit - before) <= before // 4
 
 
-def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB) -> Rates:
+def shared(capacity: float, round_trips: Sequence[float], per_window: float = 0.2 * MB) -> Rates:
     """One line for all: parts as TCP gives them, by requests over round trip; alone, a stream is held by its window."""
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
-        wanted = [limit * per_window / way for limit, way in zip(limits, ways, strict=True)]
+        wanted = [limit * per_window / round_trip for limit, round_trip in zip(limits, round_trips, strict=True)]
         much = sum(wanted) or 1.0
         return [one * min(1.0, capacity / much) for one in wanted]
 
@@ -139,11 +139,11 @@ def shared(capacity: float, ways: Sequence[float], per_window: float = 0.2 * MB)
 
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_two_sites_on_one_line_share_it(noise: float) -> None:
-    uplink, ways = SharedUplink(), (0.04, 0.27)
-    sites = [AdaptiveConcurrency(uplink) for _ in ways]
-    for concurrency, way in zip(sites, ways, strict=True):
-        concurrency.start(way)
-    rates = shared(12 * MB, ways)
+    uplink, round_trips = SharedUplink(), (0.04, 0.27)
+    sites = [AdaptiveConcurrency(uplink) for _ in round_trips]
+    for concurrency, round_trip in zip(sites, round_trips, strict=True):
+        concurrency.start(round_trip)
+    rates = shared(12 * MB, round_trips)
     limits = run(sites, rates, 1200, noise=noise)
     parts, sums = [], []
     for now in zip(*map(late, limits), strict=True):
@@ -154,13 +154,13 @@ def test_two_sites_on_one_line_share_it(noise: float) -> None:
     assert 0.3 <= sum(parts) / len(parts) <= 0.7
 
 
-def test_one_that_grows_at_the_cost_of_the_other_does_not() -> None:
+def test_a_site_does_not_grow_at_the_cost_of_another() -> None:
     """Two equal sites on a full line: nobody has anything to win, and both stay about as they are."""
-    uplink, ways = SharedUplink(), (0.1, 0.1)
-    sites = [AdaptiveConcurrency(uplink) for _ in ways]
+    uplink, round_trips = SharedUplink(), (0.1, 0.1)
+    sites = [AdaptiveConcurrency(uplink) for _ in round_trips]
     for concurrency in sites:
         concurrency.start(0.1)
-    limits = run(sites, shared(5 * MB, ways), 1200)
+    limits = run(sites, shared(5 * MB, round_trips), 1200)
     assert max(max(late(one)) for one in limits) <= 24
     assert min(min(late(one)) for one in limits) >= FEWEST_UNFORCED
 
@@ -178,15 +178,15 @@ def test_no_site_is_starved_on_a_line_that_four_share(noise: float) -> None:
     """The near one has its full rate at once, while the others still find theirs."""
     uplink, capacity = SharedUplink(), 12.5 * MB
     sites = [AdaptiveConcurrency(uplink, 24) for _ in WAYS]
-    for concurrency, way in zip(sites, WAYS, strict=True):
-        concurrency.start(way)
+    for concurrency, round_trip in zip(sites, WAYS, strict=True):
+        concurrency.start(round_trip)
     alike, step, got = shared(capacity, WAYS), 0, [0.0 for _ in WAYS]
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
         nonlocal step
         step += 1
         # Each begins after some round trips, and needs ten more.
-        risen = [min(1.0, max(0.0, step * STEP - 8 * way) / (10 * way)) for way in WAYS]
+        risen = [min(1.0, max(0.0, step * STEP - 8 * round_trip) / (10 * round_trip)) for round_trip in WAYS]
         moved = alike([limit * part for limit, part in zip(limits, risen, strict=True)])
         if step * STEP > 20:
             got[:] = [before + rate for before, rate in zip(got, moved, strict=True)]
@@ -201,8 +201,8 @@ def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
     """Each has a line of its own, so what one loses the other does not win."""
     uplink = SharedUplink()
     sites = [AdaptiveConcurrency(uplink), AdaptiveConcurrency(uplink)]
-    for concurrency, way in zip(sites, (0.18, 0.22), strict=True):
-        concurrency.start(way)
+    for concurrency, round_trip in zip(sites, (0.18, 0.22), strict=True):
+        concurrency.start(round_trip)
 
     def rates(limits: Sequence[float]) -> Sequence[float]:
         return [min(25 * MB, limits[0] * 1.6 * MB), min(12.5 * MB, limits[1] * 0.6 * MB)]

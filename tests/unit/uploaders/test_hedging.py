@@ -61,7 +61,7 @@ async def test_the_slowest_are_sent_once_more_as_many_as_are_sooner_there() -> N
     assert [stream.helped for stream in streams] == [False, True, True, False]
 
 
-async def test_what_goes_once_more_already_needs_its_part_of_the_line() -> None:
+async def test_a_request_that_is_hedged_already_needs_its_share_of_the_line() -> None:
     streams = [Stream(2, 1.0), Stream(4, 0.5, alone=False), Stream(8, None, alone=False)]
     line = SimulatedLine(streams, rate=4)
     line.check()
@@ -138,7 +138,7 @@ async def test_the_first_there_counts_and_the_other_is_broken_off(first: int, ot
 
 
 @pytest.mark.parametrize("together", [False, True])
-async def test_one_that_fails_leaves_it_to_the_other(together: bool) -> None:
+async def test_the_other_attempt_counts_where_one_fails(together: bool) -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
@@ -185,7 +185,7 @@ async def test_being_cancelled_ends_both() -> None:
     assert case.scheduler.connections == 0
 
 
-async def test_one_that_is_not_sent_to_its_end_cannot_arrive_later() -> None:
+async def test_an_attempt_that_is_not_wholly_sent_cannot_arrive_later() -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
@@ -195,7 +195,7 @@ async def test_one_that_is_not_sent_to_its_end_cannot_arrive_later() -> None:
     assert case.ended == ["0 cancelled"]
 
 
-async def test_one_that_may_still_arrive_is_waited_for() -> None:
+async def test_an_attempt_that_may_still_arrive_is_waited_for() -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:
@@ -261,7 +261,7 @@ async def test_the_last_request_gets_help_although_nothing_moves_any_more(monkey
         (HedgeMode.NEVER, LARGEST_PIECE, 1, False),
     ],
 )
-async def test_what_is_one_piece_only_is_never_sent_twice(how: HedgeMode, size: int, more: int, helped: bool) -> None:
+async def test_a_request_of_one_piece_is_never_hedged(how: HedgeMode, size: int, more: int, helped: bool) -> None:
     """It may arrive as soon as it has begun, so nothing can be known of its pace."""
     _, scheduler = make_scheduler()
     assert (HedgedRequest(UploadBody(scheduler, size + more), how).hedge_wanted is not None) == helped
@@ -280,7 +280,7 @@ async def chunks(count: int) -> AsyncGenerator[bytes, None]:
         yield bytes(MIB // 4)
 
 
-async def test_nobody_knows_before_it_has_begun_and_shown_its_pace() -> None:
+async def test_the_time_left_is_unknown_before_a_rate_is_measured() -> None:
     clock, scheduler = make_scheduler()
     body = UploadBody(scheduler, 4 * MIB)
     assert body.seconds_left is None
@@ -295,7 +295,7 @@ async def test_nobody_knows_before_it_has_begun_and_shown_its_pace() -> None:
             assert body.seconds_left == pytest.approx(body.bytes_left / MIB, rel=0.3)  # a piece is waiting just now
 
 
-async def test_one_that_stands_still_is_known_to_be_slow() -> None:
+async def test_a_stalled_request_is_known_to_be_slow() -> None:
     clock, scheduler = make_scheduler()
     first, second = UploadBody(scheduler, MIB), UploadBody(scheduler, MIB, new_connection=True)
     hedged = HedgedRequest(first, HedgeMode.ANY_ORDER)
@@ -328,7 +328,7 @@ async def test_the_one_that_decides_is_alone() -> None:
     assert await case.run(play, HedgeMode.LAST_WINS) == "tag of the last"
 
 
-async def test_one_that_stands_still_after_a_good_beginning_is_slow() -> None:
+async def test_a_request_that_stalls_after_a_good_beginning_is_slow() -> None:
     clock, scheduler = make_scheduler()
     body = UploadBody(scheduler, 8 * MIB)
     async for _ in body.stream(chunks(20)):
@@ -343,7 +343,7 @@ async def test_one_that_stands_still_after_a_good_beginning_is_slow() -> None:
 
 
 @pytest.mark.parametrize("other", ["tag", "another"])
-async def test_what_goes_several_times_counts_once(other: str) -> None:
+async def test_bytes_that_are_sent_several_times_count_once(other: str) -> None:
     case = HedgedCase()
 
     async def play(case: HedgedCase) -> None:

@@ -182,10 +182,10 @@ async def test_a_certificate_that_is_another_one_all_at_once() -> None:
     answers: list[httpx.Response | Exception] = [untrusted, httpx.Response(200, headers={"ETag": "e"}), untrusted]
 
     def answer(_: httpx.Request) -> httpx.Response:
-        said = answers.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        return said
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     storage = PresignedClient(HTTPS, allow_http=False, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
     with pytest.raises(CertificateRefused):
@@ -268,15 +268,17 @@ def test_a_url_that_ends_within_the_minute_is_not_relied_on() -> None:
 
 
 async def test_says_how_far_the_storage_is() -> None:
-    heard: list[float] = []
+    round_trips: list[float] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=lambda: server.accept()[0].close())
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        storage = PresignedClient(Connection(url, "me", proxy="none"), allow_http=True, on_round_trip=heard.append)
+        storage = PresignedClient(
+            Connection(url, "me", proxy="none"), allow_http=True, on_round_trip=round_trips.append
+        )
         with pytest.raises(PmaCoreError):  # it hangs up: that a connection stood is enough
             await storage.put(f"{url}k?sig=1", b"x", 1, {})
         thread.join(10)
         await storage.close()
-    assert heard
-    assert all(0 < seconds < 5 for seconds in heard)
+    assert round_trips
+    assert all(0 < seconds < 5 for seconds in round_trips)

@@ -71,7 +71,7 @@ async def test_small_ones_leave_most_slots_to_large_ones() -> None:
     assert most == 8 // SMALL_SHARE
 
 
-async def test_one_that_gives_up_waiting_leaves_its_place() -> None:
+async def test_a_cancelled_waiter_leaves_the_queue() -> None:
     slots = PrioritySemaphore(lambda _: 1)
 
     async def one() -> None:
@@ -107,7 +107,7 @@ async def test_a_limit_that_grows_lets_more_in() -> None:
     await asyncio.gather(*work)
 
 
-async def test_one_that_is_given_up_as_a_slot_comes_free_takes_none() -> None:
+async def test_a_waiter_cancelled_as_a_slot_comes_free_takes_none() -> None:
     """Its task has been cancelled and has not run since."""
     slots = PrioritySemaphore(lambda _: 1)
     async with slots.slot(MIB):

@@ -231,12 +231,12 @@ async def flies(scheduler: RequestScheduler, count: int, seconds: float = 30.0, 
     return most
 
 
-async def test_it_grows_while_that_brings_more() -> None:
+async def test_the_limit_grows_while_that_brings_more() -> None:
     scheduler, _ = found(FakeClock())
     assert await flies(scheduler, 100) == 32
 
 
-async def test_it_does_not_grow_against_a_bandwidth_limit() -> None:
+async def test_the_limit_does_not_grow_against_a_bandwidth_limit() -> None:
     scheduler, _ = found(FakeClock(), "40K", round_trip=0.02)
     assert await flies(scheduler, 20) == 8
 

@@ -14,13 +14,13 @@ def total(*attempts: TransferCounts) -> tuple[int, int]:
     return sent.bytes, sent.resumed
 
 
-def test_what_an_attempt_finds_of_the_one_before_is_counted_once() -> None:
+def test_bytes_found_of_the_attempt_before_are_counted_once() -> None:
     assert total(TransferCounts(bytes=60), TransferCounts(bytes=40, resumed=60)) == (100, 0)
     assert total(TransferCounts(bytes=30, resumed=50), TransferCounts(bytes=20, resumed=80)) == (50, 50)
     assert total(TransferCounts(bytes=30, resumed=50), TransferCounts()) == (30, 50)
 
 
-def test_what_is_of_no_use_any_more_is_not_counted() -> None:
+def test_bytes_of_no_use_are_not_counted() -> None:
     assert total(TransferCounts(bytes=60), TransferCounts(bytes=100, reannounced=True)) == (100, 0)
     assert total(
         TransferCounts(bytes=10, resumed=50), TransferCounts(reannounced=True), TransferCounts(bytes=60, resumed=40)

@@ -127,7 +127,7 @@ async def test_files_of_gigabytes_fill_a_fast_long_line_too() -> None:
     assert min(count for count, _ in line.samples[75:]) >= 20
 
 
-async def test_what_is_at_stake_is_bounded_by_time_or_by_a_few_files() -> None:
+async def test_bytes_in_flight_are_bounded_by_time_or_by_a_few_files() -> None:
     """Whatever the sizes, on a line that one stream fills."""
     for size, capacity in itertools.product((5 * MB, 30 * MB, 300 * MB), (0.2 * MB, 2 * MB)):
         line = SimulatedLink(capacity, capacity, 0.05)
@@ -142,7 +142,7 @@ async def test_many_small_files_go_at_once_from_the_beginning() -> None:
     assert max(count for count, _ in line.samples) >= 20
 
 
-async def test_what_was_found_with_small_files_is_not_believed_for_large_ones() -> None:
+async def test_the_limit_found_with_small_files_does_not_hold_for_large_ones() -> None:
     line = SimulatedLink(MB, MB)
     work = line.send([MB] * 60)
     await work

@@ -132,7 +132,7 @@ async def test_whoever_ended_before_it_was_asked_for_is_none() -> None:
     assert (await server.announce(slide("b"), 1))[1] == []
 
 
-async def test_a_slide_that_was_never_said_to_be_there_is_none() -> None:
+async def test_a_slide_that_was_never_reported_to_be_there_is_none() -> None:
     """Nothing can be taken back of it: it has failed, or is announced anew."""
     server = Server()
     first, _ = await server.announce(slide("a"))
