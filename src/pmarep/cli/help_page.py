@@ -31,8 +31,8 @@ PANELS = {
     ),
     "How sure": ("--verify", "--level", "--recheck", "--settle", "--verify-tls", "--allow-http-uploads"),
     "Output": (
-        "--report", "--format", "--output", "--audit", "--metrics", "--metrics-label", "--log-file",
-        "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
+        "--report", "--format", "--output", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
+        "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
     ),
     "General": (
         "--config", "--state-dir", "--yes", "--no-input", "--version", "--install-completion", "--show-completion",

@@ -40,6 +40,13 @@ AuditOption = Annotated[
         metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
     ),
 ]
+AtAllSitesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="List the source files that are verified at every site, with NULs between them, for a clean-up script.",
+    ),
+]
 ReportOption = Annotated[
     Path | None,
     typer.Option(

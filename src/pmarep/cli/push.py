@@ -11,6 +11,7 @@ from .config_files import load_book, named_book, state_path, warn_unverified_tls
 from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
     AllowEmptyOption,
+    AtAllSitesOption,
     AuditOption,
     ConfigOption,
     ConnectionsOption,
@@ -114,6 +115,7 @@ def push(
     ] = None,
     audit: AuditOption = None,
     report: ReportOption = None,
+    at_all_sites: AtAllSitesOption = None,
     metrics: MetricsOption = None,
     metrics_label: MetricsLabelOption = None,
     log_file: LogFileOption = None,
@@ -134,6 +136,7 @@ def push(
     import os
 
     from ..engine import Existing, Options, Verify
+    from ..engine.at_all_sites import empty_list
     from ..errors import UsageError
     from ..sites import Credentials
     from ..timetable import Timetable
@@ -147,6 +150,8 @@ def push(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
+        if at_all_sites is not None:
+            empty_list(at_all_sites)  # whatever else is wrong: nobody is to delete by the list of an earlier run
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
         book = load_book(config)
@@ -175,6 +180,7 @@ def push(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            at_all_sites=at_all_sites,
             config=named_book(config),
             arguments=repeatable_arguments(ctx),
             audit=audit,

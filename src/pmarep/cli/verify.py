@@ -11,6 +11,7 @@ from .config_files import load_book, named_book, state_path, warn_unverified_tls
 from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
     AllowEmptyOption,
+    AtAllSitesOption,
     AuditOption,
     ConfigOption,
     ConnectionsOption,
@@ -65,6 +66,7 @@ def verify(
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
     report: ReportOption = None,
+    at_all_sites: AtAllSitesOption = None,
     metrics: MetricsOption = None,
     metrics_label: MetricsLabelOption = None,
     log_file: LogFileOption = None,
@@ -84,6 +86,7 @@ def verify(
     import os
 
     from ..engine import Options, Verify
+    from ..engine.at_all_sites import empty_list
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
@@ -95,6 +98,8 @@ def verify(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
+        if at_all_sites is not None:
+            empty_list(at_all_sites)  # whatever else is wrong: nobody is to delete by the list of an earlier run
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
@@ -113,6 +118,7 @@ def verify(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            at_all_sites=at_all_sites,
             config=named_book(config),
             arguments=repeatable_arguments(ctx),
             audit=audit,

@@ -11,6 +11,7 @@ from ..reading import SharedReader
 from ..state.journal import Journal
 from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds
+from .at_all_sites import VerifiedAtAllSites
 from .audit import AuditLog
 from .discovery.slide_list import SlideList
 from .options import Options
@@ -38,6 +39,7 @@ class RunContext:
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run
+    at_all_sites: VerifiedAtAllSites | None = None
     upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 
     @property

@@ -61,6 +61,9 @@ class Options:
     together. `ask_pma_start`: about files of unknown formats, if PMA.start runs on this machine
     and is this user's or the system's; `trust_pma_start`: whoever's it is.
 
+    `at_all_sites`: a file for the list of source files that are verified at every site (at_all_sites.py); every slide
+    that is there already is looked at for it.
+
     `config`: the site book, where commands have to name it that people are told to type. `arguments`: the words after
     `pmarep` that go on with this run; none where a program has started it.
 
@@ -91,5 +94,6 @@ class Options:
     trust_pma_start: bool = False
     allow_empty: bool = False
     follow_links: bool = False
+    at_all_sites: Path | None = None
     config: Path | None = None
     arguments: tuple[str, ...] = ()

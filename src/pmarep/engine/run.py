@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,9 @@ from ..events import (
 )
 from ..reading import SharedReader
 from ..sites import Site
-from ..slides import LeftOut, Slide
+from ..slides import LeftOut
 from ..state.journal import Journal
 from ..state.records import JournalError
-from ..state.run_record import RunRecord
 from ..state.target_locks import hold_targets
 from ..uploaders import Digests
 from .audit import AuditLog, Auditor
@@ -41,7 +39,7 @@ from .discovery.scanner import roots_of
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .options import Options
-from .run_description import describe_run
+from .run_files import RunFiles
 from .sessions import Passwords, SessionPool
 from .site.stall_monitor import longest_answer
 from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
@@ -89,7 +87,7 @@ async def replicate(
         try:
             return await run.go(journal, stop)
         finally:
-            await run.end_record()
+            await run.files.close()
             await run.sessions.close()
             journal.close()
 
@@ -100,7 +98,6 @@ class _Run:
     ) -> None:
         self.options = options
         self.names = [site.name for site in sites]
-        self.all_sites = sites
         self.sites = sites  # those that take part
         self.left_out: dict[str, str] = {}  # why the others do not
         self.sessions = sessions
@@ -108,15 +105,15 @@ class _Run:
         self.listener = self._hear
         self._output = listener
         self.clock = clock
+        self.files = RunFiles(options, sites, clock, self._hear)
         self.slide_list = SlideList()
         self.producer = SlideProducer(
-            options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting, self._found)
+            options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting, self.files.add_slides)
         )
         self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
-        self.record: RunRecord | None = None
         self.problems = 0
         self.workers = SiteWorkers(clock, self._hear)
         self.abort = asyncio.Event()
@@ -128,8 +125,7 @@ class _Run:
     def _hear(self, event: Event) -> None:
         """Pass an event on. An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
         self.idle_tracker.hear(event)
-        if self.record is not None:
-            self.record.hear(event)
+        self.files.hear(event)
         try:
             self._output(event)
         except Exception as error:
@@ -192,7 +188,7 @@ class _Run:
         number = None
         if not dry:
             number = await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
-            self._begin_record(journal.file.parent / "runs", number)
+            self.files.begin(journal.file.parent / "runs", number)
         walk = asyncio.create_task(self.producer.walk())
         watching = asyncio.create_task(self._watch_unstable(walk))
         stopped = asyncio.create_task(any_of(stop, self.abort))
@@ -222,32 +218,13 @@ class _Run:
         await self._record_the_rest(interrupted)
         for text in self.producer.unmatched_patterns():
             self.listener(Notice(text=text))
+        await self.files.write_list(self.slide_list, self.reader)
         summary = self._summary(interrupted)
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs
                 await journal.record_run_finished(number, summary.to_dict())
         self.listener(summary)
         return summary
-
-    async def end_record(self) -> None:
-        """Write what is left of the record of this run."""
-        if self.record is not None:
-            await self.record.close()
-
-    def _begin_record(self, folder: Path, number: int) -> None:
-        """Begin the record of this run. Where that is not possible, slides are sent all the same."""
-        about, started = describe_run(self.options, self.all_sites), self.clock.local().astimezone(UTC)
-        try:
-            self.record = RunRecord(folder, number, started, about, lambda why: self.listener(Notice(text=why)))
-        except OSError as error:
-            words = error.strerror or type(error).__name__
-            self.listener(
-                Notice(text=f"cannot write a record of this run in {folder}: {words}; slides are sent anyway")
-            )
-
-    def _found(self, slides: Sequence[Slide]) -> None:
-        if self.record is not None:
-            self.record.add_slides(slides)
 
     def _left_out(self, item: LeftOut) -> None:
         if item.why.is_problem:
@@ -301,7 +278,8 @@ class _Run:
             self.workers.others_work,
             self._stop_run,
             sites=len(self.sites),
-            record=self.record,
+            record=self.files.record,
+            at_all_sites=self.files.at_all_sites,
         )
 
     def _stop_run(self, why: str) -> None:
@@ -332,6 +310,7 @@ class _Run:
             not self.problems
             and (source.may_be_empty or not source.empty)
             and error is None
+            and not self.files.failed
             and all(site.failed == 0 and site.error is None for site in sites.values())
         )
         return Summary(

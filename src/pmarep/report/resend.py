@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from ..system.shell_words import shell_line
 from .model import Line, Report, ReportSite, ReportSlide
 
 
@@ -58,20 +56,4 @@ def _option(name: str, value: str) -> list[str]:
 
 
 def _command(words: Sequence[str], run: Line) -> str:
-    if run.get("platform") == "win32":
-        return subprocess.list2cmdline(["pmarep", *words])
-    return " ".join(["pmarep", *map(quote, words)])
-
-
-_PRINTABLE_ASCII: Collection[str] = frozenset(map(chr, range(0x20, 0x7F)))
-
-
-def quote(word: str) -> str:
-    """Quote a word for a POSIX shell; what cannot be seen or is no text in the form $'...' of bash and zsh."""
-    if all(letter in _PRINTABLE_ASCII or letter.isprintable() for letter in word):
-        return shlex.quote(word)
-    return "$'" + re.sub(r"[^\w ./,:@%+=~#!&*()\[\]{}<>?^|;\"$`-]", _escape, word, flags=re.ASCII) + "'"
-
-
-def _escape(found: re.Match[str]) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    return shell_line(["pmarep", *words], run.get("platform", ""))

@@ -37,6 +37,7 @@ async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_report
         clock=Clock(),
         audit=AuditLog(),
         record=None,
+        at_all_sites=None,
         listener=lambda event: announced.append((event.slide, event.status.value)),
         slide_list=slides,
     )
@@ -66,6 +67,7 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         clock=Clock(),
         audit=AuditLog(),
         record=None,
+        at_all_sites=None,
         digests=Digests(),
         listener=lambda event: None,
         slide_list=[slide],

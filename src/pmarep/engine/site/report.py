@@ -71,10 +71,12 @@ class SiteReport:
 
     async def record_outcome(self, slide: Slide, outcome: Outcome, sent: TransferCounts, started: float) -> None:
         """Record the outcome of a slide in this run. `started`: the clock's time."""
-        status, error, verified_by = outcome
+        status, error, verified_by, proved = outcome
         self._count(slide, status)
         if self._context.options.dry_run:
             return
+        if self._context.at_all_sites is not None:
+            self._context.at_all_sites.note(self._site.name, slide.number, proved)
         seconds = round(self._context.clock.monotonic() - started, 3)
         event = SlideFinished(
             site=self._site.name,
@@ -126,6 +128,8 @@ class SiteReport:
     async def record_retraction(self, slide: Slide, text: str) -> None:
         """Take back the outcome of a slide: another look has found it damaged, or it may be."""
         self._retracted += 1
+        if self._context.at_all_sites is not None:
+            self._context.at_all_sites.note(self._site.name, slide.number, False)
         self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 

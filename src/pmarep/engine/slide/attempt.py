@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from ...errors import PmarepError, Remedy
+from ...errors import PmarepError, Remedy, SourceError
 from ...events import SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
@@ -76,7 +76,8 @@ class SlideAttempts:
             decision = await self._decide(job, at, options)
             if options.dry_run:
                 self._context.listener(planned(slide, at, decision))
-                return self._outcome(job, decision)
+                return await self._outcome(job, at, decision)
+            inspected = True
             wrong = await self._found_wrong(slide, at, decision)
             if wrong is not None:  # perhaps damage that this run can mend
                 decision = await self._decide(job, at, options)
@@ -88,12 +89,12 @@ class SlideAttempts:
                     await self._uploader.upload(job, at, decision, again=again)
                 except Overtaken as error:
                     log.info("%s: %s: %s", self._site.name, slide.path, error)
-                    decision = await self._decide(job, at, options)
+                    decision, inspected = await self._decide(job, at, options), False
                     if decision.sends:  # something of ours, torn
                         self._uploader.context.scheduler.uncount(job.attempt.bytes)
                         job.attempt.bytes = job.attempt.resumed = 0
                         await self._uploader.upload(job, at, decision, again=True)
-            return self._outcome(job, decision)
+            return await self._outcome(job, at, decision, inspected=inspected)
 
     @contextmanager
     def _counted(self, job: SlideJob) -> Iterator[None]:
@@ -114,11 +115,12 @@ class SlideAttempts:
             self._context.listener(SlideStarted(site=self._site.name, slide=job.slide.path))
         return before
 
-    def _outcome(self, job: SlideJob, decision: Decision) -> Outcome:
-        """Return what has become of a slide by the last decision about it."""
+    async def _outcome(self, job: SlideJob, at: Destination, decision: Decision, *, inspected: bool = False) -> Outcome:
+        """Return what has become of a slide by the last decision about it. `inspected`: by `_found_wrong`."""
         options = self._context.options
         if decision.sends:
-            return Outcome(SlideStatus.SENT, verified_by=VerifiedBy(options.verify.value))
+            verified_by = VerifiedBy(options.verify.value)
+            return Outcome(SlideStatus.SENT, None, verified_by, proved=options.verify is not Verify.NONE)
         if decision.action is not Action.SKIP:
             return Outcome(SlideStatus.FAILED, decision.reason)
         self.changed += decision.changed
@@ -126,7 +128,9 @@ class SlideAttempts:
         if not decision.same:
             return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
         # What an attempt of this run has sent is there after all.
-        return Outcome(_there(job), verified_by=_looked(decision, options))
+        verified_by = _looked(decision, options, inspected=inspected)
+        proved = await self._is_proved(job.slide, at, verified_by, decision.stamp)
+        return Outcome(_there(job), None, verified_by, proved)
 
     async def may_be_repeated(self, job: SlideJob, error: PmarepError) -> bool:
         """Wait until another attempt makes sense after this failure; False where none does.
@@ -191,6 +195,8 @@ class SlideAttempts:
                 await self._verifier.inspect(slide, level, just_sent=False)
             elif level is Verify.FINGERPRINT:  # names and sizes have been compared
                 await self._verifier.compare(slide)
+            elif self._context.options.at_all_sites is not None:
+                await self._verifier.inspect(slide, Verify.SIZE, just_sent=False)
         except NotArrived as error:
             return await diagnose(error, slide, at, self._verifier, self._context.journal)
         return None
@@ -206,7 +212,7 @@ class SlideAttempts:
         try:
             stamp = await self._verifier.inspect(slide, level, just_sent=False)
         except NotArrived as error:
-            wrong = await diagnose(error, slide, at, self._verifier, journal)
+            wrong, stamp = await diagnose(error, slide, at, self._verifier, journal), None
         else:
             wrong = None
             if level is Verify.DEEP:
@@ -218,7 +224,27 @@ class SlideAttempts:
                 self.changed += wrong is None and entry is not None and entry.signature != here
         if wrong is not None:
             return Outcome(SlideStatus.FAILED, wrong)
-        return Outcome(SlideStatus.VERIFIED, verified_by=VerifiedBy(level.value))
+        verified_by = VerifiedBy(level.value)
+        return Outcome(SlideStatus.VERIFIED, None, verified_by, await self._is_proved(slide, at, verified_by, stamp))
+
+    async def _is_proved(self, slide: Slide, at: Destination, verified_by: VerifiedBy, stamp: str | None) -> bool:
+        """Return whether a slide that was looked at is there beyond doubt; False where nobody wants to know.
+
+        Every byte was compared, or the files that are here now were sent by us and nobody has written to them since.
+        """
+        if self._context.options.at_all_sites is None:
+            return False
+        if verified_by is VerifiedBy.DEEP:
+            return True
+        entry = await self._context.journal.entry(at.place)
+        if entry is None or entry.state != SENT or entry.signature != self._context.journal.signature(slide):
+            return False
+        if verified_by in (VerifiedBy.LISTING, VerifiedBy.FILES) or entry.stamp not in (None, stamp):
+            return False
+        try:
+            return entry.source in (None, await self._verifier.source_now(slide))
+        except SourceError:
+            return False
 
 
 def _there(job: SlideJob) -> SlideStatus:
@@ -226,13 +252,15 @@ def _there(job: SlideJob) -> SlideStatus:
     return SlideStatus.SENT if job.begun else SlideStatus.SKIPPED
 
 
-def _looked(decision: Decision, options: Options) -> VerifiedBy:
-    """Return how closely this run has looked at a slide that is skipped."""
-    if decision.proved or options.verify is Verify.DEEP:
+def _looked(decision: Decision, options: Options, *, inspected: bool) -> VerifiedBy:
+    """Return how closely this run has looked at a slide that is skipped. `inspected`: as the options say."""
+    if decision.proved:
         return VerifiedBy.DEEP
-    if options.verify is Verify.FINGERPRINT:
-        return VerifiedBy.FINGERPRINT
-    return VerifiedBy.FILES if decision.compared else VerifiedBy.LISTING
+    if inspected and options.verify in (Verify.DEEP, Verify.FINGERPRINT):
+        return VerifiedBy(options.verify.value)
+    if not decision.compared:
+        return VerifiedBy.LISTING
+    return VerifiedBy.SIZE if inspected and options.at_all_sites is not None else VerifiedBy.FILES
 
 
 def planned(slide: Slide, at: Destination, decision: Decision) -> SlidePlanned:

@@ -106,7 +106,7 @@ def foreseen(known: KnownState | None, here: str, there: str | None) -> Decision
 def looks_again(options: Options) -> bool:
     """Return whether slides that the journal knows to be at a site are looked at all the same, one by one."""
     compares = options.verify in (Verify.FINGERPRINT, Verify.DEEP)
-    return compares or options.fresh or options.existing is Existing.OVERWRITE
+    return compares or options.fresh or options.existing is Existing.OVERWRITE or options.at_all_sites is not None
 
 
 async def decide(

@@ -1,0 +1,83 @@
+"""The files that a run writes for people, beside the journal: its record, and the list of --at-all-sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from pathlib import Path
+
+from ..clock import Clock
+from ..errors import PmarepError, UsageError
+from ..events import Event, Listener, Notice
+from ..reading import SharedReader
+from ..sites import Site
+from ..slides import Slide
+from ..state.run_record import RunRecord
+from .at_all_sites import VerifiedAtAllSites, empty_list
+from .discovery.slide_list import SlideList
+from .options import Options, Verify
+from .run_description import describe_run
+
+
+class RunFiles:
+    """Owns the record and the list of a run. Where one of them cannot be written, slides are sent all the same.
+
+    `failed`: a file that somebody asked for could not be written. Raises UsageError, when it is made, where that is
+    known before, or where options exclude each other.
+    """
+
+    def __init__(self, options: Options, sites: Sequence[Site], clock: Clock, listener: Listener) -> None:
+        self._options = options
+        self._sites = sites
+        self._clock = clock
+        self._listener = listener
+        self.record: RunRecord | None = None
+        self.at_all_sites: VerifiedAtAllSites | None = None
+        self.failed = False
+        if options.at_all_sites is not None:
+            empty_list(options.at_all_sites)
+            if options.dry_run or options.verify is Verify.NONE:
+                without = "--dry-run" if options.dry_run else "--verify none"
+                raise UsageError(f"--at-all-sites lists what was verified at every site; leave out {without}")
+            self.at_all_sites = VerifiedAtAllSites(options.at_all_sites, [site.name for site in sites])
+
+    def begin(self, folder: Path, number: int) -> None:
+        """Begin the record of the run, in a folder for records."""
+        about, started = describe_run(self._options, self._sites), self._clock.local().astimezone(UTC)
+        try:
+            self.record = RunRecord(folder, number, started, about, lambda why: self._listener(Notice(text=why)))
+        except OSError as error:
+            words = error.strerror or type(error).__name__
+            text = f"cannot write a record of this run in {folder}: {words}; slides are sent anyway"
+            self._listener(Notice(text=text))
+
+    def hear(self, event: Event) -> None:
+        """Record an event."""
+        if self.record is not None:
+            self.record.hear(event)
+
+    def add_slides(self, slides: Sequence[Slide]) -> None:
+        """Record slides that were found, in the thread that finds them."""
+        if self.record is not None:
+            self.record.add_slides(slides)
+
+    async def write_list(self, slide_list: SlideList, reader: SharedReader) -> None:
+        """Write the list of files that are verified at every site, if it is asked for."""
+        if self.at_all_sites is None:
+            return
+        file = self._options.at_all_sites
+        try:
+            await self.at_all_sites.write(slide_list, reader)
+        except (OSError, PmarepError) as error:
+            self.failed = True
+            words = error.strerror if isinstance(error, OSError) else error
+            self._listener(Notice(text=f"cannot write the list {file}: {words}; it is empty"))
+        else:
+            slides = self.at_all_sites.slides
+            which = "1 slide is" if slides == 1 else f"{slides} slides are"
+            self._listener(Notice(text=f"{which} verified at every site: their files are in {file}", passing=True))
+
+    async def close(self) -> None:
+        """Write what is left of the record."""
+        if self.record is not None:
+            await self.record.close()
