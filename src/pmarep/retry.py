@@ -34,7 +34,8 @@ class Retry:
     Pauses are random up to 0.5, 1, 2, ... seconds and never longer than 15 (the "full jitter" of AWS's architecture
     blog), or as long as the server asks for. Retries are at most `SHARE` of all requests with `RESERVE` on top, a retry
     budget: a server in trouble is not hit all the harder for it. When it is used up, errors are raised at once.
-    `max_seconds`: seconds after the beginning in which another attempt begins; each may last as long as silence may.
+    `max_seconds`: seconds after the beginning in which another attempt is decided on; its pause comes on top, and it
+    may last as long as silence may.
     None begins when answers that were given up have taken so long together, be it less than `MIN_RETRY_PERIOD`.
     """
 

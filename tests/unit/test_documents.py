@@ -60,6 +60,15 @@ def test_the_layers_are_those_that_imports_are_checked_by() -> None:
     assert [set(line.split()) for line in shown.splitlines()] == layers()[1:]
 
 
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "benchmarks" / "README.md"], ids=relative)
+def test_rows_of_a_table_have_as_many_cells_as_its_head(document: Path) -> None:
+    head = 0
+    for line in prose(document).splitlines():
+        bars = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert bars == head or not (bars and head), line
+        head = bars
+
+
 def layers() -> list[set[str]]:
     """Return LAYERS of test_imports.py."""
     for statement in ast.parse((Path(__file__).parent / "test_imports.py").read_text("utf-8")).body:
