@@ -26,10 +26,17 @@ class AbortableConnection(HttpToolsProtocol):
 
 
 class AsgiServer(uvicorn.Server):
-    """A uvicorn server that calls back when it listens, and cuts all connections when it stops."""
+    """A uvicorn server that calls back when it listens, and cuts all connections when it stops.
+
+    `release` is called then, and ends whatever holds a request.
+    """
 
     def __init__(
-        self, app: Any, on_listening: Callable[[], None], on_stopped: Callable[[], Awaitable[None]] | None = None
+        self,
+        app: Any,
+        on_listening: Callable[[], None],
+        on_stopped: Callable[[], Awaitable[None]] | None = None,
+        release: Callable[[], None] | None = None,
     ) -> None:
         # No access log and no logging set-up: session ids stand in every URL.
         config = uvicorn.Config(
@@ -39,6 +46,7 @@ class AsgiServer(uvicorn.Server):
         super().__init__(config)
         self._on_listening = on_listening
         self._on_stopped = on_stopped
+        self._release = release
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -49,6 +57,8 @@ class AsgiServer(uvicorn.Server):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
+        if self._release is not None:
+            self._release()
         await super().shutdown(sockets)
         if self._on_stopped is not None:
             await self._on_stopped()

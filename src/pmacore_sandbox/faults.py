@@ -12,7 +12,7 @@ The faults:
 - `Hold`: stop the request until the test releases it
 
 Besides, tests call `Sandbox.restart`, `end_all_sessions` and `forget_uploads`, and `UrlExpiry.expire`. Faults are
-added in code only; no option of `pmarep sandbox` has them:
+added in code, or by `pmarep sandbox --fault` as fault_texts.py reads them:
 
     sandbox.faults.add(CannedResponse.iis(503), path="transfer/Upload/.*path=.*Data0001", times=2)
     sandbox.faults.add(Drop(after_bytes=1_000_000), method="POST", path="transfer/Upload/[0-9]+")

@@ -35,12 +35,13 @@ def _url(settings: Settings, port: int) -> str:
     return f"http://{host}:{port}{settings.path}"
 
 
-def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
+def run(settings: Settings, on_listening: Callable[[str], None], faults: FaultInjector | None = None) -> None:
     """Serve until SIGINT or SIGTERM, then return. Calls `on_listening` with the base URL."""
     listener = bind_socket(settings.host, settings.port)
     url = _url(settings, listener.getsockname()[1])
     core = _open(settings, listener)
-    server = AsgiServer(App(core, FaultInjector(), RequestLog()), lambda: on_listening(url))
+    faults = faults or FaultInjector()
+    server = AsgiServer(App(core, faults, RequestLog()), lambda: on_listening(url), release=faults.clear)
     # uvicorn raises the signal again when it has stopped; stopping is what was asked for, so that one is ignored.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,6 +8,7 @@ import typer
 
 from ..version import __version__
 from .command_classes import CommandApp, JsonEventsCommand
+from .config import config
 from .demo import demo
 from .forget import forget
 from .groups import groups
@@ -47,6 +48,7 @@ def pmarep(
 
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
+app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
 app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
 app.command("slides", example="pmarep slides cases/ --problems")(slides)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 PANELS = {
     "What": (
         "--site", "--source", "--older-than", "--include", "--exclude", "--newer-than", "--min-size", "--allow-empty",
-        "--follow-links", "--existing",
-        "--fresh", "--dry-run", "--problems", "--formats", "--unset", "--update", "--write", "--names", "--discard",
+        "--follow-links", "--existing", "--fresh", "--dry-run", "--problems", "--formats", "--unset", "--update",
+        "--write", "--names", "--discard", "--fault",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,6 +19,41 @@ from .output_streams import echo
 if TYPE_CHECKING:
     from pmacore_sandbox import AzureContainer, S3Bucket
     from pmacore_sandbox.settings import NameEndings
+
+
+def _explain_faults(given: list[str] | None) -> list[str] | None:
+    """Print all faults where one is called help, before anything else is asked for."""
+    if "help" not in (given or ()):
+        return given
+    with _naming_the_extra():
+        from pmacore_sandbox.fault_texts import FAULTS, SELECTORS
+    from .list_output import print_columns
+
+    rows = [["FAULT", "WHAT IT DOES", "DEFAULT", "HITS"]]
+    rows += [[one.usage, one.words, one.default or "-", one.where] for one in FAULTS.values()]
+    print_columns(rows)
+    echo("\nAfter the fault, with commas between, what it hits instead:")
+    print_columns([[f"{key}=", words] for key, words in SELECTORS.items()], "  ")
+    echo("\nFor example: --fault error=503,every=5 --fault drop=1M,times=2 --fault delay=3,path=authenticate")
+    raise typer.Exit
+
+
+def complete_fault(incomplete: str) -> list[str]:
+    """Complete the name of a fault."""
+    try:
+        from pmacore_sandbox.fault_texts import FAULTS
+    except ModuleNotFoundError:
+        return []
+    return [name for name in ("help", *FAULTS) if name.startswith(incomplete)]
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """While inside, say how to get what the sandbox needs where it is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
 
 
 def sandbox(
@@ -74,6 +110,16 @@ def sandbox(
     latency: Annotated[
         float, typer.Option(metavar="MS", help="Milliseconds before each request is handled.", min=0)
     ] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT",
+            help="Fail on purpose, such as error=503,every=5; repeatable. `--fault help` lists all.",
+            callback=_explain_faults,
+            is_eager=True,
+            autocompletion=complete_fault,
+        ),
+    ] = None,
 ) -> None:
     """Run a PMA.core stand-in: a strict one, for trying pmarep out. Not for patients' data."""
     if not password:
@@ -82,10 +128,9 @@ def sandbox(
     if bytes_per_second == 0:
         raise UsageError("--rate 0 would let nothing through; leave it out for full speed")
     bytes_per_part = parse_option("--part-size", parse_size, part_size)
-    try:
-        from pmacore_sandbox import AzureContainer, S3Bucket, Settings, UrlExpiry, run
-    except ModuleNotFoundError as error:
-        raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+    with _naming_the_extra():
+        from pmacore_sandbox import AzureContainer, FaultInjector, S3Bucket, Settings, UrlExpiry, run
+        from pmacore_sandbox.fault_texts import add_fault
     cloud: list[tuple[str, S3Bucket | AzureContainer]] = []
     for name, where in _pairs(s3_root or (), "--s3-root"):
         s3 = S3Bucket.from_environment(where, os.environ, endpoint=s3_endpoint or None, part_size=bytes_per_part)
@@ -108,7 +153,10 @@ def sandbox(
         rate=bytes_per_second,
         latency=latency / 1000,
     )
-    run(settings, lambda url: echo(f"sandbox listens on {url}"))
+    faults = FaultInjector()
+    for text in fault or ():
+        parse_option("--fault", lambda text: add_fault(faults, text), text)
+    run(settings, lambda url: echo(f"sandbox listens on {url}"), faults)
 
 
 def _pairs(given: Iterable[str], option: str) -> list[tuple[str, str]]:
