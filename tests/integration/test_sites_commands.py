@@ -137,7 +137,8 @@ def test_login_without_a_keyring_names_the_other_ways(sites_cli: SitesCli, sandb
     sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     assert sites_cli("login", "tokyo", stdin=PASSWORD, code=2).stderr == (
         "pmarep: cannot keep the password of tokyo: this machine has no keyring; "
-        "set PMAREP_PASSWORD_TOKYO, or give it a password_file or password_command in the site book\n"
+        "set PMAREP_PASSWORD_TOKYO, or name a private file with it: "
+        "pmarep sites edit tokyo --password-file FILE\n"
     )
 
 
@@ -149,7 +150,8 @@ def test_add_never_asks_for_what_is_configured(sites_cli: SitesCli) -> None:
     assert sites_cli("add", "osaka", *args).stdout.endswith("; now try it (pmarep sites test osaka)\n")
     sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     assert sites_cli("add", "kyoto", *args).stdout.endswith(
-        "; now set PMAREP_PASSWORD_KYOTO, or give it a password_file or password_command in the site book, and try it "
+        "; now set PMAREP_PASSWORD_KYOTO, or name a private file with it: "
+        "pmarep sites edit kyoto --password-file FILE, and try it "
         "(pmarep sites test kyoto)\n"
     )
 
@@ -182,9 +184,9 @@ def test_test_says_what_is_there(sites_cli: SitesCli, sandbox: Sandbox, start_sa
     rows = [line.split() for line in sites_cli("test").stdout.splitlines()[1:]]
     seen = ["ms", "none", sandbox.settings.version, "accepted"]
     assert [row[:2] + row[3:] for row in rows] == [
-        ["tokyo", "ok", *seen, "slides/in/Deep", "exists", "-", "unknown"],
-        ["kyoto", "ok", *seen, "Slides", "exists", "-", "unknown"],
-        ["osaka", "ok", *seen, "Slides/new/er", "will", "be", "made", "-", "unknown"],
+        ["tokyo", "ok", *seen, "slides/in/Deep", "exists"],
+        ["kyoto", "ok", *seen, "Slides", "exists"],
+        ["osaka", "ok", *seen, "Slides/new/er", "will", "be", "made"],
     ]
     assert sandbox.open_sessions == other.open_sessions == 0
     logins = [request for request in sandbox.requests if "authenticate" in request.path.lower()]
@@ -357,8 +359,8 @@ def test_without_a_keyring_and_the_file_the_ways_are_said(add: Add, sandbox: San
     script, _ = add(PASSWORD, "1", "", False, keyring=NoKeyring(), url=sandbox.url, username=USER)
     assert not (tmp_path / "tokyo.password").exists()
     assert script.seen[-1] == (
-        "Its password is kept nowhere: set PMAREP_PASSWORD_TOKYO, or give it a password_file or password_command in "
-        "the site book."
+        "Its password is kept nowhere: set PMAREP_PASSWORD_TOKYO, or name a private file with it: "
+        "pmarep sites edit tokyo --password-file FILE."
     )
 
 

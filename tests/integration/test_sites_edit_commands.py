@@ -348,7 +348,10 @@ def test_show_says_that_there_is_no_keyring(sites_cli: SitesCli, backend: str) -
     keyring = f"from the keyring (service pmarep, user {USER}@https://pma.example/)"
     assert sites_cli("show", "box-anna").stdout.splitlines()[-1].endswith(keyring)
     sites_cli.environ["PYTHON_KEYRING_BACKEND"] = backend
-    words = "but this machine has none; set PMAREP_PASSWORD_BOX_ANNA, or give it a password_file or password_command"
+    words = (
+        "but this machine has none; set PMAREP_PASSWORD_BOX_ANNA, or name a private file with it: "
+        "pmarep sites edit box-anna --password-file FILE"
+    )
     assert sites_cli("show", "box-anna").stdout.splitlines()[-1].endswith(f"{keyring}, {words}")
 
 

@@ -496,17 +496,21 @@ def test_the_table(cli: PushCli, sandbox: Sandbox) -> None:
         cli.site("tokyo", sandbox)
         cli.site("down", f"https://{LOOPBACK}:{port}/")
         lines = cli.sites_test().stdout.splitlines()
-    assert lines[0].split() == [
-        "SITE", "RESULT", "REACHED", "TLS", "PMA.CORE", "PASSWORD", "TARGET", "WRITABLE", "STORAGE"
-    ]  # fmt: skip
+    assert lines[0].split() == ["SITE", "RESULT", "REACHED", "TLS", "PMA.CORE", "PASSWORD", "TARGET"]
     tokyo = lines[1].split()
     assert (tokyo[:2], tokyo[3:]) == (
         ["tokyo", "ok"],
-        ["ms", "none", sandbox.settings.version, "accepted", "Slides/in", "will", "be", "made", "-", "unknown"],
+        ["ms", "none", sandbox.settings.version, "accepted", "Slides/in", "will", "be", "made"],
     )
-    assert lines[2].split() == ["down", "FAILED", "no", "-", "-", "-", "-", "-", "unknown"]
+    assert lines[2].split() == ["down", "FAILED", "no", "-", "-", "-", "-"]
     assert lines[3:5] == ["", f"down: https://{LOOPBACK}:{port}/ refused the connection; is the server running, and "
                           "the port right?"]  # fmt: skip
+
+
+def test_the_table_after_writing(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("tokyo", sandbox)
+    header, row = (line.split() for line in cli.sites_test("--write").stdout.splitlines())
+    assert (header[-1], row[-1]) == ("WRITABLE", "made")
 
 
 def test_only_the_sites_that_are_named(cli: PushCli, sandbox: Sandbox) -> None:

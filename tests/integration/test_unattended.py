@@ -105,7 +105,7 @@ def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(
         r"pmarep: no password for tokyo: its password_file .*tokyo\.password cannot be read "
-        r"\(No such file or directory\); mend the file, or set PMAREP_PASSWORD_TOKYO\n",
+        r"\(No such file or directory\); mend it, or set PMAREP_PASSWORD_TOKYO\n",
         done.stderr,
     )
 
@@ -174,7 +174,10 @@ def test_without_keyring_and_terminal(home: Path, sandbox: Sandbox, keyring: str
     done = cron(home, command, PYTHON_KEYRING_BACKEND=keyring)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("pmarep: no password for tokyo: ")
-    assert "set PMAREP_PASSWORD_TOKYO, or give it a password_file or password_command in the site book\n" in done.stderr
+    assert (
+        "set PMAREP_PASSWORD_TOKYO, or name a private file with it: pmarep sites edit tokyo --password-file FILE\n"
+        in done.stderr
+    )
     assert done.stderr.count("\n") == 1
     assert not sandbox.requests
     done = cron(home, command, PYTHON_KEYRING_BACKEND=keyring, PMAREP_PASSWORD_TOKYO=PASSWORD)

@@ -106,7 +106,8 @@ class Credentials:
             source = f"from the keyring; pmarep sites login {login.name}"
             return Password(password, source + _ends_oddly(password))
         except _NoPassword as error:
-            raise CredentialsError(f"no password for {login.name}: {error}; {_advice(login, error)}") from None
+            joint = ", or" if isinstance(error, _BrokenFile) else ";"  # of a file, the error says what to mend
+            raise CredentialsError(f"no password for {login.name}: {error}{joint} {_advice(login, error)}") from None
 
     def source_before_keyring(self, login: LoginDetails) -> str | None:
         """Name the source that overrides the keyring for this login; None where the keyring is asked."""
@@ -255,9 +256,9 @@ def _from_file(file: Path) -> str:
     except PasswordFileError as error:
         raise _BrokenFile(f"{label} {error}") from None
     except NotTextError as error:
-        raise _BrokenFile(f"{label} holds {error}") from None
+        raise _BrokenFile(f"{label} holds {error}; mend it") from None
     except OSError as error:
-        raise _BrokenFile(f"{label} cannot be read ({error.strerror or type(error).__name__})") from None
+        raise _BrokenFile(f"{label} cannot be read ({error.strerror or type(error).__name__}); mend it") from None
 
 
 def _user(login: LoginDetails) -> str:
@@ -282,8 +283,8 @@ def _advice(login: LoginDetails, error: _NoPassword) -> str:
     if isinstance(error, _BrokenCommand):
         return f"try the command by hand, or {variable}"
     if isinstance(error, _BrokenFile):
-        return f"mend the file, or {variable}"
-    other = f"{variable}, or give it a password_file or password_command in the site book"
+        return variable
+    other = f"{variable}, or name a private file with it: pmarep sites edit {login.name} --password-file FILE"
     if isinstance(error, _BrokenKeyring):
         return other
     return f"run `pmarep sites login {login.name}`, {other}"

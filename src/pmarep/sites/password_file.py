@@ -33,7 +33,7 @@ def read_password_file(file: Path) -> str:
             raise PasswordFileError(f"is open to others on this machine (mode {mode:04o}); chmod 600 it")
         password = first_line(opened.read(LARGEST))
     if not password:
-        raise PasswordFileError("has no password on its first line")
+        raise PasswordFileError("has no password on its first line; write it there")
     return password
 
 

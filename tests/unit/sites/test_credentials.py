@@ -22,7 +22,7 @@ from pmarep.sites.credentials import KeyringLike
 from pmarep.sites.site_names import check_name, password_variable
 
 SECRET = "hunter2-geheim"
-OTHERS = "set PMAREP_PASSWORD_BOX_ANNA, or give it a password_file or password_command in the site book"
+OTHERS = "set PMAREP_PASSWORD_BOX_ANNA, or name a private file with it: pmarep sites edit box-anna --password-file FILE"
 WAYS = f"run `pmarep sites login box-anna`, {OTHERS}"
 BY_HAND = "try the command by hand, or set PMAREP_PASSWORD_BOX_ANNA"
 USER = "seeder@https://pma/core/"

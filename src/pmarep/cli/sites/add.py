@@ -53,9 +53,9 @@ def add_command(
     no_input: NoInputOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Add a site. On a terminal: asks for what is missing, logs in, and shows the root-directories to choose from."""
+    """Add a site. On a terminal, what is missing (url, user, target) is asked for, and shown to work."""
     from ...sites import Credentials
-    from .add_dialog import add_from_options, add_interactively
+    from .add_dialog import add_from_options, add_interactively, missing_options
 
     values = site_values(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
@@ -64,7 +64,8 @@ def add_command(
         allow_http_uploads=allow_http_uploads, password_command=password_command, password_file=password_file,
     )  # fmt: skip
     path, credentials = book_path(config), Credentials(os.environ)
-    if is_interactive(no_input):
+    # Where nothing is missing nothing is asked: whoever pastes two such lines would give the second as a password.
+    if is_interactive(no_input) and missing_options(path, name, values):
         add_interactively(path, name, values, TerminalPrompter(), credentials, config_hint(config))
         return
     site = add_from_options(path, name, values).sites[name]

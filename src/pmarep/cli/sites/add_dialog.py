@@ -21,12 +21,15 @@ from .prompter import Prompter, prompt_until_valid
 _OPTIONS = {"url": "--url (or --server)", "username": "--username", "target": "--target"}
 
 
+def missing_options(path: Path, name: str, values: Values) -> list[str]:
+    """Return the options without which the site is not complete. Raises ConfigError for those that are wrong."""
+    said = inherited(_book(path, name, values), values)
+    return [option for key, option in _OPTIONS.items() if key not in said]
+
+
 def add_from_options(path: Path, name: str, values: Values) -> SiteBook:
     """Add a site from options alone; contacts nobody. Raises UsageError that names the options which are missing."""
-    book = _book(path, name, values)
-    said = inherited(book, values)
-    missing = [option for key, option in _OPTIONS.items() if key not in said]
-    if missing:
+    if missing := missing_options(path, name, values):
         raise UsageError(f"{name} needs {', '.join(missing)}; nothing was added")
     return add_site(path, name, values)
 

@@ -10,11 +10,12 @@ from ..output_streams import echo
 if TYPE_CHECKING:
     from ...sites.site_check import SiteCheck
 
-_HEADER = ["SITE", "RESULT", "REACHED", "TLS", "PMA.CORE", "PASSWORD", "TARGET", "WRITABLE", "STORAGE"]
+_HEADER = ["SITE", "RESULT", "REACHED", "TLS", "PMA.CORE", "PASSWORD", "TARGET", "WRITABLE"]
 
 
 def show(checks: Sequence[SiteCheck], print_columns: Callable[[list[list[str]]], None]) -> None:
-    print_columns([_HEADER, *map(_row, checks)])
+    columns = len(_HEADER) if any(check.writable for check in checks) else -1  # the last one only with --write
+    print_columns([row[:columns] for row in (_HEADER, *map(_row, checks))])
     failed = [check for check in checks if not check.ok]
     if failed:
         echo()
@@ -34,7 +35,6 @@ def _row(check: SiteCheck) -> list[str]:
         {None: "-", True: "accepted", False: "FAILED"}[check.credentials],
         _target(check),
         check.writable or "-",
-        check.storage,
     ]
     return [check.site, "ok" if check.ok else "FAILED", *cells]
 

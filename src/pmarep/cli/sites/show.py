@@ -56,16 +56,13 @@ def _described(book: SiteBook, site: Site, password_from: str) -> dict[str, Any]
 
 def _password_from(site: Site, credentials: Credentials) -> str:
     """Name the source of the password. The keyring is not asked: that may open a window, or wait for a person."""
-    from ...sites.credentials import password_variables
-
     if first := credentials.source_before_keyring(site):
         unchecked = site.password_file and sys.platform == "win32" and str(site.password_file) in first
         return f"{first}; who else may read it is not checked on Windows" if unchecked else first
     keyring = f"the keyring (service pmarep, user {site.username}@{site.url})"
     if credentials.has_keyring():
         return keyring
-    ways = f"set {password_variables(site)[0]}, or give it a password_file or password_command"
-    return f"{keyring}, but this machine has none; {ways}"
+    return f"{keyring}, but this machine has none; {credentials.ways(site)}"
 
 
 def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:
