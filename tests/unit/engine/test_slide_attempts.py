@@ -1,0 +1,221 @@
+"""One attempt at a slide for one site: what is done by which decision, what is counted, and when there is another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from support.clocks import FakeClock
+from support.slides import make_slide
+
+from pmarep.engine.options import Options, Verify
+from pmarep.engine.slide import attempt
+from pmarep.engine.slide.attempt import SlideAttempts
+from pmarep.engine.slide.decide import Action, Decision
+from pmarep.engine.slide.job import SlideJob
+from pmarep.errors import PmarepError, SourceAway, SourceError
+from pmarep.events import Event, SlidePlanned, SlideStarted, SlideStatus
+from pmarep.pmacore import NotArrived, Overtaken, Refused, Unreachable
+from pmarep.sites import Site
+from pmarep.uploaders import TransferCounts
+
+SLIDE = make_slide("x.svs", 1000)
+SITE = Site(name="a", url="http://pma.example/", username="u", target="S")
+SEND, SAME = Decision(Action.SEND, "not there"), Decision(Action.SKIP, "there", same=True)
+CONFLICT = Decision(Action.CONFLICT, "another slide is there")
+
+
+class Bench:
+    """Attempts whose decisions, uploads and probes are what the test says; `done` is what was asked for, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *decisions: Decision, **options: Any) -> None:
+        self.decisions = list(decisions)
+        self.done: list[str] = []
+        self.events: list[Event] = []
+        self.uncounted: list[int] = []
+        self.uploads: list[Callable[[SlideJob], None]] = []
+        self.away = False
+        self.clock = FakeClock()
+        self.context = SimpleNamespace(
+            options=Options(sources=(Path("/cases"),), **options),
+            listener=self.events.append,
+            clock=self.clock,
+            deadline=None,
+            journal=None,
+        )
+        source = SimpleNamespace(check_content=self.note("check content"), check=self.note("check source"))
+        scheduler = SimpleNamespace(uncount=self.uncounted.append)
+        core = SimpleNamespace(probe=self.note("probe"))
+        uploading = SimpleNamespace(core=core, source=source, scheduler=scheduler)
+        self.breaker = SimpleNamespace(handle_failure=self.handle_failure, exhausted=False)
+        self.verifier = SimpleNamespace(inspect=self.note("inspect"), compare=self.note("compare"))
+        listings = SimpleNamespace(make=self.note("make folder"), slide_in=self.note("look"))
+        self.attempts = SlideAttempts(
+            SITE,
+            cast(Any, self.context),
+            cast(Any, self.breaker),
+            cast(Any, listings),
+            cast(Any, self.verifier),
+            cast(Any, SimpleNamespace(context=uploading, upload=self.upload)),
+            cast(Any, SimpleNamespace(slide_waits=lambda slide: self.done.append("wait"))),
+            (),
+        )
+        monkeypatch.setattr(attempt, "decide", self.decide)
+        self.job = SlideJob(SLIDE, 0.0)
+
+    def note(self, what: str) -> Callable[..., Any]:
+        async def noted(*_: object, **__: object) -> None:
+            self.done.append(what)
+
+        return noted
+
+    async def decide(self, *_: object, **__: object) -> Decision:
+        return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0]
+
+    async def upload(self, job: SlideJob, _at: object, _decision: Decision, *, again: bool) -> None:
+        self.done.append("upload again" if again else "upload")
+        if self.uploads:
+            self.uploads.pop(0)(job)
+
+    async def handle_failure(self, error: PmarepError, probe: Callable[[], Any], *_: object, **__: object) -> bool:
+        await probe()
+        return self.away
+
+    @property
+    def started(self) -> int:
+        return sum(isinstance(event, SlideStarted) for event in self.events)
+
+
+def sends(count: int, error: PmarepError | None = None, **more: Any) -> Callable[[SlideJob], None]:
+    """An upload that sends so many bytes, and fails or not."""
+
+    def send(job: SlideJob) -> None:
+        job.attempt.bytes += count
+        for name, value in more.items():
+            setattr(job.attempt, name, value)
+        if error is not None:
+            raise error
+
+    return send
+
+
+async def test_a_slide_that_is_not_there_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SEND)
+    bench.uploads = [sends(1000)]
+    assert (await bench.attempts.run(bench.job)).status is SlideStatus.SENT
+    assert bench.done == ["make folder", "look", "check content", "upload"]
+    assert (bench.started, bench.job.counts.bytes, bench.job.sending) == (1, 1000, True)
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "error"),
+    [
+        (SAME, SlideStatus.SKIPPED, None),
+        (Decision(Action.SKIP, "another is there", left=True), SlideStatus.SKIPPED, None),
+        (CONFLICT, SlideStatus.FAILED, CONFLICT.reason),
+    ],
+)
+async def test_what_is_not_to_be_sent(
+    monkeypatch: pytest.MonkeyPatch, decision: Decision, status: SlideStatus, error: str | None
+) -> None:
+    bench = Bench(monkeypatch, decision)
+    outcome = await bench.attempts.run(bench.job)
+    assert (outcome.status, outcome.error, bench.done, bench.started) == (status, error, [], 0)
+    assert bench.attempts.left == decision.left
+
+
+async def test_a_dry_run_says_what_it_would_do_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SEND, dry_run=True)
+    await bench.attempts.run(bench.job)
+    (planned,) = bench.events
+    assert isinstance(planned, SlidePlanned)
+    assert (planned.action, planned.bytes) == ("send", 1000)
+    assert not {"upload", "make folder"} & set(bench.done)
+
+
+async def test_a_slide_is_said_to_begin_once_in_all_its_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SEND)
+    bench.uploads = [sends(300, Unreachable("gone")), sends(700, resumed=300)]
+    with pytest.raises(Unreachable):
+        await bench.attempts.run(bench.job)
+    await bench.attempts.run(bench.job)
+    assert [one for one in bench.done if one.startswith("upload")] == ["upload", "upload again"]
+    assert (bench.started, bench.job.counts.bytes, bench.job.counts.resumed) == (1, 1000, 0)
+    assert bench.done.count("check content") == 1
+
+
+async def test_what_is_announced_again_makes_the_bytes_before_it_worthless(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SEND)
+    bench.uploads = [sends(300, Unreachable("gone")), sends(1000, reannounced=True)]
+    with pytest.raises(Unreachable):
+        await bench.attempts.run(bench.job)
+    await bench.attempts.run(bench.job)
+    assert (bench.uncounted, bench.job.counts.bytes) == ([300], 1000)
+
+
+@pytest.mark.parametrize(
+    ("then", "status", "uploads", "counted"),
+    [(SEND, SlideStatus.SENT, 2, 1000), (SAME, SlideStatus.SENT, 1, 400), (CONFLICT, SlideStatus.FAILED, 1, 400)],
+    ids=["ours, torn", "the same", "another"],
+)
+async def test_an_overtaken_slide_is_decided_about_once_more(
+    monkeypatch: pytest.MonkeyPatch, then: Decision, status: SlideStatus, uploads: int, counted: int
+) -> None:
+    bench = Bench(monkeypatch, SEND, then)
+    bench.uploads = [sends(400, Overtaken("another came")), sends(1000)]
+    assert (await bench.attempts.run(bench.job)).status is status
+    assert sum(one.startswith("upload") for one in bench.done) == uploads
+    assert bench.job.counts.bytes == counted
+    assert bench.uncounted == ([400] if uploads == 2 else [])
+
+
+@pytest.mark.parametrize(
+    ("then", "status"), [(SAME, SlideStatus.FAILED), (SEND, SlideStatus.SENT)], ids=["stays", "can be mended"]
+)
+async def test_a_slide_there_that_is_not_as_it_should_be(
+    monkeypatch: pytest.MonkeyPatch, then: Decision, status: SlideStatus
+) -> None:
+    bench = Bench(monkeypatch, SAME, then, verify=Verify.DEEP)
+
+    async def wrong(*_: object, **__: object) -> None:
+        raise NotArrived("one byte differs")
+
+    async def found(error: NotArrived, *_: object, **__: object) -> str:
+        return str(error)
+
+    bench.verifier.inspect = wrong
+    monkeypatch.setattr(attempt, "diagnose", found)
+    outcome = await bench.attempts.run(bench.job)
+    assert (outcome.status, outcome.error) == (status, "one byte differs" if then is SAME else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "probed"),
+    [
+        (Unreachable("gone"), "probe"),
+        (SourceAway("the share is away"), "check source"),
+        (Refused("no"), None),
+        (SourceError("x.svs has changed"), None),
+    ],
+)
+async def test_which_failures_are_repeated(
+    monkeypatch: pytest.MonkeyPatch, error: PmarepError, probed: str | None
+) -> None:
+    bench = Bench(monkeypatch, SEND)
+    bench.job.attempt = TransferCounts(bytes=1)
+    assert await bench.attempts.may_be_repeated(bench.job, error) is (probed is not None)
+    assert bench.done == ([] if probed is None else ["wait", probed])
+    assert bench.job.error == (None if probed is None else str(error))
+
+
+async def test_no_attempt_begins_after_the_deadline_or_while_nothing_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, error = Bench(monkeypatch, SEND), Unreachable("gone")
+    bench.breaker.exhausted = True
+    assert not await bench.attempts.may_be_repeated(bench.job, error)
+    bench.away = True
+    assert await bench.attempts.may_be_repeated(bench.job, error)
+    bench.context.deadline = 0.0
+    assert not await bench.attempts.may_be_repeated(bench.job, error)
