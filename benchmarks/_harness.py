@@ -221,9 +221,9 @@ class Client:
         return measure(self.command("--json", *options, python=python), self.environment)
 
     def profile(self, *options: str) -> None:
-        """Run a push under cProfile (which slows it down) and print where its main thread spends its time."""
+        """Run a push under cProfile (which slows it down) and print where its main thread spends CPU time."""
         file = self.folder / "profile"
-        run = self.push(*options, python=["-m", "cProfile", "-o", str(file)])
+        run = self.push(*options, python=[str(HERE / "_profile.py"), str(file)])
         assert run.sites
         print(cost(run), flush=True)
         code = f"import pstats; pstats.Stats({str(file)!r}).strip_dirs().sort_stats('tottime').print_stats(30)"

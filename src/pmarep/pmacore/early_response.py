@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
 import ssl
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,6 +52,7 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._socket = stream.get_extra_info("socket")
         self._writes = 0  # since something was read: the first is a request's head
         self._heard: asyncio.Task[bytes] | None = None  # while a body is sent: what comes, once it has come
         self._writing: anyio.CancelScope | None = None
@@ -75,7 +78,7 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
         if self._heard is None:
             self._heard = asyncio.create_task(self._stream.read(_CHUNK))
             self._heard.add_done_callback(self._stop_writing)
-        if not self._heard.done() and self._stream.get_extra_info("is_readable"):
+        if not self._heard.done() and _is_readable(self._socket):
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
         with anyio.CancelScope() as self._writing:
@@ -100,7 +103,20 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
         return EarlyResponseStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        # The pool asks this of each idle connection with each request; anyio would look up all about the socket first.
+        return _is_readable(self._socket) if info == "is_readable" else self._stream.get_extra_info(info)
+
+
+def _is_readable(socket: Any) -> bool:
+    """Return whether something has come, the end included, that has not been read."""
+    number = -1 if socket is None else socket.fileno()
+    if number < 0:
+        return True  # closed: a read would tell
+    if sys.platform == "win32":
+        return bool(select.select([number], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _ends_writing(heard: asyncio.Task[bytes]) -> bool:
