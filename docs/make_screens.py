@@ -1,8 +1,9 @@
 """Make the pictures in `screens/` anew: boards of real pushes to sandboxes, as SVG.
 
 `python docs/make_screens.py [NAME...]` takes about half a minute for each run and needs the extra `sandbox`. One run
-has four sites, of which one refuses a slide, one goes away and one has a wrong password; another has twenty. Both are
-drawn for windows of 80 x 24 and of 200 x 50. The third is for the README. Look at the pictures before you commit them.
+has four sites: one of them has another slide of the same name, one goes away, and for one the password is wrong.
+Another has twenty. Both are drawn for windows of 80 x 24 and of 200 x 50; the third is for the README. Look at the
+pictures before you commit them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from rich.console import Console
 from rich.text import Text
 
 from pmacore_sandbox import Sandbox
-from pmacore_sandbox.faults import CannedResponse
 from pmacore_sandbox.settings import Settings
 from pmarep.cli.render.board import BoardOutput
 from pmarep.cli.render.cells import UNICODE, Frame
@@ -51,7 +51,7 @@ class Place:
 
     sites: Sequence[str]
     rate: float
-    refuses: str = ""
+    conflict: str = ""
     goes_at: float | None = None
     password: str = PASSWORD
 
@@ -69,7 +69,7 @@ SCENES = {
     "failing": Scene(
         [
             Place(["tokyo"], 2.5e6),
-            Place(["saopaulo"], 1.5e6, refuses="case.*03"),
+            Place(["saopaulo"], 1.5e6, conflict="2026/case 03/HE 03.svs"),
             Place(["boston"], 2e6, goes_at=11),
             Place(["cape-town"], 2e6, password=WRONG),
         ],
@@ -77,14 +77,18 @@ SCENES = {
         {"failing-80x24": (80, 24), "failing-200x50": (200, 50)},
     ),
     "readme": Scene(
-        [Place(["tokyo"], 2.5e6), Place(["saopaulo"], 1e6, refuses="case.*03"), Place(["boston"], 1.5e6, goes_at=14)],
+        [
+            Place(["tokyo"], 2.5e6),
+            Place(["saopaulo"], 1e6, conflict="2026/case 03/HE 03.svs"),
+            Place(["boston"], 1.5e6, goes_at=14),
+        ],
         24,
         {"readme": (90, 28)},
     ),
     "twenty": Scene(
         [
             Place(["tokyo", "osaka", "kyoto", "nagoya", "sapporo"], 3e6),
-            Place(["boston", "chicago", "denver", "seattle", "austin"], 5e6, refuses="case.*05"),
+            Place(["boston", "chicago", "denver", "seattle", "austin"], 5e6, conflict="2026/case 06/HE 06.svs"),
             Place(["saopaulo", "rio", "recife", "manaus", "belem"], 2e6, goes_at=14),
             Place(["berlin", "wien", "zuerich", "oslo", "paris"], 6e6),
         ],
@@ -145,9 +149,6 @@ async def play(scene: Scene, folder: Path, sandboxes: Sequence[Sandbox]) -> dict
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for place, sandbox in zip(scene.places, sandboxes, strict=True):
-        if place.refuses:
-            answer = CannedResponse.aspnet("There is not enough space on the disk.")
-            sandbox.faults.add(replace(answer, hang_up=True), method="POST", path=place.refuses)
         if place.goes_at is not None:
             loop.call_later(place.goes_at, sandbox.ask_to_stop)
     run = asyncio.create_task(
@@ -171,6 +172,10 @@ def make(name: str, say: Callable[[str], None]) -> None:
         sandboxes = []
         for number, place in enumerate(scene.places):
             data = folder / f"server{number}"
+            for site in place.sites[:1] if place.conflict else []:
+                other = data / "Slides" / site / place.conflict
+                other.parent.mkdir(parents=True)
+                other.write_bytes(bytes(1000))
             sandbox = Sandbox(Settings(data=data, password=PASSWORD, discard=True, rate=place.rate))
             closing.callback(sandbox.stop)
             sandboxes.append(sandbox.start())

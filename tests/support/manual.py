@@ -146,7 +146,8 @@ class Reader:
         return text
 
     def as_shown(self, text: str) -> str:
-        """Return output as the page would show it."""
+        """Return output as the page would show it: other names, and as on a terminal without the times of lines."""
+        text = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", "", text, flags=re.MULTILINE)
         for there, ours in self.places.items():
             text = text.replace(ours, there)
         return text.replace(f"{self.folder}/", "")
