@@ -34,7 +34,7 @@ def status(cli: PushCli, *extra: str) -> str:
 
 def ends(cli: PushCli) -> list[str]:
     """How the last runs ended, the newest first."""
-    before, _, runs = status(cli).partition("last runs:\n")
+    before, _, runs = status(cli).partition("last runs (pmarep report NUMBER has more of one):\n")
     assert before == "0 partly sent\n"
     return [line.partition(f"{cli.source}: ")[2] for line in runs.splitlines()]
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,25 @@ def test_slide_names_are_left_out_by_default(told: Path) -> None:
     assert (summary["error"], summary["sites"]["saopaulo"]["error"]) == (HIDDEN, HIDDEN)
     assert (summary["source"]["empty"], summary["source"]["filtered"]) == ([HIDDEN], [HIDDEN])
     assert summary["sites"]["tokyo"]["error"] is None
+
+
+def with_secrets(kind: type[Any], **values: Any) -> Any:
+    """An object of an event's class with a secret wherever a text or a list of texts may be."""
+    for one in fields(kind):
+        if one.type in ("str", "str | None"):
+            values[one.name] = SECRET
+        elif one.type == "list[str]":
+            values[one.name] = [SECRET]
+    return kind(**values)
+
+
+def test_no_text_of_a_summary_is_passed_on_whatever_texts_it_has(told: Path) -> None:
+    """Also one that is added to it later."""
+    site, source = with_secrets(SiteSummary), with_secrets(SourceSummary)
+    summary = with_secrets(Summary, exit_code=1, seconds=1.0, sites={"tokyo": site}, source=source)
+    assert str(summary.to_dict()).count(SECRET) >= 4
+    observer(told).after(summary)
+    assert "ller" not in told.read_text()
 
 
 def test_slide_names_are_passed_where_the_book_allows_it(told: Path) -> None:

@@ -71,9 +71,9 @@ def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], mon
         "  tokyo  running  3 of 9, 1 failed  1.0 KiB of 3.0 KiB  1.0 KiB/s, 2s left",
         f"  as of {moment}",
         "0 partly sent",
-        "last runs:",
-        f"  {moment}  /my cases: goes on; tokyo 1 sent 1 skipped 1 failed",
-        f"  {moment}  /my cases: was killed, or the machine went down; last heard of at {moment}; "
+        "last runs (pmarep report NUMBER has more of one):",
+        f"  2  {moment}  /my cases: goes on; tokyo 1 sent 1 skipped 1 failed",
+        f"  1  {moment}  /my cases: was killed, or the machine went down; last heard of at {moment}; "
         "tokyo 1 sent 1 skipped 1 failed",
         "    to go on: pmarep push '/my cases' --sites tokyo",
     ]

@@ -78,9 +78,10 @@ def print_lines(overview: Overview, none: str) -> None:
             _print_running(one)
     _print_unfinished(overview.unfinished)
     if overview.runs or none:
-        echo("last runs:" if overview.runs else none)
+        echo("last runs (pmarep report NUMBER has more of one):" if overview.runs else none)
     for one in overview.runs:
-        echo(f"  {_moment(one.run.started)}  {' '.join(map(printable, one.run.sources))}: {_how_it_ended(one)}")
+        sources = " ".join(map(printable, one.run.sources))
+        echo(f"  {one.run.number}  {_moment(one.run.started)}  {sources}: {_how_it_ended(one)}")
         if (go_on := overview.to_go_on.get(one.run.number)) is not None:
             echo(f"    to go on: {shell_line(['pmarep', *go_on])}")
 
