@@ -201,8 +201,8 @@ def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals
 @pytest.mark.parametrize(
     ("missing", "kind", "line"),
     [
-        ("tifffile", "filesystem", "the demo needs tifffile; install it with: pip install 'pmarep[sandbox]'"),
-        ("boto3", "filesystem", "the demo needs boto3; install it with: pip install 'pmarep[sandbox]'"),
+        ("tifffile", "filesystem", "the demo needs tifffile; install it with: pipx install --force 'pmarep[sandbox]'"),
+        ("boto3", "filesystem", "the demo needs boto3; install it with: pipx install --force 'pmarep[sandbox]'"),
         ("moto", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
         ("flask", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
     ],

@@ -128,7 +128,10 @@ def test_login_keeps_no_wrong_password(sites_cli: SitesCli, sandbox: Sandbox) ->
     done = sites_cli("login", "tokyo", stdin="falsch-geraten\n", code=1)
     assert done.stderr.startswith(f"pmarep: {sandbox.url} does not let {USER} in (")
     assert "falsch" not in done.stderr
-    assert sites_cli("login", "tokyo", code=2).stderr == "pmarep: no password given for tokyo; nothing was kept\n"
+    assert (
+        sites_cli("login", "tokyo", code=2).stderr
+        == "pmarep: no password was given for tokyo, so none is kept; type it when it is asked for, or pipe it\n"
+    )
     assert sites_cli.kept == {}
 
 
@@ -166,7 +169,7 @@ def test_login_tells_what_comes_before_the_keyring(sites_cli: SitesCli, sandbox:
 def test_one_pipe_is_not_the_password_of_two_servers(sites_cli: SitesCli) -> None:
     sites_cli.write(a=("http://a/", "R"), b=("http://b/", "R"))
     done = sites_cli("login", "a", "b", stdin=PASSWORD, code=2)
-    assert done.stderr == "pmarep: stdin has one password, but a, b need one each; name one\n"
+    assert done.stderr == "pmarep: stdin has one password, but a, b need one each; name one site\n"
 
 
 # test

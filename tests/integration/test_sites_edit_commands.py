@@ -276,7 +276,7 @@ def test_notes_about_passwords_servers_and_groups(sites_cli: SitesCli) -> None:
         "(keyring del pmarep 'seeder@https://pma.campus.example/core/')\n"
     )
     assert sites_cli("edit", "edo", "--username", "me").stderr == (
-        "its password is now that of me at https://tokyo.example/: pmarep sites login edo\n"
+        "note: its password has to be that of me at https://tokyo.example/ now (pmarep sites login edo)\n"
     )
     assert sites_cli("edit", "edo", "--username", "me").stdout == "edo is as it was\n"
     sites_cli.environ["PMAREP_PASSWORD_EDO"] = "x"

@@ -52,7 +52,10 @@ def demo(
     try:
         from ..demo.environment import DemoEnvironment
     except ModuleNotFoundError as error:
-        raise PmarepError(f"the demo needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+        raise PmarepError(
+            f"the demo needs {error.name}; install it with: pipx install --force 'pmarep[sandbox]', in a clone "
+            "'.[sandbox]'"
+        ) from error
     if slides is not None:
         write_sample_slides(slides)
         raise typer.Exit

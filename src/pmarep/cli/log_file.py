@@ -67,7 +67,9 @@ class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
                 path, maxBytes=max_size, backupCount=max_backups, encoding="utf-8", errors="backslashreplace"
             )
         except OSError as error:
-            raise UsageError(f"cannot write the log file {path}: {error.strerror}") from None
+            raise UsageError(
+                f"cannot write the log file {path}: {error.strerror}; name another with --log-file"
+            ) from None
 
     def _open(self) -> TextIOWrapper:
         def private(path: str, flags: int) -> int:
@@ -81,7 +83,7 @@ class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
         error = sys.exc_info()[1]
         if not self.failed:
             reason = getattr(error, "strerror", None) or type(error).__name__
-            echo(f"pmarep: cannot write the log file {self.baseFilename}: {reason}", err=True)
+            echo(f"pmarep: cannot write the log file {self.baseFilename}: {reason}; the run goes on", err=True)
         self.failed = True
 
 

@@ -55,7 +55,9 @@ class MetricsObserver(RunObserver):
         try:
             self._write(b"", replace=False)
         except OSError as error:
-            raise UsageError(f"cannot write the metrics file {self._path}: {_reason(error)}") from None
+            raise UsageError(
+                f"cannot write the metrics file {self._path}: {_reason(error)}; name another with --metrics"
+            ) from None
 
     def after(self, summary: Summary) -> bool:
         try:

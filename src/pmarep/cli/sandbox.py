@@ -53,7 +53,10 @@ def _naming_the_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise PmarepError(f"the sandbox needs {error.name}; install it with: pip install 'pmarep[sandbox]'") from error
+        raise PmarepError(
+            f"the sandbox needs {error.name}; install it with: pipx install --force 'pmarep[sandbox]', in a clone "
+            "'.[sandbox]'"
+        ) from error
 
 
 def sandbox(

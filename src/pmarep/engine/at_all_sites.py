@@ -92,4 +92,6 @@ def empty_list(file: Path) -> None:
     try:
         replace_private_file(file, b"")
     except OSError as error:
-        raise UsageError(f"cannot write the list of --at-all-sites, {file}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot write the list of --at-all-sites, {file}: {error.strerror}; name another file"
+        ) from None

@@ -59,7 +59,9 @@ class AuditLog:
             # File names may be patients' names: nobody else reads them.
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as error:
-            raise UsageError(f"cannot write the audit file {path}: {error.strerror}") from None
+            raise UsageError(
+                f"cannot write the audit file {path}: {error.strerror}; name another with --audit"
+            ) from None
         self._begin = b"\n" if _ends_within_a_line(path) else b""
         self._file: BinaryIO = open(handle, "ab", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
         self._ours = threading.Lock()  # threads would wait for the file's lock in steps of 50 ms
@@ -95,7 +97,8 @@ class AuditLog:
                 await writing
                 raise
         except OSError as error:
-            raise AuditError(f"cannot write the audit file {self._path}: {error.strerror}") from None
+            words = f"cannot write the audit file {self._path}: {error.strerror}"
+            raise AuditError(f"{words}; mend that and start again, what has arrived is skipped") from None
 
     def _append(self, data: bytes, on_disk: bool) -> None:
         with self._ours, self._turn:

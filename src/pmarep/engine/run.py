@@ -82,7 +82,9 @@ async def replicate(
             return run.interrupted()
         run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
         if busy and not run.sites:
-            raise TargetBusyError(f"{'; '.join(run.left_out.values())}; nothing was sent")
+            raise TargetBusyError(
+                f"{'; '.join(run.left_out.values())}; nothing was sent, start again when that has ended"
+            )
         journal = Journal(state_dir, mend=not options.dry_run, read_only=options.dry_run)
         try:
             return await run.go(journal, stop)

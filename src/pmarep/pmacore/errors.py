@@ -166,6 +166,10 @@ class Unreadable(NotArrived):
 class ProtocolError(PmaCoreError):
     """The answer is none that a PMA.core gives."""
 
+    def __init__(self, what: str, advice: str = "") -> None:
+        plain = type(self) is ProtocolError
+        super().__init__(what, advice or ("if that stays so, ask the server's administrator" if plain else ""))
+
 
 class Intercepted(ProtocolError):
     """Something in between answered, or sends elsewhere: a sign-in page, a firewall; or the url is wrong.

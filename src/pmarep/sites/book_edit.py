@@ -62,7 +62,9 @@ def add_sites(path: Path, sites: Mapping[str, Mapping[str, Value]], update: bool
                 continue
             for kind in ("sites", "groups"):
                 if book.stack.owner((kind, name)):
-                    raise book.stack.error(f'there is already a {kind[:-1]} "{name}"', (kind, name))
+                    raise book.stack.error(
+                        f'there is already a {kind[:-1]} "{name}"; choose another name', (kind, name)
+                    )
         new = {name: toml_edit.table_body(values) for name, values in sites.items() if name not in book.sites}
         return toml_edit.add_tables(text, "sites", new).text
 
@@ -189,7 +191,7 @@ def check_name_is_free(book: SiteBook, name: str) -> None:
         raise ConfigError(str(error)) from None
     for kind in ("sites", "groups"):
         if book.stack.owner((kind, name)):
-            raise book.stack.error(f'there is already a {kind[:-1]} "{name}"', (kind, name))
+            raise book.stack.error(f'there is already a {kind[:-1]} "{name}"; choose another name', (kind, name))
 
 
 def edit_book(path: Path, change: Callable[[SiteBook], str]) -> SiteBook:
@@ -207,7 +209,9 @@ def edit_book(path: Path, change: Callable[[SiteBook], str]) -> SiteBook:
     try:
         _replace(file, content, mark + text.encode())
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}); nothing was changed") from None
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}); nothing was changed: look at the rights of its folder"
+        ) from None
     return book
 
 
@@ -217,7 +221,7 @@ def _content(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
+        raise ConfigError(f"{file} cannot be read ({error.strerror}); look at its rights") from None
 
 
 def _is_writable(file: Path) -> bool:

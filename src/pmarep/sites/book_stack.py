@@ -75,7 +75,9 @@ def _includes(text: BookText) -> list[Path]:
     try:
         return [text.path.parent / Path(item).expanduser() for item in said]
     except RuntimeError:
-        raise text.error("include names a home directory that is not there", ("include",)) from None
+        raise text.error(
+            "include names a home directory that is not there; write the whole path", ("include",)
+        ) from None
 
 
 def _read(text: BookText, path: Path) -> BookText:
@@ -87,8 +89,12 @@ def _read(text: BookText, path: Path) -> BookText:
             raise text.error(f"include {quoted(str(path))} is no file; name a site book", ("include",))
         content = read_bytes(path)
     except FileNotFoundError:
-        raise text.error(f"include {quoted(str(path))} is not there", ("include",)) from None
+        raise text.error(
+            f"include {quoted(str(path))} is not there; mend its path, or leave it out", ("include",)
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
-        raise text.error(f"include {quoted(str(path))} cannot be read ({reason})", ("include",)) from None
+        raise text.error(
+            f"include {quoted(str(path))} cannot be read ({reason}); look at its path and rights", ("include",)
+        ) from None
     return BookText.decode(path, content)

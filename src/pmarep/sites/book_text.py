@@ -46,7 +46,9 @@ class BookText:
         except FileNotFoundError:
             raise NoBookError(path) from None
         except OSError as error:
-            raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
+            raise ConfigError(
+                f"{path} cannot be read ({error.strerror}); look at its rights, or name another book"
+            ) from None
 
     @classmethod
     def decode(cls, path: Path, content: bytes) -> BookText:
@@ -63,7 +65,9 @@ class BookText:
         try:
             return tomllib.loads(self.text)
         except RecursionError:
-            raise ConfigError(f"{self.path}: too many tables or lists within one another") from None
+            raise ConfigError(
+                f"{self.path}: too many tables or lists within one another; this cannot be a site book"
+            ) from None
         except tomllib.TOMLDecodeError as error:
             match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
             words, line, column = match.groups() if match else (str(error), None, None)

@@ -96,7 +96,7 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         raise ConfigError(f"{file} is not there; name a CSV file with the columns name,target") from None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror})") from None
+        raise ConfigError(f"{file} cannot be read ({error.strerror}); look at its rights") from None
     # What Excel calls "Unicode text".
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -159,10 +159,10 @@ def _row(importing: _CsvImport, line: int, columns: list[str], cells: list[str])
 def _check_row_name(importing: _CsvImport, line: int, name: str) -> None:
     """Check the name in a row: a valid one, new in this file and in the book. Raises ValueError."""
     if not name:
-        raise ValueError("the name is empty")
+        raise ValueError("the name is empty; write one, or delete the row")
     check_name(name)
     if name in importing.lines:
-        raise ValueError(f"the name {quoted(name)} is in line {importing.lines[name]} already")
+        raise ValueError(f"the name {quoted(name)} is in line {importing.lines[name]} already; leave one out")
     importing.lines[name] = line
     source = importing.book.stack
     for kind in ("sites", "groups"):

@@ -80,7 +80,8 @@ def _check_same(before: SiteBook, after: SiteBook, name: str) -> None:
     """Check that the first site means the same as before, which defaults could change. Raises ConfigError."""
     old, new = (book.sites[name].model_dump(exclude={"server"}) for book in (before, after))
     if changed := [key for key in old if old[key] != new[key]]:
-        raise ConfigError(f"{name} would be another site afterwards ({', '.join(changed)}); nothing was changed")
+        words = f"{name} would be another site afterwards ({', '.join(changed)}); nothing was changed"
+        raise ConfigError(f"{words}: add the second with pmarep sites add")
 
 
 def _values(book: SiteBook, site: Site) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def _text(key: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{key} has to be text in quotes")
     if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
-        raise ValueError(f"{key} holds a control character")
+        raise ValueError(f"{key} holds a control character; leave it out")
     return value
 
 
@@ -69,7 +69,7 @@ def username(value: object) -> str:
     _refuse_escapes("username", value)
     text = _text("username", value)
     if not text.strip():
-        raise ValueError("username is empty")
+        raise ValueError("username is empty; write who logs in there")
     return text
 
 
@@ -148,11 +148,11 @@ def _file(key: str, value: object, folder: Path | None) -> Path:
     _refuse_escapes(key, value)
     text = _text(key, value)
     if not text.strip():
-        raise ValueError(f"{key} is empty")
+        raise ValueError(f"{key} is empty; name a file, or leave the key out")
     try:
         path = Path(text).expanduser()
     except RuntimeError:
-        raise ValueError(f"{key} {quoted(text)}: there is no such home directory") from None
+        raise ValueError(f"{key} {quoted(text)}: there is no such home directory; write the whole path") from None
     return folder / path if folder else path
 
 

@@ -50,7 +50,7 @@ def hold_targets(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[di
                     except TargetBusyError as error:
                         busy[name] = error
         if wanted and len(busy) == len(wanted):
-            raise TargetBusyError(f"{next(iter(busy.values()))}; nothing was sent")
+            raise TargetBusyError(f"{next(iter(busy.values()))}; nothing was sent, start again when that has ended")
         yield busy
 
 

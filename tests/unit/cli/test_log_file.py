@@ -118,7 +118,10 @@ def test_a_full_disk_is_reported_once_and_ends_nothing(capsys: pytest.CaptureFix
     with logging_to_file(Path("/dev/full"), 0, 1, verbose=0) as observer:
         observer.handle(sent("a.svs"))
         assert not observer.after(DONE)
-    assert capsys.readouterr().err == "pmarep: cannot write the log file /dev/full: No space left on device\n"
+    assert (
+        capsys.readouterr().err
+        == "pmarep: cannot write the log file /dev/full: No space left on device; the run goes on\n"
+    )
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

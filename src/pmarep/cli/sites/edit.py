@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -59,6 +60,7 @@ def edit(
 ) -> None:
     """Change keys of a site. Everything else in the book stays as it is written. Contacts nobody."""
     from ...errors import UsageError
+    from ...sites import Credentials
     from ...sites.book_edit import change_site
 
     values = site_values(
@@ -76,5 +78,7 @@ def edit(
         echo(f"{name} is as it was")
         return
     echo(f"changed {name} in {book.path}")
-    if before and (before.url, before.username) != (after.url, after.username):
-        echo(f"its password is now that of {after.username} at {after.url}: pmarep sites login {name}", err=True)
+    other = before is not None and (before.url, before.username) != (after.url, after.username)
+    if other and not Credentials(os.environ).source_before_keyring(after):
+        account = f"{after.username} at {after.url}"
+        echo(f"note: its password has to be that of {account} now (pmarep sites login {name})", err=True)

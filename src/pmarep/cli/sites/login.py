@@ -37,7 +37,9 @@ def login_command(
         raise UsageError(f"nobody may be asked for the password; pipe it: pass show x | pmarep sites login {names[0]}")
     if not sys.stdin.isatty():
         if len(chosen) > 1:
-            raise UsageError(f"stdin has one password, but {', '.join(s.name for s in chosen)} need one each; name one")
+            raise UsageError(
+                f"stdin has one password, but {', '.join(s.name for s in chosen)} need one each; name one site"
+            )
         piped = _piped_password()
     for site in chosen:
         try:
@@ -73,7 +75,9 @@ def _login(site: Site, piped: str | None, credentials: Credentials) -> None:
         question = f"Password of {site.username} at {site.url}"
         password = str(typer.prompt(question, default="", show_default=False, hide_input=True))
     if not password:
-        raise CredentialsError(f"no password given for {site.name}; nothing was kept")
+        raise CredentialsError(
+            f"no password was given for {site.name}, so none is kept; type it when it is asked for, or pipe it"
+        )
     asyncio.run(probe_login(connection_of(site), password))
     credentials.store(site, password)
     echo(f"{site.name}: {site.url} accepts the password of {site.username}; it is in the keyring now")

@@ -109,7 +109,7 @@ class KnownSlideFilter:
                 left = [one for one in left if one[1].path in known]
             listings = await self._list({at.folder for _, at in left})
         except PmarepError as error:
-            log.debug("%s: nothing is foreseen: %s", self._site.name, error)
+            log.debug("%s: what is there already cannot be told beforehand: %s", self._site.name, error)
         known_slides: list[KnownSlide] = []
         unsure: list[Slide] = []
         for slide, at in left:

@@ -93,7 +93,7 @@ class Recheck:
                         return  # says nothing about the slide
                     found = [str(error)]
                 except PmarepError as error:
-                    log.debug("%s: nothing more is looked at again: %s", self._site.name, error)
+                    log.debug("%s: no more is rechecked in this run: %s", self._site.name, error)
                     self._in_trouble = True
                     return
             if harmful(found):
