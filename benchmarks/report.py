@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
@@ -42,11 +43,13 @@ def main() -> None:
     rows = []
     with scratch_folder(options.dir) as folder:
         for slides in options.slides:
-            asyncio.run(made_up_run(folder / f"{slides}" / "runs", slides, started=STARTED))
+            asyncio.run(made_up_run(folder / f"{slides}" / "pmarep" / "runs", slides, started=STARTED))
             page = folder / f"{slides}.html"
             start = time.perf_counter()
-            command = ["report", "--state-dir", str(folder / f"{slides}"), "-o", str(page)]
-            subprocess.run([sys.executable, "-m", "pmarep", *command], check=True, stdout=subprocess.DEVNULL)
+            command = [sys.executable, "-m", "pmarep", "report", "-o", str(page)]
+            # The user's own state folder, which no command in the report has to name.
+            own = {**os.environ, "XDG_STATE_HOME": str(folder / f"{slides}")}
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=own)
             made = time.perf_counter() - start
             opened = "" if program is None else look(program, page, slides)
             rows.append([f"{slides:,}", f"{page.stat().st_size / 1e6:.1f} MB", f"{made:.1f} s", opened])
@@ -68,6 +71,11 @@ def look(program: str, page: Path, slides: int) -> str:
         assert browser.run("document.querySelectorAll('#rows td.F, #rows td.N').length") > 0
         browser.run("document.getElementById('scroll').scrollTop = 1e9")
         browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        browser.media("print")
+        listed = "[...document.querySelectorAll('.names li')].filter(name => name.checkVisibility()).length"
+        states = "JSON.parse(document.getElementById('data').textContent).sites.map(site => site.states).join('')"
+        assert browser.run(listed) == sum(state in "FUN" for state in browser.run(states)), "printed"
+        browser.media()
         last = browser.run("[...document.querySelectorAll('#rows tr[data-row]')].at(-1).dataset.row")
         shown = int(browser.run(count).split(" of ")[0].split()[0].replace(",", ""))
         assert int(last) == shown - 1
@@ -85,21 +93,20 @@ def filter_by(browser: Browser, *, words: str, only: bool = False) -> None:
 
 
 def screens(program: str, page: Path, folder: Path) -> None:
-    """Take pictures: the page, the matrix with a cell's details, dark, and the first page of what is printed."""
+    """Take pictures: the page, the matrix with a cell's details in the dark, and what is printed."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Browser(program) as browser:
+    with Browser(program, 1200, 900) as browser:
         browser.media()
         browser.open(page)
         browser.screenshot(folder / "report.png")
-        browser.run("document.getElementById('h-slides').scrollIntoView()")
+        browser.run("document.querySelector('.matrix').scrollIntoView()")
         browser.run("document.querySelector('#rows td.F').click()")
-        browser.screenshot(folder / "report-matrix.png")
         browser.media(dark=True)
-        browser.screenshot(folder / "report-dark.png")
+        browser.screenshot(folder / "report-slides-dark.png")
+    with Browser(program, 800, 1100) as browser:
         browser.media("print")
-        browser.run("scrollTo(0, 0)")
-        browser.screenshot(folder / "report-print.png")
-        browser.pdf(folder / "report.pdf")
+        browser.open(page)
+        browser.screenshot(folder / "report-printed.png")
 
 
 if __name__ == "__main__":

@@ -92,9 +92,6 @@ class Browser:
     def screenshot(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
 
-    def pdf(self, file: Path) -> None:
-        file.write_bytes(base64.b64decode(self._ask("Page.printToPDF", printBackground=False)["data"]))
-
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._number += 1
         number = self._number

@@ -149,7 +149,7 @@
     }
     fact(list, "state", WORDS[state].slice(2));
     const error = why(site, slide);
-    if (site.when[slide] >= 0) fact(list, bad(state) ? "last heard of" : "when", clock(site.when[slide], true));
+    if (site.when[slide] >= 0) fact(list, state === "U" ? "begun" : "when", clock(site.when[slide], true));
     if (site.looks[slide] !== "-") fact(list, "verified by", LOOKS[Number(site.looks[slide])]);
     fact(list, "size", size(data.bytes[slide]) + " in " + data.files[slide] + (data.files[slide] === 1 ? " file" : " files"));
     fact(list, "format", data.formats[data.format[slide]]);
