@@ -177,13 +177,8 @@ async def _json_body(request: InterceptedRequest) -> dict[str, Any]:
     if kind != b"application/json":
         raise Refusal("The Content-Type has to be application/json", status=415)
     body = bytearray()
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        more = message["more_body"]
-        body += message["body"]
+    async for chunk in request.body():
+        body += chunk
         if len(body) > _LARGEST_JSON:
             raise Refusal("The JSON is too long", status=413)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -104,6 +104,16 @@ class InterceptedRequest:
             await self._throttle(count, self.received)
             await self._hold()
         return message
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Yield the request's body as it comes. Raises ClientDisconnect where the connection ends before it."""
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            more = message["more_body"]
+            yield message["body"]
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message of the response."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from .core import Core
@@ -68,14 +67,9 @@ async def _drain(request: InterceptedRequest, part: FormFileParser, incoming: In
     writing: asyncio.Future[None] | None = None
     block: list[bytes] = []
     size = 0
-    more = True
     try:
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            more = message["more_body"]
-            for data in part.feed(message["body"]):
+        async for chunk in request.body():
+            for data in part.feed(chunk):
                 block.append(request.corrupt(data))
                 size += len(data)
             request.file_bytes = part.received

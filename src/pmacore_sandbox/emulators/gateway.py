@@ -16,7 +16,6 @@ from typing import IO, Self
 
 import httpx
 from starlette.background import BackgroundTask
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -182,13 +181,8 @@ def _response(answer: CannedResponse) -> Response:
 async def _read_body(request: InterceptedRequest, body: IO[bytes]) -> bytes:
     """Read a request's body into a file; return its MD5."""
     md5 = hashlib.md5(usedforsecurity=False)
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        more = message["more_body"]
-        data = request.corrupt(message["body"])
+    async for chunk in request.body():
+        data = request.corrupt(chunk)
         request.file_bytes += len(data)
         md5.update(data)
         body.write(data)
