@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import ConfigError
+from ..system.private_file import written_beside
 from . import toml_edit
 from .book import SiteBook
 from .book_text import BookText, KeyPath, table_header
@@ -232,28 +232,15 @@ def _is_writable(file: Path) -> bool:
 def _replace(file: Path, before: bytes | None, content: bytes) -> None:
     """Write a temporary file, then rename it over the book, if that is as `before`. Only its owner reads a new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Not mkstemp(), which on Windows takes a folder that nobody may write to for 2 billion names that are taken.
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    stream = open(beside, "xb", opener=_for_its_owner)  # noqa: SIM115  (closed below)
-    try:
-        with stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+    with written_beside(file, content) as beside:
         if before is not None:
             beside.chmod(stat.S_IMODE(file.stat().st_mode))
         if _content(file) != before:
             raise ConfigError(f"{file} was changed by somebody else meanwhile; try again")
         beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
     with suppress(OSError):  # Windows cannot open folders
         folder = os.open(file.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

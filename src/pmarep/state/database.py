@@ -28,8 +28,8 @@ class JournalDatabase:
     Runs to different targets use one file at the same time, and each holds a shared lock as long as it does: a file is
     put aside, under a lock of its own, only while nobody writes to it.
 
-    `read_only`: nothing on disk is created, changed or put aside. A file that is not there counts as an empty one, and
-    one of an older version is brought up to date in memory.
+    `read_only`: the file is not created, changed or put aside, though a lock file is made beside one that exists. Where
+    there is no file, it counts as an empty one; one of an older version is brought up to date in memory.
     """
 
     def __init__(self, file: Path, *, mend: bool, read_only: bool = False) -> None:

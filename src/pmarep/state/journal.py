@@ -57,7 +57,7 @@ class Journal(JournalConnection):
     when it fails later.
 
     `mend`: a damaged file is put aside (`put_aside` says where to) and a new one begun, instead of an error.
-    `read_only`: nothing is written to disk, not even where there is no file yet or one of an older pmarep.
+    `read_only`: the file is not written to, not even where there is none yet or one of an older pmarep.
     """
 
     def __init__(self, folder: Path, *, mend: bool = False, read_only: bool = False) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,6 +20,16 @@ def replace_private_file(file: Path, content: bytes) -> None:
         file.write_bytes(content)
         return
     file = file.resolve()  # a link stays
+    with written_beside(file, content) as beside:
+        beside.replace(file)
+
+
+@contextmanager
+def written_beside(file: Path, content: bytes) -> Iterator[Path]:
+    """Write a file beside another one that only its owner reads; yield its path, to be renamed over that.
+
+    It is removed in the end where that has not happened. Raises OSError.
+    """
     # Not mkstemp(), which on Windows takes a folder that nobody may write to for 2 billion names that are taken.
     beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     stream = open(beside, "xb", opener=_for_its_owner)  # noqa: SIM115  (closed below)
@@ -26,7 +38,7 @@ def replace_private_file(file: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        beside.replace(file)
+        yield beside
     finally:
         beside.unlink(missing_ok=True)
 
