@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import cast
@@ -109,11 +110,14 @@ class _RunLog(RunObserver):
 
 
 class _Lines(LinesOutput):
-    """The lines of a run as they are printed elsewhere than on a terminal, skipped slides too, for `write`."""
+    """The lines of a run as they are printed elsewhere than on a terminal, skipped slides too, for `write`.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    Without their times, which every line of a log has; what needs attention is a warning.
+    """
+
+    def __init__(self, write: Callable[[str, int], None]) -> None:
         super().__init__(quiet=False, verbose=True)
         self._write = write
 
-    def write_line(self, text: str) -> None:
-        self._write(text)
+    def _print(self, text: str, at: datetime | None = None, wrong: bool = False) -> None:  # noqa: ARG002
+        self._write(text, logging.WARNING if wrong else logging.INFO)

@@ -15,7 +15,7 @@ import pytest
 from pmarep.cli.log_file import logging_to_file
 from pmarep.cli.observer_options import LogOptions, logging_run
 from pmarep.errors import TargetBusyError, UsageError
-from pmarep.events import SiteSummary, SlideFinished, SlideStatus, Summary
+from pmarep.events import SiteState, SiteSummary, SlideFinished, SlideStatus, State, Summary
 
 log = logging.getLogger("pmarep.engine.run")
 DONE = Summary(exit_code=0, seconds=1.0, sites={"tokyo": SiteSummary(sent=1)})
@@ -58,12 +58,14 @@ def test_a_run_is_in_it_and_nothing_else_changes(file: Path, capsys: pytest.Capt
         log.info("GET https://tokyo.example/list?sessionID=%s", "geheim")
         log.debug("a detail")
         observer.handle(sent("Präparat \n\x1b[2J.svs"))
+        observer.handle(SiteState(site="tokyo", state=State.STOPPED, reason="the password is wrong"))
         assert observer.after(DONE)
     first, *rest = lines(file)
     assert re.fullmatch(r"INFO pmarep: pmarep [0-9.]+: push 'my cases' --sites tokyo", first)
     assert rest == [
         "INFO pmarep.engine.run: GET https://tokyo.example/list?***",
         r"INFO pmarep: tokyo: sent Präparat \x0a\x1b[2J.svs (1.0 KiB in 1s)",
+        "WARNING pmarep: tokyo: stopped: the password is wrong",
         "INFO pmarep: exit code 0",
     ]
     assert capsys.readouterr() == ("", "")
