@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from support import plain_http
 from support.cloud import CloudSandbox, StartCloud
 
 from pmacore_sandbox.emulators.processes import ACCOUNT, KEY
@@ -25,7 +25,7 @@ def cloud(cloud_sandbox: StartCloud) -> CloudSandbox:
 
 
 def ask(url: str, session: str, method: str, **query: str) -> Any:
-    return httpx.get(f"{url}api/json/{method}", params={"sessionID": session, **query}, trust_env=False).json()
+    return plain_http.get(f"{url}api/json/{method}", params={"sessionID": session, **query}).json()
 
 
 def test_root_directories_of_all_kinds(cloud: CloudSandbox, tmp_path: Path) -> None:
@@ -47,16 +47,14 @@ def test_root_directories_of_all_kinds(cloud: CloudSandbox, tmp_path: Path) -> N
             assert found
             url = found[0]
             login = {"username": "seeder", "password": "geheim"}
-            answer = httpx.post(f"{url}api/json/authenticate", json=login, trust_env=False)
+            answer = plain_http.post(f"{url}api/json/authenticate", json=login)
             session = answer.json()["SessionId"]
             assert ask(url, session, "GetRootDirectories") == ["Slides", "Cloud", "Blobs"]
             files = [{"Path": "a.svs", "Length": 6 << 20, "IsMain": True}]
             urls: list[str] = []
             for root in ("Cloud", "Blobs"):
                 body = {"Path": root, "Files": files}
-                announcement = httpx.post(
-                    f"{url}transfer/Upload", params={"sessionID": session}, json=body, trust_env=False
-                ).json()
+                announcement = plain_http.post(f"{url}transfer/Upload", params={"sessionID": session}, json=body).json()
                 urls += [
                     part["Url"] for one in announcement.get("MultipartFiles", ()) for part in one["Parts"]
                 ] or announcement["Urls"]
@@ -67,8 +65,8 @@ def test_root_directories_of_all_kinds(cloud: CloudSandbox, tmp_path: Path) -> N
             ]
             assert urls[2].startswith(f"{azure.endpoint}/{azure.container}/a.svs?")
             answers = [
-                httpx.put(urls[0], content=bytes(5 << 20), trust_env=False),
-                httpx.put(urls[2], content=bytes(6 << 20), headers={"x-ms-blob-type": "BlockBlob"}, trust_env=False),
+                plain_http.put(urls[0], content=bytes(5 << 20)),
+                plain_http.put(urls[2], content=bytes(6 << 20), headers={"x-ms-blob-type": "BlockBlob"}),
             ]
             assert all(answer.is_success for answer in answers)
             assert ask(url, session, "GetFiles", path="Blobs") == ["Blobs/a.svs"]

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from support import plain_http
 from support.cloud import KINDS, MIB, CloudSandbox, StartCloud
 from support.fork_server import PATIENCE
+from support.plain_http import NO_CERTIFICATES
 from support.sandbox_client import Client
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, Corrupt, Drop, Gateway, Hold, S3Validator, StorageRequest, UrlExpiry
@@ -45,7 +47,7 @@ def url_of(cloud: CloudSandbox, root: str, name: str = "a.svs", size: int = len(
 
 def put(url: str, content: Any = CONTENT, **headers: str) -> httpx.Response:
     kind = {"x-ms-blob-type": "BlockBlob"} if "sig=" in url and "comp=" not in url else {}
-    return httpx.put(url, content=content, headers=kind | headers, trust_env=False)
+    return plain_http.put(url, content=content, headers=kind | headers)
 
 
 def md5(content: bytes) -> dict[str, str]:
@@ -96,7 +98,7 @@ def test_a_url_that_was_not_handed_out_like_this_is_refused(s3: CloudSandbox, ch
     wrong = put(change(url), b"12345")
     assert (wrong.status_code, f"<Code>{code}</Code>" in wrong.text) == (403, True)
     assert put(url, b"12345", Authorization="Basic eDp5").status_code == 400
-    assert httpx.get(url, trust_env=False).status_code == 403
+    assert plain_http.get(url).status_code == 403
     assert s3.s3.objects() == {}
     assert put(url, b"12345").status_code == 200
 
@@ -105,7 +107,7 @@ def test_s3_wants_to_know_the_length(s3: CloudSandbox) -> None:
     url = url_of(s3, "Cloud", size=5)
     chunked = put(url, iter([b"123", b"45"]))
     assert (chunked.status_code, "NotImplemented" in chunked.text) == (501, True)
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=NO_CERTIFICATES) as client:
         request = client.build_request("PUT", url)
         del request.headers["content-length"]
         answer = client.send(request)
@@ -201,8 +203,8 @@ def test_a_large_body_and_a_large_download(cloud_sandbox: StartCloud) -> None:
         assert put(url_of(cloud, root, size=len(content)), content).is_success
         with Client(cloud.sandbox) as client:
             where = client.download(f"{root}/a.svs", "a.svs").headers["location"]
-        assert httpx.get(where, trust_env=False).content == content
-        assert httpx.get(where, headers={"Range": "bytes=5-8"}, trust_env=False).content == content[5:9]
+        assert plain_http.get(where).content == content
+        assert plain_http.get(where, headers={"Range": "bytes=5-8"}).content == content[5:9]
 
 
 def test_an_emulator_that_is_gone(cloud_sandbox: StartCloud) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pma_python import core, pma
+from support import plain_http
 from support.cloud import KINDS, CloudSandbox, StartCloud
 from support.sandboxes import PASSWORD, USER
 
@@ -60,7 +60,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 def make_folder(cloud: CloudSandbox, session: str, path: str) -> None:
     """The client's own call for it is for administrators."""
     body = {"sessionID": session, "path": path}
-    assert httpx.post(cloud.sandbox.url + "api/json/CreateDirectory", json=body, trust_env=False).json() is True
+    assert plain_http.post(cloud.sandbox.url + "api/json/CreateDirectory", json=body).json() is True
 
 
 @pytest.mark.parametrize("root", KINDS)

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import boto3
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
@@ -35,7 +34,7 @@ from pmacore_sandbox import (
     Settings,
     UrlExpiry,
 )
-from pmacore_sandbox.emulators.buckets import create_bucket, create_container
+from pmacore_sandbox.emulators.buckets import create_bucket, create_container, moto_client
 from pmacore_sandbox.emulators.gateway import StorageRequest
 from pmacore_sandbox.emulators.validation import RequestValidator
 
@@ -112,8 +111,7 @@ class S3Side(Side):
         super().__init__(moto)
         made = self._made = create_bucket(moto, self.url)
         self.bucket = made.bucket
-        keys = {"aws_access_key_id": made.access_key, "aws_secret_access_key": made.secret_key}
-        self.client: Any = boto3.client("s3", endpoint_url=moto, region_name=made.region, **keys)
+        self.client: Any = moto_client(moto)
 
     def backend(self, **options: Any) -> S3Bucket:
         return dataclasses.replace(self._made, **options)

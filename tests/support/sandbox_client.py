@@ -8,13 +8,14 @@ from typing import Any, Self
 import httpx
 
 from pmacore_sandbox import Sandbox
+from support.plain_http import NO_CERTIFICATES
 
 
 class Client:
     """Logged in at a sandbox; `with Client(sandbox) as client`."""
 
     def __init__(self, sandbox: Sandbox, password: str | None = None) -> None:
-        self.http = httpx.Client(base_url=sandbox.url, timeout=20, trust_env=False)
+        self.http = httpx.Client(base_url=sandbox.url, timeout=20, trust_env=False, verify=NO_CERTIFICATES)
         login = {"username": sandbox.settings.user, "password": password or sandbox.settings.password, "caller": "test"}
         self.login: dict[str, Any] = self.http.post("api/json/authenticate", json=login).json()
         self.session = self.login.get("SessionId") or ""

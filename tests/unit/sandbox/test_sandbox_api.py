@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 import pytest
+from support import plain_http
 from support.sandbox_client import Client
 from support.sandboxes import PASSWORD, USER, StartSandbox
 
@@ -33,11 +33,11 @@ def test_a_wrong_password_is_status_200_with_a_reason(sandbox: Sandbox) -> None:
 def test_new_servers_take_no_password_in_a_url_and_old_ones_know_nothing_else(start_sandbox: StartSandbox) -> None:
     new, old = start_sandbox("new"), start_sandbox("old", version="2.0.0.1835", wrap_answers=True)
     login = {"username": USER, "password": PASSWORD}
-    assert httpx.get(new.url + "api/json/authenticate", params=login).status_code == 405
-    assert httpx.post(old.url + "api/json/authenticate", json=login).status_code == 405
-    assert httpx.get(old.url + "api/json/authenticate", params=login).json()["d"]["Success"] is True
-    assert httpx.get(old.url + "api/json/GetVersionInfo").json() == {"d": "2.0.0.1835"}
-    assert httpx.get(new.url + "api/json/GetVersionInfo").json() == "3.0.3.2222"
+    assert plain_http.get(new.url + "api/json/authenticate", params=login).status_code == 405
+    assert plain_http.post(old.url + "api/json/authenticate", json=login).status_code == 405
+    assert plain_http.get(old.url + "api/json/authenticate", params=login).json()["d"]["Success"] is True
+    assert plain_http.get(old.url + "api/json/GetVersionInfo").json() == {"d": "2.0.0.1835"}
+    assert plain_http.get(new.url + "api/json/GetVersionInfo").json() == "3.0.3.2222"
 
 
 @pytest.mark.parametrize("spelling", ["sessionID", "sessionId", "SESSIONID"])
@@ -69,11 +69,11 @@ def test_refusals_have_the_shape_of_their_part_of_the_api(start_sandbox: StartSa
 def test_nothing_answers_outside_the_base_path(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(path="core")
     assert sandbox.url.endswith("/core/")
-    assert httpx.get(sandbox.url + "api/json/IsLite").json() is False
-    outside = httpx.get(sandbox.url.replace("/core/", "/api/json/IsLite"))
+    assert plain_http.get(sandbox.url + "api/json/IsLite").json() is False
+    outside = plain_http.get(sandbox.url.replace("/core/", "/api/json/IsLite"))
     assert outside.status_code == 404
     assert outside.headers["content-type"].startswith("text/html")
-    assert httpx.get(sandbox.url + "api/json/Nonsense").status_code == 404
+    assert plain_http.get(sandbox.url + "api/json/Nonsense").status_code == 404
 
 
 def test_folders_are_made_level_by_level(sandbox: Sandbox) -> None:
@@ -118,7 +118,7 @@ def test_no_path_leads_out_of_a_root_directory(sandbox: Sandbox, path: str, tmp_
 def test_the_log_holds_no_secret(sandbox: Sandbox) -> None:
     with Client(sandbox) as client:
         client.get("GetFiles", path="Slides")
-        httpx.get(sandbox.url + "api/json/authenticate", params={"username": USER, "password": PASSWORD})
+        plain_http.get(sandbox.url + "api/json/authenticate", params={"username": USER, "password": PASSWORD})
         assert sandbox.requests[-2].path == "api/json/GetFiles?path=Slides"
         assert client.session not in repr(sandbox.requests)
         assert PASSWORD not in repr(sandbox.requests) + repr(sandbox.settings)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
+from support import plain_http
 from support.fork_server import PATIENCE
 
 from pmacore_sandbox import Sandbox, Settings
@@ -44,8 +44,8 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path, number: signal.S
     with running(*options, password="geheim") as (process, url):
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/core/", url)
         login = {"username": "ann", "password": "geheim"}
-        session = httpx.post(url + "api/json/authenticate", json=login).json()["SessionId"]
-        roots = httpx.get(url + "api/json/GetRootDirectories", params={"sessionID": session})
+        session = plain_http.post(url + "api/json/authenticate", json=login).json()["SessionId"]
+        roots = plain_http.get(url + "api/json/GetRootDirectories", params={"sessionID": session})
         assert roots.json() == ["Slides", "Boxes"]
         process.send_signal(number)
         assert process.stdout is not None

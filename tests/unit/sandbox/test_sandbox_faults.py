@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+from support import plain_http
 from support.fork_server import PATIENCE
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
@@ -112,7 +113,7 @@ def test_a_client_that_is_held_does_not_keep_the_sandbox_from_stopping(sandbox: 
 
     def ask() -> None:
         try:
-            httpx.get(sandbox.url + "api/json/IsLite")
+            plain_http.get(sandbox.url + "api/json/IsLite")
         except httpx.HTTPError as error:
             errors.append(error)
 
@@ -123,7 +124,7 @@ def test_a_client_that_is_held_does_not_keep_the_sandbox_from_stopping(sandbox: 
     thread.join(10)
     assert not thread.is_alive()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(sandbox.url + "api/json/IsLite")
+        plain_http.get(sandbox.url + "api/json/IsLite")
 
 
 @pytest.mark.parametrize("kind", ["delay", "slow read", "rate", "latency"])
