@@ -5,15 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-from support.cloud import Clouds, StartCloud
 from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
+
+if TYPE_CHECKING:
+    from support.cloud import StartCloud
 
 # By default an example that takes 200 ms fails its test: on a busy machine, any one may. And examples are other ones in
 # each run, so that any change may meet a failure that is not its own: `--hypothesis-profile random` looks for those.
@@ -96,6 +98,8 @@ def azurite_url() -> Iterator[str]:
 @pytest.fixture
 def cloud_sandbox(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartCloud]:
     """Start stand-ins with root-directories of all kinds: `cloud_sandbox("tokyo")`; see cloud.py."""
+    from support.cloud import Clouds  # with the libraries of two clouds, half a second
+
     with Clouds(tmp_path, {"user": USER, "password": PASSWORD}, request) as clouds:
         yield clouds.start
 

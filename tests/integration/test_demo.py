@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.fork_server import PATIENCE
+from support.fork_server import LatePatch, Process, finish, start
 from typer.testing import CliRunner
 
 from pmacore_sandbox import CannedResponse, Corrupt
@@ -24,26 +24,9 @@ from pmarep.demo import environment
 from pmarep.demo.environment import DemoEnvironment
 from pmarep.errors import PmarepError
 
-# The command, with smaller slides on slower lines.
-_QUICK = """
-import sys
-from pmarep.cli import main
-from pmarep.demo import environment
-environment.SIDE, environment.RATES = 768, {"tokyo": 5e6, "saopaulo": 4e6}
-sys.argv = ["pmarep", "demo", *sys.argv[1:]]
-main()
-"""
-
-# The same slides as a person gets, on faster lines.
-_CLOUD = _QUICK.replace('768, {"tokyo": 5e6, "saopaulo": 4e6}', '2048, {"tokyo": 60e6, "saopaulo": 40e6}')
-
-_WITHOUT = """
-import sys
-from pmarep.cli import main
-sys.modules[sys.argv[1]] = None
-sys.argv = ["pmarep", "demo", *sys.argv[2:]]
-main()
-"""
+SLIDES = "from pmarep.demo import environment; environment.SIDE, environment.RATES = "
+SMALL_SLIDES = LatePatch(SLIDES + "768, {'tokyo': 5e6, 'saopaulo': 4e6}")
+SLIDES_IN_PARTS = LatePatch(SLIDES + "1664, {'tokyo': 60e6, 'saopaulo': 40e6}")
 
 
 class Home:
@@ -68,11 +51,9 @@ class Home:
             "PMAREP_PASSWORD_TOKYO": "the user's own",
         }
 
-    def start(self, *command: str, **environ: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=self.environ | environ, encoding="utf-8", process_group=0,
-        )  # fmt: skip
+    def start(self, *options: str, patch: str, **environ: str) -> Process:
+        """Start `pmarep demo`."""
+        return start(["demo", *options], self.environ | environ, patch=patch, own_group=True)
 
     @property
     def left(self) -> list[Path]:
@@ -94,9 +75,13 @@ def home(tmp_path: Path) -> Home:
 @pytest.mark.slow
 def test_it_shows_that_all_slides_are_at_both_sites(home: Home) -> None:
     # A proxy and a wish for colours, as hospitals and CI machines have them, change nothing.
-    process = home.start("-m", "pmarep", "demo", HTTP_PROXY="http://127.0.0.1:9", FORCE_COLOR="1")
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, errors) == (0, ""), output
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pmarep", "demo"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+        env=home.environ | {"HTTP_PROXY": "http://127.0.0.1:9", "FORCE_COLOR": "1"},
+    )  # fmt: skip
+    code, output, errors = finish(process)
+    assert (code, errors) == (0, ""), output
     assert not [c for c in output if not c.isprintable() and c != "\n"]
     tokyo, saopaulo = output.partition("\ntokyo  Slides/incoming at http://127.0.0.1:")[2].split("\nsaopaulo  ")
     for listing in (tokyo, saopaulo):
@@ -117,11 +102,11 @@ def cloud(request: pytest.FixtureRequest) -> str:
 
 
 def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
-    process = home.start("-c", _CLOUD, "--kind", cloud, HTTP_PROXY="http://127.0.0.1:9")
-    output, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors) == (0, ""), output
-    # Four slides of 12.8 MiB and one of 12, in parts of 5 MiB or blocks of 8.
-    pieces = {"s3": "parts: 15 to tokyo, 15 to saopaulo", "azure": "blocks: 10 to tokyo, 10 to saopaulo"}
+    process = home.start("--kind", cloud, patch=SLIDES_IN_PARTS, HTTP_PROXY="http://127.0.0.1:9")
+    code, output, errors = finish(process)
+    assert (code, errors) == (0, ""), output
+    # Four slides of 10.0 MiB and one of 9.6, in parts of 5 MiB or blocks of 8.
+    pieces = {"s3": "parts: 10 to tokyo, 10 to saopaulo", "azure": "blocks: 10 to tokyo, 10 to saopaulo"}
     assert f"\nLarger files went in {pieces[cloud]}\n" in output
     assert output.count("  identical\n") == 12
     assert "All 6 slides are at both sites, byte-identical." in output
@@ -129,9 +114,10 @@ def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("after", ["Made-up", "What the servers"])
-def test_interrupted_it_leaves_nothing_of_an_emulator(home: Home, cloud: str, after: str) -> None:
-    interrupt(home.start("-c", _QUICK, "--kind", cloud), after, signal.SIGINT, 1)
+def test_interrupted_it_leaves_nothing_of_an_emulator(home: Home, cloud: str) -> None:
+    """Before a server uses it, and when all slides are there: how it stops does not depend on what it is."""
+    after = {"s3": "Made-up", "azure": "What the servers"}
+    interrupt(home.start("--kind", cloud, patch=SMALL_SLIDES), after[cloud], signal.SIGINT, 1)
     assert home.left == []
 
 
@@ -143,7 +129,7 @@ def test_a_terminal_gets_the_board(home: Home) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen(
-        [sys.executable, "-c", _QUICK],
+        [sys.executable, "-c", f"{SMALL_SLIDES}; from pmarep.cli import main; main()", "demo"],
         stdin=theirs, stdout=theirs, stderr=theirs, env=home.environ | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"},
     ) as process:  # fmt: skip
         os.close(theirs)
@@ -179,11 +165,11 @@ def _read_all(terminal: int) -> str:
     ],
 )
 def test_interrupted_it_leaves_nothing(home: Home, after: str, number: signal.Signals, times: int) -> None:
-    interrupt(home.start("-c", _QUICK), after, number, times)
+    interrupt(home.start(patch=SMALL_SLIDES), after, number, times)
     assert home.left == []
 
 
-def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals, times: int) -> None:
+def interrupt(process: Process, after: str, number: signal.Signals, times: int) -> None:
     """As a terminal does it: the whole process group gets the signal."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -191,8 +177,8 @@ def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals
             break
     for _ in range(times):
         os.killpg(process.pid, number)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, output + errors
+    code, output, errors = finish(process)
+    assert code == 130, output + errors
     assert "identical" not in output
     assert "next run" not in output
     assert errors == "pmarep: interrupted; the servers are stopped and the folder is removed\n"
@@ -208,9 +194,8 @@ def interrupt(process: subprocess.Popen[str], after: str, number: signal.Signals
     ],
 )
 def test_what_is_not_installed_is_one_line(home: Home, missing: str, kind: str, line: str) -> None:
-    process = home.start("-c", _WITHOUT, missing, "--kind", kind)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, output, errors) == (1, "", f"pmarep: {line}\n")
+    process = home.start("--kind", kind, patch=f"import sys; sys.modules[{missing!r}] = None")
+    assert finish(process) == (1, "", f"pmarep: {line}\n")
     assert home.left == []
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_svs
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived, files_sent
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
-IMPATIENT = "import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0"
+IMPATIENT = LatePatch("import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax, write_ndpis
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, Result, arrived, contents, transfers
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Sandbox
 
-QUICK = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER, r.LAG_SECONDS = (), 0.2"
+QUICK = LatePatch("import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER, r.LAG_SECONDS = (), 0.2")
 """How long a server may take is the matter of faults/test_late_listings.py."""
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff, tree, write_mirax, write_ndpis
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, transfers
 
 from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
 
 FILE = r"transfer/Upload/[0-9]+\?path="
 EXISTS = CannedResponse.refusal("A slide with this name already exists")
-IMPATIENT = "import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0"
+IMPATIENT = LatePatch("import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
 QUOTA = CannedResponse.refusal("The quota of this root-directory is exceeded already")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax, write_svs
+from support.fork_server import LatePatch
 from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, files_sent, transfers
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
@@ -107,7 +108,7 @@ def test_a_name_that_the_server_refuses_fails_alone(cli: PushCli, sandbox: Sandb
     folder = f"{name}/" if name.endswith(".") else ""
     tree(cli.source, f"{folder}{name}.svs", "good.svs", "sub/good.svs")
     cli.site("a", sandbox)
-    result = cli.push(patch="import pmarep.engine.remote_listing as r\nr.LAG_SECONDS = 0.2")
+    result = cli.push(patch=LatePatch("import pmarep.engine.remote_listing as r\nr.LAG_SECONDS = 0.2"))
     assert result.code == 1
     assert result.counts("a") == (2, 0, 1)
     error = result.finished("a")[f"{folder}{name}.svs"]["error"]

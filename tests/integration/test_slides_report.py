@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE, run
+from support.fork_server import PATIENCE, LatePatch, run
 from support.pma_start import Helper, pma_start, reply
 from support.push_cli import PushCli, arrived, contents
 
@@ -38,7 +38,7 @@ def helper() -> Iterator[Helper]:
 def at_url(helper: Helper | None = None) -> str:
     """A patch by which PMA.start is this one instead of whatever has its port."""
     url = helper.url if helper else "http://127.0.0.1:9/"
-    return f"import pmarep.slides.pma_start as p; p.URL = {url!r}"
+    return LatePatch(f"import pmarep.slides.pma_start as p; p.URL = {url!r}")
 
 
 def slides(

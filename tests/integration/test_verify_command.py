@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from support.cloud import StartCloud
 from support.corpus import tree, wild_names, write_mirax, write_svs
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Corrupt, Drop, Hold, Sandbox
+
+IMPATIENT = LatePatch("import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
 
 
 @pytest.fixture
@@ -238,7 +240,7 @@ def test_what_a_killed_run_left_whole_is_not_sent_again(cli: PushCli, sandbox: S
 def test_what_is_whole_and_not_understood_is_no_success(cli: PushCli, sandbox: Sandbox) -> None:
     killed_in_the_middle(cli, sandbox, CONTENT)
     sandbox.faults.add(CannedResponse.refusal("Unable to read the image"), path="GetImageInfo|GetFilenames")
-    result = cli.push(patch="import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
+    result = cli.push(patch=IMPATIENT)
     assert (result.code, result.counts("a")) == (1, (0, 0, 1))
     assert "its bytes are there" in result.finished("a")["x.svs"]["error"]
 

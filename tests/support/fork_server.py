@@ -27,11 +27,18 @@ PATIENCE = 240.0
 _FORKS = sys.platform == "linux" and os.environ.get("PMAREP_TESTS_FORK") != "0"
 _READ_LATE = (
     *("PMAREP_", "PYTHON_KEYRING_BACKEND", "TEST_KEYRING", "PYTEST_", "COLUMNS"),
+    *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
 """Beginnings of variables that no import looks at, so that a fork may have other values than its server."""
 
-_MOST_SERVERS = 4
+_MOST_SERVERS = 6
+
+
+class LatePatch(str):
+    """A patch that may run when pmarep is imported: no module has a name of its own for what it replaces."""
+
+    __slots__ = ()
 
 
 class ForkedProcess:
@@ -71,7 +78,7 @@ Process = ForkedProcess | subprocess.Popen[str]
 
 
 class _ForkServer:
-    """A process that has imported `what`: pmarep and the libraries that it uses, or only the libraries."""
+    """A process that has imported `what`: only `libraries`, or `pmarep` too, or also its `demo`."""
 
     def __init__(self, environment: Mapping[str, str], what: str) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -126,24 +133,29 @@ def start(
     folder: Path | None = None,
     stdin: int = subprocess.DEVNULL,
     patch: str = "",
+    own_group: bool = False,
 ) -> Process:
     """Start `pmarep` with these arguments. `patch` is Python that runs in the process before pmarep is imported.
 
-    stdout and stderr are pipes that the caller has to read; `stdin` is an open file.
+    stdout and stderr are pipes that the caller has to read; `stdin` is an open file. `own_group`: the process leads a
+    process group, as a shell's job does.
     """
     fixed = {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
-    key = (frozenset(fixed.items()), "libraries" if patch else "pmarep")
+    whole = "demo" if arguments[:1] == ["demo"] else "pmarep"
+    key = (frozenset(fixed.items()), whole if isinstance(patch, LatePatch) or not patch else "libraries")
     if not _FORKS or (key not in _servers and len(_servers) == _MOST_SERVERS):
         how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
         return subprocess.Popen(
             [sys.executable, *how, *arguments],
             env=environment, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+            process_group=0 if own_group else None,
         )  # fmt: skip
     if key not in _servers:
         _servers[key] = _ForkServer(fixed, key[1])
     with Path(os.devnull).open("rb") as nothing:
         file = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
-        return _servers[key].start([list(arguments), dict(environment), str(folder or Path.cwd()), patch], file)
+        request = [list(arguments), dict(environment), str(folder or Path.cwd()), patch, own_group]
+        return _servers[key].start(request, file)
 
 
 def run(
@@ -161,12 +173,17 @@ def run(
         told.write(text.encode())
         told.close()
         process = start(arguments, environment, folder=folder, stdin=stdin.fileno(), patch=patch)
+    return subprocess.CompletedProcess(list(arguments), *finish(process))
+
+
+def finish(process: Process) -> tuple[int, str, str]:
+    """Wait for the end of a process; return its exit code and what is left to read of its stdout and stderr."""
     assert process.stdout is not None
     assert process.stderr is not None
     with ThreadPoolExecutor(1) as reader, process.stdout, process.stderr:
         try:
             errors = reader.submit(process.stderr.read)
             output = process.stdout.read()
-            return subprocess.CompletedProcess(list(arguments), process.wait(PATIENCE), output, errors.result(PATIENCE))
+            return process.wait(PATIENCE), output, errors.result(PATIENCE)
         finally:
             process.kill()

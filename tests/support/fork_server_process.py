@@ -1,8 +1,9 @@
 """The program of a fork server: import pmarep, fork at each request, and be the command in the child.
 
-Arguments: the number of the socket on which requests come, and `pmarep`, or `libraries` to leave pmarep itself to the
-child, which runs a patch before it. A request is one message: `[arguments, environment, folder, patch]` in JSON, and
-four files: stdin, stdout, stderr, and a socket that gets the pid and the wait status, eight bytes each.
+Arguments: the number of the socket on which requests come, and what to import: `pmarep`; `demo`, which is pmarep with
+its demo and the sandbox; or `libraries`, to leave pmarep itself to the child, which runs a patch before it. A request
+is one message: `[arguments, environment, folder, patch, leads a process group]` in JSON, and four files: stdin, stdout,
+stderr, and a socket that gets the pid and the wait status, eight bytes each.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ _LATE = (
 """Modules that libraries import when they are first used. Not every version of them has all."""
 
 
-def import_all(*, ours: bool) -> None:
-    """Import pmarep, and so all libraries that it uses; and forget it again unless it is wanted."""
+def import_all(what: str) -> None:
+    """Import pmarep, and so all libraries that it uses; and forget it again where `what` is only the libraries."""
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as the command does before it imports httpx
     modules = pkgutil.walk_packages(importlib.import_module("pmarep").__path__, "pmarep.")
     for name in (*(module.name for module in modules), *_LATE):
-        if not name.startswith(("pmarep.demo", "pmarep.__main__")):
+        if name != "pmarep.__main__" and (what == "demo" or not name.startswith("pmarep.demo")):
             with contextlib.suppress(ImportError):  # of other systems
                 importlib.import_module(name)
-    if ours:
+    if what != "libraries":
         build_parsers()
     else:
         for name in [name for name in sys.modules if name.partition(".")[0] == "pmarep"]:
@@ -103,7 +104,9 @@ def report_ended(running: dict[int, int]) -> None:
 
 
 def become(request: bytes, files: list[int]) -> str:
-    arguments, environment, folder, patch = json.loads(request)
+    arguments, environment, folder, patch, leads_group = json.loads(request)
+    if leads_group:
+        os.setpgid(0, 0)
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -134,7 +137,7 @@ def end(code: int) -> None:
 
 
 def main() -> str | None:
-    import_all(ours=sys.argv[2] == "pmarep")
+    import_all(sys.argv[2])
     return serve(socket.socket(fileno=int(sys.argv[1])))
 
 

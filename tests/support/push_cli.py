@@ -21,11 +21,11 @@ import pytest
 
 from pmacore_sandbox import Sandbox
 from support.events_schema import check_event
-from support.fork_server import PATIENCE, Process, start
+from support.fork_server import PATIENCE, LatePatch, Process, start
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
 
-NO_PAUSES = "import pmarep.retry\npmarep.retry.backoff = lambda attempt: 0.0"
+NO_PAUSES = LatePatch("import pmarep.retry\npmarep.retry.backoff = lambda attempt: 0.0")
 """A patch for what is tried in vain."""
 
 # Run by a small process of its own: at its start, a child's peak is what its parent has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Import:
 
 
 def test_no_circles() -> None:
-    assert [sorted(circle) for circle in circles(GRAPH)] == []
+    assert [sorted(circle) for circle in circles(graph_of_imports())] == []
 
 
 def test_every_package_has_a_layer() -> None:
@@ -51,7 +52,7 @@ def test_no_import_runs_up() -> None:
     depth = {name: level for level, names in enumerate(LAYERS) for name in names}
     upward = [
         f"{one.module} imports {one.imported}"
-        for one in IMPORTS
+        for one in imports()
         if one.module.startswith("pmarep.") and one.imported.startswith("pmarep.")
         if (here := room(one.module)) != (there := room(one.imported)) and depth[here] >= depth[there]
     ]
@@ -59,12 +60,12 @@ def test_no_import_runs_up() -> None:
 
 
 def test_the_sandbox_knows_nothing_of_pmarep_but_its_errors() -> None:
-    taken = {one.imported for one in IMPORTS if one.module.startswith("pmacore_sandbox")}
+    taken = {one.imported for one in imports() if one.module.startswith("pmacore_sandbox")}
     assert {module for module in taken if not module.startswith("pmacore_sandbox")} == {"pmarep.errors"}
 
 
 def test_only_the_demo_and_its_command_and_the_sandbox_command_import_the_sandbox() -> None:
-    users = {one.module for one in IMPORTS if one.imported.startswith("pmacore_sandbox")}
+    users = {one.module for one in imports() if one.imported.startswith("pmacore_sandbox")}
     outside = {name for name in users if not name.startswith(("pmacore_sandbox", "pmarep.demo"))}
     assert outside == {"pmarep.cli.sandbox"}
 
@@ -72,7 +73,7 @@ def test_only_the_demo_and_its_command_and_the_sandbox_command_import_the_sandbo
 def test_pmarep_starts_without_the_extra_sandbox() -> None:
     at_start = [
         f"{one.module} imports {one.imported}"
-        for one in IMPORTS
+        for one in imports()
         if not one.lazy and one.module.startswith("pmarep.") and room(one.module) != "demo"
         if one.imported.startswith(tuple(OPTIONAL))
     ]
@@ -81,7 +82,7 @@ def test_pmarep_starts_without_the_extra_sandbox() -> None:
 
 def test_status_imports_no_engine() -> None:
     """`pmarep status` reads the journal, and takes a fifth of a second."""
-    taken = {room(module) for module in reachable(GRAPH, "pmarep.cli.status.command")}
+    taken = {room(module) for module in reachable(graph_of_imports(), "pmarep.cli.status.command")}
     assert taken.isdisjoint({"engine", "uploaders"}), sorted(taken)
 
 
@@ -164,5 +165,17 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 MODULES = all_modules()
-IMPORTS = [one for module, path in MODULES.items() for one in imports_of(module, path)]
-GRAPH = {module: {one.imported for one in IMPORTS if one.module == module} for module in MODULES}
+
+
+@functools.cache  # in the one worker that runs these tests, and not in each that collects them
+def imports() -> list[Import]:
+    """Return the imports of all modules."""
+    return [one for module, path in MODULES.items() for one in imports_of(module, path)]
+
+
+def graph_of_imports() -> dict[str, set[str]]:
+    """Return what each module imports."""
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for one in imports():
+        graph[one.module].add(one.imported)
+    return graph

@@ -131,6 +131,7 @@ def test_an_afi_that_means_it(content: bytes) -> None:
 @pytest.mark.parametrize(
     "line", ["FILE_0=a.svs\r\n", "[x]\r\n", "=\r\n", "\r\n"], ids=["keys", "sections", "=", "empty"]
 )
-def test_an_index_of_a_million_lines(name: str, line: str) -> None:
-    with looked_at(name, b"[DATAFILE]\r\n" + line.encode() * (3_000_000 // len(line))) as found:
+def test_an_index_of_very_many_lines(name: str, line: str) -> None:
+    """Of 40,000 and more, with which any work for each pair of lines would take minutes."""
+    with looked_at(name, b"[DATAFILE]\r\n" + line.encode() * (600_000 // len(line))) as found:
         assert name not in found.slides

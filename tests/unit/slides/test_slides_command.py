@@ -10,19 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import fork_server
 from support.corpus import tree, wild_names, write_mirax
 from support.fork_server import PATIENCE
 
 from pmarep.cli.app import app
 
 
-def run(*arguments: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "pmarep", "slides", *arguments]
-    return subprocess.run(command, capture_output=True, timeout=60, env={**os.environ, **(env or {})}, check=False)
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return fork_server.run(["slides", *map(str, arguments)], {**os.environ, "PYTHONUNBUFFERED": "1"})
 
 
-def size_of(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stdout.decode().split("n.mrxs")[1].splitlines()[0].split("\t")[3]
+def size_of(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.split("n.mrxs")[1].splitlines()[0].split("\t")[3]
 
 
 def test_plain(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_plain(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "[b] :smile:.svs", "x.txt", "y.txt", "n/stranger.txt", content=b"12345")
     done = run(tmp_path)
     assert done.returncode == 0
-    assert done.stdout.decode().splitlines() == [
+    assert done.stdout.splitlines() == [
         "[b] :smile:.svs\tAperio SVS\t1 file\t5 B\tcomplete",
         "a.svs\tAperio SVS\t1 file\t5 B\tcomplete",
         f"n.mrxs\t3DHISTECH MIRAX\t6 files\t{size_of(done)}\tcomplete",
@@ -39,18 +39,18 @@ def test_plain(tmp_path: Path) -> None:
         "1 entry\tnot a slide (in the folder of a slide, but not part of it): n.mrxs 1",
         "2 entries\tnot a slide (no slide's main file): .txt 2",
         "",
-        done.stdout.decode().splitlines()[-1],
+        done.stdout.splitlines()[-1],
     ]
-    assert done.stdout.decode().splitlines()[-1].startswith("3 slides, 8 files, ")
-    assert done.stdout.decode().splitlines()[-1].endswith("; 0 problems")
-    assert done.stderr == b""
+    assert done.stdout.splitlines()[-1].startswith("3 slides, 8 files, ")
+    assert done.stdout.splitlines()[-1].endswith("; 0 problems")
+    assert done.stderr == ""
 
 
 def test_problems_come_first_and_end_with_1(tmp_path: Path) -> None:
     tree(tmp_path, "n.mrxs", "a.txt", "b.svs")
     done = run(tmp_path, "-v", "--exclude", "b.*")
     assert done.returncode == 1
-    assert done.stdout.decode().splitlines() == [
+    assert done.stdout.splitlines() == [
         "",
         "Cannot be sent:",
         "n.mrxs\tincomplete\tits folder n/ is missing\t"
@@ -101,8 +101,14 @@ def test_names_of_every_kind_in_every_encoding(tmp_path: Path) -> None:
         tree(tmp_path, f"{name}.svs")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b.svs")).write_bytes(b"x")
     for encoding in ("utf-8", "ascii", "cp1252"):
-        environment = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
-        plain, lines = run(tmp_path, env=environment), run(tmp_path, "--json", env=environment)
+        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        plain, lines = (
+            subprocess.run(
+                [sys.executable, "-m", "pmarep", "slides", tmp_path, *options],
+                env=environment, capture_output=True, timeout=PATIENCE, check=False,
+            )
+            for options in ([], ["--json"])
+        )  # fmt: skip
         assert plain.returncode == lines.returncode == 1, plain.stderr
         assert b"\x1b" not in plain.stdout + lines.stdout
         assert b"\\xff\\x1b.svs\tbad name\t" in plain.stdout
@@ -113,17 +119,17 @@ def test_names_of_every_kind_in_every_encoding(tmp_path: Path) -> None:
 
 def test_usage_errors(tmp_path: Path) -> None:
     tree(tmp_path, "a.svs", "a.txt")
-    cases: list[tuple[list[str | Path], bytes]] = [
-        ([tmp_path / "gone"], b"No such file"),
-        ([tmp_path, tmp_path / "a.txt"], b"no slide's main file"),
-        ([tmp_path, "--include", "a\\b"], b"write / between folders"),
-        ([], b"Missing argument"),
+    cases: list[tuple[list[str | Path], str]] = [
+        ([tmp_path / "gone"], "No such file"),
+        ([tmp_path, tmp_path / "a.txt"], "no slide's main file"),
+        ([tmp_path, "--include", "a\\b"], "write / between folders"),
+        ([], "Missing argument"),
     ]
     for arguments, words in cases:
         done = run(*arguments)
         assert done.returncode == 2
         assert words in done.stderr
-        assert done.stdout == b""
+        assert done.stdout == ""
 
 
 def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
@@ -182,4 +188,4 @@ def test_patterns_that_match_no_slide_are_reported(tmp_path: Path) -> None:
     tree(tmp_path, "a/x.svs", "b/old/y.svs")
     done = run(tmp_path / "a", tmp_path / "b", "--exclude", "old", "--exclude", "odl", "--include", "x.*", "--json")
     assert done.returncode == 0
-    assert done.stderr.decode().splitlines() == ["--exclude 'odl' matches no slide"]
+    assert done.stderr.splitlines() == ["--exclude 'odl' matches no slide"]

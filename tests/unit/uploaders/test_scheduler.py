@@ -44,7 +44,7 @@ async def test_the_rate_is_exact(limit: str, streams: int) -> None:
     scheduler = make_scheduler(clock, limit)
     rate = Timetable.parse(limit).limit_at(dt.time())
     assert rate is not None
-    total = max(rate * 20 // MIB, 10) // streams * streams
+    total = max(rate * 10 // MIB, 10) // streams * streams
     work = asyncio.gather(*(sends(scheduler, total // streams) for _ in range(streams)))
     seconds = await clock.run(asyncio.ensure_future(_nothing(work)))
     assert seconds == pytest.approx(total * MIB / rate, rel=0.05)
