@@ -88,8 +88,6 @@ class PmaCore(SessionClient):
         `slide` is the virtual path of the slide, `file` the path of the file from the slide's folder, `size` how many
         bytes it has to have, if that is known.
         """
-        if self._storage is None:
-            self._storage = self._connection.storage_http()
         begun = known = False
         for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
@@ -97,7 +95,7 @@ class PmaCore(SessionClient):
             request = Request("GET", "transfer/Download", query, any_answer=True)
             try:
                 async with download(
-                    self._http, self._storage, self._connection, request, self._secrets, size
+                    self._http, self._storage_http, self._connection, request, self._secrets, size
                 ) as chunks:
                     begun = True
                     yield chunks

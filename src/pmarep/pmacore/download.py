@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from urllib.parse import urljoin, urlsplit
 
@@ -25,7 +25,7 @@ _REFUSAL = 64 * 1024  # bytes of one that are read
 @asynccontextmanager
 async def download(
     core: httpx.AsyncClient,
-    storage: httpx.AsyncClient,
+    storage: Callable[[], httpx.AsyncClient],
     connection: Connection,
     request: Request,
     secrets: list[str],
@@ -35,8 +35,8 @@ async def download(
 
     A refusal may come with status 200: what has another length than the file is not the file.
 
-    `storage` is the client for the hosts that a redirect leads to: the session stands in the query of the first URL
-    and goes nowhere else. Where PMA.core is spoken to over TLS, so is the storage.
+    `storage` returns the client for the hosts that a redirect leads to: the session stands in the query of the first
+    URL and goes nowhere else. Where PMA.core is spoken to over TLS, so is the storage.
     """
     url, client = request.url(connection.url), core
     for _ in range(_REDIRECTS):
@@ -49,7 +49,7 @@ async def download(
                     async with aclosing(_chunks(response, connection, client.timeout.read)) as chunks:
                         yield chunks
                     return
-                url, client = _next(url, response.headers.get("location", ""), connection), storage
+                url, client = _next(url, response.headers.get("location", ""), connection), storage()
         except TRANSPORT_ERRORS as error:
             raise error_from_transport(error, _origin(url), connection.proxy_to(_origin(url))) from None
     raise ProtocolError(f"{connection.url} redirects a download in circles")

@@ -243,6 +243,12 @@ class SessionClient:
                 return await ask(self._http, self._connection, request, self._secrets, self._dated, self._longest)
             await attempts.pause()
 
+    def _storage_http(self) -> httpx.AsyncClient:
+        """Return the client for downloads that lead elsewhere; making it takes 20 ms to read the certificates."""
+        if self._storage is None:
+            self._storage = self._connection.storage_http()
+        return self._storage
+
     async def _call(
         self, make: Callable[[str], Request], *, bytes_follow: bool = False, only: int | None = None
     ) -> Any:
