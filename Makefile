@@ -11,14 +11,19 @@ KIND := filesystem
 READY := $(VENV)/.ready
 AZURITE := .node/.ready
 
-.PHONY: demo test check lint docs soak clean
+# Also for people who have Python keep no bytecode: each worker, and many a test, would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test check tests unit-tests lint docs soak clean
 
 demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 	@$(BIN)/pmarep demo --kind $(KIND)
 
-# All that is checked. Tests start pmarep often; some people have Python keep no bytecode, and it would compile each time.
-test: lint docs $(AZURITE)
-	$(BIN)/python -m compileall -q src
+# All that is checked. Types and documents are checked beside the tests, which leave time between them.
+test: $(READY) $(AZURITE)
+	@$(MAKE) --no-print-directory -j3 lint docs tests
+
+tests: $(READY) $(AZURITE)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
@@ -29,7 +34,10 @@ soak: $(READY) $(AZURITE)
 	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s --timeout 0 tests/faults/test_campaigns.py
 
 # What is quick: lint, types, unit tests.
-check: lint
+check: $(READY)
+	@$(MAKE) --no-print-directory -j2 lint unit-tests
+
+unit-tests: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 
 # The manual, into site/. It fails at a link or an anchor that leads nowhere, and at a page that loads what is elsewhere.
