@@ -18,6 +18,7 @@ from pmarep.state.unfinished import SMALLEST_BLOCK
 from .conftest import ProxiedCloud, StartProxiedCloud
 
 SITES = ("a", "b", "c")
+"""Two of them do in a cloud: what one site does to another is the same there."""
 SHARE = 0.05
 SILENCE = 4.0
 """Seconds after which a site's silence is an error here: with 1.5, a machine with 20 busy processes is never heard."""
@@ -64,13 +65,14 @@ def test_everything_arrives_all_the_same(
 ) -> None:
     seed = fault_kinds.seed(6)
     fifty_slides(cli.source, larger=SMALLEST_BLOCK + 100 * KIB if root == "Blobs" else 700 * KIB)
-    sites = [proxied_cloud(name, azure=root == "Blobs", part_size=64 * KIB) for name in SITES]
-    for number, (name, site) in enumerate(zip(SITES, sites, strict=True)):
+    names = SITES if root == "Slides" else SITES[:2]
+    sites = [proxied_cloud(name, azure=root == "Blobs", part_size=64 * KIB) for name in names]
+    for number, (name, site) in enumerate(zip(names, sites, strict=True)):
         cli.site(name, site.core.url, f"{root}/in", password=site.cloud.sandbox.settings.password, timeout=SILENCE)
         let_it_storm(site, root, seed + 100 * number)
     result = cli.push("--patience", "10m")
     assert result.code == 0, describe(sites, result)
-    for name, site in zip(SITES, sites, strict=True):
+    for name, site in zip(names, sites, strict=True):
         assert result.counts(name) == (50, 0, 0)
         assert arrived_at(site, root) == contents(cli.source)
     asked = sum(proxy.requests for site in sites for proxy in site.proxies)

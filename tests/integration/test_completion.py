@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ class = ["box-anna"]
 
 # What bash does at the Tab key: the words typed so far, the last one under the cursor.
 PRESS_TAB = """\
-source <(_PMAREP_COMPLETE=source_bash "$1")
+source ./completion.bash
 shift
 COMP_WORDS=("$@")
 COMP_CWORD=$(($# - 1))
@@ -41,10 +42,18 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture
-def sites_cli(tmp_path: Path) -> SitesCli:
+def sites_cli(tmp_path: Path, script: str) -> SitesCli:
     sites_cli = SitesCli(tmp_path)
     sites_cli.book.write_text(BOOK)
+    (tmp_path / "completion.bash").write_text(script)
     return sites_cli
+
+
+@pytest.fixture(scope="module")
+def script() -> str:
+    """What a shell's start-up file sources."""
+    environment = {**os.environ, "_PMAREP_COMPLETE": "source_bash"}
+    return subprocess.run([str(PMAREP)], env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def tab(sites_cli: SitesCli, *words: str) -> list[str]:

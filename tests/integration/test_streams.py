@@ -29,17 +29,26 @@ def shell(line: str, folder: Path, **environ: str) -> subprocess.CompletedProces
     )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    tree(tmp_path / "cases", *(f"{number}.svs" for number in range(2000)))
-    (tmp_path / "sites.toml").write_text(
-        '[sites.a]\nurl = "https://a.example/"\nusername = "me"\ntarget = "Slides/in"\n'
-    )
-    return tmp_path
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For all tests: none of the commands writes into it."""
+    folder = tmp_path_factory.mktemp("streams")
+    tree(folder / "cases", *(f"{number}.svs" for number in range(2000)))
+    (folder / "sites.toml").write_text('[sites.a]\nurl = "https://a.example/"\nusername = "me"\ntarget = "Slides/in"\n')
+    return folder
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-@pytest.mark.parametrize("command", ["--version", "sites list", "slides cases"])
+@pytest.mark.parametrize(
+    ("command", "closed"),
+    [
+        ("slides cases", "<&-"),
+        ("slides cases", ">&-"),
+        ("slides cases", "2>&-"),
+        ("slides cases", "<&- >&- 2>&-"),
+        ("--version", "<&- >&- 2>&-"),  # typer's own output
+        ("sites list", "<&- >&- 2>&-"),
+    ],
+)
 def test_closed_streams_are_empty(folder: Path, closed: str, command: str) -> None:
     done = shell(f"$pmarep {command} {closed}", folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -66,7 +75,7 @@ def test_that_nobody_reads_on_is_no_error(folder: Path, unbuffered: str) -> None
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_another_pipe_that_breaks_is_an_error(folder: Path) -> None:
+def test_another_pipe_that_breaks_is_an_error(folder: Path, tmp_path: Path) -> None:
     patch = """
 import errno, sys
 import pmarep.slides
@@ -77,6 +86,6 @@ sys.argv[1:] = ["slides", "cases"]
 from pmarep.cli import main
 main()
 """
-    (folder / "patched.py").write_text(patch)
-    done = shell(f"{sys.executable} patched.py", folder)
+    (tmp_path / "patched.py").write_text(patch)
+    done = shell(f"{sys.executable} {tmp_path / 'patched.py'}", folder)
     assert done.returncode == 1
