@@ -8,8 +8,9 @@ import pytest
 from support.boards import SetClock, failed, paused, progress, sent, started
 
 from pmarep.cli.render.cells import ASCII, UNICODE, Glyphs, Line, bar, cut, cut_path, joined, plain, sparkline, width_of
-from pmarep.cli.render.layout import _left, _of, board_lines
+from pmarep.cli.render.layout import board_lines
 from pmarep.cli.render.live import LiveRun
+from pmarep.cli.render.words import done_of, time_left
 from pmarep.events import Event, SiteState, SlideStarted, SourceWaiting, State
 
 SLIDE = "2026/研究/" * 9 + "スライド 12.mrxs"
@@ -195,12 +196,12 @@ def test_texts_are_cut_at_their_end_and_paths_at_their_beginning() -> None:
     ],
 )  # fmt: skip
 def test_the_time_left_is_no_finer_than_it_is_known(seconds: float | None, said: str) -> None:
-    assert _left(seconds) == said
+    assert time_left(seconds) == said
 
 
 def test_bytes_done_have_a_unit_of_their_own_where_it_differs() -> None:
-    assert _of(0, 100) == "0/100 B"
-    assert _of(1200 * 1024**2, 3 * 1024**3) == "1.2/3.0 GiB"
-    assert _of(50 * 1024**2, 120 * 1024**3) == "50.0 MiB/120 GiB"
-    assert _of(0, 0) == "0/0 B"
-    assert _of(0, 3 * 1024**3) == "0/3.0 GiB"
+    assert done_of(0, 100) == "0/100 B"
+    assert done_of(1200 * 1024**2, 3 * 1024**3) == "1.2/3.0 GiB"
+    assert done_of(50 * 1024**2, 120 * 1024**3) == "50.0 MiB/120 GiB"
+    assert done_of(0, 0) == "0/0 B"
+    assert done_of(0, 3 * 1024**3) == "0/3.0 GiB"

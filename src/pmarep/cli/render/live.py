@@ -293,6 +293,7 @@ class Total:
     failed: int
     slides: int
     connections: int
+    mean: float
     seconds_left: float | None
     complete: bool
     only_looks: bool
@@ -308,6 +309,7 @@ class Total:
             failed=sum(site.failed for site in sites),
             slides=sum(site.slides for site in sites),
             connections=sum(site.connections for site in sites if not site.ended),
+            mean=sum(site.mean for site in sites if not site.ended),
             seconds_left=max((left for site in sites if (left := site.seconds_left) is not None), default=None),
             complete=all(site.ended for site in sites),
             only_looks=any(site.only_looks for site in sites),
