@@ -119,13 +119,13 @@ def test_a_pause_leaves_the_forecast_alone() -> None:
     for second in range(1, 20):
         run.at(second, progress("tokyo", second, 1))
     run.at(20, paused("tokyo"))
-    for second in range(21, 320):
+    for second in range(21, 60):
         run.at(second, progress("tokyo", 19))
     assert run.site().seconds_left is None
     assert run.site().rates.now == 0
-    run.at(320, SiteState(site="tokyo", state=State.RUNNING))
-    for second in range(321, 326):
-        run.at(second, progress("tokyo", second - 300, 1))
+    run.at(60, SiteState(site="tokyo", state=State.RUNNING))
+    for second in range(61, 66):
+        run.at(second, progress("tokyo", second - 40, 1))
     assert run.site().seconds_left == pytest.approx(75, abs=2)
 
 
