@@ -34,7 +34,7 @@ class Timetable:
         for word in words:
             time, limit = _parse_entry(word)
             if time in entries:
-                raise UsageError(f"the time {time:%H:%M} is there twice in the bandwidth limit {text!r}")
+                raise UsageError(f"the time {time:%H:%M} is there twice in the bandwidth limit {text!r}; leave one out")
             entries[time] = limit
         return cls(tuple(sorted(entries.items())))
 

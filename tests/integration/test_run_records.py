@@ -108,7 +108,10 @@ def test_a_report_that_cannot_be_written_is_one_line_and_exit_code_1(tmp_path: P
     patch += "pmarep.report.write.replace_private_file = fail"
     done = cli.push("--report", str(tmp_path / "x.html"), patch=patch)
     assert done.code == 1
-    assert done.stderr == f"pmarep: cannot write the report {tmp_path / 'x.html'}: No space left on device\n"
+    assert (
+        done.stderr
+        == f"pmarep: cannot write the report {tmp_path / 'x.html'}: No space left on device; name another file\n"
+    )
     assert done.events[-1]["exit_code"] == 0
     before = len(sandbox.requests)
     refused = cli.push("--report", str(tmp_path))

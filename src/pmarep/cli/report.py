@@ -94,7 +94,7 @@ def _write(file: Path, content: bytes) -> None:
     try:
         write_report(file, content)
     except OSError as error:
-        raise PmarepError(f"cannot write the report {file}: {error.strerror}") from None
+        raise PmarepError(f"cannot write the report {file}: {error.strerror}; name another file") from None
 
 
 class ReportObserver(RunObserver):
@@ -140,7 +140,8 @@ class ReportObserver(RunObserver):
             first = next(record.lines(), {})
             if record.started >= self._begun and (first.get("pid"), first.get("machine")) == me:
                 return report_of(record)
-        raise PmarepError(f"cannot write the report {self._file}: this run has left no record")
+        words = f"cannot write the report {self._file}: this run has left no record in {self._state_dir}"
+        raise PmarepError(f"{words}; look at its rights and its room")
 
 
 def report_observers(report: Path | None, state_dir: Path | None, *, dry_run: bool = False) -> list[RunObserver]:

@@ -48,7 +48,7 @@ def check_file(file: Path, what: str) -> None:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} for {what} {file.name}; make it first")
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"{what} {file} cannot be written: you may not write in {folder}")
+        raise UsageError(f"{what} {file} cannot be written: you may not write in {folder}; name another file")
 
 
 def write_report(file: Path, content: bytes) -> None:

@@ -62,14 +62,14 @@ def find_slides(
     try:
         source.stat()
     except OSError as error:
-        away = "; is its drive mounted?" if isinstance(error, FileNotFoundError) else ""
+        away = "; is its drive mounted?" if isinstance(error, FileNotFoundError) else "; look at its rights"
         raise UsageError(f"cannot use {printable(path)}: {os_error_text(error)}{away}") from None
     walk = Walk(selection, lookup, None if follow_links else LinkPolicy.for_source(source))
     if source.is_dir():
         _refuse_zarr(source, scandir)
         return walk.walk(path, scandir)
     if not source.is_file():
-        raise UsageError(f"cannot use {printable(path)}: it is {NOT_FILE_OR_FOLDER}")
+        raise UsageError(f"cannot use {printable(path)}: it is {NOT_FILE_OR_FOLDER}; name a folder of slides")
     return iter([_one_slide(source, walk, scandir)])
 
 
@@ -134,7 +134,8 @@ def _one_slide(source: Path, walk: Walk, scandir: Scandir) -> Slide | LeftOut:
     try:
         folder = walk.folder(folder_path, scandir)
     except OSError as error:
-        raise UsageError(f"cannot read the folder {printable(folder_path)}: {os_error_text(error)}") from None
+        words = f"cannot read the folder {printable(folder_path)}: {os_error_text(error)}"
+        raise UsageError(f"{words}; look at its rights") from None
     # On a disk that ignores case `a.SVS` opens `a.svs`: take the name that the disk has.
     entry = folder.find(source.name)
     if entry is None:
