@@ -39,7 +39,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 _BLOCK = re.compile(r"(?:^<!-- manual: ([^\n]*) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIES = re.compile(
     r"\d[\d.]* (?:[KMGT]i)?B(?:ytes)?(?:/s)?|\b\d+ bytes\b|\b(?:\d+h)?(?:\d+m)?\d+s\b|\b\d+ ms\b"
-    r"|\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?\b"
+    r"|\b\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:[+-]\d\d:\d\d)?)?)?\b"
 )
 
 
