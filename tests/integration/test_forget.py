@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import subprocess
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from support.corpus import tree
 from support.fork_server import run
 from support.push_cli import PushCli
@@ -22,6 +25,7 @@ from pmarep.errors import ConfigError, TargetBusyError, UsageError
 from pmarep.state.journal import Journal
 from pmarep.state.journal_cleaner import JournalCleaner
 from pmarep.state.records import RemotePath
+from pmarep.state.run_records import lock_of
 from pmarep.state.target_locks import hold_targets
 
 TOKYO, OLD = "https://tokyo.example/", "https://old.example/core/"
@@ -160,6 +164,37 @@ def test_a_run_that_holds_a_target_is_not_disturbed(state: Path, held: str) -> N
         forget(state, Criteria(servers=(OLD,)), yes=True)
     assert ask.asked == []
     assert sorted(paths(state)) == [path for path in ALL if path != "Boxes/ü.svs"]
+
+
+def test_where_one_of_several_is_held_nothing_goes(state: Path) -> None:
+    with (
+        hold_targets(state / "locks", [("old", (OLD + "Boxes").casefold())]),
+        pytest.raises(TargetBusyError, match=r"old\.example"),
+    ):
+        forget(state, Criteria(before=time.time() - 3600), yes=True)
+    assert sorted(paths(state)) == ALL
+
+
+def test_a_run_that_goes_on_keeps_its_record(state: Path) -> None:
+    started = datetime.fromtimestamp(time.time() - 86400, UTC)
+    site = {"name": "tokyo", "url": TOKYO, "target": "Slides/in"}
+    head = {"event": "run", "record": 1, "command": "push", "sources": ["/cases"], "sites": [site], "to": ""}
+    record = state / "runs" / f"{started:%Y%m%dT%H%M%SZ}-1.jsonl.gz"
+    record.parent.mkdir()
+    record.write_bytes(gzip.compress(json.dumps({**head, "time": started.isoformat()}).encode() + b"\n"))
+
+    def runs() -> int:
+        async def read() -> int:
+            with closing(Journal(state, read_only=True)) as journal:
+                return len(await journal.runs(9))
+
+        return asyncio.run(read())
+
+    with FileLock(lock_of(record)):
+        forget(state, Criteria(before=time.time() - 3600), yes=True)
+        assert (record.exists(), runs()) == (True, 1)
+    forget(state, Criteria(before=time.time() - 3600), yes=True)
+    assert (record.exists(), runs()) == (False, 0)
 
 
 def test_what_is_not_known_is_said(state: Path) -> None:
