@@ -37,7 +37,7 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def leaving() -> Iterator[list[Sandbox]]:
+def stopping() -> Iterator[list[Sandbox]]:
     """Stand-ins of earlier tests that were asked to stop. That takes a moment, which no test waits for."""
     asked: list[Sandbox] = []
     yield asked
@@ -50,7 +50,7 @@ def stop_all(asked: list[Sandbox]) -> None:
 
 
 @pytest.fixture
-def start_sandbox(tmp_path: Path, leaving: list[Sandbox]) -> Iterator[StartSandbox]:
+def start_sandbox(tmp_path: Path, stopping: list[Sandbox]) -> Iterator[StartSandbox]:
     """Start PMA.core stand-ins: `start_sandbox("tokyo", roots=("Slides", "Boxes"), ...)`, any of Settings.
 
     Each has its own data folder `tmp_path/<name>` unless told otherwise. All are asked to stop when the test ends.
@@ -64,10 +64,10 @@ def start_sandbox(tmp_path: Path, leaving: list[Sandbox]) -> Iterator[StartSandb
         return sandbox
 
     yield start
-    stop_all(leaving)
+    stop_all(stopping)
     for sandbox in started:
         sandbox.ask_to_stop()
-    leaving += started
+    stopping += started
 
 
 @pytest.fixture

@@ -168,10 +168,10 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run `pmarep` with these arguments, and with `text` as its input, to its end."""
     readable, writable = os.pipe()
-    with os.fdopen(readable, "rb") as stdin, os.fdopen(writable, "wb") as told:
+    with os.fdopen(readable, "rb") as stdin, os.fdopen(writable, "wb") as input_pipe:
         assert len(text) < select.PIPE_BUF  # so that nobody has to read it at the same time
-        told.write(text.encode())
-        told.close()
+        input_pipe.write(text.encode())
+        input_pipe.close()
         process = start(arguments, environment, folder=folder, stdin=stdin.fileno(), patch=patch)
     return subprocess.CompletedProcess(list(arguments), *finish(process))
 

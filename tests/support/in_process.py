@@ -26,7 +26,7 @@ class SamePassword:
 
 @dataclass(frozen=True)
 class Report:
-    """What a push said."""
+    """The events of a push and its summary."""
 
     events: list[Event]
     summary: Summary
@@ -58,8 +58,7 @@ async def push(
     on_event: Callable[[Event], None] = ignore_event,
     **options: Any,
 ) -> Report:
-    """`options` are those of `Options`; a site that is away is not waited for. `on_event` gets each
-    event as it comes."""
+    """Push once. `options` are those of `Options`; no site that is down is waited for; `on_event` gets each event."""
     events: list[Event] = []
 
     def listener(event: Event) -> None:

@@ -37,9 +37,9 @@ def moto(*, min_part_size: int | None = None, folder: Path | None = None) -> Ite
     if not all(map(find_spec, ("moto", "flask", "flask_cors"))):
         raise EmulatorMissing("moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'")
     command = [sys.executable, "-P", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    told = {} if min_part_size is None else {"S3_UPLOAD_PART_MIN_SIZE": str(min_part_size)}
+    part_size = {} if min_part_size is None else {"S3_UPLOAD_PART_MIN_SIZE": str(min_part_size)}
     with _folder("moto-", folder) as own:
-        environment = {**told, "TMPDIR": str(own), "TEMP": str(own), "TMP": str(own)}
+        environment = {**part_size, "TMPDIR": str(own), "TEMP": str(own), "TMP": str(own)}
         with _running("moto", command, environment, own, r"Running on (http://127\.0\.0\.1:\d+)") as url:
             yield url
 
@@ -112,11 +112,11 @@ def _wait_for(name: str, process: subprocess.Popen[bytes], log: Path, ready: str
     end = time.monotonic() + START_TIMEOUT
     while True:
         over = process.poll() is not None or time.monotonic() > end
-        said = log.read_text(encoding="utf-8", errors="replace")
-        if match := re.search(ready, said):
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if match := re.search(ready, text):
             return match[1]
         if over:
-            last = said.strip().rpartition("\n")[2].strip()
+            last = text.strip().rpartition("\n")[2].strip()
             raise PmarepError(f"{name} did not start ({last or 'it said nothing'}); is it installed as a whole?")
         try:
             process.wait(0.02)

@@ -17,7 +17,7 @@ NAMES = [f"Slides/{number}.svs" for number in range(1000)]
 FILE = bytes(range(256)) * 10_000
 
 Pack = Callable[[bytes], bytes]
-WAYS: list[tuple[str, Pack]] = [
+CODINGS: list[tuple[str, Pack]] = [
     ("gzip", gzip.compress),
     ("x-gzip", gzip.compress),
     ("deflate", zlib.compress),
@@ -36,14 +36,14 @@ def packed(content: bytes, coding: str, status: int = 200, kind: str = "applicat
     return httpx.Response(status, headers=headers, content=chunks())
 
 
-@pytest.mark.parametrize(("coding", "pack"), WAYS)
+@pytest.mark.parametrize(("coding", "pack"), CODINGS)
 async def test_an_answer(coding: str, pack: Pack) -> None:
     script = ScriptedCore(GetFiles=packed(pack(json.dumps(NAMES).encode()), coding))
     async with script.core() as core:
         assert await core.slides("Slides") == NAMES
 
 
-@pytest.mark.parametrize(("coding", "pack"), WAYS)
+@pytest.mark.parametrize(("coding", "pack"), CODINGS)
 async def test_a_refusal(coding: str, pack: Pack) -> None:
     script = ScriptedCore(GetFiles=packed(pack(refusal("No such folder").content), coding, 400))
     async with script.core() as core:
@@ -51,7 +51,7 @@ async def test_a_refusal(coding: str, pack: Pack) -> None:
             await core.slides("Slides")
 
 
-@pytest.mark.parametrize(("coding", "pack"), WAYS)
+@pytest.mark.parametrize(("coding", "pack"), CODINGS)
 async def test_a_file_that_is_read_back(coding: str, pack: Pack) -> None:
     answer = packed(pack(FILE), coding, kind="application/octet-stream")
     async with (
