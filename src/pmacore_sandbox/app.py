@@ -20,6 +20,7 @@ from .refusals import InvalidSession, Refusal
 from .request_log import Query, RequestLog, request_label
 from .stale_listings import FolderAges
 from .throttle import Throttle
+from .thumbnail import SIDE, thumbnail
 
 _log = logging.getLogger(__name__)
 _LARGEST_JSON = 64 << 20  # an announcement of some 100,000 files
@@ -92,6 +93,8 @@ class App:
         match [part.lower() for part in route]:
             case ["api", "json", name]:
                 return await self._guarded(request, self._api(request, name), self._api_refusal)
+            case ["thumbnail"]:
+                return await self._guarded(request, self._thumbnail(request), self._api_refusal)
             case ["transfer", *rest]:
                 return await self._guarded(request, self._transfer(request, rest), _transfer_refusal)
         return _no_such_page()
@@ -143,6 +146,15 @@ class App:
             answer = self._folder_ages.hide_recent(name, answer, request.stale_seconds)
         return self._json(answer)
 
+    async def _thumbnail(self, request: InterceptedRequest) -> Response:
+        if request.scope["method"] != "GET":
+            return _wrong_method()
+        query = Query(request.scope["query_string"])
+        self._core.sessions.check(query.get("sessionid"))
+        path = query.get("pathoruid") or ""
+        await asyncio.to_thread(self._core.image_info, path)  # refuses what is no slide, or is not whole
+        return Response(thumbnail(path, *(_pixels(query.get(name)) for name in ("w", "h"))), media_type="image/png")
+
     async def _transfer(self, request: InterceptedRequest, rest: list[str]) -> Response:
         method = request.scope["method"]
         query = Query(request.scope["query_string"])
@@ -188,6 +200,15 @@ async def _json_body(request: InterceptedRequest) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refusal("The body is not a JSON object")
     return {key.lower(): item for key, item in value.items()}
+
+
+def _pixels(text: str | None) -> int:
+    """Return a width or height that was asked for; without one a server chooses."""
+    if not text:
+        return SIDE
+    if not text.isdecimal() or int(text) == 0:
+        raise Refusal("w and h are numbers of pixels")
+    return int(text)
 
 
 def _with_status(refusal: Refusal, status: int) -> Response:

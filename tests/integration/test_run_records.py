@@ -12,7 +12,7 @@ from support.corpus import tree
 from support.fork_server import run
 from support.push_cli import PushCli
 
-from pmacore_sandbox import Sandbox, SlowRead
+from pmacore_sandbox import CannedResponse, Sandbox, SlowRead
 from pmarep.state.run_records import RunFile, records_in
 
 
@@ -118,3 +118,27 @@ def test_a_report_that_cannot_be_written_is_one_line_and_exit_code_1(tmp_path: P
     assert refused.code == 2
     assert "is a folder" in refused.stderr
     assert len(sandbox.requests) == before
+
+
+def test_thumbnails_come_from_the_first_site_that_has_the_slide(tmp_path: Path, sandbox: Sandbox) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "a.svs", "b & c.svs", content=os.urandom(100))
+    cli.site("away", "http://127.0.0.1:9/")
+    cli.site("tokyo", sandbox)
+    assert cli.push().code == 1
+    sandbox.faults.add(CannedResponse(200, "no picture", "text/plain"), path="thumbnail.*a.svs")
+    page = tmp_path / "page.html"
+    options = ["--config", str(cli.book), "--state-dir", str(cli.state)]
+    done = run(["report", "--thumbnails", "-o", str(page), *options], cli.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    text = page.read_text("utf-8")
+    assert text.count("data:image/png;base64,") == 1
+    asked = [request for request in sandbox.requests if request.path.startswith("thumbnail")]
+    assert len(asked) == 2
+    assert sandbox.requests[-1].path.lower().startswith("api/json/deauthenticate")
+    cli.book.write_text(cli.book.read_text("utf-8").replace("Slides/in", "Slides/elsewhere"), "utf-8")
+    gone = run(["report", "--thumbnails", "-o", str(page), *options], cli.environment)
+    assert gone.stderr == "".join(
+        f"pmarep: no thumbnails from {name}: it is not in the site book as it was then\n" for name in ("away", "tokyo")
+    )
+    assert "data:image/png" not in page.read_text("utf-8")

@@ -31,7 +31,7 @@ PANELS = {
     ),
     "How sure": ("--verify", "--level", "--recheck", "--settle", "--verify-tls", "--allow-http-uploads"),
     "Output": (
-        "--report", "--format", "--output", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
+        "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
         "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
     ),
     "General": (

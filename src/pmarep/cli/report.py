@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import PmarepError, UsageError
-from .config_files import named_state, state_path
-from .options import StateDirOption
+from .config_files import load_book, named_state, state_path
+from .options import ConfigOption, StateDirOption
 from .output_streams import echo
 from .run_observers import RunObserver
 
@@ -49,11 +49,19 @@ def report(
             help="Where to; - is stdout. Default: pmarep-run-NUMBER.html in this folder, and stdout for json and csv.",
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails",
+            help="Put a small image of each slide into the page, from the first site that has it; it may show labels.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
     state_dir: StateDirOption = None,
 ) -> None:
     """Report what became of each slide of a run at each site, as one HTML file that needs no network.
 
-    It is also made of a run that was killed or still goes on. Contacts nobody.
+    It is also made of a run that was killed or still goes on. Contacts nobody, but for --thumbnails.
     """
     from ..report.choose import choose_run, report_of
     from ..report.write import ReportFormat, check_file, format_of, render
@@ -64,13 +72,32 @@ def report(
     record = choose_run(state_path(state_dir), run)
     wanted = ReportFormat.HTML if output is None or to_stdout else format_of(output)
     wanted = ReportFormat(kind.value) if kind is not None else wanted
-    content = render(report_of(record), wanted, named_state(state_dir))
+    if thumbnails and wanted is not ReportFormat.HTML:
+        raise UsageError(f"--thumbnails are for html, and this is {wanted.value}")
+    found = report_of(record)
+    images = _thumbnails(found, config) if thumbnails else {}
+    content = render(found, wanted, named_state(state_dir), images)
     if to_stdout or (output is None and wanted is not ReportFormat.HTML):
         _print(content)
         return
     file = output or Path(f"pmarep-run-{record.number}.html")
     _write(file, content)
     echo(f"the report of run {record.number} is {file}")
+
+
+def _thumbnails(report: Report, config: Path | None) -> dict[int, str]:
+    """Fetch the images, and say on stderr which sites give none."""
+    import asyncio
+    import os
+
+    from ..report.thumbnails import fetch_thumbnails
+    from ..sites import Credentials
+
+    sites = load_book(config).sites
+    images, problems = asyncio.run(fetch_thumbnails(report, list(sites.values()), Credentials(os.environ)))
+    for problem in problems:
+        echo(f"pmarep: no thumbnails from {problem}", err=True)
+    return images
 
 
 def _print(content: bytes) -> None:

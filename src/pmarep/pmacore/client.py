@@ -5,7 +5,7 @@ Source of every fact: the interface that PMA.core's published clients use (docs/
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,11 @@ from .http import Body, Request
 from .models import Announcement, FileToSend, RemoteFile, UploadStatus
 from .session_attempts import SESSIONS
 from .session_client import SessionClient
+
+MAX_THUMBNAIL = 256 * 1024
+"""Bytes of a thumbnail that are read at most."""
+
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class PmaCore(SessionClient):
@@ -88,11 +93,32 @@ class PmaCore(SessionClient):
         `slide` is the virtual path of the slide, `file` the path of the file from the slide's folder, `size` how many
         bytes it has to have, if that is known.
         """
+        query = {"image": slide, "path": file}
+        async with self._opened("transfer/Download", query, size) as chunks:
+            yield chunks
+
+    async def thumbnail(self, slide: str, width: int, height: int) -> bytes:
+        """Return a small image of a slide, a PNG or JPEG of at most so many pixels and MAX_THUMBNAIL bytes."""
+        content = b""
+        query = {"pathOrUid": slide, "w": str(width), "h": str(height)}
+        async with self._opened("thumbnail", query) as chunks:
+            async for chunk in chunks:
+                content += chunk
+                if len(content) > MAX_THUMBNAIL:
+                    raise ProtocolError(f"{self.url} gives a thumbnail of more than {MAX_THUMBNAIL} bytes")
+        if not content.startswith(_IMAGES):
+            raise ProtocolError(f"{self.url} gives a thumbnail that is neither PNG nor JPEG")
+        return content
+
+    @asynccontextmanager
+    async def _opened(
+        self, call: str, query: Mapping[str, str], size: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Ask for bytes, and yield them in chunks."""
         begun = known = False
         for left in range(SESSIONS - 1, -1, -1):
             session = await self._current_session()
-            query = {"sessionId": session, "image": slide, "path": file}
-            request = Request("GET", "transfer/Download", query, any_answer=True)
+            request = Request("GET", call, {"sessionID": session, **query}, any_answer=True)
             try:
                 async with download(
                     self._http, self._storage_http, self._connection, request, self._secrets, size
