@@ -60,7 +60,7 @@ def test_every_event_with_every_field(kind: type[events.Event]) -> None:
 
 @pytest.mark.parametrize("kind", [*events.Event.__subclasses__(), events.SiteSummary, events.SourceSummary])
 def test_every_field_is_described(kind: type[object]) -> None:
-    head, told = reference.described(kind)
+    head, description = reference.described(kind)
     assert head
-    assert {name for name in told if not told[name]} == set()
-    assert set(told) == {one.name for one in fields(kind)} - {"time"}  # type: ignore[arg-type]
+    assert {name for name in description if not description[name]} == set()
+    assert set(description) == {one.name for one in fields(kind)} - {"time"}  # type: ignore[arg-type]

@@ -67,11 +67,11 @@ def test_an_event_is_one_line_without_control_codes(
     event: Event, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     LinesOutput(quiet=False, verbose=True).handle(event)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     if not isinstance(event, SlidePlanned):  # a plan may be compared with another
-        time, said = said[:21], said[21:]
+        time, printed = printed[:21], printed[21:]
         assert time == f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  "
-    assert said == line + "\n"
+    assert printed == line + "\n"
 
 
 def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,9 +80,9 @@ def test_quiet_says_only_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> 
         output.handle(event)
     good = Summary(exit_code=0, seconds=1, sites={"tokyo": SiteSummary(sent=1)})
     output.handle(good)
-    said = capsys.readouterr().out.splitlines()
-    told = [["note:", "the"], ["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
-    assert [line.split()[2:4] for line in said] == told
+    printed = capsys.readouterr().out.splitlines()
+    expected = [["note:", "the"], ["not", "sent:"], ["b:", "stopped:"], ["tokyo:", "failed"]]
+    assert [line.split()[2:4] for line in printed] == expected
 
 
 def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,8 +108,8 @@ def test_every_half_minute_there_is_a_line_for_each_site(capsys: pytest.CaptureF
             output.handle(SiteState(site="tokyo", state=State.DONE))
         output.handle(progress("tokyo", second, 1))
         output.handle(progress("b", 5, 0))
-    said = [line[21:] for line in capsys.readouterr().out.splitlines()]
-    assert said == [
+    printed = [line[21:] for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
         "tokyo: 31 %, 31.0 MiB of 100 MiB, 0 of 6 slides, 1 failed, 1.0 MiB/s, 1m09s left",
         "b: 5 %, 5.0 MiB of 100 MiB, 0 of 6 slides, 0 B/s",
         "b: paused: it refused (trying again)",

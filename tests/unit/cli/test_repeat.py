@@ -30,26 +30,26 @@ def repeated(command: str, *arguments: str) -> tuple[str, ...]:
 
 
 def test_every_path_is_there_in_full_and_defaults_are_not(elsewhere: Path) -> None:
-    said = repeated("push", "my cases", "../b", "--sites", "tokyo,b", "--audit", "log", "--verify", "deep", "--hard")
-    assert said == (
+    command = repeated("push", "my cases", "../b", "--sites", "tokyo,b", "--audit", "log", "--verify", "deep", "--hard")
+    assert command == (
         "push", str(elsewhere / "my cases"), str(elsewhere / ".." / "b"), "--sites", "tokyo,b", "--verify", "deep",
         "--hard", "--audit", str(elsewhere / "log"),
     )  # fmt: skip
 
 
 def test_what_is_only_for_the_eye_or_undoes_is_not_repeated() -> None:
-    said = repeated("push", "/a", "--sites", "b", "--json", "-q", "-vv", "--fresh")
-    assert said == ("push", "/a", "--sites", "b")
+    command = repeated("push", "/a", "--sites", "b", "--json", "-q", "-vv", "--fresh")
+    assert command == ("push", "/a", "--sites", "b")
 
 
 def test_repeated_options_and_values_that_look_like_options() -> None:
-    said = repeated("verify", "--sites", "a", "--sites", "b", "--exclude=-x", "--level", "size", "--", "/-a")
-    assert said == ("verify", "/-a", "--sites", "a", "--sites", "b", "--level", "size", "--exclude=-x")
+    command = repeated("verify", "--sites", "a", "--sites", "b", "--exclude=-x", "--level", "size", "--", "/-a")
+    assert command == ("verify", "/-a", "--sites", "a", "--sites", "b", "--level", "size", "--exclude=-x")
 
 
 def test_book_and_state_folder_of_variables_are_named(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMAREP_CONFIG", "book.toml")
     monkeypatch.setenv("PMAREP_STATE_DIR", "state")
-    said = ("push", "/a", "--sites", "b", "--config", str(elsewhere / "book.toml"))
-    assert repeated("push", "/a", "--sites", "b") == (*said, "--state-dir", str(elsewhere / "state"))
-    assert repeated("push", "/a", "--sites", "b", "--state-dir", "/s") == (*said, "--state-dir", "/s")
+    command = ("push", "/a", "--sites", "b", "--config", str(elsewhere / "book.toml"))
+    assert repeated("push", "/a", "--sites", "b") == (*command, "--state-dir", str(elsewhere / "state"))
+    assert repeated("push", "/a", "--sites", "b", "--state-dir", "/s") == (*command, "--state-dir", "/s")

@@ -46,9 +46,9 @@ def test_a_variable_comes_first(file: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o610, 0o620, 0o644])
 def test_a_file_that_is_open_to_others_is_refused(file: Path, mode: int) -> None:
     file.chmod(mode)
-    said = complaint(lambda: Credentials({}).password_for(site(file)))
+    message = complaint(lambda: Credentials({}).password_for(site(file)))
     opened = f"its password_file {file} is open to others on this machine (mode {mode:04o}); chmod 600 it"
-    assert f"{opened}, or set PMAREP_PASSWORD_BOX_ANNA" in said
+    assert f"{opened}, or set PMAREP_PASSWORD_BOX_ANNA" in message
     file.chmod(0o400)
     assert Credentials({}).password_for(site(file)) == SECRET
 
@@ -77,8 +77,8 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 @POSIX
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
-    said = complaint(lambda: Credentials({}).password_for(site(tmp_path / "pipe")))
-    assert "is no file; name one that holds the password" in said
+    message = complaint(lambda: Credentials({}).password_for(site(tmp_path / "pipe")))
+    assert "is no file; name one that holds the password" in message
 
 
 def test_it_is_relative_to_the_book(tmp_path: Path) -> None:
