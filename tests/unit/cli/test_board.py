@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import threading
 from io import StringIO
 
 import pytest
@@ -55,6 +56,7 @@ class Window:
 
     @property
     def shown(self) -> str:
+        self.board.flush()
         return self._file.getvalue()
 
     @property
@@ -86,7 +88,9 @@ class Window:
 
 def draw(window: Window) -> None:
     """What the event loop does some time after an event."""
+    window.board.flush()
     window.board._draw()
+    window.board.flush()
 
 
 def test_what_is_reported_stands_above_the_board() -> None:
@@ -138,6 +142,35 @@ def test_forty_young_slides_are_reported_once() -> None:
     assert window.shown.count("40 slides are still being written or just copied") == 1
     assert window.shown.count(" are still being written") == 1
     assert window.rows[-1].endswith("1 slide still being written or just copied, looking again in 9s")
+
+
+class HeldFile(StringIO):
+    """A terminal that takes nothing until `released`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.released = threading.Event(), threading.Event()
+
+    def write(self, text: str) -> int:
+        self.reached.set()
+        assert self.released.wait(20)
+        return super().write(text)
+
+
+def test_a_terminal_that_is_held_holds_up_nothing_and_loses_nothing() -> None:
+    window = Window()
+    held = window._file = window.board._terminal = HeldFile()
+    with window.board:
+        window.handle(*started("tokyo"))
+        assert held.reached.wait(20)
+        for number in range(20):
+            window.handle(failed("tokyo", f"{number}.svs"))  # would stand still, if the board waited
+        held.released.set()
+        window.board.flush()
+        window.handle(progress("tokyo", 1))
+        draw(window)
+        assert [int(found) for found in re.findall(r"failed (\d+)\.svs: no room", window.shown)][:20] == list(range(20))
+    assert "─" not in "".join(window.screen)
 
 
 def test_an_interruption_is_reported_once_and_not_for_each_site() -> None:
@@ -193,7 +226,7 @@ def test_in_the_background_there_are_lines_and_no_board(monkeypatch: pytest.Monk
     window = Window()
     window.handle(*started("tokyo"))
     draw(window)
-    monkeypatch.setattr(board_module, "in_foreground", lambda _console: False)
+    monkeypatch.setattr(board_module, "in_foreground", lambda _terminal: False)
     window.handle(progress("tokyo", 10))
     draw(window)
     before = window.shown

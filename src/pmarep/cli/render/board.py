@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from io import StringIO
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -26,9 +27,23 @@ from .cells import ASCII, UNICODE, Frame, Glyphs, Line, plain
 from .layout import board_lines
 from .live import LiveRun
 from .messages import Messages
-from .terminal import can_show_blocks, in_foreground
+from .terminal import TerminalWriter, can_show_blocks, in_foreground
 
 SECONDS = 0.5  # between two drawings
+
+
+class _Page(StringIO):
+    """The file that the console has instead of the terminal, and takes for one: writing to that may block."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def take(self) -> str:
+        """Return all that was written since the last time."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
 
 
 class BoardOutput(Output):
@@ -51,8 +66,15 @@ class BoardOutput(Output):
         self._timer: asyncio.TimerHandle | None = None
         self._continued = False
         self._before: Any = None
+        self._terminal = self._console.file
+        self._page = _Page()
+        self._writer: TerminalWriter | None = None
+        self._unsaid: list[Text] = []  # while the terminal takes nothing
 
     def __enter__(self) -> Self:
+        if not self._console.legacy_windows:  # which rich writes to by calls of its own
+            self._writer = TerminalWriter(self._terminal)
+            self._console.file = self._page
         if hasattr(signal, "SIGCONT"):
             with suppress(ValueError):  # not in the main thread
                 self._before = signal.signal(signal.SIGCONT, self._on_continue)
@@ -66,7 +88,16 @@ class BoardOutput(Output):
         if self._before is not None:
             signal.signal(signal.SIGCONT, self._before)
         with suppress(OSError):
+            self.flush()
             self._print([])
+        if self._writer is not None:
+            self._writer.close()
+            self._console.file = self._terminal
+
+    def flush(self) -> None:
+        """Wait until all that was to be written is written."""
+        if self._writer is not None:
+            self._writer.wait()
 
     def _on_continue(self, _number: int, _frame: FrameType | None) -> None:
         self._continued = True  # the shell has written below the board, which stays where it is
@@ -95,6 +126,7 @@ class BoardOutput(Output):
         self._print([Text(printable(text), style)], self.lines())
 
     def _end(self, event: Summary) -> None:
+        self.flush()
         said = []
         if line := left_out_line(event):
             said.append(Text(printable(line), "yellow" if event.left_out.get("unknown", 0) else ""))
@@ -102,6 +134,7 @@ class BoardOutput(Output):
         said += [Text(printable(line), "red" if "STOPPED" in line else "") for line in sites]
         said.append(Text(printable(verdict), "bold green" if event.exit_code == 0 else "bold red"))
         self._print(said)
+        self.flush()
 
     def _draw_soon(self) -> None:
         """Draw the board, not too often; without an event loop, whoever wants it asks for the lines."""
@@ -118,10 +151,18 @@ class BoardOutput(Output):
                 self._print([], self.lines())
 
     def _print(self, said: list[Text], lines: list[Line] | None = None) -> None:
-        """Replace the board by what is said and the board, in one write, so that nothing flickers."""
+        """Replace the board by what is said and the board, in one write, so that nothing flickers.
+
+        A terminal that is still busy with what was before gets it later.
+        """
         console = self._console
         self._drawn_at = self._clock.monotonic()
-        if not in_foreground(console):  # a shell has the terminal: no board, or it would erase what others write
+        self._unsaid += said
+        if self._writer is not None and not self._writer.ready:
+            self._draw_soon()
+            return
+        said, self._unsaid = self._unsaid, []
+        if not in_foreground(self._terminal):  # a shell has the terminal: no board, or it would erase what others write
             lines = []
         with console:
             self._erase()
@@ -129,6 +170,8 @@ class BoardOutput(Output):
                 console.print(text, soft_wrap=True)
             if lines:
                 console.print(Frame(lines), end="", no_wrap=True, crop=False)
+        if self._writer is not None:
+            self._writer.write(self._page.take())
         self._drawn = [cell_len(plain(line)) for line in lines or ()]
 
     def _erase(self) -> None:

@@ -60,7 +60,11 @@ class Rates:
     def keep(self, rate: float, now: float, *, filling: bool = False) -> None:
         """Set the present rate, and keep it every few seconds. `filling`: it may be that at which buffers fill."""
         self.now = rate
-        if not filling and (self._kept_at is None or now - self._kept_at >= HISTORY_SECONDS - 0.5):
+        if (
+            (rate or self.history)
+            and not filling
+            and (self._kept_at is None or now - self._kept_at >= HISTORY_SECONDS - 0.5)
+        ):
             self._kept_at = now
             self.history.append(rate)
 

@@ -1,11 +1,13 @@
-"""What the terminal can show, and whether it is ours."""
+"""The terminal: what it can show, whether it is ours, and how it is written to."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,8 +44,49 @@ def can_show_blocks(console: Console) -> bool:
     return sys.platform == "win32" or speaks_unicode(dict(os.environ))
 
 
-def in_foreground(console: Console) -> bool:
+def in_foreground(terminal: IO[str]) -> bool:
     """Return whether our process has the terminal; True where that cannot be told."""
     with suppress(AttributeError, OSError, ValueError):  # no terminal, or Windows
-        return os.tcgetpgrp(console.file.fileno()) == os.getpgrp()
+        return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     return True
+
+
+class TerminalWriter:
+    """Writes to a terminal in a thread of its own, one text at a time.
+
+    A terminal that is held (Ctrl-S, text being selected in a window of Windows, a slow line) takes nothing for as long
+    as somebody likes; that holds up no transfer.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._texts: SimpleQueue[str | None] = SimpleQueue()
+        self._idle = threading.Event()
+        self._idle.set()
+        threading.Thread(target=self._work, name="terminal", daemon=True).start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was to be written is written."""
+        return self._idle.is_set()
+
+    def write(self, text: str) -> None:
+        """Write a text; only where it is `ready`."""
+        self._idle.clear()
+        self._texts.put(text)
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        self._idle.wait()
+
+    def close(self) -> None:
+        """Write what is there, and end the thread."""
+        self.wait()
+        self._texts.put(None)
+
+    def _work(self) -> None:
+        while (text := self._texts.get()) is not None:
+            with suppress(OSError, ValueError):  # a terminal that is gone ends no run
+                self._file.write(text)
+                self._file.flush()
+            self._idle.set()
