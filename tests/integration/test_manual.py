@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the manual's co
 
 FOR_DEVELOPERS = {"architecture.md", "contract.md", "protocol.md"}
 PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name not in FOR_DEVELOPERS)
-BLOCKS = [block for page in PAGES for block in blocks(page)]
+BLOCKS = [block for page in [*PAGES, "../README.md"] for block in blocks(page)]
 LANGUAGES = {"console", "toml", "ini", "crontab", "xml", "bat", "sh", "yaml", "csv", "python", "json", "text", ""}
 
 
