@@ -20,8 +20,8 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Azurite's one account and its published key."""
 
-START_TIMEOUT = 180.0
-"""Seconds that an emulator may take to start; it takes one or two, and more than 60 among twenty busy processes."""
+START_TIMEOUT = 60.0
+"""Seconds that an emulator may take to start; it takes one or two."""
 
 
 class EmulatorMissing(PmarepError):
