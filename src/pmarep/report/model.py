@@ -63,12 +63,11 @@ class ReportSlide(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The progress of a site at one moment; `rate` in bytes per second, the mean since the sample before."""
+    """How much a site was sent: `sent` bytes until a moment, `rate` of them per second since the sample before."""
 
     time: datetime
     rate: float
-    done: int
-    total: int
+    sent: int
 
 
 @dataclass(slots=True)
@@ -87,6 +86,16 @@ class ReportSite:
     samples: list[Sample] = field(default_factory=list)
     pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     cells: dict[int, Cell] = field(default_factory=dict)
+
+    def add_sample(self, progress: Line, started: datetime) -> None:
+        """Add the sample of a progress event of a run that has `started` then."""
+        before, sent = (self.samples[-1].time, self.samples[-1].sent) if self.samples else (started, 0)
+        time, now = _time(progress), progress["bytes_sent"]
+        if now < sent:  # another run, of several that are merged
+            before, sent = started, 0
+        seconds = (time - before).total_seconds()
+        if seconds > 0:
+            self.samples.append(Sample(time, (now - sent) / seconds, now))
 
     def cell(self, slide: int) -> Cell:
         return self.cells.get(slide, NOT_BEGUN)
@@ -182,8 +191,7 @@ class _Builder:
                 case "site_state":
                     _set_state(sites[line["site"]], line)
                 case "progress":
-                    sample = Sample(_time(line), line["rate"], line["bytes_done"], line["bytes_total"])
-                    sites[line["site"]].samples.append(sample)
+                    sites[line["site"]].add_sample(line, run.started)
                 case "source_problem":
                     self._report.problems.append(line)
                 case "notice":

@@ -142,7 +142,7 @@ def _site_row(site: ReportSite, report: Report) -> str:
     about += [_html(text) for text in _unequal(site)]
     chart = rate_chart(site, report.run.started, report.run.ended)
     if chart:
-        mean = sum(one.rate for one in site.samples) / len(site.samples)
+        mean = site.samples[-1].sent / (site.samples[-1].time - report.run.started).total_seconds()
         highest = max(one.rate for one in site.samples)
         words = f"mean {format_size(mean)}/s, at most {format_size(highest)}/s"
         ends = (_local(report.run.started)[11:], words, _local(report.run.ended)[11:])

@@ -9,8 +9,7 @@ three more, which only records have:
   source, with a "/" at the end, `folder` the folder itself;
 - `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site.
 
-`progress` is there less and less often (see `_Thinner`), and its rate is the mean since the one before. How records are
-listed and read: run_records.py.
+`progress` is there less and less often (see `_Thinner`). How records are listed and read: run_records.py.
 """
 
 from __future__ import annotations
@@ -93,8 +92,8 @@ class RunRecord:
             self.add_event(event)
         elif isinstance(event, Progress):
             thinner = self._thinners.setdefault(event.site, _Thinner(event.time))
-            if (rate := thinner.mean_rate(event)) is not None:
-                self._add({**event.to_dict(), "rate": rate})
+            if thinner.takes(event):
+                self.add_event(event)
 
     def add_event(self, event: Event) -> None:
         """Record an event."""
@@ -223,18 +222,15 @@ class _Thinner:
     def __init__(self, started: datetime) -> None:
         self._started = started
         self._last: datetime | None = None
-        self._rates: list[float] = []
 
-    def mean_rate(self, event: Progress) -> float | None:
-        """Return the mean rate since the last line that was recorded; None where this one is not to be."""
-        self._rates.append(event.rate)
+    def takes(self, event: Progress) -> bool:
+        """Return whether this line is recorded."""
         pause = min(max(OFTENEST, (event.time - self._started).total_seconds() / PER_DOUBLING), RAREST)
         # Half a second of tolerance: events do not come to the millisecond.
         if self._last is not None and (event.time - self._last).total_seconds() < pause - OFTENEST / 2:
-            return None
-        rate, self._last = sum(self._rates) / len(self._rates), event.time
-        self._rates.clear()
-        return round(rate, 1)
+            return False
+        self._last = event.time
+        return True
 
 
 def _folder_of(slide: Slide) -> tuple[Path, str]:

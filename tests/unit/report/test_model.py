@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.records import ABOUT, made_up_run, made_up_slide
 
+from pmarep.report.chart import rate_chart
 from pmarep.report.choose import report_of
 from pmarep.report.model import CellState, DamagedRecordError, Report, at_site, build_report
 from pmarep.state.run_records import records_in
@@ -78,6 +79,16 @@ def test_the_latest_record_counts_where_several_are_merged() -> None:
         finished("1"),
     ]
     assert len(build_report([(first, False), (elsewhere, False)]).sites) == 4
+
+
+def test_rates_are_of_the_bytes_between_two_samples() -> None:
+    sent = {0: 0, 1: 500, 2: 2000, 12: 2000, 32: 6000}
+    lines = [{"event": "progress", "time": at(when), "site": "tokyo", "bytes_sent": sent[when]} for when in sent]
+    report = made_of(*lines)
+    assert [sample.rate for sample in report.sites[0].samples] == [500, 1500, 0, 200]
+    chart = rate_chart(report.sites[0], report.run.started, report.run.ended)
+    assert "at most 1.5 KiB/s" in chart
+    assert 'points="0.0,37.3 18.8,37.3 18.8,0.0 37.5,0.0 37.5,56.0 225.0,56.0 225.0,48.5 600.0,48.5"' in chart
 
 
 def test_windows_paths_stay_windows_paths() -> None:

@@ -31,7 +31,7 @@ from pmarep.report.write import ReportFormat, check_file, format_of, write_repor
 from pmarep.state.run_records import records_in
 from pmarep.text import printable
 
-TIME = "2026-11-27T20:00:00.000+00:00"
+TIME, LATER = "2026-11-27T20:00:00.000+00:00", "2026-11-27T20:00:01.000+00:00"
 STARTED = datetime(2026, 11, 27, 20, 0, tzinfo=UTC)
 NAMES = st.text(st.characters(), min_size=1) | st.sampled_from(
     [*ODD_NAMES, "</script><script>x", "<!--<script>", "&lt;", "{{js}}", "]]>", "\u2028", "\0", "'\"><b onclick=x>"]
@@ -76,7 +76,7 @@ def report_with(name: str) -> Report:
         {"event": "slides", "first": 0, "below": name, "folder": name, "slides": [[name, name, 5, 1, name]]},
         {"event": "slide_finished", "time": TIME, "site": name, "slide": name * 2, "status": "failed", "error": name},
         {"event": "site_state", "time": TIME, "site": name, "state": "stopped", "reason": name},
-        {"event": "progress", "time": TIME, "site": name, "rate": 1.0, "bytes_done": 1, "bytes_total": 1},
+        {"event": "progress", "time": LATER, "site": name, "bytes_sent": 1},
         {"event": "source_problem", "time": TIME, "path": name, "why": name, "detail": name},
         {"event": "notice", "time": TIME, "text": name},
     ]
