@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from .event_queue import EventQueue
 from .options import Options
 from .run import replicate
 from .sessions import Passwords
+
+INTERRUPTIBLE_SECONDS = 0.2
+"""Until Ctrl-C is heard: nothing interrupts a wait without end on Windows, or where another thread gets the signal."""
 
 
 async def replicate_events(
@@ -101,6 +104,8 @@ def _in_a_thread(run: Callable[[], Coroutine[Any, Any, Summary]]) -> Summary:
     with ThreadPoolExecutor(1, "pmarep") as pool:
         done = pool.submit(lambda: asyncio.run(main()))
         try:
+            while wait({done}, timeout=INTERRUPTIBLE_SECONDS).not_done:
+                pass
             return done.result()
         except KeyboardInterrupt:
             loop, task = started.result()
