@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import typer
@@ -25,16 +26,28 @@ class TerminalPrompter:
     """Asks at the terminal; Ctrl-C and Ctrl-D end the command."""
 
     def text(self, question: str, default: str | None = None) -> str:
-        return str(typer.prompt(printable(question), default=default, show_default=bool(default))).strip()
+        with _line_ended():
+            return str(typer.prompt(printable(question), default=default, show_default=bool(default))).strip()
 
     def hidden(self, question: str) -> str:
         return str(typer.prompt(printable(question), default="", show_default=False, hide_input=True))
 
     def yes(self, question: str, default: bool) -> bool:
-        return typer.confirm(printable(question), default=default)
+        with _line_ended():
+            return typer.confirm(printable(question), default=default)
 
     def say(self, words: str) -> None:
         echo(words)
+
+
+@contextmanager
+def _line_ended() -> Iterator[None]:
+    """End the line of a question that Ctrl-C or Ctrl-D has ended; after hidden ones typer does."""
+    try:
+        yield
+    except typer.Abort:
+        echo()
+        raise
 
 
 def prompt_until_valid(ask: Prompter, question: str, check: Callable[[str], str], default: str | None = None) -> str:
