@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import Any, Self, cast
 
+import anyio
 import httpcore
 import httpx
 
+from .connection_pool import ConnectionPool
 from .early_response import EarlyResponseBackend
 
 log = logging.getLogger(__name__)
@@ -29,8 +32,6 @@ STALE_SECONDS = 5.0
 Route = Callable[[httpx.URL], str | None]
 """The URL of the proxy, with its password, on the way to another; None where there is none."""
 
-_Pool = httpcore.AsyncConnectionPool
-
 
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends each request over pooled connections, by the proxy that `route` finds.
@@ -44,10 +45,11 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, context: ssl.SSLContext | None, limits: httpx.Limits, route: Route) -> None:
         self._context = context
-        self._limits = limits
+        self._kept = limits.max_keepalive_connections or 0
+        self._expiry = limits.keepalive_expiry
         self._route = route
         self._proxies: dict[tuple[str, str, int | None], str | None] = {}
-        self._pools: dict[tuple[str | None, bool], _Pool] = {}
+        self._pools: dict[tuple[str | None, bool], ConnectionPool] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         proxy, trace = self._proxy(request.url), _ConnectionTrace(request.extensions.get("trace"))
@@ -56,8 +58,13 @@ class PooledTransport(httpx.AsyncBaseTransport):
             pool = self._pool(proxy, keep=keep)
             async with aclosing(_body(request)) as body:  # httpcore leaves it where it is, when sending is broken off
                 try:
+                    asked = _for_httpcore(request, body, trace)
                     with _httpx_errors():
-                        return _response(await pool.handle_async_request(_for_httpcore(request, body, trace)))
+                        answer, connection = await pool.send(asked)
+                    content = _Content(answer, partial(pool.give_back, connection, asked.url.origin))
+                    return httpx.Response(
+                        answer.status, headers=answer.headers, stream=content, extensions=answer.extensions
+                    )
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                     if not keep or not trace.hit_a_closed_connection or not _is_repeatable(request):
                         raise
@@ -70,24 +77,23 @@ class PooledTransport(httpx.AsyncBaseTransport):
             self._proxies[key] = self._route(url)
         return self._proxies[key]
 
-    def _pool(self, proxy: str | None, *, keep: bool = True) -> _Pool:
+    def _pool(self, proxy: str | None, *, keep: bool = True) -> ConnectionPool:
         """Return the pool of connections over a proxy; `keep`: one that keeps them for the requests to come."""
         if (proxy, keep) not in self._pools:
-            self._pools[proxy, keep] = self._new_pool(proxy, self._limits.max_keepalive_connections if keep else 0)
+            self._pools[proxy, keep] = self._new_pool(proxy, self._kept if keep else 0)
         return self._pools[proxy, keep]
 
-    def _new_pool(self, proxy: str | None, kept: int | None) -> _Pool:
+    def _new_pool(self, proxy: str | None, kept: int) -> ConnectionPool:
         options: dict[str, Any] = {
             "ssl_context": self._context,
-            "max_connections": self._limits.max_connections,
-            "max_keepalive_connections": kept,
-            "keepalive_expiry": self._limits.keepalive_expiry,
+            "keepalive_expiry": self._expiry,
             "network_backend": EarlyResponseBackend(),
         }
         if proxy is None:
-            return _Pool(**options)
+            return ConnectionPool(httpcore.AsyncConnectionPool(**options), kept)
         via = httpx.Proxy(proxy)
-        return httpcore.AsyncHTTPProxy(proxy_url=_url(via.url), proxy_auth=via.raw_auth, **options)
+        through = httpcore.AsyncHTTPProxy(proxy_url=_url(via.url), proxy_auth=via.raw_auth, **options)
+        return ConnectionPool(through, kept)
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -114,11 +120,12 @@ class _ConnectionTrace:
 
 
 class _Content(httpx.AsyncByteStream):
-    """The body of an answer, with httpx's errors. It can be iterated once."""
+    """The body of an answer, with httpx's errors. It can be iterated once; `done` is called when it is closed."""
 
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
-        self._parts = aiter(stream)
+    def __init__(self, answer: httpcore.Response, done: Callable[[], Awaitable[None]]) -> None:
+        self._stream = cast(AsyncIterable[bytes], answer.stream)  # never the other kind in an asynchronous connection
+        self._parts = aiter(self._stream)
+        self._done: Callable[[], Awaitable[None]] | None = done
 
     def __aiter__(self) -> Self:
         return self
@@ -129,10 +136,15 @@ class _Content(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """End the iteration, then the stream: who has read only the beginning leaves both open."""
-        for one in (self._parts, self._stream):
-            close = getattr(one, "aclose", None)
-            if close is not None:
-                await close()
+        done, self._done = self._done, None
+        if done is None:
+            return
+        with anyio.CancelScope(shield=True):
+            for one in (self._parts, self._stream):
+                close = getattr(one, "aclose", None)
+                if close is not None:
+                    await close()
+            await done()
 
 
 def _body(request: httpx.Request) -> AsyncGenerator[bytes, None]:
@@ -154,11 +166,6 @@ def _for_httpcore(
         content=body,
         extensions={**request.extensions, "trace": trace},
     )
-
-
-def _response(answer: httpcore.Response) -> httpx.Response:
-    content = _Content(cast(AsyncIterable[bytes], answer.stream))  # never the other kind in an AsyncConnectionPool
-    return httpx.Response(answer.status, headers=answer.headers, stream=content, extensions=answer.extensions)
 
 
 def _is_repeatable(request: httpx.Request) -> bool:
