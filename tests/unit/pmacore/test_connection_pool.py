@@ -1,0 +1,140 @@
+"""Which connection a request takes, and what becomes of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import httpcore
+import pytest
+
+from pmarep.pmacore.connection_pool import ConnectionPool
+
+HERE = httpcore.Request("GET", "http://a.example/")
+THERE = httpcore.Request("GET", "http://b.example/")
+
+
+class FakeConnection:
+    def __init__(self) -> None:
+        self.open = self.available = True
+        self.expired = False
+        self.error: Exception | None = None
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            self.available = False
+            raise self.error
+        return httpcore.Response(200)
+
+    def has_expired(self) -> bool:
+        return self.expired
+
+    def is_available(self) -> bool:
+        return self.available
+
+    async def aclose(self) -> None:
+        self.open = self.available = False
+
+
+class Bench:
+    def __init__(self, kept: int = 8) -> None:
+        self.made: list[FakeConnection] = []
+        self.pool = ConnectionPool(cast(Any, self), kept)
+
+    def create_connection(self, origin: httpcore.Origin) -> FakeConnection:
+        self.made.append(FakeConnection())
+        return self.made[-1]
+
+    async def send(self, request: httpcore.Request = HERE) -> FakeConnection:
+        """Send a request; its connection is not given back yet."""
+        return cast(FakeConnection, (await self.pool.send(request))[1])
+
+    async def give_back(self, *connections: FakeConnection, request: httpcore.Request = HERE) -> None:
+        for connection in connections:
+            await self.pool.give_back(cast(Any, connection), request.url.origin)
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own() -> None:
+    bench = Bench()
+    first = await asyncio.gather(*(bench.send() for _ in range(5)))
+    assert len(set(first)) == 5
+    await bench.give_back(*first)
+    assert set(await asyncio.gather(*(bench.send() for _ in range(5)))) == set(first)
+    assert len(bench.made) == 5
+
+
+async def test_the_one_that_was_used_last_is_taken_next() -> None:
+    bench = Bench()
+    one, two = await bench.send(), await bench.send()
+    await bench.give_back(two, one)
+    assert await bench.send() is one
+
+
+async def test_each_origin_has_its_own() -> None:
+    bench = Bench()
+    one = await bench.send()
+    await bench.give_back(one)
+    assert await bench.send(THERE) is not one
+    assert await bench.send() is one
+
+
+async def test_those_that_nobody_used_for_long_are_closed() -> None:
+    bench = Bench()
+    every = [await bench.send() for _ in range(4)]
+    await bench.give_back(*every)
+    oldest, older, good, last = every
+    oldest.expired = older.expired = last.expired = True
+    assert await bench.send() is good
+    assert [one.open for one in every] == [False, False, True, False]
+    assert await bench.send() not in every
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+async def test_no_more_than_so_many_are_kept(kept: int) -> None:
+    bench = Bench(kept)
+    every = [await bench.send() for _ in range(3)]
+    await bench.give_back(*every)
+    assert sum(one.open for one in every) == kept
+
+
+async def test_one_that_is_in_the_middle_of_something_is_not_used_again() -> None:
+    """Its answer was not read to the end, or its request not sent to the end."""
+    bench = Bench()
+    one = await bench.send()
+    one.available = False
+    await bench.give_back(one)
+    assert not one.open
+    assert await bench.send() is not one
+
+
+async def test_one_that_fails_is_closed() -> None:
+    bench = Bench()
+    one = await bench.send()
+    await bench.give_back(one)
+    one.error = httpcore.ReadError("gone")
+    with pytest.raises(httpcore.ReadError):
+        await bench.send()
+    assert not one.open
+    assert await bench.send() is not one
+
+
+async def test_a_request_that_is_cancelled_leaves_no_connection() -> None:
+    bench = Bench()
+    sending = asyncio.create_task(bench.send())
+    await asyncio.sleep(0)
+    (one,) = bench.made
+    one.available = False  # in the middle of the request
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert not one.open
+    assert not bench.pool._taken
+
+
+async def test_in_the_end_all_are_closed_also_those_in_use() -> None:
+    bench = Bench()
+    used, kept = await bench.send(), await bench.send()
+    await bench.give_back(kept)
+    await bench.pool.aclose()
+    assert (used.open, kept.open) == (False, False)
