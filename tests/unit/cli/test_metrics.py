@@ -9,16 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from pmarep.errors import UsageError
-from pmarep.events import SiteSummary, SourceSummary, Summary
-
-pytest.importorskip("prometheus_client")  # until every virtual environment has been set up anew
-
 from prometheus_client.parser import text_string_to_metric_families
 
 from pmarep.cli.metrics import MetricsObserver, is_complete, parse_labels
 from pmarep.cli.observer_options import metrics_observers
+from pmarep.errors import UsageError
+from pmarep.events import SiteSummary, SourceSummary, Summary
 
 GOOD = Summary(
     exit_code=0,
