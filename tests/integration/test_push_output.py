@@ -243,7 +243,8 @@ def test_the_state_folder_is_private(cli: PushCli, sandbox: Sandbox, umask: int)
     finally:
         os.umask(before)
     assert folder == 0o700
-    assert {modes.pop("locks")} == {0o700}
+    assert {modes.pop("locks"), modes.pop("runs")} == {0o700}
+    assert any(name.startswith("runs/") for name in modes)
     assert any(name.endswith("-wal") for name in modes)
     assert set(modes.values()) == {0o600}, modes
 
