@@ -43,7 +43,7 @@ unit-tests: $(READY)
 # The manual, into site/. It fails at a link or an anchor that leads nowhere, and at a page that loads what is elsewhere.
 export NO_MKDOCS_2_WARNING := 1
 docs: $(READY)
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@$(BIN)/python -m mkdocs build --strict
 	@echo "the manual is in site/index.html"
 
 lint: $(READY)
