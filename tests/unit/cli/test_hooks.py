@@ -153,7 +153,7 @@ def test_no_password_is_in_the_environment(told: Path) -> None:
 
 
 def test_a_hook_that_fails_is_a_note(told: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failing = python("import sys; print('first'); sys.exit('\\ncannot connect to http://x/?key=geheim\\n')")
+    failing = python("import sys; print('first', flush=True); sys.exit('\\ncannot connect to http://x/?key=geheim\\n')")
     hooks = observer(told, on_start=["/no/such\x1b/program"], on_failure=failing, on_success="say 'hello")
     hooks.before()
     assert hooks.after(SUMMARY)
