@@ -187,8 +187,16 @@ def interrupt(process: Process, after: str, number: signal.Signals, times: int) 
 @pytest.mark.parametrize(
     ("missing", "kind", "line"),
     [
-        ("tifffile", "filesystem", "the demo needs tifffile; install it with: pipx install --force 'pmarep[sandbox]'"),
-        ("boto3", "filesystem", "the demo needs boto3; install it with: pipx install --force 'pmarep[sandbox]'"),
+        (
+            "tifffile",
+            "filesystem",
+            "the demo needs tifffile; install it in a clone of the sources with: pipx install --force '.[sandbox]'",
+        ),
+        (
+            "boto3",
+            "filesystem",
+            "the demo needs boto3; install it in a clone of the sources with: pipx install --force '.[sandbox]'",
+        ),
         ("moto", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
         ("flask", "s3", "moto's S3 server is not installed; get it with: pip install 'moto[s3,server]'"),
     ],

@@ -53,8 +53,7 @@ def demo(
         from ..demo.environment import DemoEnvironment
     except ModuleNotFoundError as error:
         raise PmarepError(
-            f"the demo needs {error.name}; install it with: pipx install --force 'pmarep[sandbox]', in a clone "
-            "'.[sandbox]'"
+            f"the demo needs {error.name}; install it in a clone of the sources with: pipx install --force '.[sandbox]'"
         ) from error
     if slides is not None:
         write_sample_slides(slides)

@@ -54,8 +54,8 @@ def _naming_the_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise PmarepError(
-            f"the sandbox needs {error.name}; install it with: pipx install --force 'pmarep[sandbox]', in a clone "
-            "'.[sandbox]'"
+            f"the sandbox needs {error.name}; install it in a clone of the sources with: "
+            "pipx install --force '.[sandbox]'"
         ) from error
 
 

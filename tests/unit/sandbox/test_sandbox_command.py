@@ -78,7 +78,7 @@ def test_a_missing_extra_is_a_clear_sentence(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pipx install --force 'pmarep[sandbox]'" in done.stderr
+    assert "in a clone of the sources with: pipx install --force '.[sandbox]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 
