@@ -267,7 +267,6 @@ def test_the_dialogue_from_the_url_to_the_keyring(add: Add, start_sandbox: Start
         "",
         USER,
         "guess",
-        "<enter>",
         PASSWORD,
         "Slidez",
         "3",
@@ -322,10 +321,36 @@ def test_the_url_that_was_found_is_offered(add: Add, start_sandbox: StartSandbox
 def test_the_user_name_and_the_url_can_be_corrected(add: Add, sandbox: Sandbox, tmp_path: Path) -> None:
     """The answers that were right are not asked again, and a password is not sent to another machine."""
     wrong = "http://127.0.0.1:9/"
-    script, _ = add(wrong, "nobody", PASSWORD, "u", sandbox.url, PASSWORD, USER, PASSWORD, "1", "", False)
+    script, _ = add(wrong, "nobody", PASSWORD, "u", sandbox.url, PASSWORD, "", "n", USER, PASSWORD, "1", "", False)
     site = SiteBook.load(tmp_path / "sites.toml").sites["tokyo"]
     assert (site.url, site.username, site.target) == (sandbox.url, USER, "Slides")
     assert script.heard(f"Password of nobody at {sandbox.url}")
+
+
+def test_after_a_refusal_only_hidden_questions_come_unasked(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Who types the password again without reading the question does not see it on the screen."""
+    guesses = ["guess", "gues", "guessed", "gess", PASSWORD]
+
+    class Blind(ScriptedPrompt):
+        def hidden(self, question: str, default: str | None = None) -> str:
+            hidden.append(question)
+            return guesses.pop(0)
+
+    hidden: list[str] = []
+    script = Blind("1", "", False)
+    add_interactively(
+        tmp_path / "sites.toml",
+        "tokyo",
+        {"url": sandbox.url, "username": USER},
+        script,
+        Credentials({}, MemoryKeyring()),
+    )
+    of = f"Password of {USER} at {sandbox.url}"
+    assert hidden == [f"{of} (empty: do not log in now)", *[f"{of} (empty: other choices)"] * 4]
+    assert script.heard("check user name and password (as typed), or ask the server's administrator")
+    assert script.seen.count("  Many servers lock an account after some more of these.") == 1
+    assert not script.heard("gues")
+    assert not script.heard("User name")
 
 
 def test_answers_survive_an_early_end(

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from ...errors import CredentialsError, PmarepError
+from ...passwords import Password
 from ...pmacore import Connection, CredentialsRefused
 from ...sites import Credentials, SiteBook, validators
 from ...sites.book_parser import effective_server, merge_keys
@@ -19,7 +20,7 @@ from ...sites.site_connection import connection_from_keys
 from .prompter import Prompter, prompt_until_valid
 
 TRIES = 3
-"""Refused log-ins until a person is asked how to go on: many servers lock an account after some more."""
+"""Refused log-ins until a person is warned: many servers lock an account after some more."""
 Values = dict[str, Any]
 
 
@@ -56,6 +57,8 @@ def log_in(
 ) -> tuple[ServerInfo | None, str | None]:
     """Log in; return what the server shows, and the password if a person typed it. None and None: not logged in.
 
+    After a refusal only hidden questions follow unasked: who types the password at once is not to see it on the screen.
+
     `values` has another url or user name afterwards if a person has corrected it. Raises typer.Abort.
     """
     draft = draft_of(book, name, values)
@@ -63,35 +66,37 @@ def log_in(
     password, refused = known, 0
     while True:
         if not password:
-            password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: do not log in now)")
-            if not password:
-                return None, None
-        try:
-            seen = asyncio.run(probe_login(draft.connection, password))
-        except CredentialsRefused as error:
-            ask.say(f"  {error}")
-            password, known, refused = "", "", refused + 1
-            if refused % TRIES == 0:
+            empty = "other choices" if refused else "do not log in now"
+            password = ask.hidden(f"Password of {draft.username} at {draft.url} (empty: {empty})")
+        if password:
+            try:
+                seen = asyncio.run(probe_login(draft.connection, password if known else Password(password, "as typed")))
+            except CredentialsRefused as error:
+                ask.say(f"  {error}")
+                password, known, refused = "", "", refused + 1
+                if refused == TRIES:
+                    ask.say("  Many servers lock an account after some more of these.")
+                continue
+            except PmarepError as error:
+                ask.say(f"  {error}")
+                better = getattr(error, "better_url", None)
+                if better and "url" in values and ask.yes(f"Use {better}?", default=True):
+                    values["url"] = better
+                    draft = draft_of(book, name, values)
+                    continue
                 next_step = _next_step(values, ask)
-            elif "username" in values:
-                next_step = "n"
             else:
-                continue
-        except PmarepError as error:
-            ask.say(f"  {error}")
-            better = getattr(error, "better_url", None)
-            if better and "url" in values and ask.yes(f"Use {better}?", default=True):
-                values["url"] = better
-                draft = draft_of(book, name, values)
-                continue
+                ask.say(f"Logged in: PMA.core {seen.version}.")
+                return seen, None if known else password
+        elif refused:
             next_step = _next_step(values, ask)
         else:
-            ask.say(f"Logged in: PMA.core {seen.version}.")
-            return seen, None if known else password
+            return None, None
         if next_step == "a":
             return None, None
         if next_step == "n":
             values["username"] = prompt_until_valid(ask, "User name", validators.username, values["username"])
+            refused = 0
         elif next_step == "u":
             values["url"] = prompt_until_valid(ask, "URL of the PMA.core", validators.url, values["url"])
             if values["url"] != draft.url:
