@@ -286,6 +286,12 @@ def test_notes_about_passwords_servers_and_groups(sites_cli: SitesCli) -> None:
     )
 
 
+def test_a_keyring_that_is_not_there_is_not_spoken_of(sites_cli: SitesCli, book: Path) -> None:
+    sites_cli.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+    sites_cli.write(a=("https://a/", "A"))
+    assert sites_cli("remove", "a", "--yes").stderr == ""
+
+
 def test_a_password_that_another_site_needs_is_not_spoken_of(sites_cli: SitesCli, book: Path) -> None:
     sites_cli.write(a=("https://a/", "A"), b=("https://a/", "B"))
     assert sites_cli("remove", "a", "--yes").stderr == ""

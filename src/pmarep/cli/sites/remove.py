@@ -81,7 +81,7 @@ def _passwords(after: SiteBook, gone: list[Site], ask: Prompter | None, credenti
     used = {(site.url, site.username) for site in after.sites.values()}
     accounts = {(site.url, site.username): site for site in gone if (site.url, site.username) not in used}
     for site in accounts.values():
-        if credentials.source_before_keyring(site):
+        if credentials.source_before_keyring(site) or not credentials.has_keyring():
             continue
         whose = f"the password of {site.username} at {site.url}"
         if ask is None:
