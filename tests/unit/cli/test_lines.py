@@ -14,6 +14,7 @@ from pmarep.events import (
     SiteSummary,
     SlideFinished,
     SlidePlanned,
+    SlideRestarted,
     SlideStarted,
     SlideStatus,
     SourceProblem,
@@ -55,6 +56,7 @@ EVENTS: list[tuple[Event, str]] = [
         SlidePlanned(site="b", slide="a", action="conflict", reason="other size", to="S/a", bytes=0),
         "b: would not send a to S/a (other size)",
     ),
+    (SlideRestarted(site="b", slide="a", bytes=7, reason="it ended"), "b: a: 7 B have to be sent again: it ended"),
     (SiteState(site="b", state=State.STOPPED, reason="gone\x07"), r"b: stopped: gone\x07"),
     (finished(SlideStatus.SENT), f"tokyo: sent {SHOWN} (3.0 MiB in 1m05s)"),
     (finished(SlideStatus.SKIPPED), f"tokyo: skipped {SHOWN}"),
@@ -89,6 +91,7 @@ def test_skipped_slides_and_steps_are_for_the_verbose(capsys: pytest.CaptureFixt
     output = LinesOutput(quiet=False, verbose=False)
     output.handle(finished(SlideStatus.SKIPPED))
     output.handle(SlideStarted(site="tokyo", slide="a"))
+    output.handle(SlideRestarted(site="tokyo", slide="a", bytes=0, reason="it ended"))  # nothing is lost
     output.handle(SiteState(site="tokyo", state=State.RUNNING))
     assert capsys.readouterr().out == ""
 

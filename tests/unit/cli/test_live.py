@@ -200,6 +200,8 @@ def test_what_a_pause_is_about_and_when_the_next_try_is() -> None:
 def test_bytes_sent_again_are_a_problem_too() -> None:
     run = Run(*started("tokyo"), SlideRestarted(site="tokyo", slide="a", bytes=7, reason="the upload expired"))
     assert run.site().problem.text == "a: the upload expired"
+    run.handle(SlideRestarted(site="tokyo", slide="b", bytes=0, reason="the session has ended"))
+    assert run.site().problem.text == "a: the upload expired", "nothing is lost"
 
 
 def test_slides_that_wait_are_forgotten_when_they_have_come() -> None:

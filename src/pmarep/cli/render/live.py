@@ -223,7 +223,7 @@ class LiveRun:
                 self._changed(self.site(event.site), event, now)
             case SlideStarted():
                 self.site(event.site).sending[event.slide] = None
-            case SlideRestarted():
+            case SlideRestarted() if event.bytes:  # else nothing is lost
                 self.site(event.site).problem = Problem(f"{event.slide}: {event.reason}", now)
             case SlideFinished():
                 self._finished(self.site(event.site), event, now)

@@ -63,7 +63,7 @@ class Messages:
                 return Message(f"not sent: {event.path}: {event.detail} ({event.why})", Level.ATTENTION)
             case SourceWaiting():
                 return self._about_waiting(event)
-            case SlideRestarted():
+            case SlideRestarted() if event.bytes:  # else nothing is lost
                 size = format_size(event.bytes)
                 text = f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}"
                 return Message(text, Level.WARNING)
