@@ -80,8 +80,9 @@ def verify(
 ) -> None:
     """Compare the slides in SRC with what the sites have; send nothing.
 
-    A slide that pmarep has sent and that is damaged now is sent again by the next push. Ends with 0 if every slide is
-    at every site as it should be, 1 if not, 2 for wrong usage, 3 if other runs hold all sites, 130 if interrupted.
+    A slide of ours that is damaged now is sent again by the next push, unless somebody has written to it at the site
+    since: then the push leaves it and says what helps. Ends with 0 if every slide is at every site as it should be,
+    1 if not, 2 for wrong usage, 3 if other runs hold all sites, 130 if interrupted.
     """
     import os
 
