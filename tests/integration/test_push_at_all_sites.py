@@ -77,6 +77,35 @@ def test_what_is_there_already_is_looked_at(two: Two) -> None:
     assert two.listed == ["2.svs", "3.svs"]
 
 
+def test_what_the_journal_does_not_know_proves_nothing(two: Two) -> None:
+    """Of a slide that was sent without a look afterwards nobody knows what the site said of it."""
+    tree(two.cli.source, "1.svs", content=os.urandom(100))
+    assert two.cli.push("--verify", "none").code == 0
+    assert two.run().code == 0
+    assert two.listed == []
+    assert two.run("--verify", "deep").code == 0
+    assert two.listed == ["1.svs"]
+
+
+def test_a_slide_that_was_read_back_is_known_by_its_files_here(two: Two) -> None:
+    """Also one that somebody else has put there: another file here, of the same size and time, is not that one."""
+    tree(two.cli.source, "1.svs", content=os.urandom(100))
+    for sandbox in two.sandboxes:
+        other = sandbox.data / "Slides" / "in" / "1.svs"
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes((two.cli.source / "1.svs").read_bytes())
+    assert two.cli.run("--level", "deep", command="verify").code == 0
+    assert two.run().code == 0
+    assert two.listed == ["1.svs"]
+    file = two.cli.source / "1.svs"
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    (two.cli.source / "new").write_bytes(os.urandom(100))
+    os.utime(two.cli.source / "new", ns=times)
+    (two.cli.source / "new").replace(file)
+    assert two.run().code == 0
+    assert two.listed == []
+
+
 def test_a_slide_that_another_one_shares_a_file_with_is_not_listed(two: Two) -> None:
     tree(two.cli.source, "x/1.svs", content=os.urandom(100))
     (two.cli.source / "y").mkdir()
@@ -86,7 +115,7 @@ def test_a_slide_that_another_one_shares_a_file_with_is_not_listed(two: Two) -> 
     assert two.listed == []
     two.sandboxes[1].faults.clear()
     assert two.run().code == 0
-    assert len(two.listed) == 1
+    assert two.listed == ["x/1.svs", "y/2.svs"]
 
 
 def test_an_old_list_is_emptied_whatever_happens(two: Two) -> None:
@@ -95,6 +124,8 @@ def test_an_old_list_is_emptied_whatever_happens(two: Two) -> None:
         (["--sites", "nowhere"], "nowhere"),
         (["--verify", "none"], "leave out --verify none"),
         (["--dry-run"], "leave out --dry-run"),
+        (["--existing", "bogus"], "bogus"),
+        (["--log-file", str(two.file / "none")], "none"),
     ):
         two.file.write_bytes(b"/old\0")
         refused = two.run(*extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -40,10 +41,28 @@ AuditOption = Annotated[
         metavar="FILE", help="Append a JSON line for each slide and site: hashes of what was read, times, who ran it."
     ),
 ]
+
+
+def _empty_early(context: typer.Context, file: Path | None) -> Path | None:
+    """Empty the list before other options are looked at: nobody deletes by an old list because a new run was refused.
+
+    What goes wrong with it is said by the command, which does this again.
+    """
+    if file is not None and not context.resilient_parsing:
+        from ..engine.at_all_sites import empty_list
+        from ..errors import UsageError
+
+        with suppress(UsageError):
+            empty_list(file)
+    return file
+
+
 AtAllSitesOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        is_eager=True,
+        callback=_empty_early,
         help="List the source files that are verified at every site, with NULs between them, for a clean-up script.",
     ),
 ]

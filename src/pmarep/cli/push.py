@@ -151,7 +151,7 @@ def push(
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if at_all_sites is not None:
-            empty_list(at_all_sites)  # whatever else is wrong: nobody is to delete by the list of an earlier run
+            empty_list(at_all_sites)
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
         book = load_book(config)

@@ -100,7 +100,7 @@ def verify(
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if at_all_sites is not None:
-            empty_list(at_all_sites)  # whatever else is wrong: nobody is to delete by the list of an earlier run
+            empty_list(at_all_sites)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)

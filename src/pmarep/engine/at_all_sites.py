@@ -4,8 +4,8 @@ Whoever deletes by this list has no copy here any more, so it says less rather t
 in this run, each of the sites that were asked for
 
 - has taken them from us and was looked at as closely as `--verify` says, or
-- was looked at now, and had taken these very files (by names, sizes and times here) from us before, and nobody has
-  written to them there since, as far as the site says; or
+- was looked at now, and had taken these very files (by names, sizes, inodes and times here) from us before, and nobody
+  has written to them there since, as the site says; where either is not known, that is no proof; or
 - has given back every byte of them (`deep`), whoever had put them there,
 
 and if all of them are now what they were when the run found them, and none of them is, by a link or by another source,
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -25,41 +26,47 @@ from ..slides import Slide
 from ..system.private_file import replace_private_file
 from .discovery.slide_list import SlideList
 
+LONGEST_PATH = 64 * 1024
+"""Bytes of a path at most."""
+
 AT_ONCE = 32
 """Slides whose files are looked at together."""
 
 
 class VerifiedAtAllSites:
-    """The slides that are verified at each site, by their numbers: a byte for each slide and site."""
+    """The slides that are verified at each site, by their numbers: 8 bytes for each slide and site.
+
+    They are a hash of the identity of the files (inodes, times) that the site has, and 0 where it is not verified.
+    """
 
     def __init__(self, file: Path, sites: Sequence[str]) -> None:
         self._file = file
-        self._sites = {name: bytearray() for name in sites}
+        self._sites = {name: array("q") for name in sites}
         self.slides = 0
         """How many slides are in the list."""
 
-    def note(self, site: str, number: int, verified: bool) -> None:
-        """Note whether a slide is verified at a site; the last word counts."""
+    def note(self, site: str, number: int, proof: str | None) -> None:
+        """Note the identity of the files that are verified to be at a site, or that none are; the last word counts."""
         known = self._sites[site]
         if number >= len(known):
-            known.extend(bytes(number + 1 - len(known)))
-        known[number] = verified
+            known.extend([0] * (number + 1 - len(known)))
+        known[number] = 0 if proof is None else _hash_of(proof)
 
     async def write(self, slide_list: SlideList, reader: SharedReader) -> None:
         """Write the list, in one step. Raises OSError; the file is empty then, as at the beginning."""
         elsewhere = await asyncio.to_thread(self._files_of_others, slide_list)
-        listed: dict[str, bytes] = {}
+        listed: dict[bytes, None] = {}
         async for slide in self._unchanged(slide_list, reader):
-            paths = [slide.local(file).absolute() for file in slide.files]
+            paths = [slide.local(file) for file in slide.files]
             real = await asyncio.to_thread(_real_paths, paths)
             if not any(hash(path) in elsewhere for path in real):
                 self.slides += 1
-                listed.update(zip(real, map(os.fsencode, paths), strict=True))
-        content = b"".join(path + b"\0" for path in listed.values())
+                listed.update(dict.fromkeys(await asyncio.to_thread(_paths_without_links, paths)))
+        content = b"".join(path + b"\0" for path in listed)
         await asyncio.to_thread(replace_private_file, self._file, content)
 
     def _is_verified(self, number: int) -> bool:
-        return all(number < len(known) and known[number] for known in self._sites.values())
+        return all(number < len(known) and known[number] != 0 for known in self._sites.values())
 
     def _files_of_others(self, slide_list: SlideList) -> set[int]:
         """Return the hashes of the real paths of all files of slides that are not at every site."""
@@ -78,9 +85,20 @@ class VerifiedAtAllSites:
             looks = await asyncio.gather(*(reader.check_slide(slide) for slide in slides), return_exceptions=True)
             for slide, look in zip(slides, looks, strict=True):
                 if isinstance(look, str):
-                    yield slide
+                    if all(known[slide.number] == _hash_of(look) for known in self._sites.values()):
+                        yield slide
                 elif not isinstance(look, SourceError):
                     raise look
+
+
+def _hash_of(proof: str) -> int:
+    return hash(proof) or 1
+
+
+def _paths_without_links(paths: Sequence[Path]) -> list[bytes]:
+    """Return absolute paths whose folders are no links: what a link leads to may be another folder later."""
+    folders = {path.parent: os.path.realpath(path.parent) for path in paths}
+    return [os.fsencode(Path(folders[path.parent], path.name)) for path in paths]
 
 
 def _real_paths(paths: Sequence[Path]) -> list[str]:
@@ -88,10 +106,31 @@ def _real_paths(paths: Sequence[Path]) -> list[str]:
 
 
 def empty_list(file: Path) -> None:
-    """Empty the list of an earlier run, so that nobody deletes by it what has come since. Raises UsageError."""
+    """Empty the list of an earlier run, so that nobody deletes by it what has come since.
+
+    Raises UsageError, also for a file that is none of our lists: it may be a slide, named by mistake.
+    """
     try:
-        replace_private_file(file, b"")
+        if not _is_list(file):
+            raise UsageError(
+                f"--at-all-sites {file}: this file is there and is no list of an earlier run; name another file"
+            )
+        try:
+            replace_private_file(file, b"")
+        except OSError:  # no room for another file, say
+            os.truncate(file, 0)
     except OSError as error:
         raise UsageError(
             f"cannot write the list of --at-all-sites, {file}: {error.strerror}; name another file"
         ) from None
+
+
+def _is_list(file: Path) -> bool:
+    """Return whether a file may be replaced: it is not there, no plain file, empty, or a list. Raises OSError."""
+    if not file.is_file():
+        return True
+    with file.open("rb") as stream:
+        first = stream.read(LONGEST_PATH)
+        stream.seek(-1, os.SEEK_END) if first else None
+        last = stream.read(1)
+    return not first or (last == b"\0" and Path(os.fsdecode(first.partition(b"\0")[0])).is_absolute())

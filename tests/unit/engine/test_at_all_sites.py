@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from pmarep.errors import UsageError
 from pmarep.reading import SharedReader
 
 
-async def listed(folder: Path, notes: list[tuple[str, int, bool]], change: str = "") -> list[str]:
+async def listed(folder: Path, notes: list[tuple[str, int, bool]], change: str = "", other: str = "") -> list[str]:
     slide_list, reader = SlideList(), SharedReader()
     for name in ("0.svs", "1.svs"):
         (folder / name).write_bytes(b"x")
     slide_list.write([slide_at(folder / "0.svs"), slide_at(folder / "1.svs")])
     slide_list.admit(2, 2)
     verified = VerifiedAtAllSites(folder / "list", ["a", "b"])
-    for note in notes:
-        verified.note(*note)
+    proofs = [await reader.check_slide(slide_list.found(number)) for number in range(2)]
+    for site, number, whole in notes:
+        verified.note(site, number, (other or proofs[number]) if whole else None)
     if change:
         (folder / change).write_bytes(b"yy")
     await verified.write(slide_list, reader)
@@ -50,6 +52,40 @@ async def test_the_last_word_counts(tmp_path: Path) -> None:
 
 async def test_what_has_changed_since_is_not_listed(tmp_path: Path) -> None:
     assert await listed(tmp_path, BOTH, change="0.svs") == ["1.svs"]
+
+
+async def test_what_a_site_has_is_compared_with_what_is_here_at_the_end(tmp_path: Path) -> None:
+    """The reader forgets the identities of files, if there are many, and would believe any."""
+    assert await listed(tmp_path, BOTH, other="the identity of a file that was here before") == []
+
+
+async def test_paths_lead_through_no_link_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "day1").mkdir()
+    (tmp_path / "today").symlink_to(tmp_path / "day1", target_is_directory=True)
+    await listed(tmp_path / "today", BOTH)
+    assert os.fsencode(tmp_path / "day1" / "0.svs") in (tmp_path / "day1" / "list").read_bytes().split(b"\0")
+
+
+@pytest.mark.parametrize("content", [b"II*\0 a slide", b"/a line\n", b"name\0", b"[sites.a]\n"])
+def test_a_file_that_is_no_list_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    """It may be a slide: `--at-all-sites *.svs` names the first one."""
+    file = tmp_path / "1.svs"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="no list of an earlier run"):
+        empty_list(file)
+    assert file.read_bytes() == content
+
+
+def test_a_list_is_emptied_where_no_other_file_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(os.fsencode(tmp_path / "1.svs") + b"\0")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pmarep.engine.at_all_sites.replace_private_file", full)
+    empty_list(file)
+    assert file.read_bytes() == b""
 
 
 async def test_a_list_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:

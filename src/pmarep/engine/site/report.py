@@ -71,12 +71,12 @@ class SiteReport:
 
     async def record_outcome(self, slide: Slide, outcome: Outcome, sent: TransferCounts, started: float) -> None:
         """Record the outcome of a slide in this run. `started`: the clock's time."""
-        status, error, verified_by, proved = outcome
+        status, error, verified_by, proof = outcome
         self._count(slide, status)
         if self._context.options.dry_run:
             return
         if self._context.at_all_sites is not None:
-            self._context.at_all_sites.note(self._site.name, slide.number, proved)
+            self._context.at_all_sites.note(self._site.name, slide.number, proof)
         seconds = round(self._context.clock.monotonic() - started, 3)
         event = SlideFinished(
             site=self._site.name,
@@ -129,7 +129,7 @@ class SiteReport:
         """Take back the outcome of a slide: another look has found it damaged, or it may be."""
         self._retracted += 1
         if self._context.at_all_sites is not None:
-            self._context.at_all_sites.note(self._site.name, slide.number, False)
+            self._context.at_all_sites.note(self._site.name, slide.number, None)
         self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 

@@ -13,7 +13,7 @@ from ...events import SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
 from ...slides import Slide
-from ...state.records import SENT
+from ...state.records import SENT, Entry
 from ...units import format_size
 from ...uploaders import TransferCounts
 from ..circuit_breaker import CircuitBreaker, Probe
@@ -120,7 +120,10 @@ class SlideAttempts:
         options = self._context.options
         if decision.sends:
             verified_by = VerifiedBy(options.verify.value)
-            return Outcome(SlideStatus.SENT, None, verified_by, proved=options.verify is not Verify.NONE)
+            entry = None
+            if options.at_all_sites is not None and options.verify is not Verify.NONE:
+                entry = await self._entry_of_sent(job.slide, at)
+            return Outcome(SlideStatus.SENT, None, verified_by, None if entry is None else entry.source)
         if decision.action is not Action.SKIP:
             return Outcome(SlideStatus.FAILED, decision.reason)
         self.changed += decision.changed
@@ -129,8 +132,8 @@ class SlideAttempts:
             return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
         # What an attempt of this run has sent is there after all.
         verified_by = _looked(decision, options, inspected=inspected)
-        proved = await self._is_proved(job.slide, at, verified_by, decision.stamp)
-        return Outcome(_there(job), None, verified_by, proved)
+        proof = await self._proof(job.slide, at, verified_by, decision.stamp)
+        return Outcome(_there(job), None, verified_by, proof)
 
     async def may_be_repeated(self, job: SlideJob, error: PmarepError) -> bool:
         """Wait until another attempt makes sense after this failure; False where none does.
@@ -218,33 +221,41 @@ class SlideAttempts:
             if level is Verify.DEEP:
                 if entry is None or entry.state != SENT or entry.signature != here or entry.stamp != stamp:
                     await self._events.slide_arrived(job, SlideStatus.VERIFIED, TransferCounts())
-                    await journal.record_sent(at.place, here, stamp)
+                    source = await self._verifier.source_now(slide)
+                    await journal.record_sent(at.place, here, stamp, source=source)
             else:
                 wrong = await known_wrong(slide, at, self._verifier, journal)
                 self.changed += wrong is None and entry is not None and entry.signature != here
         if wrong is not None:
             return Outcome(SlideStatus.FAILED, wrong)
         verified_by = VerifiedBy(level.value)
-        return Outcome(SlideStatus.VERIFIED, None, verified_by, await self._is_proved(slide, at, verified_by, stamp))
+        return Outcome(SlideStatus.VERIFIED, None, verified_by, await self._proof(slide, at, verified_by, stamp))
 
-    async def _is_proved(self, slide: Slide, at: Destination, verified_by: VerifiedBy, stamp: str | None) -> bool:
-        """Return whether a slide that was looked at is there beyond doubt; False where nobody wants to know.
+    async def _proof(self, slide: Slide, at: Destination, verified_by: VerifiedBy, stamp: str | None) -> str | None:
+        """Return the identity of the files here that are at the site beyond doubt, of a slide that was looked at.
 
         Every byte was compared, or the files that are here now were sent by us and nobody has written to them since.
+        What the journal does not know proves nothing. None too where nobody wants to know.
         """
         if self._context.options.at_all_sites is None:
-            return False
+            return None
+        try:
+            now = await self._verifier.source_now(slide)
+        except SourceError:
+            return None
         if verified_by is VerifiedBy.DEEP:
-            return True
+            return now
+        if verified_by in (VerifiedBy.LISTING, VerifiedBy.FILES) or stamp is None:
+            return None
+        entry = await self._entry_of_sent(slide, at)
+        return now if entry is not None and entry.stamp == stamp and entry.source == now else None
+
+    async def _entry_of_sent(self, slide: Slide, at: Destination) -> Entry | None:
+        """Return the journal's entry of a slide if it says that these files are at the site, whole."""
         entry = await self._context.journal.entry(at.place)
         if entry is None or entry.state != SENT or entry.signature != self._context.journal.signature(slide):
-            return False
-        if verified_by in (VerifiedBy.LISTING, VerifiedBy.FILES) or entry.stamp not in (None, stamp):
-            return False
-        try:
-            return entry.source in (None, await self._verifier.source_now(slide))
-        except SourceError:
-            return False
+            return None
+        return entry
 
 
 def _there(job: SlideJob) -> SlideStatus:

@@ -23,13 +23,14 @@ SECOND_PAUSE = 4.0  # seconds, at most: the pause after a second failure; the fi
 class Outcome(NamedTuple):
     """How a slide ended at a site; `error` is why it failed, `verified_by` how closely it was looked at otherwise.
 
-    `proved`: it is there beyond doubt, as at_all_sites.py defines it; known only where a run asks for that.
+    `proof`: the identity of the files here that are there beyond doubt, as at_all_sites.py defines it; known only where
+    a run asks for that.
     """
 
     status: SlideStatus
     error: str | None = None
     verified_by: VerifiedBy | None = None
-    proved: bool = False
+    proof: str | None = None
 
 
 @dataclass(slots=True, eq=False)

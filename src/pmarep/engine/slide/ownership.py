@@ -95,7 +95,8 @@ class ContentCheck:
             return replace(decision, action=Action.CONFLICT, reason=_unreadable(error), same=False)
         if not self.options.dry_run:
             await self.arrived()
-            await self.journal.record_sent(self.at.place, here, await self.verifier.stamp(self.slide))
+            source, stamp = await self.verifier.source_now(self.slide), await self.verifier.stamp(self.slide)
+            await self.journal.record_sent(self.at.place, here, stamp, source=source)
         return Decision(Action.SKIP, "already there, read back", same=True, proved=True)
 
 
