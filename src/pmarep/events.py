@@ -191,6 +191,7 @@ class SlideFinished(Event):
     resumed_bytes: what an earlier run had sent, in bytes.
     error: what happened and what to do, in one line; None unless it failed.
     verified_by: how closely this run has looked at the slide there; None where it failed.
+    needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`).
     """
 
     site: str
@@ -201,6 +202,7 @@ class SlideFinished(Event):
     resumed_bytes: int = 0
     error: str | None = None
     verified_by: VerifiedBy | None = None
+    needs_decision: bool = False
 
 
 @_immutable
@@ -316,6 +318,8 @@ class SiteSummary:
     differing: skipped or verified slides that differ from ours and stay so (`--existing skip`).
     changed: skipped or verified slides with our names and sizes that have changed here since they were sent, and
         were not compared.
+    not_looked_at: of `failed`: neither looked at nor sent, so that it is not known whether they are there.
+    needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`).
     """
 
     sent: int = 0
@@ -331,6 +335,8 @@ class SiteSummary:
     error: str | None = None
     differing: int = 0
     changed: int = 0
+    not_looked_at: int = 0
+    needs_decision: int = 0
 
 
 @_immutable

@@ -86,7 +86,7 @@ def test_a_push_writes_its_report_and_one_of_the_last_run_can_be_made(tmp_path: 
     page, table = tmp_path / "report.html", tmp_path / "report.csv"
     assert cli.push("--report", str(page)).code == 1
     text = page.read_text("utf-8")
-    assert "2 slides of 2 not at every site" in text
+    assert "2 slides of 2 not known to be at every site" in text
     assert "pmarep push" in text
     assert str(cli.book) in text
     verified = cli.run("--sites", "tokyo", "--report", str(table), command="verify")

@@ -58,7 +58,7 @@ def test_a_site_that_stopped_says_why(cli: PushCli, sandbox: Sandbox) -> None:
     cli.site("tokyo", sandbox, "Nowhere/in")
     assert cli.push().code == 1
     end, _to_go_on = ends(cli)
-    assert end.startswith("exit 1; tokyo 0 sent 0 skipped 1 failed (stopped: ")
+    assert end.startswith("exit 1; tokyo 0 sent 0 skipped 1 failed (1 not looked at; stopped: ")
     assert "Nowhere" in end
 
 
@@ -112,8 +112,8 @@ def test_what_is_kept_of_all_slides_is_added_up(cli: PushCli) -> None:
     assert head.split() == ["SITE", "SLIDES", "KEPT", "TO", "SEND", "OLDEST"]
     assert total.split()[:6] == ["tokyo", "2", "4.0", "KiB", "4.0", "KiB"]
     assert slides == [
-        "  tokyo  S/0.mrxs  (1.0 KiB kept, 3.0 KiB to send)",
         "  tokyo  S/1.mrxs  (3.0 KiB kept, 1.0 KiB to send)",
+        "  tokyo  S/0.mrxs  (1.0 KiB kept, 3.0 KiB to send)",
     ]
 
 

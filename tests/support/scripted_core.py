@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from pmarep.pmacore import Connection, PmaCore
+from pmarep.retry import Retry
 
 URL = "https://pma.example/core/"
 SESSION = "SeSSion-0123456789abcdef"
@@ -48,12 +49,12 @@ class ScriptedCore:
             raise answer
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, content=json.dumps(answer))
 
-    def core(self, url: str = URL) -> PmaCore:
+    def core(self, url: str = URL, retry: Retry | None = None) -> PmaCore:
         async def password() -> str:
             return PASSWORD
 
         http = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return PmaCore(Connection(url, "seeder"), password, http=http)
+        return PmaCore(Connection(url, "seeder"), password, http=http, retry=retry)
 
 
 def refusal(message: str, status: int = 200, code: int = 1) -> httpx.Response:

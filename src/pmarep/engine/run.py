@@ -299,7 +299,8 @@ class _Run:
     def _summary(self, interrupted: bool) -> Summary:
         by_name = {worker.site.name: worker.report.summary(interrupted or self._over) for worker in self.workers}
         for name, why in self.left_out.items():
-            by_name[name] = SiteSummary(failed=len(self.slide_list), error=why)
+            slides = len(self.slide_list)
+            by_name[name] = SiteSummary(failed=slides, not_looked_at=slides, error=why)
         sites = {name: by_name[name] for name in self.names if name in by_name}
         error = self.why_aborted or self.producer.error
         if interrupted:

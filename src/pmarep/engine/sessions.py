@@ -101,7 +101,7 @@ class SessionPool:
         return self._cores[connection]
 
     async def close(self) -> None:
-        """Log out everywhere, whatever happened. Raises nothing."""
+        """Log out everywhere at once, whatever happened. Raises nothing."""
         await asyncio.gather(*(core.close() for core in self._cores.values()), return_exceptions=True)
 
 

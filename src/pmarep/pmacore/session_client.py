@@ -44,7 +44,7 @@ from .socket_options import HttpClient
 log = logging.getLogger(__name__)
 
 LONGEST_VERSION = 100  # characters
-GOODBYE_SECONDS = 5.0
+GOODBYE_SECONDS = 2.0
 PROBE_SECONDS = 20.0
 SHORT_SESSIONS = 10
 SHORT_SECONDS = 60.0
@@ -127,12 +127,12 @@ class SessionClient:
         await self.close()
 
     async def close(self) -> None:
-        """Log out, whatever happened before, and close the connections. Raises nothing."""
+        """Log out, trying once, whatever happened before, and close the connections. Raises nothing."""
         session, self._session = self._session, None
         try:
             if session is not None:
                 async with asyncio.timeout(GOODBYE_SECONDS):
-                    await self._ask(Request("GET", "api/json/DeAuthenticate", {"sessionID": session}))
+                    await self._ask(Request("GET", "api/json/DeAuthenticate", {"sessionID": session}), once=True)
         except (PmaCoreError, TimeoutError) as error:
             log.info("%s: could not log out: %s", self.url, error or "no answer in time")
         finally:

@@ -37,6 +37,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
                 "state": run.state,
                 "command": run.about["command"],
                 "sources": run.about["sources"],
+                "to": run.about["to"],
                 "summary": run.summary,
             }
             for run in report.runs
@@ -70,6 +71,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
         "missing": {
             "count": len(missing),
             "bytes": sum(size for size, _ in missing),
+            "needs_decision": report.undecided(),
             "command": command_for_all(report, state_dir),
         },
     }
@@ -83,8 +85,9 @@ def _cell(cell: Cell, site: ReportSite) -> Mapping[str, Any]:
         "verified_by": cell.verified_by,
         "bytes_sent": cell.bytes,
         "bytes_resumed": cell.resumed,
-        "seconds": cell.seconds,
+        "seconds": _seconds(cell),
         "error": why(cell, site),
+        "needs_decision": cell.needs_decision,
     }
 
 
@@ -102,7 +105,7 @@ def to_csv(report: Report) -> str:
         for site in report.sites:
             cell, to = site.cell(index), at_site(site, report.run.about["to"], slide)
             where = [_text(site.name), _text(to), cell.state.value, _when(cell), cell.verified_by]
-            how = [cell.bytes, cell.resumed, cell.seconds, _text(why(cell, site) or "")]
+            how = [cell.bytes, cell.resumed, _seconds(cell), _text(why(cell, site) or "")]
             writer.writerow([*what, *where, *how])
     return "\ufeff" + out.getvalue()
 
@@ -113,7 +116,12 @@ def why(cell: Cell, site: ReportSite) -> str | None:
 
 
 def _when(cell: Cell) -> str | None:
-    return None if cell.time is None else cell.time.isoformat(timespec="seconds")
+    """Return when a slide was finished, sent or not; None where it was not."""
+    return cell.time.isoformat(timespec="seconds") if cell.has_ended and cell.time is not None else None
+
+
+def _seconds(cell: Cell) -> float | None:
+    return cell.seconds if cell.has_ended else None
 
 
 def _text(text: str) -> str:

@@ -23,14 +23,14 @@ class DamagedRecordError(PmarepError):
 
 
 class CellState(StrEnum):
-    """What is known of a slide at a site. The last three: it is not there, as far as this run knows."""
+    """What is known of a slide at a site."""
 
     SENT = "sent"
     SKIPPED = "skipped"
     VERIFIED = "verified"
     FAILED = "failed"
     UNFINISHED = "unfinished"  # begun, and neither there nor failed: it is being sent, or the run ended
-    NOT_BEGUN = "not_begun"
+    NOT_TRIED = "not_tried"  # nothing is known of it: the run had not come so far, or could not look at the site
 
     @property
     def is_there(self) -> bool:
@@ -38,7 +38,10 @@ class CellState(StrEnum):
 
 
 class Cell(NamedTuple):
-    """A slide at a site. Bytes and seconds are those of `slide_finished`."""
+    """A slide at a site. Bytes and seconds are those of `slide_finished`; `time` of an unfinished one: when it began.
+
+    `needs_decision`: the same command would be refused again.
+    """
 
     state: CellState
     time: datetime | None = None
@@ -47,9 +50,14 @@ class Cell(NamedTuple):
     seconds: float = 0.0
     verified_by: str | None = None
     error: str | None = None
+    needs_decision: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in (CellState.UNFINISHED, CellState.NOT_TRIED)
 
 
-NOT_BEGUN = Cell(CellState.NOT_BEGUN)
+NOT_TRIED = Cell(CellState.NOT_TRIED)
 
 
 class ReportSlide(NamedTuple):
@@ -74,7 +82,7 @@ class Sample(NamedTuple):
 class ReportSite:
     """A site: its last state, its progress, its summary, and its slides by their indices in `Report.slides`.
 
-    What `cells` does not name has not begun.
+    What `cells` does not name was not tried.
     """
 
     name: str
@@ -97,8 +105,14 @@ class ReportSite:
         if seconds > 0:
             self.samples.append(Sample(time, (now - sent) / seconds, now))
 
+    @property
+    def bytes_sent(self) -> int:
+        """Return what the site was sent: by its summary, else by its last progress, where slides do not say more."""
+        last = self.samples[-1].sent if self.samples else 0
+        return max(int(self.summary.get("bytes_sent", last)), sum(cell.bytes for cell in self.cells.values()))
+
     def cell(self, slide: int) -> Cell:
-        return self.cells.get(slide, NOT_BEGUN)
+        return self.cells.get(slide, NOT_TRIED)
 
 
 @dataclass(slots=True)
@@ -132,8 +146,12 @@ class Report:
         """Return the last run."""
         return self.runs[-1]
 
+    def undecided(self) -> int:
+        """Count the slides at sites that need a decision before they can be sent."""
+        return sum(cell.needs_decision for _, _, cell in self.missing())
+
     def missing(self) -> Iterator[tuple[int, ReportSite, Cell]]:
-        """Yield each slide that is not at a site, slide by slide."""
+        """Yield each slide that is not known to be at a site, slide by slide."""
         for index in range(len(self.slides)):
             for site in self.sites:
                 if not (cell := site.cell(index)).state.is_there:
@@ -182,9 +200,13 @@ class _Builder:
                 case "slide_started":
                     cells, index = sites[line["site"]].cells, self._slides[line["slide"]]
                     cells[index] = Cell(CellState.UNFINISHED, _time(line))
+                case "slide_unfinished":
+                    cells, index = sites[line["site"]].cells, self._slides[line["slide"]]
+                    cell = cells.get(index, Cell(CellState.UNFINISHED))
+                    cells[index] = cell._replace(bytes=line["bytes"], resumed=line["resumed_bytes"])
                 case "slide_retracted":
                     cells, index = sites[line["site"]].cells, self._slides[line["slide"]]
-                    known = cells.get(index, NOT_BEGUN)
+                    known = cells.get(index, NOT_TRIED)
                     cells[index] = known._replace(
                         state=CellState.FAILED, time=_time(line), error=line["error"], verified_by=None
                     )
@@ -224,9 +246,14 @@ class _Builder:
         return index
 
 
+def folder_at_site(site: ReportSite, to: str) -> str:
+    """Return the virtual path of the folder that a run with `--to` sends to."""
+    return posixpath.join(site.target, *filter(None, [to]))
+
+
 def at_site(site: ReportSite, to: str, slide: ReportSlide) -> str:
     """Return the virtual path of a slide's main file at a site."""
-    return posixpath.join(*(part for part in (site.target, to, slide.path) if part))
+    return posixpath.join(folder_at_site(site, to), slide.path)
 
 
 def _cell(line: Line) -> Cell:
@@ -238,6 +265,7 @@ def _cell(line: Line) -> Cell:
         line.get("seconds", 0.0),
         line.get("verified_by"),
         line.get("error"),
+        line.get("needs_decision", False),
     )
 
 

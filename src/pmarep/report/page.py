@@ -23,7 +23,7 @@ from ..text import printable
 from ..units import format_duration, format_size
 from .chart import rate_chart
 from .exports import why
-from .model import Cell, CellState, Report, ReportSite
+from .model import Cell, CellState, Report, ReportSite, folder_at_site
 from .resend import command_for_all, command_for_slide
 
 _LETTERS = {
@@ -32,9 +32,13 @@ _LETTERS = {
     CellState.VERIFIED: "V",
     CellState.FAILED: "F",
     CellState.UNFINISHED: "U",
-    CellState.NOT_BEGUN: "N",
+    CellState.NOT_TRIED: "N",
 }
-_WORDS = {CellState.FAILED: "failed", CellState.UNFINISHED: "unfinished", CellState.NOT_BEGUN: "not begun"}
+_WORDS = {
+    CellState.FAILED: "failed",
+    CellState.UNFINISHED: "unfinished",
+    CellState.NOT_TRIED: "not tried, not known to be there",
+}
 _LOOKS = [look.value for look in VerifiedBy]
 
 COMMANDS = 2000
@@ -96,8 +100,7 @@ def _local(moment: datetime) -> str:
 def _verdict(report: Report) -> tuple[str, str]:
     """Return how the run ended, in a sentence, and a class for its colour."""
     run = report.run
-    slides = {index for index, _, _ in report.missing()}
-    missing = f"{_count(len(slides), 'slide')} of {len(report.slides):,} not at every site" if slides else ""
+    missing = _missing_words(report)
     if run.state == "killed":
         seen = f"The run was killed or the machine went down: its last sign is of {_local(run.ended)}."
         return f"{seen} {missing or 'Every slide that was found by then is at every site'}.", "bad"
@@ -107,16 +110,41 @@ def _verdict(report: Report) -> tuple[str, str]:
             "wait",
         )
     summary = run.summary or {}
-    said = [missing] if missing else []
+    said = _empty_sources(summary)
+    said += [missing] if missing else []
     if report.problems:
         said.append(f"{_count(len(report.problems), 'thing')} in the source could not be sent")
     said += [summary["error"]] if summary.get("error") else []
     if said:
         text = "; ".join(said)
-        return f"{text[0].upper()}{text[1:]}.", "bad"
+        return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}", "bad"
     if summary.get("exit_code"):
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
+    if not report.slides:
+        return "No slide was found, nothing was sent.", "good"
     return f"Every slide is at every site: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+
+
+def _missing_words(report: Report) -> str:
+    """Count the slides that are not at every site, apart from those of which that is only not known."""
+    slides = {index for index, _, _ in report.missing()}
+    absent = {index for index, _, cell in report.missing() if cell.state is not CellState.NOT_TRIED}
+    unknown = len(slides - absent)
+    of = f"of {len(report.slides):,}"
+    said = [f"{_count(len(absent), 'slide')} {of} not at every site"] if absent else []
+    if unknown:
+        number = f"{unknown:,} more" if absent else f"{_count(unknown, 'slide')} {of}"
+        said.append(f"{number} not known to be at every site, since not everything could be looked at")
+    if undecided := report.undecided():
+        said.append(f"{undecided:,} need{'s' if undecided == 1 else ''} a decision")
+    return "; ".join(said)
+
+
+def _empty_sources(summary: Mapping[str, Any]) -> list[str]:
+    source = summary.get("source", {})
+    if not source.get("empty") or source.get("may_be_empty"):
+        return []
+    return [f"no slide is in {', '.join(source['empty'])}; is its drive mounted?"]
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -136,19 +164,22 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 def _site_row(site: ReportSite, report: Report) -> str:
     cells = [site.cell(index) for index in range(len(report.slides))]
     there = sum(cell.state.is_there for cell in cells)
-    sent = sum(cell.bytes for cell in cells)
+    not_tried = sum(cell.state is CellState.NOT_TRIED for cell in cells)
     state = site.state if report.run.state != "killed" else "killed"
-    about = [_html(f"{site.url} {site.target}"), _html(state if site.reason is None else f"{state}: {site.reason}")]
+    about = [
+        _html(f"{site.url} {folder_at_site(site, report.run.about['to'])}"),
+        _html(state if site.reason is None else f"{state}: {site.reason}"),
+    ]
     about += [_html(text) for text in _unequal(site)]
     chart = rate_chart(site, report.run.started, report.run.ended)
     if chart:
         mean = site.samples[-1].sent / (site.samples[-1].time - report.run.started).total_seconds()
         highest = max(one.rate for one in site.samples)
-        words = f"mean {format_size(mean)}/s, at most {format_size(highest)}/s"
+        words = f"mean over the run {format_size(mean)}/s, at most {format_size(highest)}/s"
         ends = (_local(report.run.started)[11:], words, _local(report.run.ended)[11:])
         chart += '<div class="axis">' + "".join(f"<span>{_html(text)}</span>" for text in ends) + "</div>"
-    missing = len(cells) - there
-    columns = [f"{there:,}", f"<b>{missing:,}</b>" if missing else "0", _html(format_size(sent)), chart]
+    columns = [f"{there:,}", *(f"<b>{n:,}</b>" if n else "0" for n in (len(cells) - there - not_tried, not_tried))]
+    columns += [_html(format_size(site.bytes_sent)), chart]
     name = f"<b>{_html(site.name)}</b><small>{'<br>'.join(about)}</small>"
     return f"<tr><td>{name}</td>{''.join(f'<td>{column}</td>' for column in columns)}</tr>"
 
@@ -163,19 +194,31 @@ def _unequal(site: ReportSite) -> Iterator[str]:
 def _missing_section(report: Report, state_dir: Path | None) -> str:
     groups: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     numbers = {id(site): number for number, site in enumerate(report.sites)}
-    size, missing = 0, set()
+    size, missing, tried = 0, set(), set()
     for index, site, cell in report.missing():
-        groups[numbers[id(site)], _WORDS[cell.state], why(cell, site) or ""].append(index)
+        words = f"{_WORDS[cell.state]}{', needs a decision' if cell.needs_decision else ''}"
+        groups[numbers[id(site)], words, why(cell, site) or ""].append(index)
         size += report.slides[index].bytes
         missing.add(index)
+        if cell.state is not CellState.NOT_TRIED:
+            tried.add(index)
     if not groups:
         return ""
     out = ['<section aria-labelledby="h-missing"><h2 id="h-missing">What is missing</h2>']
-    is_missing = f"{_count(len(missing), 'slide')} {'is' if len(missing) == 1 else 'are'} missing at a site or more"
-    out.append(f"<p>{is_missing}, {_html(format_size(size))} at most. This sends what is missing:</p>")
+    are = "is" if len(missing) == 1 else "are"
+    known = "known to be at every site" if tried != missing else "at every site"
+    out.append(f"<p>{_count(len(missing), 'slide')} {are} not {known}, {_html(format_size(size))} at most.</p>")
     if command := command_for_all(report, state_dir):
+        out.append("<p>This sends what is missing:</p>")
         out.append(
             f'<div class="command"><pre>{escape(command)}</pre><button type="button" data-copy>Copy</button></div>'
+        )
+    if undecided := report.undecided():
+        need = "needs" if undecided == 1 else "need"
+        out.append(
+            f"<p>{_count(undecided, 'slide')} {need} a decision, or the next push refuses the same again. Where "
+            "another slide is there, <code>--existing overwrite</code> would replace it and "
+            "<code>--existing skip</code> leave it; the reasons are below.</p>"
         )
     left = NAMES
     for (number, words, reason), slides in sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1]))):
@@ -267,7 +310,9 @@ def _site_data(site: ReportSite, slides: int, start: datetime, errors: dict[str,
 
 def _commands(report: Report, state_dir: Path | None) -> dict[int, str]:
     missing: dict[int, list[ReportSite]] = {}
-    for index, site, _ in report.missing():
+    for index, site, cell in report.missing():
+        if cell.needs_decision:
+            continue
         if index not in missing and len(missing) == COMMANDS:
             break
         missing.setdefault(index, []).append(site)

@@ -13,11 +13,12 @@ from .model import Line, Report, ReportSite, ReportSlide
 def command_for_all(report: Report, state_dir: Path | None) -> str | None:
     """Return the push that sends what is missing, to the sites that miss something; None where nothing is.
 
+    Slides that need a decision do not count: it would be refused them again, and a person decides what is replaced.
     `state_dir`: the folder that the journal is in, where a command has to name it.
     """
     run = report.run.about
     mine = {site["name"] for site in run["sites"]}
-    names = {site.name for _, site, _ in report.missing()}
+    names = {site.name for _, site, cell in report.missing() if not cell.needs_decision}
     sites = [site.name for site in report.sites if site.name in names & mine]
     if not sites:
         return None

@@ -1,13 +1,15 @@
 """Write the record of a run while it goes on: what its report is made of, also where it is killed.
 
 One file for each run, in `runs/` of the state folder: JSON lines, packed by gzip. They are the events of `--json` with
-three more, which only records have:
+four more, which only records have:
 
 - `run`, the first line: what was asked for, of which sites;
 - `slides`: slides that were found, the first of them with number `first`; `slides` is a list of name, format, bytes and
   number of files, then the main file's name on this disk where that is another. `below` is the folder's path from its
   source, with a "/" at the end, `folder` the folder itself;
-- `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site.
+- `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site;
+- `slide_unfinished`: how much of a slide is at a site that ended in the middle of it: `bytes` of this run,
+  `resumed_bytes` of earlier ones.
 
 `progress` is there less and less often (see `_Thinner`). How records are listed and read: run_records.py.
 """
@@ -24,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -113,6 +115,11 @@ class RunRecord:
                 "slides": list(_ranges(numbers)),
             }
         )
+
+    def add_unfinished(self, site: str, slide: str, sent: int, resumed: int) -> None:
+        """Record how many bytes of a slide are at a site, by this run and by earlier ones, where it has no outcome."""
+        line = {"event": "slide_unfinished", "time": _text(datetime.now(UTC)), "site": site, "slide": slide}
+        self._add({**line, "bytes": sent, "resumed_bytes": resumed})
 
     def add_slides(self, slides: Sequence[Slide]) -> None:
         """Record slides that were found, in the order of their numbers. For the thread that finds them."""

@@ -10,12 +10,13 @@ import pytest
 
 from pmarep.cli.site_targets import Target, name_of
 from pmarep.cli.status.output import print_lines
-from pmarep.cli.status.overview import Overview, RecordedRun, to_go_on
+from pmarep.cli.status.overview import Overview, RecordedRun, UnfinishedSlide, latest, to_go_on
 from pmarep.state.records import RemotePath, Run
 from pmarep.state.run_progress import RunProgress, RunState, SiteProgress
 
 DONE = {"exit_code": 0, "sites": {"tokyo": {"sent": 1, "skipped": 0, "failed": 0}}}
 FAILED = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 1}}}
+UNDECIDED = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 2, "needs_decision": 2}}}
 MOMENT = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
 
 
@@ -38,6 +39,7 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
         ([recorded(1, RunState.KILLED)], [1]),
         ([recorded(1, RunState.ENDED, FAILED)], [1]),
         ([recorded(1, RunState.ENDED, DONE)], []),
+        ([recorded(1, RunState.ENDED, UNDECIDED)], []),
         ([recorded(1, RunState.ENDED, DONE | {"error": "interrupted"})], [1]),
         ([recorded(1, RunState.RUNNING)], []),
         ([recorded(2, RunState.ENDED, DONE), recorded(1, RunState.KILLED)], []),
@@ -77,3 +79,33 @@ def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], mon
         "tokyo 1 sent 1 skipped 1 failed",
         "    to go on: pmarep push '/my cases' --sites tokyo",
     ]
+
+
+def test_why_a_run_has_to_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = {"exit_code": 1, "sites": {}, "source": {"empty": ["/my cases"], "may_be_empty": False}}
+    blind = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 6, "not_looked_at": 6}}}
+    runs = [
+        recorded(3, RunState.ENDED, nothing),
+        recorded(2, RunState.ENDED, UNDECIDED, scope="b", to="second"),
+        recorded(1, RunState.ENDED, blind, scope="c"),
+    ]
+    print_lines(Overview(runs, [], {}, latest(runs)), "")
+    moment = MOMENT.astimezone().isoformat(" ", "seconds")
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        f"  3  {moment}  /my cases: exit 1; no slide is in /my cases; is its drive mounted?",
+        f"  2  {moment}  /my cases --to second: exit 1; tokyo 0 sent 0 skipped 2 failed",
+        "    2 slides need a decision, or a push refuses the same again: where another",
+        "    slide is there, --existing overwrite would replace it and --existing skip leave it",
+        f"  1  {moment}  /my cases: exit 1; tokyo 0 sent 0 skipped 6 failed (6 not looked at)",
+    ]
+
+
+def test_slides_with_the_most_bytes_at_a_site_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    slides = [
+        UnfinishedSlide(RemotePath("https://t/", f"S/{n}.svs"), "tokyo", time.time(), kept=n // 6 * 9 * 2**20, left=5)
+        for n in range(7)
+    ]
+    print_lines(Overview([], slides), "")
+    named = [line for line in capsys.readouterr().out.splitlines() if " to send)" in line]
+    assert len(named) == 5
+    assert named[0] == "  tokyo  S/6.svs  (9.0 MiB kept, 5 B to send)"

@@ -19,6 +19,35 @@ def test_slides_that_were_not_begun_have_not_failed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("site", "verdict"),
+    [
+        (
+            SiteSummary(failed=6, not_looked_at=6, error="wrong password"),
+            "6 slides could not be looked at or sent at a; see above, then run it again",
+        ),
+        (
+            SiteSummary(failed=2, needs_decision=2),
+            "2 slides need a decision: see above, such as --existing overwrite or skip",
+        ),
+        (
+            SiteSummary(failed=6, not_looked_at=3, needs_decision=1, not_begun=4),
+            "2 slides did not arrive; see above, then run it again to send the rest; 3 slides could not be looked at "
+            "or sent at a; see above, then run it again; 1 slide needs a decision: see above, such as --existing "
+            "overwrite or skip; 4 slides not begun; the next run sends the rest",
+        ),
+    ],
+)
+def test_what_did_not_arrive_is_counted_by_what_helps(site: SiteSummary, verdict: str) -> None:
+    assert summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site, "b": SiteSummary()}))[-1] == verdict
+
+
+def test_a_verification_that_could_not_look_says_so() -> None:
+    site = SiteSummary(failed=6, not_looked_at=6, error="wrong password")
+    verdict = summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site}, verify_only=True))[-1]
+    assert verdict == "6 slides could not be looked at at a; see above, then run it again"
+
+
+@pytest.mark.parametrize(
     ("failed", "error", "expected"),
     [
         (0, None, ""),

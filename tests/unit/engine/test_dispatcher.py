@@ -48,7 +48,7 @@ class FakeReport:
     def add_bytes(self, sent: int, resumed: int) -> None:
         pass
 
-    def add_unfinished(self, _counts: object) -> None:
+    def add_unfinished(self, _slide: Slide, _counts: object) -> None:
         self.unfinished += 1
 
 

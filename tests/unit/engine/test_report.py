@@ -77,3 +77,29 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
     assert recorded == [("x.svs", "sent")]
     await account.record_outcome(slide, Outcome(SlideStatus.FAILED, "it is another's"), TransferCounts(), 0.0)
     assert recorded[1:] == [("x.svs", "failed")]
+
+
+async def test_what_was_not_looked_at_is_counted_apart_and_unfinished_bytes_are_recorded() -> None:
+    slides = [make_slide(f"{n}.svs", 5) for n in range(6)]
+    recorded: list[Any] = []
+    record = SimpleNamespace(add_event=recorded.append, add_unfinished=lambda *line: recorded.append(line))
+    context = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=None,
+        record=record,
+        at_all_sites=None,
+        listener=lambda event: None,
+        slide_list=slides,
+    )
+    report = SiteReport(SITE, cast(Any, None), cast(Any, context))
+    refused = Outcome(SlideStatus.FAILED, "another is there", needs_decision=True)
+    await report.record_outcome(slides[0], refused, TransferCounts(), 0.0)
+    assert recorded.pop().needs_decision
+    await report.record_outcome(slides[1], Outcome(SlideStatus.SENT), TransferCounts(), 0.0)
+    report.add_unfinished(slides[2], TransferCounts(bytes=3, resumed=1))
+    assert recorded[1:] == [("a", "2.svs", 3, 1)]
+    summary = report.summary(early=False)
+    assert (summary.failed, summary.not_looked_at, summary.needs_decision, summary.not_begun) == (5, 3, 1, 0)
+    early = report.summary(early=True)
+    assert (early.failed, early.not_looked_at, early.not_begun) == (2, 0, 3)

@@ -167,9 +167,14 @@ async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
 @pytest.mark.parametrize("goodbye", [html(500), refusal("Invalid session"), httpx.ConnectError("down"), html(200)])
 async def test_a_goodbye_that_fails_is_no_error(goodbye: object) -> None:
     script = ScriptedCore(GetFiles=[], DeAuthenticate=goodbye)
-    async with script.core() as core:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with script.core(retry=Retry(sleep=sleep)) as core:
         await core.slides("Slides")
-    assert len(script.asked("DeAuthenticate")) == 1
+    assert (len(script.asked("DeAuthenticate")), pauses) == (1, [])
 
 
 def caused(error: httpx.HTTPError, cause: BaseException) -> httpx.HTTPError:

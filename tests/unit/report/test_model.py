@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from support.records import ABOUT, made_up_run, made_up_slide
 
 from pmarep.report.chart import rate_chart
 from pmarep.report.choose import report_of
+from pmarep.report.exports import COLUMNS, to_csv, to_json
 from pmarep.report.model import CellState, DamagedRecordError, Report, at_site, build_report
 from pmarep.state.run_records import records_in
 
@@ -54,7 +57,7 @@ def test_each_outcome_has_its_state() -> None:
         {"event": "slide_retracted", "time": at(9), "site": "tokyo", "slide": "a/5", "error": "damaged"},
     )  # fmt: skip
     assert states(report) == ["sent", "skipped", "unfinished", "failed", "failed"]
-    assert states(report, "ghent") == ["not_begun"] * 5
+    assert states(report, "ghent") == ["not_tried"] * 5
     tokyo = report.sites[0]
     assert (tokyo.cell(0).time, tokyo.cell(0).verified_by) == (STARTED + timedelta(seconds=3), "size")
     assert (tokyo.cell(4).error, tokyo.cell(4).verified_by) == ("damaged", None)
@@ -79,6 +82,26 @@ def test_the_latest_record_counts_where_several_are_merged() -> None:
         finished("1"),
     ]
     assert len(build_report([(first, False), (elsewhere, False)]).sites) == 4
+
+
+def test_a_site_that_ended_in_the_middle_of_a_slide_has_its_bytes() -> None:
+    lines = [
+        found("1"),
+        {"event": "slide_started", "time": at(1), "site": "tokyo", "slide": "a/1"},
+        {"event": "progress", "time": at(2), "site": "tokyo", "bytes_sent": 9},
+    ]
+    assert made_of(*lines, running=True).sites[0].bytes_sent == 9
+    kept = {"event": "slide_unfinished", "time": at(3), "site": "tokyo", "slide": "a/1", "bytes": 4, "resumed_bytes": 2}
+    sites = {
+        name: {"bytes_sent": 4 if name == "tokyo" else 0, "error": None} for name in ("tokyo", "saopaulo", "ghent")
+    }
+    report = made_of(*lines, kept, {"event": "summary", "time": at(4), "sites": sites})
+    assert report.sites[0].bytes_sent == 4
+    (row, *others) = json.loads(to_json(report))["slides"][0]["sites"].values()
+    assert (row["state"], row["bytes_sent"], row["bytes_resumed"]) == ("unfinished", 4, 2)
+    assert [(one["finished"], one["seconds"]) for one in (row, *others)] == [(None, None)] * 3
+    cells = dict(zip(COLUMNS, next(iter(list(csv.reader(to_csv(report).splitlines()))[1:])), strict=True))
+    assert (cells["state"], cells["finished"], cells["seconds"], cells["bytes_sent"]) == ("unfinished", "", "", "4")
 
 
 def test_rates_are_of_the_bytes_between_two_samples() -> None:

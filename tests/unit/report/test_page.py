@@ -121,6 +121,43 @@ def test_the_head_says_that_names_are_private_and_the_text_what_is_missing() -> 
     assert "pmarep push x --sites x --to x --include x" in text
 
 
+def report_of_lines(*lines: dict[str, Any], **about: Any) -> Report:
+    """A report of one slide, `a/x`, which is to go to tokyo."""
+    sites = [{"name": "tokyo", "url": "https://t/", "target": "Slides/in"}]
+    first = {"event": "run", "time": TIME, "record": 1, "number": 1, **ABOUT, "sites": sites, **about}
+    return build_report([([first, *lines], False)])
+
+
+X = {"event": "slides", "first": 0, "below": "a/", "folder": "/a", "slides": [["x", "SVS", 5, 1]]}
+
+
+def ended(**more: Any) -> dict[str, Any]:
+    return {"event": "summary", "time": LATER, "exit_code": 1, "sites": {}, "left_out": {}, **more}
+
+
+def test_what_could_not_be_looked_at_is_not_called_missing() -> None:
+    stopped = {"event": "site_state", "time": TIME, "site": "tokyo", "state": "stopped", "reason": "wrong password"}
+    text = to_html(report_of_lines(X, stopped, ended(), to="second"))
+    assert "1 slide of 1 not known to be at every site" in text
+    assert "tokyo: 1 slide not tried, not known to be there" in text
+    assert "https://t/ Slides/in/second<br>" in text
+    assert "<td>0</td><td>0</td><td><b>1</b></td>" in text
+
+
+def test_what_needs_a_decision_has_no_command() -> None:
+    line = {"event": "slide_finished", "time": TIME, "site": "tokyo", "slide": "a/x", "status": "failed"}
+    text = to_html(report_of_lines(X, {**line, "error": "another is there", "needs_decision": True}, ended()))
+    assert "1 slide needs a decision" in text
+    assert "would replace it" in text
+    assert "pmarep push" not in text
+    assert Page(text).data["commands"] == {}
+
+
+def test_a_folder_without_slides_is_the_reason() -> None:
+    text = to_html(report_of_lines(ended(source={"empty": ["/e<b>"], "may_be_empty": False})))
+    assert "No slide is in /e&lt;b&gt;; is its drive mounted?</p>" in text
+
+
 def test_a_command_is_in_the_page_as_a_shell_takes_it() -> None:
     report = report_with("a'b")
     assert Page(to_html(report)).data["commands"] == {

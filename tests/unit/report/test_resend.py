@@ -49,6 +49,14 @@ def test_there_is_no_command_where_nothing_is_missing() -> None:
     assert command_for_all(report(), None) is None
 
 
+def test_a_slide_that_needs_a_decision_is_in_no_command() -> None:
+    found = report("tokyo", "ghent")
+    found.sites[0].cells[0] = found.sites[0].cell(0)._replace(needs_decision=True)
+    assert command_for_all(found, None) == "pmarep push '/data/cases 2026' --sites ghent"
+    found.sites[2].cells[0] = found.sites[2].cell(0)._replace(needs_decision=True)
+    assert command_for_all(found, None) is None
+
+
 def test_a_windows_command_is_quoted_as_windows_does() -> None:
     command = command_for_all(report("tokyo", platform="win32", sources=["D:\\my cases"]), None)
     assert command == 'pmarep push "D:\\my cases" --sites tokyo'

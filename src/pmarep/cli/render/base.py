@@ -96,14 +96,7 @@ def _verdict(summary: Summary, selection: str) -> str:
         problems.append(f"no slide is in {folders}; is its drive mounted? (--allow-empty: that is no failure)")
     if summary.dry_run:
         return "; ".join([*problems, "dry run: nothing was sent"])
-    missing = sum(site.failed for site in summary.sites.values())
-    not_begun = sum(site.not_begun for site in summary.sites.values())
-    if missing and summary.verify_only:
-        problems.append(f"{count_of(missing, 'slide')} not at a site as it should be; see above what helps")
-    elif missing:
-        problems.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
-    if not_begun:
-        problems.append(f"{count_of(not_begun, 'slide')} not begun; the next run sends the rest")
+    problems += _missing(summary)
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:
@@ -117,6 +110,31 @@ def _verdict(summary: Summary, selection: str) -> str:
     if summary.exit_code != 0:
         return "; ".join(["not every site is complete", *unequal])
     return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])
+
+
+def _missing(summary: Summary) -> list[str]:
+    """Count the slides that did not arrive, by what helps: a clause for each kind."""
+    not_looked_at = sum(site.not_looked_at for site in summary.sites.values())
+    undecided = sum(site.needs_decision for site in summary.sites.values())
+    missing = sum(site.failed for site in summary.sites.values()) - not_looked_at - undecided
+    not_begun = sum(site.not_begun for site in summary.sites.values())
+    found = []
+    if missing and summary.verify_only:
+        found.append(f"{count_of(missing, 'slide')} not at a site as it should be; see above what helps")
+    elif missing:
+        found.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
+    if not_looked_at:
+        where = ", ".join(name for name, site in summary.sites.items() if site.not_looked_at)
+        done = "looked at" if summary.verify_only else "looked at or sent"
+        found.append(f"{count_of(not_looked_at, 'slide')} could not be {done} at {where}; see above, then run it again")
+    if undecided:
+        need = "needs" if undecided == 1 else "need"
+        found.append(
+            f"{count_of(undecided, 'slide')} {need} a decision: see above, such as --existing overwrite or skip"
+        )
+    if not_begun:
+        found.append(f"{count_of(not_begun, 'slide')} not begun; the next run sends the rest")
+    return found
 
 
 def _unequal(summary: Summary) -> list[str]:

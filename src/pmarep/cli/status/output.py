@@ -53,6 +53,7 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
         "number": one.run.number,
         "command": one.command,
         "state": one.state,
+        "to": None if one.progress is None else one.progress.to,
         "to_go_on": None if go_on is None else ["pmarep", *go_on],
         "progress": None,
     }
@@ -80,10 +81,15 @@ def print_lines(overview: Overview, none: str) -> None:
     if overview.runs or none:
         echo("last runs (pmarep report NUMBER has more of one):" if overview.runs else none)
     for one in overview.runs:
-        sources = " ".join(map(printable, one.run.sources))
-        echo(f"  {one.run.number}  {_moment(one.run.started)}  {sources}: {_how_it_ended(one)}")
+        echo(f"  {one.run.number}  {_moment(one.run.started)}  {_from_and_to(one)}: {_how_it_ended(one)}")
         if (go_on := overview.to_go_on.get(one.run.number)) is not None:
             echo(f"    to go on: {shell_line(['pmarep', *go_on])}")
+        if one.run.number in overview.latest and (undecided := one.undecided):
+            need = "needs" if undecided == 1 else "need"
+            echo(
+                f"    {count_of(undecided, 'slide')} {need} a decision, or a push refuses the same again: where another"
+            )
+            echo("    slide is there, --existing overwrite would replace it and --existing skip leave it")
 
 
 def _print_running(one: RecordedRun) -> None:
@@ -92,7 +98,7 @@ def _print_running(one: RecordedRun) -> None:
         return
     since = format_duration(max(0.0, time.time() - progress.started.timestamp()))
     process = "" if progress.pid is None else f" (process {progress.pid})"
-    echo(f"{one.command} {' '.join(map(printable, one.run.sources))}: running for {since}{process}")
+    echo(f"{one.command} {_from_and_to(one)}: running for {since}{process}")
     rows = [["SITE", "STATE", "SLIDES", "BYTES", "RATE"]]
     rows += [[name, *_site_cells(site, progress.slides)] for name, site in progress.sites.items()]
     print_columns(rows, "  ")
@@ -100,6 +106,12 @@ def _print_running(one: RecordedRun) -> None:
         if site.reason:
             echo(f"  {name}: {printable(site.reason)}")
     echo(f"  as of {_moment(progress.last.timestamp())}")
+
+
+def _from_and_to(one: RecordedRun) -> str:
+    """Return the sources of a run, and its `--to`."""
+    to = ["--to", one.progress.to] if one.progress is not None and one.progress.to else []
+    return " ".join(map(printable, [*one.run.sources, *to]))
 
 
 def _site_cells(site: SiteProgress, slides: int) -> list[str]:
@@ -121,7 +133,7 @@ def _print_unfinished(slides: Sequence[UnfinishedSlide]) -> None:
     rows += [[name, str(len(some)), *_sizes(some), _age(min(slide.since for slide in some))] for name, some in by_site]
     print_columns(rows, "  ")
     for name, some in by_site:
-        for slide in some[:SHOWN]:
+        for slide in sorted(some, key=lambda slide: slide.kept or 0, reverse=True)[:SHOWN]:
             echo(f"  {name}  {printable(slide.place.path)}  ({_in_words(slide)})")
         if len(some) > SHOWN:
             echo(f"  {name}  and {len(some) - SHOWN} more (--json has all)")
@@ -154,6 +166,9 @@ def _how_it_ended(one: RecordedRun) -> str:
     said = [f"{'verify, ' if verified else ''}exit {summary['exit_code']}"]
     sites = [f"{name} {_counts(site, verified)}" for name, site in summary["sites"].items()]
     said += [", ".join(sites)] if sites else []
+    source = summary.get("source", {})
+    if source.get("empty") and not source.get("may_be_empty"):
+        said.append(f"no slide is in {', '.join(map(printable, source['empty']))}; is its drive mounted?")
     if problems := summary.get("source_problems", 0):
         said.append(f"{count_of(problems, 'thing')} in the source could not be sent")
     said += [summary["error"]] if summary.get("error") else []
@@ -179,11 +194,13 @@ def _as_summary(site: SiteProgress) -> dict[str, Any]:
 
 
 def _counts(site: dict[str, Any], verified: bool) -> str:
-    stopped = f" (stopped: {site['error']})" if site.get("error") else ""
+    notes = [f"{site['not_looked_at']} not looked at"] if site.get("not_looked_at") else []
+    notes += [f"stopped: {site['error']}"] if site.get("error") else []
+    why = f" ({'; '.join(notes)})" if notes else ""
     if verified:
-        return f"{site['verified']} verified {site['failed']} failed{stopped}"
+        return f"{site['verified']} verified {site['failed']} failed{why}"
     not_begun = f" {site['not_begun']} not begun" if site.get("not_begun") else ""
-    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{not_begun}{stopped}"
+    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{not_begun}{why}"
 
 
 def _moment(seconds: float) -> str:

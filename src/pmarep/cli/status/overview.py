@@ -63,6 +63,11 @@ class RecordedRun:
         return self.progress.arguments if self.progress else ()
 
     @property
+    def undecided(self) -> int:
+        """Return how many slides the same command would be refused again, at all sites together."""
+        return sum(site.get("needs_decision", 0) for site in (self.run.summary or {}).get("sites", {}).values())
+
+    @property
     def incomplete(self) -> bool:
         """Return whether the same command has something left to do."""
         if (summary := self.run.summary) is None:
@@ -70,17 +75,24 @@ class RecordedRun:
         if self.command == "verify":
             return bool(summary.get("error"))
         sites: Iterable[dict[str, Any]] = summary["sites"].values()
-        left = any(site["failed"] or site.get("not_begun") or site.get("error") for site in sites)
+        left = any(
+            site["failed"] - site.get("needs_decision", 0) or site.get("not_begun") or site.get("error")
+            for site in sites
+        )
         return bool(left or summary.get("error"))
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All that is shown. `to_go_on`: the arguments that go on with runs that left something, by their numbers."""
+    """All that is shown. `to_go_on`: the arguments that go on with runs that left something, by their numbers.
+
+    `latest`: the numbers of runs that no other of the same slides to the same sites has followed.
+    """
 
     runs: list[RecordedRun] = field(default_factory=list)
     unfinished: list[UnfinishedSlide] = field(default_factory=list)
     to_go_on: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    latest: frozenset[int] = frozenset()
 
 
 async def look(folder: Path, count: int, config: Path | None) -> Overview:
@@ -100,7 +112,7 @@ async def look(folder: Path, count: int, config: Path | None) -> Overview:
         slides = [await _unfinished(journal, place, since, name_of(place, targets)) for place, since in places.items()]
     finally:
         journal.close()
-    return Overview(runs, slides, to_go_on(runs))
+    return Overview(runs, slides, to_go_on(runs), latest(runs))
 
 
 def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
@@ -119,20 +131,24 @@ def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
     return found
 
 
-def to_go_on(runs: Iterable[RecordedRun]) -> dict[int, tuple[str, ...]]:
-    """Return the arguments that go on with runs, newest first, that left something and were not followed by another.
+def to_go_on(runs: Sequence[RecordedRun]) -> dict[int, tuple[str, ...]]:
+    """Return the arguments that go on with runs, newest first, that left something and were not followed by another."""
+    last = latest(runs)
+    return {
+        one.run.number: one.arguments for one in runs if one.run.number in last and one.incomplete and one.arguments
+    }
+
+
+def latest(runs: Iterable[RecordedRun]) -> frozenset[int]:
+    """Return the numbers of recorded runs, given newest first, that were not followed by another.
 
     Another run of the same slides to the same sites has the say, whatever its other options.
     """
-    found: dict[int, tuple[str, ...]] = {}
-    seen = set()
+    found: dict[str, int] = {}
     for one in runs:
-        if one.progress is None:
-            continue
-        if one.progress.scope not in seen and one.incomplete and one.arguments:
-            found[one.run.number] = one.arguments
-        seen.add(one.progress.scope)
-    return found
+        if one.progress is not None:
+            found.setdefault(one.progress.scope, one.run.number)
+    return frozenset(found.values())
 
 
 async def _unfinished(journal: Journal, place: RemotePath, since: float, site: str | None) -> UnfinishedSlide:

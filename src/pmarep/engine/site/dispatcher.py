@@ -193,7 +193,7 @@ class SlideDispatcher:
             if which(job):
                 await self._record(job, Outcome(SlideStatus.FAILED, job.error or why))
             elif job.begun:
-                self._report.add_unfinished(job.counts)
+                self._report.add_unfinished(job.slide, job.counts)
 
     async def _record(self, job: SlideJob, outcome: Outcome) -> None:
         job.ended = True

@@ -40,6 +40,7 @@ class SiteReport:
         self._slides = dict.fromkeys(SlideStatus, 0)
         self._retracted = 0  # slides that were counted as arrived before
         self._unfinished = 0  # slides that were begun, and broken off by the end of the run
+        self._needs_decision = 0  # slides that failed, and fail again unless somebody decides
         self._kept = 0  # bytes of theirs that the site has
         self.bytes_broken_off = 0  # bytes that were under way when the site ended
         self.ended_early = False  # because the run was to end, with slides that were not begun
@@ -71,8 +72,9 @@ class SiteReport:
 
     async def record_outcome(self, slide: Slide, outcome: Outcome, sent: TransferCounts, started: float) -> None:
         """Record the outcome of a slide in this run. `started`: the clock's time."""
-        status, error, verified_by, proof = outcome
+        status, error, verified_by, proof, needs_decision = outcome
         self._count(slide, status)
+        self._needs_decision += needs_decision
         if self._context.options.dry_run:
             return
         if self._context.at_all_sites is not None:
@@ -87,6 +89,7 @@ class SiteReport:
             seconds=seconds,
             error=error,
             verified_by=verified_by,
+            needs_decision=needs_decision,
         )
         if self._context.record is not None:
             self._context.record.add_event(event)
@@ -115,8 +118,10 @@ class SiteReport:
         """Slides about which something has been said."""
         return sum(self._slides.values())
 
-    def add_unfinished(self, sent: TransferCounts) -> None:
-        """Count a slide of which so much is at the site, and of which nothing more is said in this run."""
+    def add_unfinished(self, slide: Slide, sent: TransferCounts) -> None:
+        """Count and record a slide of which so much is at the site, and of which nothing more is said in this run."""
+        if self._context.record is not None:
+            self._context.record.add_unfinished(self._site.name, slide.path, sent.bytes, sent.resumed)
         self._unfinished += 1
         self._kept += sent.bytes + sent.resumed
 
@@ -261,6 +266,8 @@ class SiteReport:
             verified=verified,
             differing=self._differing,
             changed=self._changed,
+            not_looked_at=max(missing - begun - not_begun, 0),
+            needs_decision=self._needs_decision,
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             bytes_kept=self._kept,

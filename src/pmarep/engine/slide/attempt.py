@@ -82,7 +82,7 @@ class SlideAttempts:
             if wrong is not None:  # perhaps damage that this run can mend
                 decision = await self._decide(job, at, options)
                 if not decision.sends and not decision.left:
-                    return Outcome(SlideStatus.FAILED, wrong)
+                    return Outcome(SlideStatus.FAILED, wrong, needs_decision=decision.action is Action.CONFLICT)
             if decision.sends:
                 again = self._begin(job)
                 try:
@@ -125,7 +125,7 @@ class SlideAttempts:
                 entry = await self._entry_of_sent(job.slide, at)
             return Outcome(SlideStatus.SENT, None, verified_by, None if entry is None else entry.source)
         if decision.action is not Action.SKIP:
-            return Outcome(SlideStatus.FAILED, decision.reason)
+            return Outcome(SlideStatus.FAILED, decision.reason, needs_decision=True)
         self.changed += decision.changed
         self.left += decision.left
         if not decision.same:

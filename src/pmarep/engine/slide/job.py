@@ -25,12 +25,14 @@ class Outcome(NamedTuple):
 
     `proof`: the identity of the files here that are there beyond doubt, as at_all_sites.py defines it; known only where
     a run asks for that.
+    `needs_decision`: the next run refuses it too, unless it is told otherwise.
     """
 
     status: SlideStatus
     error: str | None = None
     verified_by: VerifiedBy | None = None
     proof: str | None = None
+    needs_decision: bool = False
 
 
 @dataclass(slots=True, eq=False)
