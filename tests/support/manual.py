@@ -10,7 +10,7 @@ are separated by `;`:
 
 `console` blocks are run in order, all of a page in one folder with `cases/` in it. Output that is shown is compared,
 `...` standing for anything; blanks, sizes, durations and rates may differ. `https://NAME.example/` is a sandbox of that
-name.
+name, and the folder is `/home/me`.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ class Reader:
         text = re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", "", text, flags=re.MULTILINE)
         for there, ours in self.places.items():
             text = text.replace(ours, there)
-        return text.replace(f"{self.folder}/", "")
+        text = text.replace(str(self.cli.book), "/home/me/.config/pmarep/sites.toml")
+        return text.replace(str(self.folder), "/home/me")
 
     def type(self, block: Block) -> None:
         """Run a `console` block."""
