@@ -20,6 +20,7 @@ from support.push_cli import arrived, contents
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Drop
+from pmarep.engine import Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
 from pmarep.sites import Site
 
@@ -94,6 +95,17 @@ async def test_a_storage_that_is_down_for_the_first_half(
     assert not [why for why in pauses(report) if not ("the storage failed (" in why and "; trying again in " in why)]
     # Eight slides fail at once, then one at a time is on trial; each try is five requests at most.
     assert rule.hits <= 5 * (connections + 6)
+
+
+@pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
+async def test_a_storage_that_fails_to_give_a_file_back_is_asked_again(
+    cloud_sandbox: StartCloud, push: Push, root: str
+) -> None:
+    cloud = cloud_sandbox(azure=root == "Blobs")
+    rule = cloud.side(root).faults.add(BUSY[root], method="GET", times=3)
+    report = await push(cloud, root, verify=Verify.DEEP)
+    assert report.code == 0, report
+    assert rule.hits == 3
 
 
 async def test_a_storage_that_hangs_up_is_as_bad(cloud_sandbox: StartCloud, push: Push, source: Path) -> None:

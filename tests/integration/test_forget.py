@@ -146,6 +146,27 @@ def test_what_is_lost_is_said_and_asked(state: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "nothing to forget\n"
 
 
+def test_what_a_look_has_found_wrong_stays_known(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without it the next push would go by names and sizes, and say that a damaged slide is there."""
+
+    async def find_wrong() -> None:
+        with closing(Journal(state)) as journal:
+            await journal.record_broken(RemotePath(TOKYO, "Slides/in/a.svs"), "x", "stamp")
+            await journal.record_different(RemotePath(TOKYO, "Slides/in/deep/a.svs"), "x", "stamp")
+            await journal.record_unreadable(RemotePath(TOKYO, "Slides/in/deep/b.svs"), "x", "stamp")
+
+    asyncio.run(find_wrong())
+    wrong = ["Slides/in/a.svs", "Slides/in/deep/a.svs", "Slides/in/deep/b.svs"]
+    forget(state, Criteria(servers=(TOKYO,)), yes=True)
+    assert sorted(paths(state)) == ["Boxes/ü.svs", *wrong]
+    said = capsys.readouterr().out
+    assert "deep: 2 slides found damaged or different: that stays known (--damaged)" in said
+    assert "tokyo: 1 slide found damaged" in said
+    forget(state, Criteria(servers=(TOKYO,), damaged=True), yes=True)
+    assert paths(state) == ["Boxes/ü.svs"]
+    assert "deep: that 2 slides were found damaged or different" in capsys.readouterr().out
+
+
 def test_a_dry_run_and_nobody_to_ask_change_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forget(state, Criteria(sites=("tokyo",)), dry_run=True)
     assert capsys.readouterr().out.endswith("dry run: nothing was forgotten\n")

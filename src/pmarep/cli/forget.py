@@ -40,6 +40,10 @@ def forget(
         str | None,
         typer.Option(metavar="T", help="What was neither sent nor looked at within T (90d), or since 2026-01-31."),
     ] = None,
+    damaged: Annotated[
+        bool,
+        typer.Option("--damaged", help="Also that slides were found damaged, unreadable, or other than the ones here."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be forgotten; change nothing.")] = False,
     yes: YesOption = False,
     no_input: NoInputOption = False,
@@ -68,6 +72,7 @@ def forget(
         servers=tuple(server or ()),
         sources=tuple(path.expanduser().absolute() for path in source or ()),
         before=before,
+        damaged=damaged,
     )
     asker = TerminalPrompter() if is_interactive(no_input) else None
     asyncio.run(forget_interactively(criteria, state_path(state_dir), config, asker, dry_run=dry_run, yes=yes))
@@ -80,6 +85,7 @@ async def forget_interactively(
     from ..state.journal_cleaner import JournalCleaner
     from ..state.run_records import remove_records
     from .forgetting import find, held
+    from .render.base import count_of
 
     if not (folder / "journal.sqlite").exists():
         echo(f"nothing to forget: no runs yet in {folder}")
@@ -88,6 +94,8 @@ async def forget_interactively(
     try:
         found = await find(journal, criteria, folder, config)
         lines = list(what_is_lost(found))
+        for name, slides in sorted(found.stay.items()):
+            echo(f"{name}: {count_of(slides, 'slide')} found damaged or different: that stays known (--damaged)")
         if not lines:
             echo("nothing to forget")
             return
@@ -118,13 +126,17 @@ def what_is_lost(found: Forgettable) -> list[str]:
     from .render.base import count_of
 
     lines = []
-    for name in sorted({*found.known, *found.unfinished}):
+    for name in sorted({*found.known, *found.unfinished, *found.damaged}):
         parts = []
         if known := found.known[name]:
             parts.append(f"that {count_of(known, 'slide')} {'is' if known == 1 else 'are'} there")
         if unfinished := found.unfinished[name]:
             kept = f", of which {format_size(found.kept[name])} would have to be sent again" if found.kept[name] else ""
             parts.append(f"{count_of(unfinished, 'slide')} partly sent{kept}")
+        if damaged := found.damaged[name]:
+            parts.append(
+                f"that {count_of(damaged, 'slide')} {'was' if damaged == 1 else 'were'} found damaged or different"
+            )
         lines.append(f"{name}: {'; '.join(parts)}")
     if runs := max(len(found.runs), len(found.records)):
         lines.append(f"{count_of(runs, 'run')} and what {'its' if runs == 1 else 'their'} reports are made of")

@@ -14,7 +14,7 @@ from ..errors import ConfigError, TargetBusyError, UsageError
 from ..sites import validators
 from ..sites.site_names import did_you_mean, quoted
 from ..state.journal_cleaner import JournalCleaner, KnownEntry
-from ..state.records import BROKEN, SENDING, RemotePath, Run
+from ..state.records import BROKEN, DIFFERS, SENDING, UNREADABLE, RemotePath, Run
 from ..state.run_progress import RunProgress, read_progress
 from ..state.run_records import RunFile, RunRecordError, records_in
 from ..state.target_locks import hold_targets
@@ -22,27 +22,37 @@ from ..state.unfinished import kept_and_left
 from .site_targets import Target, name_of, targets_of_book, targets_of_runs
 
 ALL_RUNS = 1_000_000
+_FOUND_WRONG = (BROKEN, DIFFERS, UNREADABLE)
 _SAME_RUN = 60.0
 """Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
 
 
 class Criteria(NamedTuple):
-    """What is to be forgotten: what fits all that are given. `before`: seconds since the epoch."""
+    """What is to be forgotten: what fits all that are given. `before`: seconds since the epoch.
+
+    `damaged`: also that a look has found a slide damaged, another one or unreadable. Without that knowledge the next
+    push goes by names and sizes, and calls such a slide there.
+    """
 
     sites: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     sources: tuple[Path, ...] = ()
     before: float | None = None
+    damaged: bool = False
 
 
 @dataclass(slots=True)
 class Forgettable:
-    """What fits. By name of the site, else URL of the server: `known` slides there, partly sent ones, bytes kept."""
+    """What fits. By name of the site, else URL of the server: `known` slides there, partly sent ones, bytes kept,
+    `damaged` ones that are forgotten, and those that `stay` known as such.
+    """
 
     entries: list[KnownEntry] = field(default_factory=list)
     known: Counter[str] = field(default_factory=Counter)
     unfinished: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
+    damaged: Counter[str] = field(default_factory=Counter)
+    stay: Counter[str] = field(default_factory=Counter)
     runs: list[int] = field(default_factory=list)
     records: list[RunFile] = field(default_factory=list)
 
@@ -68,10 +78,17 @@ async def find(journal: JournalCleaner, criteria: Criteria, folder: Path, config
             and (not criteria.sites or name_of(entry.place, targets) in criteria.sites)
         )
 
-    found = Forgettable(entries=await journal.entries(wanted))
-    for entry in found.entries:
+    found = Forgettable()
+    for entry in await journal.entries(wanted):
         name = name_of(entry.place, targets) or entry.place.server
-        if entry.state not in (SENDING, BROKEN):
+        if entry.state in _FOUND_WRONG and not criteria.damaged:
+            found.stay[name] += 1
+            continue
+        found.entries.append(entry)
+        if entry.state in _FOUND_WRONG:
+            found.damaged[name] += 1
+            continue
+        if entry.state != SENDING:
             found.known[name] += 1
             continue
         found.unfinished[name] += 1

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 PANELS = {
     "What": (
-        "--site", "--source", "--older-than", "--include", "--exclude", "--newer-than", "--min-size", "--allow-empty",
-        "--follow-links", "--existing", "--fresh", "--dry-run", "--problems", "--formats", "--unset", "--update",
-        "--write", "--names", "--discard", "--fault",
+        "--site", "--source", "--older-than", "--damaged", "--include", "--exclude", "--newer-than", "--min-size",
+        "--allow-empty", "--follow-links", "--existing", "--fresh", "--dry-run", "--problems", "--formats", "--unset",
+        "--update", "--write", "--names", "--discard", "--fault",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",

@@ -10,8 +10,8 @@ import httpx
 
 from .connection_settings import Connection
 from .decompression import Decompressor
-from .errors import PmaCoreError, ProtocolError
-from .http import Request, refused
+from .errors import PmaCoreError, ProtocolError, ServerError
+from .http import Request, refused, retry_after
 from .local_addresses import is_local_address, is_local_url, same_host
 from .response_deadline import ResponseDeadline, iter_at_minimum_rate
 from .socket_options import connection_tracer
@@ -107,7 +107,11 @@ async def _refusal(
             break
     if from_core:
         return refused(response, content, connection, request, secrets)
-    return ProtocolError(f"the storage does not give the file back (HTTP status {response.status_code})")
+    status = response.status_code
+    if status >= 500 or status == 429:
+        words = f"the storage failed to give the file back (HTTP status {status})"
+        return ServerError(words, retry_after=retry_after(response))
+    return ProtocolError(f"the storage does not give the file back (HTTP status {status})")
 
 
 def _next(url: str, location: str, connection: Connection) -> str:
