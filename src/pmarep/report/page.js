@@ -50,7 +50,7 @@
       if (wanted.every((word) => names[slide].includes(word) || said(word))) shown.push(slide);
     }
     const all = names.length.toLocaleString("en");
-    byId("count").textContent = shown.length === names.length ? all + " slides"
+    byId("count").textContent = shown.length === names.length ? all + (names.length === 1 ? " slide" : " slides")
       : shown.length.toLocaleString("en") + " of " + all + " slides";
     grid.setAttribute("aria-rowcount", String(shown.length + 1));
     active = { row: 0, column: active.column };

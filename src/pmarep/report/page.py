@@ -134,7 +134,7 @@ def _missing_words(report: Report) -> str:
     said = [f"{_count(len(absent), 'slide')} {of} not at every site"] if absent else []
     if unknown:
         number = f"{unknown:,} more" if absent else f"{_count(unknown, 'slide')} {of}"
-        said.append(f"{number} not known to be at every site, since not everything could be looked at")
+        said.append(f"{number} not known to be at every site")
     if undecided := report.undecided():
         said.append(f"{undecided:,} need{'s' if undecided == 1 else ''} a decision")
     return "; ".join(said)
@@ -204,12 +204,13 @@ def _missing_section(report: Report, state_dir: Path | None) -> str:
             tried.add(index)
     if not groups:
         return ""
-    out = ['<section aria-labelledby="h-missing"><h2 id="h-missing">What is missing</h2>']
+    title = "What is missing" if tried else "What is not known to be there"
+    out = [f'<section aria-labelledby="h-missing"><h2 id="h-missing">{title}</h2>']
     are = "is" if len(missing) == 1 else "are"
     known = "known to be at every site" if tried != missing else "at every site"
     out.append(f"<p>{_count(len(missing), 'slide')} {are} not {known}, {_html(format_size(size))} at most.</p>")
     if command := command_for_all(report, state_dir):
-        out.append("<p>This sends what is missing:</p>")
+        out.append(f"<p>This {'sends' if tried else 'looks there, and sends'} what is missing:</p>")
         out.append(
             f'<div class="command"><pre>{escape(command)}</pre><button type="button" data-copy>Copy</button></div>'
         )

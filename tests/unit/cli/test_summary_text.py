@@ -44,7 +44,7 @@ def test_what_did_not_arrive_is_counted_by_what_helps(site: SiteSummary, verdict
 def test_a_verification_that_could_not_look_says_so() -> None:
     site = SiteSummary(failed=6, not_looked_at=6, error="wrong password")
     verdict = summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site}, verify_only=True))[-1]
-    assert verdict == "6 slides could not be looked at at a; see above, then run it again"
+    assert verdict == "6 slides could not be verified at a; see above, then run it again"
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def _missing(summary: Summary) -> list[str]:
         found.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
     if not_looked_at:
         where = ", ".join(name for name, site in summary.sites.items() if site.not_looked_at)
-        done = "looked at" if summary.verify_only else "looked at or sent"
+        done = "verified" if summary.verify_only else "looked at or sent"
         found.append(f"{count_of(not_looked_at, 'slide')} could not be {done} at {where}; see above, then run it again")
     if undecided:
         need = "needs" if undecided == 1 else "need"
