@@ -34,7 +34,7 @@ KEYS = {
 }
 SITE_KEYS = {"sent", "skipped", "failed", "verified", "bytes_sent", "bytes_resumed", "seconds", "error"}
 SITE_KEYS |= {"not_begun", "bytes_kept", "bytes_again"}
-SITE_KEYS |= {"differing", "changed"}
+SITE_KEYS |= {"differing", "changed", "not_looked_at", "needs_decision"}
 
 
 @pytest.fixture
