@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from dataclasses import fields
@@ -60,7 +61,7 @@ def _object(kind: Any, definitions: dict[str, Any], event: str | None = None) ->
     for name, definition in found.pop("$defs", {}).items():
         if "enum" in definition:
             definitions[name] = {"type": "string", "enum": definition["enum"]}
-    said = _descriptions(kind.__doc__)
+    said = _descriptions(inspect.cleandoc(kind.__doc__))
     properties: dict[str, Any] = {}
     if event is not None:
         properties["event"] = {"const": event}
@@ -91,9 +92,9 @@ def _without_defaults(schema: Any) -> Any:
 
 
 def _descriptions(docstring: str) -> dict[str, str]:
-    """Return what a docstring says of each field: `name: text` or `name, name: text`, perhaps on several lines."""
+    """Return what an unindented docstring says of each field: `name: text` or `name, name: text`, over some lines."""
     found: dict[str, str] = {}
-    for names, text in re.findall(r"^    (\w+(?:, \w+)*): (.*(?:\n {8}.*)*)", docstring, re.MULTILINE):
+    for names, text in re.findall(r"^(\w+(?:, \w+)*): (.*(?:\n {4}.*)*)", docstring, re.MULTILINE):
         for name in names.split(", "):
             found[name] = " ".join(text.split())
     return found

@@ -121,6 +121,8 @@ def running_now(cli: PushCli) -> dict[str, Any]:
     """The run, once its record says that a slide was found and that the site is being sent to."""
     for _ in range(1000):
         (now,) = json.loads(status(cli, "--json"))["runs"]
+        if now["progress"] is None:  # its record has no line yet
+            continue
         assert now["state"] == "running"
         if now["progress"]["slides"] == 1 and now["progress"]["sites"]["tokyo"]["state"] == "running":
             return dict(now)
@@ -136,8 +138,8 @@ def test_a_run_is_seen_from_outside_and_gone_on_with_where_it_was_killed(
     sandbox.faults.add(hold, method="POST", path="transfer/Upload/[0-9]+")
     with cli.start("--include", "*.svs") as running:
         assert hold.reached.wait(PATIENCE)
-        assert status(cli).startswith(f"push {cli.source}: running for ")
         now = running_now(cli)
+        assert status(cli).startswith(f"push {cli.source}: running for ")
         running.kill()
     assert (now["state"], now["command"], now["to_go_on"], now["summary"]) == ("running", "push", None, None)
     assert now["progress"]["process"] == running.process.pid

@@ -49,8 +49,8 @@ def _empty_early(context: typer.Context, file: Path | None) -> Path | None:
     What goes wrong with it is said by the command, which does this again.
     """
     if file is not None and not context.resilient_parsing:
-        from ..engine.at_all_sites import empty_list
         from ..errors import UsageError
+        from ..state.file_list import empty_list
 
         with suppress(UsageError):
             empty_list(file)

@@ -136,9 +136,9 @@ def push(
     import os
 
     from ..engine import Existing, Options, Verify
-    from ..engine.at_all_sites import empty_list
     from ..errors import UsageError
     from ..sites import Credentials
+    from ..state.file_list import empty_list
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers

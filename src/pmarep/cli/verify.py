@@ -87,8 +87,8 @@ def verify(
     import os
 
     from ..engine import Options, Verify
-    from ..engine.at_all_sites import empty_list
     from ..sites import Credentials
+    from ..state.file_list import empty_list
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections, parse_sub_folder

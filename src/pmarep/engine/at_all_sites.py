@@ -20,14 +20,11 @@ from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from ..errors import SourceError, UsageError
+from ..errors import SourceError
 from ..reading import SharedReader
 from ..slides import Slide
 from ..system.private_file import replace_private_file
 from .discovery.slide_list import SlideList
-
-LONGEST_PATH = 64 * 1024
-"""Bytes of a path at most."""
 
 AT_ONCE = 32
 """Slides whose files are looked at together."""
@@ -103,34 +100,3 @@ def _paths_without_links(paths: Sequence[Path]) -> list[bytes]:
 
 def _real_paths(paths: Sequence[Path]) -> list[str]:
     return [os.path.realpath(path) for path in paths]
-
-
-def empty_list(file: Path) -> None:
-    """Empty the list of an earlier run, so that nobody deletes by it what has come since.
-
-    Raises UsageError, also for a file that is none of our lists: it may be a slide, named by mistake.
-    """
-    try:
-        if not _is_list(file):
-            raise UsageError(
-                f"--at-all-sites {file}: this file is there and is no list of an earlier run; name another file"
-            )
-        try:
-            replace_private_file(file, b"")
-        except OSError:  # no room for another file, say
-            os.truncate(file, 0)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the list of --at-all-sites, {file}: {error.strerror}; name another file"
-        ) from None
-
-
-def _is_list(file: Path) -> bool:
-    """Return whether a file may be replaced: it is not there, no plain file, empty, or a list. Raises OSError."""
-    if not file.is_file():
-        return True
-    with file.open("rb") as stream:
-        first = stream.read(LONGEST_PATH)
-        stream.seek(-1, os.SEEK_END) if first else None
-        last = stream.read(1)
-    return not first or (last == b"\0" and Path(os.fsdecode(first.partition(b"\0")[0])).is_absolute())

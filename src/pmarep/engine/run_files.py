@@ -12,8 +12,9 @@ from ..events import Event, Listener, Notice
 from ..reading import SharedReader
 from ..sites import Site
 from ..slides import Slide
+from ..state.file_list import empty_list
 from ..state.run_record import RunRecord
-from .at_all_sites import VerifiedAtAllSites, empty_list
+from .at_all_sites import VerifiedAtAllSites
 from .discovery.slide_list import SlideList
 from .options import Options, Verify
 from .run_description import describe_run

@@ -10,10 +10,11 @@ import pytest
 from support.slides import slide_at
 
 from pmarep.engine import Options, replicate
-from pmarep.engine.at_all_sites import VerifiedAtAllSites, empty_list
+from pmarep.engine.at_all_sites import VerifiedAtAllSites
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.errors import UsageError
 from pmarep.reading import SharedReader
+from pmarep.state.file_list import empty_list
 
 
 async def listed(folder: Path, notes: list[tuple[str, int, bool]], change: str = "", other: str = "") -> list[str]:
@@ -83,7 +84,7 @@ def test_a_list_is_emptied_where_no_other_file_can_be_made(tmp_path: Path, monke
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pmarep.engine.at_all_sites.replace_private_file", full)
+    monkeypatch.setattr("pmarep.state.file_list.replace_private_file", full)
     empty_list(file)
     assert file.read_bytes() == b""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import subprocess
@@ -107,6 +108,8 @@ async def test_handles_that_nobody_needs_now_make_room(tmp_path: Path, monkeypat
     files = SharedReader()
     reading = SiteReader(files).read(first, first.main)
     await anext(reading)
+    while files._pending_reads:  # what is read ahead takes a handle
+        await asyncio.sleep(0)
     (handles,) = files._handles.values()
     idle = list(handles.idle)
     assert idle
