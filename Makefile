@@ -58,11 +58,14 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
 
+# npm's own limits do not end an installation where a firewall or a certificate is in between.
+WITHIN_3_MINUTES := $(PYTHON) -c 'import shutil, subprocess, sys; sys.exit(subprocess.call([shutil.which(sys.argv[1]), *sys.argv[2:]], timeout=180))'
+
 # Azure root-directories need Azurite. Where it cannot be had, tests are skipped and say so: this never fails.
 $(AZURITE):
 	@if ! command -v npm >/dev/null 2>&1; then echo "npm is not here, so Azurite is not set up"; \
-	elif echo "Setting up .node (once; takes half a minute) ..." && mkdir -p .node && npm install --silent --no-audit \
-		--no-fund --no-save --no-package-lock --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix .node azurite@3; \
+	elif echo "Setting up .node (once; takes half a minute) ..." && mkdir -p .node && $(WITHIN_3_MINUTES) npm install --silent \
+		--no-audit --no-fund --no-save --no-package-lock --fetch-retries 1 --fetch-retry-mintimeout 1000 --prefix .node azurite@3 2>/dev/null; \
 	then touch $@; else echo "npm could not install Azurite"; fi
 
 clean:
