@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import re
 import signal
 import subprocess
 import tempfile
@@ -35,6 +36,9 @@ MOST_PROBLEMS = 1000
 """Failures that a hook is told by name, at most: nobody reads more, and a site that is down fails every slide."""
 
 _EXIT_CODES = {2: "nothing was sent", 3: "other runs hold all targets", 130: "interrupted"}
+
+_URL_PATH = re.compile(r"(?<=://)([^\s/?'\"]+)(/[^\s?'\"]*[^\s?'\":,;)])")
+"""Host and path of a URL in a text. The path of a webhook is its password."""
 
 _TAIL = 4000  # bytes of what a hook printed that are looked at, for its last line
 
@@ -149,10 +153,10 @@ def run_hook(command: Command, told: bytes, environ: Mapping[str, str], timeout:
                 ended_with_us.watch(process)
                 code = process.wait(timeout)
             except subprocess.TimeoutExpired:
-                return f"({name}) was not done in {timeout:g} s and was ended{_last_line(output)}"
+                return f"({name}) was not done in {timeout:g} s and was ended{_last_line(output, words)}"
             finally:
                 end_process_group(process)
-        return f"({name}) ended with exit code {code}{_last_line(output)}" if code else ""
+        return f"({name}) ended with exit code {code}{_last_line(output, words)}" if code else ""
 
 
 class _EndedWithUs:
@@ -190,8 +194,11 @@ class _EndedWithUs:
             signal.raise_signal(number)
 
 
-def _last_line(output: IO[bytes]) -> str:
-    """Return the last line of what a hook printed, such as `: curl: (7) Failed to connect`, or nothing."""
+def _last_line(output: IO[bytes], words: Sequence[str]) -> str:
+    """Return the last line of what a hook printed, such as `: curl: (7) Failed to connect`, or nothing.
+
+    Without the paths of URLs: of any in it, and of those in the `words` of the hook, which programs print alone too.
+    """
     output.seek(0, 2)
     output.seek(max(0, output.tell() - _TAIL))
     lines = [line.strip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
@@ -199,7 +206,9 @@ def _last_line(output: IO[bytes]) -> str:
         return ""
     from ..pmacore.redact import redact
 
-    return f": {printable(redact(lines[-1]))[:300]}"
+    line = _URL_PATH.sub(r"\1/***", lines[-1])
+    paths = [found[2] for word in words for found in _URL_PATH.finditer(word)]
+    return f": {printable(redact(line, paths))[:300]}"
 
 
 def _is_password(variable: str) -> bool:

@@ -169,6 +169,21 @@ def test_a_hook_that_fails_is_a_note(told: Path, capsys: pytest.CaptureFixture[s
     ]
 
 
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("https://chat.example/hooks/geheim: 404 Not Found", "https://chat.example/***: 404 Not Found"),
+        ("POST 'https://chat.example/hooks/geheim' failed", "POST 'https://chat.example/***' failed"),
+        ("chat.example:443: max retries with url: /hooks/geheim", "chat.example:443: max retries with url: ***"),
+        ("(see https://other.example/hooks/of:a/variable)", "(see https://other.example/***)"),
+    ],
+)
+def test_the_address_of_a_webhook_is_not_shown(printed: str, shown: str) -> None:
+    """Who knows it can write there, and a notice goes into mails and logs."""
+    command = (*python("import sys; sys.exit(sys.argv[1])"), printed, "--to='https://chat.example/hooks/geheim'")
+    assert run_hook(command, b"", os.environ, 60) == f"({sys.executable}) ended with exit code 1: {shown}"
+
+
 def test_a_hook_may_ignore_its_input_and_print_much() -> None:
     code = "import sys; sys.stdout.write('x' * 1_000_000)"
     assert run_hook(python(code), b"x" * 1_000_000, os.environ, 60) == ""
