@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -46,14 +45,12 @@ AuditOption = Annotated[
 def _empty_early(context: typer.Context, file: Path | None) -> Path | None:
     """Empty the list before other options are looked at: nobody deletes by an old list because a new run was refused.
 
-    What goes wrong with it is said by the command, which does this again.
+    Raises UsageError.
     """
     if file is not None and not context.resilient_parsing:
-        from ..errors import UsageError
         from ..state.file_list import empty_list
 
-        with suppress(UsageError):
-            empty_list(file)
+        empty_list(file)
     return file
 
 

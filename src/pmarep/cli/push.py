@@ -138,7 +138,6 @@ def push(
     from ..engine import Existing, Options, Verify
     from ..errors import UsageError
     from ..sites import Credentials
-    from ..state.file_list import empty_list
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
@@ -150,8 +149,6 @@ def push(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
-        if at_all_sites is not None:
-            empty_list(at_all_sites)
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
         book = load_book(config)

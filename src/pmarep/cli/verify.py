@@ -88,7 +88,6 @@ def verify(
 
     from ..engine import Options, Verify
     from ..sites import Credentials
-    from ..state.file_list import empty_list
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections, parse_sub_folder
@@ -99,8 +98,6 @@ def verify(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
-        if at_all_sites is not None:
-            empty_list(at_all_sites)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)

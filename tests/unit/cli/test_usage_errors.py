@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,21 @@ def test_one_line(line: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("pmarep: ")
     assert words in err
+
+
+@pytest.mark.parametrize("command", ["push", "verify"])
+def test_a_slide_named_as_the_list_is_left_alone(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--at-all-sites *.svs` names the first one. That is said before what else is wrong, and for programs too."""
+    slide = tmp_path / "a.svs"
+    slide.write_bytes(b"II*\0")
+    monkeypatch.setattr(sys, "argv", ["pmarep", command, "--json", "--at-all-sites", str(slide), "x"])
+    assert cli._run() == 2
+    out, err = capsys.readouterr()
+    assert "is no list of an earlier run" in err
+    assert json.loads(out)["error"] == err.removeprefix("pmarep: ").rstrip()
+    assert slide.read_bytes() == b"II*\0"
 
 
 @pytest.mark.parametrize("line", ["", "sites"])
