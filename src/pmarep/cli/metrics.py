@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UsageError
 from ..events import Summary
+from ..system.private_file import written_beside
 from .output_streams import echo
 from .run_observers import RunObserver
 
@@ -121,17 +120,10 @@ class MetricsObserver(RunObserver):
 
         Raises OSError. The name of the new one does not end as the collector expects.
         """
-        new = self._path.with_name(f".{self._path.name}.{os.getpid()}.new")
-        try:
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
-            with open(handle, "wb") as file:  # noqa: PTH123  (of a descriptor)
-                file.write(content)
-            new.chmod(0o644)  # whatever the umask: node_exporter is another user
+        with written_beside(self._path, content) as new:
+            new.chmod(0o644)  # node_exporter is another user
             if replace:
                 new.replace(self._path)
-        finally:
-            with suppress(OSError):
-                new.unlink()
 
 
 def is_complete(summary: Summary, name: str) -> bool:

@@ -141,6 +141,17 @@ def test_nobody_ever_sees_half_a_file(file: Path, monkeypatch: pytest.MonkeyPatc
     assert list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_that_somebody_has_laid_is_not_followed(file: Path) -> None:
+    """The folder may be one that others write to, and they can guess a name."""
+    other = file.with_name("other")
+    other.write_bytes(b"theirs")
+    file.with_name(f".{file.name}.{os.getpid()}.new").symlink_to(other)
+    observer(file).before()
+    assert observer(file).after(GOOD)
+    assert other.read_bytes() == b"theirs"
+
+
 def test_what_stands_in_the_way_is_reported_before_the_run(file: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot write the metrics file .*No such file or directory"):
         observer(file.parent / "not" / "there.prom").before()
