@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config_files import named_book, state_path
+from .config_files import named_book, named_state
 
 if TYPE_CHECKING:
     import typer
@@ -29,8 +28,8 @@ def repeatable_arguments(ctx: typer.Context) -> tuple[str, ...]:
             words += _words(parameter, ctx.params[str(parameter.name)])
     if book := named_book(ctx.params.get("config")):
         words += ["--config", str(book.absolute())]
-    if ctx.params.get("state_dir") or os.environ.get("PMAREP_STATE_DIR"):
-        words += ["--state-dir", str(state_path(ctx.params.get("state_dir")).absolute())]
+    if state := named_state(ctx.params.get("state_dir")):
+        words += ["--state-dir", str(state.absolute())]
     return tuple(words)
 
 
