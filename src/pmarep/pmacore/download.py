@@ -115,8 +115,11 @@ async def _refusal(
 
 
 def _next(url: str, location: str, connection: Connection) -> str:
-    to = urljoin(url, location)
-    scheme = urlsplit(to).scheme
+    try:
+        to = urljoin(url, location)
+        scheme, _ = urlsplit(to).scheme, urlsplit(to).port  # which raises for one above 65,535
+    except ValueError:
+        raise ProtocolError(f"{connection.url} redirects a download to an address that is none") from None
     if scheme not in ("http", "https") or (scheme == "http" and connection.url.startswith("https:")):
         raise ProtocolError(f"{connection.url} redirects a download to {scheme or 'nowhere'}, which is not followed")
     if is_local_url(to) and not is_local_url(connection.url):

@@ -162,6 +162,16 @@ async def test_answers_to_a_listing(answer: httpx.Response, kind: type[PmaCoreEr
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("location", ["http://[x/a.svs", "//[", "http://storage.example:99999/a.svs?sig=secret"])
+async def test_a_download_that_leads_to_no_address(location: str) -> None:
+    answer = httpx.Response(302, headers={"Location": location})
+    async with ScriptedCore(**{"transfer/Download": answer}).core() as core:
+        with pytest.raises(ProtocolError, match="an address that is none") as caught:
+            async with core.download("Slides/a.svs", "a.svs"):
+                pass
+    assert "secret" not in str(caught.value)
+
+
 # Stands for a date 890 s from now. The date itself must not be a parameter: parameters name the test, and workers that
 # collect it in different seconds then disagree about its name, which ends the whole run.
 IN_A_WHILE = "890 s from now"
