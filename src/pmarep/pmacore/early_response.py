@@ -100,10 +100,16 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        return EarlyResponseStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            secured = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except asyncio.CancelledError:  # after errors httpcore does that; this one nobody would ever close
+            with anyio.CancelScope(shield=True):
+                await self._stream.aclose()
+            raise
+        return EarlyResponseStream(secured)
 
     def get_extra_info(self, info: str) -> Any:
-        # The pool asks this of each idle connection with each request; anyio would look up all about the socket first.
+        # Asked with each request, of the idle connection that it would use; anyio would look up all about the socket.
         return _is_readable(self._socket) if info == "is_readable" else self._stream.get_extra_info(info)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from typing import Any, cast
 
 import httpcore
 import pytest
+from support.network import LOOPBACK, Network
 
+from pmarep.pmacore import Connection
 from pmarep.pmacore.connection_pool import ConnectionPool
 
 HERE = httpcore.Request("GET", "http://a.example/")
@@ -138,3 +142,31 @@ async def test_in_the_end_all_are_closed_also_those_in_use() -> None:
     await bench.give_back(kept)
     await bench.pool.aclose()
     assert (used.open, kept.open) == (False, False)
+
+
+@pytest.fixture
+def without_gc() -> Iterator[None]:
+    """Nothing is closed only because nobody refers to it any more."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_gc")
+async def test_a_request_that_is_cancelled_in_a_handshake_closes_its_socket() -> None:
+    loop, began, closed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)  # of the handshake
+        loop.call_soon_threadsafe(began.set)
+        await reader.read()
+        loop.call_soon_threadsafe(closed.set)
+
+    with Network() as network:
+        url = f"https://{LOOPBACK}:{network.serve(silent)}/"
+        async with Connection(url, "u", verify_tls=False, proxy="none").http() as http:
+            asking = asyncio.create_task(http.get(url))
+            await asyncio.wait_for(began.wait(), 10)
+            asking.cancel()
+            await asyncio.wait({asking})
+            await asyncio.wait_for(closed.wait(), 10)
