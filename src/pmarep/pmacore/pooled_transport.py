@@ -77,7 +77,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             self._proxies[key] = self._route(url)
         return self._proxies[key]
 
-    def _pool(self, proxy: str | None, *, keep: bool = True) -> ConnectionPool:
+    def _pool(self, proxy: str | None, *, keep: bool) -> ConnectionPool:
         """Return the pool of connections over a proxy; `keep`: one that keeps them for the requests to come."""
         if (proxy, keep) not in self._pools:
             self._pools[proxy, keep] = self._new_pool(proxy, self._kept if keep else 0)
