@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import httpcore
+import httpx
 import pytest
 from support.network import LOOPBACK, Network
 
 from pmarep.pmacore import Connection
 from pmarep.pmacore.connection_pool import ConnectionPool
+from pmarep.pmacore.pooled_transport import PooledTransport
 
 HERE = httpcore.Request("GET", "http://a.example/")
 THERE = httpcore.Request("GET", "http://b.example/")
@@ -170,3 +172,29 @@ async def test_a_request_that_is_cancelled_in_a_handshake_closes_its_socket() ->
             asking.cancel()
             await asyncio.wait({asking})
             await asyncio.wait_for(closed.wait(), 10)
+
+
+@pytest.mark.parametrize(("expiry", "connections"), [(60.0, 1), (0.1, 2)])
+@pytest.mark.usefixtures("without_gc")
+async def test_a_connection_is_used_until_it_expires_and_closed_with_its_client(
+    expiry: float, connections: int
+) -> None:
+    came, ended = [], []
+
+    async def keeping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(reader)
+        while await reader.read(1 << 16):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        ended.append(reader)
+
+    limits = httpx.Limits(max_keepalive_connections=8, keepalive_expiry=expiry)
+    with Network() as network:
+        url = f"http://{LOOPBACK}:{network.serve(keeping)}/"
+        async with httpx.AsyncClient(transport=PooledTransport(None, limits, lambda _: None)) as http:
+            await http.get(url)
+            await asyncio.sleep(0.2)
+            await http.get(url)
+        assert len(came) == connections
+        async with asyncio.timeout(10):
+            while len(ended) < connections:
+                await asyncio.sleep(0.01)
