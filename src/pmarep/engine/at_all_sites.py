@@ -63,6 +63,8 @@ class VerifiedAtAllSites:
         await asyncio.to_thread(replace_private_file, self._file, content)
 
     def _is_verified(self, number: int) -> bool:
+        if not self._sites:  # all of none would be true
+            return False
         return all(number < len(known) and known[number] != 0 for known in self._sites.values())
 
     def _files_of_others(self, slide_list: SlideList) -> set[int]:

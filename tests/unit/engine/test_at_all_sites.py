@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.corpus import tree
 from support.slides import slide_at
 
 from pmarep.engine import Options, replicate
@@ -14,6 +15,7 @@ from pmarep.engine.at_all_sites import VerifiedAtAllSites
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.errors import UsageError
 from pmarep.reading import SharedReader
+from pmarep.sites import Credentials
 from pmarep.state.file_list import empty_list
 
 
@@ -45,6 +47,21 @@ async def test_every_site_has_to_have_it(tmp_path: Path) -> None:
     assert await listed(tmp_path, []) == []
     assert await listed(tmp_path, BOTH[:3]) == ["0.svs"]
     assert await listed(tmp_path, BOTH) == ["0.svs", "1.svs"]
+
+
+async def test_where_no_site_was_asked_for_nothing_is_verified(tmp_path: Path) -> None:
+    """A program that has chosen no site by mistake must not be told that all of them have everything."""
+    source, file = tmp_path / "cases", tmp_path / "list"
+    tree(source, "1.svs")
+    summary = await replicate(
+        Options(sources=(source,), settle=0, at_all_sites=file),
+        [],
+        passwords=Credentials({}),
+        state_dir=tmp_path / "state",
+        listener=lambda _event: None,
+    )
+    assert summary.source.slides == 1
+    assert file.read_bytes() == b""
 
 
 async def test_the_last_word_counts(tmp_path: Path) -> None:
