@@ -68,7 +68,7 @@ class EventQueue:
             self._spool = None
 
     def _refill(self) -> None:
-        if self._spool is None:
+        if not self._spool:  # none, or nothing could be written to it
             return
         try:
             self._ready.extend(self._spool.read(self._taken, IN_MEMORY))

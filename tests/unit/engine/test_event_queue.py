@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pmarep.engine import event_queue
-from pmarep.engine.discovery.spool import SpoolError
+from pmarep.engine.discovery.spool import Spool, SpoolError
 from pmarep.engine.event_queue import EventQueue
 from pmarep.events import Event, Notice, Progress, SourceWaiting
 
@@ -64,15 +64,18 @@ async def test_who_is_far_behind_gets_no_progress() -> None:
     queue.close()
 
 
-async def test_events_that_got_lost_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full:
-        def __init__(self, *_: object) -> None:
-            raise SpoolError("cannot keep the list of slides in /tmp: No space left on device")
+@pytest.mark.parametrize("method", ["__init__", "extend"])
+async def test_events_that_got_lost_are_said(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Also where the file can be made, as on a full disk, and nothing be written to it."""
 
-    monkeypatch.setattr(event_queue, "Spool", Full)
+    def full(*_: object) -> None:
+        raise SpoolError("cannot keep the list of slides in /tmp: No space left on device")
+
+    monkeypatch.setattr(Spool, method, full)
     queue = EventQueue()
     for event in numbered(0, 12):
         queue.put(event)
     assert len(await take(queue, 10)) == 10
     with pytest.raises(SpoolError, match="No space left"):
         await queue.get()
+    queue.close()
