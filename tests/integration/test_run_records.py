@@ -59,6 +59,27 @@ def test_a_run_and_the_next_one_over_what_is_there(tmp_path: Path, sandbox: Sand
     assert {line["verified_by"] for line in of(newest(cli), "slide_finished")} == {"deep"}
 
 
+def test_the_summary_is_the_last_line_where_the_end_of_the_record_cannot_be_written(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    cli = PushCli(tmp_path / "cli")
+    tree(cli.source, "a.svs", content=os.urandom(100))
+    cli.site("tokyo", sandbox)
+    patch = """
+from pmarep.state.run_record import _PackedFile
+write = _PackedFile.write
+def full(self, lines, last=False):
+    if last:
+        raise OSError(28, "No space left on device")
+    write(self, lines)
+_PackedFile.write = full
+"""
+    done = cli.push(patch=patch)
+    assert (done.code, done.events[-1]["event"]) == (0, "summary")
+    (text,) = [event["text"] for event in done.events if event["event"] == "notice"]
+    assert text.startswith("cannot write the record of this run")
+
+
 def test_a_killed_run_has_reported_what_arrived(tmp_path: Path, sandbox: Sandbox) -> None:
     cli = PushCli(tmp_path / "cli")
     tree(cli.source, "quick.svs", content=os.urandom(100))

@@ -225,6 +225,7 @@ class _Run:
         if number is not None:
             with suppress(JournalError):  # the truth about this run matters more than the list of runs
                 await journal.record_run_finished(number, summary.to_dict())
+        await self.files.close(summary)  # before it is heard: it is the last event, also where that fails
         self.listener(summary)
         return summary
 

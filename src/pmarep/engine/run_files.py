@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..errors import PmarepError, UsageError
-from ..events import Event, Listener, Notice
+from ..events import Event, Listener, Notice, Summary
 from ..reading import SharedReader
 from ..sites import Site
 from ..slides import Slide
@@ -78,7 +78,9 @@ class RunFiles:
             which = "1 slide is" if slides == 1 else f"{slides} slides are"
             self._listener(Notice(text=f"{which} verified at every site: their files are in {file}", passing=True))
 
-    async def close(self) -> None:
-        """Write what is left of the record."""
+    async def close(self, summary: Summary | None = None) -> None:
+        """Write what is left of the record, and how the run has ended. Says where that fails."""
         if self.record is not None:
+            if summary is not None:
+                self.record.add_event(summary)
             await self.record.close()

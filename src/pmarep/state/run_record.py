@@ -127,24 +127,28 @@ class RunRecord:
             rows = [_row(slide, len(below)) for slide in group]
             line = {"event": "slides", "first": self._slides, "below": below, "folder": str(folder.absolute())}
             self._slides += len(rows)
-            if self._broken:
+            if self._takes_no("slides"):
                 return
             self._lines.append(_json({**line, "slides": rows}))
 
     async def close(self) -> None:
         """Write what is left; then nothing is recorded any more. Calls `failed` where that is not possible."""
-        loop = asyncio.get_running_loop()
+        if self._closing:
+            return
         self._closing = True
         try:
             if not self._broken:
-                await loop.run_in_executor(self._writer.thread, self._writer.write, self._lines, True)
-        except OSError as error:
-            self._fail(error)
+                writing = self._begin_to_write(last=True)
+                await asyncio.wait({writing})
+                self._written(writing)
         finally:
             self._writer.close()
 
+    def _takes_no(self, event: str) -> bool:
+        return self._broken or self._closing or (self._writer.full and event != "summary")
+
     def _add(self, line: Mapping[str, Any]) -> None:
-        if self._broken:
+        if self._takes_no(line["event"]):
             return
         self._lines.append(_json(line))
         if not self._scheduled:
@@ -153,15 +157,17 @@ class RunRecord:
 
     def _write(self) -> None:
         if not self._closing:
-            loop = asyncio.get_running_loop()
-            writing = loop.run_in_executor(self._writer.thread, self._writer.write, self._lines)
-            writing.add_done_callback(self._written)
+            self._begin_to_write().add_done_callback(self._written)
+
+    def _begin_to_write(self, *, last: bool = False) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._writer.thread, self._writer.write, self._lines, last)
 
     def _written(self, done: asyncio.Future[None]) -> None:
         self._scheduled = False
         if not done.cancelled() and (error := done.exception()) is not None:
             self._fail(error)
-        elif self._lines:
+        elif self._lines and not self._closing:
             self._scheduled = True
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._write)
 
@@ -191,22 +197,21 @@ class _PackedFile:
         self._file: BinaryIO = open(handle, "wb", buffering=0)  # noqa: PTH123, SIM115  (of a descriptor)
         self._packer = zlib.compressobj(level=1, wbits=31)  # 31: with the header of gzip
         self._bytes = 0
-        self._full = False
+        self.full = False
+        """Nothing is to be written any more but the summary."""
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="record")
 
     def write(self, lines: deque[str], last: bool = False) -> None:
         """Pack, write and remove the lines that there are. Raises OSError. In `thread`."""
         taken = [lines.popleft() for _ in range(len(lines))]
-        if self._full:
-            taken = taken[-1:] if last else []  # the summary
         data = self._packer.compress("".join(f"{line}\n" for line in taken).encode())
         left = memoryview(data + self._packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))
         self._bytes += len(left)
         while left:
             left = left[self._file.write(left) :]
-        if self._bytes > MAX_BYTES and not self._full:
-            self._full = True
-            lines.appendleft(_json(Notice(text=_FULL).to_dict()))
+        if self._bytes > MAX_BYTES and not self.full:
+            self.full = True
+            lines.append(_json(Notice(text=_FULL).to_dict()))
 
     def close(self) -> None:
         """Close the file; a thread that hangs is not waited for."""
@@ -272,5 +277,4 @@ def _text(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")
 
 
-def _json(line: Mapping[str, Any]) -> str:
-    return json.dumps(line, separators=(",", ":"))  # ASCII: a name may hold what is no text
+_json = json.JSONEncoder(separators=(",", ":")).encode  # ASCII: a name may hold what is no text

@@ -167,10 +167,31 @@ async def test_a_record_is_bounded_and_has_its_summary_all_the_same(
     record = begin(tmp_path)
     for _ in range(3):
         record.hear(Notice(text=os.urandom(2000).hex()))
+        record.add_slides([make_slide("a.svs", 5)])
         await asyncio.sleep(FLUSH_SECONDS * 2)
     record.hear(Summary(exit_code=0, seconds=1.0, sites={}))
+    await asyncio.sleep(FLUSH_SECONDS * 2)  # as where the journal is slow: the summary is written before the end
     await record.close()
-    assert [line["event"] for line in lines(tmp_path)] == ["run", "notice", "summary"]
+    found = lines(tmp_path)
+    assert [line["event"] for line in found] == ["run", "notice", "slides", "notice", "summary"]
+    assert "is full" in found[3]["text"]
+
+
+async def test_what_goes_wrong_at_the_end_is_reported_and_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages: list[str] = []
+    record = begin(tmp_path, failed=messages)
+
+    def fails(lines: object, last: bool = False) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(record._writer, "write", fails)
+    await record.close()
+    await record.close()
+    (text,) = messages
+    assert "MemoryError" in text
+    assert not run_records.lock_of(record.path).exists()
 
 
 def put(folder: Path, names: Sequence[str], size: int = 10) -> None:
