@@ -190,7 +190,7 @@ class SlideFinished(Event):
     seconds: from the beginning of this slide at this site.
     resumed_bytes: what an earlier run had sent, in bytes.
     error: what happened and what to do, in one line; None unless it failed.
-    verified_by: how closely this run has looked at the slide there; None where it failed.
+    verified_by: how closely this run has looked at the slide there; None where it failed, or another one stays there.
     needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`).
     """
 

@@ -12,7 +12,8 @@ from typing import Any
 from .run_records import RunFile, RunRecordError
 
 _SCOPE = ("command", "sources", "sites", "to", "include", "exclude")
-_DONE = ("sent", "skipped", "verified", "failed")
+_THERE = ("sent", "verified", "skipped")
+_DONE = (*_THERE, "failed")
 
 
 class RunState(StrEnum):
@@ -121,7 +122,8 @@ def _add_line(site: SiteProgress, line: Mapping[str, Any]) -> None:
         case "slides_known":
             _count(site, line["status"], sum(last - first + 1 for first, last in line["slides"]))
         case "slide_retracted":
-            _count(site, "sent" if site.sent else "skipped", -1)
+            # Which of them it was, the line does not say.
+            _count(site, next((status for status in _THERE if getattr(site, status)), ""), -1)
             site.failed += 1
         case "site_state":
             site.state, site.reason = str(line["state"]), line["reason"]

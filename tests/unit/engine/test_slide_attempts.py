@@ -125,6 +125,7 @@ async def test_what_is_not_to_be_sent(
     outcome = await bench.attempts.run(bench.job)
     assert (outcome.status, outcome.error, bench.done, bench.started) == (status, error, [], 0)
     assert (bench.attempts.left, outcome.needs_decision) == (decision.left, decision is CONFLICT)
+    assert (outcome.verified_by is not None) is decision.same  # another slide that stays is no verified one
 
 
 async def test_a_dry_run_says_what_it_would_do_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ class SlideAttempts:
         self.changed += decision.changed
         self.left += decision.left
         if not decision.same:
-            return Outcome(SlideStatus.SKIPPED, verified_by=VerifiedBy.FILES)
+            return Outcome(SlideStatus.SKIPPED)
         # What an attempt of this run has sent is there after all.
         verified_by = _looked(decision, options, inspected=inspected)
         proof = await self._proof(job.slide, at, verified_by, decision.stamp)
