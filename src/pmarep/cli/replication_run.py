@@ -72,8 +72,9 @@ def run_replication(
     try:
         with output:
             summary = _run(options, sites, passwords, state_dir, output, observers)
-    except PmarepError as error:
-        _tell_end(observers, Summary(exit_code=error.exit_code, seconds=0.0, sites={}, error=str(error)))
+    except Exception as error:
+        code, words = (error.exit_code, str(error)) if isinstance(error, PmarepError) else (1, internal_error(error))
+        _tell_end(observers, Summary(exit_code=code, seconds=0.0, sites={}, error=words))
         raise
     if output.write_error is not None:
         echo(write_error_message(output.write_error), err=True)
