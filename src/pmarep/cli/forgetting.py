@@ -23,8 +23,6 @@ from .site_targets import Target, name_of, targets_of_book, targets_of_runs
 
 ALL_RUNS = 1_000_000
 _FOUND_WRONG = (BROKEN, DIFFERS, UNREADABLE)
-_SAME_RUN = 60.0
-"""Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
 
 
 class Criteria(NamedTuple):
@@ -102,17 +100,13 @@ def _add_runs(found: Forgettable, runs: Sequence[Run], recorded: Sequence[_Recor
     """Add runs that fit, and their records, but for those that go on."""
     running = {one.file.number for one in recorded if one.file.is_running()}
     for run in runs:
-        of_it = (one.progress for one in recorded if one.file.number == run.number and _same(one.progress, run))
+        of_it = (one.progress for one in recorded if one.file.is_of(run))
         if run.number not in running and _fits(criteria, run.started, run.sources, next(of_it, None)):
             found.runs.append(run.number)
     for one in recorded:
         started = one.progress.started.timestamp()
         if one.file.number not in running and _fits(criteria, started, one.progress.sources, one.progress):
             found.records.append(one.file)
-
-
-def _same(progress: RunProgress, run: Run) -> bool:
-    return abs(progress.started.timestamp() - run.started) < _SAME_RUN
 
 
 def _fits(criteria: Criteria, started: float, sources: Sequence[str], progress: RunProgress | None) -> bool:

@@ -13,11 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from ..errors import PmarepError
+
+if TYPE_CHECKING:
+    from .records import Run
 
 VERSION = 1
 """Of records. A newer pmarep may write what this one does not know: new lines and keys are no new version."""
@@ -31,6 +34,9 @@ TOTAL_BYTES = 256 * 1024 * 1024
 """... and their size together, as far as it depends on runs that have ended: the oldest go first, but not the last."""
 
 CHUNK = 256 * 1024
+
+_SAME_RUN = 60.0
+"""Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
 
 
 class RunRecordError(PmarepError):
@@ -49,6 +55,10 @@ class RunFile:
     def id(self) -> str:
         """The name of the run: its start and its number."""
         return self.path.name.removesuffix(SUFFIX)
+
+    def is_of(self, run: Run) -> bool:
+        """Return whether it is the record of a run that the journal has."""
+        return self.number == run.number and abs(self.started.timestamp() - run.started) < _SAME_RUN
 
     def is_running(self) -> bool:
         """Return whether its run goes on, in whatever process on this machine."""

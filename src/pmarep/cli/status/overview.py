@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ...state.journal import Journal
     from ...state.records import RemotePath, Run
 
-_SAME_RUN = 60.0
-"""Seconds between a run's start in the journal and in its record, at most: a new journal counts from 1 again."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedSlide:
@@ -124,7 +121,7 @@ def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
     for run in runs:
         progress = None
         for record in by_number.get(run.number, ()):
-            if abs(record.started.timestamp() - run.started) < _SAME_RUN:
+            if record.is_of(run):
                 with suppress(RunRecordError):
                     progress = read_progress(record, only_head=run.summary is not None)
         found.append(RecordedRun(run, progress))
