@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..system.shell_words import option_words
 from .config_files import named_book, named_state
 
 if TYPE_CHECKING:
@@ -41,7 +42,5 @@ def _words(parameter: Any, value: Any) -> Iterator[str]:
             yield text
         elif isinstance(one, bool):
             yield parameter.opts[0] if one else parameter.secondary_opts[0]
-        elif text.startswith("-"):
-            yield f"{parameter.opts[0]}={text}"
         else:
-            yield from (parameter.opts[0], text)
+            yield from option_words(parameter.opts[0], text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ..system.shell_words import shell_line
+from ..system.shell_words import option_words, shell_line
 from .model import Line, Report, ReportSite, ReportSlide
 
 
@@ -51,9 +51,7 @@ def _how(run: Line, state_dir: Path | None) -> list[str]:
 
 
 def _option(name: str, value: str) -> list[str]:
-    if not value:
-        return []
-    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+    return option_words(name, value) if value else []
 
 
 def _command(words: Sequence[str], run: Line) -> str:

@@ -16,6 +16,11 @@ def shell_line(words: Iterable[str], platform: str = sys.platform) -> str:
     return " ".join(map(_windows_word if platform == "win32" else _posix_word, words))
 
 
+def option_words(name: str, value: str) -> list[str]:
+    """Return the words that give an option a value, be it one that begins like an option."""
+    return [f"{name}={value}"] if value.startswith("-") else [name, value]
+
+
 def _posix_word(word: str) -> str:
     """Quote a word; what cannot be seen, or is no text, as `$'...'`, which bash, zsh and ksh understand."""
     if word.isprintable():

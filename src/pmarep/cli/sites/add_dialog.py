@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import typer
@@ -14,6 +13,7 @@ from ...sites.book_text import BookText
 from ...sites.password_file import write_password_file
 from ...sites.site_check import ServerInfo
 from ...sites.site_names import did_you_mean
+from ...system.shell_words import option_words, shell_line
 from ...system.windows_names import windows_key
 from .add_login import Values, draft_of, inherited, log_in
 from .prompter import Prompter, prompt_until_valid
@@ -100,8 +100,8 @@ def _command(name: str, values: Values) -> str:
             words += [option, "..."]
         else:
             for one in value if isinstance(value, list) else [value]:
-                words += [option, str(one)]
-    return shlex.join(words)
+                words += option_words(option, str(one))
+    return shell_line(words)
 
 
 def _book(path: Path, name: str, values: Values) -> SiteBook:
