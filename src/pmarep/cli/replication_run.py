@@ -67,6 +67,7 @@ def run_replication(
     """
     from ..events import Summary
 
+    use_one_malloc_arena()
     for observer in observers:
         observer.before()
     try:
@@ -96,7 +97,6 @@ def _run(
     from ..system.open_files import raise_limit
     from .signal_handlers import stop_on_signals
 
-    use_one_malloc_arena()
     raise_limit()
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
     listeners = [output.handle, *(observer.handle for observer in observers)]

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -47,7 +47,13 @@ def test_heaps(heaps: str) -> None:
 
 
 def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before its output, which may have a thread for the terminal."""
     order = []
+
+    class Opening(LinesOutput):
+        def __enter__(self) -> Self:
+            order.append("output")
+            return self
 
     async def replicate(*_args: Any, **_options: Any) -> Summary:
         order.append("run")
@@ -57,6 +63,6 @@ def test_a_run_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replication_run, "use_one_malloc_arena", lambda: order.append("heap"))
     monkeypatch.setattr("gc.freeze", lambda: order.append("freeze"))
     nothing: Any = None
-    output = LinesOutput(quiet=True, verbose=False)
+    output = Opening(quiet=True, verbose=False)
     replication_run.run_replication(nothing, [], None, Path(), output)
-    assert order == ["heap", "freeze", "run"]
+    assert order == ["heap", "output", "freeze", "run"]
