@@ -30,8 +30,8 @@ from pmarep.pmacore import (
     Unreachable,
 )
 from pmarep.pmacore.authentication import KNOWN_SESSIONS
-from pmarep.pmacore.session_attempts import SESSIONS
-from pmarep.retry import MAX_RETRY_AFTER, Retry
+from pmarep.pmacore.session_attempts import SESSIONS, SessionAttempts
+from pmarep.retry import MAX_RETRY_AFTER, ONCE, Retry
 
 
 async def test_no_session_before_it_is_needed_and_none_left() -> None:
@@ -237,6 +237,17 @@ async def test_a_certificate_that_is_another_one_all_at_once() -> None:
         with pytest.raises(Intercepted, match=r"pma\.example.* shows a certificate of its own .self-signed") as later:
             await core.slides("Slides")
     assert later.value.remedy is Remedy.RETRY
+
+
+@pytest.mark.parametrize(("longest", "more"), [(60.0, 3 * SESSIONS), (0.0, 0)])
+async def test_a_call_is_made_in_more_sessions_while_others_are_answered(longest: float, more: int) -> None:
+    attempts, lost = SessionAttempts(ONCE, longest), SessionLost("ended")
+    for _ in range(more):
+        await attempts.go_on(lost, others_answered=True)
+    for _ in range(SESSIONS - 1):
+        await attempts.go_on(lost, others_answered=more == 0)
+    with pytest.raises(SessionLost):
+        await attempts.go_on(lost, others_answered=more == 0)
 
 
 async def test_retry_pauses_grow_and_end() -> None:
