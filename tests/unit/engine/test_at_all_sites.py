@@ -14,6 +14,7 @@ from pmarep.engine import Options, replicate
 from pmarep.engine.at_all_sites import VerifiedAtAllSites
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.errors import UsageError
+from pmarep.events import Event, Notice
 from pmarep.reading import SharedReader
 from pmarep.sites import Credentials
 from pmarep.state.file_list import empty_list
@@ -112,3 +113,23 @@ async def test_a_list_that_cannot_be_written_is_a_usage_error(tmp_path: Path) ->
     options = Options(sources=(tmp_path,), at_all_sites=tmp_path / "none" / "list")
     with pytest.raises(UsageError, match="No such file"):
         await replicate(options, [], passwords=None, state_dir=tmp_path, listener=print)  # type: ignore[arg-type]
+
+
+async def test_a_run_whose_list_cannot_be_written_says_so_and_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pmarep.engine.at_all_sites.replace_private_file", full)
+    events: list[Event] = []
+    summary = await replicate(
+        Options(sources=(tmp_path,), allow_empty=True, at_all_sites=tmp_path / "list"),
+        [],
+        passwords=Credentials({}),
+        state_dir=tmp_path / "state",
+        listener=events.append,
+    )
+    assert summary.exit_code == 1
+    texts = [event.text for event in events if isinstance(event, Notice)]
+    assert texts == [f"cannot write the list {tmp_path / 'list'}: No space left on device; it is empty"]

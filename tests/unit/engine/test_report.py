@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -103,3 +104,22 @@ async def test_what_was_not_looked_at_is_counted_apart_and_unfinished_bytes_are_
     assert (summary.failed, summary.not_looked_at, summary.needs_decision, summary.not_begun) == (5, 3, 1, 0)
     early = report.summary(early=True)
     assert (early.failed, early.not_looked_at, early.not_begun) == (2, 0, 3)
+
+
+async def test_a_slide_that_is_taken_back_is_not_at_every_site() -> None:
+    """Its files must not be listed: whoever deletes them by the list has nothing left."""
+    slide = replace(make_slide("x.svs", 5), number=0)
+    notes: list[tuple[str, int, str | None]] = []
+    context = SimpleNamespace(
+        options=Options(sources=(Path("/cases"),)),
+        clock=Clock(),
+        audit=None,
+        record=None,
+        at_all_sites=SimpleNamespace(note=lambda *note: notes.append(note)),
+        listener=lambda event: None,
+        slide_list=[slide],
+    )
+    report = SiteReport(SITE, cast(Any, None), cast(Any, context))
+    await report.record_outcome(slide, Outcome(SlideStatus.SENT, proof="these files"), TransferCounts(), 0.0)
+    await report.record_retraction(slide, "damaged")
+    assert notes == [("a", 0, "these files"), ("a", 0, None)]

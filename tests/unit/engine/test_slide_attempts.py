@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,9 +18,10 @@ from pmarep.engine.slide.attempt import SlideAttempts
 from pmarep.engine.slide.decide import Action, Decision
 from pmarep.engine.slide.job import SlideJob
 from pmarep.errors import PmarepError, SourceAway, SourceError
-from pmarep.events import Event, SlidePlanned, SlideStarted, SlideStatus
+from pmarep.events import Event, SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from pmarep.pmacore import NotArrived, Overtaken, Refused, Unreachable
 from pmarep.sites import Site
+from pmarep.state.records import SEEN, SENT, Entry
 from pmarep.uploaders import TransferCounts
 
 SLIDE = make_slide("x.svs", 1000)
@@ -220,3 +222,79 @@ async def test_no_attempt_begins_after_the_deadline_or_while_nothing_works(monke
     assert await bench.attempts.may_be_repeated(bench.job, error)
     bench.context.deadline = 0.0
     assert not await bench.attempts.may_be_repeated(bench.job, error)
+
+
+THERE = Decision(Action.SKIP, "there", same=True, compared=True, stamp="stamp")
+ENTRY = Entry(SENT, "here", False, None, frozenset(), {}, source="these files", stamp="stamp")
+
+
+def listing(
+    monkeypatch: pytest.MonkeyPatch, *decisions: Decision, entry: Entry | None = ENTRY, verify: Verify = Verify.SIZE
+) -> Bench:
+    """Attempts of a run with --at-all-sites, where the files here are "these files" and the journal has this entry."""
+    bench = Bench(monkeypatch, *decisions, at_all_sites=Path("/list"), verify=verify)
+
+    async def found(_place: object) -> Entry | None:
+        return entry
+
+    async def source_now(_slide: object) -> str:
+        return "these files"
+
+    bench.context.journal = SimpleNamespace(entry=found, signature=lambda _slide: "here")
+    bench.verifier.source_now = source_now
+    return bench
+
+
+async def test_files_that_we_sent_and_nobody_has_touched_are_proved_by_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = listing(monkeypatch, THERE)
+    outcome = await bench.attempts.run(bench.job)
+    assert (outcome.verified_by, outcome.proof, bench.done) == (VerifiedBy.SIZE, "these files", ["inspect"])
+
+
+@pytest.mark.parametrize(
+    ("decision", "entry"),
+    [
+        (THERE, None),
+        (THERE, replace(ENTRY, state=SEEN)),
+        (THERE, replace(ENTRY, signature="other files")),
+        (THERE, replace(ENTRY, stamp="another")),
+        (THERE, replace(ENTRY, source="other files")),
+        (THERE, replace(ENTRY, source=None)),
+        (replace(THERE, stamp=None), replace(ENTRY, stamp=None)),
+        (replace(THERE, compared=False), ENTRY),
+    ],
+)
+async def test_a_look_proves_nothing_about_files_that_may_be_others(
+    monkeypatch: pytest.MonkeyPatch, decision: Decision, entry: Entry | None
+) -> None:
+    bench = listing(monkeypatch, decision, entry=entry)
+    assert (await bench.attempts.run(bench.job)).proof is None
+
+
+async def test_what_is_read_back_is_proved_whoever_has_sent_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = listing(monkeypatch, THERE, entry=None, verify=Verify.DEEP)
+    assert (await bench.attempts.run(bench.job)).proof == "these files"
+
+    async def gone(_slide: object) -> str:
+        raise SourceError("x.svs has changed")
+
+    bench.verifier.source_now = gone
+    assert (await bench.attempts.run(bench.job)).proof is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "proof"),
+    [(replace(ENTRY, source="what was sent"), "what was sent"), (replace(ENTRY, source=None), None), (None, None)],
+)
+async def test_what_was_sent_is_proved_by_what_it_was_then(
+    monkeypatch: pytest.MonkeyPatch, entry: Entry | None, proof: str | None
+) -> None:
+    bench = listing(monkeypatch, SEND, entry=entry)
+    assert (await bench.attempts.run(bench.job)).proof == proof
+
+
+async def test_what_has_overtaken_a_slide_was_not_opened_and_is_not_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = listing(monkeypatch, SEND, THERE)
+    bench.uploads = [sends(400, Overtaken("another came"))]
+    outcome = await bench.attempts.run(bench.job)
+    assert (outcome.verified_by, outcome.proof) == (VerifiedBy.FILES, None)
