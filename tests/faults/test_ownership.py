@@ -482,9 +482,11 @@ def test_two_that_were_broken_off_in_the_same_slide_make_no_mixture(
         for who in (0, 1):
             (two.machines[who].source / "x.svs").unlink()
             two.kill(who, after - 1, True, Existing.FAIL, False, False)
+        first, second = (contents(machine.source) for machine in two.machines)
+        arrived = two.there() == second  # on a busy machine the second is killed after its last file
         for _ in range(2):  # the first finds it out
             two.push(0, Existing.FAIL, False, False)
-        assert two.there() == contents(two.machines[0].source)
+        assert two.there() == (second if arrived else first)
 
 
 def test_nor_where_the_first_attempt_to_resume_fails(folder: Path, start_sandbox: StartSandbox) -> None:
