@@ -17,12 +17,12 @@ LAYERS = [
     {"cli"},
     {"demo", "report"},
     {"engine"},
-    {"uploaders"},
+    {"remote", "uploaders"},
     {"reading", "sites", "state"},
     {"slides"},
     {"pmacore"},
     {"timetable"},
-    {"aio", "retry", "system", "units"},
+    {"aio", "daemon_thread", "retry", "system", "units"},
     {"clock", "errors", "events", "passwords", "rates", "text", "version"},
 ]
 """The packages and modules right below pmarep. Each imports only from those further down, never from its own layer."""

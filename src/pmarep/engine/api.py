@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..events import Event, Listener, Summary
+from ..remote.session_pool import Passwords
 from ..sites import Site
 from .event_queue import EventQueue
 from .options import Options
 from .run import replicate
-from .sessions import Passwords
 
 INTERRUPTIBLE_SECONDS = 0.2
 """Until Ctrl-C is heard: nothing interrupts a wait without end on Windows, or where another thread gets the signal."""

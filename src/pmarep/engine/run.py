@@ -26,6 +26,7 @@ from ..events import (
     Summary,
 )
 from ..reading import SharedReader
+from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
 from ..slides import LeftOut
 from ..state.journal import Journal
@@ -40,7 +41,6 @@ from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .options import Options
 from .run_files import RunFiles
-from .sessions import Passwords, SessionPool
 from .site.stall_monitor import longest_answer
 from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
 from .slide.verify import Fingerprints

@@ -11,6 +11,7 @@ from typing import Any
 from ..aio import cancel_all
 from ..clock import Clock
 from ..events import Listener, Notice
+from ..remote.session_pool import SessionPool
 from ..retry import Retry
 from ..sites import Site
 from ..system.open_files import max_requests_per_site
@@ -19,7 +20,6 @@ from ..units import format_duration
 from ..uploaders import AdaptiveConcurrency, RateLimiter, RequestScheduler, SharedUplink
 from .context import RunContext
 from .options import Options
-from .sessions import SessionPool
 from .site.worker import SiteWorker
 
 PROGRESS_SECONDS = 1.0

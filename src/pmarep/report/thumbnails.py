@@ -8,8 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..engine.sessions import Passwords, SessionPool
 from ..errors import PmarepError, Remedy
+from ..remote.session_pool import Passwords, SessionPool
 from ..retry import Retry
 from ..sites import Site
 from .model import Report, ReportSite, at_site

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from ...clock import Clock
+from ...daemon_thread import in_thread
 from ...errors import where
 from ...events import SourceSummary
 from ...slides import LeftOut, Slide, Why
@@ -17,7 +18,6 @@ from ...slides.selection import OptionValue, describe_unmatched
 from ...slides.source_counts import SourceCounts
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
 from ...text import printable
-from ..daemon_thread import in_thread
 from ..options import Options
 from .collisions import NameCollisions
 from .scanner import scanners

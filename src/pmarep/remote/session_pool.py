@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import inf
 from typing import Any, Protocol
 
+from ..daemon_thread import in_thread
 from ..errors import CredentialsError
 from ..pmacore import Connection, PmaCore
 from ..retry import Retry
 from ..sites import Site
 from ..sites.credentials import password_of_any
 from ..sites.site_connection import connection_of
-from .daemon_thread import in_thread
 
 LAST_WORD_SECONDS = 0.2  # Ctrl-C ends a password_command too, whose end may be heard of first
 
