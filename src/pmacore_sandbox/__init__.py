@@ -23,6 +23,7 @@ from .faults import (
     FaultInjector,
     FaultRule,
     Hold,
+    IgnoreRanges,
     SlowRead,
     StaleListings,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "FaultRule",
     "Gateway",
     "Hold",
+    "IgnoreRanges",
     "LoggedRequest",
     "S3Bucket",
     "S3Validator",

@@ -171,7 +171,7 @@ class App:
             case "GET", ["upload", upload_id]:
                 return JSONResponse(await asyncio.to_thread(self._core.upload_status, upload_id))
             case "GET", ["download"]:
-                return await transfer.download(self._core, query)
+                return await transfer.download(self._core, request, query)
             case _, ["upload"] | ["upload", _] | ["download"]:
                 return _wrong_method()
         return _no_such_page()

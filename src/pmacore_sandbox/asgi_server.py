@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pmarep.errors import PmarepError, UsageError
 
-from .middleware import ABORT_KEY
+from .middleware import ABORT_KEY, CLOSE_KEY
 
 START_STOP_TIMEOUT = 10.0  # seconds; starting and stopping take 0.3
 
@@ -23,6 +23,7 @@ class AbortableConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[ABORT_KEY] = self.transport.abort  # type: ignore[literal-required]
+        self.scope[CLOSE_KEY] = self.transport.close  # type: ignore[literal-required]
 
 
 class AsgiServer(uvicorn.Server):

@@ -21,6 +21,7 @@ from .faults import (
     EndSessions,
     FaultInjector,
     Hold,
+    IgnoreRanges,
     SlowRead,
     StaleListings,
 )
@@ -112,6 +113,10 @@ FAULTS = {
         FaultText(
             "corrupt", "BYTES", "0", "flip one byte, so many after the first one", lambda text: Corrupt(_size(text)),
             "the first file", {**_FILE, "times": 1},
+        ),
+        FaultText(
+            "ignore-ranges", "", "", "send a whole file where a part was asked for", lambda _: IgnoreRanges(),
+            "all downloads", {"path": "transfer/Download"},
         ),
         FaultText(
             "hang", "BYTES", "0", "go no further after so many bytes", lambda text: Hold(_size(text)),

@@ -9,6 +9,7 @@ The faults:
 - `StaleListings`: hide new folders and the sizes of new files in listings
 - `SlowRead`: limit the bytes per second of the request's body
 - `Corrupt`: flip the bits of one byte of an uploaded file
+- `IgnoreRanges`: send the whole file where a part of it was asked for
 - `Hold`: stop the request until the test releases it
 
 Besides, tests call `Sandbox.restart`, `end_all_sessions` and `forget_uploads`, and `UrlExpiry.expire`. Faults are
@@ -121,6 +122,11 @@ class Corrupt:
     offset: int = 0
 
 
+@dataclass(frozen=True)
+class IgnoreRanges:
+    """Send the whole file where a part of it was asked for, as a server does that knows no ranges."""
+
+
 class Hold:
     """Stop when `after_bytes` of a request's body have arrived, until `release()`: for tests that act in the middle.
 
@@ -154,7 +160,7 @@ class Hold:
         await event.wait()
 
 
-Action = CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead | Corrupt | Hold
+Action = CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead | Corrupt | IgnoreRanges | Hold
 
 
 @dataclass(eq=False)

@@ -8,11 +8,23 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from .faults import CannedResponse, Corrupt, Delay, Drop, EndSessions, FaultInjector, Hold, SlowRead, StaleListings
+from .faults import (
+    CannedResponse,
+    Corrupt,
+    Delay,
+    Drop,
+    EndSessions,
+    FaultInjector,
+    Hold,
+    IgnoreRanges,
+    SlowRead,
+    StaleListings,
+)
 from .request_log import LoggedRequest, RequestLog
 from .throttle import Throttle
 
 ABORT_KEY = "pmacore_sandbox.abort"  # key in the ASGI scope: a function that cuts the TCP connection
+CLOSE_KEY = "pmacore_sandbox.close"  # the same, once everything is sent that was given to it
 
 
 class ConnectionDropped(Exception):
@@ -22,7 +34,7 @@ class ConnectionDropped(Exception):
 class InterceptedRequest:
     """One request with its `receive` and `send` wrapped: bytes counted and throttled, faults applied, the end logged.
 
-    The application itself has to apply `answer`, `end_session`, `delay` and `stale_seconds`.
+    The application itself has to apply `answer`, `end_session`, `delay`, `stale_seconds` and `ignore_ranges`.
     """
 
     def __init__(
@@ -54,6 +66,7 @@ class InterceptedRequest:
         self.end_session: EndSessions | None = None
         self.stale_seconds = 0.0
         self.delay = 0.0
+        self.ignore_ranges = False
         self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
             match action:
@@ -73,6 +86,8 @@ class InterceptedRequest:
                     self._throttles.append(Throttle(rate))
                 case Corrupt(offset=offset):
                     self._corrupt_at.append(offset)
+                case IgnoreRanges():
+                    self.ignore_ranges = True
                 case Hold():
                     self._holds.append(action)
 
@@ -124,9 +139,17 @@ class InterceptedRequest:
                 await self.drop()
             self.log()
         else:
-            count = len(message.get("body", b""))
-            self._sent += count
-            await self._throttle(count, self._sent)
+            await self._send_body(message)
+            return
+        await self._send(message)
+
+    async def _send_body(self, message: Message) -> None:
+        body = message.get("body", b"")
+        if self._drop_at is not None and self._sent + len(body) >= self._drop_at:
+            await self._send({**message, "body": body[: self._drop_at - self._sent], "more_body": True})
+            await self.drop(CLOSE_KEY)
+        self._sent += len(body)
+        await self._throttle(len(body), self._sent)
         await self._send(message)
 
     def corrupt(self, data: bytes) -> bytes:
@@ -140,10 +163,10 @@ class InterceptedRequest:
         self._corrupt_at = [offset - len(data) for offset in self._corrupt_at if offset >= len(data)]
         return bytes(damaged)
 
-    async def drop(self) -> None:
+    async def drop(self, how: str = ABORT_KEY) -> None:
         """Cut the connection, and wait until it is: uvicorn must not try to answer."""
         self.log()
-        self.scope[ABORT_KEY]()
+        self.scope[how]()
         while (await self._receive())["type"] != "http.disconnect":
             pass
         raise ConnectionDropped

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -85,24 +87,59 @@ async def _drain(request: InterceptedRequest, part: FormFileParser, incoming: In
     await asyncio.to_thread(incoming.write, block)
 
 
-async def download(core: Core, query: Query) -> Response:
-    """Answer with the bytes of a file, or with a redirect to the URL where they are."""
+async def download(core: Core, request: InterceptedRequest, query: Query) -> Response:
+    """Answer with the bytes of a file or a part of it, or with a redirect to the URL where they are."""
     storage, file = await asyncio.to_thread(core.find_for_download, query.get("image"), query.get("path"))
     where = await asyncio.to_thread(storage.download_source, file)
     if isinstance(where, str):
         return Response(None, 303, {"Location": where})
     name = quote(file.path[-1])
     headers = {
-        "Content-Length": str(file.size),
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{file.mtime_ns:x}:{file.size:x}"',
+        "Last-Modified": formatdate(file.mtime_ns // 10**9, usegmt=True),
         "Content-Disposition": f"attachment; filename={name}; filename*=UTF-8''{name}",
     }
-    return StreamingResponse(_blocks(where), headers=headers, media_type="application/octet-stream")
+    asked = {key.decode("latin-1"): value.decode("latin-1") for key, value in request.scope["headers"]}
+    part = None if request.ignore_ranges else requested_range(asked, file.size, headers["ETag"])
+    if part is not None and not part:
+        return Response(None, 416, {"Content-Range": f"bytes */{file.size}"})
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
+    sent = range(file.size) if part is None else part
+    headers["Content-Length"] = str(len(sent))
+    status = 200 if part is None else 206
+    return StreamingResponse(_blocks(where, sent), status, headers, media_type="application/octet-stream")
 
 
-async def _blocks(where: Path) -> AsyncIterator[bytes]:
+def requested_range(headers: Mapping[str, str], size: int, etag: str) -> range | None:
+    """Return the bytes of a file that `Range` asks for, none where there are none; None: the whole file (RFC 9110, 14).
+
+    Refuses what a client should not write: other units, several ranges, a date or a weak ETag in `If-Range`.
+    """
+    asked = headers.get("range")
+    if asked is None:
+        return None
+    found = re.fullmatch("bytes=([0-9]*)-([0-9]*)", asked)
+    if found is None or asked == "bytes=-" or (all(found.groups()) and int(found[1]) > int(found[2])):
+        raise Refusal(f"Cannot read the Range {asked!r}", status=400)
+    condition = headers.get("if-range")
+    if condition is not None and not condition.startswith('"'):
+        raise Refusal("If-Range has to be a strong ETag", status=400)
+    if condition is not None and condition != etag:
+        return None
+    if not found[1]:
+        return range(max(size - int(found[2]), 0), size)
+    return range(int(found[1]), min(int(found[2]) + 1, size) if found[2] else size)
+
+
+async def _blocks(where: Path, sent: range) -> AsyncIterator[bytes]:
     stream = await asyncio.to_thread(where.open, "rb")
     try:
-        while block := await asyncio.to_thread(stream.read, _BLOCK):
+        stream.seek(sent.start)
+        left = len(sent)
+        while left and (block := await asyncio.to_thread(stream.read, min(_BLOCK, left))):
+            left -= len(block)
             yield block
     finally:
         stream.close()

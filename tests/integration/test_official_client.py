@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pma_python.pma_core_client import PmaCoreClient
 from support.pma_start import pma_start
 from support.sandboxes import PASSWORD, USER, StartSandbox
 
-from pmacore_sandbox import Sandbox
+from pmacore_sandbox import Drop, Sandbox
 
 SVS = os.urandom(2_500_000)
 MRXS = {
@@ -182,3 +183,15 @@ def test_fingerprints_of_its_uploads_agree_between_two_servers(start_sandbox: St
         prints.append(core.get_fingerprint("Slides/a.svs", session))
         core.disconnect(session)
     assert prints[0] == prints[1]
+
+
+@pytest.mark.usefixtures("_pma_start")
+def test_its_download_leaves_a_torn_file_where_the_connection_breaks(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It asks for whole files only, without Range, and writes them under their names: what pmarep must not do."""
+    write(sandbox.data / "Slides", {"a.svs": SVS})
+    sandbox.faults.add(Drop(after_bytes=1_000_000), path="transfer/Download")
+    session = connect(sandbox)
+    with suppress(OSError):  # requests may or may not count the bytes
+        core.download("Slides/a.svs", str(tmp_path), session)
+    assert SVS.startswith((tmp_path / "a.svs").read_bytes())
+    assert (tmp_path / "a.svs").stat().st_size <= 1_000_000

@@ -99,6 +99,10 @@ class Side:
     def chunks(self, name: str) -> Iterator[bytes]:
         raise NotImplementedError
 
+    def put(self, name: str, content: bytes) -> None:
+        """Store an object, past PMA.core."""
+        raise NotImplementedError
+
     def objects(self) -> dict[str, bytes]:
         """Contents by name; markers of empty folders left out."""
         return {name: b"".join(self.chunks(name)) for name in self.names()}
@@ -137,6 +141,9 @@ class S3Side(Side):
     def chunks(self, name: str) -> Iterator[bytes]:
         yield from self.client.get_object(Bucket=self.bucket, Key=name)["Body"].iter_chunks(MIB)
 
+    def put(self, name: str, content: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=name, Body=content)
+
     def open_multipart_uploads(self) -> list[str]:
         """Keys of multipart uploads begun and neither completed nor aborted."""
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket)
@@ -165,6 +172,9 @@ class AzureSide(Side):
 
     def chunks(self, name: str) -> Iterator[bytes]:
         yield from self.client.download_blob(name).chunks()
+
+    def put(self, name: str, content: bytes) -> None:
+        self.client.upload_blob(name, content, overwrite=True)
 
     def uncommitted_blocks(self, name: str) -> list[str]:
         """Ids of blocks that were sent and not committed, in base64 as `requests` has them."""

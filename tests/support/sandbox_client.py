@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,6 +72,12 @@ class Client:
             assert answer.status_code == 200, answer.text
         return upload
 
-    def download(self, image: str, path: str) -> httpx.Response:
+    def download(self, image: str, path: str, **headers: str) -> httpx.Response:
+        with self.stream_download(image, path, **headers) as answer:
+            answer.read()
+        return answer
+
+    def stream_download(self, image: str, path: str, **headers: str) -> AbstractContextManager[httpx.Response]:
         query = {"sessionId": self.session, "image": image, "path": path}
-        return self.http.get("transfer/Download", params=query)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.stream("GET", "transfer/Download", params=query, headers=names)

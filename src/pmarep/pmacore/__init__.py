@@ -2,12 +2,14 @@
 
 from .client import PmaCore
 from .connection_settings import Connection
+from .download import Download
 from .errors import (
     AnnounceAgain,
     BlocksLost,
     CertificateRefused,
     CredentialsRefused,
     Damaged,
+    FileChanged,
     Intercepted,
     NotArrived,
     NotFound,
@@ -16,6 +18,7 @@ from .errors import (
     PmaCoreError,
     ProtocolError,
     ProxyRefused,
+    RangeRefused,
     Redirected,
     Refused,
     ServerError,
@@ -30,8 +33,10 @@ from .errors import (
     UploadDoubtful,
 )
 from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
+from .ranges import NO_VALIDATORS, Validators
 
 __all__ = [
+    "NO_VALIDATORS",
     "AnnounceAgain",
     "Announcement",
     "BlocksLost",
@@ -39,6 +44,8 @@ __all__ = [
     "Connection",
     "CredentialsRefused",
     "Damaged",
+    "Download",
+    "FileChanged",
     "FileToSend",
     "Intercepted",
     "MultipartFile",
@@ -51,6 +58,7 @@ __all__ = [
     "PmaCoreError",
     "ProtocolError",
     "ProxyRefused",
+    "RangeRefused",
     "Redirected",
     "Refused",
     "RemoteFile",
@@ -66,4 +74,5 @@ __all__ = [
     "Unreadable",
     "UploadDoubtful",
     "UploadStatus",
+    "Validators",
 ]

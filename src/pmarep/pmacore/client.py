@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from .download import download
+from .download import Download, download
 from .errors import ProtocolError, Refused, ServerError
 from .http import Body, Request
 from .models import Announcement, FileToSend, RemoteFile, UploadStatus
+from .ranges import NO_VALIDATORS, ByteRange, Validators
 from .session_attempts import SESSIONS
 from .session_client import SessionClient
 
@@ -87,21 +88,31 @@ class PmaCore(SessionClient):
     # Download
 
     @asynccontextmanager
-    async def download(self, slide: str, file: str, size: int | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a download of one file of a slide; yield its chunks as they come.
+    async def download(
+        self,
+        slide: str,
+        file: str,
+        size: int | None = None,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        seen: Validators = NO_VALIDATORS,
+    ) -> AsyncIterator[Download]:
+        """Open a download of one file of a slide, or of its bytes from `start` to before `end`.
 
         `slide` is the virtual path of the slide, `file` the path of the file from the slide's folder, `size` how many
-        bytes it has to have, if that is known.
+        bytes it has to have, if that is known, `seen` what an earlier answer said of its version. A server may send the
+        whole file where a part was asked for: `Download.start` tells. Raises RangeRefused, FileChanged.
         """
         query = {"image": slide, "path": file}
-        async with self._opened("transfer/Download", query, size) as chunks:
+        async with self._opened("transfer/Download", query, ByteRange(start, end, size, seen)) as chunks:
             yield chunks
 
     async def thumbnail(self, slide: str, width: int, height: int) -> bytes:
         """Return a small image of a slide, a PNG or JPEG of at most so many pixels and MAX_THUMBNAIL bytes."""
         content = b""
         query = {"pathOrUid": slide, "w": str(width), "h": str(height)}
-        async with self._opened("thumbnail", query) as chunks:
+        async with self._opened("thumbnail", query, ByteRange()) as chunks:
             async for chunk in chunks:
                 content += chunk
                 if len(content) > MAX_THUMBNAIL:
@@ -111,9 +122,7 @@ class PmaCore(SessionClient):
         return content
 
     @asynccontextmanager
-    async def _opened(
-        self, call: str, query: Mapping[str, str], size: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _opened(self, call: str, query: Mapping[str, str], wanted: ByteRange) -> AsyncIterator[Download]:
         """Ask for bytes, and yield them in chunks."""
         begun = known = False
         for left in range(SESSIONS - 1, -1, -1):
@@ -121,7 +130,7 @@ class PmaCore(SessionClient):
             request = Request("GET", call, {"sessionID": session, **query}, any_answer=True)
             try:
                 async with download(
-                    self._http, self._storage_http, self._connection, request, self._secrets, size
+                    self._http, self._storage_http, self._connection, request, self._secrets, wanted
                 ) as chunks:
                     begun = True
                     yield chunks

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from .connection_settings import Connection
 from .decompression import Decompressor
-from .errors import PmaCoreError, ProtocolError, ServerError
+from .errors import FileChanged, PmaCoreError, ProtocolError, ServerError, TransferBroken
 from .http import Request, refused, retry_after
 from .local_addresses import is_local_address, is_local_url, same_host
+from .ranges import ByteRange, Validators
 from .response_deadline import ResponseDeadline, iter_at_minimum_rate
 from .socket_options import connection_tracer
 from .transport_errors import TRANSPORT_ERRORS, error_from_transport
@@ -22,6 +24,25 @@ _REDIRECTS = 5
 _REFUSAL = 64 * 1024  # bytes of one that are read
 
 
+class Download:
+    """The bytes of a file, or of a part of it, as they come: `async for`, until there are as many as there have to be.
+
+    `start`: of the file's bytes the one that comes first. It is 0 where the server sends the whole file, be it that a
+    part was asked for. `validators`: the version of the file, as the answer has it.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], start: int, validators: Validators) -> None:
+        self._chunks = chunks
+        self.start = start
+        self.validators = validators
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+
 @asynccontextmanager
 async def download(
     core: httpx.AsyncClient,
@@ -29,11 +50,12 @@ async def download(
     connection: Connection,
     request: Request,
     secrets: list[str],
-    size: int | None = None,
-) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Open a download of one file, of `size` bytes if that is known; yield its chunks. Raises PmaCoreError.
+    wanted: ByteRange,
+) -> AsyncIterator[Download]:
+    """Open a download of one file or a part of it; yield its bytes. Raises PmaCoreError.
 
-    A refusal may come with status 200: what has another length than the file is not the file.
+    A refusal may come with status 200: what has another length than the file is not the file. Raises RangeRefused where
+    not the part comes that was asked for, and not the whole file either.
 
     `storage` returns the client for the hosts that a redirect leads to: the session stands in the query of the first
     URL and goes nowhere else. Where PMA.core is spoken to over TLS, so is the storage.
@@ -41,13 +63,15 @@ async def download(
     url, client = request.url(connection.url), core
     for _ in range(_REDIRECTS):
         try:
-            async with _asked(client, url, connection) as response:
+            async with _asked(client, url, connection, wanted.headers) as response:
                 if not response.is_redirect:
-                    if not response.is_success or _is_something_else(response, size):
+                    is_part = wanted.is_answered_by(response, _origin(url))
+                    if not is_part and (not response.is_success or _is_something_else(response, wanted.size)):
                         async with ResponseDeadline(_origin(url), client.timeout):
                             raise await _refusal(response, request, connection, secrets, from_core=client is core)
-                    async with aclosing(_chunks(response, connection, client.timeout.read)) as chunks:
-                        yield chunks
+                    length = wanted.length if is_part else wanted.size
+                    async with aclosing(_chunks(response, connection, client.timeout.read, length)) as chunks:
+                        yield Download(chunks, wanted.start if is_part else 0, Validators.of(response))
                     return
                 url, client = _next(url, response.headers.get("location", ""), connection), storage()
         except TRANSPORT_ERRORS as error:
@@ -61,12 +85,18 @@ def _is_something_else(response: httpx.Response, size: int | None) -> bool:
     packed = headers.get("content-encoding", "identity").lower() != "identity"
     if size is not None and length.isdecimal() and not packed:
         return int(length) != size
-    kind: str = headers.get("content-type", "").lower()
+    return _is_text(response)
+
+
+def _is_text(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("content-type", "").lower()
     return kind.startswith(("text/html", "application/json"))
 
 
 @asynccontextmanager
-async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) -> AsyncIterator[httpx.Response]:
+async def _asked(
+    client: httpx.AsyncClient, url: str, connection: Connection, headers: Mapping[str, str]
+) -> AsyncIterator[httpx.Response]:
     """Yield an answer whose head has come in time, and whose body is still to be read."""
 
     def meets(address: str) -> None:
@@ -74,7 +104,8 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
         if direct and is_local_address(address) and not is_local_url(connection.url):
             raise _leads_here(connection)
 
-    request = client.build_request("GET", url, extensions={"trace": connection_tracer(client, meets)})
+    trace = {"trace": connection_tracer(client, meets)}
+    request = client.build_request("GET", url, headers=headers, extensions=trace)
     async with ResponseDeadline(_origin(url), client.timeout):
         response = await client.send(request, stream=True)
     try:
@@ -84,22 +115,31 @@ async def _asked(client: httpx.AsyncClient, url: str, connection: Connection) ->
 
 
 async def _chunks(
-    response: httpx.Response, connection: Connection, silence: float | None
+    response: httpx.Response, connection: Connection, silence: float | None, length: int | None
 ) -> AsyncGenerator[bytes, None]:
-    unpacker = Decompressor(response, connection.url)
+    """Yield an answer's body, unpacked. Raises TransferBroken, ProtocolError where it has not `length` bytes."""
+    unpacker, count = Decompressor(response, connection.url), 0
     try:
         async with aclosing(iter_at_minimum_rate(response, connection.url, silence, _CHUNK)) as chunks:
             async for chunk in chunks:
                 for piece in unpacker.pieces(chunk, _CHUNK):
+                    count += len(piece)
+                    if length is not None and count > length:
+                        raise ProtocolError(f"{connection.url} gives back more than the {length} bytes of a file")
                     yield piece
         unpacker.end()
     except TRANSPORT_ERRORS as error:
         raise error_from_transport(error, connection.url) from None
+    if length is not None and count < length:
+        raise TransferBroken(f"{connection.url} gives back {count} of the {length} bytes of a file, and ends")
 
 
 async def _refusal(
     response: httpx.Response, request: Request, connection: Connection, secrets: list[str], *, from_core: bool
 ) -> PmaCoreError:
+    if response.is_success and not _is_text(response):
+        length = response.headers.get("content-length", "")
+        return FileChanged(f"{connection.url} gives a file back with {length[:20]} bytes, not with those that it lists")
     content, unpacker = b"", Decompressor(response, connection.url)
     async for chunk in unpacker.chunks():
         content += next(unpacker.pieces(chunk, _REFUSAL), b"")

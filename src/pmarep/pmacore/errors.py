@@ -171,6 +171,14 @@ class ProtocolError(PmaCoreError):
         super().__init__(what, advice or ("if that stays so, ask the server's administrator" if plain else ""))
 
 
+class RangeRefused(ProtocolError):
+    """A server that does not give back the part of a file that was asked for. The whole file may still be had."""
+
+
+class FileChanged(ProtocolError):
+    """A file at the server is no longer the one of which a part was had before, or of the size that was listed."""
+
+
 class Intercepted(ProtocolError):
     """Something in between answered, or sends elsewhere: a sign-in page, a firewall; or the url is wrong.
 

@@ -14,6 +14,7 @@ from pmacore_sandbox import (
     EndSessions,
     FaultInjector,
     Hold,
+    IgnoreRanges,
     SlowRead,
     StaleListings,
 )
@@ -21,7 +22,8 @@ from pmacore_sandbox.fault_texts import FAULTS, add_fault
 from pmarep.errors import UsageError
 
 FILE = "transfer/Upload/17?path=x/Data0000.dat"
-CALLS = ["api/json/authenticate", "transfer/Upload", "transfer/Upload?x=y", FILE, "api/json/GetFilenames"]
+DOWNLOAD = "transfer/Download?image=Slides/a.svs&path=a.svs"
+CALLS = ["api/json/authenticate", "transfer/Upload", "transfer/Upload?x=y", FILE, "api/json/GetFilenames", DOWNLOAD]
 
 
 def hits(text: str, method: str = "POST", count: int = 6) -> dict[str, list[Any]]:
@@ -46,6 +48,7 @@ def hits(text: str, method: str = "POST", count: int = 6) -> dict[str, list[Any]
         ("slow", SlowRead, [FILE], 6),
         ("stale-listings", StaleListings, [CALLS[4]], 6),
         ("corrupt", Corrupt, [FILE], 1),
+        ("ignore-ranges", IgnoreRanges, [DOWNLOAD], 6),
         ("hang", Hold, [FILE], 1),
     ],
 )
@@ -77,7 +80,7 @@ def test_values(text: str, action: object) -> None:
 
 
 def test_which_requests() -> None:
-    assert [len(one) for one in hits("delay,after=2,times=3,path=GETfile").values()] == [0, 0, 0, 0, 3]
+    assert [len(one) for one in hits("delay,after=2,times=3,path=GETfile").values()] == [0, 0, 0, 0, 3, 0]
     assert not any(hits("delay,method=get").values())
     assert all(hits("delay,method=get", "GET").values())
 

@@ -10,7 +10,18 @@ from support.fork_server import PATIENCE
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
 
-from pmacore_sandbox import CannedResponse, Corrupt, Delay, Drop, EndSessions, Hold, LoggedRequest, Sandbox, SlowRead
+from pmacore_sandbox import (
+    CannedResponse,
+    Corrupt,
+    Delay,
+    Drop,
+    EndSessions,
+    Hold,
+    IgnoreRanges,
+    LoggedRequest,
+    Sandbox,
+    SlowRead,
+)
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
 
@@ -71,6 +82,24 @@ def test_a_download_dropped_on_its_way(sandbox: Sandbox) -> None:
         sandbox.faults.add(Drop(after_bytes=2_000_000), path="transfer/Download")
         with pytest.raises(httpx.TransportError):
             client.download("Slides/a.svs", "a.svs")
+
+
+def test_a_download_dropped_after_so_many_bytes(sandbox: Sandbox) -> None:
+    with Client(sandbox) as client:
+        client.push("Slides", {"a.svs": CONTENT})
+        sandbox.faults.add(Drop(after_bytes=1_500_001), path="transfer/Download")
+        came: list[bytes] = []
+        with client.stream_download("Slides/a.svs", "a.svs") as answer, pytest.raises(httpx.RemoteProtocolError):
+            came.extend(answer.iter_raw())
+        assert b"".join(came) == CONTENT[:1_500_001]
+
+
+def test_a_server_can_ignore_ranges(sandbox: Sandbox) -> None:
+    with Client(sandbox) as client:
+        client.push("Slides", {"a.svs": CONTENT})
+        sandbox.faults.add(IgnoreRanges(), path="transfer/Download")
+        answer = client.download("Slides/a.svs", "a.svs", Range="bytes=5-9")
+        assert (answer.status_code, answer.content) == (200, CONTENT)
 
 
 def test_a_session_can_end_before_a_request(sandbox: Sandbox) -> None:

@@ -85,3 +85,40 @@ def test_a_download_has_its_length_and_name(sandbox: Sandbox) -> None:
         assert "Gr%C3%B6%C3%9Fe%201.svs" in answer.headers["content-disposition"]
         assert answer.content == b"g" * 3_000_000
         assert client.download("Slides/Größe 1.svs", "other.svs").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "said"),
+    [
+        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
+        ("bytes=4-", 206, b"456789", "bytes 4-9/10"),
+        ("bytes=4-99", 206, b"456789", "bytes 4-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=10-", 416, b"", "bytes */10"),
+        ("bytes=-0", 416, b"", "bytes */10"),
+        ("bytes=5-4", 400, None, None),
+        ("bytes=0-1,3-4", 400, None, None),
+        ("bytes=-", 400, None, None),
+        ("lines=1-2", 400, None, None),
+    ],
+)
+def test_parts_of_a_file(sandbox: Sandbox, asked: str, status: int, content: bytes | None, said: str | None) -> None:
+    put(sandbox, **{"a.svs": b"0123456789", "empty.svs": b""})
+    with Client(sandbox) as client:
+        answer = client.download("Slides/a.svs", "a.svs", Range=asked)
+        assert (answer.status_code, answer.headers.get("content-range")) == (status, said)
+        assert content is None or answer.content == content
+        assert client.download("Slides/empty.svs", "empty.svs", Range="bytes=0-").status_code == 416
+
+
+def test_a_part_only_if_the_file_is_the_same_still(sandbox: Sandbox) -> None:
+    put(sandbox, **{"a.svs": b"0123456789"})
+    with Client(sandbox) as client:
+        etag = client.download("Slides/a.svs", "a.svs").headers["etag"]
+        asked = {"Range": "bytes=4-", "If_Range": etag}
+        assert client.download("Slides/a.svs", "a.svs", **asked).status_code == 206
+        assert client.download("Slides/a.svs", "a.svs", Range="bytes=4-", If_Range=f"W/{etag}").status_code == 400
+        put(sandbox, **{"a.svs": b"abcdefghijklm"})
+        answer = client.download("Slides/a.svs", "a.svs", **asked)
+        assert (answer.status_code, answer.content) == (200, b"abcdefghijklm")
