@@ -18,7 +18,7 @@ LAYERS = [
     {"demo", "report"},
     {"engine"},
     {"remote", "uploaders"},
-    {"reading", "sites", "state"},
+    {"limits", "reading", "sites", "state"},
     {"slides"},
     {"pmacore"},
     {"timetable"},

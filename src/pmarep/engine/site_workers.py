@@ -11,13 +11,14 @@ from typing import Any
 from ..aio import cancel_all
 from ..clock import Clock
 from ..events import Listener, Notice
+from ..limits import AdaptiveConcurrency, RateLimiter, SharedUplink
 from ..remote.session_pool import SessionPool
 from ..retry import Retry
 from ..sites import Site
 from ..system.open_files import max_requests_per_site
 from ..timetable import Timetable
 from ..units import format_duration
-from ..uploaders import AdaptiveConcurrency, RateLimiter, RequestScheduler, SharedUplink
+from ..uploaders import RequestScheduler
 from .context import RunContext
 from .options import Options
 from .site.worker import SiteWorker

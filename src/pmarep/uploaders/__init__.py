@@ -12,8 +12,6 @@ from .filesystem import FileSystemUploader
 from .presigned import PresignedClient, is_live
 from .s3 import S3Uploader
 from .transport.body import UploadBody
-from .transport.concurrency import NEAR, AdaptiveConcurrency, SharedUplink
-from .transport.rate_limit import RateLimiter
 from .transport.scheduler import RequestScheduler
 from .upload_ids import NO_SESSION, UploadIdLease, UploadIds
 
@@ -32,15 +30,11 @@ def uploader_for(upload: SlideUpload) -> Uploader:
 
 
 __all__ = [
-    "NEAR",
     "NO_SESSION",
-    "AdaptiveConcurrency",
     "Digests",
     "PresignedClient",
-    "RateLimiter",
     "Replaced",
     "RequestScheduler",
-    "SharedUplink",
     "SlideUpload",
     "TransferCounts",
     "UploadBody",

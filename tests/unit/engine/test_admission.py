@@ -8,8 +8,9 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.engine.site.admission import FEWEST, PER_REQUEST, PREPARING, AdmissionGate, Ticket
+from pmarep.limits import AdaptiveConcurrency
 from pmarep.retry import Retry
-from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
+from pmarep.uploaders import RequestScheduler, UploadBody
 
 MIB = 1024 * 1024
 

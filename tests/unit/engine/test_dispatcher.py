@@ -21,10 +21,11 @@ from pmarep.engine.slide.job import Outcome, SlideJob
 from pmarep.engine.stop_time import StopTime
 from pmarep.errors import PmarepError, SourceError
 from pmarep.events import SlideStatus
+from pmarep.limits import AdaptiveConcurrency
 from pmarep.pmacore import Refused, Unreachable
 from pmarep.retry import Retry
 from pmarep.slides import Slide
-from pmarep.uploaders import AdaptiveConcurrency, Replaced, RequestScheduler
+from pmarep.uploaders import Replaced, RequestScheduler
 
 SENT = Outcome(SlideStatus.SENT)
 Work = Callable[[SlideJob], Awaitable[Outcome]]

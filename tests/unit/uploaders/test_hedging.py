@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import pytest
 from support.clocks import FakeClock
 
+from pmarep.limits import AdaptiveConcurrency
 from pmarep.pmacore import TransferBroken
 from pmarep.retry import Retry
-from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
+from pmarep.uploaders import RequestScheduler, UploadBody
 from pmarep.uploaders.transport import scheduler as scheduler_module
 from pmarep.uploaders.transport.body import LARGEST_PIECE, RATE_AFTER_SECONDS
 from pmarep.uploaders.transport.hedging import FULL_SECONDS, HedgedRequest, HedgeMode, HedgingPolicy, InFlight

@@ -10,10 +10,11 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.clock import Clock
+from pmarep.limits import AdaptiveConcurrency, RateLimiter
 from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
-from pmarep.uploaders import AdaptiveConcurrency, RateLimiter, RequestScheduler, UploadBody
+from pmarep.uploaders import RequestScheduler, UploadBody
 from pmarep.uploaders.transport.body import LARGEST_PIECE, SMALLEST_PIECE
 
 MIB = 1024 * 1024

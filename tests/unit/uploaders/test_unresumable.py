@@ -12,8 +12,9 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.aio import ChangeEvent
+from pmarep.limits import AdaptiveConcurrency
 from pmarep.retry import Retry
-from pmarep.uploaders import AdaptiveConcurrency, RequestScheduler, UploadBody
+from pmarep.uploaders import RequestScheduler, UploadBody
 from pmarep.uploaders.transport.body import LARGEST_PIECE
 from pmarep.uploaders.transport.unresumable import LITTLE, SECONDS
 

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from ...errors import PmarepError, Remedy, internal_error, where
 from ...events import Notice, SiteState, SlideStatus, State
+from ...limits import NEAR
 from ...pmacore import NotArrived, PmaCore
 from ...reading import SiteReader
 from ...sites import Site
 from ...sites.site_connection import connection_of
 from ...slides import Slide
-from ...uploaders import NEAR, PresignedClient, RequestScheduler, TransferCounts, UploadContext
+from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
 from ..options import Existing

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from ...aio import cancel_all
 from ...clock import Clock
 from ...errors import PmarepError, Remedy
+from ...limits.concurrency import AdaptiveConcurrency
+from ...limits.rate_limit import RateLimiter
+from ...limits.request_queue import PrioritySemaphore
 from ...pmacore import ServerError
 from ...retry import Retry
 from .body import UploadBody
-from .concurrency import AdaptiveConcurrency
 from .hedging import HedgedRequest, HedgeMode, HedgingPolicy
-from .rate_limit import RateLimiter
-from .request_queue import PrioritySemaphore
 from .unresumable import BUFFERED, LOOK, UnresumableLimit
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ...clock import Clock
-from .concurrency import AdaptiveConcurrency
+from ...limits.concurrency import AdaptiveConcurrency
 
 SECONDS = 90.0
 """A kill may cost what the line carries in this time, with one file more ..."""

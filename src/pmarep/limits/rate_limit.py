@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...clock import Clock
-from ...timetable import Timetable
+from ..clock import Clock
+from ..timetable import Timetable
 
 
 class RateLimiter:

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.uploaders.transport.request_queue import OLDEST_EVERY, SMALL, SMALL_SHARE, PrioritySemaphore
+from pmarep.limits.request_queue import OLDEST_EVERY, SMALL, SMALL_SHARE, PrioritySemaphore
 
 MIB = 1024 * 1024
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from pmarep.uploaders import AdaptiveConcurrency, SharedUplink
-from pmarep.uploaders.transport.concurrency import FEWEST, FEWEST_UNFORCED, MOST, USUAL
+from pmarep.limits import AdaptiveConcurrency, SharedUplink
+from pmarep.limits.concurrency import FEWEST, FEWEST_UNFORCED, MOST, USUAL
 
 STEP = 0.1  # seconds
 MB = 1e6

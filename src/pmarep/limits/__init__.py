@@ -1,0 +1,7 @@
+"""How many requests go to a site at once, which is next, and how fast their bytes go, in either direction."""
+
+from .concurrency import NEAR, AdaptiveConcurrency, SharedUplink
+from .rate_limit import RateLimiter
+from .request_queue import PrioritySemaphore
+
+__all__ = ["NEAR", "AdaptiveConcurrency", "PrioritySemaphore", "RateLimiter", "SharedUplink"]
