@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ async def made_up_run(
     record.add_slides(found)
     known = range(slides // 2, slides)
     record.add_known("tokyo", known, SlideStatus.SKIPPED, VerifiedBy.LISTING, started + timedelta(seconds=3))
-    seconds, done = 7200, 0
+    seconds = 7200
     events: list[Event] = []
     counts = {site: dict.fromkeys(SlideStatus, 0) for site in SITES}
     counts["tokyo"][SlideStatus.SKIPPED] = len(known)
@@ -104,15 +105,16 @@ async def made_up_run(
     events.append(
         SiteState(time=stop, site="ghent", state=State.STOPPED, reason="ghent.example has not answered for 10m00s")
     )
-    for second in range(0, seconds, 10):
+    sent: Counter[str] = Counter()
+    paused = stop - timedelta(minutes=10)
+    for second in range(10, seconds, 10):
         time = started + timedelta(seconds=second)
         for site, mean in (("tokyo", 9e6), ("saopaulo", 4e6), ("ghent", 20e6)):
             if site != "ghent" or time < stop:
-                rate = mean * chance.uniform(0.7, 1.1)
-                done += int(rate)
-                events.append(
-                    Progress(time=time, site=site, bytes_done=done, bytes_total=10**12, rate=rate, connections=8)
-                )
+                rate = 0.0 if site == "ghent" and time >= paused else mean * chance.uniform(0.7, 1.1)
+                sent[site] += int(10 * rate)
+                done = {"bytes_done": sent[site], "bytes_sent": sent[site], "bytes_total": 10**12}
+                events.append(Progress(time=time, site=site, rate=rate, connections=8, **done))
     for event in sorted(events, key=lambda event: event.time):
         record.add_event(event) if isinstance(event, SlideFinished) else record.hear(event)
     end = started + timedelta(seconds=seconds)
