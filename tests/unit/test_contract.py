@@ -59,7 +59,8 @@ def test_the_options_of_a_command_are_those_of_the_code(name: str) -> None:
         if parameter.param_type_name == "option" and parameter.name != "help"
         for word in (*parameter.opts, *parameter.secondary_opts)
     }
-    words = {word for cell in first_cells(sections(3)[name]) for word in re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", cell)}
+    cells = first_cells(sections(3)[name])
+    words = {word for cell in cells for word in re.findall(r"(?<!\S)--?[a-zA-Z][a-z0-9-]*", cell)}
     assert words == options
 
 

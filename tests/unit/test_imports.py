@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"demo", "report"},
+    {"demo", "places", "report"},
     {"engine"},
     {"remote", "uploaders"},
     {"limits", "reading", "sites", "state"},

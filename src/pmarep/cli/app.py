@@ -13,6 +13,8 @@ from .demo import demo
 from .forget import forget
 from .groups import groups
 from .output_streams import echo
+from .places.ls import ls
+from .places.mkdir import mkdir
 from .push import push
 from .report import report
 from .sandbox import sandbox
@@ -52,6 +54,8 @@ app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
 app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
 app.command("slides", example="pmarep slides cases/ --problems")(slides)
+app.command("ls", example="pmarep ls tokyo: --recursive")(ls)
+app.command("mkdir", example="pmarep mkdir tokyo:2026/autumn")(mkdir)
 app.command("status", example="pmarep status --runs 10")(status)
 app.command("report", example="pmarep report --output monday.html")(report)
 app.command("forget", example="pmarep forget --site old-server --dry-run")(forget)

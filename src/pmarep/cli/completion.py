@@ -19,6 +19,11 @@ def site(ctx: typer.Context, incomplete: str) -> list[str]:
     return _known(ctx, "sites", begin=incomplete)
 
 
+def place(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the site of a place, with its colon."""
+    return [f"{name}:" for name in _known(ctx, "sites", begin=incomplete)]
+
+
 def group(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a group."""
     return _known(ctx, "groups", begin=incomplete)

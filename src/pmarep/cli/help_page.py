@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 PANELS = {
     "What": (
-        "--site", "--source", "--older-than", "--damaged", "--include", "--exclude", "--newer-than", "--min-size",
-        "--allow-empty", "--follow-links", "--existing", "--fresh", "--dry-run", "--problems", "--formats", "--unset",
-        "--update", "--write", "--names", "--discard", "--fault",
+        "--recursive", "--files", "--site", "--source", "--older-than", "--damaged", "--include", "--exclude",
+        "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--fresh", "--dry-run",
+        "--problems", "--formats", "--unset", "--update", "--write", "--names", "--discard", "--fault",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
@@ -29,7 +29,10 @@ PANELS = {
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",
         "--timeout", "--congestion", "--part-size", "--url-lifetime", "--rate", "--latency",
     ),
-    "How sure": ("--verify", "--level", "--recheck", "--settle", "--verify-tls", "--allow-http-uploads"),
+    "How sure": (
+        "--verify", "--level", "--check", "--fingerprint", "--recheck", "--settle", "--verify-tls",
+        "--allow-http-uploads",
+    ),
     "Output": (
         "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
         "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",

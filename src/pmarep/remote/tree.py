@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..aio import cancel_all
 from ..errors import PmarepError, Remedy
 from ..pmacore import NotFound, PmaCore, ProtocolError, Refused, RemoteFile, ServerError
+from ..sites.site_connection import missing_root_message
+from ..sites.site_names import did_you_mean, quoted
 from ..system.windows_names import normalized_key
 from ..text import printable
 
@@ -54,6 +57,10 @@ class Unlisted:
     error: PmarepError
 
 
+class Ambiguous(NotFound):
+    """Several names are there that differ only as Windows does not compare; none of them is what was asked for."""
+
+
 Found = RemoteFolder | RemoteSlide | Unlisted
 
 
@@ -69,26 +76,31 @@ class RemoteTree:
         self._slots = asyncio.Semaphore(at_once)
         self._ahead = at_once
 
-    async def find(self, path: str) -> RemoteFolder | RemoteSlide:
+    async def find(self, path: str, *, files: bool = True) -> RemoteFolder | RemoteSlide:
         """Return what lies at a virtual path, spelled as the server does; "" is the top. Raises NotFound.
 
-        Names are compared as Windows does, and letters the same composed and decomposed. A slide has its files.
+        Names are compared as Windows does, and letters the same composed and decomposed; where several are the same
+        then, one of them has to be written just so. `files`: a slide with its files.
         """
         if not path:
             return RemoteFolder("")
-        parent, _, _ = path.rpartition("/")
+        parent, _, name = path.rpartition("/")
         if not parent:
-            return RemoteFolder(_named(path, await self._ask(self._core.root_directories)) or _missing(path))
-        above = await self.find(parent)
+            roots = await self._ask(self._core.root_directories)
+            if (root := _named(path, roots)) is None:
+                raise NotFound(missing_root_message(self._core.url, path, roots))
+            return RemoteFolder(root)
+        above = await self.find(parent, files=False)
         if isinstance(above, RemoteSlide):
-            raise NotFound(f"{above.path} is a slide, so nothing lies below it")
-        wanted = f"{above.path}/{path.rpartition('/')[2]}"
-        slides = await self._ask(lambda: self._core.slides(above.path))
+            raise NotFound(f"{printable(above.path)} is a slide, so nothing lies below it")
+        wanted = f"{above.path}/{name}"
+        slides, folders = await self._names(above.path)
         if (slide := _named(wanted, slides)) is not None:
-            return await self.with_files(RemoteSlide(slide))
-        return RemoteFolder(
-            _named(wanted, await self._ask(lambda: self._core.directories(above.path))) or _missing(path)
-        )
+            return await self.with_files(RemoteSlide(slide)) if files else RemoteSlide(slide)
+        if (folder := _named(wanted, folders)) is not None:
+            return RemoteFolder(folder)
+        near = did_you_mean(name, (one.rpartition("/")[2] for one in (*folders, *slides)))
+        raise NotFound(f"there is no folder or slide {quoted(name)} in {printable(above.path)}{near}")
 
     async def with_files(self, slide: RemoteSlide) -> RemoteSlide:
         """Return the slide with its files, the main file last. Raises PmaCoreError, ProtocolError if it has none."""
@@ -108,29 +120,61 @@ class RemoteTree:
         By name, the folder itself not among them. `files`: slides with their files, which costs a request for each.
         Close it in the end (`aclosing`), also where it is broken off.
         """
-        async for found in self._walk(folder.path, 1, recursive, files):
-            yield found
-
-    async def _walk(self, path: str, level: int, recursive: bool, files: bool) -> AsyncGenerator[Found, None]:
+        names = asyncio.create_task(self._names(folder.path))
         try:
-            slides, folders = await self._names(path)
+            async with aclosing(self._walk(folder.path, 1, recursive, files, names)) as found:
+                async for one in found:
+                    yield one
+        finally:
+            await cancel_all([names])
+
+    async def _walk(
+        self, path: str, level: int, recursive: bool, files: bool, names: asyncio.Task[tuple[list[str], list[str]]]
+    ) -> AsyncGenerator[Found, None]:
+        """Yield what lies in a folder whose `names` are asked for already."""
+        try:
+            slides, folders = await names
         except PmarepError as error:
-            yield Unlisted(path, _about_one(error))
+            if not is_about_one(error):
+                raise
+            yield Unlisted(path, error)
             return
-        async for slide in self._ordered(slides, lambda one: self._slide(path, one, files)):
-            yield slide
-        for name in folders:
-            if (wrong := _wrong_child(path, name)) is not None:
-                yield Unlisted(name, wrong)
-                continue
-            yield RemoteFolder(name)
-            if recursive and level >= MOST_LEVELS:
-                yield Unlisted(
-                    name, ProtocolError(f"the server shows more than {MOST_LEVELS} folders within each other")
-                )
-            elif recursive:
-                async for found in self._walk(name, level + 1, recursive, files):
-                    yield found
+        async with aclosing(self._slides(path, slides, files)) as listed:
+            async for slide in listed:
+                yield slide
+        wrong = {name: found for name in folders if (found := _wrong_child(path, name)) is not None}
+        deeper = [name for name in folders if name not in wrong] if recursive and level < MOST_LEVELS else []
+        rest, ahead = iter(deeper), deque[asyncio.Task[tuple[list[str], list[str]]]]()
+        try:
+            for name in folders:
+                if name in wrong:
+                    yield Unlisted(name, wrong[name])
+                    continue
+                yield RemoteFolder(name)
+                if not recursive:
+                    continue
+                if not deeper:
+                    words = f"the server shows more than {MOST_LEVELS} folders within each other"
+                    yield Unlisted(name, ProtocolError(words))
+                    continue
+                while len(ahead) < self._ahead and (following := next(rest, None)) is not None:
+                    ahead.append(asyncio.create_task(self._names(following)))
+                async with aclosing(self._walk(name, level + 1, recursive, files, ahead[0])) as below:
+                    async for one in below:
+                        yield one
+                ahead.popleft()
+        finally:
+            await cancel_all(ahead)
+
+    async def _slides(self, folder: str, paths: list[str], files: bool) -> AsyncGenerator[Found, None]:
+        if files:
+            async with aclosing(self._ordered(paths, lambda one: self._slide(folder, one))) as found:
+                async for slide in found:
+                    yield slide
+            return
+        for path in paths:
+            wrong = _wrong_child(folder, path)
+            yield RemoteSlide(path) if wrong is None else Unlisted(path, wrong)
 
     async def _names(self, path: str) -> tuple[list[str], list[str]]:
         """Return the virtual paths of the slides and of the folders in a folder, sorted."""
@@ -143,17 +187,19 @@ class RemoteTree:
         finally:
             await cancel_all([slides, folders])
 
-    async def _slide(self, folder: str, path: str, files: bool) -> Found:
+    async def _slide(self, folder: str, path: str) -> Found:
         if (wrong := _wrong_child(folder, path)) is not None:
             return Unlisted(path, wrong)
         try:
-            return await self.with_files(RemoteSlide(path)) if files else RemoteSlide(path)
+            return await self.with_files(RemoteSlide(path))
         except PmarepError as error:
-            return Unlisted(path, _about_one(error))
+            if not is_about_one(error):
+                raise
+            return Unlisted(path, error)
 
     async def _ordered(
         self, items: list[str], ask: Callable[[str], Coroutine[Any, Any, Found]]
-    ) -> AsyncIterator[Found]:
+    ) -> AsyncGenerator[Found, None]:
         """Yield the answers in the order of the items, some of them asked for ahead."""
         waiting: deque[asyncio.Task[Found]] = deque()
         rest = iter(items)
@@ -177,14 +223,19 @@ def _sorted(paths: list[str]) -> list[str]:
     return sorted(sorted(paths), key=str.casefold)
 
 
-def _named(path: str, paths: list[str]) -> str | None:
-    """Return the one of the paths that the server takes for this one: written just so, or else as Windows compares."""
+def _named(path: str, paths: Sequence[str]) -> str | None:
+    """Return the one of the paths that the server takes for this one: written just so, or else as Windows compares.
+
+    Raises Ambiguous where that are several, as in a bucket: one must not stand for another.
+    """
+    if path in paths:
+        return path
     key = normalized_key(path)
-    return path if path in paths else next((one for one in paths if normalized_key(one) == key), None)
-
-
-def _missing(path: str) -> str:
-    raise NotFound(f"there is no folder or slide {printable(path)}")
+    found = [one for one in paths if normalized_key(one) == key]
+    if len(found) > 1:
+        several = " and ".join(quoted(one) for one in found[:2])
+        raise Ambiguous(f"{quoted(path)} may be {several}; write the one that is meant just so")
+    return found[0] if found else None
 
 
 def _wrong_child(folder: str, path: str) -> ProtocolError | None:
@@ -197,12 +248,9 @@ def _wrong_child(folder: str, path: str) -> ProtocolError | None:
     return None
 
 
-def _about_one(error: PmarepError) -> PmarepError:
-    """Return an error that is about one folder or slide only. Raises any other."""
+def is_about_one(error: PmarepError) -> bool:
+    """Return whether an error is about the one folder or slide that was asked about, and not about the server."""
     # A server error that may be a refusal was repeated: the rest is asked for, and fails too if it was the server.
-    refused = isinstance(error, ServerError) and error.may_be_refusal
-    if refused or (
-        isinstance(error, Refused | ProtocolError) and error.remedy in (Remedy.GIVE_UP_SLIDE, Remedy.ANNOUNCE)
-    ):
-        return error
-    raise error
+    if isinstance(error, ServerError):
+        return error.may_be_refusal
+    return isinstance(error, Refused | ProtocolError) and error.remedy in (Remedy.GIVE_UP_SLIDE, Remedy.ANNOUNCE)

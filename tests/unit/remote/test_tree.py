@@ -7,44 +7,10 @@ from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
+from support.fake_core import FakeCore, file
 
-from pmarep.pmacore import NotFound, PermissionDenied, PmaCore, ProtocolError, Refused, RemoteFile, Unreachable
+from pmarep.pmacore import NotFound, PermissionDenied, PmaCore, ProtocolError, Refused, Unreachable
 from pmarep.remote.tree import MOST_LEVELS, Found, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
-
-
-class FakeCore:
-    """Folders with their slides and slides with their files, by virtual path; an error in their place is raised."""
-
-    def __init__(self, folders: dict[str, Any], files: dict[str, Any] | None = None) -> None:
-        self.folders = folders
-        self.files = files or {}
-        self.asked = 0
-        self.most = 0
-
-    async def _answer(self, found: Any) -> Any:
-        self.asked += 1
-        self.most = max(self.most, self.asked)
-        await asyncio.sleep(0)
-        self.asked -= 1
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    async def root_directories(self) -> Any:
-        return await self._answer([path for path in self.folders if "/" not in path])
-
-    async def directories(self, path: str) -> Any:
-        return await self._answer([one for one in self.folders if one.rpartition("/")[0] == path])
-
-    async def slides(self, path: str) -> Any:
-        return await self._answer(self.folders[path])
-
-    async def slide_files(self, path: str) -> Any:
-        return await self._answer(self.files.get(path, [file(path)]))
-
-
-def file(path: str, size: int = 7) -> RemoteFile:
-    return RemoteFile.read({"Path": path, "Size": size}, "GetFilenames")
 
 
 def walk(core: FakeCore, path: str = "R", **options: Any) -> list[Found]:
@@ -144,3 +110,40 @@ def test_what_is_asked_for_is_found_as_the_server_spells_it() -> None:
 def test_what_is_not_there_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
         find(FakeCore({"R": ["R/a.svs"]}), path)
+
+
+def test_names_that_are_one_on_windows_do_not_stand_for_each_other() -> None:
+    core = FakeCore({"R": ["R/a.svs", "R/A.svs"], "R/x": ["R/x/1.svs"], "R/X": ["R/X/2.svs"]})
+    assert find(core, "R/A.svs").path == "R/A.svs"
+    assert find(core, "R/X/2.svs").path == "R/X/2.svs"
+    for path in ("R/a.SVS", "r/A.SVS", "R/x/2.svs"):
+        with pytest.raises(NotFound):
+            find(core, path)
+
+
+def test_the_nearest_names_are_told() -> None:
+    core = FakeCore({"Slides": ["Slides/liver.svs"], "Slides/case 1": []})
+    for path, near in (("Slide", "Slides"), ("Slides/case1", "case 1"), ("slides/livre.svs", "liver.svs")):
+        with pytest.raises(NotFound, match=f'did you mean "{near}"'):
+            find(core, path)
+
+
+def test_folders_are_listed_ahead() -> None:
+    folders: dict[str, Any] = {"R": []} | {f"R/{number:02}": [f"R/{number:02}/a.svs"] for number in range(20)}
+    core = FakeCore(folders)
+    found = walk(core, files=False)
+    assert [one.path for one in found if isinstance(one, RemoteSlide)] == [f"R/{n:02}/a.svs" for n in range(20)]
+    assert core.most == 8
+
+
+def test_a_walk_that_is_broken_off_leaves_nothing_running() -> None:
+    core = FakeCore({"R": [], "R/a": ["R/a/1.svs", "R/a/2.svs"], "R/b": [], "R/c": []})
+
+    async def go() -> int:
+        async with aclosing(RemoteTree(cast(PmaCore, core)).walk(RemoteFolder("R"))) as found:
+            async for one in found:
+                if isinstance(one, RemoteSlide):
+                    break
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(go()) == 1

@@ -1,0 +1,1 @@
+"""`pmarep ls`, `mkdir` and `rm`: what lies at places of sites."""
