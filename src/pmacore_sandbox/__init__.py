@@ -24,6 +24,7 @@ from .faults import (
     FaultRule,
     Hold,
     IgnoreRanges,
+    SaveHalf,
     SlowRead,
     StaleListings,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "S3Bucket",
     "S3Validator",
     "Sandbox",
+    "SaveHalf",
     "Settings",
     "SlowRead",
     "StaleListings",

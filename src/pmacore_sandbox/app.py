@@ -42,11 +42,20 @@ _READING: dict[str, Call] = {
     "getfilenames": lambda core, get: core.filenames(get("pathoruid")),
     "getimageinfo": lambda core, get: core.image_info(get("pathoruid")),
     "getfingerprint": lambda core, get: core.fingerprint(get("pathoruid")),
+    "getannotations": lambda core, get: core.annotations.get(
+        get("pathoruid"), get("fingerprint"), get("currentuseronly")
+    ),
 }
 _WRITING: dict[str, Call] = {
     "createdirectory": lambda core, get: core.create_directory(get("path")),
     "deleteslide": lambda core, get: core.delete_slide(get("path")),
 }
+_ANNOTATING: dict[str, Callable[[Core, dict[str, Any]], Any]] = {
+    "saveannotations": lambda core, body: core.annotations.save(body),
+    "addannotation": lambda core, body: core.annotations.add(body),
+    "deleteannotations": lambda core, body: core.annotations.delete(body),
+}
+_EMPTY_IF_NONE = {"getannotations"}  # an empty body means none, for all published clients
 
 
 class App:
@@ -121,6 +130,8 @@ class App:
     async def _api(self, request: InterceptedRequest, name: str) -> Response:
         method = request.scope["method"]
         core = self._core
+        if name in _ANNOTATING:
+            return await self._annotate(request, name)
         if name == "authenticate":
             if method != ("POST" if core.settings.login_by_post else "GET"):
                 return _wrong_method()
@@ -144,7 +155,25 @@ class App:
             self._folder_ages.record(get("path"))
         if request.stale_seconds:
             answer = self._folder_ages.hide_recent(name, answer, request.stale_seconds)
+        if name in _EMPTY_IF_NONE and not answer:
+            return Response(b"", media_type="application/json")
         return self._json(answer)
+
+    async def _annotate(self, request: InterceptedRequest, name: str) -> Response:
+        if request.scope["method"] != "POST":
+            return _wrong_method()
+        core = self._core
+        try:
+            body = await _json_body(request, core.settings.max_json)
+        except Refusal as refusal:
+            if refusal.status == 413:
+                return HTMLResponse(iis_page("413 - Request Entity Too Large"), 413)
+            raise
+        core.sessions.check(body.get("sessionid"))
+        if request.save_half is not None and name == "saveannotations":
+            await asyncio.to_thread(core.annotations.save, body, 0.5)
+            return HTMLResponse(iis_page("The transaction log is full."), request.save_half.status)
+        return self._json(await asyncio.to_thread(_ANNOTATING[name], core, body))
 
     async def _thumbnail(self, request: InterceptedRequest) -> Response:
         if request.scope["method"] != "GET":
@@ -183,7 +212,7 @@ class App:
         return JSONResponse({"Code": refusal.code, "Message": str(refusal)}, self._core.settings.refusal_status)
 
 
-async def _json_body(request: InterceptedRequest) -> dict[str, Any]:
+async def _json_body(request: InterceptedRequest, limit: int | None = None) -> dict[str, Any]:
     """Return the JSON object of a request's body, its keys in lower case: clients write them in either case."""
     kind = dict(request.scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
@@ -191,7 +220,7 @@ async def _json_body(request: InterceptedRequest) -> dict[str, Any]:
     body = bytearray()
     async for chunk in request.body():
         body += chunk
-        if len(body) > _LARGEST_JSON:
+        if len(body) > min(limit or _LARGEST_JSON, _LARGEST_JSON):
             raise Refusal("The JSON is too long", status=413)
     try:
         value = json.loads(body)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from .annotations import Annotations
 from .announcements import parse_files, parse_parts
 from .buckets import AzureContainer, S3Bucket
 from .digest_cache import DigestCache
@@ -42,6 +43,14 @@ class Core:
             self._state_log, exact_roots=exact_roots, forget=settings.forget_uploads, reuse_ids=settings.reuse_ids
         )
         self._roots = {root.upper(): self._open_root(root, incoming) for root in settings.roots}
+        self.annotations = Annotations(
+            settings.database or own / "annotations.sqlite",
+            settings.user,
+            self._stored_path,
+            self.fingerprint,
+            may_write=settings.can_annotate,
+            strict_geometry=settings.strict_geometry,
+        )
 
     def _open_root(self, root: str, incoming: Path) -> RootDirectory:
         settings = self.settings
@@ -61,8 +70,9 @@ class Core:
         )
 
     def close(self) -> None:
-        """Close the state log."""
+        """Close the state log and the annotations."""
         self._state_log.close()
+        self.annotations.close()
 
     def locate(self, path: object) -> tuple[RootDirectory, Parts]:
         """Return the root-directory of a virtual path, and the path in it. Root-directory names match ignoring case."""
@@ -188,6 +198,11 @@ class Core:
         storage, slide = self.locate(path)
         return self.slides(storage, slide[:-1]).fingerprint(slide)
 
+    def _stored_path(self, path: object) -> str:
+        """Return the virtual path of a slide as it is stored. Raises NotFoundRefusal."""
+        storage, slide = self.locate(path)
+        return join(storage.name, *self.slides(storage, slide[:-1]).files_of(slide)[-1].path)
+
     def create_directory(self, path: object) -> bool:
         """Make a folder in an existing one."""
         storage, folder = self.locate(path)
@@ -201,6 +216,7 @@ class Core:
         storage.delete(files)
         for file in files:
             self.uploads.record_deletion(storage.name, file.path)
+        self.annotations.forget(join(storage.name, *files[-1].path))
         return True
 
     def upload_status(self, text: str) -> dict[str, Any]:

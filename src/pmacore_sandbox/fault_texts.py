@@ -22,6 +22,7 @@ from .faults import (
     FaultInjector,
     Hold,
     IgnoreRanges,
+    SaveHalf,
     SlowRead,
     StaleListings,
 )
@@ -117,6 +118,10 @@ FAULTS = {
         FaultText(
             "ignore-ranges", "", "", "send a whole file where a part was asked for", lambda _: IgnoreRanges(),
             "all downloads", {"path": "transfer/Download"},
+        ),
+        FaultText(
+            "save-half", "", "", "save half of the annotations, then fail", lambda _: SaveHalf(),
+            "the first save", {"path": "SaveAnnotations", "times": 1},
         ),
         FaultText(
             "hang", "BYTES", "0", "go no further after so many bytes", lambda text: Hold(_size(text)),

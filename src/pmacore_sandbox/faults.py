@@ -10,6 +10,7 @@ The faults:
 - `SlowRead`: limit the bytes per second of the request's body
 - `Corrupt`: flip the bits of one byte of an uploaded file
 - `IgnoreRanges`: send the whole file where a part of it was asked for
+- `SaveHalf`: save half of the annotations that are to be added, then fail
 - `Hold`: stop the request until the test releases it
 
 Besides, tests call `Sandbox.restart`, `end_all_sessions` and `forget_uploads`, and `UrlExpiry.expire`. Faults are
@@ -127,6 +128,13 @@ class IgnoreRanges:
     """Send the whole file where a part of it was asked for, as a server does that knows no ranges."""
 
 
+@dataclass(frozen=True)
+class SaveHalf:
+    """Save the first half of the annotations that SaveAnnotations is to add, then fail as a server with a full log."""
+
+    status: int = 500
+
+
 class Hold:
     """Stop when `after_bytes` of a request's body have arrived, until `release()`: for tests that act in the middle.
 
@@ -160,7 +168,9 @@ class Hold:
         await event.wait()
 
 
-Action = CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead | Corrupt | IgnoreRanges | Hold
+Action = (
+    CannedResponse | Drop | EndSessions | Delay | StaleListings | SlowRead | Corrupt | IgnoreRanges | SaveHalf | Hold
+)
 
 
 @dataclass(eq=False)

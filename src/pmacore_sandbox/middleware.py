@@ -17,6 +17,7 @@ from .faults import (
     FaultInjector,
     Hold,
     IgnoreRanges,
+    SaveHalf,
     SlowRead,
     StaleListings,
 )
@@ -34,7 +35,8 @@ class ConnectionDropped(Exception):
 class InterceptedRequest:
     """One request with its `receive` and `send` wrapped: bytes counted and throttled, faults applied, the end logged.
 
-    The application itself has to apply `answer`, `end_session`, `delay`, `stale_seconds` and `ignore_ranges`.
+    The application itself has to apply `answer`, `end_session`, `delay`, `stale_seconds`, `ignore_ranges` and
+    `save_half`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class InterceptedRequest:
         self.stale_seconds = 0.0
         self.delay = 0.0
         self.ignore_ranges = False
+        self.save_half: SaveHalf | None = None
         self._corrupt_at: list[int] = []
         for action in faults.actions(scope["method"], path):
             match action:
@@ -88,6 +91,8 @@ class InterceptedRequest:
                     self._corrupt_at.append(offset)
                 case IgnoreRanges():
                     self.ignore_ranges = True
+                case SaveHalf():
+                    self.save_half = action
                 case Hold():
                     self._holds.append(action)
 

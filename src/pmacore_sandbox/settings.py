@@ -49,6 +49,10 @@ class Settings:
     keep_sessions: bool = False  # a restarted server knows its sessions still
     names: NameEndings = "refuse"
     discard: bool = False  # keep sizes and hashes, not the bytes
+    database: Path | None = None  # the file of annotations, where several servers share one
+    can_annotate: bool = True  # the user's right to write annotations
+    strict_geometry: bool = False  # refuse annotations whose geometry is no WKT
+    max_json: int | None = None  # the largest JSON body; ASP.NET's limit stood at 4 MiB
     rate: float | None = None  # of the whole server, both directions together
     latency: float = 0.0  # before each request is handled
 

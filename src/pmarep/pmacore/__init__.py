@@ -32,11 +32,12 @@ from .errors import (
     Unreadable,
     UploadDoubtful,
 )
-from .models import Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
+from .models import Annotation, Announcement, FileToSend, MultipartFile, Part, RemoteFile, StorageKind, UploadStatus
 from .ranges import NO_VALIDATORS, Validators
 
 __all__ = [
     "NO_VALIDATORS",
+    "Annotation",
     "AnnounceAgain",
     "Announcement",
     "BlocksLost",

@@ -12,7 +12,7 @@ from typing import Any
 from .download import Download, download
 from .errors import ProtocolError, Refused, ServerError
 from .http import Body, Request
-from .models import Announcement, FileToSend, RemoteFile, UploadStatus
+from .models import Annotation, Announcement, FileToSend, RemoteFile, UploadStatus
 from .ranges import NO_VALIDATORS, ByteRange, Validators
 from .session_attempts import SESSIONS
 from .session_client import SessionClient
@@ -84,6 +84,35 @@ class PmaCore(SessionClient):
         )
         if answer is False:
             raise Refused(f"{method} was refused: no reason given")
+
+    # Annotations
+
+    async def annotations(self, path: str) -> list[Annotation]:
+        """Return the annotations of a slide, of all users; not those that its file format has of its own."""
+        answer = await self._get("GetAnnotations", pathOrUid=path, currentUserOnly="false")
+        if answer in (None, ""):  # an empty body means none
+            return []
+        if not isinstance(answer, list):
+            raise ProtocolError(f"{self.url} answers GetAnnotations with something that is no list")
+        return [Annotation.read(item, "GetAnnotations") for item in answer]
+
+    async def save_annotations(self, path: str, added: Sequence[Annotation]) -> list[int]:
+        """Add annotations to a slide as this user's; return their ids, in this order.
+
+        Asks once, over a new connection: there is no idempotency key, so what is asked twice is there twice. After any
+        error only `annotations` tells what has been saved.
+        """
+        json = {
+            "sessionID": await self._current_session(),
+            "pathOrUid": path,
+            "added": [{"AnnotationID": 0, **one.fields()} for one in added],
+            "updated": [],
+            "deleted": [],
+        }
+        answer = await self._ask(Request("POST", "api/json/SaveAnnotations", json=json, new_connection=True), once=True)
+        if not isinstance(answer, list) or not all(type(one) is int for one in answer) or len(answer) != len(added):
+            raise ProtocolError(f"{self.url} answers SaveAnnotations with something that is no list of their ids")
+        return answer
 
     # Download
 

@@ -96,6 +96,54 @@ class RemoteFile(_Answer):
     modified: Annotated[str | None, BeforeValidator(_moment)] = Field(default=None, alias="lastmodified")
 
 
+def _text(value: object) -> object:
+    """Return a number or a truth value as text: some fields are texts for one client and numbers for another."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+_Text = Annotated[str | None, BeforeValidator(_text)]
+
+
+class Annotation(_Answer):
+    """One entry of `GetAnnotations`: what is drawn on a slide, and what is said of it.
+
+    `id`, `created_on` and `created_by` are the server's own and are not saved elsewhere. `geometry` is WKT in pixels of
+    the slide, as the server has it, also where it is none.
+    """
+
+    id: int | None = Field(None, alias="annotationid")
+    layer: int = Field(0, alias="layerid")
+    geometry: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
+    classification: _Text = None
+    notes: _Text = None
+    color: _Text = None
+    fill_color: _Text = Field(None, alias="fillcolor")
+    dimensions: int | None = None
+    line_thickness: int | float | None = Field(None, alias="linethickness")
+    drawing_type: int | str | None = Field(None, alias="drawingtype")
+    context: _Text = None
+    update_info: _Text = Field(None, alias="updateinfo")
+    created_on: Annotated[str | None, BeforeValidator(_moment)] = Field(None, alias="auditcreatedon")
+    created_by: _Text = Field(None, alias="auditcreatedby")
+
+    def fields(self) -> dict[str, Any]:
+        """Return what a replica of it has, by PMA.core's keys; without what the server does not tell."""
+        keys = {
+            "LayerID": self.layer,
+            "Geometry": self.geometry,
+            "Classification": self.classification,
+            "Notes": self.notes,
+            "Color": self.color,
+            "FillColor": self.fill_color,
+            "Dimensions": self.dimensions,
+            "LineThickness": self.line_thickness,
+            "DrawingType": self.drawing_type,
+            "Context": self.context,
+            "UpdateInfo": self.update_info,
+        }
+        return {key: value for key, value in keys.items() if value is not None}
+
+
 class Part(_Answer):
     """A presigned part of an S3 multipart upload; the range is inclusive, in bytes of the file."""
 

@@ -32,5 +32,7 @@ def test_what_a_pma_core_has_to_say() -> None:
     assert parse_json(json.dumps(listing).encode(), "x") == listing
     files = [{"Path": f"Slides/a/Data{number}.dat", "Size": number, "LastModified": "x"} for number in range(100_000)]
     assert parse_json(json.dumps(files).encode(), "x") == files
+    outlines = [{"Geometry": f"POLYGON(({'1 2,' * 200}{number} 0))", "Notes": 'a "b", \\'} for number in range(10_000)]
+    assert parse_json(json.dumps(outlines).encode(), "x") == outlines
     assert 3 * len(files) < MAX_VALUES
     assert len(files) < MAX_OBJECTS

@@ -15,6 +15,7 @@ from pmacore_sandbox import (
     FaultInjector,
     Hold,
     IgnoreRanges,
+    SaveHalf,
     SlowRead,
     StaleListings,
 )
@@ -23,7 +24,10 @@ from pmarep.errors import UsageError
 
 FILE = "transfer/Upload/17?path=x/Data0000.dat"
 DOWNLOAD = "transfer/Download?image=Slides/a.svs&path=a.svs"
-CALLS = ["api/json/authenticate", "transfer/Upload", "transfer/Upload?x=y", FILE, "api/json/GetFilenames", DOWNLOAD]
+SAVE = "api/json/SaveAnnotations"
+CALLS = [
+    *("api/json/authenticate", "transfer/Upload", "transfer/Upload?x=y", FILE, "api/json/GetFilenames", DOWNLOAD, SAVE)
+]
 
 
 def hits(text: str, method: str = "POST", count: int = 6) -> dict[str, list[Any]]:
@@ -49,6 +53,7 @@ def hits(text: str, method: str = "POST", count: int = 6) -> dict[str, list[Any]
         ("stale-listings", StaleListings, [CALLS[4]], 6),
         ("corrupt", Corrupt, [FILE], 1),
         ("ignore-ranges", IgnoreRanges, [DOWNLOAD], 6),
+        ("save-half", SaveHalf, [SAVE], 1),
         ("hang", Hold, [FILE], 1),
     ],
 )
