@@ -234,6 +234,29 @@ class SlideRestarted(Event):
 
 
 @_immutable
+class AnnotationsFinished(Event):
+    """Sent when the annotations of a slide have been brought to a site, or could not be. Not for slides without any.
+
+    It says nothing about the slide itself, which is there.
+
+    site, slide: the site's name, and the slide's path from its source.
+    added: annotations that this run has added; by a dry run, that it would add.
+    there: annotations that were there already.
+    missing: annotations that are still missing; 0 also where that is not known.
+    error: what went wrong and what to do, in one line; None where all are there.
+    dry_run: the run was to change nothing.
+    """
+
+    site: str
+    slide: str
+    added: int = 0
+    there: int = 0
+    missing: int = 0
+    error: str | None = None
+    dry_run: bool = False
+
+
+@_immutable
 class SlidePlanned(Event):
     """Sent by a dry run, for each slide and site: what a real run would do.
 
@@ -320,6 +343,8 @@ class SiteSummary:
         were not compared.
     not_looked_at: of `failed`: neither looked at nor sent, so that it is not known whether they are there.
     needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`).
+    annotations_added, annotations_there: annotations of all slides that were added in this run, or there before.
+    annotations_failed: slides that are there and some annotations of which could not be brought.
     """
 
     sent: int = 0
@@ -337,6 +362,9 @@ class SiteSummary:
     changed: int = 0
     not_looked_at: int = 0
     needs_decision: int = 0
+    annotations_added: int = 0
+    annotations_there: int = 0
+    annotations_failed: int = 0
 
 
 @_immutable
@@ -368,9 +396,11 @@ class Summary(Event):
     source_problems: how many things at the source could not be sent to any site.
     source: what the sources hold.
     left_out: numbers of files that are neither in a slide nor in a problem, by what they are: "unknown" (may be a slide
-        or a part of one), "other", "system" and "excluded" (also folders that were not looked into).
+        or a part of one), "other", "system" and "excluded" (also folders that were not looked into), "annotations"
+        (side files, taken along or not).
     dry_run, verify_only: the run was to send nothing.
     error: why the run as a whole ended early, in one line, or None.
+    annotations: the run was to bring annotations too.
     """
 
     exit_code: int
@@ -382,6 +412,7 @@ class Summary(Event):
     dry_run: bool = False
     verify_only: bool = False
     error: str | None = None
+    annotations: bool = False
 
 
 Listener = Callable[[Event], None]

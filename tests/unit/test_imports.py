@@ -17,7 +17,7 @@ LAYERS = [
     {"cli"},
     {"demo", "places", "report"},
     {"engine"},
-    {"remote", "uploaders"},
+    {"annotations", "remote", "uploaders"},
     {"limits", "reading", "sites", "state"},
     {"slides"},
     {"pmacore"},

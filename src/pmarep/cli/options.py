@@ -119,5 +119,11 @@ AllowEmptyOption = Annotated[
         "--allow-empty", help="Do not fail when a SRC has no slide at all, as a drive that is not mounted has none."
     ),
 ]
+AnnotationsOption = Annotated[
+    bool,
+    typer.Option(
+        "--annotations", help="Also add the annotations of slides that are missing at a site; author and date are new."
+    ),
+]
 FollowLinksOption = Annotated[bool, typer.Option("--follow-links", help="Also follow links that lead out of SRC.")]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; fail where a question would be asked.")]

@@ -11,6 +11,7 @@ from .config_files import load_book, named_book, state_path, warn_unverified_tls
 from .option_values import parse_newer_than, parse_option, selection_options
 from .options import (
     AllowEmptyOption,
+    AnnotationsOption,
     AtAllSitesOption,
     AuditOption,
     ConfigOption,
@@ -82,6 +83,7 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would happen at each site; send nothing.")
     ] = False,
+    annotations: AnnotationsOption = False,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -165,6 +167,7 @@ def push(
             bwlimit=parse_option("--bwlimit", Timetable.parse, bwlimit) if bwlimit else None,
             dry_run=dry_run,
             fresh=fresh,
+            annotations=annotations,
             max_duration=parse_option("--max-duration", parse_duration, max_duration) if max_duration else None,
             stop_at=parse_option("--stop-at", parse_time, stop_at) if stop_at else None,
             hard=hard,

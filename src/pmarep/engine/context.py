@@ -11,6 +11,7 @@ from ..reading import SharedReader
 from ..state.journal import Journal
 from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds
+from .annotation_run import AnnotationRun
 from .at_all_sites import VerifiedAtAllSites
 from .audit import AuditLog
 from .discovery.slide_list import SlideList
@@ -40,6 +41,7 @@ class RunContext:
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run
     at_all_sites: VerifiedAtAllSites | None = None
+    annotations: AnnotationRun | None = None  # where they are to be brought too
     upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 
     @property

@@ -67,6 +67,8 @@ class Options:
     `config`: the site book, where commands have to name it that people are told to type. `arguments`: the words after
     `pmarep` that go on with this run; none where a program has started it.
 
+    `annotations`: also bring the annotations of slides, from their side files.
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
@@ -82,6 +84,7 @@ class Options:
     bwlimit: Timetable | None = None
     dry_run: bool = False
     fresh: bool = False
+    annotations: bool = False
     max_duration: float | None = None
     stop_at: dt.time | None = None
     hard: bool = False

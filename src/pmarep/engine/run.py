@@ -33,6 +33,7 @@ from ..state.journal import Journal
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
 from ..uploaders import Digests
+from .annotation_run import AnnotationRun
 from .audit import AuditLog, Auditor
 from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
@@ -283,6 +284,7 @@ class _Run:
             sites=len(self.sites),
             record=self.files.record,
             at_all_sites=self.files.at_all_sites,
+            annotations=AnnotationRun.of(self.options, self.listener),
         )
 
     def _stop_run(self, why: str) -> None:
@@ -315,7 +317,7 @@ class _Run:
             and (source.may_be_empty or not source.empty)
             and error is None
             and not self.files.failed
-            and all(site.failed == 0 and site.error is None for site in sites.values())
+            and all(site.failed == 0 and site.annotations_failed == 0 and site.error is None for site in sites.values())
         )
         return Summary(
             exit_code=INTERRUPTED if interrupted else 0 if arrived else 1,
@@ -327,4 +329,5 @@ class _Run:
             dry_run=self.options.dry_run,
             verify_only=self.options.verify_only,
             error=error,
+            annotations=self.options.annotations,
         )

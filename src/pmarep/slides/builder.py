@@ -133,7 +133,7 @@ class SlideBuilder:
         path = walk_folder.prefix + name
         if why is Why.UNREADABLE and detail == NOT_FILE_OR_FOLDER and format_of(name) is None:
             why = Why.NOT_A_SLIDE  # no slide's name
-        if why is Why.LINK and guess_kind(name) is Kind.OTHER:
+        if why is Why.LINK and guess_kind(name) is not Kind.UNKNOWN:
             why = Why.NOT_A_SLIDE
         if why.is_problem:
             # A link may be one to a folder: then what is said of folders and of all in them counts.

@@ -66,7 +66,10 @@ _OTHER_NAMES = frozenset(("readme", "license", "licence", "copying", "changelog"
 # Hidden, and yet a slide's: without them nobody knows what the other files of a Zarr are.
 _ZARR = frozenset((".zattrs", ".zgroup", ".zarray", ".zmetadata"))
 
-__all__ = ["is_system_name", "name_problem", "normalized_key", "shorten_list", "sort_names"]
+__all__ = ["ANNOTATIONS_SUFFIX", "is_system_name", "name_problem", "normalized_key", "shorten_list", "sort_names"]
+
+ANNOTATIONS_SUFFIX = ".annotations.json"
+"""Ending of a side file: the annotations of the slide whose main file is called as what stands before it."""
 
 _FEW = 4  # names that a message has room for
 
@@ -91,6 +94,8 @@ def placeholder_of(name: str) -> str:
 def guess_kind(name: str) -> Kind:
     """Guess by its name what a file is that no format knows."""
     stem, dot, extension = name.rpartition(".")
+    if extension == "json" and name.endswith(ANNOTATIONS_SUFFIX):
+        return Kind.ANNOTATIONS
     return _kind_of(extension.lower(), "") if dot and stem else _kind_of("", name.lower())
 
 

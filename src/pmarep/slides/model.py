@@ -88,6 +88,7 @@ class Kind(enum.Enum):
 
     UNKNOWN = "unknown"  # may be a slide or a part of one
     OTHER = "other"  # known to be no part of a slide
+    ANNOTATIONS = "annotations"  # a side file of pmarep, which `--annotations` takes along
     SYSTEM = "system"  # hidden, or left behind by an operating system or a NAS
     REPORTED = "told"  # in the folder of a slide that is reported as a problem
 

@@ -12,9 +12,9 @@ from .model import Kind, LeftOut, Slide, Why
 class SourceCounts:
     """Numbers of slides, of their bytes, and of files, which add up to all files of the source.
 
-    Files: `sent` are those of slides; `unknown` may be a slide or a part of one; `other` are known to be none.
-    `system` and `excluded` also count folders that nobody looks into, as one each. `reasons` counts what was left out,
-    whether one file or many, by why.
+    Files: `sent` are those of slides; `unknown` may be a slide or a part of one; `other` are known to be none;
+    `annotations` are side files with those of slides. `system` and `excluded` also count folders that nobody looks
+    into, as one each. `reasons` counts what was left out, whether one file or many, by why.
     """
 
     slides: int = 0
@@ -24,6 +24,7 @@ class SourceCounts:
     reported: int = 0
     unknown: int = 0
     other: int = 0
+    annotations: int = 0
     system: int = 0
     excluded: int = 0
 
@@ -43,6 +44,8 @@ class SourceCounts:
             self.system += thing.files or 1
         elif thing.kind is Kind.OTHER:
             self.other += thing.files
+        elif thing.kind is Kind.ANNOTATIONS:
+            self.annotations += thing.files
         else:
             self.unknown += thing.files or 1
 
@@ -59,4 +62,5 @@ class SourceCounts:
     @property
     def left_out(self) -> dict[str, int]:
         """Files that are neither sent nor reported as a problem, as the summary of a run has them."""
-        return {"unknown": self.unknown, "other": self.other, "system": self.system, "excluded": self.excluded}
+        counts = {"unknown": self.unknown, "other": self.other, "system": self.system, "excluded": self.excluded}
+        return {**counts, "annotations": self.annotations} if self.annotations else counts

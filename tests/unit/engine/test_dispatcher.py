@@ -81,7 +81,11 @@ class Bench:
             self.breaker,
             self.gate,
             cast(Any, self.report),
+            self.slide_there,
         )
+
+    def slide_there(self, slide: Slide, *, planned: bool) -> None:
+        pass
 
     async def send(self, job: SlideJob) -> Outcome:
         self.dispatcher.slide_announced(job.slide)

@@ -85,7 +85,7 @@ def test_values(text: str, action: object) -> None:
 
 
 def test_which_requests() -> None:
-    assert [len(one) for one in hits("delay,after=2,times=3,path=GETfile").values()] == [0, 0, 0, 0, 3, 0]
+    assert [len(one) for one in hits("delay,after=2,times=3,path=GETfile").values()] == [0, 0, 0, 0, 3, 0, 0]
     assert not any(hits("delay,method=get").values())
     assert all(hits("delay,method=get", "GET").values())
 

@@ -62,6 +62,9 @@ def left_out_line(summary: Summary) -> str:
         parts.append(f"{count_of(unknown, 'file')} that may be {what} (pmarep slides SRC says which)")
     if other:
         parts.append(count_of(other, "other file"))
+    if (side_files := summary.left_out.get("annotations", 0)) and not (summary.annotations or summary.verify_only):
+        take = "takes it along" if side_files == 1 else "takes them along"
+        parts.append(f"{count_of(side_files, 'side file')} with annotations (--annotations {take})")
     if system:
         parts.append(f"{system} system files and folders" if system > 1 else "1 system file or folder")
     if excluded:
@@ -81,6 +84,8 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
             parts.append(f"{format_size(site.bytes_sent / site.seconds)}/s")
         if site.bytes_resumed:
             parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
+    if of.annotations:
+        parts.append(annotations_text(site.annotations_added, site.annotations_there, planned=of.dry_run))
     if site.error:
         parts.append("STOPPED, see above")  # once is enough to read it
     return "; ".join(parts)
@@ -123,6 +128,8 @@ def _missing(summary: Summary) -> list[str]:
         found.append(f"{count_of(missing, 'slide')} not at a site as it should be; see above what helps")
     elif missing:
         found.append(f"{count_of(missing, 'slide')} did not arrive; see above, then run it again to send the rest")
+    if unannotated := sum(site.annotations_failed for site in summary.sites.values()):
+        found.append(f"annotations of {count_of(unannotated, 'slide')} could not all be brought; see above")
     if not_looked_at:
         where = ", ".join(name for name, site in summary.sites.items() if site.not_looked_at)
         done = "verified" if summary.verify_only else "looked at or sent"
@@ -166,6 +173,11 @@ def waiting_line(event: SourceWaiting) -> str:
     are = "is" if event.slides == 1 else "are"
     slides = count_of(event.slides, "slide")
     return f"{slides} {are} still being written or just copied; looking again in {format_duration(event.seconds)}"
+
+
+def annotations_text(added: int, there: int, *, planned: bool = False) -> str:
+    """Return `12 annotations added, 3 there already`."""
+    return f"{count_of(added, 'annotation')} {'to add' if planned else 'added'}, {there} there already"
 
 
 def count_of(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...events import (
+    AnnotationsFinished,
     Event,
     Notice,
     RunStarted,
@@ -20,7 +21,7 @@ from ...events import (
     State,
 )
 from ...units import format_duration, format_size
-from .base import count_of, planned_line, waiting_line
+from .base import annotations_text, count_of, planned_line, waiting_line
 
 WAITING_AGAIN_SECONDS = 30.0
 """Slides that are still being written are spoken of no more often."""
@@ -69,6 +70,12 @@ class Messages:
                 return Message(text, Level.WARNING)
             case SlideRetracted():
                 return Message(f"{event.site}: damaged {event.slide}: {event.error}", Level.ERROR)
+            case AnnotationsFinished() if event.error is not None:
+                missing = f" ({event.missing} are missing)" if event.missing else ""
+                return Message(f"{event.site}: annotations of {event.slide}{missing}: {event.error}", Level.ERROR)
+            case AnnotationsFinished() if event.added:
+                counts = annotations_text(event.added, event.there, planned=event.dry_run)
+                return Message(f"{event.site}: {event.slide}: {counts}")
             case SlidePlanned():
                 return Message(planned_line(event))
             case SlideFinished(status=SlideStatus.FAILED):

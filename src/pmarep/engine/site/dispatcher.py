@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from ...aio import TaskPool
 from ...errors import PmarepError, Remedy
@@ -29,6 +30,12 @@ HELD = 1.0  # seconds after which is looked again whether there is time for a sl
 QUEUEING = 0.02  # seconds after which the requests of a slide that has been announced wait for their slots
 
 
+class SlideThere(Protocol):
+    """Hears of each slide that is at the site as it should be; `planned`: that a dry run would send there."""
+
+    def __call__(self, slide: Slide, *, planned: bool) -> None: ...
+
+
 class SlideDispatcher:
     """Starts a task for each slide of one site as soon as the site can take one more; owns their tickets."""
 
@@ -40,8 +47,10 @@ class SlideDispatcher:
         breaker: CircuitBreaker,
         deadline_gate: DeadlineAdmission,
         report: SiteReport,
+        slide_there: SlideThere,
     ) -> None:
         self._context = context
+        self._slide_there = slide_there
         self._scheduler = scheduler
         self._admission = admission
         self._breaker = breaker
@@ -105,6 +114,9 @@ class SlideDispatcher:
                     return
             else:
                 await self._record(job, outcome)
+                if outcome.status in (SlideStatus.SENT, SlideStatus.SKIPPED):
+                    planned = self._context.options.dry_run and outcome.status is SlideStatus.SENT
+                    self._slide_there(job.slide, planned=planned)
                 if outcome.status is SlideStatus.SKIPPED:
                     self._breaker.record_read_ok()
                 elif outcome.status is not SlideStatus.FAILED:

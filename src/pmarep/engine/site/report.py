@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ...annotations.writer import Brought
 from ...errors import SourceError
 from ...events import (
+    AnnotationsFinished,
     Notice,
     Progress,
     SiteSummary,
@@ -45,6 +47,7 @@ class SiteReport:
         self.bytes_broken_off = 0  # bytes that were under way when the site ended
         self.ended_early = False  # because the run was to end, with slides that were not begun
         self._differing = self._changed = 0
+        self._annotations_added = self._annotations_there = self._annotations_failed = 0
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
         self._meter = RateMeter()
@@ -138,6 +141,43 @@ class SiteReport:
         self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 
+    async def record_annotations(self, slide: Slide, brought: Brought) -> None:
+        """Record what became of the annotations of a slide that is at the site."""
+        self._annotations_added += brought.added
+        self._annotations_there += brought.there
+        self._annotations_failed += brought.error is not None
+        self._context.listener(
+            AnnotationsFinished(
+                site=self._site.name,
+                slide=slide.path,
+                added=brought.added,
+                there=brought.there,
+                missing=brought.missing,
+                error=brought.error,
+                dry_run=self._context.options.dry_run,
+            )
+        )
+        if self._context.audit is not None and not self._context.options.dry_run:
+            await self._context.audit.record(
+                {
+                    **self._who(slide),
+                    "status": "annotations",
+                    "error": brought.error,
+                    "note": "author and date of what was added are this user and now" if brought.added else None,
+                    "annotations": {"added": brought.added, "there": brought.there, "missing": brought.missing},
+                },
+                on_disk=brought.added > 0,
+            )
+
+    def _who(self, slide: Slide) -> dict[str, str]:
+        return {
+            "site": self._site.name,
+            "url": self._site.url,
+            "slide": slide.path,
+            "to": destination(self._site, self._context.options.to, slide).path,
+            "source": str(slide.folder.absolute()),
+        }
+
     def add_left_alone(self, differing: int, changed: int) -> None:
         """Count slides that stay at the site though they are others, or though their files have changed here since."""
         self._differing += differing
@@ -197,11 +237,7 @@ class SiteReport:
         ]
         await context.audit.record(
             {
-                "site": self._site.name,
-                "url": self._site.url,
-                "slide": slide.path,
-                "to": destination(self._site, context.options.to, slide).path,
-                "source": str(slide.folder.absolute()),
+                **self._who(slide),
                 "status": status.value,
                 "error": error,
                 "note": note,
@@ -268,6 +304,9 @@ class SiteReport:
             changed=self._changed,
             not_looked_at=max(missing - begun - not_begun, 0),
             needs_decision=self._needs_decision,
+            annotations_added=self._annotations_added,
+            annotations_there=self._annotations_there,
+            annotations_failed=self._annotations_failed,
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             bytes_kept=self._kept,

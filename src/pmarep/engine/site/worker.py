@@ -30,6 +30,7 @@ from ..slide.ownership import diagnose
 from ..slide.upload import SlideUploader
 from ..slide.verify import SlideVerifier
 from .admission import AdmissionGate
+from .annotations import SiteAnnotations
 from .deadline_admission import DeadlineAdmission
 from .dispatcher import SlideDispatcher
 from .prefilter import KnownSlideFilter
@@ -66,8 +67,11 @@ class SiteWorker:
         looks = context.options.dry_run or context.options.verify_only
         stop_time = None if looks else context.stop_time
         self._deadline_gate = DeadlineAdmission(stop_time, scheduler, context.clock, self._say_end_is_near)
+        self._annotations: SiteAnnotations | None = None
+        if context.annotations is not None:
+            self._annotations = SiteAnnotations(site, core, context.annotations, context, self.report)
         self._dispatcher = SlideDispatcher(
-            context, scheduler, self._admission, self.breaker, self._deadline_gate, self.report
+            context, scheduler, self._admission, self.breaker, self._deadline_gate, self.report, self._slide_there
         )
         self._stall_monitor = StallMonitor(
             context.stop_time, context.clock, lambda what: self.state_changed(self._state, what), self._stop
@@ -144,7 +148,11 @@ class SiteWorker:
             prefilter, attempts = self._parts(source, storage)
             try:
                 await self._dispatcher.run(prefilter, attempts)
+                if self._annotations is not None:
+                    await self._annotations.finish()
             finally:
+                if self._annotations is not None:
+                    await self._annotations.cancel()
                 self.report.add_left_alone(attempts.left, attempts.changed)
                 self.report.say_overdue(self._recheck.overdue)
         finally:
@@ -230,6 +238,11 @@ class SiteWorker:
         )
         return prefilter, attempts
 
+    def _slide_there(self, slide: Slide, *, planned: bool) -> None:
+        """Let the annotations of a slide follow it, which is at the site now or would be sent by a dry run."""
+        if self._annotations is not None:
+            self._annotations.add(slide, planned=planned)
+
     def _set_round_trip(self, to_storage: float = 0.0) -> None:
         """Tell the scheduler how long the way is, in seconds; the storage may be farther away than PMA.core."""
         if longest := max(self._core.round_trip or 0.0, to_storage):
@@ -256,6 +269,8 @@ class SiteWorker:
             log.info("%s: %s: %s (%s)", self.site.name, slide.path, decision.action.value, decision.reason)
         for sends, status in ((True, SlideStatus.SENT), (False, SlideStatus.SKIPPED)):
             await self.report.record_known([one[0] for one in known if one[2].sends is sends], status)
+        for slide, _, decision in known:
+            self._slide_there(slide, planned=decision.sends)
 
     def slide_announced(self, slide: Slide) -> None:
         """End the preparation of the slide."""

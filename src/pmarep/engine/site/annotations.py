@@ -1,0 +1,110 @@
+"""The annotations of a run's slides at one site: brought beside the slides, a few slides at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+
+from ...aio import ChangeEvent, TaskPool
+from ...annotations.replica import AnnotationReplica
+from ...annotations.writer import Brought
+from ...errors import PmarepError, Remedy
+from ...pmacore import PmaCore
+from ...sites import Site
+from ...slides import Slide
+from ..annotation_run import AnnotationRun
+from ..context import RunContext
+from ..slide.decide import destination
+from .report import SiteReport
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Slides of one site whose annotations are compared or added at the same time."""
+
+FRUITLESS_TRIES = 3
+"""Tries at a slide without an annotation added, at a site that is well again each time."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds, until a site that is away is asked whether it is well again
+
+
+class SiteAnnotations:
+    """Brings annotations to the slides of one site that are there. A failure here fails no slide."""
+
+    def __init__(self, site: Site, core: PmaCore, run: AnnotationRun, context: RunContext, report: SiteReport) -> None:
+        self._site = site
+        self._core = core
+        self._source = run.source
+        self._context = context
+        self._report = report
+        self._replica = AnnotationReplica(
+            site.name, core, context.clock, run.databases, dry_run=context.options.dry_run
+        )
+        self._queue: deque[tuple[int, bool]] = deque()  # numbers of slides; whether they are only to be sent
+        self._changed = ChangeEvent()
+        self._complete = False
+        self._pool = TaskPool()
+        self._workers = 0
+
+    def add(self, slide: Slide, *, planned: bool = False) -> None:
+        """Bring the annotations of a slide that is there now; `planned`: that a dry run would send."""
+        self._queue.append((slide.number, planned))
+        if self._workers < AT_ONCE:
+            self._workers += 1
+            self._pool.start(self._work())
+        self._changed.notify()
+
+    async def finish(self) -> None:
+        """Wait until all slides that were added are done. Raises what ends the site or the run."""
+        self._complete = True
+        self._changed.notify()
+        await self._pool.wait()
+        self._pool.raise_error()
+
+    async def cancel(self) -> None:
+        """Break off: what is missing is found by the next run."""
+        await self._pool.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            while self._queue:
+                number, planned = self._queue.popleft()
+                await self._bring(self._context.slide_list.found(number), planned)
+            if self._complete:
+                return
+            await self._changed.wait()
+
+    async def _bring(self, slide: Slide, planned: bool) -> None:
+        try:
+            wanted = await self._source.of(slide)
+        except PmarepError as error:
+            await self._report.record_annotations(slide, Brought(error=str(error)))
+            return
+        if wanted is None or not wanted.annotations:
+            return
+        if planned:
+            brought = Brought(added=len(wanted.annotations))
+        else:
+            path = destination(self._site, self._context.options.to, slide).path
+            brought = await self._replica.bring(wanted, path, self._outlast)
+        await self._report.record_annotations(slide, brought)
+
+    async def _outlast(self, tries: int) -> bool:
+        """Wait until the site answers again, as long as it may be away; False where that makes no sense any more."""
+        clock, options = self._context.clock, self._context.options
+        if tries >= FRUITLESS_TRIES:
+            return False
+        end, pause = clock.monotonic() + options.patience, FIRST_PAUSE
+        if self._context.deadline is not None:
+            end = min(end, self._context.deadline)
+        while clock.monotonic() + pause < end:
+            await clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            try:
+                await self._core.probe()
+            except PmarepError as error:
+                if error.remedy is not Remedy.RETRY:
+                    return False
+            else:
+                return True
+        return False
