@@ -1,4 +1,4 @@
-"""Text that terminals, JSON readers and logs can show."""
+"""Text that terminals, JSON readers, logs and spreadsheets can show."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def _escape(found: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # PEP 383: the byte itself
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet takes a cell that begins so for a formula, and may run it."""
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Escape a text as `printable` does; put an apostrophe before what a spreadsheet would take for a formula."""
+    shown = printable(text)
+    return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown

@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"demo", "places", "report"},
+    {"compare", "demo", "places", "report"},
     {"engine"},
     {"annotations", "remote", "uploaders"},
     {"limits", "reading", "sites", "state"},

@@ -8,6 +8,7 @@ import typer
 
 from ..version import __version__
 from .command_classes import CommandApp, JsonEventsCommand
+from .compare.command import compare
 from .config import config
 from .demo import demo
 from .forget import forget
@@ -53,6 +54,7 @@ app.add_typer(groups, name="groups")
 app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
 app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
+app.command("compare", example="pmarep compare cases/ tokyo:cases saopaulo:cases")(compare)
 app.command("slides", example="pmarep slides cases/ --problems")(slides)
 app.command("ls", example="pmarep ls tokyo: --recursive")(ls)
 app.command("mkdir", example="pmarep mkdir tokyo:2026/autumn")(mkdir)

@@ -31,9 +31,10 @@ PANELS = {
     ),
     "How sure": (
         "--verify", "--level", "--check", "--fingerprint", "--recheck", "--settle", "--verify-tls",
-        "--allow-http-uploads",
+        "--allow-http-uploads", "--deep",
     ),
     "Output": (
+        "--all", "--details", "--csv",
         "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
         "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
     ),

@@ -106,7 +106,7 @@ def _run(
             listener(event)
 
     async def main() -> Summary:
-        asyncio.get_running_loop().set_exception_handler(_log_connection_errors)
+        asyncio.get_running_loop().set_exception_handler(log_connection_errors)
         stop = asyncio.Event()
         with stop_on_signals(stop, output.announce_stopping):
             return await replicate(
@@ -124,7 +124,7 @@ def _tell_end(observers: Sequence[RunObserver], summary: Summary) -> int:
     return summary.exit_code
 
 
-def _log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+def log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log broken connections that asyncio reports, instead of a traceback: on Windows it fails to close reset ones.
 
     What has failed in a task or a future of ours is a bug: asyncio says so as it always does.

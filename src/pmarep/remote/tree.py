@@ -63,6 +63,9 @@ class Ambiguous(NotFound):
 
 Found = RemoteFolder | RemoteSlide | Unlisted
 
+Wanted = Callable[[RemoteFolder | RemoteSlide], bool]
+"""Returns whether a folder or a slide, of which only the path is known, is to be listed."""
+
 
 class RemoteTree:
     """The folders and slides of one PMA.core, as one user sees them.
@@ -113,23 +116,30 @@ class RemoteTree:
         return RemoteSlide(slide.path, (*sorted(companions, key=lambda file: file.path), *main))
 
     async def walk(
-        self, folder: RemoteFolder, *, recursive: bool = True, files: bool = True
+        self, folder: RemoteFolder, *, recursive: bool = True, files: bool = True, wanted: Wanted = lambda _: True
     ) -> AsyncGenerator[Found, None]:
         """Yield what lies in a folder: its slides, then each of its folders, followed by what lies in that.
 
         By name, the folder itself not among them. `files`: slides with their files, which costs a request for each.
+        Slides and folders that are not `wanted` are left out with what is in them, and cost no request.
         Close it in the end (`aclosing`), also where it is broken off.
         """
         names = asyncio.create_task(self._names(folder.path))
         try:
-            async with aclosing(self._walk(folder.path, 1, recursive, files, names)) as found:
+            async with aclosing(self._walk(folder.path, 1, recursive, files, wanted, names)) as found:
                 async for one in found:
                     yield one
         finally:
             await cancel_all([names])
 
     async def _walk(
-        self, path: str, level: int, recursive: bool, files: bool, names: asyncio.Task[tuple[list[str], list[str]]]
+        self,
+        path: str,
+        level: int,
+        recursive: bool,
+        files: bool,
+        wanted: Wanted,
+        names: asyncio.Task[tuple[list[str], list[str]]],
     ) -> AsyncGenerator[Found, None]:
         """Yield what lies in a folder whose `names` are asked for already."""
         try:
@@ -139,6 +149,8 @@ class RemoteTree:
                 raise
             yield Unlisted(path, error)
             return
+        slides = [slide for slide in slides if wanted(RemoteSlide(slide))]
+        folders = [name for name in folders if wanted(RemoteFolder(name))]
         async with aclosing(self._slides(path, slides, files)) as listed:
             async for slide in listed:
                 yield slide
@@ -159,7 +171,7 @@ class RemoteTree:
                     continue
                 while len(ahead) < self._ahead and (following := next(rest, None)) is not None:
                     ahead.append(asyncio.create_task(self._names(following)))
-                async with aclosing(self._walk(name, level + 1, recursive, files, ahead[0])) as below:
+                async with aclosing(self._walk(name, level + 1, recursive, files, wanted, ahead[0])) as below:
                     async for one in below:
                         yield one
                 ahead.popleft()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..text import printable
+from ..text import spreadsheet_cell
 from .model import Cell, Report, ReportSite, at_site
 from .resend import command_for_all
 
@@ -20,9 +20,6 @@ COLUMNS = (
     "slide", "format", "files", "bytes", "source", "site", "to", "state", "finished", "verified_by", "bytes_sent",
     "bytes_resumed", "seconds", "error",
 )  # fmt: skip
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins so for a formula, and may run it."""
 
 
 def to_json(report: Report, state_dir: Path | None = None) -> str:
@@ -101,11 +98,12 @@ def to_csv(report: Report) -> str:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for index, slide in enumerate(report.slides):
-        what = [_text(slide.path), _text(slide.format), slide.files, slide.bytes, _text(slide.local)]
+        path, kind, local = map(spreadsheet_cell, (slide.path, slide.format, slide.local))
+        what = [path, kind, slide.files, slide.bytes, local]
         for site in report.sites:
             cell, to = site.cell(index), at_site(site, report.run.about["to"], slide)
-            where = [_text(site.name), _text(to), cell.state.value, _when(cell), cell.verified_by]
-            how = [cell.bytes, cell.resumed, _seconds(cell), _text(why(cell, site) or "")]
+            where = [spreadsheet_cell(site.name), spreadsheet_cell(to), cell.state.value, _when(cell), cell.verified_by]
+            how = [cell.bytes, cell.resumed, _seconds(cell), spreadsheet_cell(why(cell, site) or "")]
             writer.writerow([*what, *where, *how])
     return "\ufeff" + out.getvalue()
 
@@ -122,8 +120,3 @@ def _when(cell: Cell) -> str | None:
 
 def _seconds(cell: Cell) -> float | None:
     return cell.seconds if cell.has_ended else None
-
-
-def _text(text: str) -> str:
-    shown = printable(text)
-    return f"'{shown}" if shown.lstrip(" ").startswith(_FORMULA) else shown

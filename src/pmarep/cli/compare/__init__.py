@@ -1,0 +1,1 @@
+"""`pmarep compare`."""

@@ -1,0 +1,1 @@
+"""Compare the slides of folders of this machine and of places at PMA.cores: which one is where, and what differs."""
