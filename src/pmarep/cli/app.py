@@ -16,6 +16,7 @@ from .groups import groups
 from .output_streams import echo
 from .places.ls import ls
 from .places.mkdir import mkdir
+from .places.rm import rm
 from .push import push
 from .report import report
 from .sandbox import sandbox
@@ -58,6 +59,7 @@ app.command("compare", example="pmarep compare cases/ tokyo:cases saopaulo:cases
 app.command("slides", example="pmarep slides cases/ --problems")(slides)
 app.command("ls", example="pmarep ls tokyo: --recursive")(ls)
 app.command("mkdir", example="pmarep mkdir tokyo:2026/autumn")(mkdir)
+app.command("rm", example="pmarep rm tokyo:old --recursive --dry-run")(rm)
 app.command("status", example="pmarep status --runs 10")(status)
 app.command("report", example="pmarep report --output monday.html")(report)
 app.command("forget", example="pmarep forget --site old-server --dry-run")(forget)
