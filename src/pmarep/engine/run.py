@@ -25,10 +25,11 @@ from ..events import (
     State,
     Summary,
 )
-from ..reading import SharedReader
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
 from ..slides import LeftOut
+from ..source import LocalFiles, SharedReader
+from ..source.scanner import roots_of
 from ..state.journal import Journal
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
@@ -37,7 +38,6 @@ from .annotation_run import AnnotationRun
 from .audit import AuditLog, Auditor
 from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
-from .discovery.scanner import roots_of
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .options import Options
@@ -113,7 +113,7 @@ class _Run:
         self.producer = SlideProducer(
             options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting, self.files.add_slides)
         )
-        self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
+        self.reader = SharedReader(files=LocalFiles(None if options.follow_links else roots_of(options.sources)))
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
-from ..reading import SiteReader
 from ..slides.model import Slide, SlideFile
+from ..source import SiteReader
 from ..state.journal import Journal
 from ..state.records import RemotePath
 from .digests import Digests

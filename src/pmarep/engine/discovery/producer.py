@@ -17,13 +17,13 @@ from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
 from ...slides.source_counts import SourceCounts
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
+from ...source.scanner import scanners
 from ...text import printable
 from ..options import Options
 from .collisions import NameCollisions
-from .scanner import scanners
+from .disk_list import DiskList, DiskListError
 from .slide_list import SlideList
-from .spool import Spool, SpoolError
-from .stability import UnstableSlide, look_at, unstable_spool
+from .stability import UnstableSlide, look_at, unstable_list
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class SlideProducer:
 
     `counts`: what was found until now, without those that are still to be looked at again.
 
-    Raises, when it is made, UsageError for a source that is none, and SpoolError.
+    Raises, when it is made, UsageError for a source that is none, and DiskListError.
     """
 
     def __init__(self, options: Options, slide_list: SlideList, clock: Clock, listener: DiscoveryListener) -> None:
@@ -110,7 +110,7 @@ class SlideProducer:
         self._slide_list = slide_list
         self._clock = clock
         self._listener = listener
-        self._unstable = unstable_spool()
+        self._unstable = unstable_list()
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
         self._stopping = threading.Event()
@@ -151,7 +151,7 @@ class SlideProducer:
         try:
             await self._hand_over(everything, self._unstable)
             self._walked = True
-        except SpoolError as error:
+        except DiskListError as error:
             self.error = str(error)  # what was found until now is sent
         except Exception as error:
             self._failed(error)
@@ -179,7 +179,7 @@ class SlideProducer:
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 
-    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: Spool[UnstableSlide]) -> None:
+    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: DiskList[UnstableSlide]) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
         loop = asyncio.get_running_loop()
 
@@ -256,7 +256,7 @@ class SlideProducer:
                 await self._look()
                 if self._slide_list.admitted == admitted and idle_before and idle():
                     self._give_up()
-        except SpoolError as error:
+        except DiskListError as error:
             self.error = str(error)
         except Exception as error:
             self._failed(error)
@@ -274,7 +274,7 @@ class SlideProducer:
 
     async def _look(self) -> None:
         """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
-        before, after = self._unstable, unstable_spool()
+        before, after = self._unstable, unstable_list()
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             for unstable in before:

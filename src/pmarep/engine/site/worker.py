@@ -12,10 +12,10 @@ from ...errors import PmarepError, Remedy, internal_error, where
 from ...events import Notice, SiteState, SlideStatus, State
 from ...limits import NEAR
 from ...pmacore import NotArrived, PmaCore
-from ...reading import SiteReader
 from ...sites import Site
 from ...sites.site_connection import connection_of
 from ...slides import Slide
+from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext

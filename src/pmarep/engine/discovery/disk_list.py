@@ -19,15 +19,15 @@ READ_AHEAD = 16 * 1024
 """Bytes, of about a hundred slides with a file each."""
 
 
-class SpoolError(PmarepError):
+class DiskListError(PmarepError):
     """The temporary file cannot be used."""
 
 
-class Spool(Generic[T]):
+class DiskList(Generic[T]):
     """Things in the order in which they came; 8 bytes of memory each. One thread writes, any may read.
 
     `pack` makes a thing into what marshal knows, `unpack` makes it again. marshal and not pickle: several times faster
-    on tuples of strings and numbers, and this file is never read by another Python. Raises SpoolError.
+    on tuples of strings and numbers, and this file is never read by another Python. Raises DiskListError.
     """
 
     def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T]) -> None:
@@ -44,7 +44,7 @@ class Spool(Generic[T]):
         return len(self._ends) - 1
 
     def extend(self, things: Iterable[T]) -> None:
-        """Append all of them, or none and raise SpoolError."""
+        """Append all of them, or none and raise DiskListError."""
         records = [marshal.dumps(self._pack(thing)) for thing in things]
         with self._lock:
             left = memoryview(b"".join(records))
@@ -94,13 +94,15 @@ class Spool(Generic[T]):
             self._file.close()
 
 
-def _cannot(error: OSError) -> SpoolError:
+def _cannot(error: OSError) -> DiskListError:
     try:
         place = tempfile.gettempdir()
     except OSError:
         place = "the temporary folder"
     words = error.strerror or str(error)
-    return SpoolError(f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another")
+    return DiskListError(
+        f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another"
+    )
 
 
 def pack_found(found: Slide | LeftOut) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from ..slides.model import Slide, SlideFile
-from .files import CHUNK, FileVersion
+from .interface import CHUNK, FileVersion
 from .reader import SharedReader
 
 
