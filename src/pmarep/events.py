@@ -401,6 +401,8 @@ class Summary(Event):
     dry_run, verify_only: the run was to send nothing.
     error: why the run as a whole ended early, in one line, or None.
     annotations: the run was to bring annotations too.
+    bytes_downloaded: bytes that came from the PMA.cores of the sources, also those that had to come again; 0 where the
+        sources are on this disk.
     """
 
     exit_code: int
@@ -413,6 +415,7 @@ class Summary(Event):
     verify_only: bool = False
     error: str | None = None
     annotations: bool = False
+    bytes_downloaded: int = 0
 
 
 Listener = Callable[[Event], None]

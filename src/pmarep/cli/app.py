@@ -10,6 +10,7 @@ from ..version import __version__
 from .command_classes import CommandApp, JsonEventsCommand
 from .compare.command import compare
 from .config import config
+from .copy import copy
 from .demo import demo
 from .forget import forget
 from .groups import groups
@@ -54,6 +55,7 @@ app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
 app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
+app.command("copy", cls=JsonEventsCommand, example="pmarep copy tokyo:2026 --sites saopaulo,ghent")(copy)
 app.command("verify", cls=JsonEventsCommand, example="pmarep verify cases/ --sites tokyo --level deep")(verify)
 app.command("compare", example="pmarep compare cases/ tokyo:cases saopaulo:cases")(compare)
 app.command("slides", example="pmarep slides cases/ --problems")(slides)

@@ -10,6 +10,22 @@ import typer
 from . import completion
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, or main files of slides.")]
+PathsOrPlacesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="SRC...", help="Folders, or main files of slides; or such at a site, written SITE:folder."),
+]
+PlacesArgument = Annotated[
+    list[str], typer.Argument(metavar="PLACE...", help="Folders or slides at a site: SITE:folder or SITE:/Root/folder.")
+]
+SpoolOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--spool", metavar="DIR", help="Where what comes from a site waits for the slowest; default: the state folder."
+    ),
+]
+SpoolSizeOption = Annotated[
+    str | None, typer.Option("--spool-size", metavar="SIZE", help="How much may wait there; default: 2G, or what fits.")
+]
 SitesOption = Annotated[
     list[str],
     typer.Option(

@@ -26,11 +26,13 @@ from .options import (
     MetricsOption,
     MinSizeOption,
     NewerThanOption,
+    PathsOrPlacesArgument,
     PatienceOption,
     QuietOption,
     ReportOption,
     SitesOption,
-    SourcesArgument,
+    SpoolOption,
+    SpoolSizeOption,
     StateDirOption,
     ToOption,
     VerboseOption,
@@ -45,7 +47,7 @@ class _Level(StrEnum):
 
 def verify(
     ctx: typer.Context,
-    sources: SourcesArgument,
+    sources: PathsOrPlacesArgument,
     sites: SitesOption,
     level: Annotated[
         _Level,
@@ -64,6 +66,8 @@ def verify(
     follow_links: FollowLinksOption = False,
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
+    spool: SpoolOption = None,
+    spool_size: SpoolSizeOption = None,
     audit: AuditOption = None,
     report: ReportOption = None,
     at_all_sites: AtAllSitesOption = None,
@@ -90,7 +94,7 @@ def verify(
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
-    from .option_values import parse_connections, parse_sub_folder
+    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
@@ -101,8 +105,9 @@ def verify(
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
+        found = parse_sources(sources, book)
         options = Options(
-            sources=tuple(sources),
+            sources=found,
             to=parse_sub_folder(to),
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
@@ -117,8 +122,10 @@ def verify(
             allow_empty=allow_empty,
             follow_links=follow_links,
             at_all_sites=at_all_sites,
+            spool=spool,
+            spool_size=parse_spool_size(spool_size),
             config=named_book(config),
-            arguments=repeatable_arguments(ctx),
+            arguments=repeatable_arguments(ctx, found),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)

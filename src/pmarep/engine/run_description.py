@@ -21,7 +21,7 @@ def describe_run(options: Options, sites: Sequence[Site]) -> dict[str, Any]:
         "platform": sys.platform,
         "pid": os.getpid(),
         "command": "verify" if options.verify_only else "push",
-        "sources": [str(source.absolute()) for source in options.sources],
+        "sources": options.source_names,
         "to": options.to,
         "sites": [{"name": site.name, "url": site.url, "target": site.target} for site in sites],
         "verify": options.verify.value,

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
@@ -19,7 +19,7 @@ from ..slides.in_use import find_file_in_use
 from ..slides.model import BrokenFileError, Slide
 from ..system.open_files import TOO_MANY_OPEN_FILES
 from .identity import FileIdentities, Identity, combine_identities, identity_of
-from .interface import FileVersion
+from .interface import CHUNK, FileVersion, ReadAhead
 from .stall_detection import FolderProbe, Heartbeat
 
 _MANY = 512  # threads; so many come to be only if nearly all of them hang
@@ -32,11 +32,15 @@ class LocalFiles:
     """
 
     step: int | None = None
+    ahead: ReadAhead | None = None
 
     def __init__(self, roots: Sequence[str] | None = None) -> None:
         self._known = FileIdentities(roots)
         self._probe = FolderProbe()
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="probe")  # in no read slot: few of them hang
+
+    async def stop(self) -> None:
+        """Do nothing: a thread that reads cannot be ended."""
 
     def close(self) -> None:
         """End the threads, without waiting for one that hangs."""
@@ -66,7 +70,7 @@ class LocalFiles:
         def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
             return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
 
-        return await self._probe.run(slide.folder, begin)
+        return await self._probe.run(Path(slide.folder), begin)
 
     async def check_content(self, slide: Slide) -> None:
         """Raise SourceError if a file of the slide is none that any server could read."""
@@ -74,7 +78,7 @@ class LocalFiles:
         def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
             return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
 
-        await self._probe.run(slide.folder, begin)
+        await self._probe.run(Path(slide.folder), begin)
 
 
 _NOTHING = nullcontext()
@@ -99,6 +103,21 @@ class LocalFile:
     def closed(self) -> bool:
         """Return whether it is closed."""
         return self._handle.closed
+
+
+def read_range(version: FileVersion, start: int, length: int) -> Generator[bytes, None, None]:
+    """Yield `length` bytes from `start` in chunks. Raises SourceError, also instead of the last chunk."""
+    handle = open_version(version)
+    try:
+        while length > CHUNK:
+            yield read_at(handle, version, start, CHUNK)
+            start, length = start + CHUNK, length - CHUNK
+        last = read_at(handle, version, start, length)
+        check_version(version)
+        if last:
+            yield last
+    finally:
+        handle.close()
 
 
 def open_version(version: FileVersion, known: FileIdentities | None = None) -> BinaryIO:

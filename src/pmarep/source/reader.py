@@ -13,7 +13,7 @@ from ..slides.model import Slide
 from . import stall_detection
 from .cache import ChunkCache, Key
 from .files import LocalFiles, TooManyOpenFiles
-from .interface import CHUNK, FileVersion, OpenFile, SourceFiles
+from .interface import CHUNK, FileVersion, OpenFile, ReadAhead, SourceFiles
 from .releasing_semaphore import ReleasingSemaphore, consume_exception
 from .stall_detection import Heartbeat, wait_while_moving
 
@@ -65,6 +65,10 @@ class SharedReader:
         self._handles: dict[FileVersion, _Handles] = {}
         self._files = files or LocalFiles()
 
+    async def stop(self) -> None:
+        """End what is under way at the source, before its connections are closed."""
+        await self._files.stop()
+
     def close(self) -> None:
         """End the threads, without waiting for a read that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -88,9 +92,19 @@ class SharedReader:
         """Raise SourceError if a file of the slide is none that any server could read."""
         await self._files.check_content(slide)
 
-    async def check(self, version: FileVersion) -> None:
-        """Raise SourceError if the file is another one by now."""
+    @property
+    def ahead(self) -> ReadAhead | None:
+        """Who is to hear of what sites are about to read; None: nobody."""
+        return self._files.ahead
+
+    async def confirm(self, version: FileVersion) -> None:
+        """Raise SourceError if what was read of a main file until now may be another version."""
         await self._files.confirm(version)
+
+    async def check(self, version: FileVersion, *, whole: bool = False) -> None:
+        """Raise SourceError if the file is another one by now. `whole`: the one who asks has read all of it."""
+        if whole:
+            await self._files.confirm(version)
         await self._do(version, lambda: self._files.check(version))
 
     async def chunk(self, version: FileVersion, index: int) -> bytes:

@@ -19,8 +19,6 @@ class ScanOptions(Protocol):
     """What has to be known to look through sources on this disk; the options of a run have it all."""
 
     @property
-    def sources(self) -> tuple[Path, ...]: ...
-    @property
     def include(self) -> tuple[str, ...]: ...
     @property
     def exclude(self) -> tuple[str, ...]: ...
@@ -79,13 +77,15 @@ class SourceScanner:
         return snapshot_incomplete(self._folder, found)
 
 
-def scanners(options: ScanOptions, matched: set[OptionValue] | None = None) -> list[SourceScanner]:
-    """Return the scanners of all sources, each once. They ask one PMA.start.
+def scanners(
+    paths: Sequence[Path], options: ScanOptions, matched: set[OptionValue] | None = None
+) -> list[SourceScanner]:
+    """Return the scanners of all sources on this disk, each once. They ask one PMA.start.
 
     Patterns of --include and --exclude that match something are added to `matched`.
     """
     pma_start = PmaStart(trust_anybody=options.trust_pma_start) if options.ask_pma_start else None
-    sources = {source.resolve(): source for source in options.sources}.values()
+    sources = {source.resolve(): source for source in paths}.values()
     return [SourceScanner(source, options, pma_start, matched) for source in sources]
 
 

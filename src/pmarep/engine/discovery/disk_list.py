@@ -109,16 +109,17 @@ def pack_found(found: Slide | LeftOut) -> tuple[Any, ...]:
     if isinstance(found, LeftOut):
         return found.path, found.why.name, found.detail, found.cause.name, found.kind.name, found.files
     files = [(file.path, file.size, file.mtime_ns, file.local_name) for file in found.files]
-    return found.path, found.format, str(found.folder), files
+    folder = found.folder
+    return found.path, found.format, str(folder), files, isinstance(folder, str)
 
 
 def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
-    if len(row) == 4:
+    if len(row) == 5:
         return unpack_slide(row)
     path, why, detail, cause, kind, files = row
     return LeftOut(path, Why[why], detail, Cause[cause], Kind[kind], files)
 
 
 def unpack_slide(row: tuple[Any, ...], number: int = -1) -> Slide:
-    path, kind, folder, files = row
-    return Slide(path, kind, Path(folder), tuple([SlideFile(*file) for file in files]), number)
+    path, kind, folder, files, is_place = row
+    return Slide(path, kind, folder if is_place else Path(folder), tuple([SlideFile(*file) for file in files]), number)

@@ -6,18 +6,22 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ...clock import Clock
 from ...daemon_thread import in_thread
-from ...errors import where
+from ...errors import PmarepError, where
 from ...events import SourceSummary
+from ...pmacore import PmaCore
+from ...sites.place import Place
 from ...slides import LeftOut, Slide, Why
 from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
 from ...slides.source_counts import SourceCounts
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
-from ...source.scanner import scanners
+from ...source.place import PlaceScanner
+from ...source.scanner import SourceScanner, scanners
 from ...text import printable
 from ..options import Options
 from .collisions import NameCollisions
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200  # things that are written down and handed over at once ...
 BATCH_FILES = 2000  # ... or fewer, where they have many files
+BATCH_SECONDS = 0.2  # ... or after so long, where a server lists them one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +104,26 @@ class SlideProducer:
     Raises, when it is made, UsageError for a source that is none, and DiskListError.
     """
 
-    def __init__(self, options: Options, slide_list: SlideList, clock: Clock, listener: DiscoveryListener) -> None:
+    def __init__(
+        self,
+        options: Options,
+        slide_list: SlideList,
+        clock: Clock,
+        listener: DiscoveryListener,
+        core: Callable[[Place], PmaCore] | None = None,
+    ) -> None:
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
-        self._scanners = scanners(options, self._matched)
+        self._local = scanners(options.paths, options, self._matched)
+        self._places: list[PlaceScanner] = []
+        if core is not None:
+            self._places = [PlaceScanner(place, core(place), options, self._matched) for place in options.places]
+        self._scanners: list[SourceScanner | PlaceScanner] = [*self._local, *self._places]
         self._collisions = NameCollisions() if len(self._scanners) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
-        self._stability = None if only_looks else StabilityPolicy.from_option(options.settle)
+        # Where a server lists a slide, its main file has come, and that comes last.
+        self._stability = None if only_looks or self._places else StabilityPolicy.from_option(options.settle)
         self._slide_list = slide_list
         self._clock = clock
         self._listener = listener
@@ -135,12 +152,9 @@ class SlideProducer:
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             first = True
-            for number, scanner in enumerate(self._scanners):
+            for number, scanner in enumerate(self._local):
                 for thing in scanner.find():
-                    if isinstance(thing, Slide) or thing.why.is_problem:
-                        self._has_slides.add(number)
-                    elif thing.why is Why.EXCLUDED:
-                        self._has_excluded.add(number)
+                    self._note(number, thing)
                     batch.add(self._sorted(number, thing, batch.now))
                     if batch.full or (first and batch.slides):
                         first = first and not batch.slides
@@ -150,14 +164,49 @@ class SlideProducer:
 
         try:
             await self._hand_over(everything, self._unstable)
+            await self._list_places()
             self._walked = True
         except DiskListError as error:
             self.error = str(error)  # what was found until now is sent
+        except PmarepError as error:  # of a server
+            self.error = f"not every folder was looked through: {error}"
         except Exception as error:
             self._failed(error)
         except BaseException:
             self._slide_list.finish()
             raise
+
+    async def look(self) -> None:
+        """Find out what lies at the places. Raises UsageError where nothing does, else PmaCoreError."""
+        for scanner in self._places:
+            await scanner.look()
+
+    async def _list_places(self) -> None:
+        """List what lies at the places; sites have each slide within a moment."""
+        batch, began = self._new_batch(), self._clock.monotonic()
+        for number, scanner in enumerate(self._places, len(self._local)):
+            async with aclosing(scanner.find()) as found:
+                async for thing in found:
+                    self._note(number, thing)
+                    batch.add(self._without_collision(number, thing))
+                    if batch.full or self._clock.monotonic() - began > BATCH_SECONDS:
+                        await self._hand_over_listed(batch)
+                        batch, began = self._new_batch(), self._clock.monotonic()
+        await self._hand_over_listed(batch)
+
+    async def _hand_over_listed(self, batch: _Batch) -> None:
+        def work() -> None:
+            self._slide_list.write(batch.slides)
+            self._listener.found(batch.slides)
+
+        await in_thread(work)
+        self._take(batch)
+
+    def _note(self, number: int, thing: Slide | LeftOut) -> None:
+        if isinstance(thing, Slide) or thing.why.is_problem:
+            self._has_slides.add(number)
+        elif thing.why is Why.EXCLUDED:
+            self._has_excluded.add(number)
 
     def summary(self) -> SourceSummary:
         """Return what was found, as far as it is known by now."""
@@ -207,7 +256,7 @@ class SlideProducer:
         if isinstance(found, Slide):
             return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
         # A file that is no slide is no matter, however recent.
-        around = self._scanners[number].snapshot_incomplete(found) if found.why.is_problem else None
+        around = self._local[number].snapshot_incomplete(found) if found.why.is_problem else None
         if around is None or not stability.is_recent(around.newest_mtime_ns, now):
             return found
         return UnstableSlide(number, found, around.digest)
@@ -279,7 +328,7 @@ class SlideProducer:
         def everything(batch: _Batch) -> Iterator[_Batch]:
             for unstable in before:
                 batch.replaces(unstable)
-                thing = look_at(self._scanners[unstable.source], unstable)
+                thing = look_at(self._local[unstable.source], unstable)
                 batch.add(self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing)
                 if batch.full:
                     yield batch

@@ -141,6 +141,7 @@ class SiteWorker:
         await self._connect()
         self.state_changed(State.RUNNING)
         source = SiteReader(self._context.reader)
+        self.report.finished = source.done
         storage = PresignedClient(
             connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
         )
