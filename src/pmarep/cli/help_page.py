@@ -18,7 +18,8 @@ PANELS = {
     "What": (
         "--recursive", "--files", "--site", "--source", "--older-than", "--damaged", "--include", "--exclude",
         "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--annotations", "--fresh",
-        "--dry-run", "--problems", "--formats", "--unset", "--update", "--write", "--names", "--discard", "--fault",
+        "--dry-run", "--problems", "--formats", "--labels", "--unset", "--update", "--write", "--names",
+        "--discard", "--fault",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pmarep.slides import LeftOut, Slide
+    from pmarep.slides.labels import LabelImages
 
     from .output import SlideOutput
 
@@ -48,6 +49,9 @@ def slides(
     follow_links: FollowLinksOption = False,
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
+    ] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Say whether each slide carries a label or macro image.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     formats: Annotated[  # noqa: ARG001  (its callback does it)
@@ -95,7 +99,7 @@ def slides(
             )
             for source in sources
         ]
-        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems)
+        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems, labels=labels)
         for source, things in found:
             output.source = source
             for thing in _as_of_now(things):
@@ -156,12 +160,23 @@ def _not_readable(slide: Slide) -> str | None:
     return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)
 
 
-def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool) -> SlideOutput:
+def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool, labels: bool) -> SlideOutput:
     import sys
 
     from .output import JsonSlideOutput, PlainSlideOutput, TerminalSlideOutput
 
+    look = _look_for_labels if labels else None
     if json:
-        return JsonSlideOutput(several, only_problems=only_problems)
+        return JsonSlideOutput(several, only_problems=only_problems, look=look)
     kind = TerminalSlideOutput if sys.stdout.isatty() else PlainSlideOutput
-    return kind(verbose, only_problems=only_problems)
+    return kind(verbose, only_problems=only_problems, look=look)
+
+
+def _look_for_labels(slide: Slide) -> LabelImages:
+    """Look for label and macro images; unknown where a file cannot be read any more."""
+    from pmarep.slides.labels import NOT_KNOWN, label_images
+
+    try:
+        return label_images(slide)
+    except OSError:
+        return NOT_KNOWN
