@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
+from .annotations.group import annotation_commands
 from .command_classes import CommandApp, JsonEventsCommand
 from .compare.command import compare
 from .config import config
@@ -53,6 +54,7 @@ def pmarep(
 
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
+app.add_typer(annotation_commands, name="annotations")
 app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
 app.command("copy", cls=JsonEventsCommand, example="pmarep copy tokyo:2026 --sites saopaulo,ghent")(copy)

@@ -180,6 +180,12 @@ def annotations_text(added: int, there: int, *, planned: bool = False) -> str:
     return f"{count_of(added, 'annotation')} {'to add' if planned else 'added'}, {there} there already"
 
 
+def annotations_error(slide: str, missing: int, error: str) -> str:
+    """Return `annotations of a.svs (2 are missing): ...`; no number where it is not known."""
+    how_many = f" ({missing} {'is' if missing == 1 else 'are'} missing)" if missing else ""
+    return f"annotations of {slide}{how_many}: {error}"
+
+
 def count_of(number: int, noun: str) -> str:
     """Return `1 slide`, `2 slides`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -21,7 +21,7 @@ from ...events import (
     State,
 )
 from ...units import format_duration, format_size
-from .base import annotations_text, count_of, planned_line, waiting_line
+from .base import annotations_error, annotations_text, count_of, planned_line, waiting_line
 
 WAITING_AGAIN_SECONDS = 30.0
 """Slides that are still being written are spoken of no more often."""
@@ -71,8 +71,8 @@ class Messages:
             case SlideRetracted():
                 return Message(f"{event.site}: damaged {event.slide}: {event.error}", Level.ERROR)
             case AnnotationsFinished() if event.error is not None:
-                missing = f" ({event.missing} are missing)" if event.missing else ""
-                return Message(f"{event.site}: annotations of {event.slide}{missing}: {event.error}", Level.ERROR)
+                text = annotations_error(event.slide, event.missing, event.error)
+                return Message(f"{event.site}: {text}", Level.ERROR)
             case AnnotationsFinished() if event.added:
                 counts = annotations_text(event.added, event.there, planned=event.dry_run)
                 return Message(f"{event.site}: {event.slide}: {counts}")
