@@ -120,12 +120,14 @@ class RunStarted(Event):
     sites: names of all sites of the run.
     slides, bytes: what was found so far, and its size in bytes.
     scanning: the sources are still being read, and both numbers will grow.
+    shard: "K/N" where the run is about the slides of one shard (`--shard`): then all numbers are of those.
     """
 
     sites: list[str]
     slides: int
     bytes: int
     scanning: bool = False
+    shard: str | None = None
 
 
 @_immutable
@@ -403,6 +405,7 @@ class Summary(Event):
     annotations: the run was to bring annotations too.
     bytes_downloaded: bytes that came from the PMA.cores of the sources, also those that had to come again; 0 where the
         sources are on this disk.
+    shard: "K/N" where the run was about the slides of one shard (`--shard`): then all numbers are of those.
     """
 
     exit_code: int
@@ -416,6 +419,7 @@ class Summary(Event):
     error: str | None = None
     annotations: bool = False
     bytes_downloaded: int = 0
+    shard: str | None = None
 
 
 Listener = Callable[[Event], None]

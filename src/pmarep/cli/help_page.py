@@ -19,7 +19,7 @@ PANELS = {
         "--recursive", "--files", "--site", "--source", "--older-than", "--damaged", "--include", "--exclude",
         "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--annotations", "--fresh",
         "--dry-run", "--problems", "--formats", "--labels", "--unset", "--update", "--write", "--names",
-        "--discard", "--fault",
+        "--discard", "--fault", "--shard",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",

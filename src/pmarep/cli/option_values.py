@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..sites import SiteBook
     from ..sites.place import Place
+    from ..slides.shard import Shard
 
 T = TypeVar("T")
 
@@ -57,6 +58,13 @@ def parse_sub_folder(to: str) -> str:
         return validators.sub_folder(to) if to else ""
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def parse_shard(text: str | None) -> Shard | None:
+    """Return the shard that `--shard` names. Raises UsageError."""
+    from ..slides.shard import Shard
+
+    return None if text is None else parse_option("--shard", Shard.parse, text)
 
 
 def parse_connections(text: str | None) -> int | Literal["auto"] | None:

@@ -141,5 +141,9 @@ AnnotationsOption = Annotated[
         "--annotations", help="Also add the annotations of slides that are missing at a site; author and date are new."
     ),
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(metavar="K/N", help="Only the slides of shard K of N, for several nodes; 0/N is N/N. See the manual."),
+]
 FollowLinksOption = Annotated[bool, typer.Option("--follow-links", help="Also follow links that lead out of SRC.")]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; fail where a question would be asked.")]

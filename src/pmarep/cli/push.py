@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .config_files import load_book, named_book, state_path, warn_unverified_tls
-from .option_values import parse_newer_than, parse_option, selection_options
+from .option_values import parse_newer_than, parse_option, parse_shard, selection_options
 from .options import (
     AllowEmptyOption,
     AnnotationsOption,
@@ -31,6 +31,7 @@ from .options import (
     PatienceOption,
     QuietOption,
     ReportOption,
+    ShardOption,
     SitesOption,
     SpoolOption,
     SpoolSizeOption,
@@ -107,6 +108,7 @@ def push(
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
+    shard: ShardOption = None,
     existing: ExistingOption = ExistingChoice.fail,
     verify: VerifyOption = VerifyChoice.size,
     connections: ConnectionsOption = None,
@@ -166,6 +168,7 @@ def push(
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
+        part = parse_shard(shard)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
@@ -194,6 +197,7 @@ def push(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            shard=part,
             at_all_sites=at_all_sites,
             spool=spool,
             spool_size=parse_spool_size(spool_size),
@@ -205,7 +209,7 @@ def push(
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
-            *report_observers(report, state_dir, dry_run=dry_run),
+            *report_observers(report, state_dir, part, dry_run=dry_run),
             *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
             *log_observers,
             *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),

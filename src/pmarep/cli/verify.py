@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .config_files import load_book, named_book, state_path, warn_unverified_tls
-from .option_values import parse_newer_than, parse_option, selection_options
+from .option_values import parse_newer_than, parse_option, parse_shard, selection_options
 from .options import (
     AllowEmptyOption,
     AtAllSitesOption,
@@ -30,6 +30,7 @@ from .options import (
     PatienceOption,
     QuietOption,
     ReportOption,
+    ShardOption,
     SitesOption,
     SpoolOption,
     SpoolSizeOption,
@@ -64,6 +65,7 @@ def verify(
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
+    shard: ShardOption = None,
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
     spool: SpoolOption = None,
@@ -102,6 +104,7 @@ def verify(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
+        part = parse_shard(shard)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
@@ -121,6 +124,7 @@ def verify(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            shard=part,
             at_all_sites=at_all_sites,
             spool=spool,
             spool_size=parse_spool_size(spool_size),
@@ -132,7 +136,7 @@ def verify(
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
-            *report_observers(report, state_dir),
+            *report_observers(report, state_dir, part),
             *metrics_observers(metrics, metrics_label or (), names),
             *log_observers,
             *hook_observers(book.hooks, "verify", names),

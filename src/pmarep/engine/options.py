@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..sites.place import Place
+from ..slides.shard import Shard
 from ..timetable import Timetable
 
 
@@ -73,6 +74,8 @@ class Options:
     `spool`: the folder of the spool for what comes from places; None: the state folder. `spool_size`: in bytes; None:
     2 GiB, or what there is room for.
 
+    `shard`: only the slides that belong to it; it has a journal of its own in the state folder.
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
@@ -97,6 +100,7 @@ class Options:
     settle: float | None = None
     newer_than: float | None = None
     min_size: int = 0
+    shard: Shard | None = None
     ask_pma_start: bool = True
     trust_pma_start: bool = False
     allow_empty: bool = False

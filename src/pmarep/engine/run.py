@@ -31,6 +31,7 @@ from ..slides import LeftOut
 from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
 from ..state.journal import Journal
+from ..state.journal_takeover import Scope, other_states, take_over
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
 from ..uploaders import Digests
@@ -78,10 +79,11 @@ async def replicate(
     sessions = SessionPool(
         [*sites, *sources], passwords, partial(retry_policy, options, clock), longest_answer(options.patience)
     )
+    own_state = state_dir if options.shard is None else state_dir / options.shard.folder
     run = _Run(options, sites, sessions, listener, clock, state_dir)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
-    with closing(run), hold_targets(state_dir / "locks", places) as busy:
+    with closing(run), hold_targets(state_dir / "locks", places, options.shard) as busy:
         run.sessions.check_connections()
         missing = await run.sessions.check_passwords(stop, run.wait)
         if missing is None or not await run.find_places(missing, stop):
@@ -92,8 +94,12 @@ async def replicate(
             raise TargetBusyError(
                 f"{'; '.join(run.left_out.values())}; nothing was sent, start again when that has ended"
             )
-        journal = Journal(state_dir, mend=not options.dry_run, read_only=options.dry_run)
+        journal = Journal(own_state, mend=not options.dry_run, read_only=options.dry_run)
         try:
+            if not options.dry_run:
+                scopes = [Scope(site.url, "/".join(filter(None, (site.target, options.to)))) for site in run.sites]
+                others = other_states(state_dir, options.shard)
+                await take_over(own_state, others, scopes, options.shard, lambda text: listener(Notice(text=text)))
             return await run.go(journal, stop)
         finally:
             await run.files.close()
@@ -142,6 +148,7 @@ class _Run:
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
         self.started = clock.monotonic()
+        self.shard = None if options.shard is None else str(options.shard)
         self.stop_time = StopTime.of(options, clock)
 
     def _hear(self, event: Event) -> None:
@@ -306,7 +313,7 @@ class _Run:
 
     def _say_start(self, scanning: bool) -> None:
         slides, size = len(self.slide_list), self.slide_list.bytes
-        self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning))
+        self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning, shard=self.shard))
         for name, why in self.left_out.items():
             self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
@@ -374,4 +381,5 @@ class _Run:
             error=error,
             annotations=self.options.annotations,
             bytes_downloaded=0 if self.place_files is None else self.place_files.bytes_downloaded,
+            shard=self.shard,
         )

@@ -30,6 +30,7 @@ def describe_run(options: Options, sites: Sequence[Site]) -> dict[str, Any]:
         "exclude": list(options.exclude),
         "newer_than": options.newer_than,
         "min_size": options.min_size,
+        "shard": None if options.shard is None else str(options.shard),
         "follow_links": options.follow_links,
         "config": None if options.config is None else str(options.config.absolute()),
         "arguments": list(options.arguments),

@@ -56,7 +56,8 @@ class Messages:
         match event:
             case RunStarted():
                 more = " so far, still looking" if event.scanning else ""
-                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
+                shard = f" of shard {event.shard}" if event.shard else ""
+                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{shard}{more}"
                 return Message(f"{slides}, to {', '.join(event.sites)}")
             case Notice():
                 return Message(f"note: {event.text}", Level.WARNING if event.passing else Level.ATTENTION)

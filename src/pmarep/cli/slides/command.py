@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..config_files import book_path, naming_config
-from ..option_values import parse_newer_than, parse_option
+from ..option_values import parse_newer_than, parse_option, parse_shard
 from ..options import (
     ConfigOption,
     ExcludeOption,
@@ -19,6 +19,7 @@ from ..options import (
     IncludeOption,
     MinSizeOption,
     NewerThanOption,
+    ShardOption,
     SourcesArgument,
 )
 from ..output_streams import echo
@@ -47,6 +48,7 @@ def slides(
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
     follow_links: FollowLinksOption = False,
+    shard: ShardOption = None,
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
     ] = False,
@@ -76,6 +78,7 @@ def slides(
 
     with naming_config(config):
         settings = slides_settings(book_path(config), needed=config is not None)
+    part = parse_shard(shard)
     since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
     with ExitStack() as stack:
         trust_anybody, lookup = settings.enumerate == "always", None
@@ -100,9 +103,10 @@ def slides(
             for source in sources
         ]
         output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems, labels=labels)
+        output.shard = "" if part is None else str(part)
         for source, things in found:
             output.source = source
-            for thing in _as_of_now(things):
+            for thing in _as_of_now(things if part is None else (one for one in things if part.has(one.path))):
                 output.add(thing)
         output.finish()
     for line in describe_unmatched(include or (), exclude or (), matched):

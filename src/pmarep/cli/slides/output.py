@@ -37,6 +37,7 @@ class SlideOutput:
 
     def __init__(self, *, only_problems: bool = False, look: LookForLabels | None = None) -> None:
         self.source = Path()  # where what is being added was found
+        self.shard = ""  # whose slides they are
         self._only_problems = only_problems
         self._look = look
         self.counts = SourceCounts()
@@ -72,8 +73,9 @@ class SlideOutput:
 
     def _totals(self) -> str:
         counts = self.counts
+        shard = f"shard {self.shard}: " if self.shard else ""
         return (
-            f"{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
+            f"{shard}{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
             f"{_count(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}"
         )
 

@@ -80,6 +80,10 @@ class _Batch:
         elif thing.why.is_problem:
             self.left_out.append(thing)
 
+    def pass_over(self) -> None:
+        """Note something that belongs to another shard, so that batches come as often as in a run without shards."""
+        self.things += 1
+
     def replaces(self, unstable: UnstableSlide) -> None:
         """Uncount an unstable slide: what is added next is what has become of it."""
         self._count(unstable, -1)
@@ -114,6 +118,7 @@ class SlideProducer:
     ) -> None:
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
+        self._shard = options.shard
         self._local = scanners(options.paths, options, self._matched)
         self._places: list[PlaceScanner] = []
         if core is not None:
@@ -155,7 +160,11 @@ class SlideProducer:
             for number, scanner in enumerate(self._local):
                 for thing in scanner.find():
                     self._note(number, thing)
-                    batch.add(self._sorted(number, thing, batch.now))
+                    found = self._without_collision(number, thing)
+                    if self._is_of_shard(found):
+                        batch.add(self._sorted(number, found, batch.now))
+                    else:
+                        batch.pass_over()
                     if batch.full or (first and batch.slides):
                         first = first and not batch.slides
                         yield batch
@@ -185,10 +194,12 @@ class SlideProducer:
         """List what lies at the places; sites have each slide within a moment."""
         batch, began = self._new_batch(), self._clock.monotonic()
         for number, scanner in enumerate(self._places, len(self._local)):
-            async with aclosing(scanner.find()) as found:
-                async for thing in found:
+            async with aclosing(scanner.find()) as things:
+                async for thing in things:
                     self._note(number, thing)
-                    batch.add(self._without_collision(number, thing))
+                    found = self._without_collision(number, thing)
+                    if self._is_of_shard(found):
+                        batch.add(found)
                     if batch.full or self._clock.monotonic() - began > BATCH_SECONDS:
                         await self._hand_over_listed(batch)
                         batch, began = self._new_batch(), self._clock.monotonic()
@@ -248,8 +259,7 @@ class SlideProducer:
     def _new_batch(self) -> _Batch:
         return _Batch(self._clock.local().timestamp())
 
-    def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
-        found = self._without_collision(number, thing)
+    def _sorted(self, number: int, found: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
         stability = self._stability
         if stability is None:
             return found
@@ -271,6 +281,21 @@ class SlideProducer:
         where = self._scanners[other].source
         words = f"{where} has a file of this name too; push them apart"
         return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
+
+    def _is_of_shard(self, found: Slide | LeftOut) -> bool:
+        return self._shard is None or self._shard.has(found.path)
+
+    def _unless_of_another_shard(self, thing: Slide | LeftOut | UnstableSlide) -> Slide | LeftOut | UnstableSlide:
+        """Leave a slide out whose main file came after its folder, and has put it into another shard.
+
+        That shard sends it if it was there when its run came by; nobody knows that here.
+        """
+        found = thing.found if isinstance(thing, UnstableSlide) else thing
+        if self._is_of_shard(found):
+            return thing
+        files = len(found.files) if isinstance(found, Slide) else found.files
+        words = "its main file has come meanwhile, and belongs to another shard; push again"
+        return LeftOut(found.path, Why.UNFINISHED, words, files=files)
 
     def _take(self, batch: _Batch) -> None:
         """Count a batch, in the event loop."""
@@ -329,7 +354,8 @@ class SlideProducer:
             for unstable in before:
                 batch.replaces(unstable)
                 thing = look_at(self._local[unstable.source], unstable)
-                batch.add(self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing)
+                thing = self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing
+                batch.add(self._unless_of_another_shard(thing))
                 if batch.full:
                     yield batch
                     batch = self._new_batch()
