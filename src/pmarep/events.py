@@ -17,9 +17,13 @@ _T = TypeVar("_T")
 
 
 class SlideStatus(StrEnum):
-    """How a slide ended at a site. VERIFIED: found there as it should be, by a run that sends nothing."""
+    """How a slide ended at a site. VERIFIED: found there as it should be, by a run that sends nothing.
+
+    PULLED: it has come from there, by `pmarep pull`.
+    """
 
     SENT = "sent"
+    PULLED = "pulled"
     SKIPPED = "skipped"
     FAILED = "failed"
     VERIFIED = "verified"
@@ -120,22 +124,23 @@ class RunStarted(Event):
     sites: names of all sites of the run.
     slides, bytes: what was found so far, and its size in bytes.
     scanning: the sources are still being read, and both numbers will grow.
-    shard: "K/N" where the run is about the slides of one shard (`--shard`): then all numbers are of those.
+    pull: slides come from these sites, instead of being sent there.
     """
 
     sites: list[str]
     slides: int
     bytes: int
     scanning: bool = False
-    shard: str | None = None
+    pull: bool = False
 
 
 @_immutable
 class SourceProblem(Event):
     """Sent for each thing at the source that a person expects to be sent and that cannot be.
 
-    path: its path from its source, with "/".
-    why: the kind of problem, a value of `slides.Why`.
+    path: its path from its source, with "/"; in a pull a virtual path, or the place as it was typed.
+    why: the kind of problem, a value of `slides.Why`; in a pull "missing" (nothing is at that place) or "unlisted" (the
+        server does not tell what is there).
     detail: what is wrong, for people.
     """
 
@@ -188,9 +193,9 @@ class SlideFinished(Event):
 
     site, slide: the site's name, and the slide's path from its source.
     status: how it ended.
-    bytes: what this run sent and the site acknowledged.
+    bytes: what this run sent and the site acknowledged, or pulled.
     seconds: from the beginning of this slide at this site.
-    resumed_bytes: what an earlier run had sent, in bytes.
+    resumed_bytes: what an earlier run had sent or pulled, in bytes.
     error: what happened and what to do, in one line; None unless it failed.
     verified_by: how closely this run has looked at the slide there; None where it failed, or another one stays there.
     needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`).
@@ -222,10 +227,10 @@ class SlideRetracted(Event):
 
 @_immutable
 class SlideRestarted(Event):
-    """Sent when bytes of a slide that had been sent have to be sent again.
+    """Sent when bytes of a slide that had been sent or pulled have to go again.
 
     site, slide: the site's name, and the slide's path from its source.
-    bytes: how many have to be sent again.
+    bytes: how many have to go again.
     reason: why, in one line.
     """
 
@@ -263,10 +268,11 @@ class SlidePlanned(Event):
     """Sent by a dry run, for each slide and site: what a real run would do.
 
     site, slide: the site's name, and the slide's path from its source.
-    action: "send", "resume", "replace", "skip" or "conflict" (it differs and may not be replaced).
+    action: "send", "resume", "replace", "skip" or "conflict" (it differs and may not be replaced); of a pull "pull",
+        "complete" (files of it are missing here), "replace", "skip" or "conflict".
     reason: why, in one line.
-    to: the virtual path of its main file at the site.
-    bytes: what would be sent, at most.
+    to: the virtual path of its main file at the site; of a pull its path here.
+    bytes: what would be sent or pulled, at most.
     """
 
     site: str
@@ -312,7 +318,8 @@ class Progress(Event):
     rate: bytes per second, over the last seconds; over more of them where buffers would hide what the line carries.
     connections: requests that run in parallel now.
     bytes_under_way: bytes that are sent and not acknowledged; to be sent again if the run were killed now.
-    bytes_sent: bytes handed to the network in this run, also those that had to be sent again; only grows.
+    bytes_sent: bytes handed to the network in this run, or received by a pull, also those that had to go again; only
+        grows.
     slides_total: slides that this site needs altogether, as far as they are found.
     """
 
@@ -330,14 +337,14 @@ class Progress(Event):
 class SiteSummary:
     """What a run did at one site; a part of Summary. Numbers are slides unless said otherwise.
 
-    sent, skipped: as SlideFinished says; after a dry run `sent` counts what would be sent.
+    sent, skipped, pulled: as SlideFinished says; after a dry run `sent` or `pulled` counts what would be.
     failed: every slide that should be at the site and is not, tried or not, but for those in `not_begun`.
     verified: found to be there as it should be, by a run that sends nothing.
     not_begun: left for the next run, because this one was to end or was interrupted.
-    bytes_sent: bytes that the site acknowledged in this run.
-    bytes_resumed: bytes that an earlier run had sent.
-    bytes_kept: bytes of unfinished slides that the next run need not send again.
-    bytes_again: bytes of unfinished slides that were under way at the end, and have to be sent again.
+    bytes_sent: bytes that the site acknowledged in this run, or that a pull has received and kept.
+    bytes_resumed: bytes that an earlier run had sent or pulled.
+    bytes_kept: bytes of unfinished slides that need not go again in the next run.
+    bytes_again: bytes of unfinished slides that were under way at the end, and have to go again.
     seconds: until the site was done.
     error: why the site was stopped or left out, in one line, or None.
     differing: skipped or verified slides that differ from ours and stay so (`--existing skip`).
@@ -367,6 +374,7 @@ class SiteSummary:
     annotations_added: int = 0
     annotations_there: int = 0
     annotations_failed: int = 0
+    pulled: int = 0
 
 
 @_immutable
@@ -401,11 +409,9 @@ class Summary(Event):
         or a part of one), "other", "system" and "excluded" (also folders that were not looked into), "annotations"
         (side files, taken along or not).
     dry_run, verify_only: the run was to send nothing.
+    pull: slides came from the sites.
     error: why the run as a whole ended early, in one line, or None.
     annotations: the run was to bring annotations too.
-    bytes_downloaded: bytes that came from the PMA.cores of the sources, also those that had to come again; 0 where the
-        sources are on this disk.
-    shard: "K/N" where the run was about the slides of one shard (`--shard`): then all numbers are of those.
     """
 
     exit_code: int
@@ -418,8 +424,7 @@ class Summary(Event):
     verify_only: bool = False
     error: str | None = None
     annotations: bool = False
-    bytes_downloaded: int = 0
-    shard: str | None = None
+    pull: bool = False
 
 
 Listener = Callable[[Event], None]

@@ -1,4 +1,4 @@
-"""Run a replication for a command: signals, summary, exit code."""
+"""Run a push, verify or pull for a command: signals, summary, exit code."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from ..errors import PmarepError, internal_error
 from .output_streams import echo, write_error_message
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Event
+    from collections.abc import Callable, Coroutine
 
     from ..engine import Options
-    from ..events import Event, Summary
+    from ..events import Event as AnyEvent
+    from ..events import Listener, Summary
     from ..sites import Site
     from .render import Output
     from .run_observers import RunObserver
@@ -61,9 +63,24 @@ def run_replication(
     output: Output,
     observers: Sequence[RunObserver] = (),
 ) -> int:
+    """Run a push or verify to the end, as `run_to_end` does, and return the exit code."""
+    from ..engine import replicate
+
+    def run(listener: Listener, stop: Event) -> Coroutine[Any, Any, Summary]:
+        return replicate(options, sites, passwords=passwords, state_dir=state_dir, listener=listener, stop=stop)
+
+    return run_to_end(run, output, observers)
+
+
+def run_to_end(
+    run: Callable[[Listener, Event], Coroutine[Any, Any, Summary]],
+    output: Output,
+    observers: Sequence[RunObserver] = (),
+) -> int:
     """Run to the end and return the exit code. The first Ctrl-C (SIGTERM, SIGHUP) ends it cleanly, the second at once.
 
-    A run whose output was lost does not end as if all were well: whoever counts on the events has not got them.
+    `run` gets who hears its events, and what is set when it is to end. A run whose output was lost does not end as if
+    all were well: whoever counts on the events has not got them.
     """
     from ..events import Summary
 
@@ -72,7 +89,7 @@ def run_replication(
         observer.before()
     try:
         with output:
-            summary = _run(options, sites, passwords, state_dir, output, observers)
+            summary = _run(run, output, observers)
     except Exception as error:
         code, words = (error.exit_code, str(error)) if isinstance(error, PmarepError) else (1, internal_error(error))
         _tell_end(observers, Summary(exit_code=code, seconds=0.0, sites={}, error=words))
@@ -84,16 +101,10 @@ def run_replication(
 
 
 def _run(
-    options: Options,
-    sites: list[Site],
-    passwords: Any,
-    state_dir: Path,
-    output: Output,
-    observers: Sequence[RunObserver],
+    run: Callable[[Listener, Event], Coroutine[Any, Any, Summary]], output: Output, observers: Sequence[RunObserver]
 ) -> Summary:
     import asyncio
 
-    from ..engine import replicate
     from ..system.open_files import raise_limit
     from .signal_handlers import stop_on_signals
 
@@ -101,7 +112,7 @@ def _run(
     gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
     listeners = [output.handle, *(observer.handle for observer in observers)]
 
-    def tell_all(event: Event) -> None:
+    def tell_all(event: AnyEvent) -> None:
         for listener in listeners:
             listener(event)
 
@@ -109,9 +120,7 @@ def _run(
         asyncio.get_running_loop().set_exception_handler(log_connection_errors)
         stop = asyncio.Event()
         with stop_on_signals(stop, output.announce_stopping):
-            return await replicate(
-                options, sites, passwords=passwords, state_dir=state_dir, listener=tell_all, stop=stop
-            )
+            return await run(tell_all, stop)
 
     return asyncio.run(main())
 

@@ -125,8 +125,7 @@ class RunRecord:
         """Record slides that were found, in the order of their numbers. For the thread that finds them."""
         for (folder, below), group in itertools.groupby(slides, key=_folder_of):
             rows = [_row(slide, len(below)) for slide in group]
-            name = folder if isinstance(folder, str) else str(folder.absolute())
-            line = {"event": "slides", "first": self._slides, "below": below, "folder": name}
+            line = {"event": "slides", "first": self._slides, "below": below, "folder": str(folder.absolute())}
             self._slides += len(rows)
             if self._takes_no("slides"):
                 return
@@ -246,7 +245,7 @@ class _Thinner:
         return True
 
 
-def _folder_of(slide: Slide) -> tuple[Path | str, str]:
+def _folder_of(slide: Slide) -> tuple[Path, str]:
     below, slash, _ = slide.path.rpartition("/")
     return slide.folder, below + slash
 

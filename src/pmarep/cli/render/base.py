@@ -48,8 +48,7 @@ def summary_lines(summary: Summary, selection: str = "") -> list[str]:
     """Return one line per site, and one that says how the run ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
-    shard = f"shard {summary.shard}: " if summary.shard else ""
-    return [*lines, shard + _verdict(summary, selection)]
+    return [*lines, _verdict(summary, selection)]
 
 
 def left_out_line(summary: Summary) -> str:
@@ -74,7 +73,10 @@ def left_out_line(summary: Summary) -> str:
 
 
 def _site_line(site: SiteSummary, of: Summary) -> str:
-    if of.verify_only:
+    if of.pull:
+        parts = [f"{site.pulled} {'to pull' if of.dry_run else 'pulled'}, {site.skipped} skipped, {site.failed} failed"]
+        parts[0] += f", {site.not_begun} not begun" if site.not_begun else ""
+    elif of.verify_only:
         parts = [f"{site.verified} verified, {site.failed} failed", format_duration(site.seconds)]
     else:
         parts = [f"{site.sent} {'to send' if of.dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"]
@@ -93,6 +95,8 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
 
 
 def _verdict(summary: Summary, selection: str) -> str:
+    if summary.pull:
+        return _pull_verdict(summary, selection)
     unequal = _unequal(summary)
     if summary.error:
         return "; ".join([summary.error, *unequal])
@@ -112,13 +116,43 @@ def _verdict(summary: Summary, selection: str) -> str:
         found = "a .pmarepignore leaves every slide out" if summary.source.filtered else "no slides were found"
         if selection and not summary.source.empty:
             found = f"no slide is left with {selection}"
-        if summary.shard and not summary.source.empty and not summary.source.filtered:
-            found = "no slide belongs to this shard"
-        words = ("pmarep slides SRC", selection, f"--shard {summary.shard}" if summary.shard else "")
-        return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
+        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', selection)))} says why)"
     if summary.exit_code != 0:
         return "; ".join(["not every site is complete", *unequal])
     return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])
+
+
+def _pull_verdict(summary: Summary, selection: str) -> str:
+    sites = summary.sites.values()
+    if summary.error:
+        return summary.error
+    problems, undecided = [], sum(site.needs_decision for site in sites)
+    missing, not_begun = sum(site.failed for site in sites) - undecided, sum(site.not_begun for site in sites)
+    if missing and not summary.dry_run:
+        problems.append(f"{count_of(missing, 'slide')} did not come; see above, then run it again to get the rest")
+    elif missing:
+        problems.append(f"{count_of(missing, 'slide')} cannot come; see above")
+    if undecided:
+        need = "needs" if undecided == 1 else "need"
+        slides = count_of(undecided, "slide")
+        problems.append(f"{slides} {need} a decision: see above, such as --existing overwrite or skip")
+    if not_begun:
+        problems.append(f"{count_of(not_begun, 'slide')} not begun; the next run gets the rest")
+    if summary.source_problems:
+        problems.append(f"{count_of(summary.source_problems, 'place or folder')} could not be looked at, see above")
+    if summary.dry_run:
+        return "; ".join([*problems, "dry run: nothing was pulled"])
+    if problems:
+        return "; ".join(problems)
+    if summary.exit_code != 0:
+        return "not every slide is here, see above"
+    if not any(site.pulled + site.skipped for site in sites):
+        return f"no slide is left with {selection}" if selection else "no slides are there, nothing was pulled"
+    differing = sum(site.differing for site in sites)
+    if differing:
+        differ = "slide here differs and was" if differing == 1 else "slides here differ and were"
+        return f"{differing} {differ} left as {'it is' if differing == 1 else 'they are'} (--existing skip)"
+    return "every slide is here"
 
 
 def _missing(summary: Summary) -> list[str]:
@@ -182,12 +216,6 @@ def waiting_line(event: SourceWaiting) -> str:
 def annotations_text(added: int, there: int, *, planned: bool = False) -> str:
     """Return `12 annotations added, 3 there already`."""
     return f"{count_of(added, 'annotation')} {'to add' if planned else 'added'}, {there} there already"
-
-
-def annotations_error(slide: str, missing: int, error: str) -> str:
-    """Return `annotations of a.svs (2 are missing): ...`; no number where it is not known."""
-    how_many = f" ({missing} {'is' if missing == 1 else 'are'} missing)" if missing else ""
-    return f"annotations of {slide}{how_many}: {error}"
 
 
 def count_of(number: int, noun: str) -> str:

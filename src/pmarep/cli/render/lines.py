@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...clock import Clock
-from ...events import AnnotationsFinished, Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
+from ...events import Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
 from ...text import printable
 from ...units import format_duration, format_size
 from .base import Output, left_out_line, summary_lines
@@ -40,11 +40,10 @@ class LinesOutput(Output):
         message = self._messages.about(event)
         if message is not None:
             # A dry run is a list, which may be compared with another.
-            planned = isinstance(event, SlidePlanned) or (isinstance(event, AnnotationsFinished) and event.dry_run)
-            at = None if planned else event.time
+            at = None if isinstance(event, SlidePlanned) else event.time
             self._print(message.text, at, wrong=message.level in (Level.ATTENTION, Level.ERROR))
         match event:
-            case SlideFinished(status=SlideStatus.SENT):
+            case SlideFinished(status=SlideStatus.SENT | SlideStatus.PULLED):
                 self._print(sent_line(event), event.time)
             case SlideFinished() if self._verbose and event.status is not SlideStatus.FAILED:
                 self._print(f"{event.site}: {event.status} {event.slide}", event.time)
@@ -61,7 +60,7 @@ class LinesOutput(Output):
         for line in sites:
             self._print(line, wrong=wrong)
         # An empty source may be a network drive that is not mounted: said in a quiet night too.
-        self._print(verdict, wrong=wrong or not any(s.sent + s.skipped for s in event.sites.values()))
+        self._print(verdict, wrong=wrong or not any(s.sent + s.skipped + s.pulled for s in event.sites.values()))
 
     def _progress(self, event: Progress) -> None:
         """Say how far a site is, every half minute, until it has ended."""

@@ -77,6 +77,7 @@ class LiveSite:
     has and needs; `sent`: bytes handed to the network in this run, `under_way` those not acknowledged. `arrived`,
     `failed`, `slides`: numbers of slides, the last of all that it needs. `sending`: slides being sent, the oldest
     first. `waits_for`: what it is silent about. `only_looks`: nothing is sent, so that slides count and not bytes.
+    `pulls`: slides come from it.
     """
 
     name: str
@@ -98,6 +99,7 @@ class LiveSite:
     rates: Rates = field(default_factory=Rates)
     seconds: float = 0.0  # in which it has been sent to
     only_looks: bool = False
+    pulls: bool = False
 
     def measure(self, event: Progress, now: float) -> None:
         """Take over what a Progress says."""
@@ -215,7 +217,8 @@ class LiveRun:
         match event:
             case RunStarted():
                 self.sites = {
-                    name: LiveSite(name, since=now, total=event.bytes, slides=event.slides) for name in event.sites
+                    name: LiveSite(name, since=now, total=event.bytes, slides=event.slides, pulls=event.pull)
+                    for name in event.sites
                 }
             case SourceWaiting():
                 self._waiting = event.slides, now + event.seconds

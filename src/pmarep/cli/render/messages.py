@@ -21,7 +21,7 @@ from ...events import (
     State,
 )
 from ...units import format_duration, format_size
-from .base import annotations_error, annotations_text, count_of, planned_line, waiting_line
+from .base import annotations_text, count_of, planned_line, waiting_line
 
 WAITING_AGAIN_SECONDS = 30.0
 """Slides that are still being written are spoken of no more often."""
@@ -50,30 +50,36 @@ class Messages:
     def __init__(self) -> None:
         self._paused: set[str] = set()  # said once for each time away
         self._waiting_said_at = float("-inf")
+        self._pull = False
 
     def about(self, event: Event) -> Message | None:
         """Return what is to be said; None where that is nothing, or something of slides that need nothing."""
         match event:
+            case RunStarted(pull=True):
+                self._pull = True
+                return Message(f"pulling from {', '.join(event.sites)}")
             case RunStarted():
                 more = " so far, still looking" if event.scanning else ""
-                shard = f" of shard {event.shard}" if event.shard else ""
-                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{shard}{more}"
+                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
                 return Message(f"{slides}, to {', '.join(event.sites)}")
             case Notice():
                 return Message(f"note: {event.text}", Level.WARNING if event.passing else Level.ATTENTION)
+            case SourceProblem(why="missing" | "unlisted"):
+                return Message(f"not pulled: {event.path}: {event.detail}", Level.ATTENTION)
             case SourceProblem():
                 return Message(f"not sent: {event.path}: {event.detail} ({event.why})", Level.ATTENTION)
             case SourceWaiting():
                 return self._about_waiting(event)
             case SlideRestarted() if event.bytes:  # else nothing is lost
                 size = format_size(event.bytes)
-                text = f"{event.site}: {event.slide}: {size} have to be sent again: {event.reason}"
+                verb = "come" if self._pull else "be sent"
+                text = f"{event.site}: {event.slide}: {size} have to {verb} again: {event.reason}"
                 return Message(text, Level.WARNING)
             case SlideRetracted():
                 return Message(f"{event.site}: damaged {event.slide}: {event.error}", Level.ERROR)
             case AnnotationsFinished() if event.error is not None:
-                text = annotations_error(event.slide, event.missing, event.error)
-                return Message(f"{event.site}: {text}", Level.ERROR)
+                missing = f" ({event.missing} are missing)" if event.missing else ""
+                return Message(f"{event.site}: annotations of {event.slide}{missing}: {event.error}", Level.ERROR)
             case AnnotationsFinished() if event.added:
                 counts = annotations_text(event.added, event.there, planned=event.dry_run)
                 return Message(f"{event.site}: {event.slide}: {counts}")
@@ -109,7 +115,7 @@ class Messages:
 
 
 def sent_line(event: SlideFinished) -> str:
-    """Return the line about a slide that has been sent."""
+    """Return the line about a slide that has been sent or pulled."""
     resumed = f", {format_size(event.resumed_bytes)} were there" if event.resumed_bytes else ""
     size = f"{format_size(event.bytes)} in {format_duration(event.seconds)}{resumed}"
-    return f"{event.site}: sent {event.slide} ({size})"
+    return f"{event.site}: {event.status} {event.slide} ({size})"

@@ -30,13 +30,13 @@ def activity_words(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> 
 
 
 def sending_words(site: LiveSite, width: int, glyphs: Glyphs) -> Span:
-    """Return what a site is silent about, else the slides being sent there."""
+    """Return what a site is silent about, else the slides being sent there, or pulled."""
     if site.waits_for:
         return cut(printable(site.waits_for), width, glyphs), "yellow"
     if not site.sending or site.state is not State.RUNNING:
         return "", ""
-    names = joined(map(printable, site.sending), width - 8, glyphs)
-    return f"sending {names}", ""
+    verb = "pulling" if site.pulls else "sending"
+    return f"{verb} {joined(map(printable, site.sending), width - 8, glyphs)}", ""
 
 
 def problem_words(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> Span:

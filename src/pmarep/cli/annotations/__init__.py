@@ -1,1 +1,0 @@
-"""`pmarep annotations`: annotations of slides, from sites to side files and back."""

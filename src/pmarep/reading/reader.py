@@ -1,0 +1,314 @@
+"""Reads chunks for all sites of a run: each once, whoever asks first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO, TypeVar
+
+from ..slides.model import Slide
+from . import stall_detection
+from .cache import ChunkCache, Key
+from .files import (
+    CHUNK,
+    FileVersion,
+    TooManyOpenFiles,
+    check_content_of,
+    check_slide,
+    check_version,
+    open_version,
+    read_at,
+    read_range,
+)
+from .identity import FileIdentities
+from .releasing_semaphore import ReleasingSemaphore, consume_exception
+from .stall_detection import FolderProbe, Heartbeat, wait_while_moving
+
+CACHE_BYTES = 40 * 1024**2
+"""Bytes of chunks that wait in memory: five parts of 8 MiB."""
+
+CONCURRENT_READS = 3
+"""Reads at a time: a network drive needs some to be quick, a disk suffers from many, and each thread's share of the
+heap costs memory (8: 25 MB more at the peak)."""
+
+RELEASE_SECONDS = 5.0
+"""Seconds after which a read counts as hanging: others no longer wait for its place, nor for what it brings."""
+
+IDLE = 2
+"""Open handles of a file that wait for the next read."""
+
+OPEN_FILES_SECONDS = 600.0
+"""Seconds that a read waits while too many files are open."""
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 1.0  # seconds, until it is tried again
+
+_MANY = 512  # threads; so many come to be only if nearly all of them hang
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Handles:
+    """Open handles of a file that is being read: reopening it for each chunk costs round trips on a network drive."""
+
+    users: int = 0
+    idle: list[BinaryIO] = field(default_factory=list)
+
+
+class SharedReader:
+    """Reads files for all sites of a run: each chunk once where they keep pace. Nothing here waits for a site.
+
+    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
+    A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
+    """
+
+    def __init__(self, bound: int = CACHE_BYTES, slow: float | None = None, roots: Sequence[str] | None = None) -> None:
+        self.chunks = ChunkCache(bound)
+        self.slow = RELEASE_SECONDS if slow is None else slow
+        self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
+        self._read_slots = ReleasingSemaphore(CONCURRENT_READS, self.slow)
+        self._pending_reads: dict[Key, asyncio.Future[bytes]] = {}
+        self._tasks: set[asyncio.Task[bytes]] = set()
+        self._handles: dict[FileVersion, _Handles] = {}
+        self._probe = FolderProbe()
+        self._known = FileIdentities(roots)
+
+    def close(self) -> None:
+        """End the threads, without waiting for a read that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def pin(self, version: FileVersion, start: int, length: int) -> bool:
+        """Reserve memory for a range until a site has sent it; return False where there is no room."""
+        return self.chunks.pin(chunks_of(version, start, length))
+
+    def unpin(self, version: FileVersion, start: int, length: int) -> None:
+        self.chunks.unpin(key for key, _ in chunks_of(version, start, length))
+
+    async def check_slide(self, slide: Slide) -> str:
+        """Return the identity of a slide's files as one text, which a later run can compare.
+
+        Raises SourceError if one of them is not what it was when it was found, or is being written.
+        """
+
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
+            # In no read slot: one that hangs is known by its folder, so that few do.
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
+
+        return await self._probe.run(slide.folder, begin)
+
+    async def check_content(self, slide: Slide) -> None:
+        """Raise SourceError if a file of the slide is none that any server could read."""
+
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
+
+        await self._probe.run(slide.folder, begin)
+
+    async def check(self, version: FileVersion) -> None:
+        """Raise SourceError if the file is another one by now."""
+        await self._do(version, lambda: check_version(version, self._known))
+
+    async def chunk(self, version: FileVersion, index: int) -> bytes:
+        """Return one chunk, from memory where it is there. Raises SourceError."""
+        key = (version, index)
+        found = self.chunks.get(key)
+        if found is not None:
+            return found
+        # Shielded: a site that is given up must not take the read away from the others.
+        return await asyncio.shield(self._pending_reads.get(key) or self._start(key))
+
+    def read_ahead(self, version: FileVersion, index: int) -> None:
+        """Begin to read a chunk that will be wanted next, if there is plenty of room; `unpin` it in the end."""
+        key = (version, index)
+        size = min(CHUNK, version.size - index * CHUNK)
+        known = key in self._pending_reads or self.chunks.get(key) is not None
+        if not known and self.chunks.held + size <= self.chunks.bound // 2 and self.chunks.pin([(key, size)]):
+            self._start(key)
+
+    async def sweep(self, version: FileVersion, start: int, length: int, use: Callable[[bytes], None]) -> None:
+        """Give a range to `use`, chunk by chunk, in a thread; what it reads is kept where sites want it.
+
+        Only for ranges that fit into memory. Raises SourceError, also if the file is another one at the end.
+        """
+        keys = [key for key, _ in chunks_of(version, start, length)]
+        while others := [self._pending_reads[key] for key in keys if key in self._pending_reads]:
+            await asyncio.wait(others, timeout=self.slow)
+        there = {key: self.chunks.get(key) for key in keys}
+        loop = asyncio.get_running_loop()
+        mine: dict[Key, asyncio.Future[bytes]] = {
+            key: loop.create_future() for key, found in there.items() if found is None
+        }
+        for key, future in mine.items():
+            self._register_read(key, future)
+
+        heartbeat = Heartbeat()
+
+        def received(key: Key, data: bytes) -> None:
+            self.chunks.put(key, data)
+            self._unregister_read(key, mine[key])
+            if not mine[key].done():
+                mine[key].set_result(data)
+
+        def work(handle: BinaryIO) -> None:
+            for (key, size), (low, high) in zip(chunks_of(version, start, length), _cuts(start, length), strict=True):
+                data = there[key]
+                if data is None:
+                    data = read_at(handle, version, key[1] * CHUNK, size)
+                    loop.call_soon_threadsafe(received, key, data)
+                use(data if high - low == size else data[low:high])
+                heartbeat.beat()
+            check_version(version, self._known)
+
+        try:
+            with self.lease(version):
+                await self._with_handle(version, work, lambda: self._unregister_reads(mine), heartbeat)
+        except BaseException as error:
+            for future in mine.values():
+                if not future.done():
+                    future.set_exception(error) if isinstance(error, Exception) else future.cancel()
+            raise
+        finally:
+            self._unregister_reads(mine)
+
+    async def range(self, version: FileVersion, start: int, length: int, use: Callable[[bytes], None]) -> None:
+        """Like `sweep`, for ranges of any length: read for nobody else."""
+
+        heartbeat = Heartbeat()
+
+        def work() -> None:
+            for chunk in read_range(version, start, length, self._known):
+                use(chunk)
+                heartbeat.beat()
+
+        await self._do(version, work, heartbeat=heartbeat)
+
+    @contextmanager
+    def lease(self, version: FileVersion) -> Iterator[None]:
+        """Keep open handles of the file for the next read, as long as the block runs."""
+        handles = self._handles.setdefault(version, _Handles())
+        handles.users += 1
+        try:
+            yield
+        finally:
+            handles.users -= 1
+            if handles.users == 0:
+                del self._handles[version]
+                for handle in handles.idle:
+                    handle.close()
+
+    def _start(self, key: Key) -> asyncio.Future[bytes]:
+        task = asyncio.create_task(self._read(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._register_read(key, task)
+        return task
+
+    def _register_read(self, key: Key, future: asyncio.Future[bytes]) -> None:
+        future.add_done_callback(consume_exception)
+        self._pending_reads[key] = future
+
+    def _unregister_read(self, key: Key, future: asyncio.Future[bytes]) -> None:
+        if self._pending_reads.get(key) is future:
+            del self._pending_reads[key]
+
+    def _unregister_reads(self, reads: dict[Key, asyncio.Future[bytes]]) -> None:
+        for key, future in reads.items():
+            self._unregister_read(key, future)
+
+    async def _read(self, key: Key) -> bytes:
+        version, index = key
+        task = self._pending_reads[key]
+        start = index * CHUNK
+
+        def work(handle: BinaryIO) -> bytes:
+            return read_at(handle, version, start, min(CHUNK, version.size - start))
+
+        try:
+            data = await self._with_handle(version, work, lambda: self._unregister_read(key, task))
+            self.chunks.put(key, data)
+            return data
+        finally:
+            self._unregister_read(key, task)
+
+    async def _with_handle(
+        self,
+        version: FileVersion,
+        work: Callable[[BinaryIO], T],
+        slow: Callable[[], None],
+        heartbeat: Heartbeat | None = None,
+    ) -> T:
+        def open_and_work() -> tuple[BinaryIO, T]:
+            used = handle or open_version(version, self._known)
+            try:
+                return used, work(used)
+            except BaseException:
+                used.close()
+                raise
+
+        handles = self._handles.get(version)
+        handle = handles.idle.pop() if handles is not None and handles.idle else None
+        used, result = await self._do(version, open_and_work, slow, heartbeat)
+        handles = self._handles.get(version)
+        if handles is not None and len(handles.idle) < IDLE:
+            handles.idle.append(used)
+        else:
+            used.close()
+        return result
+
+    async def _do(
+        self,
+        version: FileVersion,
+        work: Callable[[], T],
+        slow: Callable[[], None] | None = None,
+        heartbeat: Heartbeat | None = None,
+    ) -> T:
+        """Run `work` in a thread, again while too many files are open."""
+        loop = asyncio.get_running_loop()
+        end, pause = loop.time() + OPEN_FILES_SECONDS, SHORTEST_PAUSE
+        while True:
+            try:
+                return await self._do_once(version, work, slow, heartbeat)
+            except TooManyOpenFiles:
+                if loop.time() > end:
+                    raise
+            self._close_idle()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _close_idle(self) -> None:
+        """Close handles that wait for a next read, which can open the file again."""
+        for handles in self._handles.values():
+            while handles.idle:
+                handles.idle.pop().close()
+
+    async def _do_once(
+        self, version: FileVersion, work: Callable[[], T], slow: Callable[[], None] | None, heartbeat: Heartbeat | None
+    ) -> T:
+        """Run `work` in a thread, a few at a time; one that hangs releases its place, and in the end is given up."""
+        loop = asyncio.get_running_loop()
+
+        async def rest(future: asyncio.Future[T]) -> T:
+            return await wait_while_moving(
+                future, version.path, stall_detection.READ_SECONDS, lambda: heartbeat and heartbeat.beats
+            )
+
+        return await self._read_slots.run(lambda: loop.run_in_executor(self._threads, work), slow, rest)
+
+
+def chunks_of(version: FileVersion, start: int, length: int) -> list[tuple[Key, int]]:
+    """Return the chunks that a range touches, with their own sizes in bytes."""
+    indices = range(start // CHUNK, -(-(start + length) // CHUNK)) if length else range(0)
+    return [((version, index), min(CHUNK, version.size - index * CHUNK)) for index in indices]
+
+
+def _cuts(start: int, length: int) -> Iterator[tuple[int, int]]:
+    """Yield, for each chunk of a range, the begin and end of the part that belongs to the range."""
+    end = start + length
+    while start < end:
+        low = start % CHUNK
+        high = min(low + end - start, CHUNK)
+        yield low, high
+        start += high - low
