@@ -124,6 +124,7 @@ class RunStarted(Event):
     sites: names of all sites of the run.
     slides, bytes: what was found so far, and its size in bytes.
     scanning: the sources are still being read, and both numbers will grow.
+    shard: "K/N" where the run is about the slides of one shard (`--shard`): then all numbers are of those.
     pull: slides come from these sites, instead of being sent there.
     """
 
@@ -131,6 +132,7 @@ class RunStarted(Event):
     slides: int
     bytes: int
     scanning: bool = False
+    shard: str | None = None
     pull: bool = False
 
 
@@ -412,6 +414,9 @@ class Summary(Event):
     pull: slides came from the sites.
     error: why the run as a whole ended early, in one line, or None.
     annotations: the run was to bring annotations too.
+    bytes_downloaded: bytes that came from the PMA.cores of the sources, also those that had to come again; 0 where the
+        sources are on this disk.
+    shard: "K/N" where the run was about the slides of one shard (`--shard`): then all numbers are of those.
     """
 
     exit_code: int
@@ -424,6 +429,8 @@ class Summary(Event):
     verify_only: bool = False
     error: str | None = None
     annotations: bool = False
+    bytes_downloaded: int = 0
+    shard: str | None = None
     pull: bool = False
 
 

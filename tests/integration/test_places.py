@@ -122,7 +122,7 @@ def test_what_a_server_does_not_tell_is_said(cli: SitesCli, tmp_path: Path, star
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ls"], "name a place: tokyo: is that site's target"),
+        (["ls"], "no place is named; write tokyo: for that site's target"),
         (["ls", "cases"], '"cases" is no place at a site; write it as tokyo:folder'),
         (["ls", "tokio:"], 'did you mean "tokyo"?'),
         (["ls", "tokyo:case_1"], 'pmarep: tokyo:case_1: there is no folder or slide "case_1" in Slides/in; did you'),

@@ -32,8 +32,8 @@ os.stat = stat
 # Every look at a slide, or every read of one, hangs as on a hard mount, as long as a file of that name is there.
 HARD_NAS = """
 import os, time
-import pmarep.reading.stall_detection as stalls, pmarep.reading.reader
-stalls.PROBE_SECONDS = stalls.READ_SECONDS = pmarep.reading.reader.RELEASE_SECONDS = 0.3
+import pmarep.source.stall_detection as stalls, pmarep.source.reader
+stalls.PROBE_SECONDS = stalls.READ_SECONDS = pmarep.source.reader.RELEASE_SECONDS = 0.3
 def hang(path):
     while str(path).endswith(".svs") and os.path.lexists({flag!r}):
         time.sleep(0.02)
@@ -44,11 +44,11 @@ if {looks!r}:
         return real_stat(path, *more, **keys)
     os.stat = stat
 else:
-    real_read = pmarep.reading.reader.read_at
+    real_read = pmarep.source.files.read_at
     def read(handle, version, start, length):
         hang(version.path)
         return real_read(handle, version, start, length)
-    pmarep.reading.reader.read_at = read
+    pmarep.source.files.read_at = read
 """
 
 # One folder of the source cannot be listed: the drive lets us wait.

@@ -100,14 +100,14 @@ def test_ctrl_c_while_a_password_is_looked_up(
 
 HUNG_READ = """
 import sys, threading
-import pmarep.reading.reader
-real = pmarep.reading.reader.read_at
+import pmarep.source.reader
+real = pmarep.source.files.read_at
 def read(handle, version, start, length):
     if "hung" in version.path:
         print("HANGS", file=sys.stderr, flush=True)
         threading.Event().wait()
     return real(handle, version, start, length)
-pmarep.reading.reader.read_at = read
+pmarep.source.files.read_at = read
 """
 
 
@@ -129,7 +129,7 @@ LOG_LINE = re.compile(r"\d\d:\d\d:\d\d ")
 
 ENDLESS_WALK = """
 import threading
-import pmarep.engine.discovery.scanner as finder
+import pmarep.source.scanner as finder
 real = finder.find_slides
 def find(*args, **options):
     yield from real(*args, **options)

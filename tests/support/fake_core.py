@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Container
 from typing import Any
 
-from pmarep.pmacore import Refused, RemoteFile
+from pmarep.pmacore import NotFound, Refused, RemoteFile
 
 
 class FakeCore:
     """Folders with their slides and slides with their files, by virtual path; an error in their place is raised.
 
-    `most`: requests at once; `asked_for`: requests in all.
+    `most`: requests at once; `asked_for`: requests in all; `deletions`: the slides that were to be deleted.
     """
 
     url = "https://tokyo.example/"
@@ -25,6 +25,8 @@ class FakeCore:
         self.not_readable = not_readable
         self.no_login: Exception | None = None
         self.no_fingerprint: Exception | None = None
+        self.refuses: dict[str, Any] = {}
+        self.deletions: list[str] = []
         self.asked = self.most = self.asked_for = 0
 
     async def _answer(self, found: Any) -> Any:
@@ -47,10 +49,22 @@ class FakeCore:
         return await self._answer([one for one in self.folders if one.rpartition("/")[0] == path])
 
     async def slides(self, path: str) -> Any:
-        return await self._answer(self.folders[path])
+        found = self.folders.get(path, NotFound("there is no such folder"))
+        return await self._answer(found if isinstance(found, Exception) else list(found))
 
     async def slide_files(self, path: str) -> Any:
         return await self._answer(self.files.get(path, [file(path)]))
+
+    async def delete_slide(self, path: str) -> None:
+        """Delete a slide as `refuses` says: an error that is raised; "keeps": nothing happens; "lost": both."""
+        how = self.refuses.get(path)
+        self.deletions.append(path)
+        if not how or how == "lost":
+            for slides in self.folders.values():
+                if path in slides:
+                    slides.remove(path)
+            self.files[path] = NotFound("there is no such slide")
+        await self._answer(Refused("there is no such slide") if how == "lost" else how if how != "keeps" else None)
 
     async def image_info(self, path: str) -> Any:
         return await self._answer(Refused("cannot be opened") if path in self.not_readable else {})

@@ -5,6 +5,7 @@ are separated by `;`:
 
 - `sites tokyo saopaulo`: before this block the book has these sites, with passwords;
 - `file boxes.csv`: the block is this file, here;
+- `annotated tokyo a.svs`: before this block somebody annotates this slide below the site's target;
 - `exit 1`: how the block's last command ends, if not with 0;
 - `not run: REASON`: the commands are only held against the options that there are.
 
@@ -28,9 +29,11 @@ from unittest import mock
 import typer
 from typer.testing import CliRunner
 
+from pmacore_sandbox import Sandbox
 from pmarep.cli.app import app
 from pmarep.demo import environment as demo_environment
 from support import fork_server
+from support.annotations import annotate, annotation
 from support.push_cli import Running
 from support.sandboxes import PASSWORD, StartSandbox
 from support.sites_cli import SitesCli
@@ -109,6 +112,9 @@ class Reader:
     places: dict[str, str] = field(default_factory=dict)
     """What stands in the page, such as `https://tokyo.example/core/`, and what is here in its place."""
 
+    sandboxes: dict[str, Sandbox] = field(default_factory=dict)
+    """By the first part of their hosts' names."""
+
     running: list[Running] = field(default_factory=list)
 
     @property
@@ -127,6 +133,9 @@ class Reader:
                 with self.cli.book.open("a", encoding="utf-8") as book:
                     book.write(f'[sites.{name}]\nurl = "{url}"\nusername = "replicator"\ntarget = "Slides/incoming"\n')
                 self.cli.environ[f"PMAREP_PASSWORD_{name.upper()}"] = PASSWORD
+        if slide := block.said("annotated"):
+            name, _, path = slide.partition(" ")
+            annotate(self.sandboxes[name], f"Slides/incoming/{path}", *map(annotation, range(3)))
 
     def place(self, url: str) -> str:
         if url not in self.places:
@@ -136,6 +145,7 @@ class Reader:
             names = dict.fromkeys(["Slides", *("".join(found) for found in roots)])
             core = self.start_sandbox(host, roots=tuple(names), path=f"/{path}", user="replicator")
             self.places[url] = core.url
+            self.sandboxes[host.split(".")[0]] = core
             for word in ("servers.", "--server "):  # by the name that `sites duplicate` makes of the host
                 self.places[word + host.split(".")[-2]] = f"{word}127-0-0-1"
         return self.places[url]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 from ..clock import Clock
 from ..errors import PmarepError, Remedy
-from ..pmacore import PmaCore
+from ..pmacore import PmaCore, Refused
 from .comparison import missing_from
 from .shared_database import SharedDatabases
 from .source import SourceAnnotations
@@ -16,10 +16,8 @@ from .writer import AnnotationWriter, Brought
 OTHER_SLIDE = "the slide there is not the one that they belong to, by its fingerprint; nothing was added"
 
 
-class Patience(Protocol):
-    """Waits until a server that failed is well again; False where it is given up."""
-
-    async def __call__(self, tries: int) -> bool: ...
+Patience = Callable[[int], Awaitable[bool]]
+"""Waits until a server that failed is well again, after so many tries without progress; False where it is given up."""
 
 
 class AnnotationReplica:
@@ -49,6 +47,11 @@ class AnnotationReplica:
     async def _once(self, wanted: SourceAnnotations, path: str) -> Brought:
         try:
             there = await self._core.annotations(path)
+        except Refused as error:
+            return Brought(error=f"{error}; the slide has to be there, and this user has to see it")
+        except PmarepError as error:
+            return Brought(error=str(error), may_pass=error.remedy is Remedy.RETRY)
+        try:
             self._databases.note_found(self._site, path, there)
             missing = len(await to_thread(missing_from, wanted.annotations, there))
             already = len(wanted.annotations) - missing

@@ -5,6 +5,7 @@ docs/annotations.schema.json is the schema. A later version that adds keys keeps
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def write_side_file(
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_private_file(file, content)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SideFileError("its name is too long for a side file on this disk; shorten it at the site") from None
         raise SideFileError(f"cannot write {printable(str(file))}: {error.strerror}; name another folder") from None
 
 

@@ -102,7 +102,9 @@ def without_names(summary: Summary) -> Summary:
         empty=[HIDDEN] * len(summary.source.empty),
         filtered=[HIDDEN] * len(summary.source.filtered),
     )
-    return replace(summary, sites=sites, source=source, error=None if summary.error is None else HIDDEN)
+    error = None if summary.error is None else HIDDEN
+    shard = summary.shard if summary.shard is None or re.fullmatch(r"\d+/\d+", summary.shard) else HIDDEN
+    return replace(summary, sites=sites, source=source, error=error, shard=shard)
 
 
 def describe_end(summary: Summary) -> str:

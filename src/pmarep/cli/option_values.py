@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ..sites import SiteBook
+    from ..sites.place import Place
+    from ..slides.shard import Shard
 
 T = TypeVar("T")
 
@@ -30,6 +35,21 @@ def parse_newer_than(text: str | None) -> float | None:
     return None if text is None else parse_option("--newer-than", lambda text: parse_moment(text, now), text)
 
 
+def parse_sources(texts: Sequence[str], book: SiteBook, *, only_places: bool = False) -> tuple[Path | Place, ...]:
+    """Return the sources that SRC names: folders and files of this machine, places at sites. Raises UsageError."""
+    from ..sites.place import needed_place, place_or_path
+
+    find = needed_place if only_places else place_or_path
+    return tuple(find(text, book) for text in texts)
+
+
+def parse_spool_size(text: str | None) -> int | None:
+    """Return the bytes of `--spool-size`, None where it is not given. Raises UsageError."""
+    from ..units import parse_size
+
+    return None if text is None else parse_option("--spool-size", parse_size, text)
+
+
 def parse_sub_folder(to: str) -> str:
     """Check the path of `--to`; empty stays empty. Raises UsageError."""
     from ..sites import validators
@@ -38,6 +58,13 @@ def parse_sub_folder(to: str) -> str:
         return validators.sub_folder(to) if to else ""
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def parse_shard(text: str | None) -> Shard | None:
+    """Return the shard that `--shard` names. Raises UsageError."""
+    from ..slides.shard import Shard
+
+    return None if text is None else parse_option("--shard", Shard.parse, text)
 
 
 def parse_connections(text: str | None) -> int | Literal["auto"] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .config_files import load_book, named_book, state_path, warn_unverified_tls
-from .option_values import parse_newer_than, parse_option, selection_options
+from .option_values import parse_newer_than, parse_option, parse_shard, selection_options
 from .options import (
     AllowEmptyOption,
     AnnotationsOption,
@@ -27,33 +27,79 @@ from .options import (
     MetricsOption,
     MinSizeOption,
     NewerThanOption,
+    PathsOrPlacesArgument,
     PatienceOption,
     QuietOption,
     ReportOption,
+    ShardOption,
     SitesOption,
-    SourcesArgument,
+    SpoolOption,
+    SpoolSizeOption,
     StateDirOption,
     ToOption,
     VerboseOption,
 )
 
 
-class _Existing(StrEnum):
+class ExistingChoice(StrEnum):
+    """The values of --existing."""
+
     skip = "skip"
     overwrite = "overwrite"
     fail = "fail"
 
 
-class _Verify(StrEnum):
+class VerifyChoice(StrEnum):
+    """The values of --verify."""
+
     none = "none"
     size = "size"
     fingerprint = "fingerprint"
     deep = "deep"
 
 
+ExistingOption = Annotated[
+    ExistingChoice,
+    typer.Option(
+        metavar="skip|overwrite|fail", help="What to do with a slide that is at the site already and differs."
+    ),
+]
+VerifyOption = Annotated[
+    VerifyChoice,
+    typer.Option(
+        metavar="none|size|fingerprint|deep",
+        help="After sending: all files there, with their sizes, readable; also the same fingerprint at all sites; "
+        "or everything read back and compared.",
+    ),
+]
+BwlimitOption = Annotated[
+    str | None, typer.Option(metavar="SPEC", help="All sites together: 20M, or '08:00,2M 19:00,off' (bytes/s).")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen at each site; send nothing.")]
+FreshOption = Annotated[
+    bool,
+    typer.Option(
+        "--fresh",
+        help="Begin partly sent slides again instead of resuming; send again what a server could not read.",
+    ),
+]
+MaxDurationOption = Annotated[
+    str | None,
+    typer.Option(metavar="T", help="End after T (6h): begin only slides that can arrive by then, finish those begun."),
+]
+StopAtOption = Annotated[
+    str | None, typer.Option(metavar="HH:MM", help="Break off at that time (local); what can be kept is kept.")
+]
+HardOption = Annotated[bool, typer.Option("--hard", help="Break off what is being sent at --max-duration too.")]
+RecheckOption = Annotated[
+    str,
+    typer.Option(metavar="T|off", help="Compare the file sizes of every slide known to be at a site again within T."),
+]
+
+
 def push(
     ctx: typer.Context,
-    sources: SourcesArgument,
+    sources: PathsOrPlacesArgument,
     sites: SitesOption,
     to: ToOption = "",
     include: IncludeOption = None,
@@ -62,52 +108,19 @@ def push(
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
-    existing: Annotated[
-        _Existing,
-        typer.Option(
-            metavar="skip|overwrite|fail", help="What to do with a slide that is at the site already and differs."
-        ),
-    ] = _Existing.fail,
-    verify: Annotated[
-        _Verify,
-        typer.Option(
-            metavar="none|size|fingerprint|deep",
-            help="After sending: all files there, with their sizes, readable; also the same fingerprint at all sites; "
-            "or everything read back and compared.",
-        ),
-    ] = _Verify.size,
+    shard: ShardOption = None,
+    existing: ExistingOption = ExistingChoice.fail,
+    verify: VerifyOption = VerifyChoice.size,
     connections: ConnectionsOption = None,
-    bwlimit: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="All sites together: 20M, or '08:00,2M 19:00,off' (bytes/s).")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen at each site; send nothing.")
-    ] = False,
+    bwlimit: BwlimitOption = None,
+    dry_run: DryRunOption = False,
     annotations: AnnotationsOption = False,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh",
-            help="Begin partly sent slides again instead of resuming; send again what a server could not read.",
-        ),
-    ] = False,
-    max_duration: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T", help="End after T (6h): begin only slides that can arrive by then, finish those begun."
-        ),
-    ] = None,
-    stop_at: Annotated[
-        str | None, typer.Option(metavar="HH:MM", help="Break off at that time (local); what can be kept is kept.")
-    ] = None,
-    hard: Annotated[bool, typer.Option("--hard", help="Break off what is being sent at --max-duration too.")] = False,
+    fresh: FreshOption = False,
+    max_duration: MaxDurationOption = None,
+    stop_at: StopAtOption = None,
+    hard: HardOption = False,
     patience: PatienceOption = "10m",
-    recheck: Annotated[
-        str,
-        typer.Option(
-            metavar="T|off", help="Compare the file sizes of every slide known to be at a site again within T."
-        ),
-    ] = "7d",
+    recheck: RecheckOption = "7d",
     settle: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +128,8 @@ def push(
             help="Send a slide once its files are unchanged for T (default: 10s if younger than a minute); 0: at once.",
         ),
     ] = None,
+    spool: SpoolOption = None,
+    spool_size: SpoolSizeOption = None,
     audit: AuditOption = None,
     report: ReportOption = None,
     at_all_sites: AtAllSitesOption = None,
@@ -143,7 +158,7 @@ def push(
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
-    from .option_values import parse_connections, parse_sub_folder
+    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
@@ -153,11 +168,13 @@ def push(
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
+        part = parse_shard(shard)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
+        found = parse_sources(sources, book, only_places=ctx.info_name == "copy")
         options = Options(
-            sources=tuple(sources),
+            sources=found,
             to=parse_sub_folder(to),
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
@@ -180,19 +197,22 @@ def push(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            shard=part,
             at_all_sites=at_all_sites,
+            spool=spool,
+            spool_size=parse_spool_size(spool_size),
             config=named_book(config),
-            arguments=repeatable_arguments(ctx),
+            arguments=repeatable_arguments(ctx, found),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
-            *report_observers(report, state_dir, dry_run=dry_run),
+            *report_observers(report, state_dir, part, dry_run=dry_run),
             *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
             *log_observers,
-            *hook_observers(book.hooks, "push", names, dry_run=dry_run),
+            *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),
         ]
         code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
     raise typer.Exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,16 @@ from .config_files import named_book, named_state
 if TYPE_CHECKING:
     import typer
 
+    from ..sites.place import Place
+
 NOT_REPEATED = ("json", "quiet", "verbose", "fresh", "config", "state_dir")
 """Options that say how a run is shown, that would undo what was kept, or that are written anew."""
 
 
-def repeatable_arguments(ctx: typer.Context) -> tuple[str, ...]:
+def repeatable_arguments(ctx: typer.Context, sources: Sequence[Path | Place]) -> tuple[str, ...]:
     """Return the words after `pmarep` that go on with what this command does, with every path in full.
+
+    `sources`: what the argument SRC stands for.
 
     A site book or state folder that a variable names is named by an option: another shell has other variables.
     """
@@ -26,7 +30,8 @@ def repeatable_arguments(ctx: typer.Context) -> tuple[str, ...]:
     for parameter in sorted(ctx.command.params, key=lambda parameter: parameter.param_type_name != "argument"):
         source = ctx.get_parameter_source(str(parameter.name))
         if source is not None and source.name == "COMMANDLINE" and parameter.name not in NOT_REPEATED:
-            words += _words(parameter, ctx.params[str(parameter.name)])
+            is_source = parameter.name == "sources"
+            words += _words(parameter, sources if is_source else ctx.params[str(parameter.name)])
     if book := named_book(ctx.params.get("config")):
         words += ["--config", str(book.absolute())]
     if state := named_state(ctx.params.get("state_dir")):
@@ -38,6 +43,7 @@ def _words(parameter: Any, value: Any) -> Iterator[str]:
     values = value if isinstance(value, list | tuple) else [value]
     for one in values:
         text = str(one.expanduser().absolute() if isinstance(one, Path) else getattr(one, "value", one))
+        text = str(getattr(one, "text", text))  # of a place
         if parameter.param_type_name == "argument":
             yield text
         elif isinstance(one, bool):

@@ -17,6 +17,7 @@ from .run_observers import RunObserver
 if TYPE_CHECKING:
     from ..events import Summary
     from ..report.model import Report
+    from ..slides.shard import Shard
 
 
 class _Format(StrEnum):
@@ -171,7 +172,9 @@ class ReportObserver(RunObserver):
         raise PmarepError(f"{words}; look at its rights and its room")
 
 
-def report_observers(report: Path | None, state_dir: Path | None, *, dry_run: bool = False) -> list[RunObserver]:
+def report_observers(
+    report: Path | None, state_dir: Path | None, shard: Shard | None = None, *, dry_run: bool = False
+) -> list[RunObserver]:
     """Return what writes the report that `--report` asks for. Raises UsageError where that is of a dry run."""
     if report is None:
         return []
@@ -179,4 +182,6 @@ def report_observers(report: Path | None, state_dir: Path | None, *, dry_run: bo
         raise UsageError(
             "a report says what a run has done, and a dry run does nothing; leave out --report or --dry-run"
         )
-    return [ReportObserver(report, state_path(state_dir), named_state(state_dir))]
+    state = state_path(state_dir)
+    own_state = state if shard is None else state / shard.folder
+    return [ReportObserver(report, own_state, named_state(state_dir))]

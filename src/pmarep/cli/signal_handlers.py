@@ -57,7 +57,8 @@ _SUMMARY = (
     '{"event": "summary", "time": "%s", "exit_code": %d, "seconds": 0.0, "sites": {}, "source_problems": 0, '
     '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
     '"left_out": {}, '
-    '"dry_run": false, "verify_only": false, "error": "%s", "annotations": false, "pull": false}\n'
+    '"dry_run": false, "verify_only": false, "error": "%s", "annotations": false, "bytes_downloaded": 0, '
+    '"shard": null, "pull": false}\n'
 )
 """The `summary` event as JSON; nothing of ours may be imported to make it."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .config_files import load_book, named_book, state_path, warn_unverified_tls
-from .option_values import parse_newer_than, parse_option, selection_options
+from .option_values import parse_newer_than, parse_option, parse_shard, selection_options
 from .options import (
     AllowEmptyOption,
     AtAllSitesOption,
@@ -26,11 +26,14 @@ from .options import (
     MetricsOption,
     MinSizeOption,
     NewerThanOption,
+    PathsOrPlacesArgument,
     PatienceOption,
     QuietOption,
     ReportOption,
+    ShardOption,
     SitesOption,
-    SourcesArgument,
+    SpoolOption,
+    SpoolSizeOption,
     StateDirOption,
     ToOption,
     VerboseOption,
@@ -45,7 +48,7 @@ class _Level(StrEnum):
 
 def verify(
     ctx: typer.Context,
-    sources: SourcesArgument,
+    sources: PathsOrPlacesArgument,
     sites: SitesOption,
     level: Annotated[
         _Level,
@@ -62,8 +65,11 @@ def verify(
     min_size: MinSizeOption = "0",
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
+    shard: ShardOption = None,
     connections: ConnectionsOption = None,
     patience: PatienceOption = "10m",
+    spool: SpoolOption = None,
+    spool_size: SpoolSizeOption = None,
     audit: AuditOption = None,
     report: ReportOption = None,
     at_all_sites: AtAllSitesOption = None,
@@ -90,7 +96,7 @@ def verify(
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
-    from .option_values import parse_connections, parse_sub_folder
+    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
@@ -98,11 +104,13 @@ def verify(
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
+        part = parse_shard(shard)
         book = load_book(config)
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
+        found = parse_sources(sources, book)
         options = Options(
-            sources=tuple(sources),
+            sources=found,
             to=parse_sub_folder(to),
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
@@ -116,16 +124,19 @@ def verify(
             trust_pma_start=book.slides.enumerate == "always",
             allow_empty=allow_empty,
             follow_links=follow_links,
+            shard=part,
             at_all_sites=at_all_sites,
+            spool=spool,
+            spool_size=parse_spool_size(spool_size),
             config=named_book(config),
-            arguments=repeatable_arguments(ctx),
+            arguments=repeatable_arguments(ctx, found),
             audit=audit,
         )
         selection = selection_options(include, exclude, newer_than, min_size)
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
         names = [site.name for site in chosen]
         observers = [
-            *report_observers(report, state_dir),
+            *report_observers(report, state_dir, part),
             *metrics_observers(metrics, metrics_label or (), names),
             *log_observers,
             *hook_observers(book.hooks, "verify", names),

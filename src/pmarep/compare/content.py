@@ -17,8 +17,9 @@ from ..aio import together
 from ..daemon_thread import in_thread
 from ..errors import PmarepError, Remedy
 from ..pmacore import PmaCore, ProtocolError, ServerError, TransferBroken
-from ..reading.files import FileVersion, read_range
 from ..retry import Retry
+from ..source import FileVersion
+from ..source.files import read_range
 from .rows import Content
 from .table import FileEntry, SlideTable, Stored, Told, slide_key
 

@@ -21,8 +21,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ..errors import SourceError
-from ..reading import SharedReader
 from ..slides import Slide
+from ..source import SharedReader
 from ..system.private_file import replace_private_file
 from .discovery.slide_list import SlideList
 

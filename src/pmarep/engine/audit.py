@@ -15,12 +15,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from filelock import FileLock
 
 from ..errors import PmarepError, Remedy, UsageError
+from ..remote.tree import RemoteSlide, name_below
+from ..sites import Site
 from ..version import __version__
+
+Deletion = Literal["deleting", "deleted", "not_deleted"]
+"""The status of a slide that is to be deleted: right before, so that a run that is killed leaves a trace, and after."""
 
 
 class AuditError(PmarepError):
@@ -107,6 +112,27 @@ class AuditLog:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if on_disk:
             os.fsync(self._file.fileno())
+
+
+def deletion_entry(
+    site: Site, slide: str, at: RemoteSlide, status: Deletion, error: str | None = None, source: str | None = None
+) -> dict[str, Any]:
+    """Return what the audit has of a slide that is deleted at a site, with the files that it had there."""
+    return {
+        "site": site.name,
+        "url": site.url,
+        "slide": slide,
+        "to": at.path,
+        "source": source,
+        "status": status,
+        "error": error,
+        "note": None,
+        "verify": "none",
+        "bytes_sent": 0,
+        "bytes_resumed": 0,
+        "seconds": 0.0,
+        "files": [{"path": name_below(at, file), "bytes": file.size, "sha256": None} for file in at.files],
+    }
 
 
 def _ends_within_a_line(path: Path) -> bool:

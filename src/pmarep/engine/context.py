@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..events import Listener
-from ..reading import SharedReader
+from ..source import SharedReader
 from ..state.journal import Journal
 from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds

@@ -7,7 +7,7 @@ import pickle
 from collections import deque
 
 from ..events import Event, Progress
-from .discovery.spool import Spool, SpoolError
+from .discovery.disk_list import DiskList, DiskListError
 
 IN_MEMORY = 1000
 """Events that wait in memory at most; more wait in a temporary file."""
@@ -21,23 +21,23 @@ class EventQueue:
 
     def __init__(self) -> None:
         self._ready: deque[Event] = deque()
-        self._spool: Spool[Event] | None = None
-        self._taken = 0  # of the spool
+        self._on_disk: DiskList[Event] | None = None
+        self._taken = 0  # of the list on disk
         self._changed = asyncio.Event()
         self._ended = False
-        self._failure: SpoolError | None = None
+        self._failure: DiskListError | None = None
 
     def put(self, event: Event) -> None:
         """Append an event. Never waits and never raises: a run does not end because nobody listens."""
         if self._failure is not None:
             return
-        if self._spool is None and len(self._ready) < IN_MEMORY:
+        if self._on_disk is None and len(self._ready) < IN_MEMORY:
             self._ready.append(event)
         elif not isinstance(event, Progress):
             try:
-                self._spool = self._spool or Spool(pickle.dumps, pickle.loads)
-                self._spool.extend([event])
-            except SpoolError as error:
+                self._on_disk = self._on_disk or DiskList(pickle.dumps, pickle.loads)
+                self._on_disk.extend([event])
+            except DiskListError as error:
                 self._failure = error
         self._changed.set()
 
@@ -47,7 +47,7 @@ class EventQueue:
         self._changed.set()
 
     async def get(self) -> Event | None:
-        """Return the next event, or None after the last. Raises SpoolError where events got lost."""
+        """Return the next event, or None after the last. Raises DiskListError where events got lost."""
         while not self._ready:
             self._refill()
             if self._ready:
@@ -63,20 +63,20 @@ class EventQueue:
     def close(self) -> None:
         """Drop what nobody has taken."""
         self._ready.clear()
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        if self._on_disk is not None:
+            self._on_disk.close()
+            self._on_disk = None
 
     def _refill(self) -> None:
-        if not self._spool:  # none, or nothing could be written to it
+        if not self._on_disk:  # none, or nothing could be written to it
             return
         try:
-            self._ready.extend(self._spool.read(self._taken, IN_MEMORY))
-        except SpoolError as error:
+            self._ready.extend(self._on_disk.read(self._taken, IN_MEMORY))
+        except DiskListError as error:
             self._failure = error
             self.close()
             return
         self._taken += len(self._ready)
-        if self._taken == len(self._spool):
-            self._spool.close()
-            self._spool, self._taken = None, 0
+        if self._taken == len(self._on_disk):
+            self._on_disk.close()
+            self._on_disk, self._taken = None, 0

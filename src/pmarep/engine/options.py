@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from ..sites.place import Place
+from ..slides.shard import Shard
 from ..timetable import Timetable
 
 
@@ -69,10 +71,15 @@ class Options:
 
     `annotations`: also bring the annotations of slides, from their side files.
 
+    `spool`: the folder of the spool for what comes from places; None: the state folder. `spool_size`: in bytes; None:
+    2 GiB, or what there is room for.
+
+    `shard`: only the slides that belong to it; it has a journal of its own in the state folder.
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
-    sources: tuple[Path, ...]
+    sources: tuple[Path | Place, ...]
     to: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -93,10 +100,29 @@ class Options:
     settle: float | None = None
     newer_than: float | None = None
     min_size: int = 0
+    shard: Shard | None = None
     ask_pma_start: bool = True
     trust_pma_start: bool = False
     allow_empty: bool = False
     follow_links: bool = False
     at_all_sites: Path | None = None
+    spool: Path | None = None
+    spool_size: int | None = None
     config: Path | None = None
     arguments: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The sources on this disk."""
+        return tuple(source for source in self.sources if isinstance(source, Path))
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The sources at PMA.cores, each once."""
+        places = {source.text: source for source in self.sources if isinstance(source, Place)}
+        return tuple({(place.site.name, place.path): place for place in places.values()}.values())
+
+    @property
+    def source_names(self) -> list[str]:
+        """The sources as they are written down: paths in full, places as they were typed."""
+        return [source.text if isinstance(source, Place) else str(source.absolute()) for source in self.sources]

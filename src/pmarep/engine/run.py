@@ -12,7 +12,7 @@ from typing import Any
 
 from ..aio import any_of, cancel_all
 from ..clock import Clock
-from ..errors import PmarepError, TargetBusyError, internal_error, where
+from ..errors import CredentialsError, PmarepError, TargetBusyError, internal_error, where
 from ..events import (
     Event,
     Listener,
@@ -25,11 +25,13 @@ from ..events import (
     State,
     Summary,
 )
-from ..reading import SharedReader
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
 from ..slides import LeftOut
+from ..source import LocalFiles, SharedReader
+from ..source.scanner import roots_of
 from ..state.journal import Journal
+from ..state.journal_takeover import Scope, other_states, take_over
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
 from ..uploaders import Digests
@@ -37,10 +39,10 @@ from .annotation_run import AnnotationRun
 from .audit import AuditLog, Auditor
 from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
-from .discovery.scanner import roots_of
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .options import Options
+from .places import check_sources, place_files
 from .run_files import RunFiles
 from .site.stall_monitor import longest_answer
 from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
@@ -72,32 +74,49 @@ async def replicate(
     there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
-    sessions = SessionPool(sites, passwords, partial(retry_policy, options, clock), longest_answer(options.patience))
-    run = _Run(options, sites, sessions, listener, clock)
+    check_sources(options, sites)
+    sources = [place.site for place in options.places]
+    sessions = SessionPool(
+        [*sites, *sources], passwords, partial(retry_policy, options, clock), longest_answer(options.patience)
+    )
+    own_state = state_dir if options.shard is None else state_dir / options.shard.folder
+    run = _Run(options, sites, sessions, listener, clock, state_dir)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
-    with closing(run), hold_targets(state_dir / "locks", places) as busy:
+    with closing(run), hold_targets(state_dir / "locks", places, options.shard) as busy:
         run.sessions.check_connections()
         missing = await run.sessions.check_passwords(stop, run.wait)
-        if missing is None:
+        if missing is None or not await run.find_places(missing, stop):
+            await run.sessions.close()
             return run.interrupted()
         run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
         if busy and not run.sites:
             raise TargetBusyError(
                 f"{'; '.join(run.left_out.values())}; nothing was sent, start again when that has ended"
             )
-        journal = Journal(state_dir, mend=not options.dry_run, read_only=options.dry_run)
+        journal = Journal(own_state, mend=not options.dry_run, read_only=options.dry_run)
         try:
+            if not options.dry_run:
+                scopes = [Scope(site.url, "/".join(filter(None, (site.target, options.to)))) for site in run.sites]
+                others = other_states(state_dir, options.shard)
+                await take_over(own_state, others, scopes, options.shard, lambda text: listener(Notice(text=text)))
             return await run.go(journal, stop)
         finally:
             await run.files.close()
+            await run.reader.stop()
             await run.sessions.close()
             journal.close()
 
 
 class _Run:
     def __init__(
-        self, options: Options, sites: Sequence[Site], sessions: SessionPool, listener: Listener, clock: Clock
+        self,
+        options: Options,
+        sites: Sequence[Site],
+        sessions: SessionPool,
+        listener: Listener,
+        clock: Clock,
+        state_dir: Path,
     ) -> None:
         self.options = options
         self.names = [site.name for site in sites]
@@ -111,9 +130,15 @@ class _Run:
         self.files = RunFiles(options, sites, clock, self._hear)
         self.slide_list = SlideList()
         self.producer = SlideProducer(
-            options, self.slide_list, clock, DiscoveryListener(self._left_out, self._waiting, self.files.add_slides)
+            options,
+            self.slide_list,
+            clock,
+            DiscoveryListener(self._left_out, self._waiting, self.files.add_slides),
+            lambda place: sessions.core(place.site),
         )
-        self.reader = SharedReader(roots=None if options.follow_links else roots_of(options.sources))
+        self.place_files = place_files(options, sessions, clock, state_dir)
+        local = LocalFiles(None if options.follow_links else roots_of(options.paths))
+        self.reader = SharedReader(files=self.place_files or local)
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
@@ -123,6 +148,7 @@ class _Run:
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
         self.started = clock.monotonic()
+        self.shard = None if options.shard is None else str(options.shard)
         self.stop_time = StopTime.of(options, clock)
 
     def _hear(self, event: Event) -> None:
@@ -168,6 +194,30 @@ class _Run:
                 said = True
                 self.listener(Notice(text=f"waiting for {what()}", passing=True))
 
+    async def find_places(self, missing: dict[str, str], stop: asyncio.Event) -> bool:
+        """Look for the places that slides are to come from; return False where the run is to end before.
+
+        `missing`: why sites have no password. Raises UsageError where nothing lies at one, else PmarepError.
+        """
+        for place in self.options.places:
+            if place.site.name in missing:
+                raise CredentialsError(missing.pop(place.site.name))
+        if not self.options.places:
+            return True
+        looking, stopped = asyncio.create_task(self.producer.look()), asyncio.create_task(stop.wait())
+        names = " and ".join(sorted({place.site.name for place in self.options.places}))
+        try:
+            in_time = await self.wait({looking, stopped}, lambda: f"{names} to tell what is to be copied")
+            if in_time and looking.done():
+                looking.result()
+                return True
+            return False
+        except PmarepError:
+            await self.sessions.close()
+            raise
+        finally:
+            await cancel_all([looking, stopped])
+
     def leave_out(self, why: dict[str, str]) -> None:
         """Leave these sites out of the run."""
         self.left_out = {name: why[name] for name in self.names if name in why}
@@ -190,7 +240,7 @@ class _Run:
             )
         number = None
         if not dry:
-            number = await journal.record_run_started([str(source.absolute()) for source in self.options.sources])
+            number = await journal.record_run_started(self.options.source_names)
             self.files.begin(journal.file.parent / "runs", number)
         walk = asyncio.create_task(self.producer.walk())
         watching = asyncio.create_task(self._watch_unstable(walk))
@@ -263,7 +313,7 @@ class _Run:
 
     def _say_start(self, scanning: bool) -> None:
         slides, size = len(self.slide_list), self.slide_list.bytes
-        self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning))
+        self.listener(RunStarted(sites=self.names, slides=slides, bytes=size, scanning=scanning, shard=self.shard))
         for name, why in self.left_out.items():
             self.listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
@@ -330,4 +380,6 @@ class _Run:
             verify_only=self.options.verify_only,
             error=error,
             annotations=self.options.annotations,
+            bytes_downloaded=0 if self.place_files is None else self.place_files.bytes_downloaded,
+            shard=self.shard,
         )

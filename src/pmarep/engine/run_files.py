@@ -9,9 +9,9 @@ from pathlib import Path
 from ..clock import Clock
 from ..errors import PmarepError, UsageError
 from ..events import Event, Listener, Notice, Summary
-from ..reading import SharedReader
 from ..sites import Site
 from ..slides import Slide
+from ..source import SharedReader
 from ..state.file_list import empty_list
 from ..state.run_record import RunRecord
 from .at_all_sites import VerifiedAtAllSites

@@ -16,7 +16,7 @@ FEWEST_UNFORCED = 4  # without errors there is nothing to win below
 USUAL = 8  # requests at the start, at least, where the round trip is long
 USUAL_NEAR = 5
 """Requests where it is short: few fill the line. So many parts of 8 MiB stay in memory
-(`reading.reader.CACHE_BYTES`) until each site has sent them; with more, what is hashed is read again to be sent."""
+(`source.reader.CACHE_BYTES`) until each site has sent them; with more, what is hashed is read again to be sent."""
 
 SECONDS_PER_STREAM = 0.008
 """Seconds of round trip for each request of the start: with 180 ms there are 22. TCP gives a stream with twice the

@@ -28,12 +28,16 @@ class Download:
     """The bytes of a file, or of a part of it, as they come: `async for`, until there are as many as there have to be.
 
     `start`: of the file's bytes the one that comes first. It is 0 where the server sends the whole file, be it that a
-    part was asked for. `validators`: the version of the file, as the answer has it.
+    part was asked for. `is_part`: the server has understood which part was asked for. `validators`: the version of the
+    file, as the answer has it.
     """
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], start: int, validators: Validators) -> None:
+    def __init__(
+        self, chunks: AsyncGenerator[bytes, None], start: int, validators: Validators, *, is_part: bool = False
+    ) -> None:
         self._chunks = chunks
         self.start = start
+        self.is_part = is_part
         self.validators = validators
 
     def __aiter__(self) -> Self:
@@ -71,7 +75,8 @@ async def download(
                             raise await _refusal(response, request, connection, secrets, from_core=client is core)
                     length = wanted.length if is_part else wanted.size
                     async with aclosing(_chunks(response, connection, client.timeout.read, length)) as chunks:
-                        yield Download(chunks, wanted.start if is_part else 0, Validators.of(response))
+                        start = wanted.start if is_part else 0
+                        yield Download(chunks, start, Validators.of(response), is_part=is_part)
                     return
                 url, client = _next(url, response.headers.get("location", ""), connection), storage()
         except TRANSPORT_ERRORS as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from ..engine.discovery.spool import SpoolError
+from ..engine.discovery.disk_list import DiskListError
 
 _CACHE_KIB = 16 * 1024
 
@@ -13,7 +13,7 @@ _CACHE_KIB = 16 * 1024
 class Claims:
     """The names that are taken, in a private database without a name, which SQLite keeps on disk beyond its cache.
 
-    Raises SpoolError. Used by one thread at a time.
+    Raises DiskListError. Used by one thread at a time.
     """
 
     def __init__(self) -> None:
@@ -58,5 +58,5 @@ class Claims:
         self._names.close()
 
 
-def _cannot(error: sqlite3.Error) -> SpoolError:
-    return SpoolError(f"cannot keep the names of files in the temporary folder: {error}; make room there")
+def _cannot(error: sqlite3.Error) -> DiskListError:
+    return DiskListError(f"cannot keep the names of files in the temporary folder: {error}; make room there")

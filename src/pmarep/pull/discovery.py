@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..engine.discovery.spool import Spool
+from ..engine.discovery.disk_list import DiskList
 from ..errors import PmarepError, Remedy
 from ..pmacore import NotFound, RemoteFile
 from ..remote.tree import Found, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
@@ -33,7 +33,7 @@ class FoundSlide:
     size: int
 
 
-class FoundSlides(Spool[FoundSlide]):
+class FoundSlides(DiskList[FoundSlide]):
     """The slides that have to come, in the order in which they were found."""
 
     def __init__(self) -> None:

@@ -49,6 +49,11 @@ class RemoteSlide:
         return sum(file.size for file in self.files)
 
 
+def name_below(slide: RemoteSlide, file: RemoteFile) -> str:
+    """Return the path of a file from the folder of its slide."""
+    return "/".join(file.path.strip("/").split("/")[slide.path.count("/") :])
+
+
 @dataclass(frozen=True, slots=True)
 class Unlisted:
     """A folder or slide of which the server does not tell what is in it. `error` says why."""

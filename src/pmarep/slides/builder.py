@@ -103,6 +103,8 @@ class SlideBuilder:
             return LeftOut(path, Why.EXCLUDED, refusal)
         if walk_folder.slide:
             detail = f"in the folder of a slide, but not part of it: {printable(walk_folder.slide)}"
+        elif kind is Kind.ANNOTATIONS:
+            detail = "annotations of a slide, for pmarep push --annotations"
         else:
             detail = _no_main_file(extension_of(name))
         return LeftOut(path, Why.NOT_A_SLIDE, detail, kind=kind)

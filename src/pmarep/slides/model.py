@@ -40,14 +40,15 @@ class Slide:
     """A slide found on disk, complete as far as its format can tell.
 
     `path` is the main file relative to the source folder, with "/": the slide's name in reports and below each
-    target. `folder` is the local folder of the main file. `files` are all files, the main file last: nobody who browses
+    target. `folder` is the folder of the main file: on this disk, or at a PMA.core, written as a place
+    (`SITE:/Root/folder`). `files` are all files, the main file last: nobody who browses
     the server may see half a slide, so this is also the order of sending. `number` is its place in the list of a run,
     -1 outside of one: two slides are the same whatever their numbers.
     """
 
     path: str
     format: str
-    folder: Path
+    folder: Path | str
     files: tuple[SlideFile, ...]
     number: int = field(default=-1, compare=False)
 
@@ -61,8 +62,15 @@ class Slide:
         return sum(file.size for file in self.files)
 
     def local(self, file: SlideFile) -> Path:
-        """Return the local path of a file of this slide."""
+        """Return the local path of a file of this slide, which has to lie on this disk."""
+        if isinstance(self.folder, str):
+            raise TypeError(f"{self.path} does not lie on this disk")
         return self.folder / (file.local_name or file.path)
+
+    @property
+    def folder_name(self) -> str:
+        """The folder of the main file in full, as people write it."""
+        return self.folder if isinstance(self.folder, str) else str(self.folder.absolute())
 
 
 class Why(enum.Enum):

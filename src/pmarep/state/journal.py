@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..slides.model import Slide
-from .connection import JournalConnection
 from .journal_bounds import bound
+from .journal_deletions import JournalDeletions
 from .records import (
     BROKEN,
     DIFFERS,
@@ -50,7 +50,7 @@ def _numbered(count: int) -> str:
     return ", ".join(f"({number}, ?)" for number in range(count))
 
 
-class Journal(JournalConnection):
+class Journal(JournalDeletions):
     """The record of what has been sent where. When a method that writes returns, its row is committed.
 
     Calls run one after the other in a thread of their own. Raises UsageError when the file cannot be used, JournalError

@@ -125,7 +125,8 @@ class RunRecord:
         """Record slides that were found, in the order of their numbers. For the thread that finds them."""
         for (folder, below), group in itertools.groupby(slides, key=_folder_of):
             rows = [_row(slide, len(below)) for slide in group]
-            line = {"event": "slides", "first": self._slides, "below": below, "folder": str(folder.absolute())}
+            name = folder if isinstance(folder, str) else str(folder.absolute())
+            line = {"event": "slides", "first": self._slides, "below": below, "folder": name}
             self._slides += len(rows)
             if self._takes_no("slides"):
                 return
@@ -245,7 +246,7 @@ class _Thinner:
         return True
 
 
-def _folder_of(slide: Slide) -> tuple[Path, str]:
+def _folder_of(slide: Slide) -> tuple[Path | str, str]:
     below, slash, _ = slide.path.rpartition("/")
     return slide.folder, below + slash
 

@@ -1,5 +1,7 @@
 """One run at a time per site target and what is below it: two would write over each other.
 
+Runs of different shards of the same N have no slide in common: they may hold one target at the same time.
+
 The operating system holds the locks, so they end with the process however it dies; a file beside each says who has it.
 """
 
@@ -21,6 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import TargetBusyError, UsageError
+from ..slides.shard import Shard
 from ..system.private_folder import make_private_folder
 from ..system.windows_names import lies_within
 
@@ -29,11 +32,13 @@ BEGINNING_SECONDS = 30.0
 
 
 @contextmanager
-def hold_targets(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[dict[str, TargetBusyError]]:
-    """Hold the locks of `places`, pairs of a site's name and its place (base URL and target).
+def hold_targets(
+    folder: Path, places: Iterable[tuple[str, str]], shard: Shard | None = None
+) -> Iterator[dict[str, TargetBusyError]]:
+    """Hold the locks of `places`, pairs of a site's name and its place (base URL and target), for a shard or for all.
 
     Gives, by their names, the sites whose locks another run has, also those of a place above or below: the errors name
-    the holder. Raises TargetBusyError where no site is left.
+    the holder. Other shards of the same count are in nobody's way. Raises TargetBusyError where no site is left.
     """
     wanted = sorted(places, key=lambda pair: pair[1])
     busy: dict[str, TargetBusyError] = {}
@@ -44,7 +49,7 @@ def hold_targets(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[di
                 for name, place in wanted:
                     try:
                         with ExitStack() as one:
-                            one.enter_context(_hold_one(folder, name, place))
+                            one.enter_context(_hold_one(folder, name, place, shard))
                             _refuse_nested(folder, name, place, {place for _, place in wanted})
                             stack.push(one.pop_all())
                     except TargetBusyError as error:
@@ -55,16 +60,31 @@ def hold_targets(folder: Path, places: Iterable[tuple[str, str]]) -> Iterator[di
 
 
 @contextmanager
-def _hold_one(folder: Path, name: str, place: str) -> Iterator[None]:
-    base = folder / hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-    note = base.with_suffix(".json")
-    with _locked(folder, base.with_suffix(".lock"), 0, f"{name}: another run holds this site's target", note):
+def _hold_one(folder: Path, name: str, place: str, shard: Shard | None) -> Iterator[None]:
+    base = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    own = base if shard is None else f"{base}-{shard.folder}"
+    note = folder / f"{own}.json"
+    with _locked(folder, folder / f"{own}.lock", 0, f"{name}: another run holds this site's target", note):
+        _refuse_other_shards(folder, name, base, shard)
         try:
-            _write_note(note, place)
+            _write_note(note, place, shard)
             yield
         finally:
             with suppress(OSError):
                 note.unlink()
+
+
+def _refuse_other_shards(folder: Path, name: str, base: str, shard: Shard | None) -> None:
+    """Raise TargetBusyError where a run has the same target that is not for another shard of the same count."""
+    for lock in folder.glob(f"{base}*.lock"):
+        other = Shard.of_folder(lock.stem.removeprefix(f"{base}-"))
+        if other == shard or (shard is not None and other is not None and other.count == shard.count):
+            continue
+        whose = "all slides" if other is None else f"shards of {other.count}"
+        with _locked(
+            folder, lock, 0, f"{name}: another run holds this site's target for {whose}", lock.with_suffix(".json")
+        ):
+            pass  # of a run that has ended
 
 
 @contextmanager
@@ -108,9 +128,11 @@ def _refuse_nested(folder: Path, name: str, place: str, own: Container[str]) -> 
                 pass  # of a run that was killed
 
 
-def _write_note(note: Path, place: str) -> None:
+def _write_note(note: Path, place: str, shard: Shard | None) -> None:
     now = datetime.now().astimezone().isoformat(" ", "seconds")
     who = {"pid": os.getpid(), "host": platform.node(), "since": now, "place": place}
+    if shard is not None:
+        who["shard"] = str(shard)
     with suppress(OSError, KeyError, ImportError):  # no user name: a container, or Windows without USERNAME
         who["user"] = getpass.getuser()
     with suppress(OSError):
@@ -129,6 +151,7 @@ def _noted(note: Path) -> dict[str, Any]:
 def _holder(note: Path) -> str:
     who = _noted(note)
     try:
-        return f"process {who['pid']} of {who.get('user', '?')} on {who['host']}, since {who['since']}"
+        shard = f"shard {who['shard']}, " if "shard" in who else ""
+        return f"{shard}process {who['pid']} of {who.get('user', '?')} on {who['host']}, since {who['since']}"
     except KeyError:
         return "it does not say who"

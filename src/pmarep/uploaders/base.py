@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Protocol, TypeVar
 
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
-from ..reading import SiteReader
 from ..slides.model import Slide, SlideFile
+from ..source import SiteReader
 from ..state.journal import Journal
 from ..state.records import RemotePath
 from .digests import Digests
@@ -130,9 +130,14 @@ class SlideUpload:
         self.parts.pop(file.path, None)
 
     async def check_before_visible(self, file: SlideFile) -> None:
-        """Check that the slide's name is still free, to be called before a file is complete. Raises Overtaken."""
-        if file is self.slide.main and self.still_free is not None:
-            await self.still_free()
+        """Check that the main file may become visible, to be called before a file is complete.
+
+        Raises Overtaken where the slide's name is no longer free, SourceError where the source has changed.
+        """
+        if file is self.slide.main:
+            await self.context.source.confirm(self.slide)
+            if self.still_free is not None:
+                await self.still_free()
 
     async def send_range(
         self,

@@ -15,9 +15,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from ..errors import SourceError
-from ..reading import FileVersion, SharedReader
-from ..reading.releasing_semaphore import ReleasingSemaphore, consume_exception
 from ..slides.model import Slide, SlideFile
+from ..source import FileVersion, SharedReader
+from ..source.releasing_semaphore import ReleasingSemaphore, consume_exception
 
 KEEP = 65_536
 """Digests that are kept: those of 500 GB in parts of 8 MiB, in about 20 MB of memory."""

@@ -100,3 +100,9 @@ def test_a_folder_that_nobody_may_write_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SideFileError, match="cannot write"):
         write_side_file(tmp_path / "file" / "x.annotations.json", "x", None, [], EXPORTED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows says it otherwise")
+def test_a_name_that_is_too_long_here(tmp_path: Path) -> None:
+    with pytest.raises(SideFileError, match="too long"):
+        write_side_file(side_file_of(tmp_path / ("x" * 250)), "x", None, [], EXPORTED)

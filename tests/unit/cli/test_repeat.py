@@ -9,6 +9,14 @@ import typer
 
 from pmarep.cli.app import app
 from pmarep.cli.repeat import repeatable_arguments
+from pmarep.sites import Site
+from pmarep.sites.place import Place
+
+PLACE = Place(
+    Site(name="tokyo", url="https://tokyo.example/", username="replicator", target="Slides"),
+    "Slides/2026",
+    "tokyo:2026",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +27,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def sources_of(context: typer.Context) -> list[Path | Place]:
+    return [PLACE if text == PLACE.text else Path(text) for text in context.params["sources"]]
+
+
 def repeated(command: str, *arguments: str) -> tuple[str, ...]:
     """What is recorded of a command, which is not run."""
     group = typer.main.get_command(app)
     context = group.commands[command].make_context(command, list(arguments))  # type: ignore[attr-defined]
     found: list[tuple[str, ...]] = []
-    context.command.callback = lambda **_: found.append(repeatable_arguments(context))
+    context.command.callback = lambda **_: found.append(repeatable_arguments(context, sources_of(context)))
     context.command.invoke(context)
     return found[0]
 
@@ -35,6 +47,10 @@ def test_every_path_is_there_in_full_and_defaults_are_not(elsewhere: Path) -> No
         "push", str(elsewhere / "my cases"), str(elsewhere / ".." / "b"), "--sites", "tokyo,b", "--verify", "deep",
         "--hard", "--audit", str(elsewhere / "log"),
     )  # fmt: skip
+
+
+def test_a_place_is_no_path() -> None:
+    assert repeated("copy", "tokyo:2026", "--sites", "b") == ("copy", "tokyo:2026", "--sites", "b")
 
 
 def test_what_is_only_for_the_eye_or_undoes_is_not_repeated() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from rich.cells import cell_len
 from support.corpus import tree, wild_names, write_mirax, write_ndpis
 
 from pmarep.cli.slides.advice import advice
-from pmarep.cli.slides.output import SlideOutput, TerminalSlideOutput
+from pmarep.cli.slides.output import JsonSlideOutput, PlainSlideOutput, SlideOutput, TerminalSlideOutput
 from pmarep.slides import Kind, LeftOut, Slide, SlideFile, Why, find_slides
+from pmarep.slides.labels import Carries, LabelImages
 
 
 def slide(name: str, size: int = 3_000_000) -> Slide:
@@ -133,3 +135,49 @@ def test_the_folder_of_a_slide_as_source(tmp_path: Path) -> None:
     write_mirax(tmp_path / "m.mrxs")
     found = [thing for thing in find_slides(tmp_path / "m") if isinstance(thing, LeftOut) and thing.why.is_problem]
     assert [advice(thing) for thing in found] == ["name the main file, or the folder that it lies in"]
+
+
+def test_label_and_macro_images(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = {
+        "a.mrxs": LabelImages(Carries.YES, Carries.NO),
+        "b.mrxs": LabelImages(Carries.UNKNOWN, Carries.YES),
+        "c.mrxs": LabelImages(Carries.NO, Carries.NO),
+    }
+    things: list[Slide | LeftOut] = [*map(slide, answers), LeftOut("d.mrxs", Why.INCOMPLETE, "missing: x")]
+
+    def look(one: Slide) -> LabelImages:
+        return answers[one.path]
+
+    show(TerminalSlideOutput(look=look), *things)
+    shown = capsys.readouterr().out.splitlines()
+    assert [row.split()[-3:] for row in shown[:4]] == [
+        ["State", "Label", "Macro"],
+        ["complete", "yes", "no"],
+        ["complete", "unknown", "yes"],
+        ["complete", "no", "no"],
+    ]
+    assert shown[-1] == "label images: 1 yes, 1 no, 1 unknown; macro images: 1 yes, 2 no, 0 unknown"
+    show(PlainSlideOutput(look=look), *things)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split("\t")[-3:] == ["complete", "label: yes", "macro: no"]
+    assert shown[-1] == "label images: 1 yes, 1 no, 1 unknown; macro images: 1 yes, 2 no, 0 unknown"
+    show(JsonSlideOutput(False, look=look), *things)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line.get("label_image"), line.get("macro_image")) for line in lines] == [
+        ("yes", "no"), ("unknown", "yes"), ("no", "no"), (None, None),
+    ]  # fmt: skip
+
+
+def test_a_great_many_slides_have_their_labels_too(capsys: pytest.CaptureFixture[str]) -> None:
+    output = TerminalSlideOutput(look=lambda _slide: LabelImages(Carries.YES, Carries.NO))
+    for number in range(600):
+        output.add(slide(f"{number}.mrxs"))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 600
+    assert all(line.endswith("macro: no") for line in lines)
+
+
+def test_only_problems_of_slides_with_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    output = PlainSlideOutput(only_problems=True, look=lambda _slide: LabelImages(Carries.YES, Carries.NO))
+    show(output, slide("a.mrxs"))
+    assert capsys.readouterr().out == ""

@@ -15,8 +15,8 @@ from pmarep.engine.at_all_sites import VerifiedAtAllSites
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.errors import UsageError
 from pmarep.events import Event, Notice
-from pmarep.reading import SharedReader
 from pmarep.sites import Credentials
+from pmarep.source import SharedReader
 from pmarep.state.file_list import empty_list
 
 

@@ -15,11 +15,11 @@ from support.clocks import JumpingClock
 from support.corpus import tree
 
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
-from pmarep.engine.discovery.scanner import SourceScanner
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.options import Options
 from pmarep.slides import LeftOut, Why
 from pmarep.slides.walk import Walk
+from pmarep.source.scanner import SourceScanner
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX systems")
 

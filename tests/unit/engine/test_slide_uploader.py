@@ -23,10 +23,10 @@ from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
 from pmarep.errors import PmarepError
 from pmarep.events import SlideStatus
 from pmarep.pmacore import NotFound, Overtaken, Refused
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
 from pmarep.state.journal import Journal
 from pmarep.state.records import SENDING, SENT, Entry
 from pmarep.uploaders import Digests, RequestScheduler, TransferCounts, UploadContext, UploadIds

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.engine.discovery.collisions import NameCollisions
+from pmarep.engine.discovery.disk_list import DiskList, pack_found, unpack_found
 from pmarep.engine.discovery.slide_list import KEPT_FILES, SlideCursor, SlideList
-from pmarep.engine.discovery.spool import Spool, pack_found, unpack_found
 from pmarep.slides import LeftOut, Slide, SlideFile, Why
 
 
@@ -38,47 +38,47 @@ FOUND = SLIDES | st.builds(LeftOut, TEXT, st.sampled_from(Why), TEXT)
 
 
 @given(st.lists(st.lists(FOUND, max_size=5), max_size=5))
-def test_a_spool_gives_back_what_it_was_given(batches: list[list[Slide | LeftOut]]) -> None:
-    spool = Spool(pack_found, unpack_found)
+def test_a_disk_list_gives_back_what_it_was_given(batches: list[list[Slide | LeftOut]]) -> None:
+    listed = DiskList(pack_found, unpack_found)
     everything: list[Slide | LeftOut] = []
     for batch in batches:
-        spool.extend(batch)
+        listed.extend(batch)
         everything += batch
-        assert len(spool) == len(everything)
-        assert [spool[index] for index in reversed(range(len(spool)))] == everything[::-1]
-    assert list(spool) == everything
+        assert len(listed) == len(everything)
+        assert [listed[index] for index in reversed(range(len(listed)))] == everything[::-1]
+    assert list(listed) == everything
     for first in range(len(everything)):
         for count in range(1, len(everything) + 2):
-            assert spool.read(first, count) == everything[first : first + count]
-    spool.close()
+            assert listed.read(first, count) == everything[first : first + count]
+    listed.close()
 
 
-def test_a_spool_reads_few_large_things_at_once() -> None:
+def test_a_disk_list_reads_few_large_things_at_once() -> None:
     slides = [make(number, files=100) for number in range(50)]
-    spool = Spool(pack_found, unpack_found)
-    spool.extend(slides)
-    some = spool.read(10, 40)
+    listed = DiskList(pack_found, unpack_found)
+    listed.extend(slides)
+    some = listed.read(10, 40)
     assert some == slides[10 : 10 + len(some)]
     assert 1 <= len(some) < 20
-    spool.close()
+    listed.close()
 
 
-def test_a_spool_has_no_more_than_it_was_given() -> None:
-    spool = Spool(pack_found, unpack_found)
-    spool.extend([make(0)])
+def test_a_disk_list_has_no_more_than_it_was_given() -> None:
+    listed = DiskList(pack_found, unpack_found)
+    listed.extend([make(0)])
     for index in (1, -1):
         with pytest.raises(IndexError):
-            spool[index]
-    spool.close()
+            listed[index]
+    listed.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it has a name, and nobody else can open it")
 def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:
     code = (
-        "import os, sys\nfrom pmarep.engine.discovery.spool import Spool\n"
+        "import os, sys\nfrom pmarep.engine.discovery.disk_list import DiskList\n"
         "from pmarep.engine.discovery.collisions import NameCollisions\n"
-        "spool, collisions = Spool(str, str), NameCollisions()\n"
-        "spool.extend(['patient'])\nassert spool[0] == 'patient'\n"
+        "listed, collisions = DiskList(str, str), NameCollisions()\n"
+        "listed.extend(['patient'])\nassert listed[0] == 'patient'\n"
         "print(os.listdir(os.environ['TMPDIR']))"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

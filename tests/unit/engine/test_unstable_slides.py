@@ -20,6 +20,7 @@ from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.options import Options
 from pmarep.slides import LeftOut, Why
+from pmarep.slides.shard import Shard
 
 HOUR = 3600.0
 
@@ -363,3 +364,36 @@ def test_more_than_one_batch(tmp_path: Path) -> None:
     still = [name for name in [*names, "x.svs"] if name not in old and name != "0501.svs"]
     assert seen.slides == [*old, *still, "0501.svs"]
     assert (seen.total, seen.bytes, seen.waiting) == (1001, 1005, [(801, 10.0), (1, 10.0)])
+
+
+def test_each_slide_and_each_problem_is_of_one_shard(tmp_path: Path) -> None:
+    tree(tmp_path, *(f"{number}.svs" for number in range(20)), *(f"torn {number}.vsi" for number in range(10)))
+    age(tmp_path, HOUR)
+    for name in ("3.svs", "4.svs", "5.svs"):
+        (tmp_path / name).write_bytes(b"recent")
+    whole = gather(tmp_path)
+    shards = [gather(tmp_path, shard=Shard(number, 3)) for number in (1, 2, 3)]
+    assert sorted(path for shard in shards for path in shard.slides) == sorted(whole.slides)
+    assert sorted(path for shard in shards for path in shard.reasons) == sorted(whole.reasons)
+    assert len(whole.slides) == 20
+    assert len(whole.reasons) == 10
+    for number, shard in enumerate(shards, 1):
+        assert all(map(Shard(number, 3).has, [*shard.slides, *shard.reasons]))
+        assert sum(slides for slides, _ in shard.waiting) == sum(f"{name}.svs" in shard.slides for name in "345")
+
+
+def test_a_slide_that_comes_into_another_shard_meanwhile_is_told(tmp_path: Path) -> None:
+    """Its folder alone was of this shard; whether the other one has seen its main file, nobody knows here."""
+    name = next(name for name in map(str, range(100)) if Shard(1, 2).has(name) and Shard(2, 2).has(f"{name}.mrxs"))
+    write_mirax(tmp_path / f"{name}.mrxs")
+    main = (tmp_path / f"{name}.mrxs").read_bytes()
+    (tmp_path / f"{name}.mrxs").unlink()
+
+    def comes() -> None:
+        (tmp_path / f"{name}.mrxs").write_bytes(main)
+
+    seen = gather(tmp_path, clock=EventfulClock(comes), shard=Shard(1, 2))
+    assert seen.slides == []
+    (reason,) = seen.reasons.values()
+    assert reason[0] is Why.UNFINISHED
+    assert "belongs to another shard" in reason[1]

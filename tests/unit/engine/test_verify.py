@@ -16,8 +16,8 @@ from support.slides import make_slide
 from pmarep.engine.site_events import SiteEvents
 from pmarep.engine.slide.verify import Fingerprints, SlideVerifier
 from pmarep.pmacore import NotArrived, PmaCore, TransferBroken
-from pmarep.reading import SiteReader
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SiteReader
 from pmarep.uploaders import Digests
 
 CONTENT = b"tissue" * 100

@@ -15,10 +15,11 @@ from support.corpus import write_mirax, write_svs
 
 from pmarep.cli.slides.advice import advice
 from pmarep.errors import SourceError
-from pmarep.reading.files import FileVersion, check_version, open_version
 from pmarep.slides import Cause, LeftOut, Slide, Why, find_slides
 from pmarep.slides.folder import TOO_LONG, os_error_text
 from pmarep.slides.stability import newest_mtime_ns, snapshot_incomplete
+from pmarep.source import FileVersion
+from pmarep.source.files import check_version, open_version
 
 SCANDIR = os.scandir
 

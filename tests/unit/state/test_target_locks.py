@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pmarep.errors import TargetBusyError, UsageError
+from pmarep.slides.shard import Shard
 from pmarep.state.target_locks import hold_targets
 
 TOKYO = ("tokyo", "https://tokyo.example/slides/in")
@@ -19,14 +20,15 @@ BOB = ("bob", "https://campus.example/boxes/bob")
 
 
 @contextmanager
-def another_process(folder: Path, *places: tuple[str, str]) -> Iterator[subprocess.Popen[str]]:
+def another_process(folder: Path, *places: tuple[str, str], shard: str = "") -> Iterator[subprocess.Popen[str]]:
     """Holds the locks until the end of the block."""
     code = (
         "import ast, sys; from pathlib import Path; from pmarep.state.target_locks import hold_targets\n"
-        "with hold_targets(Path(sys.argv[1]), ast.literal_eval(sys.argv[2])):\n"
+        "from pmarep.slides.shard import Shard; shard = Shard.parse(sys.argv[3]) if sys.argv[3] else None\n"
+        "with hold_targets(Path(sys.argv[1]), ast.literal_eval(sys.argv[2]), shard):\n"
         "    print('holding', flush=True); sys.stdin.read()\n"
     )
-    command = [sys.executable, "-c", code, str(folder), repr(places)]
+    command = [sys.executable, "-c", code, str(folder), repr(places), shard]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -137,3 +139,36 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="--state-dir"), hold_targets(tmp_path / "file" / "locks", [TOKYO]):
         pass
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "words"),
+    [
+        ("1/3", Shard(1, 3), "tokyo: another run holds this site's target (shard 1/3, process"),
+        ("1/3", Shard(1, 4), "tokyo: another run holds this site's target for shards of 3 (shard 1/3, process"),
+        ("1/3", Shard(2, 4), "tokyo: another run holds this site's target for shards of 3 (shard 1/3, process"),
+        ("1/3", None, "tokyo: another run holds this site's target for shards of 3 (shard 1/3, process"),
+        ("", Shard(1, 3), "tokyo: another run holds this site's target for all slides (process"),
+    ],
+)
+def test_only_other_shards_of_the_same_count_share_a_target(
+    tmp_path: Path, held: str, wanted: Shard | None, words: str
+) -> None:
+    inner = ("inner", f"{TOKYO[1]}/demo")
+    with another_process(tmp_path, TOKYO, shard=held) as holder:
+        with pytest.raises(TargetBusyError) as refused, hold_targets(tmp_path, [TOKYO], wanted):
+            pass
+        assert refused.value.exit_code == 3
+        assert str(refused.value).startswith(f"{words} {holder.pid} ")
+        with pytest.raises(TargetBusyError, match="above or below"), hold_targets(tmp_path, [inner], wanted):
+            pass
+    with hold_targets(tmp_path, [TOKYO], wanted):  # what a killed run leaves behind is in nobody's way
+        pass
+
+
+def test_shards_of_one_count_run_together_also_to_targets_within_each_other(tmp_path: Path) -> None:
+    places = [TOKYO, ("inner", f"{TOKYO[1]}/demo")]
+    with another_process(tmp_path, *places, shard="3/3"), hold_targets(tmp_path, places, Shard(1, 3)) as busy:
+        assert not busy
+        with hold_targets(tmp_path, places, Shard(2, 3)) as busy:
+            assert not busy

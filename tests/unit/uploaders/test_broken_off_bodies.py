@@ -20,9 +20,9 @@ import pmarep
 from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore
 from pmarep.pmacore.early_response import EarlyResponseStream
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import (
     Digests,

@@ -11,9 +11,9 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, UploadDoubtful
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, UploadIdLease, uploader_for
 

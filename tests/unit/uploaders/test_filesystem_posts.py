@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pmacore_sandbox.form_data import FormFileParser
 from pmarep.clock import Clock
 from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 from pmarep.uploaders.filesystem import form_frame

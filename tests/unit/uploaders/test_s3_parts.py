@@ -26,9 +26,9 @@ from pmarep.pmacore import (
     TransferBroken,
     UploadStatus,
 )
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
 from pmarep.state.journal import Journal
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import (

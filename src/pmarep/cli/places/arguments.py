@@ -33,7 +33,9 @@ def places_in(texts: list[str] | None, book: SiteBook) -> list[Place]:
 
     if not texts:
         site = next(iter(book.sites), "SITE")
-        raise UsageError(f"name a place: {site}: is that site's target, {site}:folder is below it, {site}:/ is the top")
+        raise UsageError(
+            f"no place is named; write {site}: for that site's target, {site}:folder, or {site}:/ for the top"
+        )
     places = [needed_place(text, book) for text in texts]
     warn_unverified_tls(list({place.site.name: place.site for place in places}.values()))
     return places

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...places.listing import ListedSlide, PlaceListing, Row, Wanted
 from ...pmacore import NotFound, RemoteFile
-from ...remote.tree import RemoteFolder, RemoteSlide, Unlisted
+from ...remote.tree import RemoteFolder, RemoteSlide, Unlisted, name_below
 from ...text import printable
 from ...units import format_size
 from ..output_streams import echo
@@ -101,7 +101,7 @@ class JsonListing(ListingOutput):
             line["fingerprint"] = row.fingerprint
         if self._files:
             line["contents"] = [
-                {"path": name_in(slide, file), "bytes": file.size, "modified": moment(file)} for file in slide.files
+                {"path": name_below(slide, file), "bytes": file.size, "modified": moment(file)} for file in slide.files
             ]
         self._print(line)
 
@@ -156,7 +156,7 @@ class PlainListing(ListingOutput):
             self._say(f"{self._name(slide.path)} cannot be read there: {row.problem}")
         if self._files or isinstance(self.listing.at, RemoteSlide):
             for file in slide.files:
-                self._line(format_size(file.size), "", shown_time(moment(file)), "", "", f"  {name_in(slide, file)}")
+                self._line(format_size(file.size), "", shown_time(moment(file)), "", "", f"  {name_below(slide, file)}")
 
     def _line(self, size: str, files: str, time: str, state: str, fingerprint: str, name: str) -> None:
         cells = [size.rjust(SIZE), files.rjust(FILES), time.ljust(TIME)]
@@ -220,11 +220,6 @@ def shown_time(time: str | None) -> str:
     except ValueError:
         return printable(time)[:TIME]
     return f"{found if found.tzinfo is None else found.astimezone():%Y-%m-%d %H:%M}"
-
-
-def name_in(slide: RemoteSlide, file: RemoteFile) -> str:
-    """Return the path of a file from the folder of its slide."""
-    return "/".join(file.path.strip("/").split("/")[slide.path.count("/") :])
 
 
 def _count(number: int, noun: str) -> str:

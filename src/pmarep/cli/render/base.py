@@ -48,7 +48,8 @@ def summary_lines(summary: Summary, selection: str = "") -> list[str]:
     """Return one line per site, and one that says how the run ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
-    return [*lines, _verdict(summary, selection)]
+    shard = f"shard {summary.shard}: " if summary.shard else ""
+    return [*lines, shard + _verdict(summary, selection)]
 
 
 def left_out_line(summary: Summary) -> str:
@@ -116,7 +117,10 @@ def _verdict(summary: Summary, selection: str) -> str:
         found = "a .pmarepignore leaves every slide out" if summary.source.filtered else "no slides were found"
         if selection and not summary.source.empty:
             found = f"no slide is left with {selection}"
-        return f"{found}, nothing was sent ({' '.join(filter(None, ('pmarep slides SRC', selection)))} says why)"
+        if summary.shard and not summary.source.empty and not summary.source.filtered:
+            found = "no slide belongs to this shard"
+        words = ("pmarep slides SRC", selection, f"--shard {summary.shard}" if summary.shard else "")
+        return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
     if summary.exit_code != 0:
         return "; ".join(["not every site is complete", *unequal])
     return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])
@@ -216,6 +220,12 @@ def waiting_line(event: SourceWaiting) -> str:
 def annotations_text(added: int, there: int, *, planned: bool = False) -> str:
     """Return `12 annotations added, 3 there already`."""
     return f"{count_of(added, 'annotation')} {'to add' if planned else 'added'}, {there} there already"
+
+
+def annotations_error(slide: str, missing: int, error: str) -> str:
+    """Return `annotations of a.svs (2 are missing): ...`; no number where it is not known."""
+    how_many = f" ({missing} {'is' if missing == 1 else 'are'} missing)" if missing else ""
+    return f"annotations of {slide}{how_many}: {error}"
 
 
 def count_of(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...clock import Clock
-from ...events import Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
+from ...events import AnnotationsFinished, Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
 from ...text import printable
 from ...units import format_duration, format_size
 from .base import Output, left_out_line, summary_lines
@@ -40,7 +40,8 @@ class LinesOutput(Output):
         message = self._messages.about(event)
         if message is not None:
             # A dry run is a list, which may be compared with another.
-            at = None if isinstance(event, SlidePlanned) else event.time
+            planned = isinstance(event, SlidePlanned) or (isinstance(event, AnnotationsFinished) and event.dry_run)
+            at = None if planned else event.time
             self._print(message.text, at, wrong=message.level in (Level.ATTENTION, Level.ERROR))
         match event:
             case SlideFinished(status=SlideStatus.SENT | SlideStatus.PULLED):

@@ -21,7 +21,7 @@ from ...events import (
     State,
 )
 from ...units import format_duration, format_size
-from .base import annotations_text, count_of, planned_line, waiting_line
+from .base import annotations_error, annotations_text, count_of, planned_line, waiting_line
 
 WAITING_AGAIN_SECONDS = 30.0
 """Slides that are still being written are spoken of no more often."""
@@ -60,7 +60,8 @@ class Messages:
                 return Message(f"pulling from {', '.join(event.sites)}")
             case RunStarted():
                 more = " so far, still looking" if event.scanning else ""
-                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{more}"
+                shard = f" of shard {event.shard}" if event.shard else ""
+                slides = f"{count_of(event.slides, 'slide')}, {format_size(event.bytes)}{shard}{more}"
                 return Message(f"{slides}, to {', '.join(event.sites)}")
             case Notice():
                 return Message(f"note: {event.text}", Level.WARNING if event.passing else Level.ATTENTION)
@@ -78,8 +79,8 @@ class Messages:
             case SlideRetracted():
                 return Message(f"{event.site}: damaged {event.slide}: {event.error}", Level.ERROR)
             case AnnotationsFinished() if event.error is not None:
-                missing = f" ({event.missing} are missing)" if event.missing else ""
-                return Message(f"{event.site}: annotations of {event.slide}{missing}: {event.error}", Level.ERROR)
+                text = annotations_error(event.slide, event.missing, event.error)
+                return Message(f"{event.site}: {text}", Level.ERROR)
             case AnnotationsFinished() if event.added:
                 counts = annotations_text(event.added, event.there, planned=event.dry_run)
                 return Message(f"{event.site}: {event.slide}: {counts}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..config_files import book_path, naming_config
-from ..option_values import parse_newer_than, parse_option
+from ..option_values import parse_newer_than, parse_option, parse_shard
 from ..options import (
     ConfigOption,
     ExcludeOption,
@@ -19,6 +19,7 @@ from ..options import (
     IncludeOption,
     MinSizeOption,
     NewerThanOption,
+    ShardOption,
     SourcesArgument,
 )
 from ..output_streams import echo
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pmarep.slides import LeftOut, Slide
+    from pmarep.slides.labels import LabelImages
 
     from .output import SlideOutput
 
@@ -46,8 +48,12 @@ def slides(
     newer_than: NewerThanOption = None,
     min_size: MinSizeOption = "0",
     follow_links: FollowLinksOption = False,
+    shard: ShardOption = None,
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
+    ] = False,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Say whether each slide carries a label or macro image.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     formats: Annotated[  # noqa: ARG001  (its callback does it)
@@ -72,6 +78,7 @@ def slides(
 
     with naming_config(config):
         settings = slides_settings(book_path(config), needed=config is not None)
+    part = parse_shard(shard)
     since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
     with ExitStack() as stack:
         trust_anybody, lookup = settings.enumerate == "always", None
@@ -95,10 +102,11 @@ def slides(
             )
             for source in sources
         ]
-        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems)
+        output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems, labels=labels)
+        output.shard = "" if part is None else str(part)
         for source, things in found:
             output.source = source
-            for thing in _as_of_now(things):
+            for thing in _as_of_now(things if part is None else (one for one in things if part.has(one.path))):
                 output.add(thing)
         output.finish()
     for line in describe_unmatched(include or (), exclude or (), matched):
@@ -156,12 +164,23 @@ def _not_readable(slide: Slide) -> str | None:
     return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)
 
 
-def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool) -> SlideOutput:
+def _output(several: bool, *, json: bool, verbose: bool, only_problems: bool, labels: bool) -> SlideOutput:
     import sys
 
     from .output import JsonSlideOutput, PlainSlideOutput, TerminalSlideOutput
 
+    look = _look_for_labels if labels else None
     if json:
-        return JsonSlideOutput(several, only_problems=only_problems)
+        return JsonSlideOutput(several, only_problems=only_problems, look=look)
     kind = TerminalSlideOutput if sys.stdout.isatty() else PlainSlideOutput
-    return kind(verbose, only_problems=only_problems)
+    return kind(verbose, only_problems=only_problems, look=look)
+
+
+def _look_for_labels(slide: Slide) -> LabelImages:
+    """Look for label and macro images; unknown where a file cannot be read any more."""
+    from pmarep.slides.labels import NOT_KNOWN, label_images
+
+    try:
+        return label_images(slide)
+    except OSError:
+        return NOT_KNOWN

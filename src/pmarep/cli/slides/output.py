@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from rich.text import Text
 
 from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
+from pmarep.slides.labels import Carries, LabelImages
 from pmarep.slides.source_counts import SourceCounts
 from pmarep.text import printable
 from pmarep.units import format_size
@@ -24,21 +26,34 @@ _UNKNOWN = "not known"  # may be a slide or a part of one
 _TABLE_LIMIT = 500  # rows; a table is only drawn when all is known, and nobody waits for a million of them
 _REASONS_SHOWN = 6  # of a summary, the commonest particulars
 
+LookForLabels = Callable[[Slide], LabelImages]
+
 
 class SlideOutput:
-    """Base class: counts what is found; subclasses print it. `only_problems`: nothing else is shown."""
+    """Base class: counts what is found; subclasses print it. `only_problems`: nothing else is shown.
 
-    def __init__(self, *, only_problems: bool = False) -> None:
+    `look`: looks for label and macro images in each slide, where that is wanted.
+    """
+
+    def __init__(self, *, only_problems: bool = False, look: LookForLabels | None = None) -> None:
         self.source = Path()  # where what is being added was found
+        self.shard = ""  # whose slides they are
         self._only_problems = only_problems
+        self._look = look
         self.counts = SourceCounts()
+        self.label_counts: Counter[Carries] = Counter()
+        self.macro_counts: Counter[Carries] = Counter()
 
     def add(self, thing: Slide | LeftOut) -> None:
         """Count what was found, and print it if that is the time."""
         self.counts.add(thing)
         if isinstance(thing, Slide):
+            labels = None if self._look is None else self._look(thing)
+            if labels is not None:
+                self.label_counts[labels.label] += 1
+                self.macro_counts[labels.macro] += 1
             if not self._only_problems:
-                self._slide(thing)
+                self._slide(thing, labels)
         elif thing.why.is_problem:
             self._problem(thing)
         elif not self._only_problems:
@@ -47,7 +62,7 @@ class SlideOutput:
     def finish(self) -> None:
         """Print what is left to print at the end."""
 
-    def _slide(self, slide: Slide) -> None:
+    def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
         raise NotImplementedError
 
     def _problem(self, thing: LeftOut) -> None:
@@ -58,9 +73,19 @@ class SlideOutput:
 
     def _totals(self) -> str:
         counts = self.counts
+        shard = f"shard {self.shard}: " if self.shard else ""
         return (
-            f"{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
-            f"{_count(counts.problems, 'problem')}{self._maybe()}"
+            f"{shard}{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
+            f"{_count(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}"
+        )
+
+    def _label_totals(self) -> str:
+        if self._look is None:
+            return ""
+        kinds = ("label", self.label_counts), ("macro", self.macro_counts)
+        return "\n" + "; ".join(
+            f"{name} images: {', '.join(f'{counts[answer]:,} {answer.value}' for answer in Carries)}"
+            for name, counts in kinds
         )
 
     def _maybe(self) -> str:
@@ -75,15 +100,21 @@ class JsonSlideOutput(SlideOutput):
     ASCII with escapes: right in whatever encoding the standard output has.
     """
 
-    def __init__(self, several: bool, *, only_problems: bool = False) -> None:
-        super().__init__(only_problems=only_problems)
+    def __init__(self, several: bool, *, only_problems: bool = False, look: LookForLabels | None = None) -> None:
+        super().__init__(only_problems=only_problems, look=look)
         self._several = several
 
-    def _slide(self, slide: Slide) -> None:
-        files = len(slide.files)
-        self._print(
-            {"slide": slide.path, "format": slide.format, "files": files, "bytes": slide.size, "state": COMPLETE}
-        )
+    def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
+        line: dict[str, str | int] = {
+            "slide": slide.path,
+            "format": slide.format,
+            "files": len(slide.files),
+            "bytes": slide.size,
+            "state": COMPLETE,
+        }
+        if labels is not None:
+            line |= {"label_image": labels.label.value, "macro_image": labels.macro.value}
+        self._print(line)
 
     def _problem(self, thing: LeftOut) -> None:
         self._print(self._of(thing) | {"advice": advice(thing)})
@@ -110,15 +141,18 @@ class PlainSlideOutput(SlideOutput):
     Of what is left out, files that may be slides or parts of one are named, others counted; `verbose` names all.
     """
 
-    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
-        super().__init__(only_problems=only_problems)
+    def __init__(
+        self, verbose: bool = False, *, only_problems: bool = False, look: LookForLabels | None = None
+    ) -> None:
+        super().__init__(only_problems=only_problems, look=look)
         self._verbose = verbose
         self._bad: list[LeftOut] = []
         self._fine: list[LeftOut] = []
         self._reasons: dict[str, Counter[str]] = {}
 
-    def _slide(self, slide: Slide) -> None:
-        self._print(*_cells(slide, _count(len(slide.files), "file")))
+    def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
+        found = () if labels is None else (f"label: {labels.label.value}", f"macro: {labels.macro.value}")
+        self._print(*_cells(slide, _count(len(slide.files), "file")), *found)
 
     def _problem(self, thing: LeftOut) -> None:
         if self._only_problems:
@@ -164,13 +198,15 @@ class TerminalSlideOutput(PlainSlideOutput):
     Problems are rows of the table too; with `verbose` also main files that were excluded.
     """
 
-    def __init__(self, verbose: bool = False, *, only_problems: bool = False) -> None:
-        super().__init__(verbose, only_problems=only_problems)
-        self._waiting: list[Slide | LeftOut] | None = []
+    def __init__(
+        self, verbose: bool = False, *, only_problems: bool = False, look: LookForLabels | None = None
+    ) -> None:
+        super().__init__(verbose, only_problems=only_problems, look=look)
+        self._waiting: list[_Row] | None = []
         self._console = Console()
 
-    def _slide(self, slide: Slide) -> None:
-        self._row(slide)
+    def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
+        self._row(slide, labels)
 
     def _problem(self, thing: LeftOut) -> None:
         self._bad.append(thing)
@@ -182,23 +218,23 @@ class TerminalSlideOutput(PlainSlideOutput):
         if self._verbose and thing.why is Why.EXCLUDED:
             self._row(thing)
 
-    def _row(self, thing: Slide | LeftOut) -> None:
+    def _row(self, thing: Slide | LeftOut, labels: LabelImages | None = None) -> None:
         if self._waiting is None:
-            self._print_row(thing)
+            self._print_row(thing, labels)
             return
-        self._waiting.append(thing)
+        self._waiting.append((thing, labels))
         if len(self._waiting) > _TABLE_LIMIT:
             many, self._waiting = self._waiting, None
             for one in many:
-                self._print_row(one)
+                self._print_row(*one)
 
-    def _print_row(self, thing: Slide | LeftOut) -> None:
+    def _print_row(self, thing: Slide | LeftOut, labels: LabelImages | None) -> None:
         if isinstance(thing, Slide):
-            super()._slide(thing)  # the others are listed at the end
+            super()._slide(thing, labels)  # the others are listed at the end
 
     def finish(self) -> None:
         if self._waiting:
-            self._console.print(_table(self._waiting))
+            self._console.print(_table(self._waiting, with_labels=self._look is not None))
         if not self._only_problems:
             super().finish()
             return
@@ -225,18 +261,23 @@ class TerminalSlideOutput(PlainSlideOutput):
             self._console.print(Text(" " * indent).append_text(line), soft_wrap=True)
 
 
-def _table(things: list[Slide | LeftOut]) -> Table:
+_Row = tuple[Slide | LeftOut, LabelImages | None]
+
+
+def _table(rows: list[_Row], *, with_labels: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Slide", overflow="fold")
     table.add_column("Format", no_wrap=True)
     table.add_column("Files", justify="right", no_wrap=True)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("State", no_wrap=True)
-    for thing in things:
+    for title in ("Label", "Macro") if with_labels else ():
+        table.add_column(title, no_wrap=True)
+    for thing, labels in rows:
         # Text, so that brackets and colons in names stay what they are.
         if isinstance(thing, Slide):
             name, *cells = _cells(thing, str(len(thing.files)))
-            table.add_row(Text(printable(name)), *cells)
+            table.add_row(Text(printable(name)), *cells, *map(_carries, labels or ()))
         else:
             style = "red" if thing.why.is_problem else "dim"
             kind = format_of(thing.path)
@@ -246,6 +287,10 @@ def _table(things: list[Slide | LeftOut]) -> Table:
 
 def _cells(slide: Slide, files: str) -> tuple[str, ...]:
     return slide.path, slide.format, files, format_size(slide.size), COMPLETE
+
+
+def _carries(answer: Carries) -> Text:
+    return Text(answer.value, {Carries.YES: "yellow", Carries.UNKNOWN: "dim"}.get(answer, ""))
 
 
 def _problem_cells(thing: LeftOut) -> tuple[str, ...]:

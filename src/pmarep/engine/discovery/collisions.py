@@ -6,7 +6,7 @@ import sqlite3
 
 from ...slides import Slide
 from ...system.windows_names import collision_key
-from .spool import SpoolError
+from .disk_list import DiskListError
 
 _CACHE_KIB = 16 * 1024
 
@@ -14,7 +14,7 @@ _CACHE_KIB = 16 * 1024
 class NameCollisions:
     """The source of each file name, in a private database without a name, which SQLite keeps on disk beyond its cache.
 
-    Raises SpoolError. Used by one thread at a time.
+    Raises DiskListError. Used by one thread at a time.
     """
 
     def __init__(self) -> None:
@@ -49,5 +49,5 @@ class NameCollisions:
         self._names.close()
 
 
-def _cannot(error: sqlite3.Error) -> SpoolError:
-    return SpoolError(f"cannot keep the names of files in the temporary folder: {error}; make room there")
+def _cannot(error: sqlite3.Error) -> DiskListError:
+    return DiskListError(f"cannot keep the names of files in the temporary folder: {error}; make room there")

@@ -6,29 +6,34 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ...clock import Clock
 from ...daemon_thread import in_thread
-from ...errors import where
+from ...errors import PmarepError, where
 from ...events import SourceSummary
+from ...pmacore import PmaCore
+from ...sites.place import Place
 from ...slides import LeftOut, Slide, Why
 from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
 from ...slides.source_counts import SourceCounts
 from ...slides.stability import StabilityPolicy, newest_mtime_ns
+from ...source.place import PlaceScanner
+from ...source.scanner import SourceScanner, scanners
 from ...text import printable
 from ..options import Options
 from .collisions import NameCollisions
-from .scanner import scanners
+from .disk_list import DiskList, DiskListError
 from .slide_list import SlideList
-from .spool import Spool, SpoolError
-from .stability import UnstableSlide, look_at, unstable_spool
+from .stability import UnstableSlide, look_at, unstable_list
 
 log = logging.getLogger(__name__)
 
 BATCH = 200  # things that are written down and handed over at once ...
 BATCH_FILES = 2000  # ... or fewer, where they have many files
+BATCH_SECONDS = 0.2  # ... or after so long, where a server lists them one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,10 @@ class _Batch:
         elif thing.why.is_problem:
             self.left_out.append(thing)
 
+    def pass_over(self) -> None:
+        """Note something that belongs to another shard, so that batches come as often as in a run without shards."""
+        self.things += 1
+
     def replaces(self, unstable: UnstableSlide) -> None:
         """Uncount an unstable slide: what is added next is what has become of it."""
         self._count(unstable, -1)
@@ -96,21 +105,34 @@ class SlideProducer:
 
     `counts`: what was found until now, without those that are still to be looked at again.
 
-    Raises, when it is made, UsageError for a source that is none, and SpoolError.
+    Raises, when it is made, UsageError for a source that is none, and DiskListError.
     """
 
-    def __init__(self, options: Options, slide_list: SlideList, clock: Clock, listener: DiscoveryListener) -> None:
+    def __init__(
+        self,
+        options: Options,
+        slide_list: SlideList,
+        clock: Clock,
+        listener: DiscoveryListener,
+        core: Callable[[Place], PmaCore] | None = None,
+    ) -> None:
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
-        self._scanners = scanners(options, self._matched)
+        self._shard = options.shard
+        self._local = scanners(options.paths, options, self._matched)
+        self._places: list[PlaceScanner] = []
+        if core is not None:
+            self._places = [PlaceScanner(place, core(place), options, self._matched) for place in options.places]
+        self._scanners: list[SourceScanner | PlaceScanner] = [*self._local, *self._places]
         self._collisions = NameCollisions() if len(self._scanners) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
-        self._stability = None if only_looks else StabilityPolicy.from_option(options.settle)
+        # Where a server lists a slide, its main file has come, and that comes last.
+        self._stability = None if only_looks or self._places else StabilityPolicy.from_option(options.settle)
         self._slide_list = slide_list
         self._clock = clock
         self._listener = listener
-        self._unstable = unstable_spool()
+        self._unstable = unstable_list()
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
         self._stopping = threading.Event()
@@ -135,13 +157,14 @@ class SlideProducer:
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             first = True
-            for number, scanner in enumerate(self._scanners):
+            for number, scanner in enumerate(self._local):
                 for thing in scanner.find():
-                    if isinstance(thing, Slide) or thing.why.is_problem:
-                        self._has_slides.add(number)
-                    elif thing.why is Why.EXCLUDED:
-                        self._has_excluded.add(number)
-                    batch.add(self._sorted(number, thing, batch.now))
+                    self._note(number, thing)
+                    found = self._without_collision(number, thing)
+                    if self._is_of_shard(found):
+                        batch.add(self._sorted(number, found, batch.now))
+                    else:
+                        batch.pass_over()
                     if batch.full or (first and batch.slides):
                         first = first and not batch.slides
                         yield batch
@@ -150,14 +173,51 @@ class SlideProducer:
 
         try:
             await self._hand_over(everything, self._unstable)
+            await self._list_places()
             self._walked = True
-        except SpoolError as error:
+        except DiskListError as error:
             self.error = str(error)  # what was found until now is sent
+        except PmarepError as error:  # of a server
+            self.error = f"not every folder was looked through: {error}"
         except Exception as error:
             self._failed(error)
         except BaseException:
             self._slide_list.finish()
             raise
+
+    async def look(self) -> None:
+        """Find out what lies at the places. Raises UsageError where nothing does, else PmaCoreError."""
+        for scanner in self._places:
+            await scanner.look()
+
+    async def _list_places(self) -> None:
+        """List what lies at the places; sites have each slide within a moment."""
+        batch, began = self._new_batch(), self._clock.monotonic()
+        for number, scanner in enumerate(self._places, len(self._local)):
+            async with aclosing(scanner.find()) as things:
+                async for thing in things:
+                    self._note(number, thing)
+                    found = self._without_collision(number, thing)
+                    if self._is_of_shard(found):
+                        batch.add(found)
+                    if batch.full or self._clock.monotonic() - began > BATCH_SECONDS:
+                        await self._hand_over_listed(batch)
+                        batch, began = self._new_batch(), self._clock.monotonic()
+        await self._hand_over_listed(batch)
+
+    async def _hand_over_listed(self, batch: _Batch) -> None:
+        def work() -> None:
+            self._slide_list.write(batch.slides)
+            self._listener.found(batch.slides)
+
+        await in_thread(work)
+        self._take(batch)
+
+    def _note(self, number: int, thing: Slide | LeftOut) -> None:
+        if isinstance(thing, Slide) or thing.why.is_problem:
+            self._has_slides.add(number)
+        elif thing.why is Why.EXCLUDED:
+            self._has_excluded.add(number)
 
     def summary(self) -> SourceSummary:
         """Return what was found, as far as it is known by now."""
@@ -179,7 +239,7 @@ class SlideProducer:
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 
-    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: Spool[UnstableSlide]) -> None:
+    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: DiskList[UnstableSlide]) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
         loop = asyncio.get_running_loop()
 
@@ -199,15 +259,14 @@ class SlideProducer:
     def _new_batch(self) -> _Batch:
         return _Batch(self._clock.local().timestamp())
 
-    def _sorted(self, number: int, thing: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
-        found = self._without_collision(number, thing)
+    def _sorted(self, number: int, found: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
         stability = self._stability
         if stability is None:
             return found
         if isinstance(found, Slide):
             return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
         # A file that is no slide is no matter, however recent.
-        around = self._scanners[number].snapshot_incomplete(found) if found.why.is_problem else None
+        around = self._local[number].snapshot_incomplete(found) if found.why.is_problem else None
         if around is None or not stability.is_recent(around.newest_mtime_ns, now):
             return found
         return UnstableSlide(number, found, around.digest)
@@ -222,6 +281,21 @@ class SlideProducer:
         where = self._scanners[other].source
         words = f"{where} has a file of this name too; push them apart"
         return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
+
+    def _is_of_shard(self, found: Slide | LeftOut) -> bool:
+        return self._shard is None or self._shard.has(found.path)
+
+    def _unless_of_another_shard(self, thing: Slide | LeftOut | UnstableSlide) -> Slide | LeftOut | UnstableSlide:
+        """Leave a slide out whose main file came after its folder, and has put it into another shard.
+
+        That shard sends it if it was there when its run came by; nobody knows that here.
+        """
+        found = thing.found if isinstance(thing, UnstableSlide) else thing
+        if self._is_of_shard(found):
+            return thing
+        files = len(found.files) if isinstance(found, Slide) else found.files
+        words = "its main file has come meanwhile, and belongs to another shard; push again"
+        return LeftOut(found.path, Why.UNFINISHED, words, files=files)
 
     def _take(self, batch: _Batch) -> None:
         """Count a batch, in the event loop."""
@@ -256,7 +330,7 @@ class SlideProducer:
                 await self._look()
                 if self._slide_list.admitted == admitted and idle_before and idle():
                     self._give_up()
-        except SpoolError as error:
+        except DiskListError as error:
             self.error = str(error)
         except Exception as error:
             self._failed(error)
@@ -274,13 +348,14 @@ class SlideProducer:
 
     async def _look(self) -> None:
         """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
-        before, after = self._unstable, unstable_spool()
+        before, after = self._unstable, unstable_list()
 
         def everything(batch: _Batch) -> Iterator[_Batch]:
             for unstable in before:
                 batch.replaces(unstable)
-                thing = look_at(self._scanners[unstable.source], unstable)
-                batch.add(self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing)
+                thing = look_at(self._local[unstable.source], unstable)
+                thing = self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing
+                batch.add(self._unless_of_another_shard(thing))
                 if batch.full:
                     yield batch
                     batch = self._new_batch()

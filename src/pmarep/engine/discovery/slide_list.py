@@ -13,7 +13,7 @@ from typing import Any
 
 from ...aio import ChangeEvent
 from ...slides import Slide
-from .spool import Spool, pack_found, unpack_slide
+from .disk_list import DiskList, pack_found, unpack_slide
 
 KEPT_FILES = 10_000
 """Slides of so many files stay in memory after a site has read them: others, at the same pace, read them next."""
@@ -23,7 +23,7 @@ BLOCK = 64
 
 
 class SlideList:
-    """Filled by a SlideProducer, until `complete` is set. Raises SpoolError, also when it is made.
+    """Filled by a SlideProducer, until `complete` is set. Raises DiskListError, also when it is made.
 
     Slides that are read from it have their `number`: how many were written before.
 
@@ -33,7 +33,7 @@ class SlideList:
 
     def __init__(self) -> None:
         numbers = itertools.count()
-        self._slides: Spool[Slide] = Spool(lambda slide: (next(numbers), *pack_found(slide)), _unpack_numbered)
+        self._slides: DiskList[Slide] = DiskList(lambda slide: (next(numbers), *pack_found(slide)), _unpack_numbered)
         self._recent: OrderedDict[int, Slide] = OrderedDict()
         self._recent_files = 0
         self._grown = ChangeEvent()

@@ -8,8 +8,8 @@ from typing import Any
 from ...slides import LeftOut, Slide, Why
 from ...slides.in_use import find_file_in_use
 from ...slides.stability import is_unchanged
-from .scanner import SourceScanner
-from .spool import Spool, pack_found, unpack_found
+from ...source.scanner import SourceScanner
+from .disk_list import DiskList, pack_found, unpack_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ def look_at(scanner: SourceScanner, unstable: UnstableSlide) -> Slide | LeftOut 
     return now
 
 
-def unstable_spool() -> Spool[UnstableSlide]:
-    """Make a temporary list of unstable slides. Raises SpoolError."""
-    return Spool(_pack, _unpack)
+def unstable_list() -> DiskList[UnstableSlide]:
+    """Make a temporary list of unstable slides. Raises DiskListError."""
+    return DiskList(_pack, _unpack)
 
 
 def _pack(unstable: UnstableSlide) -> tuple[Any, ...]:

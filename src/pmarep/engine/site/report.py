@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from ...annotations.writer import Brought
@@ -55,6 +55,8 @@ class SiteReport:
         self._seconds: float | None = None
         self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
         self.error: str | None = None
+        self.finished: Callable[[Slide], None] = lambda _slide: None
+        """Called with each slide of which nothing will be read any more."""
 
     def close(self) -> None:
         """Stop the clock: the site has ended."""
@@ -102,6 +104,7 @@ class SiteReport:
             status is SlideStatus.FAILED and self._on_record[slide.path] is not status
         ):
             await self._record(slide, status, sent, seconds, error)
+        self.finished(slide)
 
     async def record_known(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """Record the outcome of many slides with which nothing had to be done."""
@@ -110,6 +113,7 @@ class SiteReport:
             self._context.record.add_known(site, [slide.number for slide in slides], status, verified_by, now)
         for slide in slides:
             self._count(slide, status)
+            self.finished(slide)
             if not self._context.options.dry_run:
                 self._context.listener(
                     SlideFinished(time=now, site=site, slide=slide.path, status=status, verified_by=verified_by)
@@ -175,7 +179,7 @@ class SiteReport:
             "url": self._site.url,
             "slide": slide.path,
             "to": destination(self._site, self._context.options.to, slide).path,
-            "source": str(slide.folder.absolute()),
+            "source": slide.folder_name,
         }
 
     def add_left_alone(self, differing: int, changed: int) -> None:

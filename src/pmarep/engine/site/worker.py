@@ -12,10 +12,10 @@ from ...errors import PmarepError, Remedy, internal_error, where
 from ...events import Notice, SiteState, SlideStatus, State
 from ...limits import NEAR
 from ...pmacore import NotArrived, PmaCore
-from ...reading import SiteReader
 from ...sites import Site
 from ...sites.site_connection import connection_of
 from ...slides import Slide
+from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
@@ -141,6 +141,7 @@ class SiteWorker:
         await self._connect()
         self.state_changed(State.RUNNING)
         source = SiteReader(self._context.reader)
+        self.report.finished = source.done
         storage = PresignedClient(
             connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
         )

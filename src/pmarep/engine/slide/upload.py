@@ -240,6 +240,8 @@ class SlideUploader:
         uploader = uploader_for(slide_upload)
         left = [file for file in slide.files if file.path not in upload.done]
         sent.resumed += sum(file.size for file in slide.files if file.path in upload.done - upload.counted)
+        # Of a file of which parts are there already, only those are read that are still to be sent.
+        self.context.source.announce(slide, [file for file in left if not upload.parts.get(file.path)])
         self.events.slide_announced(slide)
         # A file system's files are written in place; a bucket's and a container's are replaced when they are complete.
         if sent.replaced is Replaced.INTACT and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):

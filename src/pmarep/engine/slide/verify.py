@@ -24,9 +24,9 @@ from ...pmacore import (
     RemoteFile,
     StorageFull,
 )
-from ...reading import SiteReader
 from ...retry import Retry
 from ...slides import Slide, SlideFile
+from ...source import SiteReader
 from ...system.windows_names import normalized_key
 from ...uploaders import Digests
 from ..options import Verify

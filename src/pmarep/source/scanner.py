@@ -5,22 +5,40 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ...slides import LeftOut, Slide, Why, find_again, find_slides
-from ...slides.folder import error_text
-from ...slides.links import LinkPolicy
-from ...slides.pma_start import PmaStart
-from ...slides.selection import OptionValue
-from ...slides.stability import IncompleteSnapshot, expected_main_path, snapshot_incomplete
-from ..options import Options
+from ..slides import LeftOut, Slide, Why, find_again, find_slides
+from ..slides.folder import error_text
+from ..slides.links import LinkPolicy
+from ..slides.pma_start import PmaStart
+from ..slides.selection import OptionValue
+from ..slides.stability import IncompleteSnapshot, expected_main_path, snapshot_incomplete
+
+
+class ScanOptions(Protocol):
+    """What has to be known to look through sources on this disk; the options of a run have it all."""
+
+    @property
+    def include(self) -> tuple[str, ...]: ...
+    @property
+    def exclude(self) -> tuple[str, ...]: ...
+    @property
+    def newer_than(self) -> float | None: ...
+    @property
+    def min_size(self) -> int: ...
+    @property
+    def follow_links(self) -> bool: ...
+    @property
+    def ask_pma_start(self) -> bool: ...
+    @property
+    def trust_pma_start(self) -> bool: ...
 
 
 class SourceScanner:
     """Raises UsageError when it is made, not only when it is read, for a source that is none."""
 
     def __init__(
-        self, source: Path, options: Options, pma_start: PmaStart | None, matched: set[OptionValue] | None = None
+        self, source: Path, options: ScanOptions, pma_start: PmaStart | None, matched: set[OptionValue] | None = None
     ) -> None:
         self.source = source
         self._folder = source if source.is_dir() else source.parent
@@ -59,13 +77,15 @@ class SourceScanner:
         return snapshot_incomplete(self._folder, found)
 
 
-def scanners(options: Options, matched: set[OptionValue] | None = None) -> list[SourceScanner]:
-    """Return the scanners of all sources, each once. They ask one PMA.start.
+def scanners(
+    paths: Sequence[Path], options: ScanOptions, matched: set[OptionValue] | None = None
+) -> list[SourceScanner]:
+    """Return the scanners of all sources on this disk, each once. They ask one PMA.start.
 
     Patterns of --include and --exclude that match something are added to `matched`.
     """
     pma_start = PmaStart(trust_anybody=options.trust_pma_start) if options.ask_pma_start else None
-    sources = {source.resolve(): source for source in options.sources}.values()
+    sources = {source.resolve(): source for source in paths}.values()
     return [SourceScanner(source, options, pma_start, matched) for source in sources]
 
 

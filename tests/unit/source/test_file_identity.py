@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pmarep.errors import SourceError
-from pmarep.reading import CHUNK, SharedReader, SiteReader, identity
-from pmarep.reading.identity import FileIdentities, identity_of
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import CHUNK, SharedReader, SiteReader, identity
+from pmarep.source.identity import FileIdentities, identity_of
 from pmarep.uploaders import Digests
 
 SIZE = 3 * CHUNK + 5

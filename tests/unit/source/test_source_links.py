@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from support.corpus import tree
 
-from pmarep.engine.discovery.scanner import roots_of
 from pmarep.errors import SourceError
-from pmarep.reading import SharedReader, SiteReader
 from pmarep.slides import Slide, find_slides
+from pmarep.source import LocalFiles, SharedReader, SiteReader
+from pmarep.source.scanner import roots_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links there")
 
@@ -41,7 +41,7 @@ async def test_what_becomes_a_link_out_of_the_source(tmp_path: Path, becomes_a_l
     assert isinstance(slide, Slide)
     becomes_a_link(cases)
     for roots, wanted in ((roots_of([cases]), None), (None, SECRET)):
-        reader = SharedReader(roots=roots)
+        reader = SharedReader(files=LocalFiles(roots))
         try:
             if wanted is None:
                 with pytest.raises(SourceError, match="has become a link out of SRC"):
@@ -57,7 +57,7 @@ async def test_links_within_the_sources_are_read(tmp_path: Path) -> None:
     (cases / "b.svs").symlink_to("a.svs")
     (tmp_path / "today").symlink_to("cases", target_is_directory=True)
     for source in (cases, tmp_path / "today", cases / "b.svs"):
-        reader = SharedReader(roots=roots_of([source]))
+        reader = SharedReader(files=LocalFiles(roots_of([source])))
         for slide in find_slides(source):
             assert isinstance(slide, Slide)
             assert await anext(SiteReader(reader).read(slide, slide.main)) == b"12345"

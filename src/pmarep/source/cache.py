@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from .files import FileVersion
+from .interface import FileVersion
 
 Key = tuple[FileVersion, int]
 """A version of a file, and the number of a chunk in it."""

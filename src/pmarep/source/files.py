@@ -1,51 +1,119 @@
-"""A version of a file, and reading it: never two versions as one. Everything here blocks, so it runs in threads."""
+"""Files on this disk: never two versions as one. What is not async blocks, so it runs in threads."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO
 
 from ..errors import SourceAway, SourceError
 from ..slides.content import check_content
 from ..slides.folder import os_error_text
 from ..slides.in_use import find_file_in_use
-from ..slides.model import BrokenFileError, Slide, SlideFile
+from ..slides.model import BrokenFileError, Slide
 from ..system.open_files import TOO_MANY_OPEN_FILES
 from .identity import FileIdentities, Identity, combine_identities, identity_of
-from .stall_detection import Heartbeat
+from .interface import CHUNK, FileVersion, ReadAhead
+from .stall_detection import FolderProbe, Heartbeat
 
-CHUNK = 256 * 1024
-"""Bytes of one read, which each of many streams holds in memory. 1 MiB was no quicker by more than a tenth, 64 KiB half
-as quick."""
-
-
-class FileVersion(NamedTuple):
-    """A file as it was when its slide was found. `size` in bytes, `mtime_ns` in nanoseconds since the epoch."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, slide: Slide, file: SlideFile) -> Self:
-        return cls(str(slide.local(file)), file.size, file.mtime_ns)
+_MANY = 512  # threads; so many come to be only if nearly all of them hang
 
 
-def read_range(
-    version: FileVersion, start: int, length: int, known: FileIdentities | None = None
-) -> Generator[bytes, None, None]:
+class LocalFiles:
+    """The files of slides on this disk, or on a network drive: the SourceFiles of local folders.
+
+    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
+    """
+
+    step: int | None = None
+    ahead: ReadAhead | None = None
+
+    def __init__(self, roots: Sequence[str] | None = None) -> None:
+        self._known = FileIdentities(roots)
+        self._probe = FolderProbe()
+        self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="probe")  # in no read slot: few of them hang
+
+    async def stop(self) -> None:
+        """Do nothing: a thread that reads cannot be ended."""
+
+    def close(self) -> None:
+        """End the threads, without waiting for one that hangs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def at_hand(self, _version: FileVersion, _start: int, _length: int, /) -> AbstractAsyncContextManager[None]:
+        """Do nothing: what is on this disk is at hand."""
+        return _NOTHING
+
+    def open(self, version: FileVersion) -> LocalFile:
+        """Open a file. Raises SourceError if it is another one by now than when it was found, or was first read."""
+        return LocalFile(open_version(version, self._known), version)
+
+    def check(self, version: FileVersion) -> None:
+        """Raise SourceError if there is another file by now, or none."""
+        check_version(version, self._known)
+
+    async def confirm(self, _version: FileVersion, /) -> None:
+        """Do nothing: `check` knows."""
+
+    async def check_slide(self, slide: Slide) -> str:
+        """Return the identity of a slide's files as one text, which a later run can compare.
+
+        Raises SourceError if one of them is not what it was when it was found, or is being written.
+        """
+
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
+
+        return await self._probe.run(Path(slide.folder), begin)
+
+    async def check_content(self, slide: Slide) -> None:
+        """Raise SourceError if a file of the slide is none that any server could read."""
+
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
+
+        await self._probe.run(Path(slide.folder), begin)
+
+
+_NOTHING = nullcontext()
+
+
+class LocalFile:
+    """An open file on this disk."""
+
+    def __init__(self, handle: BinaryIO, version: FileVersion) -> None:
+        self._handle = handle
+        self._version = version
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read exactly `length` bytes at `start`. Raises SourceError."""
+        return read_at(self._handle, self._version, start, length)
+
+    def close(self) -> None:
+        """Close it."""
+        self._handle.close()
+
+    @property
+    def closed(self) -> bool:
+        """Return whether it is closed."""
+        return self._handle.closed
+
+
+def read_range(version: FileVersion, start: int, length: int) -> Generator[bytes, None, None]:
     """Yield `length` bytes from `start` in chunks. Raises SourceError, also instead of the last chunk."""
-    handle = open_version(version, known)
+    handle = open_version(version)
     try:
         while length > CHUNK:
             yield read_at(handle, version, start, CHUNK)
             start, length = start + CHUNK, length - CHUNK
         last = read_at(handle, version, start, length)
-        check_version(version, known)
+        check_version(version)
         if last:
             yield last
     finally:

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.slides import slide_at
 
-import pmarep.reading.reader
+import pmarep.source.reader
 from pmarep.errors import SourceError
-from pmarep.reading import CHUNK, FileVersion, SharedReader, SiteReader
-from pmarep.reading.files import read_at
 from pmarep.slides import Slide
+from pmarep.source import CHUNK, FileVersion, SharedReader, SiteReader
+from pmarep.source.files import read_at
 from pmarep.uploaders import Digests
 
 LENGTH = 6 * CHUNK + 1000
@@ -64,7 +64,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
         counted[start // CHUNK] += 1
         return read_at(handle, version, start, length)
 
-    monkeypatch.setattr(pmarep.reading.reader, "read_at", counting)
+    monkeypatch.setattr(pmarep.source.files, "read_at", counting)
     return counted
 
 
@@ -80,7 +80,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, slide: Slide, times: int) -> Iterat
         return read_at(handle, version, start, length)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pmarep.reading.reader, "read_at", hang)
+        patched.setattr(pmarep.source.files, "read_at", hang)
         try:
             yield begun
         finally:
@@ -144,7 +144,7 @@ async def test_a_site_that_is_given_up_takes_no_read_away(
 
 
 async def test_reads_that_hang_hold_up_no_others(slide: Slide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pmarep.reading.reader, "CONCURRENT_READS", 2)
+    monkeypatch.setattr(pmarep.source.reader, "CONCURRENT_READS", 2)
     reader = SharedReader(slow=0.01)
     digests = Digests(reader, at_once=1)
     away, site = written(tmp_path, CONTENT), SiteReader(reader)
@@ -188,7 +188,7 @@ async def test_an_error_is_for_all_who_wait_and_for_nobody_later(
         raise SourceError("cannot read a.svs")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pmarep.reading.reader, "read_at", broken)
+        patched.setattr(pmarep.source.files, "read_at", broken)
         ends = await asyncio.gather(*(read(source, slide) for source in sources), return_exceptions=True)
     assert [type(end) for end in ends] == [SourceError, SourceError]
     assert await read(sources[0], slide) == CONTENT

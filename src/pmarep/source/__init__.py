@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .files import CHUNK, FileVersion, read_range
+from .files import LocalFiles
+from .interface import CHUNK, FileVersion, SourceFiles
 from .reader import CACHE_BYTES, SharedReader
 from .site_reader import SiteReader
 
-__all__ = ["CACHE_BYTES", "CHUNK", "FileVersion", "SharedReader", "SiteReader", "read_range"]
+__all__ = ["CACHE_BYTES", "CHUNK", "FileVersion", "LocalFiles", "SharedReader", "SiteReader", "SourceFiles"]

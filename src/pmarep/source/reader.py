@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from ..slides.model import Slide
 from . import stall_detection
 from .cache import ChunkCache, Key
-from .files import (
-    CHUNK,
-    FileVersion,
-    TooManyOpenFiles,
-    check_content_of,
-    check_slide,
-    check_version,
-    open_version,
-    read_at,
-    read_range,
-)
-from .identity import FileIdentities
+from .files import LocalFiles, TooManyOpenFiles
+from .interface import CHUNK, FileVersion, OpenFile, ReadAhead, SourceFiles
 from .releasing_semaphore import ReleasingSemaphore, consume_exception
-from .stall_detection import FolderProbe, Heartbeat, wait_while_moving
+from .stall_detection import Heartbeat, wait_while_moving
 
 CACHE_BYTES = 40 * 1024**2
 """Bytes of chunks that wait in memory: five parts of 8 MiB."""
@@ -55,17 +45,17 @@ class _Handles:
     """Open handles of a file that is being read: reopening it for each chunk costs round trips on a network drive."""
 
     users: int = 0
-    idle: list[BinaryIO] = field(default_factory=list)
+    idle: list[OpenFile] = field(default_factory=list)
 
 
 class SharedReader:
     """Reads files for all sites of a run: each chunk once where they keep pace. Nothing here waits for a site.
 
-    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
+    `files`: where the bytes are; None: anywhere on this disk.
     A read that hangs holds up those who want these very bytes and nobody else; being cancelled ends the waiting for it.
     """
 
-    def __init__(self, bound: int = CACHE_BYTES, slow: float | None = None, roots: Sequence[str] | None = None) -> None:
+    def __init__(self, bound: int = CACHE_BYTES, slow: float | None = None, files: SourceFiles | None = None) -> None:
         self.chunks = ChunkCache(bound)
         self.slow = RELEASE_SECONDS if slow is None else slow
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="read")
@@ -73,12 +63,16 @@ class SharedReader:
         self._pending_reads: dict[Key, asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bytes]] = set()
         self._handles: dict[FileVersion, _Handles] = {}
-        self._probe = FolderProbe()
-        self._known = FileIdentities(roots)
+        self._files = files or LocalFiles()
+
+    async def stop(self) -> None:
+        """End what is under way at the source, before its connections are closed."""
+        await self._files.stop()
 
     def close(self) -> None:
         """End the threads, without waiting for a read that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._files.close()
 
     def pin(self, version: FileVersion, start: int, length: int) -> bool:
         """Reserve memory for a range until a site has sent it; return False where there is no room."""
@@ -92,24 +86,26 @@ class SharedReader:
 
         Raises SourceError if one of them is not what it was when it was found, or is being written.
         """
-
-        def begin(heartbeat: Heartbeat) -> asyncio.Future[str]:
-            # In no read slot: one that hangs is known by its folder, so that few do.
-            return asyncio.get_running_loop().run_in_executor(self._threads, check_slide, slide, heartbeat, self._known)
-
-        return await self._probe.run(slide.folder, begin)
+        return await self._files.check_slide(slide)
 
     async def check_content(self, slide: Slide) -> None:
         """Raise SourceError if a file of the slide is none that any server could read."""
+        await self._files.check_content(slide)
 
-        def begin(heartbeat: Heartbeat) -> asyncio.Future[None]:
-            return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
+    @property
+    def ahead(self) -> ReadAhead | None:
+        """Who is to hear of what sites are about to read; None: nobody."""
+        return self._files.ahead
 
-        await self._probe.run(slide.folder, begin)
+    async def confirm(self, version: FileVersion) -> None:
+        """Raise SourceError if what was read of a main file until now may be another version."""
+        await self._files.confirm(version)
 
-    async def check(self, version: FileVersion) -> None:
-        """Raise SourceError if the file is another one by now."""
-        await self._do(version, lambda: check_version(version, self._known))
+    async def check(self, version: FileVersion, *, whole: bool = False) -> None:
+        """Raise SourceError if the file is another one by now. `whole`: the one who asks has read all of it."""
+        if whole:
+            await self._files.confirm(version)
+        await self._do(version, lambda: self._files.check(version))
 
     async def chunk(self, version: FileVersion, index: int) -> bytes:
         """Return one chunk, from memory where it is there. Raises SourceError."""
@@ -133,6 +129,10 @@ class SharedReader:
 
         Only for ranges that fit into memory. Raises SourceError, also if the file is another one at the end.
         """
+        async with self._files.at_hand(version, start, length):
+            await self._sweep(version, start, length, use)
+
+    async def _sweep(self, version: FileVersion, start: int, length: int, use: Callable[[bytes], None]) -> None:
         keys = [key for key, _ in chunks_of(version, start, length)]
         while others := [self._pending_reads[key] for key in keys if key in self._pending_reads]:
             await asyncio.wait(others, timeout=self.slow)
@@ -152,15 +152,15 @@ class SharedReader:
             if not mine[key].done():
                 mine[key].set_result(data)
 
-        def work(handle: BinaryIO) -> None:
+        def work(file: OpenFile) -> None:
             for (key, size), (low, high) in zip(chunks_of(version, start, length), _cuts(start, length), strict=True):
                 data = there[key]
                 if data is None:
-                    data = read_at(handle, version, key[1] * CHUNK, size)
+                    data = file.read(key[1] * CHUNK, size)
                     loop.call_soon_threadsafe(received, key, data)
                 use(data if high - low == size else data[low:high])
                 heartbeat.beat()
-            check_version(version, self._known)
+            self._files.check(version)
 
         try:
             with self.lease(version):
@@ -175,15 +175,22 @@ class SharedReader:
 
     async def range(self, version: FileVersion, start: int, length: int, use: Callable[[bytes], None]) -> None:
         """Like `sweep`, for ranges of any length: read for nobody else."""
+        step, end = self._files.step or max(length, 1), start + length
+        for low in range(start, max(end, start + 1), step):
+            await self._range(version, low, min(low + step, end), use)
 
+    async def _range(self, version: FileVersion, start: int, end: int, use: Callable[[bytes], None]) -> None:
         heartbeat = Heartbeat()
 
         def work() -> None:
-            for chunk in read_range(version, start, length, self._known):
-                use(chunk)
-                heartbeat.beat()
+            with closing(self._files.open(version)) as file:
+                for low in range(start, end, CHUNK):
+                    use(file.read(low, min(CHUNK, end - low)))
+                    heartbeat.beat()
+            self._files.check(version)
 
-        await self._do(version, work, heartbeat=heartbeat)
+        async with self._files.at_hand(version, start, end - start):
+            await self._do(version, work, heartbeat=heartbeat)
 
     @contextmanager
     def lease(self, version: FileVersion) -> Iterator[None]:
@@ -221,13 +228,14 @@ class SharedReader:
     async def _read(self, key: Key) -> bytes:
         version, index = key
         task = self._pending_reads[key]
-        start = index * CHUNK
+        start, size = index * CHUNK, min(CHUNK, version.size - index * CHUNK)
 
-        def work(handle: BinaryIO) -> bytes:
-            return read_at(handle, version, start, min(CHUNK, version.size - start))
+        def work(file: OpenFile) -> bytes:
+            return file.read(start, size)
 
         try:
-            data = await self._with_handle(version, work, lambda: self._unregister_read(key, task))
+            async with self._files.at_hand(version, start, size):
+                data = await self._with_handle(version, work, lambda: self._unregister_read(key, task))
             self.chunks.put(key, data)
             return data
         finally:
@@ -236,12 +244,12 @@ class SharedReader:
     async def _with_handle(
         self,
         version: FileVersion,
-        work: Callable[[BinaryIO], T],
+        work: Callable[[OpenFile], T],
         slow: Callable[[], None],
         heartbeat: Heartbeat | None = None,
     ) -> T:
-        def open_and_work() -> tuple[BinaryIO, T]:
-            used = handle or open_version(version, self._known)
+        def open_and_work() -> tuple[OpenFile, T]:
+            used = handle or self._files.open(version)
             try:
                 return used, work(used)
             except BaseException:

@@ -19,15 +19,15 @@ READ_AHEAD = 16 * 1024
 """Bytes, of about a hundred slides with a file each."""
 
 
-class SpoolError(PmarepError):
+class DiskListError(PmarepError):
     """The temporary file cannot be used."""
 
 
-class Spool(Generic[T]):
+class DiskList(Generic[T]):
     """Things in the order in which they came; 8 bytes of memory each. One thread writes, any may read.
 
     `pack` makes a thing into what marshal knows, `unpack` makes it again. marshal and not pickle: several times faster
-    on tuples of strings and numbers, and this file is never read by another Python. Raises SpoolError.
+    on tuples of strings and numbers, and this file is never read by another Python. Raises DiskListError.
     """
 
     def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T]) -> None:
@@ -44,7 +44,7 @@ class Spool(Generic[T]):
         return len(self._ends) - 1
 
     def extend(self, things: Iterable[T]) -> None:
-        """Append all of them, or none and raise SpoolError."""
+        """Append all of them, or none and raise DiskListError."""
         records = [marshal.dumps(self._pack(thing)) for thing in things]
         with self._lock:
             left = memoryview(b"".join(records))
@@ -94,29 +94,32 @@ class Spool(Generic[T]):
             self._file.close()
 
 
-def _cannot(error: OSError) -> SpoolError:
+def _cannot(error: OSError) -> DiskListError:
     try:
         place = tempfile.gettempdir()
     except OSError:
         place = "the temporary folder"
     words = error.strerror or str(error)
-    return SpoolError(f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another")
+    return DiskListError(
+        f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another"
+    )
 
 
 def pack_found(found: Slide | LeftOut) -> tuple[Any, ...]:
     if isinstance(found, LeftOut):
         return found.path, found.why.name, found.detail, found.cause.name, found.kind.name, found.files
     files = [(file.path, file.size, file.mtime_ns, file.local_name) for file in found.files]
-    return found.path, found.format, str(found.folder), files
+    folder = found.folder
+    return found.path, found.format, str(folder), files, isinstance(folder, str)
 
 
 def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
-    if len(row) == 4:
+    if len(row) == 5:
         return unpack_slide(row)
     path, why, detail, cause, kind, files = row
     return LeftOut(path, Why[why], detail, Cause[cause], Kind[kind], files)
 
 
 def unpack_slide(row: tuple[Any, ...], number: int = -1) -> Slide:
-    path, kind, folder, files = row
-    return Slide(path, kind, Path(folder), tuple([SlideFile(*file) for file in files]), number)
+    path, kind, folder, files, is_place = row
+    return Slide(path, kind, folder if is_place else Path(folder), tuple([SlideFile(*file) for file in files]), number)

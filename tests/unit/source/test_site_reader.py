@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pmarep.errors import SourceAway, SourceError
-from pmarep.reading import CHUNK, SharedReader, SiteReader
-from pmarep.reading.files import FileVersion, open_version
 from pmarep.slides import Slide, SlideFile
+from pmarep.source import CHUNK, FileVersion, SharedReader, SiteReader
+from pmarep.source.files import open_version
 
 
 @pytest.fixture

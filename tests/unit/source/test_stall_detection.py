@@ -12,9 +12,9 @@ import pytest
 from support.slides import slide_at
 
 from pmarep.errors import SourceAway, SourceError
-from pmarep.reading import SharedReader, SiteReader, stall_detection
-from pmarep.reading.stall_detection import FolderProbe, Heartbeat, wait_while_moving
 from pmarep.slides import Slide
+from pmarep.source import SharedReader, SiteReader, stall_detection
+from pmarep.source.stall_detection import FolderProbe, Heartbeat, wait_while_moving
 from pmarep.uploaders import Digests
 
 SHORT = 0.15  # seconds

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pmarep.reading.cache import ChunkCache, Key
-from pmarep.reading.files import FileVersion
+from pmarep.source import FileVersion
+from pmarep.source.cache import ChunkCache, Key
 
 FILE = FileVersion("a.svs", 1_000_000, 1)
 SIZE = 10

@@ -1,0 +1,1 @@
+"""`pmarep annotations`: annotations of slides, from sites to side files and back."""

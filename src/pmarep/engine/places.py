@@ -1,0 +1,64 @@
+"""Check the places that slides are to come from, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ..clock import Clock
+from ..errors import UsageError
+from ..remote.session_pool import SessionPool
+from ..sites import Site
+from ..sites.place import Place
+from ..sites.site_connection import connection_of
+from ..source.place import PlaceFiles, spool_size
+from ..system.private_folder import make_private_folder
+from ..system.windows_names import lies_within, normalized_key
+from ..text import printable
+from .options import Options
+from .site_workers import retry_policy
+
+
+def check_sources(options: Options, sites: Sequence[Site]) -> None:
+    """Raise UsageError for sources that cannot be sent together, or to these sites."""
+    if not options.places:
+        return
+    if options.paths:
+        raise UsageError("places and folders of this machine cannot be sent in one run; send them one after the other")
+    if options.at_all_sites is not None:
+        raise UsageError("--at-all-sites lists files of this machine; leave it out where a source is a place")
+    if options.annotations:
+        raise UsageError("--annotations takes side files of this machine; leave it out where a source is a place")
+    for place in options.places:
+        for site in sites:
+            if _overlap(place, site, options.to):
+                target = "/".join(part for part in (site.target, options.to) if part)
+                raise UsageError(
+                    f"{printable(place.text)} and the target of {site.name}, {printable(target)}, overlap at one "
+                    "server; leave that site out, or name another folder with --to"
+                )
+
+
+def place_files(options: Options, sessions: SessionPool, clock: Clock, state_dir: Path) -> PlaceFiles | None:
+    """Make the spool, and what reads from places through it; None where nothing comes from a place.
+
+    Raises UsageError where there is no room for the spool.
+    """
+    if not options.places:
+        return None
+    folder = options.spool
+    if folder is None:
+        make_private_folder(state_dir)
+        folder = state_dir
+    cores = {place.site.name: sessions.core(place.site) for place in options.places}
+    return PlaceFiles(cores, folder, spool_size(folder, options.spool_size), partial(retry_policy, options, clock))
+
+
+def _overlap(place: Place, site: Site, to: str) -> bool:
+    if connection_of(place.site).url.casefold() != connection_of(site).url.casefold():
+        return False
+    source = normalized_key(place.path)
+    target = normalized_key("/".join(part for part in (site.target, to) if part))
+    # A slide as the source lies in its own folder, which may be the target.
+    return not source or lies_within(source, target) or lies_within(target, source)

@@ -1,0 +1,159 @@
+"""Import side files: add the annotations in them to the slides at sites, each site at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..aio import cancel_all
+from ..annotations.replica import AnnotationReplica
+from ..annotations.shared_database import SharedDatabases
+from ..annotations.side_file import read_side_file
+from ..annotations.source import SourceAnnotations
+from ..annotations.writer import Brought
+from ..clock import Clock
+from ..errors import PmarepError, UsageError
+from ..pmacore import PmaCore
+from ..remote.session_pool import Passwords
+from ..sites import Site
+from ..sites.place import Place
+from ..slides.file_names import ANNOTATIONS_SUFFIX, is_system_name, sort_names
+from ..text import printable
+from .listing import sessions_of
+
+AT_ONCE = 4
+"""Slides of one site at the same time."""
+
+AHEAD = 200
+"""Results that wait to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSideFile:
+    """A side file on this disk; `slide`: the path of its slide below a site's target, with "/"."""
+
+    file: Path
+    slide: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one side file at one site. `to`: the virtual path of the slide there."""
+
+    site: Site
+    slide: str
+    to: str
+    brought: Brought
+
+
+def find_side_files(sources: Sequence[Path]) -> Iterator[FoundSideFile]:
+    """Yield the side files in folders and below, and those that are named. Blocks.
+
+    Raises UsageError, before the first one, for a source that is none.
+    """
+    for source in sources:
+        if source.is_file() and not source.name.endswith(ANNOTATIONS_SUFFIX):
+            raise UsageError(f"{printable(str(source))} is no side file; its name would end in {ANNOTATIONS_SUFFIX}")
+        if not source.exists():
+            raise UsageError(f"{printable(str(source))} is not there; name a folder or a side file")
+    for source in sources:
+        if source.is_file():
+            yield FoundSideFile(source, source.name.removesuffix(ANNOTATIONS_SUFFIX))
+        else:
+            yield from _below(source)
+
+
+def _below(source: Path) -> Iterator[FoundSideFile]:
+    def fail(error: OSError) -> None:
+        raise PmarepError(f"cannot look into {printable(str(error.filename))}: {error.strerror}; mend that first")
+
+    for folder, folders, files in os.walk(source, onerror=fail):
+        folders[:] = sort_names(name for name in folders if not is_system_name(name))
+        for name in sort_names(files):
+            if name.endswith(ANNOTATIONS_SUFFIX) and name != ANNOTATIONS_SUFFIX:
+                file = Path(folder, name)
+                yield FoundSideFile(file, file.relative_to(source).as_posix().removesuffix(ANNOTATIONS_SUFFIX))
+
+
+async def import_annotations(
+    found: Sequence[FoundSideFile],
+    sites: Sequence[Site],
+    passwords: Passwords,
+    *,
+    to: str = "",
+    dry_run: bool = False,
+    say_shared: Callable[[str, str], None],
+) -> AsyncGenerator[Imported, None]:
+    """Add what is missing to the slides at all sites; yield what was done. `to`: a sub-folder of each target.
+
+    A slide that is not there fails.
+    """
+    queue: asyncio.Queue[Imported | None] = asyncio.Queue(AHEAD)
+    databases = SharedDatabases(say_shared)
+    async with sessions_of([Place(site, site.target, site.name) for site in sites], passwords) as sessions:
+        imports = [
+            _SiteImport(site, sessions.core(site), found, to, databases, queue, dry_run=dry_run) for site in sites
+        ]
+        running = asyncio.create_task(_all(imports, queue))
+        try:
+            while (one := await queue.get()) is not None:
+                yield one
+            await running
+        finally:
+            await cancel_all([running])
+
+
+async def _all(imports: Sequence[_SiteImport], queue: asyncio.Queue[Imported | None]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in imports:
+                for _ in range(AT_ONCE):
+                    group.create_task(one.work())
+    finally:
+        await queue.put(None)
+
+
+class _SiteImport:
+    def __init__(
+        self,
+        site: Site,
+        core: PmaCore,
+        found: Sequence[FoundSideFile],
+        to: str,
+        databases: SharedDatabases,
+        queue: asyncio.Queue[Imported | None],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._site = site
+        self._left = deque(found)
+        self._folder = "/".join(part for part in (site.target, to) if part)
+        self._replica = AnnotationReplica(site.name, core, Clock(), databases, dry_run=dry_run)
+        self._queue = queue
+
+    async def work(self) -> None:
+        """Take one side file after the other."""
+        while self._left:
+            one = self._left.popleft()
+            to = f"{self._folder}/{one.slide}"
+            await self._queue.put(Imported(self._site, one.slide, to, await self._bring(one, to)))
+
+    async def _bring(self, one: FoundSideFile, to: str) -> Brought:
+        try:
+            file = await asyncio.to_thread(read_side_file, one.file)
+        except PmarepError as error:
+            return Brought(error=str(error))
+        if file is None:
+            return Brought(error="its side file is not there any more; export it again")
+        return await self._replica.bring(
+            SourceAnnotations(file.annotations, file.fingerprint_of_slide), to, _no_patience
+        )
+
+
+async def _no_patience(_tries: int) -> bool:
+    """Wait for no server: a person waits for the answer, and what is missing is added by running it again."""
+    return False

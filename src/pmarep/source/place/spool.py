@@ -1,0 +1,238 @@
+"""The spool: what was downloaded from a PMA.core, on this disk until every site has had it or room is needed."""
+
+from __future__ import annotations
+
+import shutil
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from ...aio import ChangeEvent
+from ...errors import UsageError
+from ...units import format_size
+from ..interface import FileVersion
+from .page_file import PAGE, PageFile
+
+Key = tuple[FileVersion, int]
+"""A version of a file, and the number of a page in it."""
+
+SMALLEST_SPOOL = 64 * 1024**2
+"""Bytes: what is downloaded at once has to fit in."""
+
+USUAL_SPOOL = 2 * 1024**3  # bytes
+
+LEFT_FREE = 0.2
+"""The part of the free space on its disk that a spool of no given size leaves alone."""
+
+
+class Need(IntEnum):
+    """How much a page is needed, and so what may go for it: what only some sites have had, or what none has had."""
+
+    LATER = 0  # only up to a share of all pages
+    SOON = 1
+    NOW = 2
+
+
+@dataclass(slots=True)
+class _Page:
+    number: int  # in the file
+    left: int  # a bit for each site that still has to take it
+    had: bool = False  # a site has taken it
+    ready: bool = False
+    holds: int = 0  # readers that are at it
+
+
+class Spool:
+    """Which pages are in the file, and for whom. For one event loop; only reading and writing run in threads.
+
+    A page stays until room is needed, for a part that has to be sent again. Then those go first that every site has
+    had; then, the newest first, those that some site has had: the slowest site finds the longest run of what it comes
+    to next, and downloads the rest again. What nobody has had yet goes last.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.pages = max(size, SMALLEST_SPOOL) // PAGE
+        self._file = PageFile(folder)
+        self._pages: dict[Key, _Page] = {}
+        self._free: list[int] = []
+        self._used = 0  # numbers below this have been given out
+        self._by_slide: dict[str, set[Key]] = {}
+        self._finished: OrderedDict[Key, None] = OrderedDict()  # every site has had it, the oldest first
+        self._partly: OrderedDict[Key, None] = OrderedDict()  # some site has had it, the newest last
+        self._fresh: OrderedDict[Key, None] = OrderedDict()  # no site has had it, the newest last
+        self._sites = 0  # a bit for each
+        self._done: dict[int, bytearray] = {}  # for each site a bit for each slide that it wants nothing more of
+        self._numbers: dict[str, int] = {}  # of slides, by their main files
+        self.room = ChangeEvent()
+
+    def close(self) -> None:
+        """Give the space back."""
+        self._file.close()
+
+    # Sites
+
+    def join(self, site: int) -> None:
+        """Keep pages for a site too."""
+        self._sites |= 1 << site
+
+    def leave(self, site: int) -> None:
+        """Keep nothing for a site any more."""
+        self._sites &= ~(1 << site)
+        self._done.pop(site, None)
+        for key in list(self._pages):
+            self._take_off(key, site)
+
+    def name(self, slide: str, number: int) -> None:
+        """Tell the number of a slide, by the path of its main file."""
+        self._numbers[slide] = number
+
+    def done(self, site: int, slide: str, number: int) -> None:
+        """Note that a site wants nothing of a slide any more."""
+        if number >= 0:
+            bits = self._done.setdefault(site, bytearray())
+            if number >> 3 >= len(bits):
+                bits.extend(bytes(max(1024, (number >> 3) + 1 - len(bits))))
+            bits[number >> 3] |= 1 << (number & 7)
+        for key in list(self._by_slide.get(slide, ())):
+            self._take_off(key, site)
+        if not self._wanted_by(slide):
+            self._numbers.pop(slide, None)
+
+    def had(self, site: int, key: Key) -> None:
+        """Note that a site has taken a page."""
+        page = self._pages.get(key)
+        if page is not None and not page.had:
+            page.had = True
+            if self._fresh.pop(key, self) is None:
+                self._partly[key] = None
+                self.room.notify()
+        self._take_off(key, site)
+
+    def _take_off(self, key: Key, site: int) -> None:
+        page = self._pages.get(key)
+        if page is None or not page.left & (1 << site):
+            return
+        page.left &= ~(1 << site)
+        if not page.left and page.ready:
+            self._partly.pop(key, None)
+            self._fresh.pop(key, None)
+            self._finished[key] = None
+            self.room.notify()
+
+    def _wanted_by(self, slide: str) -> int:
+        number = self._numbers.get(slide, -1)
+        if number < 0:
+            return self._sites
+        wanted = self._sites
+        for site, bits in self._done.items():
+            if number >> 3 < len(bits) and bits[number >> 3] & (1 << (number & 7)):
+                wanted &= ~(1 << site)
+        return wanted
+
+    # Pages
+
+    def has(self, key: Key) -> bool:
+        """Return whether a page can be read."""
+        page = self._pages.get(key)
+        return page is not None and page.ready
+
+    def hold(self, keys: Iterable[Key]) -> None:
+        """Keep pages, which are there, whatever room is needed."""
+        for key in keys:
+            self._pages[key].holds += 1
+
+    def release(self, keys: Iterable[Key]) -> None:
+        """Undo `hold`."""
+        for key in keys:
+            self._pages[key].holds -= 1
+        self.room.notify()
+
+    def room_ahead(self) -> int:
+        """Return for how many pages there is room that nobody waits for: half of all at most, if others have to go."""
+        free = self.pages - self._used + len(self._free) + len(self._finished)
+        return max(free, min(free + len(self._partly), self.pages // 2 - len(self._fresh)))
+
+    def begin(self, key: Key, need: Need) -> int | None:
+        """Give a page a place in the file, and return its number; None without room."""
+        number = self._place(need)
+        if number is not None:
+            self._pages[key] = _Page(number, self._wanted_by(key[0].slide))
+            self._by_slide.setdefault(key[0].slide, set()).add(key)
+        return number
+
+    def end(self, key: Key) -> None:
+        """Note that a page has been written."""
+        page = self._pages[key]
+        page.ready = True
+        (self._fresh if page.left else self._finished)[key] = None
+
+    def abandon(self, key: Key) -> None:
+        """Take back `begin`: the page could not be written."""
+        self._free.append(self._forget(key))
+
+    def write(self, number: int, data: bytes) -> None:
+        """Write a page that was begun. In a thread. Raises SpoolError."""
+        self._file.write(number, data)
+
+    def read(self, version: FileVersion, start: int, length: int) -> bytes:
+        """Read a range of a file whose pages are held. In a thread. Raises SpoolError."""
+        pieces: list[bytes] = []
+        while length > 0:
+            index, low = divmod(start, PAGE)
+            count = min(PAGE - low, length)
+            pieces.append(self._file.read(self._pages[version, index].number, low, count))
+            start, length = start + count, length - count
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _place(self, need: Need) -> int | None:
+        if self._free:
+            return self._free.pop()
+        if self._used < self.pages:
+            self._used += 1
+            return self._used - 1
+        for key in self._victims(need):
+            if not self._pages[key].holds:
+                return self._forget(key)
+        return None
+
+    def _victims(self, need: Need) -> Iterator[Key]:
+        yield from self._finished
+        if need >= Need.SOON or len(self._fresh) < self.pages // 2:
+            yield from reversed(self._partly)
+        if need >= Need.NOW:
+            yield from reversed(self._fresh)
+
+    def _forget(self, key: Key) -> int:
+        for order in (self._finished, self._partly, self._fresh):
+            order.pop(key, None)
+        slide = key[0].slide
+        keys = self._by_slide[slide]
+        keys.discard(key)
+        if not keys:
+            del self._by_slide[slide]
+        return self._pages.pop(key).number
+
+
+def keys_of(version: FileVersion, start: int, length: int) -> Sequence[Key]:
+    """Return the pages that a range touches."""
+    if length <= 0:
+        return ()
+    return [(version, index) for index in range(start // PAGE, -(-(start + length) // PAGE))]
+
+
+def spool_size(folder: Path, asked: int | None) -> int:
+    """Return how large a spool in a folder may be, in bytes. Raises UsageError where there is no room for it."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        raise UsageError(f"cannot put the spool in {folder}: {words}; --spool DIR puts it elsewhere") from None
+    size = min(USUAL_SPOOL, int(free * (1 - LEFT_FREE))) if asked is None else asked
+    if size > free or size < SMALLEST_SPOOL:
+        raise UsageError(
+            f"the spool needs {format_size(max(size, SMALLEST_SPOOL))} in {folder}, and {format_size(free)} are free; "
+            "--spool DIR puts it elsewhere"
+        )
+    return size

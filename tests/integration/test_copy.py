@@ -1,0 +1,281 @@
+"""`pmarep copy`: from one PMA.core to sites of all storage kinds, over real sockets, with nothing in between."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from support.cloud import MIB, CloudSandbox, StartCloud
+from support.corpus import write_mirax, write_vsi
+from support.fork_server import start
+from support.push_cli import PushCli, Result, Running, arrived, contents
+from support.sandboxes import StartSandbox
+
+from pmacore_sandbox import CannedResponse, Corrupt, Drop, EndSessions, IgnoreRanges, Sandbox
+
+WILD = [
+    "a & b + c.svs",
+    "50% #1 'quoted'.svs",
+    "<script>alert(1)</script>.svs".replace("<", "(").replace(">", ")").replace("/", "-"),
+    "Müller/Übersicht.svs",
+    "日本/スライド.svs",
+    "Cafe\u0301.svs",
+    "x" * 190 + ".svs",
+]
+
+
+class Copier:
+    """A book with a source site, and sites to copy to."""
+
+    def __init__(self, cli: PushCli) -> None:
+        self.cli = cli
+
+    def arguments(self, *extra: str, place: str = "ghent:2026", command: str = "copy") -> list[str]:
+        names = [name for name in self.cli.names if name != "ghent"]
+        sites = [] if "--sites" in extra else ["--sites", ",".join(names)]
+        folders = ["--config", str(self.cli.book), "--state-dir", str(self.cli.state)]
+        return [command, place, *sites, *folders, "--json", *extra]
+
+    def copy(self, *extra: str, place: str = "ghent:2026", command: str = "copy") -> Result:
+        with self.start(*extra, place=place, command=command) as running:
+            return running.result()
+
+    def start(self, *extra: str, place: str = "ghent:2026", command: str = "copy") -> Running:
+        return Running(start(self.arguments(*extra, place=place, command=command), self.cli.environment))
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> PushCli:
+    return PushCli(tmp_path / "cli")
+
+
+@pytest.fixture
+def ghent(cli: PushCli, start_sandbox: StartSandbox) -> Sandbox:
+    ghent = start_sandbox("ghent")
+    cli.site("ghent", ghent, target="Slides")
+    (ghent.data / "Slides" / "2026").mkdir()
+    return ghent
+
+
+@pytest.fixture
+def copier(cli: PushCli, ghent: Sandbox) -> Copier:
+    return Copier(cli)
+
+
+def folder(ghent: Sandbox) -> Path:
+    return ghent.data / "Slides" / "2026"
+
+
+def write(path: Path, size: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def downloads(ghent: Sandbox) -> int:
+    return sum(request.path.startswith("transfer/Download") for request in ghent.requests)
+
+
+def in_bucket(tokyo: CloudSandbox, root: str) -> dict[str, bytes]:
+    return {name.removeprefix("in/"): content for name, content in tokyo.side(root).objects().items()}
+
+
+def test_to_all_kinds_of_storage_each_byte_once(
+    copier: Copier, ghent: Sandbox, cloud_sandbox: StartCloud, start_sandbox: StartSandbox
+) -> None:
+    tokyo, boston = cloud_sandbox("tokyo", s3_options={"part_size": MIB}), start_sandbox("boston")
+    copier.cli.site("tokyo", tokyo.sandbox, target="Cloud/in")
+    copier.cli.site("saopaulo", tokyo.sandbox, target="Blobs/in")
+    copier.cli.site("boston", boston)
+    for number, name in enumerate(WILD):
+        write(folder(ghent) / name, 1000 * number + 1)
+    write(folder(ghent) / "large.svs", 20 * MIB + 17)
+    write_mirax(folder(ghent) / "cases" / "m.mrxs", data_files=5, data_size=MIB // 2)
+    write_vsi(folder(ghent) / "n.vsi")
+    there = contents(folder(ghent))
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert in_bucket(tokyo, "Cloud") == in_bucket(tokyo, "Blobs") == arrived(boston) == there
+    assert result.summary["bytes_downloaded"] == sum(map(len, there.values()))
+    assert [result.counts(site) for site in ("tokyo", "saopaulo", "boston")] == [(len(WILD) + 3, 0, 0)] * 3
+    again = copier.copy()
+    assert [again.counts(site) for site in ("tokyo", "saopaulo", "boston")] == [(0, len(WILD) + 3, 0)] * 3
+    assert again.summary["bytes_downloaded"] == 0
+
+
+def test_where_ranges_are_ignored_each_file_comes_once(
+    copier: Copier, ghent: Sandbox, cloud_sandbox: StartCloud, start_sandbox: StartSandbox
+) -> None:
+    tokyo, boston = cloud_sandbox("tokyo", azure=False, s3_options={"part_size": MIB}), start_sandbox("boston")
+    copier.cli.site("tokyo", tokyo.sandbox, target="Cloud/in")
+    copier.cli.site("boston", boston)
+    for name in ("a.svs", "b.svs"):
+        write(folder(ghent) / name, 20 * MIB + 3)
+    ghent.faults.add(IgnoreRanges(), path="transfer/Download")
+    there = contents(folder(ghent))
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert in_bucket(tokyo, "Cloud") == arrived(boston) == there
+    assert result.summary["bytes_downloaded"] == sum(map(len, there.values()))
+
+
+def test_downloads_that_break_off_and_sessions_that_end(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox
+) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    for number in range(4):
+        write(folder(ghent) / f"{number}.svs", 3 * MIB)
+    ghent.faults.add(Drop(after_bytes=MIB), method="GET", path="transfer/Download", times=3)
+    ghent.faults.add(CannedResponse(503), method="GET", path="transfer/Download", times=2)
+    ghent.faults.add(EndSessions(), method="GET", path="transfer/Download", times=1)
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert arrived(boston) == contents(folder(ghent))
+    assert result.summary["bytes_downloaded"] <= 15 * MIB
+
+
+def test_a_damaged_part_is_sent_again_from_the_spool(copier: Copier, ghent: Sandbox, cloud_sandbox: StartCloud) -> None:
+    tokyo = cloud_sandbox("tokyo", azure=False, s3_options={"part_size": MIB})
+    copier.cli.site("tokyo", tokyo.sandbox, target="Cloud/in")
+    write(folder(ghent) / "a.svs", 4 * MIB)
+    tokyo.s3.faults.add(Corrupt(1000), method="PUT", path="partNumber=2", times=1)
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert in_bucket(tokyo, "Cloud") == contents(folder(ghent))
+    assert result.summary["bytes_downloaded"] == 4 * MIB
+
+
+def test_a_slide_that_changes_meanwhile_is_left_for_the_next_run(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox
+) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    write(folder(ghent) / "a.svs", 2 * MIB)
+    write(folder(ghent) / "b.svs", 100)
+    with copier.start("--bwlimit", "1M") as running:
+        running.wait_for(lambda event: event["event"] == "slide_started" and event["slide"] == "a.svs")
+        write(folder(ghent) / "a.svs", 2 * MIB)
+        os.utime(folder(ghent) / "a.svs", (1, 1))
+        result = running.result()
+    assert result.code == 1
+    assert result.counts("boston") == (1, 0, 1)
+    assert "changed while being sent" in result.finished("boston")["a.svs"]["error"]
+    assert set(arrived(boston)) == {"b.svs"}
+    assert copier.copy().counts("boston") == (1, 1, 0)
+    assert arrived(boston) == contents(folder(ghent))
+
+
+def test_only_what_one_site_lacks_is_downloaded(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    boston, leeds = start_sandbox("boston"), start_sandbox("leeds")
+    copier.cli.site("boston", boston)
+    copier.cli.site("leeds", leeds)
+    for name in ("a.svs", "b.svs"):
+        write(folder(ghent) / name, MIB)
+    assert copier.copy("--sites", "boston").code == 0
+    (boston.data / "Slides" / "in" / "b.svs").unlink()
+    result = copier.copy("--sites", "boston", "--fresh", "--recheck", "1s")
+    assert result.summary["bytes_downloaded"] == MIB
+    result = copier.copy("--sites", "boston,leeds")
+    assert result.counts("leeds") == (2, 0, 0)
+    assert result.summary["bytes_downloaded"] == 2 * MIB
+
+
+def test_what_is_listed_and_what_is_not(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    for name in ("a.svs", "old/b.svs", "c.svs"):
+        write(folder(ghent) / name, 1000)
+    os.utime(folder(ghent) / "c.svs", (1_000_000_000, 1_000_000_000))
+    ghent.faults.add(
+        CannedResponse.refusal("not yours"),
+        path="api/json/GetFilenames.*a.svs",
+    )
+    result = copier.copy("--exclude", "old/", "--newer-than", "7d")
+    assert result.code == 1
+    assert result.counts("boston") == (0, 0, 0)
+    (problem,) = [event for event in result.events if event["event"] == "source_problem"]
+    assert problem["path"] == "a.svs"
+    assert "not yours" in problem["detail"]
+    assert result.summary["source"]["reasons"] == {"excluded": 2, "unreadable": 1}
+
+
+@pytest.mark.parametrize(
+    ("place", "extra", "words"),
+    [
+        ("ghent:2027", (), 'there is no folder or slide "2027"'),
+        ("nowhere:2026", (), "nowhere"),
+        ("cases", (), "is no place at a site"),
+        ("ghent:2026", ("--to", "../x"), ".."),
+        ("ghent:2026", ("--spool-size", "1M"), "the spool needs"),
+        ("ghent:2026", ("--spool", "/no/such/folder"), "cannot put the spool in"),
+    ],
+)
+def test_bad_input(copier: Copier, start_sandbox: StartSandbox, place: str, extra: tuple[str, ...], words: str) -> None:
+    copier.cli.site("boston", start_sandbox("boston"))
+    result = copier.copy(*extra, place=place)
+    assert result.code == 2, result.stdout
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_not_onto_itself_and_not_with_files_of_this_machine(copier: Copier, ghent: Sandbox, tmp_path: Path) -> None:
+    write(folder(ghent) / "a.svs", 1000)
+    copier.cli.site("again", ghent, target="Slides")
+    result = copier.copy()
+    assert result.code == 2
+    assert "overlap at one server" in result.stderr
+    result = copier.copy("--at-all-sites", str(tmp_path / "list"), command="push")
+    assert result.code == 2
+    assert "--at-all-sites" in result.stderr
+    result = copier.copy(str(tmp_path), "--to", "else", command="push")
+    assert result.code == 2
+    assert "cannot be sent in one run" in result.stderr
+
+
+def test_another_folder_of_the_same_server_in_one_session(copier: Copier, ghent: Sandbox) -> None:
+    write(folder(ghent) / "a.svs", 1000)
+    (ghent.data / "Slides" / "in").mkdir()
+    copier.cli.site("again", ghent, target="Slides/in")
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert arrived(ghent) == contents(folder(ghent))
+    assert sum("authenticate" in r.path.lower() and "deauth" not in r.path.lower() for r in ghent.requests) == 1
+    assert sum("deauthenticate" in r.path.lower() for r in ghent.requests) == 1
+
+
+def test_a_wrong_password_of_the_source(copier: Copier, start_sandbox: StartSandbox) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    copier.cli.environment["PMAREP_PASSWORD_GHENT"] = "wrong"
+    result = copier.copy()
+    assert result.code == 1
+    assert "Traceback" not in result.stderr
+    assert "wrong" not in result.stdout + result.stderr
+    assert not boston.requests
+
+
+def test_push_and_verify_take_places_too(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    write(folder(ghent) / "a.svs", 1000)
+    assert copier.copy(command="push").counts("boston") == (1, 0, 0)
+    assert copier.copy("--level", "deep", command="verify").code == 0
+    (boston.data / "Slides" / "in" / "a.svs").write_bytes(bytes(1000))
+    assert copier.copy("--level", "deep", command="verify").code == 1
+
+
+def test_the_place_stands_in_record_status_and_audit(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox, tmp_path: Path
+) -> None:
+    copier.cli.site("boston", start_sandbox("boston"))
+    write(folder(ghent) / "a.svs", 1000)
+    audit, report = tmp_path / "audit.jsonl", tmp_path / "report.json"
+    assert copier.copy("--audit", str(audit), "--report", str(report)).code == 0
+    (line,) = map(json.loads, audit.read_text().splitlines())
+    assert line["source"] == "ghent:/Slides/2026"
+    assert line["files"][0]["sha256"]
+    assert json.loads(report.read_text())["runs"][0]["sources"] == ["ghent:2026"]
+    assert list(copier.cli.state.glob("*spool*")) == []

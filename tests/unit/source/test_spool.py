@@ -1,0 +1,208 @@
+"""What stays in the spool and what goes, for sites of different pace."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pmarep.errors import UsageError
+from pmarep.source import FileVersion
+from pmarep.source.place import spool as spools
+from pmarep.source.place.page_file import PAGE, PageFile, SpoolError
+from pmarep.source.place.spool import SMALLEST_SPOOL, Need, Spool, keys_of, spool_size
+from pmarep.source.place.wants import PIECE, Wants
+
+FAST, SLOW = 1, 2
+PAGES = 4
+
+
+def version(name: str = "a", pages: int = 100) -> FileVersion:
+    return FileVersion(f"ghent:/Slides/{name}.svs", pages * PAGE, 1, f"ghent:/Slides/{name}.svs")
+
+
+A, B = version("a"), version("b")
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
+    monkeypatch.setattr(spools, "SMALLEST_SPOOL", 0)
+    spool = Spool(tmp_path, PAGES * PAGE)
+    spool.join(FAST)
+    spool.join(SLOW)
+    yield spool
+    spool.close()
+
+
+def put(spool: Spool, index: int, need: Need = Need.NOW, of: FileVersion = A) -> bool:
+    number = spool.begin((of, index), need)
+    if number is None:
+        return False
+    spool.write(number, bytes([index]) * PAGE)
+    spool.end((of, index))
+    return True
+
+
+def there(spool: Spool, of: FileVersion = A) -> list[int]:
+    return [index for index in range(100) if spool.has((of, index))]
+
+
+async def test_it_gives_back_what_was_put_in_across_pages(spool: Spool) -> None:
+    for index in range(3):
+        assert put(spool, index)
+    assert spool.read(A, PAGE - 2, 4) == b"\0\0\1\1"
+    assert spool.read(A, PAGE - 1, PAGE + 2) == b"\0" + b"\1" * PAGE + b"\2"
+
+
+async def test_pages_that_everybody_had_go_first_and_not_before_room_is_needed(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+    for site in (FAST, SLOW):
+        spool.had(site, (A, 1))
+    assert there(spool) == [0, 1, 2, 3]
+    assert put(spool, 9, Need.LATER)
+    assert there(spool) == [0, 2, 3, 9]
+
+
+async def test_the_slow_site_keeps_the_longest_run_of_what_it_comes_to_next(spool: Spool) -> None:
+    for index in range(20):
+        put(spool, index)
+        spool.had(FAST, (A, index))
+    assert there(spool) == [0, 1, 2, 19]
+
+
+async def test_what_nobody_has_had_goes_only_for_what_somebody_waits_for(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+    assert not put(spool, 9, Need.LATER)
+    assert not put(spool, 9, Need.SOON)
+    assert put(spool, 9, Need.NOW)
+    assert there(spool) == [0, 1, 2, 9]
+
+
+async def test_a_page_that_is_read_stays(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+    keys = keys_of(A, 0, PAGES * PAGE)
+    spool.hold(keys)
+    assert not put(spool, 9)
+    spool.release(keys[-1:])
+    assert put(spool, 9)
+    assert there(spool) == [0, 1, 2, 9]
+
+
+async def test_a_site_that_is_done_with_a_slide_is_not_waited_for(spool: Spool) -> None:
+    spool.name(A.slide, 7)
+    put(spool, 0)
+    spool.done(SLOW, A.slide, 7)
+    spool.had(FAST, (A, 0))
+    for index in range(3):
+        put(spool, index, of=B)
+    assert put(spool, 1, Need.LATER)  # it comes later, and is wanted by one site only
+    assert there(spool) == [1]
+    spool.had(FAST, (A, 1))
+    assert put(spool, 3, Need.LATER, of=B)
+    assert there(spool) == []
+
+
+async def test_a_site_that_has_left_is_not_waited_for(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+    spool.had(FAST, (A, 0))
+    spool.leave(SLOW)
+    assert put(spool, 9, Need.LATER)
+    assert there(spool) == [1, 2, 3, 9]
+
+
+async def test_room_ahead_is_half_where_sites_are_behind(spool: Spool) -> None:
+    assert spool.room_ahead() == PAGES
+    for index in range(PAGES):
+        put(spool, index)
+    assert spool.room_ahead() <= 0
+    for index in range(PAGES):
+        spool.had(FAST, (A, index))
+    assert spool.room_ahead() == PAGES // 2
+
+
+def test_the_file_is_private_and_leaves_nothing(tmp_path: Path) -> None:
+    file = PageFile(tmp_path)
+    file.write(3, b"x" * PAGE)
+    named = list(tmp_path.iterdir())
+    assert all(one.stat().st_mode & 0o077 == 0 for one in named)
+    file.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = PageFile(tmp_path)
+
+    class Full:
+        def seek(self, _position: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None:
+            pass
+
+    file._file.close()
+    monkeypatch.setattr(file, "_file", Full())
+    with pytest.raises(SpoolError) as found:
+        file.write(0, b"x")
+    assert str(found.value) == (
+        f"cannot write the spool in {tmp_path}: No space left on device; --spool-size makes it smaller, "
+        "--spool DIR puts it elsewhere"
+    )
+
+
+def test_its_size_fits_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 1_000_000_000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: Usage)
+    assert spool_size(tmp_path, None) == 800_000_000
+    assert spool_size(tmp_path, SMALLEST_SPOOL) == SMALLEST_SPOOL
+    for asked in (2_000_000_000, 1):
+        with pytest.raises(UsageError, match="the spool needs"):
+            spool_size(tmp_path, asked)
+
+
+def order(wants: Wants, settled: set[tuple[FileVersion, int]], most: int = PIECE) -> list[tuple[str, int, int]]:
+    """Everything that is to be downloaded, in order."""
+    found = []
+    while (piece := wants.take_urgent() or wants.take_ahead(most)) is not None:
+        of, first, last = piece
+        settled.update((of, index) for index in range(first, last))
+        found.append((of.path[-5:-4], first, last))
+    return found
+
+
+def test_what_is_waited_for_comes_before_what_is_read_and_that_before_what_will_be() -> None:
+    settled: set[tuple[FileVersion, int]] = {(A, 1)}
+    wants = Wants(lambda of, index: (of, index) in settled)
+    wants.announce(FAST, A.slide, [version("a", 3)])
+    wants.announce(SLOW, B.slide, [version("b", 2)])
+    settled = {(version("a", 3), 1)}
+    wants.read(B, 10, 12)
+    wants.demand(B, 50)
+    assert order(wants, settled) == [("b", 50, 51), ("b", 10, 12), ("a", 0, 1), ("a", 2, 3), ("b", 0, 2)]
+
+
+def test_who_waits_for_a_page_gets_those_after_it_that_are_read_too() -> None:
+    settled: set[tuple[FileVersion, int]] = set()
+    wants = Wants(lambda of, index: (of, index) in settled)
+    wants.read(A, 0, 100)
+    wants.demand(A, 0)
+    assert order(wants, settled) == [("a", 0, 32), ("a", 32, 64), ("a", 64, 96), ("a", 96, 100)]
+
+
+def test_what_a_site_is_done_with_is_not_downloaded() -> None:
+    wants = Wants(lambda _of, _index: False)
+    for site in (FAST, SLOW):
+        wants.announce(site, A.slide, [A])
+        wants.announce(site, B.slide, [B])
+    wants.done(FAST, A.slide)
+    wants.leave(SLOW)
+    piece = wants.take_ahead(PIECE)
+    assert piece is not None
+    assert piece[0] == B
