@@ -11,6 +11,7 @@ from pmarep.clock import Clock
 from pmarep.engine import Options, replicate
 from pmarep.events import Event, SlideFinished, Summary
 from pmarep.sites import Site
+from pmarep.sites.place import Place
 from support.clocks import SkippingClock
 
 
@@ -49,7 +50,7 @@ def ignore_event(_event: Event) -> None:
 
 
 async def push(
-    source: Path,
+    source: Path | Place,
     sites: Sequence[Site],
     state: Path,
     password: str,

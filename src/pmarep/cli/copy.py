@@ -6,6 +6,7 @@ import typer
 
 from .options import (
     AllowEmptyOption,
+    AnnotationsOption,
     AuditOption,
     ConfigOption,
     ConnectionsOption,
@@ -63,6 +64,7 @@ def copy(
     connections: ConnectionsOption = None,
     bwlimit: BwlimitOption = None,
     dry_run: DryRunOption = False,
+    annotations: AnnotationsOption = False,
     fresh: FreshOption = False,
     max_duration: MaxDurationOption = None,
     stop_at: StopAtOption = None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..annotations.shared_database import SharedDatabases
-from ..annotations.source import AnnotationSource, SideFiles
+from ..annotations.source import AnnotationSource, RemoteAnnotations, SideFiles
 from ..events import Listener, Notice
+from ..remote.session_pool import SessionPool
 from .options import Options
 
 
@@ -18,7 +19,7 @@ class AnnotationRun:
     databases: SharedDatabases
 
     @classmethod
-    def of(cls, options: Options, listener: Listener) -> AnnotationRun | None:
+    def of(cls, options: Options, sessions: SessionPool, listener: Listener) -> AnnotationRun | None:
         """Return that of a run; None where it brings no annotations."""
         if not options.annotations:
             return None
@@ -27,4 +28,7 @@ class AnnotationRun:
             text = f"{site} and {other} share a database: what was added at {other} is at {site} too"
             listener(Notice(text=text, passing=True))
 
-        return cls(SideFiles(), SharedDatabases(say))
+        source: AnnotationSource = SideFiles()
+        if options.places:
+            source = RemoteAnnotations({place.site.name: sessions.core(place.site) for place in options.places})
+        return cls(source, SharedDatabases(say))

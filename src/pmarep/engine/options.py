@@ -69,7 +69,7 @@ class Options:
     `config`: the site book, where commands have to name it that people are told to type. `arguments`: the words after
     `pmarep` that go on with this run; none where a program has started it.
 
-    `annotations`: also bring the annotations of slides, from their side files.
+    `annotations`: also bring the annotations of slides: from their side files, or from the places they lie at.
 
     `spool`: the folder of the spool for what comes from places; None: the state folder. `spool_size`: in bytes; None:
     2 GiB, or what there is room for.

@@ -28,8 +28,6 @@ def check_sources(options: Options, sites: Sequence[Site]) -> None:
         raise UsageError("places and folders of this machine cannot be sent in one run; send them one after the other")
     if options.at_all_sites is not None:
         raise UsageError("--at-all-sites lists files of this machine; leave it out where a source is a place")
-    if options.annotations:
-        raise UsageError("--annotations takes side files of this machine; leave it out where a source is a place")
     for place in options.places:
         for site in sites:
             if _overlap(place, site, options.to):

@@ -334,7 +334,7 @@ class _Run:
             sites=len(self.sites),
             record=self.files.record,
             at_all_sites=self.files.at_all_sites,
-            annotations=AnnotationRun.of(self.options, self.listener),
+            annotations=AnnotationRun.of(self.options, self.sessions, self.listener),
         )
 
     def _stop_run(self, why: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import AsyncGenerator
 
 from ...aio import ChangeEvent, TaskPool
 from ...annotations.replica import AnnotationReplica
+from ...annotations.source import SourceAnnotations
 from ...annotations.writer import Brought
 from ...errors import PmarepError, Remedy
 from ...pmacore import PmaCore
@@ -76,7 +78,7 @@ class SiteAnnotations:
 
     async def _bring(self, slide: Slide, planned: bool) -> None:
         try:
-            wanted = await self._source.of(slide)
+            wanted = await self._wanted(slide)
         except PmarepError as error:
             await self._report.record_annotations(slide, Brought(error=str(error)))
             return
@@ -89,17 +91,21 @@ class SiteAnnotations:
             brought = await self._replica.bring(wanted, path, self._outlast)
         await self._report.record_annotations(slide, brought)
 
+    async def _wanted(self, slide: Slide) -> SourceAnnotations | None:
+        """Ask the source, also one that is away for a while. Raises PmarepError."""
+        pauses = self._pauses()
+        while True:
+            try:
+                return await self._source.of(slide)
+            except PmarepError as error:
+                if error.remedy is not Remedy.RETRY or await anext(pauses, None) is None:
+                    raise
+
     async def _outlast(self, tries: int) -> bool:
         """Wait until the site answers again, as long as it may be away; False where that makes no sense any more."""
-        clock, options = self._context.clock, self._context.options
         if tries >= FRUITLESS_TRIES:
             return False
-        end, pause = clock.monotonic() + options.patience, FIRST_PAUSE
-        if self._context.deadline is not None:
-            end = min(end, self._context.deadline)
-        while clock.monotonic() + pause < end:
-            await clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+        async for _ in self._pauses():
             try:
                 await self._core.probe()
             except PmarepError as error:
@@ -108,3 +114,14 @@ class SiteAnnotations:
             else:
                 return True
         return False
+
+    async def _pauses(self) -> AsyncGenerator[float, None]:
+        """Pause, longer each time, as long as a server may be away in this run."""
+        clock, pause = self._context.clock, FIRST_PAUSE
+        end = clock.monotonic() + self._context.options.patience
+        if self._context.deadline is not None:
+            end = min(end, self._context.deadline)
+        while clock.monotonic() + pause < end:
+            await clock.sleep(pause)
+            yield pause
+            pause = min(pause * 2, LONGEST_PAUSE)
