@@ -76,7 +76,7 @@ class Site:
 
     def __init__(
         self, name: str, kind: str, folder: Path, *, host: str = "127.0.0.1", namespace: str | None = None,
-        part_size: int = PART_SIZE, holds: Path | None = None,
+        part_size: int = PART_SIZE, holds: Path | None = None, data: Path | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.password = secrets.token_hex(8)
@@ -89,6 +89,7 @@ class Site:
         self._command += ["--folder", str(own), "--spool", str(self._spool), "--host", host]
         self._command += ["--password", self.password, "--part-size", str(part_size)]
         self._command += ["--holds", str(holds)] if holds else []
+        self._command += ["--data", str(data)] if data else []
 
     @property
     def pid(self) -> int:
@@ -211,10 +212,18 @@ class Client:
         self.book.write_text("\n".join(tables))
 
     def command(self, *options: str, python: Sequence[str] = ()) -> list[str]:
-        """Return the command of a push to all sites of the book."""
+        """Return the command of a push to all sites of the book, unless `options` name some."""
         where = ["--config", str(self.book), "--state-dir", str(self.state)]
         start = [sys.executable, *python, "-m", "pmarep"]
-        return [*in_namespace(self._namespace), *start, "push", str(self.source), "--sites", "*", *where, *options]
+        sites = [] if "--sites" in options else ["--sites", "*"]
+        return [*in_namespace(self._namespace), *start, "push", str(self.source), *sites, *where, *options]
+
+    def copy(self, place: str, sites: Iterable[Site], *options: str) -> Run:
+        """Run a copy from a place of the book to these sites with --json."""
+        where = ["--config", str(self.book), "--state-dir", str(self.state)]
+        names = ",".join(site.name for site in sites)
+        command = [sys.executable, "-m", "pmarep", "copy", place, "--sites", names, *where, "--json", *options]
+        return measure([*in_namespace(self._namespace), *command], self.environment)
 
     def push(self, *options: str, python: Sequence[str] = ()) -> Run:
         """Run a push with --json. If it did not bring everything, looking at its `sites` ends the benchmark."""

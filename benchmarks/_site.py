@@ -1,8 +1,9 @@
 """One PMA.core stand-in for the benchmarks, in a process of its own; started by `_harness.Site`.
 
-`filesystem` is the sandbox with --discard. `s3` is the sandbox too, with all its strictness, but slide bytes go to an
-nginx that takes PUTs into --spool (a tmpfs is best): no emulator is fast enough. When a file's parts are put together
-they are counted, their sizes compared with what was announced, and deleted. nginx checks no signature and no MD5.
+`filesystem` is the sandbox with --discard, `source` one that gives back the slides below --data. `s3` is the sandbox too,
+with all its strictness, but slide bytes go to an nginx that takes PUTs into --spool (a tmpfs is best): no emulator is
+fast enough. When a file's parts are put together they are counted, their sizes compared with what was announced, and
+deleted. nginx checks no signature and no MD5. `azure` is the same with Azure's requests: blocks, and a list of them.
 
 Prints one JSON line when it listens, and one with what it was asked and what it has when it is told to end.
 """
@@ -52,6 +53,8 @@ http {{
         root {spool}/puts;
         dav_methods PUT; create_full_put_path on;
         add_header ETag '"of-$content_length-bytes"' always;
+        if ($arg_comp = block) {{ rewrite ^(.*)$ $1.blocks/$arg_blockid break; }}
+        if ($arg_comp = blocklist) {{ rewrite ^(.*)$ $1.blocks/list break; }}
     }}
 }}
 """
@@ -87,10 +90,10 @@ class Nginx:
 class Sink:
     """An `ObjectStore` of the sandbox that keeps names and sizes only; the bytes went to nginx."""
 
-    kind = UploadType.AmazonS3
     resumes_uploads = False
 
-    def __init__(self, nginx: Nginx, part_size: int) -> None:
+    def __init__(self, nginx: Nginx, part_size: int, kind: UploadType = UploadType.AmazonS3) -> None:
+        self.kind = kind
         self._nginx = nginx
         self._part_size = part_size
         self._lock = threading.Lock()
@@ -110,7 +113,12 @@ class Sink:
     def _find_arrived(self) -> None:
         with self._lock:
             for key, file in list(self._awaited.items()):
-                if file.exists():
+                blocks = file.with_name(f"{file.name}.blocks")
+                if (blocks / "list").exists():
+                    self.add(key, sum(one.stat().st_size for one in blocks.iterdir() if one.name != "list"))
+                    shutil.rmtree(blocks)
+                    del self._awaited[key]
+                elif file.exists():
                     self.add(key, file.stat().st_size)
                     file.unlink()
                     del self._awaited[key]
@@ -142,7 +150,8 @@ class Sink:
         self.add(key, 0)  # the marker of a folder: without one, an empty folder does not exist
 
     def upload_urls(self, files: Sequence[tuple[str, AnnouncedFile]]) -> dict[str, Any]:
-        listed = {file.path: self._begin(file) for _, file in files if file.length > self._part_size}
+        parts = () if self.kind is UploadType.Azure else files
+        listed = {file.path: self._begin(file) for _, file in parts if file.length > self._part_size}
         urls: list[str | None] = []
         for key, file in files:
             token = secrets.token_hex(16)
@@ -191,20 +200,24 @@ class SinkCore(Core):
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("s3", "filesystem"))
+    parser.add_argument("kind", choices=("s3", "azure", "filesystem", "source"))
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--spool", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--password", required=True)
     parser.add_argument("--part-size", type=int, required=True)
+    parser.add_argument("--data", type=Path, help="the root-directory of a source, as a folder Slides in it")
     parser.add_argument("--holds", type=Path, help="lines of path below the root-directory, tab, size: there already")
     given = parser.parse_args()
-    settings = Settings(given.folder / "data", given.password, roots=(ROOT,), host=given.host, discard=True)
-    nginx = Nginx(given.folder, given.spool, given.host) if given.kind == "s3" else None
+    data, discard = given.data or given.folder / "data", given.kind != "source"
+    settings = Settings(data, given.password, roots=(ROOT,), host=given.host, discard=discard)
+    in_cloud = given.kind in ("s3", "azure")
+    nginx = Nginx(given.folder, given.spool, given.host) if in_cloud else None
     if nginx is None:
         core = Core(settings)
     else:
-        sink = Sink(nginx, given.part_size)
+        kind = UploadType.Azure if given.kind == "azure" else UploadType.AmazonS3
+        sink = Sink(nginx, given.part_size, kind)
         for line in given.holds.read_text().splitlines() if given.holds else ():
             path, _, size = line.rpartition("\t")
             sink.add(path, int(size))

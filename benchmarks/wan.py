@@ -9,6 +9,7 @@ slow        12 slides of 20 MB to file-system root-directories over 4 and 8 Mbit
 four        the files of s3 to four sites, 20 to 250 ms
 official    the files of s3 by the official client, one process per site, against pmarep in the same run
 uplink      250 MB to each of four sites through one uplink of 100 Mbit/s that they share
+copy        the files of s3 from a site to an S3, an Azure and a file-system site at once, by push from here and by copy
 small       one slide of 100 kB over 200 ms: how many round trips it takes
 
 At stake: bytes that a kill at a random moment of the run would have cost on average, and at most: sent, and not of use
@@ -28,6 +29,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from _harness import MB, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write, write_mirax
 from _links import Link, Links
@@ -35,6 +37,7 @@ from _links import Link, Links
 SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
 TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
 UPLINK = Link("uplink", 20, 100, 0)
+COPY = [Link("ghent", 20, 400, 0), *TWO, Link("boston", 80, 50, 0.01)]
 FOUR = [
     Link("ghent", 20, 300, 0),
     Link("boston", 80, 200, 0.01),
@@ -74,6 +77,7 @@ class Traffic:
 
     sites: Sequence[Site]
     links: Links
+    column: int = 1  # of /proc/net/dev: 1 for what was received, 9 for what was sent
     samples: list[list[int]] = field(default_factory=list)
 
     def __enter__(self) -> Traffic:
@@ -94,7 +98,7 @@ class Traffic:
     def _received(self, site: Site) -> int:
         device = self.links.device(site.name) + ":"
         lines = Path(f"/proc/{site.pid}/net/dev").read_text().splitlines()
-        return int(next(line.split()[1] for line in lines if line.split()[0] == device))
+        return int(next(line.split()[self.column] for line in lines if line.split()[0] == device))
 
     def print(self, run: Run | None) -> None:
         """Print the Mbit/s of each second, and the client's requests in flight then."""
@@ -212,6 +216,48 @@ class Testbed:
                 for name in self._links.links
             ]
 
+    def copy(self, kinds: dict[str, str]) -> None:
+        """Send the slides by push, then copy them from a site that holds them; print both and what the source sent.
+
+        `kinds`: of the sites. The link of the source is the one that has no kind.
+        """
+        (source,) = set(self._links.links) - set(kinds)
+        size = size_of(self.client.source)
+        shares: dict[str, dict[str, float]] = {}
+        for how in ("push", "copy"):
+            with ExitStack() as stack:
+                sites = [stack.enter_context(self._site(name, kind)) for name, kind in kinds.items()]
+                holder = stack.enter_context(self._site(source, "source", data=self._folder / "held"))
+                self.client.forget()
+                self.client.sites([holder, *sites], **self._keys)
+                sent = stack.enter_context(Traffic([holder], self._links, column=9))
+                if how == "push":
+                    run = self.client.push("--sites", ",".join(kinds))
+                else:
+                    run = self.client.copy(f"{source}:/Slides/cases", sites)
+                assert run.sites
+                shares[how] = {
+                    name: size * 8 / run.done_at(name) / (self._links.links[name].rate * MB) for name in kinds
+                }
+            if any(site.report["bytes"] != size for site in sites):
+                raise SystemExit(f"a site has not {size} bytes: {[site.report['bytes'] for site in sites]}")
+            summary = run.events[-1][1]
+            print(f"== {how}: {size / MB:.0f} MB to each; {cost(run)}")
+            if how == "copy":
+                device = (sent.samples[-1][0] - sent.samples[0][0]) / size
+                print(f"downloaded {summary['bytes_downloaded'] / size:.3f} times; {device:.3f} by the source's device")
+        rows = [
+            [name, kind, str(self._links.links[name]), f"{shares['push'][name]:.0%}", f"{shares['copy'][name]:.0%}"]
+            for name, kind in kinds.items()
+        ]
+        table(["site", "kind", "link", "push", "copy"], rows)
+
+    def _site(self, name: str, kind: str, **options: Any) -> Site:
+        self._runs += 1
+        folder = self._folder / f"run{self._runs}"
+        address, namespace = self._links.address(name), self._links.namespace(name)
+        return Site(name, kind, folder, host=address, namespace=namespace, **options)
+
     def _connections(self, name: str, sites: Sequence[Site]) -> str:
         report = next(site.report for site in sites if site.name == name)
         return f"{report['puts']} PUTs on {report['connections']}" if report["puts"] else ""
@@ -255,6 +301,10 @@ def official(testbed: Testbed, _links: Links) -> None:
     table(["site", "pmarep / official"], [[name, f"{ours[name] / theirs[name]:.1f}x"] for name in ours])
 
 
+def copied(testbed: Testbed, _links: Links) -> None:
+    testbed.copy({"tokyo": "s3", "saopaulo": "azure", "boston": "filesystem"})
+
+
 def small(testbed: Testbed, _links: Links) -> None:
     testbed.round_trips("s3")
     testbed.round_trips("filesystem")
@@ -272,6 +322,7 @@ SCENARIOS: dict[str, tuple[Callable[[Testbed, Links], None], Sequence[Link], Cal
     "four": (four, FOUR, gigabyte),
     "official": (official, TWO, gigabyte),
     "uplink": (uplink, FOUR, quarter),
+    "copy": (copied, COPY, gigabyte),
     "small": (small, [Link("far", 200, 100, 0)], lambda folder, _: write(folder / "slide.svs", 100_000)),
 }
 
@@ -296,6 +347,9 @@ def main() -> None:
         shared = UPLINK if name == "uplink" else None
         with scratch_folder(options.dir) as folder, Links(links, folder, options.congestion, shared) as running:
             testbed = Testbed(folder, running, options)
+            if name == "copy":  # the site that holds them has them in its root-directory
+                testbed.client.source = folder / "held" / "Slides" / "cases"
+                testbed.client.source.mkdir(parents=True)
             slides(testbed.client.source, options.size)
             work(testbed, running)
 
