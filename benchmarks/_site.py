@@ -1,6 +1,6 @@
 """One PMA.core stand-in for the benchmarks, in a process of its own; started by `_harness.Site`.
 
-`filesystem` is the sandbox with --discard, `source` one that gives back the slides below --data. `s3` is the sandbox too,
+`filesystem` is the sandbox with --discard, `source` one that gives back what is in --data. `s3` is the sandbox too,
 with all its strictness, but slide bytes go to an nginx that takes PUTs into --spool (a tmpfs is best): no emulator is
 fast enough. When a file's parts are put together they are counted, their sizes compared with what was announced, and
 deleted. nginx checks no signature and no MD5. `azure` is the same with Azure's requests: blocks, and a list of them.
@@ -235,6 +235,7 @@ def main() -> None:
         "files": len(files),
         "bytes": sum(file.size for file in files),
         "requests": Counter(f"{entry.method} {_name(entry.path)}" for entry in log.entries),
+        "sent": log.sent,
         "puts": len(puts),
         "connections": len({words[2] for words in puts}),
         "first_put": min((float(words[0]) - float(words[1]) for words in puts), default=None),

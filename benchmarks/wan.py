@@ -245,7 +245,8 @@ class Testbed:
             print(f"== {how}: {size / MB:.0f} MB to each; {cost(run)}")
             if how == "copy":
                 device = (sent.samples[-1][0] - sent.samples[0][0]) / size
-                print(f"downloaded {summary['bytes_downloaded'] / size:.3f} times; {device:.3f} by the source's device")
+                came, answered = summary["bytes_downloaded"] / size, holder.report["sent"] / size
+                print(f"downloaded {came:.3f} times, sent {answered:.3f} times by the source, {device:.3f} by its device")
         rows = [
             [name, kind, str(self._links.links[name]), f"{shares['push'][name]:.0%}", f"{shares['copy'][name]:.0%}"]
             for name, kind in kinds.items()

@@ -154,6 +154,7 @@ class InterceptedRequest:
             await self._send({**message, "body": body[: self._drop_at - self._sent], "more_body": True})
             await self.drop(CLOSE_KEY)
         self._sent += len(body)
+        self._log.sent += len(body)
         await self._throttle(len(body), self._sent)
         await self._send(message)
 

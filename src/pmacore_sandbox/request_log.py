@@ -60,9 +60,13 @@ def request_label(path: str, query: bytes) -> str:
 
 
 class RequestLog:
-    """The requests answered so far, and the number of those being handled. Callable from any thread."""
+    """The requests answered so far, and the number of those being handled. Callable from any thread.
+
+    `sent`: bytes of the bodies of all answers so far.
+    """
 
     def __init__(self) -> None:
+        self.sent = 0
         self._entries: list[LoggedRequest] = []
         self._running = 0
         self._changed = threading.Condition()

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from support.cloud import MIB, CloudSandbox, StartCloud
 from support.corpus import write_mirax, write_vsi
 from support.fork_server import start
-from support.push_cli import PushCli, Result, Running, arrived, contents
+from support.push_cli import NO_PAUSES, PushCli, Result, Running, arrived, contents
 from support.sandboxes import StartSandbox
 
-from pmacore_sandbox import CannedResponse, Corrupt, Drop, EndSessions, IgnoreRanges, Sandbox
+from pmacore_sandbox import CannedResponse, Corrupt, Drop, EndSessions, Hold, IgnoreRanges, Sandbox
+from pmarep.state.unfinished import SMALLEST_BLOCK
 
 WILD = [
     "a & b + c.svs",
@@ -72,6 +77,15 @@ def write(path: Path, size: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(os.urandom(size))
     return path
+
+
+def until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(6000):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError("it never came")
 
 
 def downloads(ghent: Sandbox) -> int:
@@ -279,3 +293,73 @@ def test_the_place_stands_in_record_status_and_audit(
     assert line["files"][0]["sha256"]
     assert json.loads(report.read_text())["runs"][0]["sources"] == ["ghent:2026"]
     assert list(copier.cli.state.glob("*spool*")) == []
+
+
+def journaled(copier: Copier) -> set[tuple[str, int]]:
+    """Files and parts that the journal knows to be acknowledged."""
+    if not (copier.cli.state / "journal.sqlite").exists():
+        return set()
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(copier.cli.state / "journal.sqlite", timeout=30)) as journal,
+    ):
+        return set(journal.execute("SELECT file, number FROM part"))
+    return set()  # it is just being made
+
+
+@pytest.mark.parametrize(("root", "size"), [("Cloud", MIB), ("Blobs", SMALLEST_BLOCK)], ids=["s3", "azure"])
+def test_killed_it_goes_on_part_by_part(
+    copier: Copier, ghent: Sandbox, cloud_sandbox: StartCloud, root: str, size: int
+) -> None:
+    parts = 6
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": size})
+    copier.cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
+    write(folder(ghent) / "a.svs", parts * size)
+    hold = Hold()
+    side = tokyo.side(root)
+    side.faults.add(hold, method="PUT", path="partNumber=|comp=block&", after=4)
+    with copier.start("--connections", "2") as running:
+        until(lambda: len(journaled(copier)) >= 4)
+        running.kill()
+    hold.release()
+    known = journaled(copier)
+    before = len(side.requests)
+    assert list(copier.cli.state.glob("*spool*")) == []
+    result = copier.copy()
+    assert result.code == 0, result.stdout
+    assert in_bucket(tokyo, root) == contents(folder(ghent))
+    again = {r.part for r in side.requests[before:] if r.method == "PUT" and r.part not in ("", "blocklist")}
+    assert len(again) == parts - len(known)
+    assert result.summary["bytes_downloaded"] == (parts - len(known)) * size
+    assert result.finished("tokyo")["a.svs"]["resumed_bytes"] == len(known) * size
+
+
+def test_a_source_that_is_away_for_a_while(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    write(folder(ghent) / "a.svs", 2 * MIB)
+    write(folder(ghent) / "b.svs", 2 * MIB)
+    away = ghent.faults.add(CannedResponse.iis(503), path="transfer/Download|GetFilenames|GetVersionInfo", after=3)
+    with Running(start(copier.arguments("--patience", "1m"), copier.cli.environment, patch=NO_PAUSES)) as running:
+        running.wait_for(lambda event: event["event"] == "site_state" and event["state"] == "paused")
+        ghent.faults.remove(away)
+        result = running.result()
+    assert result.code == 0, result.stdout
+    assert arrived(boston) == contents(folder(ghent))
+    paused = next(event for event in result.events if event.get("state") == "paused")
+    assert "ghent:/Slides/2026/" in paused["reason"]
+
+
+def test_a_slow_site_and_a_small_spool(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    """The quick one is not held up, the slow one gets everything; what it needs again is counted."""
+    boston, leeds = start_sandbox("boston"), start_sandbox("leeds")
+    copier.cli.site("boston", boston)
+    copier.cli.site("leeds", leeds, bwlimit="30M")
+    for number in range(12):
+        write(folder(ghent) / f"{number:02}.svs", 10 * MIB)
+    result = copier.copy("--spool-size", "64M")
+    assert result.code == 0, result.stdout
+    assert arrived(boston) == arrived(leeds) == contents(folder(ghent))
+    seconds = {name: site["seconds"] for name, site in result.summary["sites"].items()}
+    assert seconds["boston"] < seconds["leeds"]
+    assert 120 * MIB <= result.summary["bytes_downloaded"] <= 200 * MIB

@@ -45,9 +45,11 @@ class Output(ABC):
 
 
 def summary_lines(summary: Summary, selection: str = "") -> list[str]:
-    """Return one line per site, and one that says how the run ended."""
+    """Return one line per site, one about what came from places, and one that says how the run ended."""
     width = max(map(len, summary.sites), default=0)
     lines = [f"{name:{width}}  {_site_line(site, summary)}" for name, site in summary.sites.items()]
+    if summary.bytes_downloaded:
+        lines.append(f"{format_size(summary.bytes_downloaded)} came from the source")
     shard = f"shard {summary.shard}: " if summary.shard else ""
     return [*lines, shard + _verdict(summary, selection)]
 

@@ -21,7 +21,6 @@ from ..releasing_semaphore import consume_exception
 from .downloads import Downloads
 from .page_file import PAGE
 from .spool import Spool, keys_of
-from .wants import PIECE
 
 REMEMBERED = 4096
 """Slides of which is remembered what the server last said."""
@@ -39,7 +38,7 @@ class PlaceFiles:
     What one site waits for while it is being downloaded, others wait for too. Raises SpoolError, when it is made.
     """
 
-    step: int | None = PIECE * PAGE
+    step: int | None = 8 * 1024**2
 
     def __init__(
         self, cores: Mapping[str, PmaCore], folder: Path, size: int, retry: Callable[[], Retry] = Retry
@@ -76,8 +75,10 @@ class PlaceFiles:
     async def at_hand(self, version: FileVersion, start: int, length: int, /) -> AsyncIterator[None]:
         """Bring a range into the spool, and keep it there as long as the block runs. Raises SourceError, SpoolError."""
         keys = keys_of(version, start, length)
-        while missing := next((key for key in keys if not self._spool.has(key)), None):
-            await self._downloads.wait_for(*missing)
+        if any(not self._spool.has(key) for key in keys):
+            with self.reading(0, version, start, start + length):
+                while missing := next((key for key in keys if not self._spool.has(key)), None):
+                    await self._downloads.wait_for(*missing)
         self._spool.hold(keys)
         try:
             yield

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ..interface import FileVersion
 from .page_file import PAGE
 
-PIECE = 32
-"""Pages of one download: 8 MiB. Several of them at once fill a long line; larger ones would make whoever waits for the
-end of a part wait longer."""
+PIECE = 8
+"""Pages of one download: 2 MiB. Several of them at once fill a long line. With larger ones all that were begun together
+would be complete at about the same time, and the first part that can be sent would wait for the last."""
 
 
 @dataclass(slots=True, eq=False)
