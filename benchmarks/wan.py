@@ -231,6 +231,7 @@ class Testbed:
                 self.client.forget()
                 self.client.sites([holder, *sites], **self._keys)
                 sent = stack.enter_context(Traffic([holder], self._links, column=9))
+                traffic = stack.enter_context(Traffic(sites, self._links))
                 if how == "push":
                     run = self.client.push("--sites", ",".join(kinds))
                 else:
@@ -239,6 +240,9 @@ class Testbed:
                 shares[how] = {
                     name: size * 8 / run.done_at(name) / (self._links.links[name].rate * MB) for name in kinds
                 }
+            if self._timeline:
+                traffic.print(run)
+                sent.print(None)
             if any(site.report["bytes"] != size for site in sites):
                 raise SystemExit(f"a site has not {size} bytes: {[site.report['bytes'] for site in sites]}")
             summary = run.events[-1][1]
@@ -246,7 +250,7 @@ class Testbed:
             if how == "copy":
                 device = (sent.samples[-1][0] - sent.samples[0][0]) / size
                 came, answered = summary["bytes_downloaded"] / size, holder.report["sent"] / size
-                print(f"downloaded {came:.3f} times, sent {answered:.3f} times by the source, {device:.3f} by its device")
+                print(f"downloaded {came:.3f} times; sent {answered:.3f} times by the source, {device:.3f} on the line")
         rows = [
             [name, kind, str(self._links.links[name]), f"{shares['push'][name]:.0%}", f"{shares['copy'][name]:.0%}"]
             for name, kind in kinds.items()

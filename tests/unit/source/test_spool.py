@@ -13,7 +13,7 @@ from pmarep.source import FileVersion
 from pmarep.source.place import spool as spools
 from pmarep.source.place.page_file import PAGE, PageFile, SpoolError
 from pmarep.source.place.spool import SMALLEST_SPOOL, Need, Spool, keys_of, spool_size
-from pmarep.source.place.wants import PIECE, Wants
+from pmarep.source.place.wants import PIECE, WINDOW, Wants
 
 FAST, SLOW = 1, 2
 PAGES = 4
@@ -169,31 +169,66 @@ def test_its_size_fits_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def order(wants: Wants, settled: set[tuple[FileVersion, int]], most: int = PIECE) -> list[tuple[str, int, int]]:
     """Everything that is to be downloaded, in order."""
-    found = []
+    found: list[tuple[str, int, int]] = []
     while (piece := wants.take_urgent() or wants.take_ahead(most)) is not None:
         of, first, last = piece
         settled.update((of, index) for index in range(first, last))
-        found.append((of.path[-5:-4], first, last))
+        found.append((of.path[-5], first, last))
     return found
 
 
+def wants_of(settled: set[tuple[FileVersion, int]]) -> Wants:
+    return Wants(lambda of, index: (of, index) in settled)
+
+
 def test_what_is_waited_for_comes_before_what_is_read_and_that_before_what_will_be() -> None:
-    settled: set[tuple[FileVersion, int]] = {(A, 1)}
-    wants = Wants(lambda of, index: (of, index) in settled)
-    wants.announce(FAST, A.slide, [version("a", 3)])
+    short = version("a", 3)
+    settled = {(short, 1)}
+    wants = wants_of(settled)
+    wants.announce(FAST, short.slide, [short])
     wants.announce(SLOW, B.slide, [version("b", 2)])
-    settled = {(version("a", 3), 1)}
     wants.read(B, 10, 12)
-    wants.demand(B, 50)
+    wants.read(B, 50, 51)
+    wants.wait(B, 50)
     assert order(wants, settled) == [("b", 50, 51), ("b", 10, 12), ("a", 0, 1), ("a", 2, 3), ("b", 0, 2)]
 
 
-def test_who_waits_for_a_page_gets_those_after_it_that_are_read_too() -> None:
+def test_a_part_that_is_needed_as_a_whole_is_complete_before_the_next() -> None:
     settled: set[tuple[FileVersion, int]] = set()
-    wants = Wants(lambda of, index: (of, index) in settled)
+    wants = wants_of(settled)
+    for first in (0, 20):
+        wants.read(A, first, first + 20, whole=True)
+        wants.wait(A, first)
+    found = [(0, 8), (8, 16), (16, 20), (20, 28), (28, 36), (36, 40)]
+    assert order(wants, settled) == [("a", *one) for one in found]
+
+
+def test_what_is_sent_page_by_page_gets_a_piece_first_and_then_a_window() -> None:
+    settled: set[tuple[FileVersion, int]] = set()
+    wants = wants_of(settled)
     wants.read(A, 0, 100)
-    wants.demand(A, 0)
-    assert order(wants, settled) == [("a", first, min(first + PIECE, 100)) for first in range(0, 100, PIECE)]
+    wants.wait(A, 0)
+    wants.read(B, 0, 1)
+    wants.wait(B, 0)
+    assert wants.take_urgent() == (A, 0, PIECE)
+    settled.update((A, index) for index in range(PIECE))
+    assert wants.take_urgent() == (B, 0, 1)
+    settled.add((B, 0))
+    assert [first for _, first, _ in order(wants, settled)] == list(range(PIECE, WINDOW, PIECE))
+    wants.end_wait(A, 0)
+    wants.moved(A, 50)
+    assert [first for _, first, _ in order(wants, settled)] == list(range(WINDOW, 100, PIECE))
+
+
+def test_what_had_to_leave_the_spool_comes_again() -> None:
+    settled: set[tuple[FileVersion, int]] = set()
+    wants = wants_of(settled)
+    wants.read(A, 0, 4)
+    order(wants, settled)
+    settled.discard((A, 2))
+    assert order(wants, settled) == []
+    wants.wait(A, 2)
+    assert order(wants, settled) == [("a", 2, 3)]
 
 
 def test_what_a_site_is_done_with_is_not_downloaded() -> None:

@@ -56,7 +56,7 @@ class Downloads:
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[FileVersion, set[int]] = {}
         self._waiting: dict[tuple[FileVersion, int], asyncio.Future[None]] = {}
-        self._files_waited_for: Counter[FileVersion] = Counter()
+        self._waiters: Counter[tuple[FileVersion, int]] = Counter()
         self._validators: OrderedDict[FileVersion, Validators] = OrderedDict()
         self._changed: dict[FileVersion, str] = {}
         self._whole: set[str] = set()  # sites that give back nothing but whole files
@@ -85,10 +85,18 @@ class Downloads:
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             future.add_done_callback(consume_exception)
-            self._files_waited_for[version] += 1
-            self.wants.demand(version, index)
+            self.wants.wait(version, index)
             self.start_more()
-        await asyncio.shield(future)  # others may wait for it too
+        self._waiters[key] += 1
+        try:
+            await asyncio.shield(future)  # others may wait for it too
+        finally:
+            self._waiters[key] -= 1
+            if not self._waiters[key]:
+                del self._waiters[key]
+                if self._waiting.get(key) is future:
+                    del self._waiting[key]
+                    self.wants.end_wait(version, index)
 
     def start_more(self) -> None:
         """Begin what may be begun now."""
@@ -184,8 +192,6 @@ class Downloads:
                 continue
             if failure is not None:
                 self._wake(version, index, failure)
-            elif not self._stopped:
-                self.wants.demand(version, index)
         if pages and failure is None:
             self.wants.rewind(version, min(pages))
             self._rest(NO_ROOM_SECONDS)
@@ -256,9 +262,7 @@ class Downloads:
         waiting = self._waiting.pop((version, index), None)
         if waiting is None:
             return
-        self._files_waited_for[version] -= 1
-        if not self._files_waited_for[version]:
-            del self._files_waited_for[version]
+        self.wants.end_wait(version, index)
         if not waiting.done():
             waiting.set_result(None) if failure is None else waiting.set_exception(failure)
 
@@ -267,7 +271,7 @@ class Downloads:
         whole = self._site_of(key[0]) in self._whole
         need = Need.SOON if whole else Need.LATER
         while True:
-            waited_for = key[0] in self._files_waited_for
+            waited_for = self.wants.is_waited_for(key[0])
             number = self._spool.begin(key, Need.NOW if waited_for and not whole else need)
             if number is not None or not (waited_for or whole):
                 return number

@@ -76,7 +76,7 @@ class PlaceFiles:
         """Bring a range into the spool, and keep it there as long as the block runs. Raises SourceError, SpoolError."""
         keys = keys_of(version, start, length)
         if any(not self._spool.has(key) for key in keys):
-            with self.reading(0, version, start, start + length):
+            with self._wanted(version, start, start + length, whole=True):
                 while missing := next((key for key in keys if not self._spool.has(key)), None):
                     await self._downloads.wait_for(*missing)
         self._spool.hold(keys)
@@ -154,7 +154,12 @@ class PlaceFiles:
     @contextmanager
     def reading(self, _site: int, version: FileVersion, start: int, end: int) -> Iterator[None]:
         """Download a range as it is read, before what will only be read later."""
-        want = self._downloads.wants.read(version, start // PAGE, -(-end // PAGE))
+        with self._wanted(version, start, end, whole=False):
+            yield
+
+    @contextmanager
+    def _wanted(self, version: FileVersion, start: int, end: int, *, whole: bool) -> Iterator[None]:
+        want = self._downloads.wants.read(version, start // PAGE, -(-end // PAGE), whole=whole)
         self._downloads.start_more()
         try:
             yield
@@ -164,6 +169,7 @@ class PlaceFiles:
     def had(self, site: int, version: FileVersion, index: int) -> None:
         """Keep a page for the other sites only."""
         self._spool.had(site, (version, index))
+        self._downloads.wants.moved(version, index)
 
     def done(self, site: int, slide: Slide) -> None:
         """Keep nothing of a slide for a site."""

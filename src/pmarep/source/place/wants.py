@@ -14,18 +14,36 @@ PIECE = 8
 would be complete at about the same time, and the first part that can be sent would wait for the last."""
 
 
+WINDOW = 64
+"""Pages ahead of a request that is being sent, before all others that are not waited for."""
+
+
 @dataclass(slots=True, eq=False)
 class Want:
-    """Pages of a file, from `first` to before `last`, that somebody needs. Those before `next` are dealt with."""
+    """Pages of a file, from `first` to before `last`, that somebody needs. Those before `next` are dealt with.
+
+    `whole`: all of them are needed before anything can be done with them; else they are sent one by one, and `at` is
+    where the sending has come to.
+    """
 
     version: FileVersion
     first: int
     last: int
     next: int
+    at: int
+    whole: bool
+
+    def has(self, version: FileVersion, index: int) -> bool:
+        """Return whether a page is among them."""
+        return self.first <= index < self.last and self.version == version
 
 
 class Wants:
     """The order of downloads.
+
+    First what somebody waits for, the oldest request first: of a part that is hashed before it is sent all of it, so
+    that one part after the other is complete. Then what will be sent next of requests that are under way, then what has
+    been announced.
 
     `settled`: return whether a page is there already, or being downloaded. `may_begin`: return whether a download of a
     file may be begun now.
@@ -36,17 +54,29 @@ class Wants:
     ) -> None:
         self._settled = settled
         self._may_begin = may_begin
-        self._urgent: OrderedDict[tuple[FileVersion, int], None] = OrderedDict()
+        self._waited: dict[FileVersion, set[int]] = {}
         self._reads: dict[Want, None] = {}
         self._announced: OrderedDict[tuple[int, str], deque[Want]] = OrderedDict()  # by site and slide
 
-    def demand(self, version: FileVersion, index: int) -> None:
-        """Add a page that somebody waits for."""
-        self._urgent[version, index] = None
+    def wait(self, version: FileVersion, index: int) -> None:
+        """Note that somebody waits for a page, of which a read has been added."""
+        self._waited.setdefault(version, set()).add(index)
+        self.rewind(version, index)
 
-    def read(self, version: FileVersion, first: int, last: int) -> Want:
-        """Add pages that a site reads from now on."""
-        want = Want(version, first, last, first)
+    def end_wait(self, version: FileVersion, index: int) -> None:
+        """Note that nobody waits for a page any more."""
+        waited = self._waited.get(version, set())
+        waited.discard(index)
+        if not waited:
+            self._waited.pop(version, None)
+
+    def is_waited_for(self, version: FileVersion) -> bool:
+        """Return whether somebody waits for a page of a file."""
+        return version in self._waited
+
+    def read(self, version: FileVersion, first: int, last: int, *, whole: bool = False) -> Want:
+        """Add pages that are read from now on."""
+        want = Want(version, first, last, first, first, whole)
         self._reads[want] = None
         return want
 
@@ -54,9 +84,15 @@ class Wants:
         """Take them out: the read has ended."""
         del self._reads[want]
 
+    def moved(self, version: FileVersion, index: int) -> None:
+        """Note that a page has been sent."""
+        for want in self._reads:
+            if want.has(version, index):
+                want.at = max(want.at, index)
+
     def announce(self, site: int, slide: str, versions: list[FileVersion]) -> None:
         """Add whole files of a slide that a site will read."""
-        wants = (Want(version, 0, -(-version.size // PAGE), 0) for version in versions)
+        wants = (Want(version, 0, -(-version.size // PAGE), 0, 0, False) for version in versions)
         self._announced[site, slide] = deque(want for want in wants if want.last)
 
     def done(self, site: int, slide: str) -> None:
@@ -71,31 +107,26 @@ class Wants:
     def rewind(self, version: FileVersion, index: int) -> None:
         """Note that a page, and those after it, are not there after all."""
         for want in self._reads:
-            if want.version == version and want.first <= index < want.last:
+            if want.has(version, index):
                 want.next = min(want.next, index)
 
     def take_urgent(self) -> tuple[FileVersion, int, int] | None:
-        """Return pages that somebody waits for, with those after them that will be wanted next."""
-        for version, index in list(self._urgent):
-            settled = self._settled(version, index)
-            if not settled and not self._may_begin(version):
+        """Return pages that somebody waits for, or needs with them."""
+        for want in self._reads:
+            waited = [index for index in self._waited.get(want.version, ()) if want.first <= index < want.last]
+            if not waited or not self._may_begin(want.version):
                 continue
-            del self._urgent[version, index]
-            if settled:
-                continue
-            last = index + 1
-            for want in self._reads:
-                if want.version == version and want.first <= index < want.last:
-                    last = max(last, want.last)
-            while (version, last) in self._urgent:
-                last += 1
-            return version, index, self._end_of_gap(version, index, last)
+            first, last = min(waited), want.last if want.whole else min(want.last, max(waited) + PIECE)
+            while first < last and self._settled(want.version, first):
+                first += 1
+            if first < last:
+                return want.version, first, self._end_of_gap(want.version, first, last)
         return None
 
     def take_ahead(self, most: int) -> tuple[FileVersion, int, int] | None:
         """Return pages that sites read or will read, at most so many; None where there are none."""
         for want in self._reads:
-            if (found := self._gap(want, most)) is not None:
+            if want.next < want.at + WINDOW and (found := self._gap(want, most)) is not None:
                 return found
         for key, wants in list(self._announced.items()):
             for want in list(wants):
