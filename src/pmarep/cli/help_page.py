@@ -36,7 +36,7 @@ PANELS = {
         "--allow-http-uploads", "--deep",
     ),
     "Output": (
-        "--all", "--details", "--csv",
+        "--all", "--details", "--values", "--csv",
         "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
         "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
     ),
