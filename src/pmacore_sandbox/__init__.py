@@ -28,7 +28,6 @@ from .faults import (
     SlowRead,
     StaleListings,
 )
-from .forms import FieldType, Form, FormField
 from .request_log import LoggedRequest
 from .server import Sandbox, run, serve
 from .settings import Settings
@@ -45,9 +44,6 @@ __all__ = [
     "EndSessions",
     "FaultInjector",
     "FaultRule",
-    "FieldType",
-    "Form",
-    "FormField",
     "Gateway",
     "Hold",
     "IgnoreRanges",

@@ -266,6 +266,44 @@ class AnnotationsFinished(Event):
 
 
 @_immutable
+class SlideExtra(Event):
+    """Sent by a mirror (`--mirror`) for each slide below the target folder that the source has not, and that stays.
+
+    site: the site's name.
+    slide: the slide's path from the folder that is mirrored.
+    to: the virtual path of its main file at the site.
+    files, bytes: how many files it has there, and their size; 0 where the server does not tell.
+    reason: why it stays, in one line.
+    planned: a dry run has found it, and a real one with --yes would delete it.
+    """
+
+    site: str
+    slide: str
+    to: str
+    files: int
+    bytes: int
+    reason: str
+    planned: bool = False
+
+
+@_immutable
+class SlideDeleted(Event):
+    """Sent by a mirror when a slide that the source has not was deleted at a site, and is gone there.
+
+    site: the site's name.
+    slide: the slide's path from the folder that is mirrored.
+    to: the virtual path that its main file had.
+    files, bytes: how many files it had there, and their size.
+    """
+
+    site: str
+    slide: str
+    to: str
+    files: int
+    bytes: int
+
+
+@_immutable
 class SlidePlanned(Event):
     """Sent by a dry run, for each slide and site: what a real run would do.
 
@@ -356,6 +394,10 @@ class SiteSummary:
     needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`).
     annotations_added, annotations_there: annotations of all slides that were added in this run, or there before.
     annotations_failed: slides that are there and some annotations of which could not be brought.
+    extra: slides below the target folder that the source has not, and that stay (`--mirror`); after a dry run also
+        those that a real run would delete.
+    deleted, bytes_deleted: slides that the source has not and that were deleted, and their size in bytes.
+    mirror_error: why nothing, or nothing more, was deleted there, in one line, or None.
     """
 
     sent: int = 0
@@ -377,6 +419,10 @@ class SiteSummary:
     annotations_there: int = 0
     annotations_failed: int = 0
     pulled: int = 0
+    extra: int = 0
+    deleted: int = 0
+    bytes_deleted: int = 0
+    mirror_error: str | None = None
 
 
 @_immutable
@@ -417,6 +463,7 @@ class Summary(Event):
     bytes_downloaded: bytes that came from the PMA.cores of the sources, also those that had to come again; 0 where the
         sources are on this disk.
     shard: "K/N" where the run was about the slides of one shard (`--shard`): then all numbers are of those.
+    mirror: the run was to find slides at the sites that the source has not.
     """
 
     exit_code: int
@@ -432,6 +479,7 @@ class Summary(Event):
     bytes_downloaded: int = 0
     shard: str | None = None
     pull: bool = False
+    mirror: bool = False
 
 
 Listener = Callable[[Event], None]

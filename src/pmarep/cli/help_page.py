@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 PANELS = {
     "What": (
         "--recursive", "--files", "--site", "--source", "--older-than", "--damaged", "--include", "--exclude",
-        "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--annotations", "--fresh",
-        "--dry-run", "--problems", "--formats", "--labels", "--unset", "--update", "--write", "--names",
-        "--discard", "--fault", "--shard",
+        "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--mirror", "--max-delete",
+        "--annotations", "--fresh", "--dry-run", "--problems", "--formats", "--labels", "--unset", "--update",
+        "--write", "--names", "--discard", "--fault", "--shard",
     ),
     "Where": (
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
         "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password",
-        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides",
-        "--spool", "--spool-size",
+        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides", "--spool",
+        "--spool-size",
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",
@@ -36,9 +36,9 @@ PANELS = {
         "--allow-http-uploads", "--deep",
     ),
     "Output": (
-        "--all", "--details", "--values", "--csv",
-        "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit", "--metrics", "--metrics-label",
-        "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs", "--json", "--quiet", "--verbose",
+        "--all", "--details", "--csv", "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit",
+        "--metrics", "--metrics-label", "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs",
+        "--json", "--quiet", "--verbose",
     ),
     "General": (
         "--config", "--state-dir", "--yes", "--no-input", "--version", "--install-completion", "--show-completion",

@@ -96,7 +96,14 @@ class HooksObserver(RunObserver):
 
 def without_names(summary: Summary) -> Summary:
     """Return a summary with counts only: every text and path of it is replaced, but for names of sites."""
-    sites = {name: site if site.error is None else replace(site, error=HIDDEN) for name, site in summary.sites.items()}
+    sites = {
+        name: replace(
+            site,
+            error=None if site.error is None else HIDDEN,
+            mirror_error=None if site.mirror_error is None else HIDDEN,
+        )
+        for name, site in summary.sites.items()
+    }
     source = replace(
         summary.source,
         empty=[HIDDEN] * len(summary.source.empty),
@@ -116,6 +123,8 @@ def describe_end(summary: Summary) -> str:
         said = [f"{number} {what}" for what, number in counts.items() if number]
         said += [f"{site.failed} failed"] if site.failed or not said else []
         said += [f"{site.not_begun} not begun"] if site.not_begun else []
+        said += [f"{site.deleted} deleted"] if site.deleted else []
+        said += [f"{site.extra} not in the source"] if site.extra else []
         parts.append(f"{name} {', '.join(said)}{' (stopped)' if site.error else ''}")
     if summary.source_problems:
         parts.append(f"{summary.source_problems} at the source cannot be sent")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ..sites import SiteBook
+    from ..sites import Site, SiteBook
     from ..sites.place import Place
     from ..slides.shard import Shard
 
@@ -78,6 +78,27 @@ def parse_connections(text: str | None) -> int | Literal["auto"] | None:
     except ValueError as error:
         raise UsageError(f"--connections {text!r}: {error}") from None
     return "auto" if isinstance(found, str) else found
+
+
+def check_mirror(
+    book: SiteBook, sites: Sequence[Site], to: str, *, mirror: bool, yes: bool, max_delete: int | None
+) -> None:
+    """Check the options of a mirror, and that no other site of the book lies in what it may delete.
+
+    Raises UsageError.
+    """
+    from ..errors import ConfigError
+
+    if not mirror and (yes or max_delete is not None):
+        option = "--yes" if yes else "--max-delete"
+        raise UsageError(f"{option} is about what --mirror would delete; say --mirror too, or leave it out")
+    for site in sites if mirror else ():
+        folder = "/".join(filter(None, (site.target, to)))
+        if (other := next(iter(book.sites_below(site, folder)), None)) is not None:
+            raise ConfigError(
+                f"the target of {other.name} ({other.target}) lies below {folder} of {site.name}, so --mirror would "
+                "delete its slides; leave --mirror out, or give one of them another target"
+            )
 
 
 def selection_options(

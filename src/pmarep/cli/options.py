@@ -41,6 +41,19 @@ IncludeOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, typer.Option(metavar="PATTERN", help="Leave out slides that match, as in .gitignore; repeatable.")
 ]
+MirrorOption = Annotated[
+    bool,
+    typer.Option("--mirror", help="List the slides below the target folder that SRC has not; with --yes delete them."),
+]
+MirrorYesOption = Annotated[bool, typer.Option("--yes", "-y", help="Delete what --mirror lists.")]
+MaxDeleteOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Delete nothing at a site where --mirror lists more; default: half of the slides there.",
+    ),
+]
 ConnectionsOption = Annotated[
     str | None, typer.Option(metavar="auto|N", help="Parallel requests per site; default: what the site book says.")
 ]

@@ -23,9 +23,12 @@ from .options import (
     LogFileMaxBackupsOption,
     LogFileMaxSizeOption,
     LogFileOption,
+    MaxDeleteOption,
     MetricsLabelOption,
     MetricsOption,
     MinSizeOption,
+    MirrorOption,
+    MirrorYesOption,
     NewerThanOption,
     PathsOrPlacesArgument,
     PatienceOption,
@@ -111,6 +114,9 @@ def push(
     shard: ShardOption = None,
     existing: ExistingOption = ExistingChoice.fail,
     verify: VerifyOption = VerifyChoice.size,
+    mirror: MirrorOption = False,
+    yes: MirrorYesOption = False,
+    max_delete: MaxDeleteOption = None,
     connections: ConnectionsOption = None,
     bwlimit: BwlimitOption = None,
     dry_run: DryRunOption = False,
@@ -158,7 +164,7 @@ def push(
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
-    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder
+    from .option_values import check_mirror, parse_connections, parse_sources, parse_spool_size, parse_sub_folder
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
@@ -173,9 +179,11 @@ def push(
         chosen = book.resolve(sites)
         warn_unverified_tls(chosen)
         found = parse_sources(sources, book, only_places=ctx.info_name == "copy")
+        folder = parse_sub_folder(to)
+        check_mirror(book, chosen, folder, mirror=mirror, yes=yes, max_delete=max_delete)
         options = Options(
             sources=found,
-            to=parse_sub_folder(to),
+            to=folder,
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             existing=Existing(existing.value),
@@ -185,6 +193,9 @@ def push(
             dry_run=dry_run,
             fresh=fresh,
             annotations=annotations,
+            mirror=mirror,
+            mirror_deletes=mirror and yes,
+            max_delete=max_delete,
             max_duration=parse_option("--max-duration", parse_duration, max_duration) if max_duration else None,
             stop_at=parse_option("--stop-at", parse_time, stop_at) if stop_at else None,
             hard=hard,

@@ -58,7 +58,7 @@ _SUMMARY = (
     '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
     '"left_out": {}, '
     '"dry_run": false, "verify_only": false, "error": "%s", "annotations": false, "bytes_downloaded": 0, '
-    '"shard": null, "pull": false}\n'
+    '"shard": null, "pull": false, "mirror": false}\n'
 )
 """The `summary` event as JSON; nothing of ours may be imported to make it."""
 

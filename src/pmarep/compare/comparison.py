@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..aio import together
 from ..daemon_thread import in_thread
-from ..errors import UsageError
+from ..errors import PmarepError, UsageError
 from ..remote.session_pool import Passwords, SessionPool
 from ..retry import Retry
 from ..sites.place import Place
 from .content import ContentProgress, Contents, Fingerprints, LocalBytes, RemoteBytes, read_contents, want_contents
-from .listing import Listed, LocalListing, RemoteListing, Wanted, guarded, need_two
+from .listing import Listed, LocalListing, NoSuchPlace, RemoteListing, Wanted
 from .rows import ContentKind, Row, judge
 from .sides import Side
-from .table import Gap, SlideTable, Stored
+from .table import Gap, GapKind, SlideTable, Stored, TableError
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,31 @@ class Comparison:
         for number, remote in remotes.items():
             self.listed[number] = remote.listed
         # All are found before any is listed: a mistyped one is said at once.
-        await together(guarded(remote, self._table, remote.find()) for remote in remotes.values())
-        need_two(self.listed)
-        walks = [guarded(remote, self._table, remote.run(self._table)) for remote in remotes.values()]
+        await together(self._guarded(number, remote.find()) for number, remote in remotes.items())
+        self._need_two()
+        walks = [self._guarded(number, remote.run(self._table)) for number, remote in remotes.items()]
         walks += [in_thread(partial(local.run, self._table)) for local in self._locals if local is not None]
         await together(walks)
-        need_two(self.listed)
+        self._need_two()
+
+    async def _guarded(self, number: int, work: Coroutine[Any, Any, None]) -> None:
+        """Await the work of one side; where that fails, the others go on. Raises NoSuchPlace."""
+        try:
+            if self.listed[number].error is None:
+                await work
+        except (NoSuchPlace, TableError):
+            raise
+        except PmarepError as error:
+            self.listed[number].error = error
+            self._table.add_gap(Gap(number, "", GapKind.UNTOLD, str(error)))
+        finally:
+            work.close()
+
+    def _need_two(self) -> None:
+        """Raise the error of a side where fewer than two sides are left."""
+        errors = [one.error for one in self.listed if one.error is not None]
+        if errors and len(self.sides) - len(errors) < 2:
+            raise errors[0]
 
     async def _look_inside(self, pool: SessionPool) -> None:
         progress = await asyncio.to_thread(want_contents, self._table, len(self.sides))

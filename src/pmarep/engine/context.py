@@ -15,6 +15,7 @@ from .annotation_run import AnnotationRun
 from .at_all_sites import VerifiedAtAllSites
 from .audit import AuditLog
 from .discovery.slide_list import SlideList
+from .mirror.mirror_run import MirrorRun
 from .options import Options
 from .slide.deletion import DeletionGuard
 from .slide.verify import Fingerprints
@@ -41,6 +42,7 @@ class RunContext:
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run
     at_all_sites: VerifiedAtAllSites | None = None
+    mirror: MirrorRun | None = None  # where slides that the source has not are looked for
     annotations: AnnotationRun | None = None  # where they are to be brought too
     upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 

@@ -76,6 +76,9 @@ class Options:
 
     `shard`: only the slides that belong to it; it has a journal of its own in the state folder.
 
+    `mirror`: slides below the target folder that the source has not are listed; `mirror_deletes`: and deleted, so many
+    at a site at most (`max_delete`), or half of those that are there (None).
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
@@ -91,6 +94,9 @@ class Options:
     bwlimit: Timetable | None = None
     dry_run: bool = False
     fresh: bool = False
+    mirror: bool = False
+    mirror_deletes: bool = False
+    max_delete: int | None = None
     annotations: bool = False
     max_duration: float | None = None
     stop_at: dt.time | None = None

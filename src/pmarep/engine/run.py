@@ -27,7 +27,7 @@ from ..events import (
 )
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
-from ..slides import LeftOut
+from ..slides import LeftOut, Slide
 from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
 from ..state.journal import Journal
@@ -41,6 +41,8 @@ from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
+from .mirror.mirror_run import MirrorRun, check_mirror
+from .mirror.source_names import SourceNames
 from .options import Options
 from .places import check_sources, place_files
 from .run_files import RunFiles
@@ -75,6 +77,7 @@ async def replicate(
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
     check_sources(options, sites)
+    check_mirror(options)
     sources = [place.site for place in options.places]
     sessions = SessionPool(
         [*sites, *sources], passwords, partial(retry_policy, options, clock), longest_answer(options.patience)
@@ -133,7 +136,7 @@ class _Run:
             options,
             self.slide_list,
             clock,
-            DiscoveryListener(self._left_out, self._waiting, self.files.add_slides),
+            DiscoveryListener(self._left_out, self._waiting, self._found),
             lambda place: sessions.core(place.site),
         )
         self.place_files = place_files(options, sessions, clock, state_dir)
@@ -142,6 +145,7 @@ class _Run:
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
+        self.mirror = MirrorRun(SourceNames(), self._source_problem) if options.mirror else None
         self.problems = 0
         self.workers = SiteWorkers(clock, self._hear)
         self.abort = asyncio.Event()
@@ -171,6 +175,8 @@ class _Run:
         self.digests.close()
         self.reader.close()
         self.fingerprints.close()
+        if self.mirror is not None:
+            self.mirror.names.close()
         if self.audit is not None:
             self.audit.close()
 
@@ -285,6 +291,27 @@ class _Run:
             self.problems += 1
             self.listener(SourceProblem(path=item.path, why=item.why.value, detail=item.detail))
 
+    def _found(self, slides: Sequence[Slide], others: Sequence[str]) -> None:
+        """Write down what was found, in the thread that finds it."""
+        self.files.add_slides(slides)
+        if self.mirror is not None:
+            self.mirror.names.add_slides(slides)
+            self.mirror.names.add_left_out(others)
+
+    def _source_problem(self) -> str | None:
+        """Return why not everything is known that the source has; None where it is."""
+        source = self.producer.summary()
+        if self.producer.error is not None:
+            return self.producer.error
+        if not self.slide_list.complete.is_set():
+            return "not every folder of the source was looked through"
+        if self.problems:
+            which = "1 thing" if self.problems == 1 else f"{self.problems} things"
+            return f"{which} in the source could not be sent, or not be read"
+        if source.empty or not len(self.slide_list):
+            return f"no slide is in {', '.join(source.empty) or 'the source'}"
+        return None
+
     async def _end_the_walk_in_time(self, walk: asyncio.Task[None]) -> None:
         """End the walk at --max-duration, also where a drive hangs; what is on its way then still arrives."""
         if self.stop_time is None:
@@ -334,6 +361,7 @@ class _Run:
             sites=len(self.sites),
             record=self.files.record,
             at_all_sites=self.files.at_all_sites,
+            mirror=self.mirror,
             annotations=AnnotationRun.of(self.options, self.sessions, self.listener),
         )
 
@@ -367,7 +395,7 @@ class _Run:
             and (source.may_be_empty or not source.empty)
             and error is None
             and not self.files.failed
-            and all(site.failed == 0 and site.annotations_failed == 0 and site.error is None for site in sites.values())
+            and all(_is_complete(site, dry_run=self.options.dry_run) for site in sites.values())
         )
         return Summary(
             exit_code=INTERRUPTED if interrupted else 0 if arrived else 1,
@@ -382,4 +410,11 @@ class _Run:
             annotations=self.options.annotations,
             bytes_downloaded=0 if self.place_files is None else self.place_files.bytes_downloaded,
             shard=self.shard,
+            mirror=self.options.mirror,
         )
+
+
+def _is_complete(site: SiteSummary, *, dry_run: bool) -> bool:
+    """Return whether a site has all that it is to have, and with --mirror nothing else."""
+    here = site.failed == 0 and site.annotations_failed == 0 and site.error is None
+    return here and site.mirror_error is None and (dry_run or site.extra == 0)

@@ -26,6 +26,7 @@ def describe_run(options: Options, sites: Sequence[Site]) -> dict[str, Any]:
         "sites": [{"name": site.name, "url": site.url, "target": site.target} for site in sites],
         "verify": options.verify.value,
         "existing": options.existing.value,
+        "mirror": options.mirror,
         "include": list(options.include),
         "exclude": list(options.exclude),
         "newer_than": options.newer_than,

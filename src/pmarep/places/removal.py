@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ..aio import cancel_all
 from ..clock import Clock
-from ..engine.audit import AuditLog, Deletion, deletion_entry
+from ..engine.audit import AuditLog
+from ..engine.removal import delete_slides
 from ..errors import PmarepError, TargetBusyError, UsageError
 from ..pmacore import PmaCore, Refused
-from ..remote.removal import Candidate, Removed, SlideRemover
+from ..remote.removal import Candidate, Removed
 from ..remote.tree import AT_ONCE, RemoteFolder, RemoteSlide, RemoteTree, Unlisted, is_about_one
 from ..sites.place import Place
 from ..sites.site_names import quoted
@@ -120,26 +121,11 @@ def held(state_dir: Path, found: Sequence[FoundSlides]) -> Iterator[None]:
 
 
 async def delete(
-    core: PmaCore, found: FoundSlides, clock: Clock, journal: Journal | None, audit: AuditLog | None
+    core: PmaCore, found: FoundSlides, clock: Clock, journals: Sequence[Journal], audit: AuditLog | None
 ) -> AsyncGenerator[Removed, None]:
     """Delete the slides that were found at a place; yield what has become of each. Raises what is about the server."""
     site = found.place.site
-    recorded: dict[str, list[str]] = {}
-    if journal is not None:
-        recorded = await journal.recorded_as(site.url, [one.path for one in found.candidates])
-
-    async def begins(slide: RemoteSlide) -> None:
-        if audit is not None:
-            await audit.record(deletion_entry(site, slide.path, slide, "deleting"), on_disk=True)
-        if journal is not None:  # its files there are ours in part, and go with it
-            await journal.forget_slides(site.url, recorded.get(slide.path, ()), only_unfinished=True)
-
-    async with aclosing(SlideRemover(core, found.folder, clock, begins).remove(found.candidates)) as removed:
+    deleting = delete_slides(core, site, found.folder, found.candidates, clock, journals, audit)
+    async with aclosing(deleting) as removed:
         async for one in removed:
-            error = None if one.error is None else str(one.error)
-            if journal is not None and error is None:
-                await journal.forget_slides(site.url, recorded.get(one.candidate.path, ()))
-            if audit is not None:
-                status: Deletion = "deleted" if error is None else "not_deleted"
-                await audit.record(deletion_entry(site, one.slide.path, one.slide, status, error), on_disk=True)
             yield one

@@ -38,9 +38,7 @@ class FileToSend:
     is_main: bool
 
 
-class Answer(BaseModel):
-    """Base class of answers: keys in any case, unknown ones ignored."""
-
+class _Answer(BaseModel):
     # An input in an error text could be a presigned URL.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -60,8 +58,7 @@ class Answer(BaseModel):
             raise ProtocolError(f"the server's answer to {what} is not understood ({where}: {first['type']})") from None
 
 
-def none_is_empty(value: object) -> object:
-    """Return an empty list in place of none at all."""
+def _none_is_empty(value: object) -> object:
     return () if value is None else value
 
 
@@ -80,7 +77,7 @@ def _moment(value: object) -> str | None:
     return found[1] if found else str(value)[:100]
 
 
-class Login(Answer):
+class Login(_Answer):
     """Answer of `authenticate`."""
 
     success: bool
@@ -88,7 +85,7 @@ class Login(Answer):
     reason: str | None = None
 
 
-class RemoteFile(Answer):
+class RemoteFile(_Answer):
     """One entry of `GetFilenames`: a full virtual path, a size in bytes, and when it was written, as the server has it.
 
     `modified` is to be compared with what the same server says later, with nothing else.
@@ -107,7 +104,7 @@ def _text(value: object) -> object:
 _Text = Annotated[str | None, BeforeValidator(_text)]
 
 
-class Annotation(Answer):
+class Annotation(_Answer):
     """One entry of `GetAnnotations`: what is drawn on a slide, and what is said of it.
 
     `id`, `created_on` and `created_by` are the server's own and are not saved elsewhere. `geometry` is WKT in pixels of
@@ -147,7 +144,7 @@ class Annotation(Answer):
         return {key: value for key, value in keys.items() if value is not None}
 
 
-class Part(Answer):
+class Part(_Answer):
     """A presigned part of an S3 multipart upload; the range is inclusive, in bytes of the file."""
 
     number: int = Field(alias="partnumber")
@@ -156,7 +153,7 @@ class Part(Answer):
     end: int = Field(alias="rangeend")
 
 
-class MultipartFile(Answer):
+class MultipartFile(_Answer):
     """A file of an S3 multipart upload: its full virtual path as PMA.core spells it, S3's id, and all parts."""
 
     path: str = Field(alias="filepath")
@@ -164,13 +161,13 @@ class MultipartFile(Answer):
     parts: tuple[Part, ...]
 
 
-class Announcement(Answer):
+class Announcement(_Answer):
     """Answer of `POST transfer/Upload`. `urls` are in the order of the announced files; empty for FileSystem."""
 
     id: Annotated[int | str, AfterValidator(_goes_into_a_url)]
     kind: Annotated[StorageKind, BeforeValidator(StorageKind.read)] = Field(StorageKind.FILESYSTEM, alias="uploadtype")
-    urls: Annotated[tuple[str | None, ...], BeforeValidator(none_is_empty)] = Field((), repr=False)
-    multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(none_is_empty)] = Field((), alias="multipartfiles")
+    urls: Annotated[tuple[str | None, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
+    multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(_none_is_empty)] = Field((), alias="multipartfiles")
 
     @property
     def every_url(self) -> tuple[str, ...]:
@@ -180,15 +177,15 @@ class Announcement(Answer):
         )
 
 
-class _FileStatus(Answer):
+class _FileStatus(_Answer):
     path: str
     complete: bool
 
 
-class UploadStatus(Answer):
+class UploadStatus(_Answer):
     """Answer of `GET transfer/Upload/{Id}`; not every server lists the files."""
 
-    files: Annotated[tuple[_FileStatus, ...], BeforeValidator(none_is_empty)] = ()
+    files: Annotated[tuple[_FileStatus, ...], BeforeValidator(_none_is_empty)] = ()
 
     @property
     def complete(self) -> dict[str, bool]:

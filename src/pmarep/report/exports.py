@@ -22,6 +22,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
+_DELETED = ("time", "site", "slide", "to", "files", "bytes")
+
+
 def to_json(report: Report, state_dir: Path | None = None) -> str:
     """Return a report as one JSON object, ASCII, with names as they are."""
     missing = [(report.slides[index].bytes, cell.resumed) for index, _, cell in report.missing()]
@@ -65,6 +68,8 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
         ],
         "source_problems": [{key: line[key] for key in ("path", "why", "detail")} for line in report.problems],
         "notices": [line["text"] for line in report.notices],
+        "deleted": [{key: line[key] for key in _DELETED} for line in report.deleted],
+        "extra": [{key: line[key] for key in (*_DELETED, "reason")} for line in report.extra],
         "missing": {
             "count": len(missing),
             "bytes": sum(size for size, _ in missing),
@@ -88,8 +93,13 @@ def _cell(cell: Cell, site: ReportSite) -> Mapping[str, Any]:
     }
 
 
+_NAMES = ("slide", "site", "to")
+
+
 def to_csv(report: Report) -> str:
     """Return a report as a table, one row for each slide and site; a line break is CR LF, as RFC 4180 says.
+
+    Slides that a mirror has deleted, or found to be extra, come last.
 
     It begins with a byte order mark, or Excel would take UTF-8 for another encoding. Texts that a spreadsheet would
     take for formulas begin with an apostrophe; control characters in names are escaped.
@@ -105,6 +115,11 @@ def to_csv(report: Report) -> str:
             where = [spreadsheet_cell(site.name), spreadsheet_cell(to), cell.state.value, _when(cell), cell.verified_by]
             how = [cell.bytes, cell.resumed, _seconds(cell), spreadsheet_cell(why(cell, site) or "")]
             writer.writerow([*what, *where, *how])
+    for state, lines in (("deleted", report.deleted), ("extra", report.extra)):
+        for line in lines:
+            gone, name, to, reason = map(spreadsheet_cell, (*(line[key] for key in _NAMES), line.get("reason", "")))
+            what = [gone, "", line["files"], line["bytes"], "", name, to, state, line["time"], None]
+            writer.writerow([*what, 0, 0, None, reason])
     return "\ufeff" + out.getvalue()
 
 

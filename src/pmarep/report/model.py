@@ -140,6 +140,8 @@ class Report:
     slides: list[ReportSlide] = field(default_factory=list)
     problems: list[Line] = field(default_factory=list)  # the events `source_problem`
     notices: list[Line] = field(default_factory=list)  # the events `notice`
+    deleted: list[Line] = field(default_factory=list)  # the events `slide_deleted` of mirrors
+    extra: list[Line] = field(default_factory=list)  # the events `slide_extra`
 
     @property
     def run(self) -> ReportRun:
@@ -216,6 +218,10 @@ class _Builder:
                     sites[line["site"]].add_sample(line, run.started)
                 case "source_problem":
                     self._report.problems.append(line)
+                case "slide_deleted":
+                    self._report.deleted.append(line)
+                case "slide_extra":
+                    self._report.extra.append(line)
                 case "notice":
                     self._report.notices.append(line)
                 case "summary":

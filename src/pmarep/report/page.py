@@ -23,7 +23,7 @@ from ..text import printable
 from ..units import format_duration, format_size
 from .chart import rate_chart
 from .exports import why
-from .model import Cell, CellState, Report, ReportSite, folder_at_site
+from .model import Cell, CellState, Line, Report, ReportSite, folder_at_site
 from .resend import command_for_all, command_for_slide
 
 _LETTERS = {
@@ -65,7 +65,7 @@ def to_html(report: Report, state_dir: Path | None = None, thumbnails: Mapping[i
         "facts": "".join(f"<dt>{_html(name)}</dt><dd>{_html(value)}</dd>" for name, value in _facts(report)),
         "sites": "".join(_site_row(site, report) for site in report.sites),
         "missing": _missing_section(report, state_dir),
-        "problems": _problems_section(report),
+        "problems": _mirror_section(report) + _problems_section(report),
         "footer": _html(f"Made by pmarep {report.run.about['pmarep']} from the record of this run; nothing is loaded."),
         "data": json.dumps(_data(report, state_dir, thumbnails or {}), separators=(",", ":")).translate(
             _NOT_IN_SCRIPTS
@@ -118,11 +118,22 @@ def _verdict(report: Report) -> tuple[str, str]:
     if said:
         text = "; ".join(said)
         return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}", "bad"
+    said += _mirror_words(summary)
+    if said:
+        return f"{'; '.join(said)}.", "bad"
     if summary.get("exit_code"):
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
     if not report.slides:
         return "No slide was found, nothing was sent.", "good"
     return f"Every slide is at every site: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+
+
+def _mirror_words(summary: Mapping[str, Any]) -> list[str]:
+    """Say at which sites slides stay that the source has not, or may."""
+    sites = [name for name, site in summary.get("sites", {}).items() if site.get("extra") or site.get("mirror_error")]
+    if summary.get("dry_run") or not sites:
+        return []
+    return [f"Every slide of the source is at every site; {', '.join(sites)} may have others"]
 
 
 def _missing_words(report: Report) -> str:
@@ -239,6 +250,22 @@ def _names(names: Iterable[str], count: int) -> str:
     if count > len(items):
         items.append(f"<li>and {count - len(items):,} more (pmarep report --format csv has all)</li>")
     return f'<ul class="names{" all" if count > 5 else ""}">{"".join(items)}</ul>'
+
+
+def _mirror_section(report: Report) -> str:
+    """Return what a mirror has deleted at each site, and what stays there though the source has it not."""
+    out = []
+    for title, lines in (("Deleted, since the source has it not", report.deleted), ("Not in the source", report.extra)):
+        by_site: dict[str, list[Line]] = defaultdict(list)
+        for line in lines:
+            by_site[line["site"]].append(line)
+        for site, there in by_site.items():
+            size = format_size(sum(line["bytes"] for line in there))
+            out.append(f'<div class="group"><b>{_html(site)}: {_count(len(there), "slide")}, {_html(size)}</b> ')
+            out.append(f"<small>{_html(title)}</small>")
+            out.append(_names((line["slide"] for line in there[:NAMES]), len(there)) + "</div>")
+    head = '<section aria-labelledby="h-mirror"><h2 id="h-mirror">Mirror</h2>'
+    return "".join([head, *out, "</section>"]) if out else ""
 
 
 def _problems_section(report: Report) -> str:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, UsageError
-from ..system.windows_names import lies_within
+from ..system.windows_names import collision_key, lies_within
 from .book_stack import BookStack
 from .book_text import BookText, KeyPath, table_header
 from .models import HooksTable, Site, SiteTable, SlidesTable, Table
@@ -119,6 +119,17 @@ class SiteBook:
             empty = f"the group {', '.join(names)} has no sites" if names else "no site is named"
             raise UsageError(f"{empty}; known in {self.path}: {', '.join([*self.sites, *self.groups]) or 'none'}")
         return [self.sites[name] for name in chosen]
+
+    def sites_below(self, site: Site, folder: str) -> list[Site]:
+        """Return the other sites at the same server whose targets lie below a folder, as any server may take names."""
+        key = collision_key(folder)
+        return [
+            other
+            for other in self.sites.values()
+            if other.url == site.url
+            and collision_key(other.target) != key
+            and lies_within(collision_key(other.target), key)
+        ]
 
     def groups_of(self, site: str) -> list[str]:
         """Return the groups that a site is in, also by way of another group."""

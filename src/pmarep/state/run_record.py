@@ -38,6 +38,8 @@ from ..events import (
     Progress,
     RunStarted,
     SiteState,
+    SlideDeleted,
+    SlideExtra,
     SlideRestarted,
     SlideRetracted,
     SlideStarted,
@@ -63,7 +65,18 @@ LOCK_SECONDS = 10.0  # for a lock that is ours: somebody may just be looking whe
 
 _FULL = "the record of this run is full: what became of slides after this is not in it"
 
-_EVENTS = {Notice, RunStarted, SiteState, SlideRestarted, SlideRetracted, SlideStarted, SourceProblem, Summary}
+_EVENTS = {
+    Notice,
+    RunStarted,
+    SiteState,
+    SlideDeleted,
+    SlideExtra,
+    SlideRestarted,
+    SlideRetracted,
+    SlideStarted,
+    SourceProblem,
+    Summary,
+}
 """Recorded as they are heard. Outcomes of slides are added by whoever knows more than the event says."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,9 +120,8 @@ class _Removal:
                 pass  # else a person would be asked in vain
             if not self._may_delete(found, what):
                 return self._code
-            async with _opened(self._state, self._audit) as (journal, audit):
-                with held(self._state, found):
-                    await self._delete(sessions, found, journal, audit)
+            with _opened(self._state, self._audit) as (journals, audit), held(self._state, found):
+                await self._delete(sessions, found, journals, audit)
             return self._code
 
     async def _find(self, sessions: SessionPool) -> list[FoundSlides]:
@@ -155,7 +154,7 @@ class _Removal:
         return False
 
     async def _delete(
-        self, sessions: SessionPool, found: Sequence[FoundSlides], journal: Journal | None, audit: AuditLog | None
+        self, sessions: SessionPool, found: Sequence[FoundSlides], journals: Sequence[Journal], audit: AuditLog | None
     ) -> None:
         import asyncio
 
@@ -163,13 +162,13 @@ class _Removal:
         from ..render.base import count_of
 
         left = [one for one in found if one.candidates]
-        await asyncio.gather(*(self._delete_at(sessions, one, journal, audit) for one in left))
+        await asyncio.gather(*(self._delete_at(sessions, one, journals, audit) for one in left))
         echo(f"deleted {count_of(self._deleted, 'slide')}, {format_size(self._bytes)}")
         if self._recursive:
             echo("folders stay, also empty ones: PMA.core has no call that removes one")
 
     async def _delete_at(
-        self, sessions: SessionPool, found: FoundSlides, journal: Journal | None, audit: AuditLog | None
+        self, sessions: SessionPool, found: FoundSlides, journals: Sequence[Journal], audit: AuditLog | None
     ) -> None:
         """Delete what was found at one place. What goes wrong there is said, and stops no other place."""
         from ...clock import Clock
@@ -177,7 +176,7 @@ class _Removal:
 
         name = found.place.site.name
         try:
-            async for one in delete(sessions.core(found.place.site), found, Clock(), journal, audit):
+            async for one in delete(sessions.core(found.place.site), found, Clock(), journals, audit):
                 path = f"{name}:/{printable(one.candidate.path)}"
                 if one.error is not None:
                     echo(f"pmarep: {path} was not deleted: {one.error}", err=True)
@@ -193,20 +192,17 @@ class _Removal:
             self._code = self._code or 1
 
 
-@asynccontextmanager
-async def _opened(state: Path, audit: Path | None) -> AsyncIterator[tuple[Journal | None, AuditLog | None]]:
-    """Open the journal, if there is one, and the audit file, if it is asked for. Raises UsageError."""
+@contextmanager
+def _opened(state: Path, audit: Path | None) -> Iterator[tuple[list[Journal], AuditLog | None]]:
+    """Open the journals that there are, and the audit file, if it is asked for. Raises UsageError."""
     from ...engine.audit import AuditLog, Auditor
-    from ...state.journal import Journal
+    from ...engine.removal import opened_journals
+    from ...state.journal_takeover import other_states
 
     log = None if audit is None else AuditLog(audit, Auditor.here())
     try:
-        journal = Journal(state) if (state / "journal.sqlite").exists() else None
-        try:
-            yield journal, log
-        finally:
-            if journal is not None:
-                journal.close()
+        with opened_journals([state, *other_states(state, None)]) as journals:
+            yield journals, log
     finally:
         if log is not None:
             log.close()

@@ -92,9 +92,19 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
             parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
     if of.annotations:
         parts.append(annotations_text(site.annotations_added, site.annotations_there, planned=of.dry_run))
+    if of.mirror:
+        parts.append(_mirror_text(site, of))
     if site.error:
         parts.append("STOPPED, see above")  # once is enough to read it
     return "; ".join(parts)
+
+
+def _mirror_text(site: SiteSummary, of: Summary) -> str:
+    if site.mirror_error is not None and not site.deleted:
+        return f"nothing deleted, {site.extra} not in the source" if site.extra else "nothing deleted"
+    if of.dry_run:
+        return f"{site.extra} to delete"
+    return f"{site.deleted} deleted{f', {site.extra} not in the source' if site.extra else ''}"
 
 
 def _verdict(summary: Summary, selection: str) -> str:
@@ -108,8 +118,9 @@ def _verdict(summary: Summary, selection: str) -> str:
         folders = ", ".join(summary.source.empty)
         problems.append(f"no slide is in {folders}; is its drive mounted? (--allow-empty: that is no failure)")
     if summary.dry_run:
-        return "; ".join([*problems, "dry run: nothing was sent"])
-    problems += _missing(summary)
+        done = "sent or deleted" if summary.mirror else "sent"
+        return "; ".join([*problems, *_not_mirrored(summary), f"dry run: nothing was {done}"])
+    problems += [*_missing(summary), *_not_mirrored(summary)]
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if problems:
@@ -125,7 +136,8 @@ def _verdict(summary: Summary, selection: str) -> str:
         return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
     if summary.exit_code != 0:
         return "; ".join(["not every site is complete", *unequal])
-    return "; ".join([*unequal, "every other slide is at every site" if unequal else "every slide is at every site"])
+    done = "every other slide is at every site" if unequal else "every slide is at every site"
+    return "; ".join([*unequal, f"{done}{', and no other one' if summary.mirror else ''}"])
 
 
 def _pull_verdict(summary: Summary, selection: str) -> str:
@@ -185,6 +197,19 @@ def _missing(summary: Summary) -> list[str]:
         )
     if not_begun:
         found.append(f"{count_of(not_begun, 'slide')} not begun; the next run sends the rest")
+    return found
+
+
+def _not_mirrored(summary: Summary) -> list[str]:
+    """Say where slides stay that the source has not, or may."""
+    refused = [name for name, site in summary.sites.items() if site.mirror_error is not None]
+    listed = sum(site.extra for site in summary.sites.values() if site.mirror_error is None)
+    found = []
+    if refused:
+        found.append(f"not every slide that the source has not was deleted at {', '.join(refused)}; see above")
+    if listed and not summary.dry_run:
+        stay = "slide at a site is" if listed == 1 else "slides at sites are"
+        found.append(f"{listed} {stay} not in the source; see above, --yes deletes what may go")
     return found
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...clock import Clock
-from ...events import AnnotationsFinished, Event, Progress, SlideFinished, SlidePlanned, SlideStatus, State, Summary
+from ...events import (
+    AnnotationsFinished,
+    Event,
+    Progress,
+    SlideExtra,
+    SlideFinished,
+    SlidePlanned,
+    SlideStatus,
+    State,
+    Summary,
+)
 from ...text import printable
 from ...units import format_duration, format_size
 from .base import Output, left_out_line, summary_lines
@@ -40,8 +50,7 @@ class LinesOutput(Output):
         message = self._messages.about(event)
         if message is not None:
             # A dry run is a list, which may be compared with another.
-            planned = isinstance(event, SlidePlanned) or (isinstance(event, AnnotationsFinished) and event.dry_run)
-            at = None if planned else event.time
+            at = None if _is_planned(event) else event.time
             self._print(message.text, at, wrong=message.level in (Level.ATTENTION, Level.ERROR))
         match event:
             case SlideFinished(status=SlideStatus.SENT | SlideStatus.PULLED):
@@ -70,6 +79,15 @@ class LinesOutput(Output):
         if now - since >= PROGRESS_SECONDS and not site.ended:
             self._progress_said[event.site] = now
             self._print(progress_line(site, now), event.time)
+
+
+def _is_planned(event: Event) -> bool:
+    """Return whether an event is about what a run without --dry-run would do."""
+    return (
+        isinstance(event, SlidePlanned)
+        or (isinstance(event, AnnotationsFinished) and event.dry_run)
+        or (isinstance(event, SlideExtra) and event.planned)
+    )
 
 
 def progress_line(site: LiveSite, now: float) -> str:

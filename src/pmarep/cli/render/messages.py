@@ -11,6 +11,8 @@ from ...events import (
     Notice,
     RunStarted,
     SiteState,
+    SlideDeleted,
+    SlideExtra,
     SlideFinished,
     SlidePlanned,
     SlideRestarted,
@@ -86,6 +88,13 @@ class Messages:
                 return Message(f"{event.site}: {event.slide}: {counts}")
             case SlidePlanned():
                 return Message(planned_line(event))
+            case SlideExtra(planned=True):
+                return Message(f"{event.site}: would delete {event.slide} ({extra_size(event)}; the source has it not)")
+            case SlideExtra():
+                text = f"{event.site}: not in the source: {event.slide} ({extra_size(event)}; {event.reason})"
+                return Message(text, Level.WARNING)
+            case SlideDeleted():
+                return Message(f"{event.site}: deleted {event.slide} ({extra_size(event)}; not in the source)")
             case SlideFinished(status=SlideStatus.FAILED):
                 return Message(f"{event.site}: failed {event.slide}: {event.error}", Level.ERROR)
             case SiteState():
@@ -113,6 +122,11 @@ class Messages:
             case State.STOPPED if event.reason != "interrupted":  # which is said once, at the end
                 return Message(f"{site}: stopped: {event.reason}", Level.ERROR)
         return None
+
+
+def extra_size(event: SlideExtra | SlideDeleted) -> str:
+    """Return how many files a slide has that the source has not, and how large they are."""
+    return f"{count_of(event.files, 'file')}, {format_size(event.bytes)}" if event.files else "size not told"
 
 
 def sent_line(event: SlideFinished) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...clock import Clock
 from ...daemon_thread import in_thread
-from ...errors import PmarepError, where
+from ...errors import PmarepError, UsageError, where
 from ...events import SourceSummary
 from ...pmacore import PmaCore
 from ...sites.place import Place
@@ -41,12 +41,12 @@ class DiscoveryListener:
     """Callbacks for what is found, called in the event loop but for `found`.
 
     `left_out`: a problem. `waiting`: so many slides are looked at again in so many seconds. `found`: slides, in the
-    order of their numbers, called in the thread that looks.
+    order of their numbers, and paths of what else is there and no problem, called in the thread that looks.
     """
 
     left_out: Callable[[LeftOut], None]
     waiting: Callable[[int, float], None]
-    found: Callable[[Sequence[Slide]], None] = lambda _slides: None
+    found: Callable[[Sequence[Slide], Sequence[str]], None] = lambda _slides, _others: None
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class _Batch:
     slides: list[Slide] = field(default_factory=list)
     unstable: list[UnstableSlide] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     things: int = 0
     files: int = 0
     waiting: int = 0
@@ -79,6 +80,8 @@ class _Batch:
             self._count(thing, 1)
         elif thing.why.is_problem:
             self.left_out.append(thing)
+        else:
+            self.others.append(thing.path)
 
     def pass_over(self) -> None:
         """Note something that belongs to another shard, so that batches come as often as in a run without shards."""
@@ -119,6 +122,7 @@ class SlideProducer:
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
         self._shard = options.shard
+        self._mirrored = options.mirror
         self._local = scanners(options.paths, options, self._matched)
         self._places: list[PlaceScanner] = []
         if core is not None:
@@ -189,6 +193,10 @@ class SlideProducer:
         """Find out what lies at the places. Raises UsageError where nothing does, else PmaCoreError."""
         for scanner in self._places:
             await scanner.look()
+            if self._mirrored and scanner.is_slide:
+                raise UsageError(
+                    f"--mirror makes a site like a folder, and {scanner.source} is a slide; name its folder"
+                )
 
     async def _list_places(self) -> None:
         """List what lies at the places; sites have each slide within a moment."""
@@ -208,7 +216,7 @@ class SlideProducer:
     async def _hand_over_listed(self, batch: _Batch) -> None:
         def work() -> None:
             self._slide_list.write(batch.slides)
-            self._listener.found(batch.slides)
+            self._listener.found(batch.slides, batch.others)
 
         await in_thread(work)
         self._take(batch)
@@ -248,9 +256,10 @@ class SlideProducer:
                 if self._stopping.is_set():
                     return
                 self._slide_list.write(batch.slides)
-                self._listener.found(batch.slides)
+                self._listener.found(batch.slides, batch.others)
                 unstable.extend(batch.unstable)
                 batch.slides.clear()
+                batch.others.clear()
                 batch.unstable.clear()
                 loop.call_soon_threadsafe(self._take, batch)
 

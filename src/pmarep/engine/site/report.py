@@ -33,7 +33,10 @@ NOT_FINISHED = "not finished"
 
 
 class SiteReport:
-    """The outcomes at one site. `error` is why it ended before all its slides were there."""
+    """The outcomes at one site. `error` is why it ended before all its slides were there.
+
+    Of a mirror: slides that are `extra` and stay, those that were `deleted`, and why nothing (more) was.
+    """
 
     def __init__(self, site: Site, scheduler: RequestScheduler, context: RunContext) -> None:
         self._site = site
@@ -48,6 +51,8 @@ class SiteReport:
         self.ended_early = False  # because the run was to end, with slides that were not begun
         self._differing = self._changed = 0
         self._annotations_added = self._annotations_there = self._annotations_failed = 0
+        self.extra = self.deleted = self.bytes_deleted = 0
+        self.mirror_error: str | None = None
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
         self._meter = RateMeter()
@@ -285,6 +290,14 @@ class SiteReport:
             slides_total=len(self._context.slide_list),
         )
 
+    @property
+    def incomplete(self) -> str | None:
+        """Why the site does not have every slide of the source; None where it has, or by a dry run would have."""
+        known = self.summary(early=False)
+        if self.error is None and not self.ended_early and not known.failed and not known.not_begun:
+            return None
+        return "not every slide of the source has arrived"
+
     def summary(self, early: bool) -> SiteSummary:
         """Sum up the site.
 
@@ -311,6 +324,10 @@ class SiteReport:
             annotations_added=self._annotations_added,
             annotations_there=self._annotations_there,
             annotations_failed=self._annotations_failed,
+            extra=self.extra,
+            deleted=self.deleted,
+            bytes_deleted=self.bytes_deleted,
+            mirror_error=self.mirror_error,
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             bytes_kept=self._kept,

@@ -19,6 +19,7 @@ from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
+from ..mirror.site_mirror import SiteMirror
 from ..options import Existing
 from ..remote_listing import RemoteListing
 from ..site_events import KnownSlide
@@ -151,6 +152,8 @@ class SiteWorker:
                 await self._dispatcher.run(prefilter, attempts)
                 if self._annotations is not None:
                     await self._annotations.finish()
+                if self._context.mirror is not None:
+                    await SiteMirror(self.site, self._core, self._context.mirror, self._context, self.report).run()
             finally:
                 if self._annotations is not None:
                     await self._annotations.cancel()

@@ -1,4 +1,4 @@
-"""Tell when a slide at a site may be deleted to make room for ours.
+"""Tell when a slide at a site may be deleted to make room for ours. Others go by `--mirror` and `pmarep rm` only.
 
 Some servers do not write over a slide that is there. It is deleted only
 

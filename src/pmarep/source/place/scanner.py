@@ -42,6 +42,11 @@ class PlaceScanner:
         except NotFound as error:
             raise UsageError(f"{printable(self._place.text)}: {error}") from None
 
+    @property
+    def is_slide(self) -> bool:
+        """Return whether the place is a slide and no folder, after `look`."""
+        return isinstance(self._found, RemoteSlide)
+
     async def find(self) -> AsyncGenerator[Slide | LeftOut, None]:
         """Yield every slide, and everything that is left out, as the server lists it. Raises PmaCoreError."""
         if self._found is None:

@@ -1,1 +1,0 @@
-"""`pmarep forms`: the forms of PMA.cores, and what users have filled in."""
