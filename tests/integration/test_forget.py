@@ -20,7 +20,7 @@ from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
 from pmarep.cli.forget import forget_interactively
-from pmarep.cli.forgetting import Criteria, find
+from pmarep.cli.forgetting import Criteria, find_in_all
 from pmarep.errors import ConfigError, TargetBusyError, UsageError
 from pmarep.state.journal import Journal
 from pmarep.state.journal_cleaner import JournalCleaner
@@ -230,7 +230,7 @@ def test_what_is_not_known_is_said(state: Path) -> None:
 def test_what_a_run_has_changed_meanwhile_stays(state: Path) -> None:
     async def meanwhile() -> None:
         with closing(JournalCleaner(state)) as journal:
-            found = await find(journal, Criteria(sites=("tokyo",)), state, None)
+            found = (await find_in_all({state: journal}, Criteria(sites=("tokyo",)), None))[state]
             await journal.record_sent(RemotePath(TOKYO, "Slides/in/a.svs"), "new")
             await journal.forget(found.entries)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE, start
+from support.fork_server import PATIENCE, run, start
 from support.push_cli import PushCli, Result, Running, arrived, contents, files_sent, transfers
 from support.sandboxes import StartSandbox
 
@@ -103,6 +103,20 @@ def test_a_later_run_of_all_slides_knows_what_the_shards_have_sent(cli: PushCli,
         assert result.counts("a") == (0, len(result.finished("a")), 0)
         assert {one["verified_by"] for one in result.finished("a").values()} == {"listing"}
         assert not [one for one in sandboxes[0].requests if "GetFilenames" in one.path or "GetImageInfo" in one.path]
+
+
+def test_what_is_forgotten_is_forgotten_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:
+    for number in (1, 2):
+        assert cli.push("--shard", f"{number}/2").code == 0
+    assert cli.push("--sites", "a").code == 0  # takes over what they know
+    words = ["forget", "--site", "a", "--yes", "--config", str(cli.book), "--state-dir", str(cli.state)]
+    done = run(words, cli.environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "a: that 11 slides are there" in done.stdout
+    sandboxes[0].clear_requests()
+    result = cli.push()
+    assert {one["verified_by"] for one in result.finished("a").values()} == {"files"}  # they were looked at
+    assert {one["verified_by"] for one in result.finished("b").values()} == {"listing"}
 
 
 def test_an_empty_shard_is_no_failure_and_an_empty_source_is_one(cli: PushCli, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,15 +85,20 @@ async def forget_interactively(
     """Forget what fits after asking. Without `ask` and `yes` it raises UsageError, before anything is changed."""
     from ..state.journal_cleaner import JournalCleaner
     from ..state.run_records import remove_records
-    from .forgetting import find, held
+    from ..state.state_folders import state_folders
+    from .forgetting import Forgettable, find_in_all, held
     from .render.base import count_of
 
-    if not (folder / "journal.sqlite").exists():
+    folders = [one.path for one in state_folders([folder]) if (one.path / "journal.sqlite").exists()]
+    if not folders:
         echo(f"nothing to forget: no runs yet in {folder}")
         return
-    journal = JournalCleaner(folder, read_only=dry_run)
-    try:
-        found = await find(journal, criteria, folder, config)
+    with ExitStack() as stack:
+        journals = {one: stack.enter_context(closing(JournalCleaner(one, read_only=dry_run))) for one in folders}
+        each = await find_in_all(journals, criteria, config)
+        found = Forgettable()
+        for one in each.values():
+            found.add(one)
         lines = list(what_is_lost(found))
         for name, slides in sorted(found.stay.items()):
             echo(f"{name}: {count_of(slides, 'slide')} found damaged or different: that stays known (--damaged)")
@@ -112,12 +118,11 @@ async def forget_interactively(
             echo("nothing was changed")
             return
         with held(folder, found):
-            await journal.forget(found.entries)
-            await journal.forget_runs(found.runs)
+            for path, journal in journals.items():
+                await journal.forget(each[path].entries)
+                await journal.forget_runs(each[path].runs)
             remove_records(found.records)
         echo("forgotten")
-    finally:
-        journal.close()
 
 
 def what_is_lost(found: Forgettable) -> list[str]:

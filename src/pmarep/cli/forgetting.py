@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,24 +54,51 @@ class Forgettable:
     runs: list[int] = field(default_factory=list)
     records: list[RunFile] = field(default_factory=list)
 
+    def add(self, more: Forgettable) -> None:
+        """Add what fits in another state folder."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+
 
 class _RecordedRun(NamedTuple):
     file: RunFile
     progress: RunProgress
 
 
-async def find(journal: JournalCleaner, criteria: Criteria, folder: Path, config: Path | None) -> Forgettable:
-    """Find what fits in a state folder. Raises UsageError for a site or source that nothing is known of."""
-    recorded = list(_recorded_runs(folder / "runs"))
-    targets = [*targets_of_book(config), *targets_of_runs([one.progress for one in recorded])]
+async def find_in_all(
+    journals: Mapping[Path, JournalCleaner], criteria: Criteria, config: Path | None
+) -> dict[Path, Forgettable]:
+    """Find what fits in several state folders; what is known in two of them is counted once.
+
+    Raises UsageError for a site or source that nothing is known of in any.
+    """
+    recorded = {folder: list(_recorded_runs(folder / "runs")) for folder in journals}
+    everything = [one for some in recorded.values() for one in some]
+    targets = [*targets_of_book(config), *targets_of_runs([one.progress for one in everything])]
     _check_sites(criteria.sites, targets)
-    servers = {_normalized(url) for url in criteria.servers}
-    places = places_of(criteria.sources, recorded) if criteria.sources else None
+    criteria = criteria._replace(servers=tuple({_normalized(url) for url in criteria.servers}))
+    places = places_of(criteria.sources, everything) if criteria.sources else None
+    counted: set[RemotePath] = set()
+    return {
+        folder: await _find(journal, criteria, recorded[folder], targets, places, counted)
+        for folder, journal in journals.items()
+    }
+
+
+async def _find(
+    journal: JournalCleaner,
+    criteria: Criteria,
+    recorded: Sequence[_RecordedRun],
+    targets: Sequence[Target],
+    places: set[RemotePath] | None,
+    counted: set[RemotePath],
+) -> Forgettable:
+    """Find what fits in one state folder; count what is not in `counted`, and put it there."""
 
     def wanted(entry: KnownEntry) -> bool:
         return (
             (criteria.before is None or entry.last < criteria.before)
-            and (not servers or entry.place.server in servers)
+            and (not criteria.servers or entry.place.server in criteria.servers)
             and (places is None or entry.place in places)
             and (not criteria.sites or name_of(entry.place, targets) in criteria.sites)
         )
@@ -79,10 +106,14 @@ async def find(journal: JournalCleaner, criteria: Criteria, folder: Path, config
     found = Forgettable()
     for entry in await journal.entries(wanted):
         name = name_of(entry.place, targets) or entry.place.server
+        first = entry.place not in counted
+        counted.add(entry.place)
         if entry.state in _FOUND_WRONG and not criteria.damaged:
-            found.stay[name] += 1
+            found.stay[name] += first
             continue
         found.entries.append(entry)
+        if not first:
+            continue
         if entry.state in _FOUND_WRONG:
             found.damaged[name] += 1
             continue
@@ -92,7 +123,7 @@ async def find(journal: JournalCleaner, criteria: Criteria, folder: Path, config
         found.unfinished[name] += 1
         if (more := await journal.entry(entry.place)) is not None:
             found.kept[name] += (kept_and_left(more) or (0, 0))[0]
-    _add_runs(found, await journal.runs(ALL_RUNS), recorded, criteria._replace(servers=tuple(servers)))
+    _add_runs(found, await journal.runs(ALL_RUNS), recorded, criteria)
     return found
 
 

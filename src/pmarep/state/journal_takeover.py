@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import PmarepError
 from ..slides.shard import Shard
 from .connection import JournalConnection
+from .state_folders import state_folders
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +66,11 @@ async def take_over(
 
 def other_states(state_dir: Path, shard: Shard | None) -> list[Path]:
     """Return the state folders in which runs may have sent the same slides as a run of `shard`: not those beside it."""
-    shards = [(of, folder) for folder in state_dir.glob("shard-*") if (of := Shard.of_folder(folder.name)) is not None]
-    whole = [] if shard is None else [state_dir]
-    return [*whole, *(folder for of, folder in sorted(shards, key=_order) if shard is None or of.count != shard.count)]
-
-
-def _order(found: tuple[Shard, Path]) -> tuple[int, int]:
-    return found[0].count, found[0].number
+    return [
+        folder.path
+        for folder in state_folders([state_dir])
+        if folder.shard != shard and (shard is None or folder.shard is None or folder.shard.count != shard.count)
+    ]
 
 
 async def _take_from(
