@@ -28,6 +28,7 @@ from .faults import (
     SlowRead,
     StaleListings,
 )
+from .forms import FieldType, Form, FormField
 from .request_log import LoggedRequest
 from .server import Sandbox, run, serve
 from .settings import Settings
@@ -44,6 +45,9 @@ __all__ = [
     "EndSessions",
     "FaultInjector",
     "FaultRule",
+    "FieldType",
+    "Form",
+    "FormField",
     "Gateway",
     "Hold",
     "IgnoreRanges",

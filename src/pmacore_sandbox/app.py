@@ -45,10 +45,19 @@ _READING: dict[str, Call] = {
     "getannotations": lambda core, get: core.annotations.get(
         get("pathoruid"), get("fingerprint"), get("currentuseronly")
     ),
+    "getformdefinitions": lambda core, get: core.forms.definitions(get("formids"), get("rootdirectoryalias")),
+    "getforms": lambda core, get: core.forms.available(get("path")),
+    "getformdata": lambda core, get: core.forms.data(get("pathoruid"), get("formid"), get("currentuseronly")),
+    "getformsubmissions": lambda core, get: core.forms.submissions([get("pathoruids")], None, None),
 }
 _WRITING: dict[str, Call] = {
     "createdirectory": lambda core, get: core.create_directory(get("path")),
     "deleteslide": lambda core, get: core.delete_slide(get("path")),
+    "saveformdata": lambda core, get: core.forms.save(get),
+    # PMA.UI posts it, the SDKs get it
+    "getformsubmissions": lambda core, get: core.forms.submissions(
+        get("pathoruids"), get("formids"), get("currentuseronly")
+    ),
 }
 _ANNOTATING: dict[str, Callable[[Core, dict[str, Any]], Any]] = {
     "saveannotations": lambda core, body: core.annotations.save(body),
@@ -137,19 +146,13 @@ class App:
                 return _wrong_method()
             get = (await _json_body(request) if method == "POST" else Query(request.scope["query_string"])).get
             return self._json(core.log_in(get("username"), get("password")))
-        if name in _WRITING:
-            if method != "POST":
-                return _wrong_method()
-            get = (await _json_body(request)).get
-        elif name in _PUBLIC or name in _READING:
-            if method != "GET":
-                return _wrong_method()
-            get = Query(request.scope["query_string"]).get
-        else:
-            return _no_such_page()
+        by_method = {"POST": _WRITING, "GET": _PUBLIC | _READING}
+        call = by_method.get(method, {}).get(name)
+        if call is None:
+            return _wrong_method() if any(name in calls for calls in by_method.values()) else _no_such_page()
+        get = (await _json_body(request) if method == "POST" else Query(request.scope["query_string"])).get
         if name not in _PUBLIC:
             core.sessions.check(get("sessionid"))
-        call = _PUBLIC.get(name) or _READING.get(name) or _WRITING[name]
         answer = await asyncio.to_thread(call, core, get)
         if name == "createdirectory":
             self._folder_ages.record(get("path"))

@@ -11,6 +11,7 @@ from .annotations import Annotations
 from .announcements import parse_files, parse_parts
 from .buckets import AzureContainer, S3Bucket
 from .digest_cache import DigestCache
+from .forms import Forms
 from .models import Upload
 from .paths import Parts, join, split_path, strip_ending
 from .refusals import InvalidSession, NotFoundRefusal, Refusal
@@ -51,6 +52,7 @@ class Core:
             may_write=settings.can_annotate,
             strict_geometry=settings.strict_geometry,
         )
+        self.forms = Forms(settings.database or own / "forms.sqlite", settings.user, settings.forms, self._stored_path)
 
     def _open_root(self, root: str, incoming: Path) -> RootDirectory:
         settings = self.settings
@@ -217,6 +219,7 @@ class Core:
         for file in files:
             self.uploads.record_deletion(storage.name, file.path)
         self.annotations.forget(join(storage.name, *files[-1].path))
+        self.forms.forget(join(storage.name, *files[-1].path))
         return True
 
     def upload_status(self, text: str) -> dict[str, Any]:

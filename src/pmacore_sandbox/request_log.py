@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from .refusals import Refusal
 
-_SHOWN = ("path", "pathoruid", "image")  # never sessionID, username, password
+_SHOWN = ("path", "pathoruid", "pathoruids", "image")  # never sessionID, username, password
 
 
 @dataclass(frozen=True)

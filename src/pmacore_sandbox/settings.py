@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from pmarep.errors import UsageError
 
 from .buckets import Bucket, UrlExpiry
+from .forms import Form
 from .paths import check_windows_name
 from .refusals import Refusal
 
@@ -49,7 +50,8 @@ class Settings:
     keep_sessions: bool = False  # a restarted server knows its sessions still
     names: NameEndings = "refuse"
     discard: bool = False  # keep sizes and hashes, not the bytes
-    database: Path | None = None  # the file of annotations, where several servers share one
+    database: Path | None = None  # the file of annotations and form data, where several servers share one
+    forms: tuple[Form, ...] = ()
     can_annotate: bool = True  # the user's right to write annotations
     strict_geometry: bool = False  # refuse annotations whose geometry is no WKT
     max_json: int | None = None  # the largest JSON body; ASP.NET's limit stood at 4 MiB

@@ -34,6 +34,7 @@ from pmarep.cli.app import app
 from pmarep.demo import environment as demo_environment
 from support import fork_server
 from support.annotations import annotate, annotation
+from support.forms import forms
 from support.push_cli import Running
 from support.sandboxes import PASSWORD, StartSandbox
 from support.sites_cli import SitesCli
@@ -143,7 +144,7 @@ class Reader:
             text = (DOCS / self.page).read_text("utf-8")
             roots = re.findall(r"--target ([\w-]+)/|target = \"([\w-]+)/|,([\w-]+)/\w+$", text, re.MULTILINE)
             names = dict.fromkeys(["Slides", *("".join(found) for found in roots)])
-            core = self.start_sandbox(host, roots=tuple(names), path=f"/{path}", user="replicator")
+            core = self.start_sandbox(host, roots=tuple(names), path=f"/{path}", user="replicator", forms=forms())
             self.places[url] = core.url
             self.sandboxes[host.split(".")[0]] = core
             for word in ("servers.", "--server "):  # by the name that `sites duplicate` makes of the host

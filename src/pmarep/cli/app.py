@@ -14,6 +14,7 @@ from .config import config
 from .copy import copy
 from .demo import demo
 from .forget import forget
+from .forms.group import forms
 from .groups import groups
 from .output_streams import echo
 from .places.ls import ls
@@ -56,6 +57,7 @@ def pmarep(
 app.add_typer(sites, name="sites")
 app.add_typer(groups, name="groups")
 app.add_typer(annotation_commands, name="annotations")
+app.add_typer(forms, name="forms")
 app.add_typer(config, name="config")
 app.command("push", cls=JsonEventsCommand, example="pmarep push cases/ --sites tokyo,saopaulo")(push)
 app.command("copy", cls=JsonEventsCommand, example="pmarep copy tokyo:2026 --sites saopaulo,ghent")(copy)

@@ -38,7 +38,7 @@ PANELS = {
     "Output": (
         "--all", "--details", "--csv", "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit",
         "--metrics", "--metrics-label", "--log-file", "--log-file-max-size", "--log-file-max-backups", "--runs",
-        "--json", "--quiet", "--verbose",
+        "--json", "--quiet", "--verbose", "--values",
     ),
     "General": (
         "--config", "--state-dir", "--yes", "--no-input", "--version", "--install-completion", "--show-completion",

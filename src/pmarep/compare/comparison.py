@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..aio import together
 from ..daemon_thread import in_thread
-from ..errors import PmarepError, UsageError
+from ..errors import UsageError
 from ..remote.session_pool import Passwords, SessionPool
 from ..retry import Retry
 from ..sites.place import Place
 from .content import ContentProgress, Contents, Fingerprints, LocalBytes, RemoteBytes, read_contents, want_contents
-from .listing import Listed, LocalListing, NoSuchPlace, RemoteListing, Wanted
+from .listing import Listed, LocalListing, RemoteListing, Wanted, guarded, need_two
 from .rows import ContentKind, Row, judge
 from .sides import Side
-from .table import Gap, GapKind, SlideTable, Stored, TableError
+from .table import Gap, SlideTable, Stored
 
 
 @dataclass(frozen=True)
@@ -98,31 +97,12 @@ class Comparison:
         for number, remote in remotes.items():
             self.listed[number] = remote.listed
         # All are found before any is listed: a mistyped one is said at once.
-        await together(self._guarded(number, remote.find()) for number, remote in remotes.items())
-        self._need_two()
-        walks = [self._guarded(number, remote.run(self._table)) for number, remote in remotes.items()]
+        await together(guarded(remote, self._table, remote.find()) for remote in remotes.values())
+        need_two(self.listed)
+        walks = [guarded(remote, self._table, remote.run(self._table)) for remote in remotes.values()]
         walks += [in_thread(partial(local.run, self._table)) for local in self._locals if local is not None]
         await together(walks)
-        self._need_two()
-
-    async def _guarded(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        """Await the work of one side; where that fails, the others go on. Raises NoSuchPlace."""
-        try:
-            if self.listed[number].error is None:
-                await work
-        except (NoSuchPlace, TableError):
-            raise
-        except PmarepError as error:
-            self.listed[number].error = error
-            self._table.add_gap(Gap(number, "", GapKind.UNTOLD, str(error)))
-        finally:
-            work.close()
-
-    def _need_two(self) -> None:
-        """Raise the error of a side where fewer than two sides are left."""
-        errors = [one.error for one in self.listed if one.error is not None]
-        if errors and len(self.sides) - len(errors) < 2:
-            raise errors[0]
+        need_two(self.listed)
 
     async def _look_inside(self, pool: SessionPool) -> None:
         progress = await asyncio.to_thread(want_contents, self._table, len(self.sides))

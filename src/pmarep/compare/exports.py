@@ -11,14 +11,14 @@ from ..text import spreadsheet_cell
 from .mend import Mend
 from .rows import Cell, Row, State, Verdict
 from .sides import Side
-from .table import Gap, GapKind
+from .table import ELSEWHERE, Gap, GapKind
 from .tally import Tally, in_words
 
 
-def row_object(row: Row, sides: Sequence[Side]) -> dict[str, Any]:
-    """Return the object of a slide."""
+def row_object(row: Row, sides: Sequence[Side], what: str = "slide") -> dict[str, Any]:
+    """Return the object of a slide, or of something else: `what` is the key of its name."""
     cells = {side.label: _cell(cell) for side, cell in zip(sides, row.cells, strict=True)}
-    return {"slide": row.path, "state": row.verdict.value, "at": cells}
+    return {what: row.path, "state": row.verdict.value, "at": cells}
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
 def gap_object(gap: Gap, sides: Sequence[Side]) -> dict[str, Any]:
     """Return the object of something that a side does not tell, or that is a problem there."""
     kind = "problem" if gap.kind is GapKind.PROBLEM else "unknown"
-    return {"not_told": gap.path, "at": sides[gap.side].label, "state": kind, "why": gap.why}
+    return {"not_told": gap.path.removeprefix(ELSEWHERE), "at": sides[gap.side].label, "state": kind, "why": gap.why}
 
 
 def summary_object(
@@ -66,6 +66,35 @@ def summary_object(
             "commands": [{"command": mend.command, "slides": mend.slides} for mend in mends if mend.command],
         }
     }
+
+
+def form_summary_object(
+    forms: Tally, submissions: Tally, untold: int, sides: Sequence[Side], exit_code: int
+) -> dict[str, Any]:
+    """Return the object that comes last in a comparison of forms."""
+    labels = [side.label for side in sides]
+
+    def counts(tally: Tally) -> dict[str, Any]:
+        return {
+            "count": tally.slides,
+            **{verdict.value: tally.verdicts[verdict] for verdict in Verdict if verdict in _OF_FORMS},
+            "agreement": [
+                {"count": count, "words": in_words(pattern, labels)} for pattern, count in tally.patterns.most_common()
+            ],
+        }
+
+    return {
+        "summary": {
+            "exit_code": exit_code,
+            "forms": counts(forms),
+            "submissions": counts(submissions),
+            "not_told": untold,
+            "places": {side.label: side.text for side in sides},
+        }
+    }
+
+
+_OF_FORMS = (Verdict.DIFFERS, Verdict.MISSING, Verdict.UNKNOWN, Verdict.SAME)
 
 
 class CsvLines:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..errors import PmarepError, UsageError
 from ..pmacore import NotFound, PmaCore
-from ..remote.tree import RemoteFolder, RemoteSlide, RemoteTree, Unlisted
+from ..remote.tree import Found, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
 from ..sites.place import Place
 from ..sites.site_names import quoted
 from ..slides import LeftOut, Slide, SlideLookup, Why, find_slides
@@ -17,8 +18,9 @@ from ..slides.formats import format_of
 from ..slides.ignore_file import REASON as IGNORED
 from ..slides.selection import OptionValue, Selection
 from ..system.windows_names import normalized_key
+from .database import TableError
 from .sides import Side
-from .table import Entry, FileEntry, Gap, GapKind, SlideTable, Told
+from .table import ELSEWHERE, Entry, FileEntry, Gap, GapKind, SlideTable, Told
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,11 @@ def _modified(slide: Slide) -> int:
 
 
 class RemoteListing:
-    """The walk below a place at a site."""
+    """The walk below a place at a site. `files`: slides with their files, which costs a request for each."""
 
-    def __init__(self, side: Side, place: Place, core: PmaCore, wanted: Wanted) -> None:
-        self._side = side
+    def __init__(self, side: Side, place: Place, core: PmaCore, wanted: Wanted, *, files: bool = True) -> None:
+        self.side = side
+        self._files = files
         self._place = place
         self._tree = RemoteTree(core)
         self._selection = wanted.selection()
@@ -119,20 +122,26 @@ class RemoteListing:
         try:
             self._top = await self._tree.find(self._place.path)
         except NotFound as error:
-            raise NoSuchPlace(f"{quoted(self._side.text)}: {error}") from None
+            raise NoSuchPlace(f"{quoted(self.side.text)}: {error}") from None
         self.listed.single = isinstance(self._top, RemoteSlide)
+
+    @property
+    def folder(self) -> str:
+        """The virtual path of the folder, or of that of the slide, once it is found."""
+        top = self._top.path if self._top is not None else ""
+        return top.rpartition("/")[0] if self.listed.single else top
 
     async def run(self, table: SlideTable) -> None:
         """Add all to the table; the place has to be found. Raises PmaCoreError, with what has come in the table."""
         if isinstance(self._top, RemoteSlide):
-            self._add(self._top, self._top.path.rpartition("/")[0], table)
+            self._add(self._top, self.folder, table)
         elif self._top is not None:
             await self._walk(self._top, table)
         self.listed.done = True
 
     async def _walk(self, top: RemoteFolder, table: SlideTable) -> None:
         folder = top.path
-        async with aclosing(self._tree.walk(top, wanted=lambda one: self._is_wanted(one, top.path))) as things:
+        async with aclosing(self._walked(top)) as things:
             async for thing in things:
                 if isinstance(thing, RemoteSlide):
                     self._add(thing, top.path, table)
@@ -140,6 +149,9 @@ class RemoteListing:
                     folder = thing.path
                 else:
                     self._untold(thing, top.path, folder, table)
+
+    def _walked(self, top: RemoteFolder) -> AsyncGenerator[Found, None]:
+        return self._tree.walk(top, files=self._files, wanted=lambda one: self._is_wanted(one, top.path))
 
     def _is_wanted(self, one: RemoteFolder | RemoteSlide, top: str) -> bool:
         path = below(top, one.path)
@@ -156,16 +168,37 @@ class RemoteListing:
         times = [file.modified for file in slide.files]
         modified = max((int(time) for time in times if time and time.lstrip("-").isdecimal()), default=None)
         entry = Entry(path, slide.path, files, modified)
-        table.add(self._side.number, entry)
+        table.add(self.side.number, entry)
         self.listed.count(entry)
 
     def _untold(self, thing: Unlisted, top: str, folder: str, table: SlideTable) -> None:
         path, why = below(top, thing.path), str(thing.error)
         # A path that lies elsewhere covers no slide of ours.
-        shown = f"//{thing.path[:1000]}" if path is None else path
-        table.add_gap(Gap(self._side.number, shown, GapKind.UNTOLD, why))
+        shown = f"{ELSEWHERE}{thing.path[:1000]}" if path is None else path
+        table.add_gap(Gap(self.side.number, shown, GapKind.UNTOLD, why))
         if path and thing.path != folder:
-            table.add(self._side.number, Entry(path, thing.path, told=Told.NOTHING, why=why))
+            table.add(self.side.number, Entry(path, thing.path, told=Told.NOTHING, why=why))
+
+
+async def guarded(listing: RemoteListing, table: SlideTable, work: Coroutine[Any, Any, None]) -> None:
+    """Await the work of listing one side; where that fails, the others go on. Raises NoSuchPlace, TableError."""
+    try:
+        if listing.listed.error is None:
+            await work
+    except (NoSuchPlace, TableError):
+        raise
+    except PmarepError as error:
+        listing.listed.error = error
+        table.add_gap(Gap(listing.side.number, "", GapKind.UNTOLD, str(error)))
+    finally:
+        work.close()
+
+
+def need_two(sides: Sequence[Listed]) -> None:
+    """Raise the error of a side where fewer than two sides are left to be compared."""
+    errors = [one.error for one in sides if one.error is not None]
+    if errors and len(sides) - len(errors) < 2:
+        raise errors[0]
 
 
 def _file_path(folder: str, path: str) -> str:

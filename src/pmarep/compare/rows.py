@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from .table import Gap, GapKind, Stored, Told, slide_key
+
+T = TypeVar("T")
 
 GapAt = Callable[[int, bytes], Gap | None]
 
@@ -118,16 +121,20 @@ def judge(
             else:
                 differs, details = differences(one, reference, labels[reference.side], content)
                 cells[one.side] = Cell(State.DIFFERS, number, one.count, one.size, differs, details=details)
-    return Row(reference.path, _verdict(cells), tuple(cells))
+    return Row(reference.path, verdict_of(cells), tuple(cells))
 
 
 def _groups(stored: Sequence[Stored]) -> list[list[Stored]]:
+    told = [one for one in stored if one.told is Told.FILES and not (one.content and Content.unpack(one.content).error)]
+    return group_equal(told, lambda one: (one.digest, one.content), lambda one: one.side)
+
+
+def group_equal(things: Sequence[T], token: Callable[[T], Hashable], side: Callable[[T], int]) -> list[list[T]]:
     """Return what is the same together: the largest group first, of equal ones that with the first side."""
-    by_content: dict[tuple[bytes, bytes | None], list[Stored]] = {}
-    for one in stored:
-        if one.told is Told.FILES and not (one.content and Content.unpack(one.content).error):
-            by_content.setdefault((one.digest, one.content), []).append(one)
-    return sorted(by_content.values(), key=lambda group: (-len(group), group[0].side))
+    by_token: dict[Hashable, list[T]] = {}
+    for one in things:
+        by_token.setdefault(token(one), []).append(one)
+    return sorted(by_token.values(), key=lambda group: (-len(group), side(group[0])))
 
 
 def _absent(gap: Gap | None) -> Cell:
@@ -146,7 +153,8 @@ def _not_told(one: Stored) -> Cell:
     return Cell(State.UNKNOWN, 0, one.count, one.size, why=why)
 
 
-def _verdict(cells: Sequence[Cell]) -> Verdict:
+def verdict_of(cells: Sequence[Cell]) -> Verdict:
+    """Return what is true over all sides."""
     states = {cell.state for cell in cells}
     if not any(cell.has_it for cell in cells):  # so it is missing nowhere
         return Verdict.PROBLEM if State.PROBLEM in states else Verdict.UNKNOWN

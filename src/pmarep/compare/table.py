@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-import sqlite3
-import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +12,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..errors import PmarepError
 from ..system.windows_names import normalized_key
+from .database import TemporaryDatabase, to_bytes, to_text
 
-_CACHE_KIB = 16 * 1024
 _BATCH = 500
 """Rows that are written, or read, in one go."""
+
+ELSEWHERE = "//"
+"""Before the path of a gap that lies below no folder of its side, so that it covers nothing else."""
 
 _PACKED = 200
 """Bytes of a list of files from which on it is compressed: the names of a slide's files are much alike."""
@@ -108,10 +108,6 @@ class Stored:
         return marshal.loads(packed)  # noqa: S302  (nobody else can open this file)
 
 
-class TableError(PmarepError):
-    """The temporary database cannot be used."""
-
-
 def slide_key(path: str) -> str:
     """Return a key that is equal for names that Windows takes for one: case, and dots and blanks at the end of a part.
 
@@ -123,37 +119,21 @@ def slide_key(path: str) -> str:
     return "/".join(part.rstrip(". ") or part for part in key.split("/"))
 
 
-class SlideTable:
-    """All that was listed, in a private database without a name, which SQLite keeps on disk beyond its cache.
-
-    May be used from several threads. Raises TableError.
-    """
+class SlideTable(TemporaryDatabase):
+    """All that was listed. May be used from several threads. Raises TableError."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._new: list[tuple[Any, ...]] = []
         self._gapped: set[int] = set()  # sides that do not tell everything
-        try:
-            # An empty name is a temporary database of this connection, deleted with it (sqlite.org/inmemorydb.html).
-            self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-            for line in (
-                "PRAGMA journal_mode = OFF",
-                f"PRAGMA cache_size = -{_CACHE_KIB}",
+        super().__init__(
+            (
                 "CREATE TABLE slide (key BLOB, side INT, path BLOB, digest BLOB, count INT, size INT, modified INT,"
                 " told INT, why TEXT, packed BLOB, PRIMARY KEY (key, side)) WITHOUT ROWID",
                 "CREATE TABLE content (side INT, key BLOB, content BLOB, PRIMARY KEY (side, key)) WITHOUT ROWID",
                 "CREATE TABLE gap (side INT, key BLOB, path BLOB, kind INT, why TEXT, PRIMARY KEY (side, key))"
                 " WITHOUT ROWID",
-                "BEGIN",
-            ):
-                self._db.execute(line)
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
-
-    def close(self) -> None:
-        """Give the space back."""
-        with self._lock:
-            self._db.close()
+            )
+        )
 
     def add(self, side: int, entry: Entry) -> None:
         """Add a slide of a side. Of a second one with the same name nothing is known, nor of the first."""
@@ -162,7 +142,7 @@ class SlideTable:
         packed = b"z" + zlib.compress(packed, 1) if len(packed) > _PACKED else b"-" + packed
         size = sum(file.size for file in entry.files)
         row = (
-            *(_bytes(key), side, _bytes(entry.path), _digest(entry.files), len(entry.files), size, entry.modified),
+            *(to_bytes(key), side, to_bytes(entry.path), _digest(entry.files), len(entry.files), size, entry.modified),
             *(entry.told, _text(entry.why), packed),
         )
         with self._lock:
@@ -172,7 +152,7 @@ class SlideTable:
 
     def add_gap(self, gap: Gap) -> None:
         """Add what one side does not tell of, or ignores; an empty path is all of the side."""
-        row = (gap.side, _bytes(slide_key(gap.path)), _bytes(gap.path), gap.kind, _text(gap.why))
+        row = (gap.side, to_bytes(slide_key(gap.path)), to_bytes(gap.path), gap.kind, _text(gap.why))
         with self._lock:
             self._gapped.add(gap.side)
             self._execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, ?)", row)
@@ -188,15 +168,16 @@ class SlideTable:
                 return None
             key = key.rpartition(b"/")[0]
 
-    def gaps(self) -> Iterator[Gap]:
-        """Yield what is not told and is none of the slides of the table; without what is ignored."""
-        where = "kind <> ? AND NOT EXISTS (SELECT 1 FROM slide WHERE slide.key = gap.key AND slide.side = gap.side)"
+    def gaps(self, *, of_slides: bool = False) -> Iterator[Gap]:
+        """Yield what is not told, without what is ignored; `of_slides`: also where the slide itself is in the table."""
+        other = "NOT EXISTS (SELECT 1 FROM slide WHERE slide.key = gap.key AND slide.side = gap.side)"
+        where = "kind <> ?" if of_slides else f"kind <> ? AND {other}"
         yield from self._gaps(f"{where} ORDER BY side, key", GapKind.IGNORED)
 
     def _gaps(self, where: str, *values: Any) -> Iterator[Gap]:
         with self._lock:
             rows = self._execute(f"SELECT side, path, kind, why FROM gap WHERE {where}", values).fetchall()  # noqa: S608
-        return (Gap(side, _str(path), GapKind(kind), why) for side, path, kind, why in rows)
+        return (Gap(side, to_text(path), GapKind(kind), why) for side, path, kind, why in rows)
 
     def rows(self) -> Iterator[list[Stored]]:
         """Yield the slides by name: each with all sides that have something of it, in their order."""
@@ -217,6 +198,16 @@ class SlideTable:
                 return
             yield from map(_stored, rows)
             last = rows[-1][0], rows[-1][1]
+
+    def has(self, side: int, key: bytes) -> bool:
+        """Return whether a slide was listed at a side."""
+        with self._lock:
+            self._flush()
+            return self._execute("SELECT 1 FROM slide WHERE key = ? AND side = ?", (key, side)).fetchone() is not None
+
+    def of_side(self, side: int) -> Iterator[Stored]:
+        """Yield the slides of one side by name."""
+        return (stored for stored in self._stored() if stored.side == side)
 
     def want_content(self, slides: Iterable[Stored]) -> None:
         """Note that the contents of these slides are to be compared."""
@@ -259,18 +250,6 @@ class SlideTable:
             rows,
         )
 
-    def _execute(self, line: str, values: Sequence[Any]) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(line, values)
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
-
-    def _many(self, line: str, rows: Sequence[Sequence[Any]]) -> None:
-        try:
-            self._db.executemany(line, rows)
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
-
 
 def _digest(files: Sequence[FileEntry]) -> bytes:
     listed = sorted((slide_key(file.path), file.size) for file in files)
@@ -279,20 +258,8 @@ def _digest(files: Sequence[FileEntry]) -> bytes:
 
 def _stored(row: tuple[Any, ...]) -> Stored:
     key, side, path, digest, count, size, modified, told, *rest = row
-    return Stored(key, side, _str(path), digest, count, size, modified, Told(told), *rest)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # a server may answer with half a character
-
-
-def _str(content: bytes) -> str:
-    return content.decode("utf-8", "surrogatepass")
+    return Stored(key, side, to_text(path), digest, count, size, modified, Told(told), *rest)
 
 
 def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _cannot(error: sqlite3.Error) -> TableError:
-    return TableError(f"cannot keep the list of slides in the temporary folder: {error}; make room there")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from .rows import Pattern, Row, State, Verdict
 
+_PATTERNS_SHOWN = 12
+
 
 @dataclass
 class SideCounts:
@@ -45,6 +47,28 @@ class Tally:
     def is_fine(self) -> bool:
         """True if all slides are the same at all sides, and there are some."""
         return self.slides > 0 and not self.untold and all(verdict.is_fine for verdict in self.verdicts)
+
+
+def verdict_words(tally: Tally) -> list[str]:
+    """Return how many are the same, missing and so on, in words."""
+    words = {
+        Verdict.SAME: "the same everywhere",
+        Verdict.MISSING: "missing somewhere",
+        Verdict.DIFFERS: "different somewhere",
+        Verdict.PROBLEM: "a problem here",
+        Verdict.UNKNOWN: "not told",
+        Verdict.IGNORED: "ignored by a .pmarepignore",
+    }
+    return [f"{tally.verdicts[one]:,} {text}" for one, text in words.items() if tally.verdicts[one]]
+
+
+def agreement_lines(tally: Tally, labels: Sequence[str]) -> list[str]:
+    """Return the lines of who agrees with whom, the commonest first; what is the same everywhere has none."""
+    alike = same_everywhere(len(labels))
+    patterns = [(pattern, count) for pattern, count in tally.patterns.most_common() if pattern != alike]
+    lines = [f"{count:>8,}  {in_words(pattern, labels)}" for pattern, count in patterns[:_PATTERNS_SHOWN]]
+    more = sum(count for _, count in patterns[_PATTERNS_SHOWN:])
+    return [*lines, *([f"{more:>8,}  in other ways"] if more else [])]
 
 
 def same_everywhere(sides: int) -> Pattern:

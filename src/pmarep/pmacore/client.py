@@ -11,11 +11,11 @@ from typing import Any
 
 from .download import Download, download
 from .errors import ProtocolError, Refused, ServerError
+from .forms import FormCalls
 from .http import Body, Request
 from .models import Annotation, Announcement, FileToSend, RemoteFile, UploadStatus
 from .ranges import NO_VALIDATORS, ByteRange, Validators
 from .session_attempts import SESSIONS
-from .session_client import SessionClient
 
 MAX_THUMBNAIL = 256 * 1024
 """Bytes of a thumbnail that are read at most."""
@@ -23,7 +23,7 @@ MAX_THUMBNAIL = 256 * 1024
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
-class PmaCore(SessionClient):
+class PmaCore(FormCalls):
     """A client for one server: looks around, makes folders, downloads, uploads. Every method raises PmaCoreError."""
 
     # Looking around

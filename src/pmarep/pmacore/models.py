@@ -38,7 +38,9 @@ class FileToSend:
     is_main: bool
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """Base class of answers: keys in any case, unknown ones ignored."""
+
     # An input in an error text could be a presigned URL.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -58,7 +60,8 @@ class _Answer(BaseModel):
             raise ProtocolError(f"the server's answer to {what} is not understood ({where}: {first['type']})") from None
 
 
-def _none_is_empty(value: object) -> object:
+def none_is_empty(value: object) -> object:
+    """Return an empty list in place of none at all."""
     return () if value is None else value
 
 
@@ -77,7 +80,7 @@ def _moment(value: object) -> str | None:
     return found[1] if found else str(value)[:100]
 
 
-class Login(_Answer):
+class Login(Answer):
     """Answer of `authenticate`."""
 
     success: bool
@@ -85,7 +88,7 @@ class Login(_Answer):
     reason: str | None = None
 
 
-class RemoteFile(_Answer):
+class RemoteFile(Answer):
     """One entry of `GetFilenames`: a full virtual path, a size in bytes, and when it was written, as the server has it.
 
     `modified` is to be compared with what the same server says later, with nothing else.
@@ -104,7 +107,7 @@ def _text(value: object) -> object:
 _Text = Annotated[str | None, BeforeValidator(_text)]
 
 
-class Annotation(_Answer):
+class Annotation(Answer):
     """One entry of `GetAnnotations`: what is drawn on a slide, and what is said of it.
 
     `id`, `created_on` and `created_by` are the server's own and are not saved elsewhere. `geometry` is WKT in pixels of
@@ -144,7 +147,7 @@ class Annotation(_Answer):
         return {key: value for key, value in keys.items() if value is not None}
 
 
-class Part(_Answer):
+class Part(Answer):
     """A presigned part of an S3 multipart upload; the range is inclusive, in bytes of the file."""
 
     number: int = Field(alias="partnumber")
@@ -153,7 +156,7 @@ class Part(_Answer):
     end: int = Field(alias="rangeend")
 
 
-class MultipartFile(_Answer):
+class MultipartFile(Answer):
     """A file of an S3 multipart upload: its full virtual path as PMA.core spells it, S3's id, and all parts."""
 
     path: str = Field(alias="filepath")
@@ -161,13 +164,13 @@ class MultipartFile(_Answer):
     parts: tuple[Part, ...]
 
 
-class Announcement(_Answer):
+class Announcement(Answer):
     """Answer of `POST transfer/Upload`. `urls` are in the order of the announced files; empty for FileSystem."""
 
     id: Annotated[int | str, AfterValidator(_goes_into_a_url)]
     kind: Annotated[StorageKind, BeforeValidator(StorageKind.read)] = Field(StorageKind.FILESYSTEM, alias="uploadtype")
-    urls: Annotated[tuple[str | None, ...], BeforeValidator(_none_is_empty)] = Field((), repr=False)
-    multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(_none_is_empty)] = Field((), alias="multipartfiles")
+    urls: Annotated[tuple[str | None, ...], BeforeValidator(none_is_empty)] = Field((), repr=False)
+    multipart: Annotated[tuple[MultipartFile, ...], BeforeValidator(none_is_empty)] = Field((), alias="multipartfiles")
 
     @property
     def every_url(self) -> tuple[str, ...]:
@@ -177,15 +180,15 @@ class Announcement(_Answer):
         )
 
 
-class _FileStatus(_Answer):
+class _FileStatus(Answer):
     path: str
     complete: bool
 
 
-class UploadStatus(_Answer):
+class UploadStatus(Answer):
     """Answer of `GET transfer/Upload/{Id}`; not every server lists the files."""
 
-    files: Annotated[tuple[_FileStatus, ...], BeforeValidator(_none_is_empty)] = ()
+    files: Annotated[tuple[_FileStatus, ...], BeforeValidator(none_is_empty)] = ()
 
     @property
     def complete(self) -> dict[str, bool]:

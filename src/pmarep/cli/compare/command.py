@@ -90,7 +90,7 @@ def compare(
         run_interruptible(watched(comparison, comparison.run(Credentials(os.environ))))
         repeated = [f"--include={text}" for text in include or ()] + [f"--exclude={text}" for text in exclude or ()]
         repeated += [f"--config={config}"] if config is not None else []
-        output = output_for(comparison, json=json, every=every, details=details, repeated=repeated)
+        output = output_for(comparison, json=json, details=details, repeated=repeated)
         code = _show(comparison, output, csv, every=every)
     for line in describe_unmatched(include or (), exclude or (), wanted.matched):
         echo(line, err=True)
@@ -133,7 +133,8 @@ def _show(comparison: Comparison, output: CompareOutput, csv: Path | None, *, ev
     tally = Tally(len(comparison.sides))
     for row in comparison.rows():
         tally.add(row)
-        output.measure(row)
+        if every or not row.verdict.is_fine:
+            output.measure(row)
     if csv is not None:
         _write_csv(comparison, csv, every=every)
     for row in comparison.rows():

@@ -17,6 +17,8 @@ from ..render.terminal import DUMB, TerminalWriter, in_foreground
 
 if TYPE_CHECKING:
     from ...compare.comparison import Comparison
+    from ...compare.content import ContentProgress
+    from ...compare.form_comparison import FormComparison
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ LOGGED_SECONDS = 30.0
 _ERASE_REST = "\x1b[K"
 
 
-async def watched(comparison: Comparison, work: Coroutine[None, None, None]) -> None:
+async def watched(comparison: Comparison | FormComparison, work: Coroutine[None, None, None]) -> None:
     """Await the work of a comparison, and say meanwhile how far it is."""
     watching = asyncio.create_task(_watch(comparison))
     try:
@@ -36,7 +38,7 @@ async def watched(comparison: Comparison, work: Coroutine[None, None, None]) -> 
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _watch(comparison: Comparison) -> None:
+async def _watch(comparison: Comparison | FormComparison) -> None:
     live = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB
     began = time.monotonic()
     if not live:
@@ -62,7 +64,7 @@ def _fitted(line: str) -> str:
     return line if cell_len(line) <= room else set_cell_size(line, room)
 
 
-def progress_line(comparison: Comparison, seconds: float) -> str:
+def progress_line(comparison: Comparison | FormComparison, seconds: float) -> str:
     """Return how far each side is, in one line."""
     if not comparison.contents:
         parts = [
@@ -71,8 +73,11 @@ def progress_line(comparison: Comparison, seconds: float) -> str:
         ]
         return printable(f"listing slides: {', '.join(parts)}")
     parts = [
-        f"{side.label} {one.slides:,} of {one.all_slides:,} slides, "
-        f"{format_size(one.bytes)} of {format_size(one.all_bytes)}"
+        f"{side.label} {one.slides:,} of {one.all_slides:,} slides{_bytes(one)}"
         for side, one in zip(comparison.sides, comparison.contents, strict=True)
     ]
     return printable(f"comparing, {seconds:.0f} s: {'; '.join(parts)}")
+
+
+def _bytes(progress: ContentProgress) -> str:
+    return f", {format_size(progress.bytes)} of {format_size(progress.all_bytes)}" if progress.all_bytes else ""
