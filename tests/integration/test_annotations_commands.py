@@ -19,6 +19,7 @@ from pmacore_sandbox import CannedResponse, Sandbox
 from pmarep.places.annotation_export import Exported, _PlaceExport
 from pmarep.sites import Site
 from pmarep.sites.place import Place
+from pmarep.state.target_locks import hold_targets
 
 WANTED = [annotation(number, Notes=f"腫瘍 {number}") for number in range(3)]
 
@@ -120,6 +121,33 @@ def test_what_goes_wrong_is_one_line(cli: Cli, start_sandbox: StartSandbox) -> N
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_two_places_with_a_slide_of_one_name(cli: Cli, start_sandbox: StartSandbox) -> None:
+    """Neither overwrites the other."""
+    one, two = start_sandbox("one"), start_sandbox("two")
+    for name, sandbox in (("a", one), ("b", two)):
+        cli.site(name, sandbox)
+        slide(sandbox, "x.svs")
+        annotate(sandbox, "Slides/in/x.svs", annotation(1, Notes=name))
+    exported = cli.run("export", "a:", "b:", "notes")
+    assert exported.returncode == 1
+    assert "another slide of this name was exported before it" in exported.stderr
+    assert "1 annotation, 1 side file in notes" in exported.stdout
+
+
+def test_nothing_is_imported_while_a_run_holds_the_target(cli: Cli, sandbox: Sandbox) -> None:
+    """Both would find nothing there, and both add all."""
+    cli.site("a", sandbox)
+    slide(sandbox, "x.svs")
+    annotate(sandbox, "Slides/in/x.svs", *WANTED)
+    assert cli.run("export", "a:", "notes").returncode == 0
+    key = Site(name="a", url=sandbox.url, username="seeder", target="Slides/in").destination_key
+    with hold_targets(cli.folder / "state/locks", [("other", key)]):
+        refused = cli.run("import", "notes", "--sites", "a")
+        assert refused.returncode == 3
+        assert "another run holds this site's target" in refused.stderr
+        assert cli.run("import", "notes", "--sites", "a", "--dry-run").returncode == 0
 
 
 async def test_no_name_of_a_server_leads_out_of_the_folder(tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from support.scripted_core import ScriptedCore, refusal
 
 from pmacore_sandbox import CannedResponse, Drop, EndSessions, Sandbox, SaveHalf
 from pmarep.annotations.comparison import missing_from
-from pmarep.annotations.writer import MOST_ANNOTATIONS, REFUSED_SLIDES, AnnotationWriter, Brought
+from pmarep.annotations.writer import (
+    MOST_ANNOTATIONS,
+    MOST_BYTES,
+    REFUSED_SLIDES,
+    SETTLE_SECONDS,
+    AnnotationWriter,
+    Brought,
+)
 from pmarep.pmacore import Annotation, Connection, PmaCore
 
 SLIDE = "Slides/a.svs"
@@ -186,6 +193,59 @@ async def test_a_server_that_keeps_something_else_gets_no_more() -> None:
     assert "otherwise than they were sent" in str(first.error)
     assert counts(second) == (0, 0, 20)
     assert "not tried" in str(second.error)
+
+
+async def test_what_a_server_keeps_otherwise_is_not_added_again_after_a_failure() -> None:
+    """It has given an id for it, so it has it."""
+    server = Altering()
+    core, calls = server.core(), 0
+    kept = server.scripted.answers["SaveAnnotations"]
+
+    def save() -> Any:
+        nonlocal calls
+        calls += 1
+        return httpx.Response(500) if calls == 2 else kept()
+
+    server.scripted.answers["SaveAnnotations"] = save
+    wanted = [annotation(number) for number in range(MOST_ANNOTATIONS + 10)]
+    async with core:
+        brought = await AnnotationWriter(core, JumpingClock()).add(SLIDE, wanted, [])
+    assert len(server.kept) == len(wanted)
+    assert brought.error is not None
+
+
+async def test_a_server_that_is_still_at_a_save_that_was_given_up() -> None:
+    """Its annotations are there some seconds later, and are waited for."""
+    clock, kept = JumpingClock(), list[dict[str, Any]]()
+    done_at: list[float] = []
+
+    def save() -> httpx.Response:
+        done_at.append(clock.now + 1.5 * SETTLE_SECONDS)
+        kept.extend(json.loads(scripted.requests[-1].content)["added"])
+        return httpx.Response(504)
+
+    def found() -> list[dict[str, Any]]:
+        return kept if not done_at or clock.now >= done_at[0] else []
+
+    scripted = ScriptedCore(GetAnnotations=found, SaveAnnotations=save)
+    async with scripted.core() as core:
+        brought = await AnnotationWriter(core, clock).add(SLIDE, WANTED, [])
+    assert (counts(brought), brought.error) == ((20, 0, 0), None)
+    assert len(kept) == 20
+
+
+async def test_equal_ones_of_which_some_were_saved_before_a_failure(core: PmaCore, sandbox: Sandbox) -> None:
+    sandbox.faults.add(CannedResponse.iis(500), path="SaveAnnotations", after=1, times=1)
+    wanted = [annotation(1) for _ in range(MOST_ANNOTATIONS + 10)]
+    assert counts(await add(core, wanted)) == (len(wanted), 0, 0)
+    assert len(at(sandbox)) == len(wanted)
+
+
+async def test_large_ones_go_in_small_batches(core: PmaCore, sandbox: Sandbox) -> None:
+    outline = "POLYGON((" + "1 2," * (MOST_BYTES // 12) + "1 2))"
+    wanted = [annotation(Geometry=outline.replace("1 2,", f"{number} 2,")) for number in range(5)]
+    assert counts(await add(core, wanted)) == (5, 0, 0)
+    assert saves(sandbox) == 3
 
 
 @pytest.mark.parametrize("answer", [None, [1], ["1", "2"], [True, False], {"a": 1}, httpx.Response(200, content=b"")])
