@@ -19,6 +19,8 @@ from pmacore_sandbox import CannedResponse, Drop, Sandbox
 from pmarep.annotations.side_file import side_file_of, write_side_file
 from pmarep.events import AnnotationsFinished, Notice
 from pmarep.pmacore import Annotation
+from pmarep.report.choose import choose_run, report_of
+from pmarep.report.page import to_html
 from pmarep.sites import Site
 
 WANTED = [annotation(number, Notes=f"Notiz {number} 腫瘍") for number in range(5)]
@@ -111,6 +113,9 @@ async def test_another_slide_gets_none(tmp_path: Path, source: Path, start_sandb
     assert count(new) == 0
     summary = report.summary.sites["a"]
     assert (report.code, summary.sent, summary.failed, summary.annotations_failed) == (1, 2, 0, 1)
+    page = to_html(report_of(choose_run(tmp_path / "state", None)))
+    assert "Annotations of 1 slide could not all be brought." in page
+    assert "<li>a: annotations of x.svs: the slide there is not the one" in page
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,9 @@ class _Builder:
                     self._report.extra.append(line)
                 case "notice":
                     self._report.notices.append(line)
+                case "annotations_finished":  # recorded where they could not all be brought
+                    text = f"{line['site']}: annotations of {line['slide']}: {line['error']}"
+                    self._report.notices.append({**line, "text": text})
                 case "summary":
                     run.summary = line
                     for name, summary in line["sites"].items():

@@ -114,6 +114,8 @@ def _verdict(report: Report) -> tuple[str, str]:
     said += [missing] if missing else []
     if report.problems:
         said.append(f"{_count(len(report.problems), 'thing')} in the source could not be sent")
+    if failed := sum(site.get("annotations_failed", 0) for site in summary.get("sites", {}).values()):
+        said.append(f"annotations of {_count(failed, 'slide')} could not all be brought")
     said += [summary["error"]] if summary.get("error") else []
     if said:
         text = "; ".join(said)

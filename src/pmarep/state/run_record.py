@@ -33,6 +33,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from ..events import (
+    AnnotationsFinished,
     Event,
     Notice,
     Progress,
@@ -103,7 +104,7 @@ class RunRecord:
 
     def hear(self, event: Event) -> None:
         """Record an event of the run, if it is of those that are recorded as they are."""
-        if type(event) in _EVENTS:
+        if type(event) in _EVENTS or (isinstance(event, AnnotationsFinished) and event.error is not None):
             self.add_event(event)
         elif isinstance(event, Progress):
             thinner = self._thinners.setdefault(event.site, _Thinner(event.time))

@@ -79,6 +79,7 @@ def report_with(name: str) -> Report:
         {"event": "progress", "time": LATER, "site": name, "bytes_sent": 1},
         {"event": "source_problem", "time": TIME, "path": name, "why": name, "detail": name},
         {"event": "notice", "time": TIME, "text": name},
+        {"event": "annotations_finished", "time": TIME, "site": name, "slide": name * 2, "error": name},
     ]
     return build_report([(lines, False)])
 
