@@ -37,7 +37,7 @@ from _links import Link, Links
 SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
 TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
 UPLINK = Link("uplink", 20, 100, 0)
-COPY = [Link("ghent", 20, 400, 0), *TWO, Link("boston", 80, 50, 0.01)]
+COPY = [Link("ghent", 20, 300, 0), *TWO, Link("boston", 80, 100, 0.01)]
 FOUR = [
     Link("ghent", 20, 300, 0),
     Link("boston", 80, 200, 0.01),

@@ -275,7 +275,7 @@ class _Run:
             await cancel_all([walk, watching, stopped, late, hard])
         interrupted = interrupted and self.why_aborted is None
         await self._record_the_rest(interrupted)
-        for text in self.producer.unmatched_patterns():
+        for text in (*self.producer.unmatched_patterns(), *self.producer.undated()):
             self.listener(Notice(text=text))
         await self.files.write_list(self.slide_list, self.reader)
         summary = self._summary(interrupted)

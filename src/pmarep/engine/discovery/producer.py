@@ -244,6 +244,16 @@ class SlideProducer:
         """Return a line for each --include and --exclude that has matched no slide; none before the end of the walk."""
         return describe_unmatched(*self._patterns, self._matched) if self._walked else []
 
+    def undated(self) -> list[str]:
+        """Return a line for each place with slides that `newer_than` could not judge."""
+        told = [(printable(scanner.source), scanner.undated) for scanner in self._places if scanner.undated]
+        return [
+            f"{place}: the server tells no time of {count} slides, so --newer-than leaves none of them out"
+            if count > 1
+            else f"{place}: the server tells no time of 1 slide, so --newer-than does not leave it out"
+            for place, count in told
+        ]
+
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 

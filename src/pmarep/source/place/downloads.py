@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 AT_ONCE = 12
 """Downloads at a time: of 2 MiB each they fill 200 Mbit/s over 180 ms, also where a connection loses packets."""
 
+PLENTY, AT_ONCE_WITH_PLENTY = 192, 2
+"""With so many pages (48 MiB) that no site has had, few downloads go on: the machine is better used to send."""
+
 URGENT = 4
 """More of them, for what somebody waits for."""
 
@@ -102,11 +105,15 @@ class Downloads:
         """Begin what may be begun now."""
         while not self._stopped and len(self._tasks) < AT_ONCE + URGENT:
             piece = self.wants.take_urgent()
-            if piece is None and len(self._tasks) < AT_ONCE and not self._is_quiet():
+            if piece is None and len(self._tasks) < self._at_once_ahead() and not self._is_quiet():
                 piece = self.wants.take_ahead(min(self._spool.room_ahead() - self._to_come(), PIECE))
             if piece is None:
                 return
             self._start(*piece)
+
+    def _at_once_ahead(self) -> int:
+        """Return how many downloads there may be of what nobody waits for: few where sites have plenty to send."""
+        return AT_ONCE if self._spool.fresh + self._to_come() < PLENTY else AT_ONCE_WITH_PLENTY
 
     def _start(self, version: FileVersion, first: int, last: int) -> None:
         if self._site_of(version) in self._whole:

@@ -133,6 +133,11 @@ class Spool:
 
     # Pages
 
+    @property
+    def fresh(self) -> int:
+        """Pages that no site has had."""
+        return len(self._fresh)
+
     def has(self, key: Key) -> bool:
         """Return whether a page can be read."""
         page = self._pages.get(key)
