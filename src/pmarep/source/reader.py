@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -36,6 +36,8 @@ OPEN_FILES_SECONDS = 600.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 1.0  # seconds, until it is tried again
 
 _MANY = 512  # threads; so many come to be only if nearly all of them hang
+
+_NOTHING = nullcontext()
 
 T = TypeVar("T")
 
@@ -96,6 +98,11 @@ class SharedReader:
     def ahead(self) -> ReadAhead | None:
         """Who is to hear of what sites are about to read; None: nobody."""
         return self._files.ahead
+
+    def at_hand(self, version: FileVersion, start: int, length: int) -> AbstractAsyncContextManager[None]:
+        """Bring a range to where it is read at once; nothing of one that is too long to be kept there."""
+        step = self._files.step
+        return _NOTHING if step is not None and length > step else self._files.at_hand(version, start, length)
 
     async def confirm(self, version: FileVersion) -> None:
         """Raise SourceError if what was read of a main file until now may be another version."""

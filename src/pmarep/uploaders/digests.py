@@ -130,7 +130,8 @@ class Digests:
         def begin() -> asyncio.Task[None]:
             return asyncio.create_task(read(version, start, length, digest.update))
 
-        await self._slots.run(begin)
+        async with self._reader.at_hand(version, start, length):  # or others would wait in vain for its slot
+            await self._slots.run(begin)
         return digest.digest()
 
 

@@ -38,7 +38,7 @@ class PlaceFiles:
     What one site waits for while it is being downloaded, others wait for too. Raises SpoolError, when it is made.
     """
 
-    step: int | None = 8 * 1024**2
+    step: int | None = 16 * 1024**2
 
     def __init__(
         self, cores: Mapping[str, PmaCore], folder: Path, size: int, retry: Callable[[], Retry] = Retry
