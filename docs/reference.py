@@ -178,7 +178,7 @@ def events_page() -> str:
         "# Events\n\nMade from the code: what `--json` of `push` and `verify` prints, one object a line, and what a "
         "listener of `pmarep.replicate()` gets as objects. Every object has `event` and `time`. Sizes are bytes, "
         "durations seconds, rates bytes per second. What may change and what may not: [the contract]"
-        "(../contract.md#events---json-of-push-and-verify)."
+        "(../contract.md#events---json-of-push-verify-and-pull)."
     ]
     parts += [_event(f"`{event_name(kind)}`", kind, 2) for kind in Event.__subclasses__()]
     parts += [_event("A site in `summary`", SiteSummary, 3), _event("`source` in `summary`", SourceSummary, 3)]
