@@ -248,6 +248,20 @@ class Client:
             sys.exit("the official client failed")
         return runs
 
+    def pull(self, sites: Sequence[Site], folder: Path) -> Run:
+        """Pull everything from all sites into a folder, with --json."""
+        command = [sys.executable, "-m", "pmarep", "pull", *(f"{site.name}:" for site in sites), str(folder)]
+        command += ["--config", str(self.book), "--json"]
+        return measure([*in_namespace(self._namespace), *command], self.environment)
+
+    def official_pull(self, site: Site, folder: Path) -> Run:
+        """Download everything from a site by pma_python, one slide after the other."""
+        start = [*in_namespace(self._namespace), sys.executable, str(HERE / "_official_pull.py")]
+        run = measure([*start, site.url, TARGET, str(folder)], {**self.environment, "PASSWORD": site.password}, False)
+        if run.code:
+            sys.exit("the official client failed")
+        return run
+
     def forget(self) -> None:
         """Remove the state folder, so that the next push is a first one."""
         shutil.rmtree(self.state, ignore_errors=True)

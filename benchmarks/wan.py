@@ -10,6 +10,7 @@ four        the files of s3 to four sites, 20 to 250 ms
 official    the files of s3 by the official client, one process per site, against pmarep in the same run
 uplink      250 MB to each of four sites through one uplink of 100 Mbit/s that they share
 copy        the files of s3 from a site to an S3, an Azure and a file-system site at once, by push from here and by copy
+pull        1 GB in 16 slides (one is a MIRAX slide) from Tokyo into a folder, and the same by the official client
 small       one slide of 100 kB over 200 ms: how many round trips it takes
 
 At stake: bytes that a kill at a random moment of the run would have cost on average, and at most: sent, and not of use
@@ -22,6 +23,7 @@ full link, headers of TCP and IP take 3.5 %.
 from __future__ import annotations
 
 import argparse
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +62,12 @@ def many(folder: Path, scale: float) -> None:
     for number in range(24):
         write(folder / f"slide{number:02}.svs", int(40 * MB * scale))
     write_mirax(folder / "mirax.mrxs", int(80 * MB * scale))
+
+
+def sixteen(folder: Path, scale: float) -> None:
+    for number in range(15):
+        write(folder / f"slide{number:02}.svs", int(62.5 * MB * scale))
+    write_mirax(folder / "mirax.mrxs", int(62.5 * MB * scale))
 
 
 def twelve(folder: Path, scale: float) -> None:
@@ -168,6 +176,38 @@ class Testbed:
         ]
         table(["", "round trips"], rows)
         print(f"requests: {sites[0].report['requests']}, PUTs: {sites[0].report['puts']}; {cost(run)}\n")
+
+    def pull(self, *, official: bool = False) -> float:
+        """Pull everything into a folder, print what it took, and return the share of the link."""
+        self._runs += 1
+        data, folder = self._folder / "source", self._folder / f"pulled{self._runs}"
+        if not data.exists():
+            data.mkdir()
+            self.client.source.rename(data / "in")
+            (data / "Slides").mkdir()
+            (data / "in").rename(data / "Slides" / "in")
+        (link,) = self._links.links.values()
+        host, namespace = self._links.address(link.site), self._links.namespace(link.site)
+        with Site(
+            link.site, "source", self._folder / f"run{self._runs}", host=host, namespace=namespace, data=data
+        ) as site:
+            self.client.sites([site], **self._keys)
+            run = self.client.official_pull(site, folder) if official else self.client.pull([site], folder)
+        size = size_of(data / "Slides")
+        if (not official and not run.sites) or size_of(folder) != size:
+            raise SystemExit(f"{size_of(folder)} bytes of {size} have come")
+        share = size * 8 / run.seconds / (link.rate * MB)
+        title = "official client" if official else "pmarep"
+        print(
+            f"== pull by {title}: {size / MB:.0f} MB over {link}: {run.seconds:.1f} s, {share:.0%}; {cost(run)}",
+            flush=True,
+        )
+        if self._timeline and not official:
+            for at, event in run.events:
+                if event["event"] == "progress":
+                    print(f"{at:6.1f} s  {event['rate'] * 8 / MB:6.0f} Mbit/s  {event['connections']} downloads")
+        shutil.rmtree(folder)
+        return share
 
     def run(self, title: str, kind: str, *, official: bool = False, **keys: object) -> dict[str, float]:
         """Send everything to all sites, print a table, and return the share of each link."""
@@ -310,6 +350,11 @@ def copied(testbed: Testbed, _links: Links) -> None:
     testbed.copy({"tokyo": "s3", "saopaulo": "azure", "boston": "filesystem"})
 
 
+def pull(testbed: Testbed, _links: Links) -> None:
+    ours, theirs = testbed.pull(), testbed.pull(official=True)
+    print(f"pmarep / official: {ours / theirs:.1f}x\n")
+
+
 def small(testbed: Testbed, _links: Links) -> None:
     testbed.round_trips("s3")
     testbed.round_trips("filesystem")
@@ -328,6 +373,7 @@ SCENARIOS: dict[str, tuple[Callable[[Testbed, Links], None], Sequence[Link], Cal
     "official": (official, TWO, gigabyte),
     "uplink": (uplink, FOUR, quarter),
     "copy": (copied, COPY, gigabyte),
+    "pull": (pull, TWO[:1], sixteen),
     "small": (small, [Link("far", 200, 100, 0)], lambda folder, _: write(folder / "slide.svs", 100_000)),
 }
 

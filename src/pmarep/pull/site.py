@@ -24,8 +24,8 @@ from .slide_download import SlideDownloader
 
 log = logging.getLogger(__name__)
 
-MOST = 64
-"""Slides of a site at once: each asks its server once more when all its files have come."""
+MOST, PREPARING = 64, 16
+"""Slides of a site at once, at most; and so many more than downloads: their lists are compared, or asked for again."""
 
 
 class SitePull:
@@ -156,7 +156,7 @@ class SitePull:
         pool.raise_error()
 
     def _may_begin(self) -> bool:
-        return self._scheduler.waiting == 0 and len(self._names) < MOST
+        return self._scheduler.waiting == 0 and len(self._names) < min(MOST, self._scheduler.limit + PREPARING)
 
     def _too_late(self) -> bool:
         deadline = self._context.deadline

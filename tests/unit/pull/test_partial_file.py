@@ -1,0 +1,115 @@
+"""Files that are not whole yet: what is believed of them, and that nobody takes them for slides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.corpus import write_cws, write_mirax
+from support.discovery import discover
+
+from pmarep.pmacore import RemoteFile
+from pmarep.pull import partial_file
+from pmarep.pull.partial_file import PartialFile, modified_ms, place_key, remove_partial_files
+
+PLACE = place_key("https://tokyo.example/", "Slides/in")
+SYNC = 100
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partial_file, "SYNC_EVERY", SYNC)
+
+
+def part(folder: Path, *, size: int = 1000, modified: str | None = "1700000000000", name: str = "x.svs") -> PartialFile:
+    found = PartialFile(PLACE, RemoteFile(path=f"Slides/in/{name}", size=size, lastmodified=modified), folder / name)
+    found.open()
+    return found
+
+
+def begin(folder: Path, count: int, **file: str | None) -> None:
+    one = part(folder, **file)  # type: ignore[arg-type]
+    one.write(b"x" * count)
+    one.close()
+
+
+@pytest.mark.parametrize(("written", "believed"), [(0, 0), (99, 0), (100, 100), (199, 100), (999, 900), (1000, 1000)])
+def test_the_next_run_believes_what_was_synced(tmp_path: Path, written: int, believed: int) -> None:
+    begin(tmp_path, written)
+    assert part(tmp_path).size == believed
+
+
+def test_what_was_finished_is_believed_wholly(tmp_path: Path) -> None:
+    one = part(tmp_path)
+    one.write(b"x" * 1000)
+    one.finish()
+    again = part(tmp_path)
+    assert again.size == 1000
+    again.finish()
+    again.commit()
+    assert (tmp_path / "x.svs").stat().st_mtime == 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    "other", [{"size": 1001}, {"modified": "1700000000001"}, {"modified": None}, {"name": "y.svs"}]
+)
+def test_of_another_file_nothing_is_believed(tmp_path: Path, other: dict[str, str]) -> None:
+    begin(tmp_path, 500)
+    assert part(tmp_path, **other).size == 0  # type: ignore[arg-type]
+
+
+def test_without_a_time_only_the_same_run_goes_on(tmp_path: Path) -> None:
+    one = part(tmp_path, modified=None)
+    one.write(b"x" * 555)
+    one.close()
+    one.open()
+    assert one.size == 555
+    one.close()
+    assert part(tmp_path, modified=None).size == 0
+
+
+def test_what_is_closed_is_written_to_no_more(tmp_path: Path) -> None:
+    """A thread may still be about to write when its download is broken off: the number of the file may be another's."""
+    one = part(tmp_path)
+    one.close()
+    one.write(b"x")
+    assert one.size == 0
+
+
+def test_partial_files_are_no_slides_and_no_parts_of_slides(tmp_path: Path) -> None:
+    write_mirax(tmp_path / "m.mrxs")
+    write_cws(tmp_path / "cws")
+    before = discover(tmp_path).slides
+    for folder in (tmp_path, tmp_path / "m", tmp_path / "cws"):
+        begin(folder, 500)
+        (folder / ".pmarep-pull.lock").touch()
+    found = discover(tmp_path)
+    assert found.slides == before
+    assert {why.is_problem for why in found.left.values()} == {False}
+
+
+def test_only_those_of_a_place_are_removed_and_folders_that_are_empty_then(tmp_path: Path) -> None:
+    for folder in ("a/b", "c"):
+        (tmp_path / folder).mkdir(parents=True)
+        begin(tmp_path / folder, 5)
+    (tmp_path / "c" / ".pmarep-mine.part").touch()
+    remove_partial_files(tmp_path, {"0" * 12})
+    assert len(list(tmp_path.rglob("*.part"))) == 3
+    remove_partial_files(tmp_path, {PLACE})
+    assert [path.name for path in tmp_path.rglob("*")] == ["c", ".pmarep-mine.part"]
+
+
+@pytest.mark.parametrize(
+    ("said", "ms"),
+    [
+        ("/Date(1700000000000+0100)/", 1_700_000_000_000),
+        ("1700000000000", 1_700_000_000_000),
+        ("2026-11-28T10:00:00", None),
+        ("/Date(0)/", None),
+        ("/Date(-62135596800000)/", None),
+        ("99999999999999999999", None),
+        (None, None),
+    ],
+)
+def test_times_as_servers_say_them(said: str | None, ms: int | None) -> None:
+    assert modified_ms(RemoteFile(path="x", size=1, lastmodified=said)) == ms
