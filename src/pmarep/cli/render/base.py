@@ -131,7 +131,7 @@ def _verdict(summary: Summary, selection: str) -> str:
         if selection and not summary.source.empty:
             found = f"no slide is left with {selection}"
         if summary.shard and not summary.source.empty and not summary.source.filtered:
-            found = "no slide belongs to this shard"
+            return "no slide belongs to this shard, nothing was sent"
         words = ("pmarep slides SRC", selection, f"--shard {summary.shard}" if summary.shard else "")
         return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
     if summary.exit_code != 0:
