@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -363,3 +364,30 @@ def test_a_slow_site_and_a_small_spool(copier: Copier, ghent: Sandbox, start_san
     seconds = {name: site["seconds"] for name, site in result.summary["sites"].items()}
     assert seconds["boston"] < seconds["leeds"]
     assert 120 * MIB <= result.summary["bytes_downloaded"] <= 200 * MIB
+
+
+def test_what_came_from_another_source_has_not_changed(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox
+) -> None:
+    """A slide has other times at each source: what was pushed from a disk is there, not changed and not sent again."""
+    boston = start_sandbox("boston")
+    copier.cli.site("boston", boston)
+    write(copier.cli.source / "a.svs", 1000)
+    assert copier.cli.push("--sites", "boston").code == 0
+    shutil.copyfile(copier.cli.source / "a.svs", folder(ghent) / "a.svs")
+    for extra in ((), ("--existing", "overwrite")):
+        result = copier.copy(*extra)
+        assert result.counts("boston") == (0, 1, 0)
+        assert result.summary["sites"]["boston"]["changed"] == 0
+    os.utime(folder(ghent) / "a.svs", (1, 1))
+    assert copier.cli.push("--sites", "boston").counts("boston") == (0, 1, 0)
+
+
+def test_it_is_shown_to_people(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    copier.cli.site("boston", start_sandbox("boston"))
+    write(folder(ghent) / "a.svs", 1000)
+    arguments = [word for word in copier.arguments() if word != "--json"]
+    with Running(start(arguments, copier.cli.environment)) as running:
+        result = running.result()
+    assert result.code == 0
+    assert result.lines[-2:] == ["1000 B came from the source", "every slide is at every site"]

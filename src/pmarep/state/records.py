@@ -86,9 +86,18 @@ class Run:
 
 
 def signature(slide: Slide) -> str:
-    """Return a hash of the names, sizes and mtimes of a slide's files: it changes whenever one of them does."""
+    """Return a hash of the names, sizes and mtimes of a slide's files: it changes whenever one of them does.
+
+    Of a slide at a site, that has times of its own, it begins with the site's name.
+    """
     text = json.dumps(sorted((f.path, f.size, f.mtime_ns) for f in slide.files))
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{slide.folder.partition(':')[0]}:{digest}" if isinstance(slide.folder, str) else digest
+
+
+def are_of_one_source(one: str, other: str) -> bool:
+    """Return whether two signatures can be compared: the same slide has other times at each source."""
+    return one.rpartition(":")[0] == other.rpartition(":")[0]
 
 
 class SignatureCache:

@@ -13,7 +13,7 @@ from ...events import SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
 from ...slides import Slide
-from ...state.records import SENT, Entry
+from ...state.records import SENT, Entry, are_of_one_source
 from ...units import format_size
 from ...uploaders import TransferCounts
 from ..circuit_breaker import CircuitBreaker, Probe
@@ -225,7 +225,8 @@ class SlideAttempts:
                     await journal.record_sent(at.place, here, stamp, source=source)
             else:
                 wrong = await known_wrong(slide, at, self._verifier, journal)
-                self.changed += wrong is None and entry is not None and entry.signature != here
+                same = entry is None or entry.signature == here or not are_of_one_source(entry.signature, here)
+                self.changed += wrong is None and not same
         if wrong is not None:
             return Outcome(SlideStatus.FAILED, wrong)
         verified_by = VerifiedBy(level.value)

@@ -14,7 +14,17 @@ from ...pmacore import PmaCore, Refused, RemoteFile
 from ...sites import Site
 from ...slides import Slide
 from ...state.journal import Journal
-from ...state.records import DIFFERS, SEEN, SENDING, SENT, UNREADABLE, Entry, KnownState, RemotePath
+from ...state.records import (
+    DIFFERS,
+    SEEN,
+    SENDING,
+    SENT,
+    UNREADABLE,
+    Entry,
+    KnownState,
+    RemotePath,
+    are_of_one_source,
+)
 from ..options import Existing, Options, Verify
 from ..remote_listing import RemoteListing, differences_in, harmful, shortened
 from .stamp import same_main, stamp_of
@@ -201,6 +211,8 @@ async def _about_equal(
         if entry.stamp in (None, lies.stamp):
             return about_other(lies, options.existing, OTHER_CONTENT)
         return replace(lies, doubtful=True)
+    if not are_of_one_source(entry.signature, here) and entry.state in (SENT, SEEN):
+        return replace(lies, action=Action.SKIP, reason="already there, from another source")
     if options.existing is Existing.OVERWRITE:
         return replace(lies, action=Action.REPLACE, reason="same files and sizes, but changed here since it was sent")
     doubtful = options.verify is Verify.DEEP or entry.state == DIFFERS
