@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -86,6 +87,20 @@ def test_what_is_missing_and_what_differs_is_told_with_what_brings_it(cli: Sites
     done = cli.pmarep("compare", "tokyo:", "ghent:", "saopaulo:", "--details", code=1)
     assert "same\tsame\tmissing\ta.svs\n" in done.stdout
     assert "same\tdiffers: size\tsame\tcase 1/m.mrxs\tghent: m/Data0000.dat has 5 bytes" in done.stdout
+
+
+def test_the_commands_that_it_tells_bring_what_is_missing(cli: SitesCli, three: list[Sandbox]) -> None:
+    (top(three[1]) / "a.svs").unlink()
+    (cli.folder / "cases" / "a.svs").unlink()
+    write_svs(cli.folder / "cases" / "new" / "x y.svs", seed=2)
+    cli.environ["PMAREP_STATE_DIR"] = str(cli.folder / "state")
+    _, summary = compared(cli, "cases", "tokyo:", "ghent:", "--exclude", "none.svs", code=1)
+    commands = [shlex.split(one["command"]) for one in summary["commands"]]
+    assert sorted(words[1] for words in commands) == ["copy", "pull", "push"]
+    for words in commands:
+        waits = ["--settle", "0"] if words[1] == "push" else []
+        cli.pmarep(*words[1:], *waits)
+    assert compared(cli, "cases", "tokyo:", "ghent:", "--deep", code=0)[1]["same"] == 4
 
 
 def test_bytes_and_fingerprints_tell_what_sizes_do_not(cli: SitesCli, three: list[Sandbox]) -> None:
@@ -189,7 +204,9 @@ def test_two_folders_need_no_site_book(cli: SitesCli) -> None:
     assert "pmarep sites add" in cli.pmarep("compare", "a", "tokyo:", code=2).stderr
 
 
-@pytest.mark.parametrize("arguments", [["a"], ["a", "a"], ["a", "b", "--deep", "--fingerprint"], ["a", "nope"]])
+@pytest.mark.parametrize(
+    "arguments", [["a"], ["a", "a"], ["a", "b", "--deep", "--fingerprint"], ["a", "nope"], ["a", "b", "--csv", "-"]]
+)
 def test_wrong_usage(cli: SitesCli, arguments: list[str]) -> None:
     (cli.folder / "a").mkdir()
     (cli.folder / "b").mkdir()
@@ -199,7 +216,7 @@ def test_wrong_usage(cli: SitesCli, arguments: list[str]) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for another process")
 def test_ctrl_c_logs_out_and_ends_with_130(cli: SitesCli, three: list[Sandbox]) -> None:
     hold = Hold()
-    three[0].faults.add(hold, path="transfer/Download", times=1)
+    three[0].faults.add(hold, path="transfer/Download")
     process = start(["compare", "tokyo:", "ghent:", "--deep"], cli.environment, folder=cli.folder)
     with Running(process) as running:
         assert hold.reached.wait(PATIENCE)

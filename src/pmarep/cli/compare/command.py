@@ -79,6 +79,8 @@ def compare(
     if csv is not None:
         from ...report.write import check_file
 
+        if str(csv) == "-":
+            raise UsageError("--csv writes a file that only you can read; name one, or take --json on stdout")
         check_file(csv, "the table")
     sides = make_sides(_places(places, config))
     warn_unverified_tls([side.at.site for side in sides if not isinstance(side.at, Path)])
