@@ -68,8 +68,10 @@ async def test_one_slide_and_a_choice_of_slides(sandbox: Sandbox, here: Path) ->
     put(sandbox, {**MRXS, "sub/a.svs": b"a", "sub/b.svs": b"b", "sub/old/c.svs": b"c"})
     await pull([place(sandbox, "Slides/IN/M.mrxs")], here)
     assert contents(here) == MRXS
+    asked = len(sandbox.requests)
     report = await pull([place(sandbox, "Slides/in/sub")], here / "2", include=("*.svs",), exclude=("old/", "x*"))
     assert set(contents(here / "2")) == {"a.svs", "b.svs"}
+    assert not [one for one in sandbox.requests[asked:] if "old" in one.path]
     assert [event.text for event in report.events if isinstance(event, Notice)] == ["--exclude 'x*' matches no slide"]
 
 

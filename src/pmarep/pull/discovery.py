@@ -16,7 +16,7 @@ from ..sites.place import Place
 from .context import PullContext
 from .local_folder import UnusableName, check_path
 from .partial_file import place_key
-from .plan import Plan, local_name, plan_slide
+from .plan import Plan, local_name, local_names, plan_slide
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +79,30 @@ class SlideFinder:
         top = await self._tree.find(place.path)
         base = top.path if isinstance(top, RemoteFolder) else top.path.rpartition("/")[0]
         key = place_key(place.site.url, place.path)
-        async with aclosing(self._below(top)) as below:
+        async with aclosing(self._below(top, base)) as below:
             async for found in below:
                 if isinstance(found, Unlisted):
                     self._problem(found.path, "unlisted", str(found.error))
                 elif isinstance(found, RemoteSlide):
                     await self._examine(found, base, key, place.site.name)
 
-    async def _below(self, top: RemoteFolder | RemoteSlide) -> AsyncGenerator[Found, None]:
+    async def _below(self, top: RemoteFolder | RemoteSlide, base: str) -> AsyncGenerator[Found, None]:
         if isinstance(top, RemoteSlide):
             yield top
             return
-        async with aclosing(self._tree.walk(top)) as found:
+        async with aclosing(self._tree.walk(top, wanted=lambda one: self._is_wanted(one, base))) as found:
             async for one in found:
                 yield one
+
+    def _is_wanted(self, one: RemoteFolder | RemoteSlide, base: str) -> bool:
+        selection = self._context.selection
+        try:
+            name = local_name(base, one.path)
+        except UnusableName:
+            return True  # which is said later
+        if isinstance(one, RemoteFolder):
+            return not selection.excludes_folder(name)
+        return selection.refusal(name) is None
 
     async def _examine(self, slide: RemoteSlide, base: str, key: str, site: str) -> None:
         context = self._context
@@ -118,8 +128,8 @@ class SlideFinder:
     def _claim(self, slide: RemoteSlide, base: str, site: str) -> None:
         folder = self._context.folder
         names = (
-            (folder.collision_key(local_name(base, file.path)), f"{site}:/{file.path.strip('/')}")
-            for file in slide.files
+            (folder.collision_key(local), f"{site}:/{file.path.strip('/')}")
+            for file, _, local in local_names(base, slide)
         )
         if (other := self._context.claims.claim(names)) is not None:
             raise UnusableName(f"{other} comes to the same name on this disk; pull one of them into another folder")

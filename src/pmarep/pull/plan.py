@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from ..engine.options import Existing
 from ..pmacore import ProtocolError, RemoteFile
 from ..remote.tree import RemoteSlide
+from ..system.windows_names import normalized_key
 from ..text import printable
 from .local_folder import LocalFolder, UnusableName
 from .partial_file import has_time
@@ -57,22 +59,28 @@ class Plan:
 def local_name(base: str, path: str) -> str:
     """Return the path in DIR of what lies at a virtual path, `base` being the folder that was named.
 
-    Raises UnusableName where it is not below that.
+    Servers do not spell folders the same each time. Raises UnusableName where it does not lie below that.
     """
-    path = path.strip("/")
-    if base and not path.startswith(base + "/"):
+    parts = path.strip("/").split("/")
+    depth = base.count("/") + 1 if base else 0
+    if len(parts) <= depth or normalized_key("/".join(parts[:depth])) != normalized_key(base):
         raise UnusableName(f"the server says that {printable(path[:200])} lies in {printable(base)}; it is left there")
-    return path[len(base) + 1 if base else 0 :]
+    return "/".join(parts[depth:])
+
+
+def local_names(base: str, slide: RemoteSlide) -> list[tuple[RemoteFile, str, str]]:
+    """Return each file of a slide with its path from the slide's folder, and its path in DIR. Raises UnusableName."""
+    above = slide.path.strip("/").rpartition("/")[0]
+    folder, slash, _ = local_name(base, slide.path).rpartition("/")
+    names = [(file, local_name(above, file.path)) for file in slide.files]
+    return [(file, name, folder + slash + name) for file, name in names]
 
 
 def plan_slide(folder: LocalFolder, base: str, slide: RemoteSlide, existing: Existing) -> Plan:
     """Decide about a slide. Raises UnusableName, OSError."""
-    above = slide.path.rpartition("/")[0]
-    files = []
-    for file in slide.files:
-        name = local_name(above, file.path)
-        files.append(FileToPull(file, name, folder.locate(local_name(base, file.path))))
-    _check_files(folder, base, slide)
+    names = local_names(base, slide)
+    files = [FileToPull(file, name, folder.locate(local)) for file, name, local in names]
+    _check_files(slide, [folder.collision_key(local) for _, _, local in names])
     main = files[-1].path
     found = {one.path: _size_and_time(one) for one in files}
     if all(size == one.file.size for one in files for size, _ in [found[one.path]]):
@@ -93,11 +101,10 @@ def plan_slide(folder: LocalFolder, base: str, slide: RemoteSlide, existing: Exi
     return Plan(Action.PULL, "not here yet", to_come, main)
 
 
-def _check_files(folder: LocalFolder, base: str, slide: RemoteSlide) -> None:
-    """Raise an error for files that cannot be those of one slide, or not on this disk."""
+def _check_files(slide: RemoteSlide, keys: Sequence[str]) -> None:
+    """Raise an error for files that cannot be those of one slide, or not on this disk, where they have these keys."""
     if any(file.size < 0 for file in slide.files):
         raise ProtocolError("the server lists a file with less than no bytes")
-    keys = [folder.collision_key(local_name(base, file.path)) for file in slide.files]
     if len(set(keys)) < len(keys):
         first = next(file for file, key in zip(slide.files, keys, strict=True) if keys.count(key) > 1)
         raise UnusableName(f"{printable(first.path)} has the same name on this disk as another file of the slide")

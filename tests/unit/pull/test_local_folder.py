@@ -148,6 +148,17 @@ def test_slides_that_cannot_be(tmp_path: Path, files: list[tuple[str, int]], wor
         plan_slide(LocalFolder(tmp_path), "Slides/in", slide(*files), Existing.OVERWRITE)
 
 
+def test_a_server_that_spells_a_folder_in_two_ways(tmp_path: Path) -> None:
+    found = plan_slide(
+        LocalFolder(tmp_path),
+        "Slides/in",
+        slide(("slides/IN/SUB/m/1.dat", 3), ("Slides/in/Sub/m.mrxs", 2)),
+        Existing.FAIL,
+    )
+    assert [one.name for one in found.files] == ["m/1.dat", "m.mrxs"]
+    assert [one.path for one in found.files] == [tmp_path / "Sub/m/1.dat", tmp_path / "Sub/m.mrxs"]
+
+
 def test_what_is_to_be_done(tmp_path: Path) -> None:
     wanted = slide(("Slides/in/a/1.dat", 3), ("Slides/in/a.mrxs", 2))
     folder = LocalFolder(tmp_path)
