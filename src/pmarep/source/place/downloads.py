@@ -35,7 +35,7 @@ QUIET_SECONDS = 5.0
 """After a failure nothing is downloaded ahead for so long: sites that wait for the source ask whether it is back."""
 
 NO_ROOM_SECONDS = 0.25
-"""The same where there was no room for what nobody waits for."""
+"""The same where there was no room for what nobody waits for, and after a refusal."""
 
 STUCK_SECONDS = 2.0
 """After so long without room, what nobody has had yet goes for what comes from the beginning of a whole file."""
@@ -134,6 +134,8 @@ class Downloads:
 
     def _may_begin(self, version: FileVersion) -> bool:
         """Return whether a file may be asked for now: once, until an answer has shown that there are parts."""
+        if version in self._changed:
+            return False
         return self._site_of(version) in self._by_parts or version not in self._under_way
 
     def _to_come(self) -> int:
@@ -179,6 +181,7 @@ class Downloads:
     def _failure(self, version: FileVersion, error: PmarepError) -> SourceError:
         words = f"cannot read {version.path}: {error}"
         if error.remedy is not Remedy.RETRY:
+            self._rest(NO_ROOM_SECONDS)  # until those who wait have heard of it
             return SourceError(words)
         self._rest(QUIET_SECONDS)
         return SourceAway(words)

@@ -1,0 +1,177 @@
+"""Files at a PMA.core: each byte comes once for all sites, and never two versions as one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pmarep.errors import SourceAway, SourceError
+from pmarep.pmacore import Download, FileChanged, PmaCore, Refused, RemoteFile, Unreachable, Validators
+from pmarep.retry import ONCE
+from pmarep.slides import Slide, SlideFile
+from pmarep.source import CHUNK, SharedReader, SiteReader
+from pmarep.source.place.files import PlaceFiles, is_dated, moment_ns
+
+SIZE = 5 * CHUNK + 100
+CONTENT = os.urandom(SIZE)
+
+
+class Server:
+    """A PMA.core with one slide, as far as a source asks it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.looks = 0
+        self.modified = "1700000000000"
+        self.etag = '"1"'
+        self.error: Exception | None = None
+        self.ranges = True
+
+    @asynccontextmanager
+    async def download(
+        self, slide: str, name: str, size: int, *, start: int, end: int, seen: Validators
+    ) -> AsyncIterator[Download]:
+        assert (slide, name, size) == ("Slides/2026/a.svs", "a.svs", SIZE)
+        if self.error is not None:
+            raise self.error
+        whole = not self.ranges or (start, end) == (0, size)
+        self.asked.append((0, size) if whole else (start, end))
+        validators = Validators(self.etag)
+        if validators.differ_from(seen):
+            raise FileChanged("the file has changed at the server")
+
+        async def chunks() -> Any:
+            data = CONTENT if whole else CONTENT[start:end]
+            for at in range(0, len(data), 100_000):
+                await asyncio.sleep(0)
+                yield data[at : at + 100_000]
+
+        yield Download(chunks(), 0 if whole else start, validators, is_part=not whole)
+
+    async def slide_files(self, path: str) -> list[RemoteFile]:
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        return [RemoteFile.model_validate({"path": path, "size": SIZE, "lastmodified": self.modified})]
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def reader(server: Server, tmp_path: Path) -> AsyncIterator[SharedReader]:
+    files = PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 0, lambda: ONCE)
+    reader = SharedReader(files=files)
+    yield reader
+    await reader.stop()
+    reader.close()
+
+
+MAIN = SlideFile("a.svs", SIZE, 1_700_000_000_000_000_000)
+SLIDE = Slide("2026/a.svs", "Aperio SVS", "ghent:/Slides/2026", (MAIN,), 0)
+
+
+async def read(site: SiteReader, start: int = 0, length: int | None = None) -> bytes:
+    return b"".join([chunk async for chunk in site.read(SLIDE, MAIN, start, length)])
+
+
+async def test_sites_share_what_comes(server: Server, reader: SharedReader) -> None:
+    sites = [SiteReader(reader) for _ in range(3)]
+    for site in sites:
+        site.announce(SLIDE, [MAIN])
+    assert set(await asyncio.gather(*map(read, sites))) == {CONTENT}
+    assert sum(end - start for start, end in server.asked) == SIZE
+
+
+async def test_only_what_is_read_comes(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    assert await read(site, 2 * CHUNK, CHUNK) == CONTENT[2 * CHUNK : 3 * CHUNK]
+    assert server.asked == [(2 * CHUNK, 3 * CHUNK)]
+
+
+async def test_a_server_that_ignores_ranges_is_asked_once(server: Server, reader: SharedReader) -> None:
+    server.ranges = False
+    site = SiteReader(reader)
+    parts = [(2 * CHUNK, CHUNK), (0, CHUNK), (4 * CHUNK, 50)]
+    found = await asyncio.gather(*(read(site, *part) for part in parts))
+    assert found == [CONTENT[start : start + length] for start, length in parts]
+    assert server.asked == [(0, SIZE)]
+
+
+async def test_a_whole_main_file_is_confirmed_after_its_last_bytes_came(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    chunks = site.read(SLIDE, MAIN)
+    await anext(chunks)
+    server.modified = "1700000000001"
+    with pytest.raises(SourceError, match="changed while being sent"):
+        async for _ in chunks:
+            pass
+
+
+async def test_a_file_in_parts_is_confirmed_before_it_becomes_visible(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    await read(site, 0, CHUNK)
+    assert server.looks == 0
+    await site.confirm(SLIDE)
+    await site.confirm(SLIDE)
+    assert server.looks == 1  # nothing has come since
+    await read(site, CHUNK, CHUNK)
+    server.modified = "1700000000001"
+    with pytest.raises(SourceError, match="changed"):
+        await site.confirm(SLIDE)
+
+
+async def test_another_etag_is_another_version(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    await read(site, 0, CHUNK)
+    server.etag = '"2"'
+    for _ in range(2):  # also the next time, without asking
+        with pytest.raises(SourceError, match="changed while being sent"):
+            await read(site, CHUNK, CHUNK)
+    assert len(server.asked) == 2
+
+
+async def test_a_server_that_is_away_comes_back(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    server.error = Unreachable("ghent does not answer")
+    with pytest.raises(SourceAway, match="ghent does not answer"):
+        await read(site)
+    with pytest.raises(SourceAway):
+        await site.check(SLIDE)
+    server.error = None
+    assert await site.check(SLIDE) == ""
+    assert await read(site) == CONTENT
+
+
+async def test_a_refusal_is_no_absence(server: Server, reader: SharedReader) -> None:
+    server.error = Refused("no right to download")
+    with pytest.raises(SourceError, match="no right to download") as found:
+        await read(SiteReader(reader))
+    assert not isinstance(found.value, SourceAway)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000123", 1_700_000_000_123_000_000),
+        ("2023-11-14T22:13:20Z", 1_700_000_000_000_000_000),
+        ("2023-11-14T22:13:20", 1_700_000_000_000_000_000),
+    ],
+)
+def test_times_that_are_known(text: str, expected: int) -> None:
+    assert moment_ns(RemoteFile.model_validate({"path": "a", "size": 1, "lastmodified": text})) == expected
+
+
+@pytest.mark.parametrize("text", ["yesterday", "-5", None, "9" * 30])
+def test_times_that_are_not_known_stay_the_same(text: str | None) -> None:
+    first, second = (moment_ns(RemoteFile.model_validate({"path": p, "size": 1, "lastmodified": text})) for p in "ab")
+    assert first == second
+    assert not is_dated(first)
