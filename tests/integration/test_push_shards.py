@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from support.fork_server import PATIENCE, run, start
 from support.push_cli import PushCli, Result, Running, arrived, contents, files_sent, transfers
 from support.sandboxes import StartSandbox
 
-from pmacore_sandbox import Hold, Sandbox
+from pmacore_sandbox import CannedResponse, Hold, Sandbox
 from pmarep.slides.shard import Shard
 
 
@@ -103,6 +104,26 @@ def test_a_later_run_of_all_slides_knows_what_the_shards_have_sent(cli: PushCli,
         assert result.counts("a") == (0, len(result.finished("a")), 0)
         assert {one["verified_by"] for one in result.finished("a").values()} == {"listing"}
         assert not [one for one in sandboxes[0].requests if "GetFilenames" in one.path or "GetImageInfo" in one.path]
+
+
+def test_status_and_report_of_shards(cli: PushCli, sandboxes: list[Sandbox]) -> None:
+    sandboxes[1].faults.add(CannedResponse(500, '{"Message": "no"}'), path=".*m.mrxs")
+    codes = [cli.push("--shard", f"{number}/3").code for number in (1, 2, 3)]
+    assert codes == [0, 0, 1]
+    shown = run(["status", "--state-dir", str(cli.state)], cli.environment).stdout
+    assert "3 of 3 shards" in shown
+    assert ": 1 exit 1, 2 exit 0; a 11 sent 0 skipped 0 failed, b 10 sent 0 skipped 1 failed" in shown
+    assert "    3/3: exit 1; " in shown
+    assert "--shard 3/3" in shown.partition("to go on: ")[2]
+    found = json.loads(run(["status", "--json", "--state-dir", str(cli.state)], cli.environment).stdout)
+    assert sorted(one["shard"] for one in found["runs"]) == ["1/3", "2/3", "3/3"]
+    words = ["report", "--format", "json", "--state-dir", str(cli.state / "shard-3-of-3")]
+    report = json.loads(run(words, cli.environment).stdout)
+    command = report["missing"]["command"]
+    assert "--shard 3/3" in command
+    assert command.endswith(f"--state-dir {cli.state}")
+    nodes = [word for number in (1, 3) for word in ("--state-dir", str(cli.state / f"shard-{number}-of-3"))]
+    assert "2 of 3 shards" in run(["status", *nodes], cli.environment).stdout
 
 
 def test_what_is_forgotten_is_forgotten_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:

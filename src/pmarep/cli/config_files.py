@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..sites import Site, SiteBook
+    from ..state.state_folders import StateFolder
 
 
 def book_path(config: Path | None) -> Path:
@@ -63,6 +64,13 @@ def state_path(state_dir: Path | None) -> Path:
     import platformdirs
 
     return platformdirs.user_state_path("pmarep", appauthor=False)
+
+
+def state_paths(state_dirs: Sequence[Path] | None) -> list[StateFolder]:
+    """Return the state folders that a command reads, each with those of the shards below it."""
+    from ..state.state_folders import state_folders
+
+    return state_folders([state_path(one) for one in state_dirs] if state_dirs else [state_path(None)])
 
 
 def named_state(state_dir: Path | None) -> Path | None:

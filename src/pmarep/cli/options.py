@@ -132,6 +132,14 @@ StateDirOption = Annotated[
         "--state-dir", metavar="DIR", help="Folder of the journal; default: PMAREP_STATE_DIR, else the user's own."
     ),
 ]
+StateDirsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--state-dir",
+        metavar="DIR",
+        help="Folder of the journal; default: PMAREP_STATE_DIR, else the user's own. Repeatable, for several nodes.",
+    ),
+]
 VerboseOption = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Log more on stderr; -vv: every request too.")
 ]

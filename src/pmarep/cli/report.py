@@ -66,6 +66,7 @@ def report(
     """
     from ..report.choose import choose_run, report_of
     from ..report.write import ReportFormat, check_file, format_of, render
+    from ..slides.shard import Shard
 
     to_stdout = output is not None and str(output) == "-"
     if output is not None and not to_stdout:
@@ -77,7 +78,10 @@ def report(
         raise UsageError(f"--thumbnails are for html, and this is {wanted.value}")
     found = report_of(record)
     images = _thumbnails(found, config) if thumbnails else {}
-    content = render(found, wanted, named_state(state_dir), images)
+    named = named_state(state_dir)
+    if named is not None and Shard.of_folder(named.absolute().name) is not None:
+        named = named.absolute().parent  # the state folder that a push of the shard has to name
+    content = render(found, wanted, named, images)
     if to_stdout or (output is None and wanted is not ReportFormat.HTML):
         _print(content)
         return

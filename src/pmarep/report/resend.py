@@ -30,6 +30,7 @@ def command_for_all(report: Report, state_dir: Path | None) -> str | None:
         words += ["--newer-than", moment.isoformat(timespec="seconds")]
     words += ["--min-size", str(run["min_size"])] if run["min_size"] else []
     words += ["--follow-links"] if run["follow_links"] else []
+    words += _option("--shard", run.get("shard") or "")
     return _command([*words, *_how(run, state_dir)], run)
 
 

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from ..errors import UsageError
+from ..slides.shard import Shard
 from .run_records import RunFile, RunRecordError
 
 _SCOPE = ("command", "sources", "sites", "to", "include", "exclude")
@@ -51,7 +53,7 @@ class RunProgress:
     """A run as its record has it. `last`: when it was last heard of; `slides`: found so far.
 
     `arguments`: the words after `pmarep` that go on with it; empty where a program started it, or an older pmarep.
-    `scope`: equal for two runs of the same slides to the same places.
+    `scope`: equal for two runs of the same slides to the same places, or of shards of them.
     """
 
     number: int
@@ -64,6 +66,7 @@ class RunProgress:
     pid: int | None
     arguments: tuple[str, ...]
     scope: str
+    shard: Shard | None = None
     slides: int = 0
     sites: dict[str, SiteProgress] = field(default_factory=dict)
 
@@ -79,7 +82,7 @@ def read_progress(record: RunFile, *, only_head: bool = False) -> RunProgress:
         progress = _begun(record, head)
         if not only_head:
             _add_lines(progress, lines, running)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise RunRecordError(f"the record {record.path} is damaged ({type(error).__name__})") from None
     return progress
 
@@ -97,6 +100,7 @@ def _begun(record: RunFile, head: Mapping[str, Any]) -> RunProgress:
         pid=head.get("pid"),
         arguments=tuple(map(str, head.get("arguments") or ())),
         scope=json.dumps([head.get(key) for key in _SCOPE]),
+        shard=Shard.parse(head["shard"]) if head.get("shard") else None,
         sites={str(site["name"]): SiteProgress(str(site["url"]), str(site["target"])) for site in head["sites"]},
     )
 

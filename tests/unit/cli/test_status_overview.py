@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,23 @@ import pytest
 from pmarep.cli.site_targets import Target, name_of
 from pmarep.cli.status.output import print_lines
 from pmarep.cli.status.overview import Overview, RecordedRun, UnfinishedSlide, latest, to_go_on
+from pmarep.slides.shard import Shard
 from pmarep.state.records import RemotePath, Run
+from pmarep.state.run_groups import grouped
 from pmarep.state.run_progress import RunProgress, RunState, SiteProgress
+from pmarep.state.state_folders import StateFolder
 
 DONE = {"exit_code": 0, "sites": {"tokyo": {"sent": 1, "skipped": 0, "failed": 0}}}
 FAILED = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 1}}}
 UNDECIDED = {"exit_code": 1, "sites": {"tokyo": {"sent": 0, "skipped": 0, "failed": 2, "needs_decision": 2}}}
 MOMENT = datetime(2026, 11, 27, 22, 0, tzinfo=UTC)
+
+
+ROOT = Path("/state")
+
+
+def folder_of(shard: Shard | None) -> StateFolder:
+    return StateFolder(ROOT if shard is None else ROOT / shard.folder, ROOT, shard)
 
 
 def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None, **changes: Any) -> RecordedRun:
@@ -29,8 +40,9 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
         "sources": (),
     } | changes
     site = SiteProgress("https://t/", "S", "running", None, 1, 1, 0, 1, 1024, 3072, 1024.0)
+    keys["shard"] = shard = Shard.parse(keys["shard"]) if "shard" in keys else None
     progress = RunProgress(number, state, MOMENT, MOMENT, pid=4711, slides=9, sites={"tokyo": site}, **keys)
-    return RecordedRun(Run(number, MOMENT.timestamp(), ["/my cases"], summary), progress)
+    return RecordedRun(Run(number, MOMENT.timestamp(), ["/my cases"], summary), progress, folder_of(shard))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +64,7 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
     ],
 )
 def test_what_is_to_be_gone_on_with(runs: list[RecordedRun], numbers: list[int]) -> None:
-    assert list(to_go_on(runs)) == numbers
+    assert [number for _, number in to_go_on(runs)] == numbers
 
 
 def test_slides_belong_to_the_most_special_target() -> None:
@@ -65,7 +77,7 @@ def test_slides_belong_to_the_most_special_target() -> None:
 def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: MOMENT.timestamp() + 61)
     runs = [recorded(2, RunState.RUNNING), recorded(1, RunState.KILLED)]
-    print_lines(Overview(runs, [], {1: ("push", "/my cases", "--sites", "tokyo")}), "")
+    print_lines(Overview([[one] for one in runs], [], {runs[1].key: ("push", "/my cases", "--sites", "tokyo")}), "")
     moment = MOMENT.astimezone().isoformat(" ", "seconds")
     assert capsys.readouterr().out.splitlines() == [
         "push /my cases: running for 1m01s (process 4711)",
@@ -89,7 +101,7 @@ def test_why_a_run_has_to_be_looked_at(capsys: pytest.CaptureFixture[str]) -> No
         recorded(2, RunState.ENDED, UNDECIDED, scope="b", to="second"),
         recorded(1, RunState.ENDED, blind, scope="c"),
     ]
-    print_lines(Overview(runs, [], {}, latest(runs)), "")
+    print_lines(Overview([[one] for one in runs], [], {}, latest(runs)), "")
     moment = MOMENT.astimezone().isoformat(" ", "seconds")
     assert capsys.readouterr().out.splitlines()[2:] == [
         f"  3  {moment}  /my cases: exit 1; no slide is in /my cases; is its drive mounted?",
@@ -109,3 +121,51 @@ def test_slides_with_the_most_bytes_at_a_site_are_named(capsys: pytest.CaptureFi
     named = [line for line in capsys.readouterr().out.splitlines() if " to send)" in line]
     assert len(named) == 5
     assert named[0] == "  tokyo  S/6.svs  (9.0 MiB kept, 5 B to send)"
+
+
+KILLED, ENDED = RunState.KILLED, RunState.ENDED
+
+
+@pytest.mark.parametrize(
+    ("runs", "left"),
+    [
+        ([recorded(1, KILLED, shard="1/2"), recorded(1, ENDED, DONE, shard="2/2")], ["1/2"]),
+        ([recorded(1, KILLED, shard="1/2"), recorded(1, KILLED, shard="2/2")], ["1/2", "2/2"]),
+        ([recorded(2, ENDED, DONE, shard="1/2"), recorded(1, KILLED, shard="1/2")], []),
+        ([recorded(2, ENDED, DONE), recorded(1, KILLED, shard="1/2")], []),
+        ([recorded(2, ENDED, DONE, shard="1/2"), recorded(1, KILLED)], ["None"]),
+        ([recorded(2, ENDED, DONE, shard="1/2"), recorded(2, ENDED, DONE, shard="2/2"), recorded(1, KILLED)], []),
+        ([recorded(2, ENDED, DONE, shard="1/3"), recorded(1, KILLED, shard="1/2")], ["1/2"]),
+    ],
+)
+def test_which_shards_are_to_be_gone_on_with(runs: list[RecordedRun], left: list[str]) -> None:
+    assert [str(one.shard) for one in runs if one.key in to_go_on(runs)] == left
+
+
+def test_a_group_has_the_last_run_of_each_shard() -> None:
+    names = ["1/2 c", "1/2 b", "whole", "2/2 b", "1/3", "1/2 a", "2/2 a"]
+
+    def about(name: str) -> tuple[str, Shard | None]:
+        return "scope", None if name == "whole" else Shard.parse(name[:3])
+
+    assert grouped(names, about) == [["1/2 c", "2/2 b"], ["1/2 b", "2/2 a"], ["whole"], ["1/3"], ["1/2 a"]]
+
+
+def test_shards_are_shown_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    row = [
+        recorded(7, ENDED, DONE, shard="3/4"),
+        recorded(1, KILLED, shard="1/4"),
+        recorded(2, ENDED, FAILED, shard="2/4"),
+    ]
+    print_lines(Overview([row], [], to_go_on(row), latest(row)), "")
+    moment = MOMENT.astimezone().isoformat(" ", "seconds")
+    assert capsys.readouterr().out.splitlines() == [
+        "0 partly sent",
+        "last runs (pmarep report NUMBER has more of one; of a shard with --state-dir DIR/shard-K-of-N):",
+        f"  3 of 4 shards  {moment}  /my cases: 1 exit 0, 1 killed, 1 exit 1; nothing is known here of 4/4; "
+        "tokyo 2 sent 1 skipped 2 failed",
+        f"    1/4: was killed, or the machine went down; last heard of at {moment}; tokyo 1 sent 1 skipped 1 failed",
+        "      to go on: pmarep push '/my cases' --1",
+        "    2/4: exit 1; tokyo 0 sent 0 skipped 1 failed",
+        "      to go on: pmarep push '/my cases' --2",
+    ]

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ...errors import UsageError
-from ..config_files import state_path
-from ..options import ConfigOption, StateDirOption
+from ..config_files import state_path, state_paths
+from ..options import ConfigOption, StateDirsOption
 
 MOST = 1_000_000  # runs
 
@@ -17,7 +17,7 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     count: Annotated[int, typer.Option("--runs", "-n", metavar="N", help="How many of the last runs.", min=0)] = 5,
     config: ConfigOption = None,
-    state_dir: StateDirOption = None,
+    state_dir: StateDirsOption = None,
 ) -> None:
     """Show the runs that go on, the slides that are partly sent, how the last runs ended, and how to go on.
 
@@ -30,9 +30,9 @@ def status(
 
     if count > MOST:
         raise UsageError(f"--runs takes numbers up to {MOST:,}")
-    folder = state_path(state_dir)
-    overview = asyncio.run(look(folder, count, config))
+    overview = asyncio.run(look(state_paths(state_dir), count, config))
+    named = ", ".join(str(state_path(one)) for one in state_dir) if state_dir else str(state_path(None))
     if json:
         print_json(overview)
     else:
-        print_lines(overview, f"no runs yet in {folder}" if count else "")
+        print_lines(overview, f"no runs yet in {named}" if count else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -45,7 +46,7 @@ def _slide_object(slide: UnfinishedSlide) -> dict[str, Any]:
 
 
 def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
-    go_on = overview.to_go_on.get(one.run.number)
+    go_on = overview.to_go_on.get(one.key)
     found = {
         "started": one.run.started,
         "sources": one.run.sources,
@@ -53,6 +54,8 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
         "number": one.run.number,
         "command": one.command,
         "state": one.state,
+        "shard": None if one.shard is None else str(one.shard),
+        "state_dir": str(one.folder.root.absolute()),
         "to": None if one.progress is None else one.progress.to,
         "to_go_on": None if go_on is None else ["pmarep", *go_on],
         "progress": None,
@@ -69,6 +72,7 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
     return found
 
 
+_ADDED = ("sent", "skipped", "verified", "failed", "not_begun", "not_looked_at")
 _SITE_KEYS = ("state", "reason", "sent", "skipped", "verified", "failed", "bytes_done", "bytes_total", "rate")
 
 
@@ -79,17 +83,66 @@ def print_lines(overview: Overview, none: str) -> None:
             _print_running(one)
     _print_unfinished(overview.unfinished)
     if overview.runs or none:
-        echo("last runs (pmarep report NUMBER has more of one):" if overview.runs else none)
-    for one in overview.runs:
-        echo(f"  {one.run.number}  {_moment(one.run.started)}  {_from_and_to(one)}: {_how_it_ended(one)}")
-        if (go_on := overview.to_go_on.get(one.run.number)) is not None:
-            echo(f"    to go on: {shell_line(['pmarep', *go_on])}")
-        if one.run.number in overview.latest and (undecided := one.undecided):
-            need = "needs" if undecided == 1 else "need"
-            echo(
-                f"    {count_of(undecided, 'slide')} {need} a decision, or a push refuses the same again: where another"
+        shards = any(row[0].shard for row in overview.rows)
+        more = (
+            "NUMBER has more of one; of a shard with --state-dir DIR/shard-K-of-N"
+            if shards
+            else "NUMBER has more of one"
+        )
+        echo(f"last runs (pmarep report {more}):" if overview.runs else none)
+    several = len({one.folder.root for one in overview.runs}) > 1
+    for row in overview.rows:
+        if row[0].shard is not None:
+            _print_shards(row, overview)
+            continue
+        (one,) = row
+        where = f" (in {one.folder.root})" if several else ""
+        echo(f"  {one.run.number}  {_moment(one.run.started)}  {_from_and_to(one)}: {_how_it_ended(one)}{where}")
+        _print_what_to_do(one, overview, "    ")
+
+
+def _print_shards(row: Sequence[RecordedRun], overview: Overview) -> None:
+    """Print the runs of shards that belong together: their sum, and those about which there is something to do."""
+    count = row[0].shard.count if row[0].shard else 0
+    began = min(one.run.started for one in row)
+    echo(f"  {len(row)} of {count} shards  {_moment(began)}  {_from_and_to(row[0])}: {_how_shards_ended(row, count)}")
+    for one in sorted(row, key=lambda one: one.shard.number if one.shard else 0):
+        if overview.to_go_on.get(one.key) is not None or (one.key in overview.latest and one.undecided):
+            echo(f"    {one.shard}: {_how_it_ended(one)}")
+            _print_what_to_do(one, overview, "      ")
+
+
+def _how_shards_ended(row: Sequence[RecordedRun], count: int) -> str:
+    """Say how the runs of shards ended, and what is at the sites by all of them together."""
+    words = {RunState.RUNNING: "still running", RunState.KILLED: "killed", RunState.UNKNOWN: "not ended"}
+    how = Counter(words.get(one.state) or f"exit {(one.run.summary or {}).get('exit_code')}" for one in row)
+    said = [next(iter(how))] if len(how) == 1 else [", ".join(f"{number} {what}" for what, number in how.items())]
+    numbers = {one.shard.number for one in row if one.shard}
+    if missing := [f"{number}/{count}" for number in range(1, count + 1) if number not in numbers]:
+        shown = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+        said.append(f"nothing is known here of {shown}")
+    sums: dict[str, Counter[str]] = {}
+    for one in row:
+        sites = one.run.summary["sites"] if one.run.summary else {}
+        if one.run.summary is None and one.progress is not None:
+            sites = {name: _as_summary(site) for name, site in one.progress.sites.items()}
+        for name, site in sites.items():
+            sums.setdefault(name, Counter()).update(
+                {key: value for key in _ADDED if isinstance(value := site.get(key), int)}
             )
-            echo("    slide is there, --existing overwrite would replace it and --existing skip leave it")
+    verified = row[0].command == "verify"
+    said.append(", ".join(f"{name} {_counts(site, verified)}" for name, site in sums.items()))
+    return f"{'verify, ' if verified else ''}{'; '.join(said)}"
+
+
+def _print_what_to_do(one: RecordedRun, overview: Overview, indent: str) -> None:
+    if (go_on := overview.to_go_on.get(one.key)) is not None:
+        echo(f"{indent}to go on: {shell_line(['pmarep', *go_on])}")
+    if one.key in overview.latest and (undecided := one.undecided):
+        need = "needs" if undecided == 1 else "need"
+        slides = count_of(undecided, "slide")
+        echo(f"{indent}{slides} {need} a decision, or a push refuses the same again: where another")
+        echo(f"{indent}slide is there, --existing overwrite would replace it and --existing skip leave it")
 
 
 def _print_running(one: RecordedRun) -> None:
@@ -98,7 +151,8 @@ def _print_running(one: RecordedRun) -> None:
         return
     since = format_duration(max(0.0, time.time() - progress.started.timestamp()))
     process = "" if progress.pid is None else f" (process {progress.pid})"
-    echo(f"{one.command} {_from_and_to(one)}: running for {since}{process}")
+    shard = "" if one.shard is None else f" --shard {one.shard}"
+    echo(f"{one.command} {_from_and_to(one)}{shard}: running for {since}{process}")
     rows = [["SITE", "STATE", "SLIDES", "BYTES", "RATE"]]
     rows += [[name, *_site_cells(site, progress.slides)] for name, site in progress.sites.items()]
     print_columns(rows, "  ")

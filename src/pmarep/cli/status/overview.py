@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...state.run_groups import grouped
 from ...state.run_progress import RunProgress, RunState, read_progress
 from ...state.run_records import RunRecordError, records_in
+from ...state.state_folders import StateFolder
 from ...state.unfinished import kept_and_left
 from ..site_targets import name_of, targets_of_book, targets_of_runs
 
 if TYPE_CHECKING:
+    from ...slides.shard import Shard
     from ...state.journal import Journal
     from ...state.records import RemotePath, Run
 
@@ -35,12 +39,25 @@ class UnfinishedSlide:
     left: int | None = None
 
 
+RunKey = tuple[Path, int]
+"""The state folder of a run, and its number there."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run as the journal has it, and its progress where it has a record."""
+    """A run as the journal has it, its progress where it has a record, and its state folder."""
 
     run: Run
     progress: RunProgress | None
+    folder: StateFolder
+
+    @property
+    def key(self) -> RunKey:
+        return self.folder.path, self.run.number
+
+    @property
+    def shard(self) -> Shard | None:
+        return self.folder.shard if self.progress is None else self.progress.shard
 
     @property
     def state(self) -> RunState:
@@ -81,41 +98,77 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All that is shown. `to_go_on`: the arguments that go on with runs that left something, by their numbers.
+    """All that is shown. `rows`: runs, newest first; those of shards that belong together in one row.
 
-    `latest`: the numbers of runs that no other of the same slides to the same sites has followed.
+    `to_go_on`: the arguments that go on with runs that left something, by their keys. `latest`: the keys of runs that
+    no other of the same slides to the same sites has followed.
     """
 
-    runs: list[RecordedRun] = field(default_factory=list)
+    rows: list[list[RecordedRun]] = field(default_factory=list)
     unfinished: list[UnfinishedSlide] = field(default_factory=list)
-    to_go_on: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    latest: frozenset[int] = frozenset()
+    to_go_on: dict[RunKey, tuple[str, ...]] = field(default_factory=dict)
+    latest: frozenset[RunKey] = frozenset()
+
+    @property
+    def runs(self) -> list[RecordedRun]:
+        """Return all runs, newest first."""
+        return sorted((one for row in self.rows for one in row), key=lambda one: one.run.started, reverse=True)
 
 
-async def look(folder: Path, count: int, config: Path | None) -> Overview:
-    """Look at the state folder `folder`, and at the last `count` runs. Contacts nobody and writes nothing."""
+async def look(folders: Sequence[StateFolder], count: int, config: Path | None) -> Overview:
+    """Look at state folders, and at the last `count` rows of runs. Contacts nobody and writes nothing."""
     from ...state.journal import Journal
 
-    if not (folder / "journal.sqlite").exists():
-        return Overview()
-    journal = Journal(folder, read_only=True)
-    try:
-        runs = with_progress(await journal.runs(count), folder / "runs")
-        places = await journal.unfinished()
-        targets = []
-        if places:  # a book takes long to load
-            recorded = [one.progress for one in runs if one.progress is not None]
-            targets = [*targets_of_book(config), *targets_of_runs(recorded)]
-        slides = [await _unfinished(journal, place, since, name_of(place, targets)) for place, since in places.items()]
-    finally:
-        journal.close()
-    return Overview(runs, slides, to_go_on(runs), latest(runs))
+    with ExitStack() as stack:
+        journals: dict[StateFolder, Journal] = {}
+        for folder in folders:
+            if (folder.path / "journal.sqlite").exists():
+                journals[folder] = stack.enter_context(closing(Journal(folder.path, read_only=True)))
+        runs: list[RecordedRun] = []
+        for folder, journal in journals.items():
+            runs += with_progress(await journal.runs(count), folder)
+        runs.sort(key=lambda one: (one.run.started, one.run.number), reverse=True)
+        rows = grouped(runs, lambda one: (one.progress and one.progress.scope, one.shard))[:count]
+        runs = [one for row in rows for one in row]
+        runs.sort(key=lambda one: (one.run.started, one.run.number), reverse=True)
+        slides = await _all_unfinished(journals, runs, config)
+    return Overview(rows, slides, to_go_on(runs), latest(runs))
 
 
-def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
+async def _all_unfinished(
+    journals: Mapping[StateFolder, Journal], runs: Sequence[RecordedRun], config: Path | None
+) -> list[UnfinishedSlide]:
+    """Return the slides that are partly sent; of one that several journals know, what is in the one that was last."""
+    places = {folder: await journal.unfinished() for folder, journal in journals.items()}
+    if not any(places.values()):
+        return []  # a book takes long to load
+    targets = [*targets_of_book(config), *targets_of_runs([one.progress for one in runs if one.progress is not None])]
+    found: dict[RemotePath, tuple[float, UnfinishedSlide]] = {}
+    for folder, unfinished in places.items():
+        for place, since in unfinished.items():
+            if place in found and found[place][0] > since:
+                continue
+            others = [journal for one, journal in journals.items() if one is not folder and place not in places[one]]
+            if not await _is_known_since(others, place, since):
+                slide = await _unfinished(journals[folder], place, since, name_of(place, targets))
+                if place not in found or found[place][0] < since or (found[place][1].kept or 0) < (slide.kept or 0):
+                    found[place] = since, slide
+    return [slide for _, slide in found.values()]
+
+
+async def _is_known_since(journals: Sequence[Journal], place: RemotePath, since: float) -> bool:
+    """Return whether a journal has recorded something else of a slide since it was partly sent."""
+    for journal in journals:
+        last = await journal.not_checked_since(place.server, [place.path], math.inf)
+        if last.get(place.path, 0.0) > since:
+            return True
+    return False
+
+
+def with_progress(runs: Sequence[Run], folder: StateFolder) -> list[RecordedRun]:
     """Return runs with their progress; of those that have ended only what was asked for is read."""
     by_number: dict[int, list[Any]] = {}
-    for record in records_in(records):
+    for record in records_in(folder.path / "runs"):
         by_number.setdefault(record.number, []).append(record)
     found = []
     for run in runs:
@@ -124,28 +177,39 @@ def with_progress(runs: Sequence[Run], records: Path) -> list[RecordedRun]:
             if record.is_of(run):
                 with suppress(RunRecordError):
                     progress = read_progress(record, only_head=run.summary is not None)
-        found.append(RecordedRun(run, progress))
+        found.append(RecordedRun(run, progress, folder))
     return found
 
 
-def to_go_on(runs: Sequence[RecordedRun]) -> dict[int, tuple[str, ...]]:
+def to_go_on(runs: Sequence[RecordedRun]) -> dict[RunKey, tuple[str, ...]]:
     """Return the arguments that go on with runs, newest first, that left something and were not followed by another."""
     last = latest(runs)
-    return {
-        one.run.number: one.arguments for one in runs if one.run.number in last and one.incomplete and one.arguments
-    }
+    return {one.key: one.arguments for one in runs if one.key in last and one.incomplete and one.arguments}
 
 
-def latest(runs: Iterable[RecordedRun]) -> frozenset[int]:
-    """Return the numbers of recorded runs, given newest first, that were not followed by another.
+def latest(runs: Iterable[RecordedRun]) -> frozenset[RunKey]:
+    """Return the keys of recorded runs, given newest first, that were not followed by another.
 
-    Another run of the same slides to the same sites has the say, whatever its other options.
+    Another run of the same slides to the same sites has the say, whatever its other options; a run of all slides, or
+    runs of all shards, over any before them.
     """
-    found: dict[str, int] = {}
+    found: set[RunKey] = set()
+    followed: set[str] = set()
+    shards: dict[tuple[str, int], set[int]] = {}
     for one in runs:
-        if one.progress is not None:
-            found.setdefault(one.progress.scope, one.run.number)
-    return frozenset(found.values())
+        if one.progress is None or (scope := one.progress.scope) in followed:
+            continue
+        if one.shard is None:
+            followed.add(scope)
+            found.add(one.key)
+            continue
+        numbers = shards.setdefault((scope, one.shard.count), set())
+        if one.shard.number not in numbers:
+            found.add(one.key)
+            numbers.add(one.shard.number)
+            if len(numbers) == one.shard.count:
+                followed.add(scope)
+    return frozenset(found)
 
 
 async def _unfinished(journal: Journal, place: RemotePath, since: float, site: str | None) -> UnfinishedSlide:
