@@ -200,7 +200,8 @@ class SlideFinished(Event):
     resumed_bytes: what an earlier run had sent or pulled, in bytes.
     error: what happened and what to do, in one line; None unless it failed.
     verified_by: how closely this run has looked at the slide there; None where it failed, or another one stays there.
-    needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`).
+    needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`,
+        `label_images`).
     """
 
     site: str
@@ -391,7 +392,8 @@ class SiteSummary:
     changed: skipped or verified slides with our names and sizes that have changed here since they were sent, and
         were not compared.
     not_looked_at: of `failed`: neither looked at nor sent, so that it is not known whether they are there.
-    needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`).
+    needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`,
+        `label_images`).
     annotations_added, annotations_there: annotations of all slides that were added in this run, or there before.
     annotations_failed: slides that are there and some annotations of which could not be brought.
     extra: slides below the target folder that the source has not, and that stay (`--mirror`); after a dry run also

@@ -132,7 +132,10 @@ class Reader:
             if not self.cli.book.exists() or f"[sites.{name}]" not in self.cli.book.read_text("utf-8"):
                 url = self.place(f"https://{name}.example/")
                 with self.cli.book.open("a", encoding="utf-8") as book:
-                    book.write(f'[sites.{name}]\nurl = "{url}"\nusername = "replicator"\ntarget = "Slides/incoming"\n')
+                    book.write(
+                        f'[sites.{name}]\nurl = "{url}"\nusername = "replicator"\ntarget = "Slides/incoming"\n'
+                        'label_images = "allow"\n'
+                    )
                 self.cli.environ[f"PMAREP_PASSWORD_{name.upper()}"] = PASSWORD
         if slide := block.said("annotated"):
             name, _, path = slide.partition(" ")

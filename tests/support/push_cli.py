@@ -173,9 +173,9 @@ class PushCli:
         self.environment = {**no_proxy, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
 
     def site(self, name: str, at: Sandbox | str, target: str = "Slides/in", password: str = "", **keys: Any) -> None:
-        """Add a site to the book; `at` is a sandbox, or the url of something else."""
+        """Add a site to the book; `at` is a sandbox, or the url of something else. It allows label images."""
         url, user = (at, "seeder") if isinstance(at, str) else (at.url, at.settings.user)
-        table = {"url": url, "username": user, "target": target, **keys}
+        table = {"url": url, "username": user, "target": target, "label_images": "allow", **keys}
         lines = [f"[sites.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), "", ""]
         with self.book.open("a", encoding="utf-8") as book:
             book.write("\n".join(lines))

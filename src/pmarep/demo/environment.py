@@ -130,7 +130,7 @@ class DemoEnvironment:
             sandbox.start()
             tables.append(
                 f'[sites.{name}]\nurl = "{sandbox.url}"\nusername = "{USER}"\ntarget = "{TARGET}"\n'
-                f"connections = {CONNECTIONS}\n"
+                f'connections = {CONNECTIONS}\nlabel_images = "allow"\n'
             )
         self.book.write_text("\n".join(tables), encoding="utf-8")
 

@@ -15,6 +15,7 @@ from .annotation_run import AnnotationRun
 from .at_all_sites import VerifiedAtAllSites
 from .audit import AuditLog
 from .discovery.slide_list import SlideList
+from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun
 from .options import Options
 from .slide.deletion import DeletionGuard
@@ -38,6 +39,7 @@ class RunContext:
     stop_time: StopTime | None
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
+    labels: LabelLooks
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run

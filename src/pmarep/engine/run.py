@@ -41,6 +41,7 @@ from .context import RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
+from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun, check_mirror
 from .mirror.source_names import SourceNames
 from .options import Options
@@ -358,6 +359,7 @@ class _Run:
             self.stop_time,
             self.workers.others_work,
             self._stop_run,
+            LabelLooks(self.reader, journal),
             sites=len(self.sites),
             record=self.files.record,
             at_all_sites=self.files.at_all_sites,

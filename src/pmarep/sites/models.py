@@ -50,6 +50,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(validators.password_command)]
 PasswordFile = Annotated[Path, BeforeValidator(_password_file)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(validators.allow_http_uploads)]
+LabelPolicyName = Annotated[Literal["refuse", "warn", "allow"], BeforeValidator(validators.label_images)]
 Congestion = Annotated[str, BeforeValidator(validators.congestion)]
 Hook = Annotated[tuple[str, ...] | str, BeforeValidator(_hook)]
 SlideNames = Annotated[bool, BeforeValidator(validators.slide_names)]
@@ -78,6 +79,7 @@ class Table(BaseModel):
     connect_timeout: Seconds | None = None
     timeout: Seconds | None = None
     congestion: Congestion | None = None
+    label_images: LabelPolicyName | None = None
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
     password_file: PasswordFile | None = None
@@ -133,6 +135,7 @@ class Site(Table):
     connections: Connections = "auto"
     verify_tls: VerifyTls = True
     allow_http_uploads: AllowHttpUploads = False
+    label_images: LabelPolicyName = "warn"
 
     @property
     def timetable(self) -> Timetable | None:

@@ -24,6 +24,7 @@ DESCRIPTIONS = {
     "connect_timeout": "Seconds to wait for a connection.",
     "timeout": "Seconds without any data before a request is given up.",
     "congestion": 'TCP congestion control: "auto" (bbr on long ways, where this machine allows it), or a name.',
+    "label_images": 'Slides with a label or macro image: "refuse", "warn" before the first push, or "allow".',
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
     "password_file": "File with the password on its first line, which only you can read; relative to this folder.",

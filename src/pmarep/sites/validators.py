@@ -193,6 +193,17 @@ def congestion(value: object) -> str:
     raise ValueError('congestion has to be "auto" or the name of a TCP algorithm of this machine, such as "cubic"')
 
 
+LABEL_IMAGES = ("refuse", "warn", "allow")
+
+
+def label_images(value: object) -> str:
+    """Check what a site does about slides that carry a label or macro image."""
+    text = _text("label_images", value).strip().lower()
+    if text not in LABEL_IMAGES:
+        raise ValueError('label_images has to be "refuse", "warn" or "allow"')
+    return text
+
+
 def password_command(value: object) -> tuple[str, ...] | str:
     return _command("password_command", value, '["pass", "show", "tokyo"]')
 

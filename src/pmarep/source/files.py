@@ -16,6 +16,7 @@ from ..errors import SourceAway, SourceError
 from ..slides.content import check_content
 from ..slides.folder import os_error_text
 from ..slides.in_use import find_file_in_use
+from ..slides.labels import LabelImages, label_images
 from ..slides.model import BrokenFileError, Slide
 from ..system.open_files import TOO_MANY_OPEN_FILES
 from .identity import FileIdentities, Identity, combine_identities, identity_of
@@ -79,6 +80,14 @@ class LocalFiles:
             return asyncio.get_running_loop().run_in_executor(self._threads, check_content_of, slide, heartbeat)
 
         await self._probe.run(Path(slide.folder), begin)
+
+    async def label_images(self, slide: Slide) -> LabelImages:
+        """Look for label and macro images. Raises SourceError."""
+
+        def begin(heartbeat: Heartbeat) -> asyncio.Future[LabelImages]:
+            return asyncio.get_running_loop().run_in_executor(self._threads, label_images_of, slide, heartbeat)
+
+        return await self._probe.run(Path(slide.folder), begin)
 
 
 _NOTHING = nullcontext()
@@ -186,6 +195,14 @@ def check_content_of(slide: Slide, heartbeat: Heartbeat) -> None:
     except BrokenFileError as error:
         text = f"no server could read it, so it is not sent: {error}; pmarep slides says what to do"
         raise SourceError(text) from None
+    except OSError as error:
+        raise _failed(FileVersion.of(slide, slide.main), error) from None
+
+
+def label_images_of(slide: Slide, heartbeat: Heartbeat) -> LabelImages:
+    """Look for label and macro images. Raises SourceError."""
+    try:
+        return label_images(slide, heartbeat.beat)
     except OSError as error:
         raise _failed(FileVersion.of(slide, slide.main), error) from None
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import NamedTuple, Protocol, Self
 
+from ..slides.labels import LabelImages
 from ..slides.model import Slide, SlideFile
 
 CHUNK = 256 * 1024
@@ -112,3 +113,6 @@ class SourceFiles(Protocol):
 
     async def check_content(self, slide: Slide) -> None:
         """Raise SourceError if a file of the slide is none that any server could read, as far as that is cheap."""
+
+    async def label_images(self, slide: Slide) -> LabelImages:
+        """Look for label and macro images, as far as that is cheap; else they are unknown. Raises SourceError."""

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, closing, contextmanager, nul
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from ..slides.labels import LabelImages
 from ..slides.model import Slide
 from . import stall_detection
 from .cache import ChunkCache, Key
@@ -93,6 +94,10 @@ class SharedReader:
     async def check_content(self, slide: Slide) -> None:
         """Raise SourceError if a file of the slide is none that any server could read."""
         await self._files.check_content(slide)
+
+    async def label_images(self, slide: Slide) -> LabelImages:
+        """Look for label and macro images. Raises SourceError."""
+        return await self._files.label_images(slide)
 
     @property
     def ahead(self) -> ReadAhead | None:

@@ -40,6 +40,7 @@ class Bench:
         self.uncounted: list[int] = []
         self.uploads: list[Callable[[SlideJob], None]] = []
         self.away = False
+        self.refused: str | None = None
         self.clock = FakeClock()
         self.context = SimpleNamespace(
             options=Options(sources=(Path("/cases"),), **options),
@@ -64,6 +65,7 @@ class Bench:
             cast(Any, SimpleNamespace(context=uploading, upload=self.upload)),
             cast(Any, SimpleNamespace(slide_waits=lambda slide: self.done.append("wait"))),
             (),
+            cast(Any, SimpleNamespace(refuses=False, refusal=self.refusal)),
         )
         monkeypatch.setattr(attempt, "decide", self.decide)
         self.job = SlideJob(SLIDE, 0.0)
@@ -73,6 +75,9 @@ class Bench:
             self.done.append(what)
 
         return noted
+
+    async def refusal(self, _slide: object) -> str | None:
+        return self.refused
 
     async def decide(self, *_: object, **__: object) -> Decision:
         return self.decisions.pop(0) if len(self.decisions) > 1 else self.decisions[0]
@@ -102,6 +107,20 @@ def sends(count: int, error: PmarepError | None = None, **more: Any) -> Callable
             raise error
 
     return send
+
+
+async def test_a_slide_that_the_site_refuses_makes_no_folder_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SEND)
+    bench.refused = "it carries a label image"
+    outcome = await bench.attempts.run(bench.job)
+    assert outcome == (SlideStatus.FAILED, bench.refused, None, None, True)
+    assert bench.done == []
+
+
+async def test_a_slide_that_is_there_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Decision(Action.SKIP, "already there", same=True))
+    bench.refused = "it carries a label image"
+    assert (await bench.attempts.run(bench.job)).status is SlideStatus.SKIPPED
 
 
 async def test_a_slide_that_is_not_there_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

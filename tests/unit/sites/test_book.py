@@ -234,7 +234,7 @@ def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch)
 # What is wrong
 
 ALLOWED = (
-    "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, password_command, "
+    "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, label_images, password_command, "
     "password_file, proxy, server, target, timeout, url, username, verify_tls"
 )
 KEPT = (
@@ -522,3 +522,14 @@ def test_the_settings_for_slides_need_no_site_and_no_book(path: Path) -> None:
     path.write_text("[slides]\nenumerate = 1")
     with pytest.raises(ConfigError, match="line 2"):
         slides_settings(path, needed=False)
+
+
+def test_what_a_site_does_about_label_images(tmp_path: Path) -> None:
+    book = tmp_path / "sites.toml"
+    site = '[sites.a]\nurl = "https://a/"\nusername = "u"\ntarget = "S"\n'
+    for text, expected in (("", "warn"), ('label_images = "Refuse"', "refuse"), ('label_images = "allow"', "allow")):
+        book.write_text(site + text, encoding="utf-8")
+        assert SiteBook.load(book).sites["a"].label_images == expected
+    book.write_text(site + 'label_images = "strip"', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"line 5.*label_images has to be"):
+        SiteBook.load(book)

@@ -232,7 +232,7 @@ def _unequal(summary: Summary) -> list[str]:
 
 def planned_line(event: SlidePlanned) -> str:
     """Return the line of a dry run about a slide."""
-    verb = {"conflict": "not send"}.get(event.action, event.action)
+    verb = {"conflict": "not send", "refuse": "not send"}.get(event.action, event.action)
     where = "at" if event.action in ("replace", "skip") else "to"
     return f"{event.site}: would {verb} {event.slide} {where} {event.to} ({event.reason})"
 

@@ -18,6 +18,7 @@ from .key_options import (
     CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
+    LabelImagesOption,
     PasswordCommandOption,
     PasswordFileOption,
     ProxyOption,
@@ -47,6 +48,7 @@ def add_command(
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
     congestion: CongestionOption = None,
+    label_images: LabelImagesOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -61,7 +63,8 @@ def add_command(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
         connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
-        allow_http_uploads=allow_http_uploads, password_command=password_command, password_file=password_file,
+        allow_http_uploads=allow_http_uploads, label_images=label_images,
+        password_command=password_command, password_file=password_file,
     )  # fmt: skip
     path, credentials = book_path(config), Credentials(os.environ)
     # Where nothing is missing nothing is asked: whoever pastes two such lines would give the second as a password.

@@ -18,6 +18,7 @@ from .key_options import (
     CongestionOption,
     ConnectionsOption,
     ConnectTimeoutOption,
+    LabelImagesOption,
     PasswordCommandOption,
     PasswordFileOption,
     ProxyOption,
@@ -47,6 +48,7 @@ def edit(
     connect_timeout: ConnectTimeoutOption = None,
     timeout: TimeoutOption = None,
     congestion: CongestionOption = None,
+    label_images: LabelImagesOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -67,7 +69,8 @@ def edit(
         server=server, url=url, username=username, target=target, connections=connections, bwlimit=bwlimit,
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
         connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
-        allow_http_uploads=allow_http_uploads, password_command=password_command, password_file=password_file,
+        allow_http_uploads=allow_http_uploads, label_images=label_images,
+        password_command=password_command, password_file=password_file,
     )  # fmt: skip
     if not values and not unset:
         raise UsageError("nothing to change; name an option such as --target, or --unset KEY")

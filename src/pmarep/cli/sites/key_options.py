@@ -54,6 +54,10 @@ AllowHttpUploadsOption = Annotated[
         help="Allow slides to go to S3 or Azure over plain http.",
     ),
 ]
+LabelImagesOption = Annotated[
+    str | None,
+    typer.Option(metavar="refuse|warn|allow", help="What to do about slides with a label or macro image."),
+]
 BwLimitOption = Annotated[
     str | None, typer.Option(metavar="SPEC", help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")
 ]

@@ -177,8 +177,10 @@ class KnownSlideFilter:
         if listing is None:
             return None
         decision = foreseen(known, self._context.journal.signature(slide), listing.find(path))
-        if decision is None or (decision.sends and not self._context.options.dry_run):
+        if decision is None:
             return None
+        if decision.sends and (not self._context.options.dry_run or self._site.label_images == "refuse"):
+            return None  # an attempt finds out what the site thinks of it
         return decision
 
 

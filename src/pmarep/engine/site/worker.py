@@ -19,6 +19,7 @@ from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
+from ..label_images import LabelPolicy
 from ..mirror.site_mirror import SiteMirror
 from ..options import Existing
 from ..remote_listing import RemoteListing
@@ -59,6 +60,9 @@ class SiteWorker:
             context.deadline,
             self.state_changed,
             lambda: scheduler.connections > 0 or context.others_work(site.name),
+        )
+        self._labels = LabelPolicy(
+            site, context.options, context.labels, context.slide_list, context.journal, context.clock, context.listener
         )
         self._listings = RemoteListing(core, context.clock)
         self._recheck = Recheck(
@@ -238,7 +242,15 @@ class SiteWorker:
             lambda: (self._core.round_trip or 0.0) >= NEAR,
         )
         attempts = SlideAttempts(
-            self.site, context, self.breaker, self._listings, verifier, uploader, self, prefilter.differing
+            self.site,
+            context,
+            self.breaker,
+            self._listings,
+            verifier,
+            uploader,
+            self,
+            prefilter.differing,
+            self._labels,
         )
         return prefilter, attempts
 
@@ -267,6 +279,8 @@ class SiteWorker:
 
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """Record slides about which nothing has to be done, or by a dry run no more than to say so."""
+        if any(decision.sends for _, _, decision in known):
+            await self._labels.warn()
         for slide, at, decision in known:
             if self._context.options.dry_run:
                 self._context.listener(planned(slide, at, decision))

@@ -18,6 +18,7 @@ from ...units import format_size
 from ...uploaders import TransferCounts
 from ..circuit_breaker import CircuitBreaker, Probe
 from ..context import RunContext
+from ..label_images import LabelPolicy
 from ..options import Options, Verify
 from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
@@ -47,6 +48,7 @@ class SlideAttempts:
         uploader: SlideUploader,
         events: SiteEvents,
         differing: Container[str],
+        labels: LabelPolicy,
     ) -> None:
         self._site = site
         self._context = context
@@ -56,6 +58,7 @@ class SlideAttempts:
         self._uploader = uploader
         self._events = events
         self._differing = differing
+        self._labels = labels
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
         self.left = 0
@@ -82,7 +85,9 @@ class SlideAttempts:
             if wrong is not None:  # perhaps damage that this run can mend
                 decision = await self._decide(job, at, options)
                 if not decision.sends and not decision.left:
-                    return Outcome(SlideStatus.FAILED, wrong, needs_decision=decision.action is Action.CONFLICT)
+                    return Outcome(
+                        SlideStatus.FAILED, wrong, needs_decision=decision.action in (Action.CONFLICT, Action.REFUSE)
+                    )
             if decision.sends:
                 again = self._begin(job)
                 try:
@@ -171,6 +176,7 @@ class SlideAttempts:
         slide, journal = job.slide, self._context.journal
         look = slide.path in self._differing
         decision = await decide(slide, at, self._core, self._listings, journal, options, look=look)
+        decision = await self._unless_refused(job, decision)  # before a folder is made
         if decision.action is Action.SEND and decision.over is None and not options.dry_run:
             job.sending = True
             await self._listings.make(at.folder)
@@ -179,11 +185,19 @@ class SlideAttempts:
         if decision.doubtful:
             arrived = partial(self._events.slide_arrived, job, _there(job), TransferCounts())
             decision = await ContentCheck(slide, at, self._verifier, journal, options, arrived).decide(decision)
+            decision = await self._unless_refused(job, decision)
         log.info("%s: %s: %s (%s)", self._site.name, slide.path, decision.action.value, decision.reason)
         if decision.sends and not job.begun:
             await self._uploader.context.source.check_content(slide)
         job.sending = decision.sends and not options.dry_run
         return decision
+
+    async def _unless_refused(self, job: SlideJob, decision: Decision) -> Decision:
+        """Return the decision, or to refuse the slide where it would be sent and the site does not take it."""
+        if not decision.sends or job.begun:
+            return decision
+        refusal = await self._labels.refusal(job.slide)
+        return decision if refusal is None else Decision(Action.REFUSE, refusal)
 
     async def _found_wrong(self, slide: Slide, at: Destination, decision: Decision) -> str | None:
         """Look more closely at a slide that is skipped; return what is wrong with it.
@@ -208,7 +222,8 @@ class SlideAttempts:
         """Look at a slide as `pmarep verify` does."""
         slide = job.slide
         if await self._listings.slide_in(at.folder, at.path) is None:
-            return Outcome(SlideStatus.FAILED, "it is not there; pmarep push sends it")
+            refusal = await self._labels.refusal(slide) if self._labels.refuses else None
+            return Outcome(SlideStatus.FAILED, f"it is not there; {refusal or 'pmarep push sends it'}")
         await self._listings.look_for(at.folder, slide)
         journal, level = self._context.journal, self._context.options.verify
         entry, here = await journal.entry(at.place), journal.signature(slide)

@@ -36,6 +36,7 @@ class Action(Enum):
     REPLACE = "replace"
     SKIP = "skip"
     CONFLICT = "conflict"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from ...errors import PmarepError, Remedy, SourceAway, SourceError
 from ...pmacore import PmaCore, RemoteFile
 from ...retry import Retry
+from ...slides.labels import NOT_KNOWN, LabelImages
 from ...slides.model import Slide, SlideFile
 from ...system.windows_names import normalized_key
 from ..interface import FileVersion, ReadAhead
@@ -109,6 +110,10 @@ class PlaceFiles:
 
     async def check_content(self, slide: Slide) -> None:
         """Do nothing: that would read much, and the server itself has opened what it shows as a slide."""
+
+    async def label_images(self, _slide: Slide, /) -> LabelImages:
+        """Return that it is not known: nothing is read before it is sent."""
+        return NOT_KNOWN
 
     async def _look(self, slide: str, since: float) -> _Look:
         """Return what the server says of a slide's files, asked at `since` or later; all that ask share one answer."""
