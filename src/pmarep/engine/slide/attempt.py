@@ -223,7 +223,8 @@ class SlideAttempts:
         slide = job.slide
         if await self._listings.slide_in(at.folder, at.path) is None:
             refusal = await self._labels.refusal(slide) if self._labels.refuses else None
-            return Outcome(SlideStatus.FAILED, f"it is not there; {refusal or 'pmarep push sends it'}")
+            missing = "it is not there; pmarep push sends it" if refusal is None else f"it is not there; {refusal}"
+            return Outcome(SlideStatus.FAILED, missing)
         await self._listings.look_for(at.folder, slide)
         journal, level = self._context.journal, self._context.options.verify
         entry, here = await journal.entry(at.place), journal.signature(slide)
