@@ -158,6 +158,45 @@ async def test_a_slide_that_is_replaced_while_it_is_pulled(sandbox: Sandbox, her
     assert contents(here) == {"x.svs": b"newer" * 1000, "y.svs": b"y"}
 
 
+async def test_a_slide_that_is_replaced_by_one_of_the_same_sizes(
+    sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mixture of both comes: the site's list is looked at again when all files are here."""
+    put(sandbox, MRXS)
+    new = {name: content[::-1] for name, content in MRXS.items()}
+    finish = PartialFile.finish
+
+    def finish_and_replace(part: PartialFile) -> None:
+        finish(part)
+        if part.path.name == "Data0000.dat" and not replaced:
+            replaced.append(put(sandbox, new))
+            for name in new:
+                os.utime(sandbox.data / "Slides/in" / name, (1_700_000_000, 1_700_000_000))
+
+    replaced: list[Any] = []
+    monkeypatch.setattr(PartialFile, "finish", finish_and_replace)
+    report = await pull([place(sandbox)], here)
+    assert (report.code, report.error("tokyo")) == (0, "")
+    assert contents(here) == new
+
+
+async def test_the_main_file_gets_its_name_last_and_after_all_are_whole(
+    sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(sandbox, MRXS)
+    named: list[str] = []
+    commit = PartialFile.commit
+
+    def note(part: PartialFile) -> None:
+        assert len(list(here.rglob("*.part"))) + len(named) == len(MRXS)
+        commit(part)
+        named.append(part.path.relative_to(here).as_posix())
+
+    monkeypatch.setattr(PartialFile, "commit", note)
+    assert (await pull([place(sandbox)], here)).code == 0
+    assert (named[-1], set(named)) == ("m.mrxs", set(MRXS))
+
+
 async def test_a_slide_that_never_stands_still(sandbox: Sandbox, here: Path) -> None:
     """Its listing is another each time, as of a slide that is just being written."""
     put(sandbox, {"x.svs": b"x", "y.svs": b"y"})

@@ -102,10 +102,13 @@ def check_path(path: str) -> None:
 PARTIAL_PREFIX = ".pmarep-"
 """Names of files that are not whole yet begin so. Hidden, so never taken for a slide (slides/file_names.py)."""
 
+TRY_PREFIX = f"{PARTIAL_PREFIX}try-"
+"""Names of files that try what this disk takes for one name; a killed pull may leave one."""
+
 
 def _what_is_one_name(folder: Path) -> tuple[bool, bool]:
     """Try whether the disk takes `a` and `A`, and composed and decomposed letters, for one name."""
-    name = f"{PARTIAL_PREFIX}try-{secrets.token_hex(8)}-\u00e9"
+    name = f"{TRY_PREFIX}{secrets.token_hex(8)}-\u00e9"
     file = folder / name
     try:
         with file.open("xb"):

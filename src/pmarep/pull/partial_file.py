@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..pmacore import RemoteFile
-from .local_folder import PARTIAL_PREFIX
+from .local_folder import PARTIAL_PREFIX, TRY_PREFIX
 
 SYNC_EVERY = 32 * 1024 * 1024
 """Bytes after which what was written is forced to the disk. The next run believes no more than that: when power fails,
@@ -162,6 +162,7 @@ def remove_partial_files(folder: Path, places: set[str]) -> None:
     """Remove all that is not whole and came from these places, and folders that are empty then. Raises nothing."""
     for parent, names in _walk(folder):
         gone = [name for name in names if (found := _NAME.fullmatch(name)) and found[1] in places]
+        gone += [name for name in names if name.startswith(TRY_PREFIX)]
         for name in gone:
             with suppress(OSError):
                 (parent / name).unlink()

@@ -93,6 +93,7 @@ def test_only_those_of_a_place_are_removed_and_folders_that_are_empty_then(tmp_p
         (tmp_path / folder).mkdir(parents=True)
         begin(tmp_path / folder, 5)
     (tmp_path / "c" / ".pmarep-mine.part").touch()
+    (tmp_path / ".pmarep-try-0-x").touch()
     remove_partial_files(tmp_path, {"0" * 12})
     assert len(list(tmp_path.rglob("*.part"))) == 3
     remove_partial_files(tmp_path, {PLACE})
