@@ -272,6 +272,20 @@ def test_a_wrong_password_of_the_source(copier: Copier, start_sandbox: StartSand
     assert not boston.requests
 
 
+def test_it_logs_out_of_the_source_whatever_ends_it(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox
+) -> None:
+    copier.cli.site("boston", start_sandbox("boston"))
+    write(folder(ghent) / "a.svs", MIB)
+    assert copier.copy(place="ghent:none").code == 2
+    with copier.start("--bwlimit", "100k") as running:
+        running.wait_for(lambda event: event["event"] == "slide_started")
+        running.interrupt()
+        assert running.result().code == 130
+    sessions = ["deauthenticate" in r.path.lower() for r in ghent.requests if "authenticate" in r.path.lower()]
+    assert sessions == [False, True, False, True]
+
+
 def test_push_and_verify_take_places_too(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
     boston = start_sandbox("boston")
     copier.cli.site("boston", boston)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from ..aio import cancel_all
 from ..clock import Clock
-from ..errors import UsageError
-from ..remote.session_pool import SessionPool
+from ..errors import CredentialsError, UsageError
+from ..remote.session_pool import SessionPool, Wait
 from ..sites import Site
 from ..sites.place import Place
 from ..sites.site_connection import connection_of
@@ -36,6 +39,33 @@ def check_sources(options: Options, sites: Sequence[Site]) -> None:
                     f"{printable(place.text)} and the target of {site.name}, {printable(target)}, overlap at one "
                     "server; leave that site out, or name another folder with --to"
                 )
+
+
+async def find_places(
+    options: Options,
+    look: Callable[[], Coroutine[Any, Any, None]],
+    wait: Wait,
+    missing: dict[str, str],
+    stop: asyncio.Event,
+) -> bool:
+    """Look for the places that slides are to come from; return False where the run is to end before.
+
+    `missing`: why sites have no password. Raises UsageError where nothing lies at one, else PmarepError.
+    """
+    if not options.places:
+        return True
+    names = sorted({place.site.name for place in options.places})
+    for name in names:
+        if name in missing:
+            raise CredentialsError(missing[name])
+    looking, stopped = asyncio.create_task(look()), asyncio.create_task(stop.wait())
+    try:
+        await wait({looking, stopped}, lambda: f"{' and '.join(names)} to tell what is to be copied")
+        if looking.done():
+            looking.result()
+        return looking.done()
+    finally:
+        await cancel_all([looking, stopped])
 
 
 def place_files(options: Options, sessions: SessionPool, clock: Clock, state_dir: Path) -> PlaceFiles | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..aio import any_of, cancel_all
 from ..clock import Clock
-from ..errors import CredentialsError, PmarepError, TargetBusyError, internal_error, where
+from ..errors import PmarepError, TargetBusyError, internal_error, where
 from ..events import (
     Event,
     Listener,
@@ -45,7 +45,7 @@ from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun, check_mirror
 from .mirror.source_names import SourceNames
 from .options import Options
-from .places import check_sources, place_files
+from .places import check_sources, find_places, place_files
 from .run_files import RunFiles
 from .site.stall_monitor import longest_answer
 from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
@@ -87,11 +87,13 @@ async def replicate(
     run = _Run(options, sites, sessions, listener, clock, state_dir)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
-    with closing(run), hold_targets(state_dir / "locks", places, options.shard) as busy:
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(sessions.close)  # some are open before slides are sent
+        ending.enter_context(closing(run))
+        busy = ending.enter_context(hold_targets(state_dir / "locks", places, options.shard))
         run.sessions.check_connections()
         missing = await run.sessions.check_passwords(stop, run.wait)
-        if missing is None or not await run.find_places(missing, stop):
-            await run.sessions.close()
+        if missing is None or not await find_places(options, run.producer.look, run.wait, missing, stop):
             return run.interrupted()
         run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
         if busy and not run.sites:
@@ -200,30 +202,6 @@ class _Run:
             if not said:
                 said = True
                 self.listener(Notice(text=f"waiting for {what()}", passing=True))
-
-    async def find_places(self, missing: dict[str, str], stop: asyncio.Event) -> bool:
-        """Look for the places that slides are to come from; return False where the run is to end before.
-
-        `missing`: why sites have no password. Raises UsageError where nothing lies at one, else PmarepError.
-        """
-        for place in self.options.places:
-            if place.site.name in missing:
-                raise CredentialsError(missing.pop(place.site.name))
-        if not self.options.places:
-            return True
-        looking, stopped = asyncio.create_task(self.producer.look()), asyncio.create_task(stop.wait())
-        names = " and ".join(sorted({place.site.name for place in self.options.places}))
-        try:
-            in_time = await self.wait({looking, stopped}, lambda: f"{names} to tell what is to be copied")
-            if in_time and looking.done():
-                looking.result()
-                return True
-            return False
-        except PmarepError:
-            await self.sessions.close()
-            raise
-        finally:
-            await cancel_all([looking, stopped])
 
     def leave_out(self, why: dict[str, str]) -> None:
         """Leave these sites out of the run."""
