@@ -223,3 +223,12 @@ def test_a_broken_replacement_is_not_resumed_over_what_was_deleted(cli: PushCli,
     sandbox.faults.add(CannedResponse.refusal("no"), path="DeleteSlide")
     rm(cli, "tokyo:a.svs", "--yes", code=1)
     assert asyncio.run(entry()) is None
+
+
+def test_what_shards_know_is_forgotten_too(cli: PushCli, sandbox: Sandbox) -> None:
+    """A run takes over what the journals of shards know, and would have it back."""
+    for number in ("1/2", "2/2"):
+        assert cli.push("--shard", number).code == 0
+    rm(cli, "tokyo:a.svs", "--yes")
+    put(sandbox.data / "Slides/in", {"a.svs": b"x" * 10})
+    assert cli.push().finished("tokyo")["a.svs"]["verified_by"] == "files"

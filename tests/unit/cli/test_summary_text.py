@@ -72,3 +72,35 @@ def test_what_is_waited_for_is_a_line(capsys: pytest.CaptureFixture[str], state:
     output.handle(SiteState(site="a", state=state, reason=WAITING))
     output.handle(SiteState(site="a", state=State.RUNNING))
     assert capsys.readouterr().out[21:] == f"a: {WAITING}\n"
+
+
+@pytest.mark.parametrize(
+    ("site", "dry_run", "line", "verdict"),
+    [
+        (SiteSummary(sent=1, deleted=2), False, "2 deleted", "every slide is at every site, and no other one"),
+        (
+            SiteSummary(extra=2), False, "0 deleted, 2 not in the source",
+            "2 slides at sites are not in the source; see above, --yes deletes what may go",
+        ),
+        (SiteSummary(extra=2), True, "2 to delete", "dry run: nothing was sent or deleted"),
+        (
+            SiteSummary(extra=2, mirror_error="no"), True, "nothing deleted, 2 not in the source",
+            "not every slide that the source has not was deleted at a; see above; dry run: nothing was sent or deleted",
+        ),
+        (
+            SiteSummary(deleted=1, extra=1, mirror_error="away"), False, "1 deleted, 1 not in the source",
+            "not every slide that the source has not was deleted at a; see above",
+        ),
+        (
+            SiteSummary(failed=1, mirror_error="not all"), False, "nothing deleted",
+            "1 slide did not arrive; see above, then run it again to send the rest; "
+            "not every slide that the source has not was deleted at a; see above",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_mirror_has_done(site: SiteSummary, dry_run: bool, line: str, verdict: str) -> None:
+    code = 0 if verdict.startswith("every") else 1
+    summary = Summary(exit_code=code, seconds=1.0, sites={"a": site}, dry_run=dry_run, mirror=True)
+    first, last = summary_lines(summary)
+    assert first.endswith(f"; {line}")
+    assert last == verdict

@@ -288,3 +288,21 @@ async def test_the_matrix_in_a_browser(tmp_path: Path) -> None:
         browser.run("document.querySelector('button[data-show=\"1\"]').click()")
         assert browser.run(count) == "5 of 200 slides"
         assert browser.complaints == []
+
+
+def test_what_a_mirror_has_deleted_and_left_is_in_every_format() -> None:
+    gone = {"event": "slide_deleted", "time": LATER, "site": "tokyo", "slide": "=<b>.svs", "to": "Slides/in/=<b>.svs",
+            "files": 2, "bytes": 2048}  # fmt: skip
+    stays = {**gone, "event": "slide_extra", "slide": "z.svs", "reason": "only listed", "planned": False}
+    site = {"error": None, "extra": 1, "deleted": 1, "mirror_error": None}
+    report = report_of_lines(X, gone, stays, ended(sites={"tokyo": site}))
+    page = Page(to_html(report))
+    assert {"=<b>.svs", "z.svs"} <= set(page.texts["li"])
+    assert "tokyo: 1 slide, 2.0 KiB" in page.texts["b"]
+    found = json.loads(to_json(report))
+    assert found["deleted"] == [{key: gone[key] for key in ("time", "site", "slide", "to", "files", "bytes")}]
+    assert found["extra"][0]["reason"] == "only listed"
+    rows = list(csv.DictReader(io.StringIO(to_csv(report).removeprefix("\ufeff"))))
+    assert [(row["slide"], row["state"], row["error"]) for row in rows[1:]] == [
+        ("'=<b>.svs", "deleted", ""), ("z.svs", "extra", "only listed")
+    ]  # fmt: skip

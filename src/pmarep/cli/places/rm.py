@@ -70,6 +70,9 @@ def rm(
     )
     try:
         code = asyncio.run(removal.run(Credentials(os.environ)))
+    except typer.Abort:
+        echo("pmarep: interrupted; nothing was deleted", err=True)
+        code = INTERRUPTED
     except KeyboardInterrupt:
         echo("pmarep: interrupted; what is not said to be deleted is still there, or was just being deleted", err=True)
         code = INTERRUPTED

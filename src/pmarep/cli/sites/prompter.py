@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,18 +27,33 @@ class TerminalPrompter:
     """Asks at the terminal; Ctrl-C and Ctrl-D end the command."""
 
     def text(self, question: str, default: str | None = None) -> str:
-        with _line_ended():
+        with _interruptible(), _line_ended():
             return str(typer.prompt(printable(question), default=default, show_default=bool(default))).strip()
 
     def hidden(self, question: str) -> str:
-        return str(typer.prompt(printable(question), default="", show_default=False, hide_input=True))
+        with _interruptible():
+            return str(typer.prompt(printable(question), default="", show_default=False, hide_input=True))
 
     def yes(self, question: str, default: bool) -> bool:
-        with _line_ended():
+        with _interruptible(), _line_ended():
             return typer.confirm(printable(question), default=default)
 
     def say(self, words: str) -> None:
         echo(words)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question also within asyncio.run(), which else takes it for later: the question would stay."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:  # not in the main thread, which no signal reaches
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
