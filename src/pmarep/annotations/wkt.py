@@ -6,13 +6,15 @@ The grammar is that of OGC's Simple Features (06-103r4, section 7) with Z, M and
 from __future__ import annotations
 
 import re
-from math import isinf
 
-_TOKEN = re.compile(r"\s*(?:([A-Za-z]+)|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?![\w.])|([(),]))")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:E[-+]?\d+)?(?![\w.])"
+_TOKEN = re.compile(rf"{_NUMBER}|[A-Z]+(?![\w.])|[(),]", re.ASCII)
+_NUMBERS_BEGIN = frozenset("+-.0123456789")
 _TYPE = re.compile(
     "(POINT|LINESTRING|POLYGON|MULTIPOINT|MULTILINESTRING|MULTIPOLYGON|GEOMETRYCOLLECTION|CIRCULARSTRING|COMPOUNDCURVE"
     "|CURVEPOLYGON|MULTICURVE|MULTISURFACE|CURVE|SURFACE|POLYHEDRALSURFACE|TIN|TRIANGLE)(ZM|Z|M)?"
 )
+_OTHER_WORDS = ("EMPTY", "Z", "M", "ZM")
 
 
 def normalized(text: str) -> str:
@@ -20,51 +22,41 @@ def normalized(text: str) -> str:
 
     What is no WKT is returned as it is. Numbers are compared as servers keep them, as 64-bit floating point.
     """
-    tokens = _tokens(text)
-    if tokens is None:
+    upper = text.upper()
+    tokens = _TOKEN.findall(upper)
+    if not tokens or sum(map(len, tokens)) != len("".join(upper.split())) or not _TYPE.fullmatch(tokens[0]):
         return text
+    # -0.0 + 0.0 is 0.0. Of ten thousand outlines there are millions of numbers, so this is one quick loop.
+    tokens = [repr(float(token) + 0.0) if token[0] in _NUMBERS_BEGIN else token for token in tokens]
+    for word in {token for token in tokens if token.isalpha()} - set(_OTHER_WORDS):
+        found = _TYPE.fullmatch(word)
+        if found is None:  # also `inf`, a number that is too large
+            return text
+        if found[2]:
+            tokens = [part for token in tokens for part in (found.groups() if token == word else (token,))]
+    if not _is_balanced(upper):
+        return text
+    return " ".join(_without_points_brackets(tokens) if "MULTIPOINT" in tokens else tokens)
+
+
+def _is_balanced(text: str) -> bool:
+    depth = 0
+    for bracket in re.findall("[()]", text):
+        depth += 1 if bracket == "(" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _without_points_brackets(tokens: list[str]) -> list[str]:
+    """Drop the brackets around each point of a MULTIPOINT, which may be written or not."""
     parts: list[str] = []
     depth, points = 0, -1  # brackets that are open; those around the brackets of a MULTIPOINT's points
     for item in tokens:
-        if _TYPE.fullmatch(item):
+        if item[0].isalpha() and item not in _OTHER_WORDS:
             points = depth + 1 if item == "MULTIPOINT" else -1
         depth -= item == ")"
-        if depth < 0:
-            return text
         if not (item in "()" and depth == points):
             parts.append(item)
         depth += item == "("
-    return " ".join(parts) if depth == 0 else text
-
-
-def _tokens(text: str) -> list[str] | None:
-    """Return words, numbers and brackets in one way of writing; None where the text is no WKT."""
-    tokens: list[str] = []
-    at, end = 0, len(text.rstrip())
-    while at < end:
-        found = _TOKEN.match(text, at, end)
-        if found is None:
-            return None
-        word, number, sign = found.groups()
-        if word:
-            words = _words(word.upper(), tokens)
-            if words is None:
-                return None
-            tokens += words
-        else:
-            tokens.append(_number(number) if number else sign)
-        at = found.end()
-    return tokens if tokens and _TYPE.fullmatch(tokens[0]) else None
-
-
-def _words(word: str, before: list[str]) -> list[str] | None:
-    """Return the tokens of a word: `POINT`, `Z` for `POINTZ`; None where no such word may stand there."""
-    if word in ("EMPTY", "Z", "M", "ZM"):
-        return [word] if before else None
-    found = _TYPE.fullmatch(word)
-    return None if found is None else [part for part in found.groups() if part]
-
-
-def _number(text: str) -> str:
-    value = float(text)
-    return text if isinf(value) else repr(value + 0.0)  # -0.0 + 0.0 is 0.0
+    return parts
