@@ -11,11 +11,12 @@ import pytest
 from support import fork_server
 from support.annotations import annotate, annotation, annotations_at
 from support.corpus import wild_names
+from support.push_cli import NO_PAUSES
 from support.sandbox_client import Client
 from support.sandboxes import PASSWORD, StartSandbox
 from support.scripted_core import ScriptedCore
 
-from pmacore_sandbox import CannedResponse, Sandbox
+from pmacore_sandbox import CannedResponse, Drop, Sandbox
 from pmarep.places.annotation_export import Exported, _PlaceExport
 from pmarep.sites import Site
 from pmarep.sites.place import Place
@@ -36,8 +37,8 @@ class Cli:
             book.write('target = "Slides/in"\n')
         self.environment[f"PMAREP_PASSWORD_{name.upper()}"] = PASSWORD
 
-    def run(self, *words: str) -> CompletedProcess[str]:
-        return fork_server.run(["annotations", *words], self.environment, folder=self.folder)
+    def run(self, *words: str, patch: str = "") -> CompletedProcess[str]:
+        return fork_server.run(["annotations", *words], self.environment, folder=self.folder, patch=patch)
 
 
 @pytest.fixture
@@ -134,6 +135,28 @@ def test_two_places_with_a_slide_of_one_name(cli: Cli, start_sandbox: StartSandb
     assert exported.returncode == 1
     assert "another slide of this name was exported before it" in exported.stderr
     assert "1 annotation, 1 side file in notes" in exported.stdout
+
+
+def test_a_site_that_lets_nobody_in_and_one_that_answers_no_more(cli: Cli, start_sandbox: StartSandbox) -> None:
+    """Each is said once, and the others get theirs."""
+    one, two, three = start_sandbox("one"), start_sandbox("two"), start_sandbox("three")
+    for name, sandbox in (("a", one), ("b", two), ("c", three)):
+        cli.site(name, sandbox)
+        for number in range(20):
+            slide(sandbox, f"{number}.svs")
+    for number in range(20):
+        annotate(one, f"Slides/in/{number}.svs", WANTED[0])
+    assert cli.run("export", "a:", "notes").returncode == 0
+    cli.environment["PMAREP_PASSWORD_B"] = "wrong"
+    three.faults.add(Drop(0), path="GetAnnotations")
+    done = cli.run("import", "notes", "--sites", "a,b,c", patch=NO_PAUSES)
+    assert done.returncode == 1
+    assert "a  0 annotations added, 20 there already\n" in done.stdout
+    assert "b  0 annotations added, 0 there already; STOPPED, see above" in done.stdout
+    assert len([line for line in done.stderr.splitlines() if line.startswith("pmarep: b: ")]) == 1
+    assert "(20 side files were not looked at)" in done.stderr
+    assert "pmarep: c: given up after 3 slides in a row for which it gave no answer" in done.stderr
+    assert sum("authenticate" in request.path for request in two.requests) == 1
 
 
 def test_nothing_is_imported_while_a_run_holds_the_target(cli: Cli, sandbox: Sandbox) -> None:

@@ -17,7 +17,8 @@ from support.sandboxes import PASSWORD, StartSandbox
 
 from pmacore_sandbox import CannedResponse, Drop, Sandbox
 from pmarep.annotations.side_file import side_file_of, write_side_file
-from pmarep.events import AnnotationsFinished, Notice
+from pmarep.clock import Clock
+from pmarep.events import AnnotationsFinished, Event, Notice, SlideFinished
 from pmarep.pmacore import Annotation
 from pmarep.report.choose import choose_run, report_of
 from pmarep.report.page import to_html
@@ -132,6 +133,32 @@ async def test_a_failure_fails_no_slide(
     summary = report.summary.sites["a"]
     assert (report.code, summary.sent, summary.failed, summary.annotations_failed) == (code, 2, 0, code)
     new.faults.clear()
+    assert (await push(source, [site("a", new)], tmp_path)).code == 0
+    assert count(new) == 5
+
+
+class LateClock(Clock):
+    """Goes on by hours when somebody says so."""
+
+    late = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.late
+
+
+async def test_at_the_end_of_its_time_a_run_looks_at_no_more(tmp_path: Path, start_sandbox: StartSandbox) -> None:
+    old, new = start_sandbox("old"), start_sandbox("new")
+    source = tree(tmp_path / "cases", "x.svs")
+    exported(source / "x.svs", old)
+    clock = LateClock()
+
+    def on_event(event: Event) -> None:
+        clock.late = 10_000.0 if isinstance(event, SlideFinished) else clock.late
+
+    report = await push(source, [site("a", new)], tmp_path, clock=clock, on_event=on_event, max_duration=5_000.0)
+    assert report.code == 1
+    assert "before the annotations of 1 slide were looked at" in str(report.summary.sites["a"].error)
+    assert count(new) == 0
     assert (await push(source, [site("a", new)], tmp_path)).code == 0
     assert count(new) == 5
 

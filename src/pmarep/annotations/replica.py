@@ -42,7 +42,7 @@ class AnnotationReplica:
             added += brought.added
             tries = 0 if brought.added else tries + 1
             if not brought.may_pass or not await patience(tries):
-                return Brought(added, there, brought.missing, brought.error)
+                return Brought(added, there, brought.missing, brought.error, brought.may_pass)
 
     async def _once(self, wanted: SourceAnnotations, path: str) -> Brought:
         try:

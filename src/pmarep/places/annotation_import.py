@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..aio import cancel_all
+from ..aio import cancel_all, together
 from ..annotations.replica import AnnotationReplica
 from ..annotations.shared_database import SharedDatabases
 from ..annotations.side_file import read_side_file
@@ -24,6 +24,9 @@ from ..sites.place import Place
 from ..slides.file_names import ANNOTATIONS_SUFFIX, is_system_name, sort_names
 from ..text import printable
 from .listing import sessions_of
+
+UNANSWERED = 3
+"""Slides in a row that a server gives no answer about, each tried several times, until it is given up."""
 
 AT_ONCE = 4
 """Slides of one site at the same time."""
@@ -42,7 +45,10 @@ class FoundSideFile:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of one side file at one site. `to`: the virtual path of the slide there."""
+    """What became of one side file at one site, or of the site as a whole where `slide` is "".
+
+    `to`: the virtual path of the slide there.
+    """
 
     site: Site
     slide: str
@@ -90,7 +96,7 @@ async def import_annotations(
 ) -> AsyncGenerator[Imported, None]:
     """Add what is missing to the slides at all sites; yield what was done. `to`: a sub-folder of each target.
 
-    A slide that is not there fails.
+    A slide that is not there fails. A site that lets nobody in, or answers no more, is given up and said once.
     """
     queue: asyncio.Queue[Imported | None] = asyncio.Queue(AHEAD)
     databases = SharedDatabases(say_shared)
@@ -111,8 +117,7 @@ async def _all(imports: Sequence[_SiteImport], queue: asyncio.Queue[Imported | N
     try:
         async with asyncio.TaskGroup() as group:
             for one in imports:
-                for _ in range(AT_ONCE):
-                    group.create_task(one.work())
+                group.create_task(one.run())
     finally:
         await queue.put(None)
 
@@ -134,13 +139,33 @@ class _SiteImport:
         self._folder = "/".join(part for part in (site.target, to) if part)
         self._replica = AnnotationReplica(site.name, core, Clock(), databases, dry_run=dry_run)
         self._queue = queue
+        self._core = core
+        self._unanswered = 0
 
-    async def work(self) -> None:
-        """Take one side file after the other."""
+    async def run(self) -> None:
+        """Log in, then take all side files, some at a time. Raises nothing of a server's."""
+        try:
+            await self._core.login()
+        except PmarepError as error:
+            await self._give_up(str(error))
+            return
+        await together(self._work() for _ in range(AT_ONCE))
+
+    async def _work(self) -> None:
         while self._left:
             one = self._left.popleft()
             to = f"{self._folder}/{one.slide}"
-            await self._queue.put(Imported(self._site, one.slide, to, await self._bring(one, to)))
+            brought = await self._bring(one, to)
+            await self._queue.put(Imported(self._site, one.slide, to, brought))
+            self._unanswered = self._unanswered + 1 if brought.may_pass else 0
+            if self._unanswered >= UNANSWERED and self._left:
+                await self._give_up(f"given up after {UNANSWERED} slides in a row for which it gave no answer")
+
+    async def _give_up(self, why: str) -> None:
+        """Say once why the side files that are left are not tried."""
+        left, words = len(self._left), "side file was" if len(self._left) == 1 else "side files were"
+        self._left.clear()
+        await self._queue.put(Imported(self._site, "", "", Brought(error=f"{why} ({left} {words} not looked at)")))
 
     async def _bring(self, one: FoundSideFile, to: str) -> Brought:
         try:

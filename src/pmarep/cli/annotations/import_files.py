@@ -77,19 +77,23 @@ async def _import(
         echo(f"note: {site} and {other} share a database: what was added at {other} is at {site} too", err=True)
 
     counts = {site.name: [0, 0, 0] for site in sites}  # added, there, slides that failed
+    stopped: set[str] = set()
     importing = import_annotations(found, sites, Credentials(os.environ), to=to, dry_run=dry_run, say_shared=say_shared)
     async for one in importing:
         brought, of = one.brought, counts[one.site.name]
-        of[0], of[1], of[2] = of[0] + brought.added, of[1] + brought.there, of[2] + (brought.error is not None)
-        if log is not None:
+        failed = int(brought.error is not None and one.slide != "")
+        of[0], of[1], of[2] = of[0] + brought.added, of[1] + brought.there, of[2] + failed
+        stopped |= {one.site.name} if not one.slide else set()
+        if log is not None and one.slide:
             await log.record(_audited(one), on_disk=brought.added > 0)
         _say(one, dry_run=dry_run, json=json)
     if not json:
         width = max(map(len, counts))
         for name, (added, there, failed) in counts.items():
             rest = f"; {count_of(failed, 'slide')} not complete, see above" if failed else ""
+            rest += "; STOPPED, see above" if name in stopped else ""
             echo(f"{name:{width}}  {annotations_text(added, there, planned=dry_run)}{rest}")
-    return int(any(failed for _, _, failed in counts.values()))
+    return int(bool(stopped) or any(failed for _, _, failed in counts.values()))
 
 
 def _say(one: Imported, *, dry_run: bool, json: bool) -> None:
@@ -101,7 +105,9 @@ def _say(one: Imported, *, dry_run: bool, json: bool) -> None:
     elif brought.added:
         echo(f"{one.site.name}: {slide}: {annotations_text(brought.added, brought.there, planned=dry_run)}")
     if brought.error is not None:
-        words = annotations_error(slide, brought.missing, printable(brought.error))
+        words = printable(brought.error)
+        if slide:
+            words = annotations_error(slide, brought.missing, words)
         echo(f"pmarep: {one.site.name}: {words}", err=True)
 
 
@@ -109,8 +115,8 @@ def _line(one: Imported) -> dict[str, Any]:
     brought = one.brought
     return {
         "site": one.site.name,
-        "slide": one.slide,
-        "to": one.to,
+        "slide": one.slide or None,
+        "to": one.to or None,
         "added": brought.added,
         "there": brought.there,
         "missing": brought.missing,

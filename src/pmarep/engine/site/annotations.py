@@ -45,6 +45,7 @@ class SiteAnnotations:
         self._queue: deque[tuple[int, bool]] = deque()  # numbers of slides; whether they are only to be sent
         self._changed = ChangeEvent()
         self._complete = False
+        self._left_over = 0  # slides for which there was no time
         self._pool = TaskPool()
         self._workers = 0
 
@@ -57,11 +58,16 @@ class SiteAnnotations:
         self._changed.notify()
 
     async def finish(self) -> None:
-        """Wait until all slides that were added are done. Raises what ends the site or the run."""
+        """Wait until all slides that were added are done, or the time of the run is over. Raises what ends the site."""
         self._complete = True
         self._changed.notify()
         await self._pool.wait()
         self._pool.raise_error()
+        stop_time = self._context.stop_time
+        if self._left_over and stop_time is not None and self._report.error is None:
+            which = "1 slide" if self._left_over == 1 else f"{self._left_over} slides"
+            text = f"stopped at {stop_time.option}, before the annotations of {which} were looked at"
+            self._report.error = f"{text}; the next run brings what is missing"
 
     async def cancel(self) -> None:
         """Break off: what is missing is found by the next run."""
@@ -71,6 +77,9 @@ class SiteAnnotations:
         while True:
             while self._queue:
                 number, planned = self._queue.popleft()
+                if self._context.deadline is not None and self._context.clock.monotonic() >= self._context.deadline:
+                    self._left_over += 1
+                    continue
                 await self._bring(self._context.slide_list.found(number), planned)
             if self._complete:
                 return
