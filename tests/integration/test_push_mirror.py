@@ -20,6 +20,7 @@ from pmarep.engine import Existing
 from pmarep.errors import UsageError
 from pmarep.events import SlideDeleted, SlideExtra
 from pmarep.sites import Site
+from pmarep.slides.shard import Shard
 from pmarep.state.journal import Journal
 
 OURS = {"a.svs": b"a", "x/b.svs": b"bb", "x/c.svs": b"ccc", "d.svs": b"dddd"}
@@ -232,10 +233,21 @@ def test_what_it_has_deleted_is_sent_again_when_the_source_has_it(mirror: Mirror
     assert report.finished("sandbox")["old/e.svs"].status == "sent"
 
 
+@pytest.mark.parametrize("shard", [None, Shard(1, 1)])
+def test_the_journals_do_not_claim_what_it_has_deleted(mirror: Mirror, sandbox: Sandbox, shard: Shard | None) -> None:
+    """Where somebody else puts a slide of that name and size there, it is not taken for the one that was sent."""
+    put(mirror.source, {"x/e.svs": b"E" * 5})
+    assert mirror.run(mirror=False, shard=shard).code == 0
+    assert mirror.run(mirror=False).finished("sandbox")["x/e.svs"].verified_by == "listing"
+    taken_out = (mirror.source / "x/e.svs").rename(mirror.source.parent / "e.svs")
+    assert "X/e.svs" in deleted(mirror.run())
+    put(sandbox.data / "Slides/in", {"X/e.svs": b"e" * 5})
+    taken_out.rename(mirror.source / "x/e.svs")
+    assert mirror.run(mirror=False).finished("sandbox")["x/e.svs"].verified_by == "files"
+
+
 @pytest.mark.parametrize("broken", ["a.svs", "folder"])
 def test_a_slide_or_a_shard_is_no_source_of_a_mirror(mirror: Mirror, sandbox: Sandbox, broken: str) -> None:
-    from pmarep.slides.shard import Shard
-
     options: dict[str, Any] = {"shard": Shard(1, 2)}
     if broken == "a.svs":
         mirror.source, options = mirror.source / "a.svs", {}
