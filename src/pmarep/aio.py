@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from .errors import PmarepError, Remedy
+
+T = TypeVar("T")
 
 
 class ChangeEvent:
@@ -90,6 +92,36 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     for one in work:
         pool.start(one)
     await pool.join()
+
+
+async def merged(
+    begin: Callable[[Callable[[T], Awaitable[None]]], Iterable[Coroutine[Any, Any, None]]], ahead: int
+) -> AsyncGenerator[T, None]:
+    """Run coroutines concurrently; yield what they put, as it comes. `begin` makes them, from what they put it with.
+
+    They wait where `ahead` results have not been read. When one fails, the others are cancelled and its error is
+    raised. They are cancelled too where the generator is closed.
+    """
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue(ahead)
+
+    async def put(one: T) -> None:
+        await queue.put((one,))
+
+    async def run() -> None:
+        try:
+            await together(begin(put))
+        except Exception:
+            await queue.put(None)  # not where it is cancelled: nobody reads any more
+            raise
+        await queue.put(None)
+
+    running = asyncio.create_task(run())
+    try:
+        while (found := await queue.get()) is not None:
+            yield found[0]
+        await running
+    finally:
+        await cancel_all([running])
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -183,11 +182,14 @@ async def test_no_name_of_a_server_leads_out_of_the_folder(tmp_path: Path) -> No
         GetAnnotations=[{"AnnotationID": 1, "LayerID": 1, "Geometry": "POINT(1 2)"}],
         GetFingerprint="abc",
     )
-    queue: asyncio.Queue[Exported | None] = asyncio.Queue()
+    results: list[Exported] = []
+
+    async def put(one: Exported) -> None:
+        results.append(one)
+
     async with scripted.core() as core:
         place = Place(Site(name="a", url="https://pma.example/core/", username="u", target="Slides"), "Slides", "a:")
-        await _PlaceExport(place, core, tmp_path / "dir", set(), queue).run()
-    results = [one for _ in range(queue.qsize()) if (one := queue.get_nowait()) is not None]
+        await _PlaceExport(place, core, tmp_path / "dir", set(), put).run()
     assert results
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} <= {"dir"}
     assert all(one.error is not None for one in results if "\\" in one.path or ".." in one.path)

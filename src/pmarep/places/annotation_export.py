@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ..aio import cancel_all
+from ..aio import TaskPool, merged
 from ..annotations.side_file import SideFileError, local_side_file, write_side_file
 from ..errors import PmarepError
 from ..pmacore import PmaCore
@@ -38,6 +39,9 @@ class Exported:
     error: PmarepError | None = None
 
 
+Put = Callable[[Exported], Awaitable[None]]
+
+
 async def export_annotations(
     places: Sequence[Place], passwords: Passwords, folder: Path
 ) -> AsyncGenerator[Exported, None]:
@@ -45,37 +49,24 @@ async def export_annotations(
 
     A slide without annotations has none; a file of before is emptied, or it would bring back what was deleted there.
     """
-    queue: asyncio.Queue[Exported | None] = asyncio.Queue(AHEAD)
     written: set[str] = set()
     async with sessions_of(places, passwords) as sessions:
-        exports = [_PlaceExport(place, sessions.core(place.site), folder, written, queue) for place in places]
-        running = asyncio.create_task(_all(exports, queue))
-        try:
-            while (one := await queue.get()) is not None:
+
+        def begin(put: Put) -> list[Coroutine[Any, Any, None]]:
+            return [_PlaceExport(place, sessions.core(place.site), folder, written, put).run() for place in places]
+
+        async with aclosing(merged(begin, AHEAD)) as results:
+            async for one in results:
                 yield one
-            await running
-        finally:
-            await cancel_all([running])
-
-
-async def _all(exports: Sequence[_PlaceExport], queue: asyncio.Queue[Exported | None]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in exports:
-                group.create_task(one.run())
-    finally:
-        await queue.put(None)
 
 
 class _PlaceExport:
-    def __init__(
-        self, place: Place, core: PmaCore, folder: Path, written: set[str], queue: asyncio.Queue[Exported | None]
-    ) -> None:
+    def __init__(self, place: Place, core: PmaCore, folder: Path, written: set[str], put: Put) -> None:
         self._place = place
         self._core = core
         self._folder = folder
         self._written = written
-        self._queue = queue
+        self._put = put
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
@@ -85,33 +76,32 @@ class _PlaceExport:
             tree = RemoteTree(self._core)
             at = await tree.find(self._place.path, files=False)
             if isinstance(at, RemoteSlide):
-                await self._queue.put(await self._slide(at, at.path.rpartition("/")[2]))
+                await self._put(await self._slide(at, at.path.rpartition("/")[2]))
             else:
                 await self._below(tree, at)
         except PmarepError as error:
-            await self._queue.put(Exported(self._place, error=error))
+            await self._put(Exported(self._place, error=error))
 
     async def _below(self, tree: RemoteTree, at: RemoteFolder) -> None:
         level = at.path.count("/") + 1 if at.path else 0
-        working: set[asyncio.Task[None]] = set()
+        pool = TaskPool()
         try:
             async with aclosing(tree.walk(at, files=False)) as found:
                 async for one in found:
                     if isinstance(one, Unlisted):
-                        await self._queue.put(Exported(self._place, one.path, error=one.error))
+                        await self._put(Exported(self._place, one.path, error=one.error))
                     elif isinstance(one, RemoteSlide):
                         await self._slots.acquire()
-                        working.add(asyncio.create_task(self._work(one, "/".join(one.path.split("/")[level:]))))
-                        for task in [task for task in working if task.done()]:
-                            working.discard(task)
-                            task.result()
-            await asyncio.gather(*working)
+                        pool.raise_error()
+                        pool.start(self._work(one, "/".join(one.path.split("/")[level:])))
+            await pool.wait()
+            pool.raise_error()
         finally:
-            await cancel_all(working)
+            await pool.cancel()
 
     async def _work(self, slide: RemoteSlide, path: str) -> None:
         try:
-            await self._queue.put(await self._slide(slide, path))
+            await self._put(await self._slide(slide, path))
         finally:
             self._slots.release()
 

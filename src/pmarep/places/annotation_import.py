@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..aio import cancel_all, together
+from ..aio import merged, together
 from ..annotations.replica import AnnotationReplica
 from ..annotations.shared_database import SharedDatabases
 from ..annotations.side_file import read_side_file
@@ -56,6 +58,9 @@ class Imported:
     brought: Brought
 
 
+Put = Callable[[Imported], Awaitable[None]]
+
+
 def find_side_files(sources: Sequence[Path]) -> Iterator[FoundSideFile]:
     """Yield the side files in folders and below, and those that are named. Blocks.
 
@@ -98,28 +103,18 @@ async def import_annotations(
 
     A slide that is not there fails. A site that lets nobody in, or answers no more, is given up and said once.
     """
-    queue: asyncio.Queue[Imported | None] = asyncio.Queue(AHEAD)
     databases = SharedDatabases(say_shared)
     async with sessions_of([Place(site, site.target, site.name) for site in sites], passwords) as sessions:
-        imports = [
-            _SiteImport(site, sessions.core(site), found, to, databases, queue, dry_run=dry_run) for site in sites
-        ]
-        running = asyncio.create_task(_all(imports, queue))
-        try:
-            while (one := await queue.get()) is not None:
+
+        def begin(put: Put) -> list[Coroutine[Any, Any, None]]:
+            return [
+                _SiteImport(site, sessions.core(site), found, to, databases, put, dry_run=dry_run).run()
+                for site in sites
+            ]
+
+        async with aclosing(merged(begin, AHEAD)) as results:
+            async for one in results:
                 yield one
-            await running
-        finally:
-            await cancel_all([running])
-
-
-async def _all(imports: Sequence[_SiteImport], queue: asyncio.Queue[Imported | None]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in imports:
-                group.create_task(one.run())
-    finally:
-        await queue.put(None)
 
 
 class _SiteImport:
@@ -130,7 +125,7 @@ class _SiteImport:
         found: Sequence[FoundSideFile],
         to: str,
         databases: SharedDatabases,
-        queue: asyncio.Queue[Imported | None],
+        put: Put,
         *,
         dry_run: bool,
     ) -> None:
@@ -138,7 +133,7 @@ class _SiteImport:
         self._left = deque(found)
         self._folder = "/".join(part for part in (site.target, to) if part)
         self._replica = AnnotationReplica(site.name, core, Clock(), databases, dry_run=dry_run)
-        self._queue = queue
+        self._put = put
         self._core = core
         self._unanswered = 0
 
@@ -156,7 +151,7 @@ class _SiteImport:
             one = self._left.popleft()
             to = f"{self._folder}/{one.slide}"
             brought = await self._bring(one, to)
-            await self._queue.put(Imported(self._site, one.slide, to, brought))
+            await self._put(Imported(self._site, one.slide, to, brought))
             self._unanswered = self._unanswered + 1 if brought.may_pass else 0
             if self._unanswered >= UNANSWERED and self._left:
                 await self._give_up(f"given up after {UNANSWERED} slides in a row for which it gave no answer")
@@ -165,7 +160,7 @@ class _SiteImport:
         """Say once why the side files that are left are not tried."""
         left, words = len(self._left), "side file was" if len(self._left) == 1 else "side files were"
         self._left.clear()
-        await self._queue.put(Imported(self._site, "", "", Brought(error=f"{why} ({left} {words} not looked at)")))
+        await self._put(Imported(self._site, "", "", Brought(error=f"{why} ({left} {words} not looked at)")))
 
     async def _bring(self, one: FoundSideFile, to: str) -> Brought:
         try:
