@@ -27,6 +27,7 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
+        self.read_to_the_end = 0
         self.looks = 0
         self.modified = "1700000000000"
         self.etag = '"1"'
@@ -51,6 +52,7 @@ class Server:
             for at in range(0, len(data), 100_000):
                 await asyncio.sleep(0)
                 yield data[at : at + 100_000]
+            self.read_to_the_end += 1
 
         yield Download(chunks(), 0 if whole else start, validators, is_part=not whole)
 
@@ -95,6 +97,16 @@ async def test_only_what_is_read_comes(server: Server, reader: SharedReader) -> 
     site = SiteReader(reader)
     assert await read(site, 2 * CHUNK, CHUNK) == CONTENT[2 * CHUNK : 3 * CHUNK]
     assert server.asked == [(2 * CHUNK, 3 * CHUNK)]
+
+
+async def test_answers_are_read_to_their_end_so_that_connections_are_used_again(
+    server: Server, reader: SharedReader
+) -> None:
+    site = SiteReader(reader)
+    await read(site, CHUNK, CHUNK)
+    await read(site)
+    await reader.stop()
+    assert server.read_to_the_end == len(server.asked) == 3
 
 
 async def test_a_server_that_ignores_ranges_is_asked_once(server: Server, reader: SharedReader) -> None:

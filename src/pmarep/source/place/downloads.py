@@ -233,7 +233,7 @@ class Downloads:
             elif end - start < version.size:
                 self._by_parts.add(site)
             self.start_more()
-            position, rest = download.start, b""
+            position, rest, last = download.start, b"", end if download.is_part else version.size
             async for data in download:
                 self.bytes += len(data)
                 self._note_read(version.slide)
@@ -243,9 +243,10 @@ class Downloads:
                     position += len(page)
                     if index in pages and not await self._keep(version, index, page, pages):
                         return  # there is no room for what nobody waits for
-                if not pages:
-                    return
-        raise TransferBroken(f"the download of {printable(path)} ended too early")
+                if not pages and position < last:
+                    return  # what comes now is there; else the answer is read to its end, and its connection used again
+        if pages:
+            raise TransferBroken(f"the download of {printable(path)} ended too early")
 
     async def _keep(self, version: FileVersion, index: int, data: bytes, pages: set[int]) -> bool:
         """Write a page, and tell whoever waits for it. False, and nothing kept, without room for it."""
