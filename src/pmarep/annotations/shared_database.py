@@ -24,7 +24,7 @@ class SharedDatabases:
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
         self._say = say
-        self._busy: dict[str, dict[str, asyncio.Event]] = {}  # by paths: sites that read or add, in this order
+        self._busy: dict[str, dict[asyncio.Event, str]] = {}  # by paths: who reads or adds, in this order, and its site
         self._added: OrderedDict[str, dict[str, set[_Key]]] = OrderedDict()  # by paths and sites
         self._separate: set[frozenset[str]] = set()
         self._shared: set[frozenset[str]] = set()
@@ -35,15 +35,15 @@ class SharedDatabases:
         key = normalized_key(path)
         busy = self._busy.setdefault(key, {})
         before = dict(busy)
-        busy[site] = done = asyncio.Event()
+        busy[done := asyncio.Event()] = site
         try:
-            for other, other_done in before.items():
+            for other_done, other in before.items():
                 if frozenset((site, other)) not in self._separate:
                     await other_done.wait()
             yield
         finally:
             done.set()
-            del busy[site]
+            del busy[done]
             if not busy:
                 del self._busy[key]
 

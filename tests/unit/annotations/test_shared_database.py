@@ -39,6 +39,23 @@ async def test_the_second_waits_for_the_first() -> None:
     assert order[3:] == ["a out", "b in", "b out"]
 
 
+async def test_a_site_waits_for_itself() -> None:
+    """Two folders with a side file for the same slide are imported at once."""
+    shared, _ = databases()
+    inside = most = 0
+
+    async def work() -> None:
+        nonlocal inside, most
+        async with shared.turn("a", PATH):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(work() for _ in range(3)))
+    assert (inside, most) == (0, 1)
+
+
 async def test_sites_known_to_be_apart_do_not_wait() -> None:
     shared, said = databases()
     shared.note_added("a", PATH, [OLD], [OLD, NEW])
