@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from ..clock import Clock
@@ -25,6 +26,9 @@ from .slide.decide import destination
 REMEMBERED = 10_000
 """Slides whose answer is kept: sites are at about the same slides, and another look costs little."""
 
+RECENT_RUNS = 10
+"""Last runs that are asked first for the same sources: to read all, with the numbers of every site, takes long."""
+
 COUNTING_SECONDS = 5.0
 """For so long slides are counted before the first one goes to a site."""
 
@@ -39,6 +43,8 @@ class LabelLooks:
         self._journal = journal
         self._known: OrderedDict[str, LabelImages] = OrderedDict()
         self._looking: dict[str, asyncio.Lock] = {}
+        self._pushed: dict[int, dict[str, set[str]]] = {}  # by numbers of runs
+        self._asking = asyncio.Lock()
 
     async def look(self, slide: Slide) -> LabelImages:
         """Look at a slide, or remember what was found in these files. Raises SourceError."""
@@ -53,6 +59,24 @@ class LabelLooks:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return found
+
+    async def are_pushed_again(self, sources: Collection[str], site: str) -> bool:
+        """Return whether each source was pushed to this site by an earlier run that has ended."""
+        for count in (RECENT_RUNS, MAX_RUNS):
+            if (await self._pushed_by(count)).get(site, set()).issuperset(sources):
+                return True
+        return False
+
+    async def _pushed_by(self, count: int) -> dict[str, set[str]]:
+        """Return the sources that the last runs have pushed, by the names of sites; read once for all of these."""
+        async with self._asking:
+            if count not in self._pushed:
+                found = defaultdict[str, set[str]](set)
+                for run in await self._journal.runs(count):
+                    for site in _sent_to(run.summary or {}):
+                        found[site].update(run.sources)
+                self._pushed[count] = found
+            return self._pushed[count]
 
 
 class LabelPolicy:
@@ -111,7 +135,7 @@ class LabelPolicy:
                 self._warned = True
 
     async def _warn(self) -> None:
-        if await self._is_pushed_again():
+        if await self._looks.are_pushed_again(self._options.source_names, self._site.name):
             return
         counts, looked, all_of_them = await self._count()
         carry, may = counts[Carries.YES], counts[Carries.UNKNOWN]
@@ -124,14 +148,6 @@ class LabelPolicy:
         text = f"{self._site.name}: {words}{f', {may} more may' if carry and may else ''}, perhaps with a name on it; "
         text += 'pmarep slides --labels says which, label_images = "refuse" in the site book keeps them here'
         self._listener(Notice(text=text))
-
-    async def _is_pushed_again(self) -> bool:
-        """Return whether every source was pushed to this site by an earlier run that has ended."""
-        sources: set[str] = set()
-        for run in await self._journal.runs(MAX_RUNS):
-            if run.summary is not None and _has_sent(run.summary, self._site.name):
-                sources.update(run.sources)
-        return sources.issuperset(self._options.source_names)
 
     async def _count(self) -> tuple[dict[Carries, int], int, bool]:
         """Count the slides found until now that the journal does not know at the site; whether these are all."""
@@ -158,7 +174,8 @@ class LabelPolicy:
             return Carries.UNKNOWN
 
 
-def _has_sent(summary: dict[str, Any], site: str) -> bool:
-    """Return whether a run that has ended was a push that brought slides to a site, or found them there."""
-    at = summary.get("sites", {}).get(site, {})
-    return not summary.get("verify_only") and bool(at.get("sent") or at.get("skipped"))
+def _sent_to(summary: dict[str, Any]) -> list[str]:
+    """Return the sites to which a run that has ended brought slides, or found them there; none where it verified."""
+    if summary.get("verify_only"):
+        return []
+    return [name for name, at in summary.get("sites", {}).items() if at.get("sent") or at.get("skipped")]
