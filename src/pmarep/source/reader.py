@@ -159,10 +159,11 @@ class SharedReader:
         heartbeat = Heartbeat()
 
         def received(key: Key, data: bytes) -> None:
+            if mine[key].done():  # this was given up: its range may be at hand no longer, and these be other bytes
+                return
             self.chunks.put(key, data)
             self._unregister_read(key, mine[key])
-            if not mine[key].done():
-                mine[key].set_result(data)
+            mine[key].set_result(data)
 
         def work(file: OpenFile) -> None:
             for (key, size), (low, high) in zip(chunks_of(version, start, length), _cuts(start, length), strict=True):

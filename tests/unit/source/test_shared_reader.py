@@ -179,6 +179,25 @@ async def test_one_read_that_hangs_is_tried_again(slide: Slide, monkeypatch: pyt
     reader.close()
 
 
+async def test_what_is_read_after_it_was_given_up_is_kept_for_nobody(reader: SharedReader, slide: Slide) -> None:
+    SiteReader(reader)
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def use(chunk: bytes) -> None:
+        begun.set()
+        let_go.wait(20)
+        if len(chunk) < CHUNK:
+            ended.set()
+
+    sweep = asyncio.create_task(reader.sweep(version_of(slide), 0, LENGTH, use))
+    await asyncio.to_thread(begun.wait)
+    sweep.cancel()
+    await asyncio.wait({sweep})
+    let_go.set()
+    assert await asyncio.to_thread(ended.wait, 20)
+    assert [index for index in range(7) if reader.chunks.get((version_of(slide), index))] == [0]
+
+
 async def test_an_error_is_for_all_who_wait_and_for_nobody_later(
     reader: SharedReader, slide: Slide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
