@@ -180,6 +180,13 @@ async def test_a_refusal_is_no_absence(server: Server, reader: SharedReader) -> 
     assert not isinstance(found.value, SourceAway)
 
 
+async def test_an_error_of_the_program_reaches_whoever_waits(server: Server, reader: SharedReader) -> None:
+    server.error = RuntimeError("no such thing")
+    async with asyncio.timeout(20):
+        with pytest.raises(RuntimeError, match="no such thing"):
+            await read(SiteReader(reader))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

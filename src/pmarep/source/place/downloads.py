@@ -149,7 +149,7 @@ class Downloads:
 
     async def _download(self, version: FileVersion, pages: set[int]) -> None:
         """Download pages, and tell whoever waits for them. `pages`: those that are still to come."""
-        failure: PmarepError | None = None
+        failure: Exception | None = None
         attempts = self._retry.attempts()
         try:
             while pages:
@@ -175,6 +175,8 @@ class Downloads:
             failure = error
         except PmarepError as error:
             failure = self._failure(version, error)
+        except Exception as error:  # of this program: without it they would wait for ever
+            failure = error
         finally:
             self._end(version, pages, failure)
 
@@ -192,17 +194,15 @@ class Downloads:
         self._quiet_until = max(self._quiet_until, loop.time() + seconds)
         loop.call_later(seconds, self.start_more)
 
-    def _end(self, version: FileVersion, pages: set[int], failure: PmarepError | None) -> None:
+    def _end(self, version: FileVersion, pages: set[int], failure: Exception | None) -> None:
         under_way = self._under_way.get(version, set())
         under_way -= pages
         if not under_way:
             self._under_way.pop(version, None)
-        for index in sorted(pages):
-            if (version, index) not in self._waiting:
-                continue
-            if failure is not None:
+        if failure is not None:
+            for index in sorted(pages):
                 self._wake(version, index, failure)
-        if pages and failure is None:
+        elif pages:
             self.wants.rewind(version, min(pages))
             self._rest(NO_ROOM_SECONDS)
 
@@ -268,7 +268,7 @@ class Downloads:
         self._wake(version, index)
         return True
 
-    def _wake(self, version: FileVersion, index: int, failure: PmarepError | None = None) -> None:
+    def _wake(self, version: FileVersion, index: int, failure: Exception | None = None) -> None:
         """Tell whoever waits for a page that it is there, or will not be."""
         waiting = self._waiting.pop((version, index), None)
         if waiting is None:
