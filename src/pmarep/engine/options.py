@@ -125,8 +125,8 @@ class Options:
     @property
     def places(self) -> tuple[Place, ...]:
         """The sources at PMA.cores, each once."""
-        places = {source.text: source for source in self.sources if isinstance(source, Place)}
-        return tuple({(place.site.name, place.path): place for place in places.values()}.values())
+        places = [source for source in self.sources if isinstance(source, Place)]
+        return tuple({(place.site.name, place.path): place for place in places}.values())
 
     @property
     def source_names(self) -> list[str]:

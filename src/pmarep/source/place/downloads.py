@@ -7,7 +7,6 @@ import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from ...aio import cancel_all
 from ...errors import PmarepError, Remedy, SourceAway, SourceError
@@ -302,5 +301,4 @@ class Downloads:
         self._read_at[slide] = asyncio.get_running_loop().time()
         self._read_at.move_to_end(slide)
         if len(self._read_at) > REMEMBERED:
-            with suppress(KeyError):
-                self._read_at.popitem(last=False)
+            self._read_at.popitem(last=False)

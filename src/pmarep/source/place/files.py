@@ -7,10 +7,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
+from ...aio import cancel_all
 from ...errors import PmarepError, Remedy, SourceAway, SourceError
 from ...pmacore import PmaCore, RemoteFile
 from ...retry import Retry
@@ -27,10 +28,13 @@ REMEMBERED = 4096
 """Slides of which is remembered what the server last said."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+_Files = dict[str, tuple[int, int]]
+"""Of a slide's files the size and time, by path."""
+
+
+class _Look(NamedTuple):
     began: float
-    files: dict[str, tuple[int, int]]  # size and time by path
+    answer: asyncio.Task[_Files]
 
 
 class PlaceFiles:
@@ -47,7 +51,7 @@ class PlaceFiles:
         self._cores = cores
         self._spool = Spool(folder, size)
         self._downloads = Downloads(cores, self._spool, retry)
-        self._looks: OrderedDict[str, asyncio.Task[_Look]] = OrderedDict()  # by slides
+        self._looks: OrderedDict[str, _Look] = OrderedDict()  # by slides
 
     @property
     def ahead(self) -> ReadAhead | None:
@@ -62,9 +66,7 @@ class PlaceFiles:
     async def stop(self) -> None:
         """End what is being downloaded and asked."""
         await self._downloads.stop()
-        for look in self._looks.values():
-            look.cancel()
-        await asyncio.gather(*self._looks.values(), return_exceptions=True)
+        await cancel_all([look.answer for look in self._looks.values()])
 
     def close(self) -> None:
         """Remove the spool."""
@@ -103,9 +105,9 @@ class PlaceFiles:
     async def check_slide(self, slide: Slide) -> str:
         """Raise SourceError if a file is not what it was, by what the server says now. Returns ""."""
         main = FileVersion.of(slide, slide.main)
-        look = await self._look(main.slide, asyncio.get_running_loop().time())
+        files = await self._look(main.slide, asyncio.get_running_loop().time())
         for file in slide.files:
-            _compare(look, FileVersion.of(slide, file))
+            _compare(files, FileVersion.of(slide, file))
         return ""
 
     async def check_content(self, slide: Slide) -> None:
@@ -115,28 +117,26 @@ class PlaceFiles:
         """Return that it is not known: nothing is read before it is sent."""
         return NOT_KNOWN
 
-    async def _look(self, slide: str, since: float) -> _Look:
+    async def _look(self, slide: str, since: float) -> _Files:
         """Return what the server says of a slide's files, asked at `since` or later; all that ask share one answer."""
         loop = asyncio.get_running_loop()
-        task = self._looks.get(slide)
-        if task is None or not _is_since(task, since):
-            began = loop.time()
-            task = asyncio.create_task(self._ask(slide, began), name=str(began))
-            task.add_done_callback(consume_exception)
-            self._looks[slide] = task
+        look = self._looks.get(slide)
+        if look is None or look.began < since or _has_failed(look.answer):
+            look = self._looks[slide] = _Look(loop.time(), asyncio.create_task(self._ask(slide)))
+            look.answer.add_done_callback(consume_exception)
             self._looks.move_to_end(slide)
             if len(self._looks) > REMEMBERED:
                 self._looks.popitem(last=False)
-        return await asyncio.shield(task)
+        return await asyncio.shield(look.answer)
 
-    async def _ask(self, slide: str, began: float) -> _Look:
+    async def _ask(self, slide: str) -> _Files:
         site, _, path = slide.partition(":/")
         try:
             files = await self._cores[site].slide_files(path)
         except PmarepError as error:
             words = f"cannot look at {slide}: {error}"
             raise (SourceAway(words) if error.remedy is Remedy.RETRY else SourceError(words)) from None
-        return _Look(began, {normalized_key(f.path.strip("/")): (f.size, moment_ns(f)) for f in files})
+        return {normalized_key(f.path.strip("/")): (f.size, moment_ns(f)) for f in files}
 
     # ReadAhead
 
@@ -227,14 +227,12 @@ def _parsed_ns(text: str | None) -> int | None:
     return None
 
 
-def _is_since(task: asyncio.Task[_Look], since: float) -> bool:
-    if task.done() and (task.cancelled() or task.exception() is not None):
-        return False
-    return float(task.get_name()) >= since
+def _has_failed(answer: asyncio.Task[_Files]) -> bool:
+    return answer.done() and (answer.cancelled() or answer.exception() is not None)
 
 
-def _compare(look: _Look, version: FileVersion) -> None:
-    found = look.files.get(normalized_key(version.path.partition(":/")[2]))
+def _compare(files: _Files, version: FileVersion) -> None:
+    found = files.get(normalized_key(version.path.partition(":/")[2]))
     if found is None:
         raise SourceError(f"{version.path} is no longer there; it is left for the next run")
     if found != (version.size, version.mtime_ns):

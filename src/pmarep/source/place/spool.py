@@ -39,7 +39,6 @@ class Need(IntEnum):
 class _Page:
     number: int  # in the file
     left: int  # a bit for each site that still has to take it
-    had: bool = False  # a site has taken it
     ready: bool = False
     holds: int = 0  # readers that are at it
 
@@ -102,12 +101,10 @@ class Spool:
 
     def had(self, site: int, key: Key) -> None:
         """Note that a site has taken a page."""
-        page = self._pages.get(key)
-        if page is not None and not page.had:
-            page.had = True
-            if self._fresh.pop(key, self) is None:
-                self._partly[key] = None
-                self.room.notify()
+        if key in self._fresh:
+            del self._fresh[key]
+            self._partly[key] = None
+            self.room.notify()
         self._take_off(key, site)
 
     def _take_off(self, key: Key, site: int) -> None:
