@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from ...errors import UsageError
 from ...pmacore import NotFound, PmaCore
-from ...remote.tree import RemoteFolder, RemoteSlide, RemoteTree, Unlisted
+from ...remote.tree import RemoteFolder, RemoteSlide, RemoteTree, Unlisted, name_below
 from ...sites.place import Place
 from ...slides.formats import format_of
 from ...slides.model import Cause, LeftOut, Slide, SlideFile, Why
@@ -72,7 +72,7 @@ class PlaceScanner:
         for file in remote.files:
             name = file.path.strip("/")
             inside = normalized_key(name).startswith(normalized_key(folder) + "/")
-            relative = name[len(folder) + 1 :]
+            relative = name_below(remote, file)
             if not inside or any(part in ("", ".", "..") for part in relative.split("/")) or "\\" in relative:
                 detail = f"the server lists a file outside its folder: {printable(name[:200])}"
                 return LeftOut(printable(path), Why.BAD_NAME, detail, files=len(remote.files))
