@@ -8,15 +8,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.clocks import JumpingClock
 from support.corpus import tree
+from support.fake_core import FakeCore
+from support.pulls import place
 
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.options import Options
+from pmarep.pmacore import PmaCore, Refused, Unreachable
+from pmarep.sites.place import Place
 from pmarep.slides import LeftOut, Why
 from pmarep.slides.walk import Walk
 from pmarep.source.scanner import SourceScanner
@@ -31,14 +35,16 @@ class Found:
     error: str | None = None
 
 
-def gather(source: Path, **options: Any) -> Found:
-    """A whole producer: everything is recent, so there is a second look."""
+def gather(source: Path | Place, core: FakeCore | None = None, **options: Any) -> Found:
+    """A whole producer: everything is recent, so there is a second look. `core`: where the source is a place."""
     found = Found()
 
     async def go() -> None:
         slide_list = SlideList()
         listener = DiscoveryListener(found.problems.append, lambda *_: None)
-        producer = SlideProducer(Options(sources=(source,), **options), slide_list, JumpingClock(), listener)
+        producer = SlideProducer(
+            Options(sources=(source,), **options), slide_list, JumpingClock(), listener, lambda _: cast(PmaCore, core)
+        )
         await producer.walk()
         await asyncio.sleep(0)
         await producer.watch_unstable(lambda: True, None)
@@ -140,3 +146,13 @@ def test_a_bug_in_the_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     found = gather(tmp_path, settle=0)
     assert found.error is not None
     assert "internal error (ZeroDivisionError)" in found.error
+
+
+def test_what_a_server_had_listed_before_it_was_away_is_sent() -> None:
+    away = Unreachable("ghent does not answer")
+    refused = Refused("not yours")
+    core = FakeCore({"R": ["R/a.svs", "R/b.svs"], "R/c": away}, {"R/b.svs": refused})
+    found = gather(place("https://ghent.example/", "R", "ghent"), core)
+    assert found.slides == ["a.svs"]
+    assert [problem.path for problem in found.problems] == ["b.svs"]
+    assert found.error == "not every folder was looked through: ghent does not answer"

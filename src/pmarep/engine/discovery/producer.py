@@ -13,7 +13,7 @@ from ...clock import Clock
 from ...daemon_thread import in_thread
 from ...errors import PmarepError, UsageError, where
 from ...events import SourceSummary
-from ...pmacore import PmaCore
+from ...pmacore import PmaCore, PmaCoreError
 from ...sites.place import Place
 from ...slides import LeftOut, Slide, Why
 from ...slides.folder import error_text
@@ -201,16 +201,20 @@ class SlideProducer:
     async def _list_places(self) -> None:
         """List what lies at the places; sites have each slide within a moment."""
         batch, began = self._new_batch(), self._clock.monotonic()
-        for number, scanner in enumerate(self._places, len(self._local)):
-            async with aclosing(scanner.find()) as things:
-                async for thing in things:
-                    self._note(number, thing)
-                    found = self._without_collision(number, thing)
-                    if self._is_of_shard(found):
-                        batch.add(found)
-                    if batch.full or self._clock.monotonic() - began > BATCH_SECONDS:
-                        await self._hand_over_listed(batch)
-                        batch, began = self._new_batch(), self._clock.monotonic()
+        try:
+            for number, scanner in enumerate(self._places, len(self._local)):
+                async with aclosing(scanner.find()) as things:
+                    async for thing in things:
+                        self._note(number, thing)
+                        found = self._without_collision(number, thing)
+                        if self._is_of_shard(found):
+                            batch.add(found)
+                        if batch.full or self._clock.monotonic() - began > BATCH_SECONDS:
+                            await self._hand_over_listed(batch)
+                            batch, began = self._new_batch(), self._clock.monotonic()
+        except PmaCoreError:
+            await self._hand_over_listed(batch)
+            raise
         await self._hand_over_listed(batch)
 
     async def _hand_over_listed(self, batch: _Batch) -> None:
