@@ -97,4 +97,4 @@ def copy(
     Each byte is downloaded once and sent to all sites, each at its own pace: what the slowest has not had yet waits in
     a spool on this machine. Otherwise it is what pmarep push does, with the same exit codes.
     """
-    push(**{**locals(), "ctx": ctx})
+    push(**locals())
