@@ -23,7 +23,7 @@ from pmacore_sandbox import CannedResponse, Drop, EndSessions, IgnoreRanges, San
 from pmarep.engine import Existing
 from pmarep.errors import TargetBusyError, UsageError
 from pmarep.events import Event, Notice, SlidePlanned, SlideRestarted, SlideStarted, SlideStatus, SourceProblem
-from pmarep.pull import partial_file
+from pmarep.pull import disk, partial_file
 from pmarep.pull.folder_lock import hold_folder
 from pmarep.pull.partial_file import PartialFile
 
@@ -119,6 +119,34 @@ async def test_the_next_run_goes_on(sandbox: Sandbox, here: Path, monkeypatch: p
     assert contents(here) == {"x.svs": content}
     done = report.finished("tokyo")["x.svs"]
     assert (done.bytes, done.resumed_bytes) == (len(content) - 5 * MIB, 5 * MIB)
+
+
+async def test_the_next_run_goes_on_where_there_is_room_for_the_rest(
+    sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = await broken_off(sandbox, here, monkeypatch)
+    monkeypatch.setattr(disk, "LOOK_SECONDS", 0)  # it looks before and after the file is opened
+
+    taken_by_others = 0
+
+    def usage(_: object) -> SimpleNamespace:
+        size = sum(one.stat().st_size for one in here.iterdir())
+        return SimpleNamespace(free=len(content) - size - (taken_by_others if size > 5 * MIB else 0))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    put(sandbox, {"y.svs": b"y"})
+    report = await pull([place(sandbox)], here)
+    assert (report.code, contents(here).get("y.svs")) == (1, None)
+    assert "has 3.0 MiB free, and 3.0 MiB are still to come" in (report.summary.error or "")
+    (sandbox.data / "Slides/in/y.svs").unlink()
+
+    taken_by_others = 1
+    sandbox.faults.add(Drop(MIB), path="Download", times=1)
+    report = await pull([place(sandbox)], here)
+    assert "has 2.0 MiB free, and 2.0 MiB are still to come" in (report.summary.error or "")
+    taken_by_others = 0
+    report = await pull([place(sandbox)], here)
+    assert (report.code, contents(here)) == (0, {"x.svs": content})
 
 
 async def test_only_what_was_synced_is_believed(sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from ..remote.tree import Found, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
 from ..sites.place import Place
 from .context import PullContext
 from .local_folder import UnusableName, check_path
-from .partial_file import place_key
+from .partial_file import PartialFile, place_key
 from .plan import Plan, local_name, local_names, plan_slide
 
 
@@ -116,14 +116,20 @@ class SlideFinder:
         if context.selection.refusal(name) is not None or not context.claims.is_new(f"{site}\n{base}\n{name}"):
             return
         try:
-            plan = await context.disk.run(partial(plan_slide, context.folder, base, slide, context.options.existing))
+            plan, left_behind = await context.disk.run(partial(self._plan, slide, base, key))
             self._claim(slide, base, site)
         except PmarepError as error:
             if error.remedy is Remedy.STOP_RUN:
                 raise
             await self._failed(name, error)
             return
+        context.disk.reusable += left_behind
         await self._planned(FoundSlide(slide, base, name, key, plan.size), plan)
+
+    def _plan(self, slide: RemoteSlide, base: str, key: str) -> tuple[Plan, int]:
+        """Return what is to be done with a slide, and how many bytes of it an earlier run has left. Blocks."""
+        plan = plan_slide(self._context.folder, base, slide, self._context.options.existing)
+        return plan, sum(PartialFile(key, one.file, one.path).left_behind() for one in plan.files)
 
     def _claim(self, slide: RemoteSlide, base: str, site: str) -> None:
         folder = self._context.folder

@@ -36,14 +36,18 @@ class DiskError(PmarepError):
 
 
 class Disk:
-    """The disk of DIR. `needed` are the bytes of the slides that were found and are not here, of all sites."""
+    """The disk of DIR.
+
+    `needed`: bytes of the slides that were found and are not here, of all sites. `reusable`: bytes that earlier runs
+    have left of them and that no file of this run counts yet: what is needed is written over them, or they are given up.
+    """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
         self._threads = ThreadPoolExecutor(WRITERS, thread_name_prefix="write")
         self._looked_at = float("-inf")
-        self.needed = 0
+        self.needed = self.reusable = 0
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run what writes, or looks at the disk, in a thread. Raises DiskFull, DiskError."""
@@ -62,11 +66,11 @@ class Disk:
             return
         self._looked_at = now
         free = await self.run(lambda: shutil.disk_usage(_existing(self._folder)).free)
-        if free < self.needed:
+        if free + self.reusable < self.needed:
             raise self._full(free)
 
     def _full(self, free: int | None = None) -> DiskFull:
-        needed = format_size(max(self.needed, 0))
+        needed = format_size(max(self.needed - self.reusable, 0))
         if free is None:
             return DiskFull(f"the disk of {self._folder} is full; free {needed} there, then run it again")
         free_now = format_size(free)

@@ -52,19 +52,31 @@ class PartialFile:
         self._dated = file.modified is not None
         self._mtime_ms = modified_ms(file)
 
-    def open(self) -> None:
-        """Open what an earlier run has left, as far as it is to be believed, or begin anew. Raises OSError."""
+    def left_behind(self) -> int:
+        """Return how many bytes an earlier run has left, be they believed or not. Raises nothing."""
+        try:
+            return self._file.lstat().st_size
+        except OSError:
+            return 0
+
+    def open(self) -> int:
+        """Open what an earlier run has left, as far as it is to be believed, or begin anew. Raises OSError.
+
+        Return as `left_behind` the first time, and 0 when it is opened again.
+        """
         if self._stream is not None:
-            return
+            return 0
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         flags |= getattr(os, "O_CLOEXEC", 0)
         self._stream = os.open(self._file, flags, 0o666)
         found = os.fstat(self._stream)
+        left_behind = found.st_size if self._kept is None else 0
         self.size = self._believed(found)
         self._synced = self.size
         if self.size != found.st_size:
             os.ftruncate(self._stream, self.size)
         os.lseek(self._stream, self.size, os.SEEK_SET)
+        return left_behind
 
     def _believed(self, found: os.stat_result) -> int:
         """Return how many of the bytes that are here count."""

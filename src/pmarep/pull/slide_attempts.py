@@ -125,6 +125,7 @@ class SlideAttempts:
             self._report.forget(self._download, self._slide.size - before)
             self._download = None
         self._context.disk.needed += lost + self._slide.size - before
+        self._context.disk.reusable += lost
         if lost:
             self._report.say_restarted(self._found.name, lost, str(error))
         return True

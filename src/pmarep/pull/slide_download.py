@@ -124,7 +124,8 @@ class SlideDownloader:
         """Download what is missing of a file, be it nothing."""
         part, file = one.part, one.wanted.file
         before = part.size
-        await self._disk.run(partial(self._open, part))
+        left_behind = await self._disk.run(partial(self._open, part))
+        self._disk.reusable -= left_behind
         if before == 0 and part.size:
             download.counts.resumed += part.size
             self._disk.needed -= part.size
@@ -164,9 +165,9 @@ class SlideDownloader:
         if lost:
             self._restarted(download.slide, lost, why)
 
-    def _open(self, part: PartialFile) -> None:
+    def _open(self, part: PartialFile) -> int:
         self._folder.make_parents(part.path)
-        part.open()
+        return part.open()
 
 
 def _commit(files: list[_File]) -> None:
