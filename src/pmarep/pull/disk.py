@@ -39,7 +39,7 @@ class Disk:
     """The disk of DIR.
 
     `needed`: bytes of the slides that were found and are not here, of all sites. `reusable`: bytes that earlier runs
-    have left of them and that no file of this run counts yet: what is needed is written over them, or they are given up.
+    have left of files of them that are not opened yet: they are kept, or their room is free then.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
