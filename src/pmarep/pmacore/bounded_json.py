@@ -16,7 +16,8 @@ MAX_OBJECTS = 250_000
 
 MAX_VALUES = 1_500_000
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
+"""A string of JSON, or the rest where one has no end: nothing is looked at twice, however broken an answer is."""
 
 
 def parse_json(content: bytes, who: str) -> Any:

@@ -36,3 +36,9 @@ def test_what_a_pma_core_has_to_say() -> None:
     assert parse_json(json.dumps(outlines).encode(), "x") == outlines
     assert 3 * len(files) < MAX_VALUES
     assert len(files) < MAX_OBJECTS
+
+
+def test_a_string_without_an_end_is_looked_through_once() -> None:
+    """A megabyte of it took hours, in which nothing else went on."""
+    with pytest.raises(ValueError, match="Unterminated string"):
+        parse_json(b'["' + b"," * (MAX_VALUES + 1) + b'\\"' * 500_000, "x")
