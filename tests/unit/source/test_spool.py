@@ -162,9 +162,15 @@ def test_its_size_fits_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: Usage)
     assert spool_size(tmp_path, None) == 800_000_000
     assert spool_size(tmp_path, SMALLEST_SPOOL) == SMALLEST_SPOOL
-    for asked in (2_000_000_000, 1):
-        with pytest.raises(UsageError, match="the spool needs"):
-            spool_size(tmp_path, asked)
+    with pytest.raises(UsageError, match=r"the spool needs 1.9 GiB in .*, and 954 MiB are free; --spool DIR"):
+        spool_size(tmp_path, 2_000_000_000)
+    with pytest.raises(UsageError, match="the spool needs 64 MiB at least, and --spool-size says 977 KiB"):
+        spool_size(tmp_path, 1_000_000)
+    Usage.free = 80_000_000
+    assert spool_size(tmp_path, None) == SMALLEST_SPOOL
+    Usage.free = 60_000_000
+    with pytest.raises(UsageError, match=r"the spool needs 64 MiB in .*, and 57 MiB are free"):
+        spool_size(tmp_path, None)
 
 
 def order(wants: Wants, settled: set[tuple[FileVersion, int]], most: int = PIECE) -> list[tuple[str, int, int]]:

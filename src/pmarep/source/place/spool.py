@@ -231,10 +231,15 @@ def spool_size(folder: Path, asked: int | None) -> int:
     except OSError as error:
         words = error.strerror or type(error).__name__
         raise UsageError(f"cannot put the spool in {folder}: {words}; --spool DIR puts it elsewhere") from None
-    size = min(USUAL_SPOOL, int(free * (1 - LEFT_FREE))) if asked is None else asked
-    if size > free or size < SMALLEST_SPOOL:
+    if asked is None:
+        asked = max(min(USUAL_SPOOL, int(free * (1 - LEFT_FREE))), SMALLEST_SPOOL)
+    if asked < SMALLEST_SPOOL:
         raise UsageError(
-            f"the spool needs {format_size(max(size, SMALLEST_SPOOL))} in {folder}, and {format_size(free)} are free; "
+            f"the spool needs {format_size(SMALLEST_SPOOL)} at least, and --spool-size says {format_size(asked)}"
+        )
+    if asked > free:
+        raise UsageError(
+            f"the spool needs {format_size(asked)} in {folder}, and {format_size(free)} are free; "
             "--spool DIR puts it elsewhere"
         )
-    return size
+    return asked
