@@ -164,12 +164,12 @@ def test_its_size_fits_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert spool_size(tmp_path, SMALLEST_SPOOL) == SMALLEST_SPOOL
     with pytest.raises(UsageError, match=r"the spool needs 1.9 GiB in .*, and 954 MiB are free; --spool DIR"):
         spool_size(tmp_path, 2_000_000_000)
-    with pytest.raises(UsageError, match="the spool needs 64 MiB at least, and --spool-size says 977 KiB"):
+    with pytest.raises(UsageError, match=r"the spool needs 64.0 MiB at least, and --spool-size says 977 KiB"):
         spool_size(tmp_path, 1_000_000)
     Usage.free = 80_000_000
     assert spool_size(tmp_path, None) == SMALLEST_SPOOL
     Usage.free = 60_000_000
-    with pytest.raises(UsageError, match=r"the spool needs 64 MiB in .*, and 57 MiB are free"):
+    with pytest.raises(UsageError, match=r"the spool needs 64.0 MiB in .*, and 57.2 MiB are free"):
         spool_size(tmp_path, None)
 
 
