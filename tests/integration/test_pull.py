@@ -383,6 +383,14 @@ async def test_the_audit_file_has_the_hashes_of_what_lies_here(sandbox: Sandbox,
     assert stat.S_IMODE((tmp_path / "audit.jsonl").stat().st_mode) & 0o077 == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that cannot be written")
+async def test_an_audit_file_that_is_full_ends_the_run_and_counts_nothing_twice(sandbox: Sandbox, here: Path) -> None:
+    put(sandbox, {"x.svs": bytes(5000)})
+    report = await pull([place(sandbox)], here, audit=Path("/dev/full"))
+    assert (report.code, report.summary.sites["tokyo"].bytes_sent) == (1, 5000)
+    assert "cannot write the audit file /dev/full" in (report.summary.error or "")
+
+
 async def test_an_interrupted_pull_ends_cleanly_and_goes_on(
     sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

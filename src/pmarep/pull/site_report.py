@@ -83,11 +83,13 @@ class SiteReport:
         self._total += growth
 
     def _end(self, download: SlideDownload | None) -> PullCounts:
+        """Count what has come of a slide once: its record may fail, or be broken off, after that."""
         if download is None:
             return PullCounts()
-        self._under_way.discard(download)
-        self._counts.received += download.counts.received
-        self._counts.resumed += download.counts.resumed
+        if download in self._under_way:
+            self._under_way.remove(download)
+            self._counts.received += download.counts.received
+            self._counts.resumed += download.counts.resumed
         return download.counts
 
     def add_unfinished(self, download: SlideDownload) -> None:
