@@ -22,7 +22,15 @@ from support.sandboxes import StartSandbox
 from pmacore_sandbox import CannedResponse, Drop, EndSessions, IgnoreRanges, Sandbox
 from pmarep.engine import Existing
 from pmarep.errors import TargetBusyError, UsageError
-from pmarep.events import Event, Notice, SlidePlanned, SlideRestarted, SlideStarted, SlideStatus, SourceProblem
+from pmarep.events import (
+    Event,
+    Notice,
+    SlidePlanned,
+    SlideRestarted,
+    SlideStarted,
+    SlideStatus,
+    SourceProblem,
+)
 from pmarep.pull import disk, partial_file
 from pmarep.pull.folder_lock import hold_folder
 from pmarep.pull.partial_file import PartialFile
@@ -311,6 +319,17 @@ async def test_what_the_server_does_not_tell(sandbox: Sandbox, here: Path) -> No
     assert problems["Slides/in/secret"] == ("unlisted", "GetFiles was refused: No access")
     assert problems["tokyo:/Slides/nix"][0] == "missing"
     assert (report.code, report.summary.source_problems, set(contents(here))) == (1, 2, {"x.svs"})
+
+
+async def test_what_is_found_before_a_site_is_away_is_said_once(sandbox: Sandbox, here: Path) -> None:
+    put(sandbox, {".pmarep-a.svs": b"x", "b.svs": b"b", "secret/y.svs": b"y", "z/z.svs": b"z"})
+    sandbox.faults.add(CannedResponse.refusal("No access"), path="GetFiles.*secret")
+    sandbox.faults.add(CannedResponse(503), path="GetFiles.*in(/|%2F)z", times=12)
+    report = await pull([place(sandbox)], here, patience=3600.0)
+    assert (report.code, set(contents(here))) == (1, {"b.svs", "z/z.svs"})
+    site = report.summary.sites["tokyo"]
+    assert (site.pulled, site.failed, report.summary.source_problems) == (2, 1, 1)
+    assert len([one for one in sandbox.requests if "GetFiles" in one.path and "secret" in one.path]) == 3
 
 
 async def test_a_site_that_is_away_stops_no_other(sandbox: Sandbox, here: Path) -> None:

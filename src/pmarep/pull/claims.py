@@ -23,7 +23,7 @@ class Claims:
             for line in (
                 "PRAGMA journal_mode = OFF",
                 f"PRAGMA cache_size = -{_CACHE_KIB}",
-                "CREATE TABLE slides (slide TEXT PRIMARY KEY) WITHOUT ROWID",
+                "CREATE TABLE found (key TEXT PRIMARY KEY) WITHOUT ROWID",
                 "CREATE TABLE names (key TEXT PRIMARY KEY, file TEXT NOT NULL) WITHOUT ROWID",
                 "BEGIN",
             ):
@@ -31,10 +31,10 @@ class Claims:
         except sqlite3.Error as error:
             raise _cannot(error) from None
 
-    def is_new(self, slide: str) -> bool:
-        """Return whether a slide is seen for the first time: a walk that was broken off begins again."""
+    def is_new(self, found: str) -> bool:
+        """Return whether something is found for the first time: a walk that was broken off begins again."""
         try:
-            return self._names.execute("INSERT OR IGNORE INTO slides VALUES (?)", (slide,)).rowcount == 1
+            return self._names.execute("INSERT OR IGNORE INTO found VALUES (?)", (found,)).rowcount == 1
         except sqlite3.Error as error:
             raise _cannot(error) from None
 

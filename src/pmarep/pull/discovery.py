@@ -81,9 +81,13 @@ class SlideFinder:
         key = place_key(place.site.url, place.path)
         async with aclosing(self._below(top, base)) as below:
             async for found in below:
+                if isinstance(found, RemoteFolder):
+                    continue
+                if not self._context.claims.is_new(f"{type(found).__name__}\n{place.site.name}\n{base}\n{found.path}"):
+                    continue
                 if isinstance(found, Unlisted):
                     self._problem(found.path, "unlisted", str(found.error))
-                elif isinstance(found, RemoteSlide):
+                else:
                     await self._examine(found, base, key, place.site.name)
 
     async def _below(self, top: RemoteFolder | RemoteSlide, base: str) -> AsyncGenerator[Found, None]:
@@ -113,7 +117,7 @@ class SlideFinder:
         except UnusableName as error:
             await self._failed(name, error)
             return
-        if context.selection.refusal(name) is not None or not context.claims.is_new(f"{site}\n{base}\n{name}"):
+        if context.selection.refusal(name) is not None:
             return
         try:
             plan, left_behind = await context.disk.run(partial(self._plan, slide, base, key))
