@@ -132,6 +132,23 @@ async def test_one_that_the_server_does_not_take(start_sandbox: StartSandbox) ->
     assert "no WKT" in str(brought.error)
 
 
+async def test_two_that_the_server_does_not_take_cost_few_saves(start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox(strict_geometry=True)
+    (sandbox.data / "Slides/a.svs").write_bytes(b"x")
+    wanted = [annotation(number) for number in range(MOST_ANNOTATIONS + 100)]
+    wanted[10], wanted[150] = annotation(Geometry="broken ("), annotation(Geometry="broken too (")
+    async with core_of(sandbox) as core:
+        assert counts(await add(core, wanted)) == (len(wanted) - 2, 0, 2)
+    assert saves(sandbox) < 50
+
+
+async def test_a_server_that_takes_none_is_not_asked_for_each(core: PmaCore, sandbox: Sandbox) -> None:
+    sandbox.faults.add(CannedResponse.refusal("Not now"), path="SaveAnnotations")
+    wanted = [annotation(number) for number in range(MOST_ANNOTATIONS)]
+    assert counts(await add(core, wanted)) == (0, 0, len(wanted))
+    assert saves(sandbox) < 20
+
+
 async def test_a_server_that_takes_little_at_once(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(max_json=2000)
     (sandbox.data / "Slides/a.svs").write_bytes(b"x")
