@@ -63,6 +63,10 @@ class SourceAway(SourceError):
     remedy = Remedy.RETRY_SOURCE
 
 
+class TemporaryFileError(PmarepError):
+    """The temporary folder does not hold what a run has to note there."""
+
+
 def internal_error(error: BaseException) -> str:
     """Return one line about a bug of ours. Only its name: what some errors quote could be a secret."""
     return f"internal error ({type(error).__name__}); please report it, with the output of -vv"

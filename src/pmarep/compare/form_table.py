@@ -6,7 +6,7 @@ import marshal
 from collections.abc import Iterator
 from itertools import groupby
 
-from .database import TemporaryDatabase, to_bytes, to_text
+from ..system.temporary_database import TemporaryDatabase, to_bytes, to_text
 from .form_rows import Submission, form_key
 from .table import slide_key
 
@@ -17,7 +17,7 @@ Found = tuple[int, str, Submission]
 
 
 class SubmissionTable(TemporaryDatabase):
-    """What was filled in. Raises TableError."""
+    """What was filled in. Raises TemporaryFileError."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import PmarepError, UsageError
+from ..errors import PmarepError, TemporaryFileError, UsageError
 from ..pmacore import NotFound, PmaCore
 from ..remote.tree import Found, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
 from ..sites.place import Place
@@ -18,7 +18,6 @@ from ..slides.formats import format_of
 from ..slides.ignore_file import REASON as IGNORED
 from ..slides.selection import OptionValue, Selection
 from ..system.windows_names import normalized_key
-from .database import TableError
 from .sides import Side
 from .table import ELSEWHERE, Entry, FileEntry, Gap, GapKind, SlideTable, Told
 
@@ -181,11 +180,14 @@ class RemoteListing:
 
 
 async def guarded(listing: RemoteListing, table: SlideTable, work: Coroutine[Any, Any, None]) -> None:
-    """Await the work of listing one side; where that fails, the others go on. Raises NoSuchPlace, TableError."""
+    """Await the work of listing one side; where that fails, the others go on.
+
+    Raises NoSuchPlace, TemporaryFileError.
+    """
     try:
         if listing.listed.error is None:
             await work
-    except (NoSuchPlace, TableError):
+    except (NoSuchPlace, TemporaryFileError):
         raise
     except PmarepError as error:
         listing.listed.error = error

@@ -12,8 +12,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from ..system.temporary_database import TemporaryDatabase, to_bytes, to_text
 from ..system.windows_names import normalized_key
-from .database import TemporaryDatabase, to_bytes, to_text
 
 _BATCH = 500
 """Rows that are written, or read, in one go."""
@@ -120,7 +120,7 @@ def slide_key(path: str) -> str:
 
 
 class SlideTable(TemporaryDatabase):
-    """All that was listed. May be used from several threads. Raises TableError."""
+    """All that was listed. May be used from several threads. Raises TemporaryFileError."""
 
     def __init__(self) -> None:
         self._new: list[tuple[Any, ...]] = []

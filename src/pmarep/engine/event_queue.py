@@ -6,8 +6,9 @@ import asyncio
 import pickle
 from collections import deque
 
+from ..errors import TemporaryFileError
 from ..events import Event, Progress
-from .discovery.disk_list import DiskList, DiskListError
+from .discovery.disk_list import DiskList
 
 IN_MEMORY = 1000
 """Events that wait in memory at most; more wait in a temporary file."""
@@ -25,7 +26,7 @@ class EventQueue:
         self._taken = 0  # of the list on disk
         self._changed = asyncio.Event()
         self._ended = False
-        self._failure: DiskListError | None = None
+        self._failure: TemporaryFileError | None = None
 
     def put(self, event: Event) -> None:
         """Append an event. Never waits and never raises: a run does not end because nobody listens."""
@@ -37,7 +38,7 @@ class EventQueue:
             try:
                 self._on_disk = self._on_disk or DiskList(pickle.dumps, pickle.loads)
                 self._on_disk.extend([event])
-            except DiskListError as error:
+            except TemporaryFileError as error:
                 self._failure = error
         self._changed.set()
 
@@ -47,7 +48,7 @@ class EventQueue:
         self._changed.set()
 
     async def get(self) -> Event | None:
-        """Return the next event, or None after the last. Raises DiskListError where events got lost."""
+        """Return the next event, or None after the last. Raises TemporaryFileError where events got lost."""
         while not self._ready:
             self._refill()
             if self._ready:
@@ -72,7 +73,7 @@ class EventQueue:
             return
         try:
             self._ready.extend(self._on_disk.read(self._taken, IN_MEMORY))
-        except DiskListError as error:
+        except TemporaryFileError as error:
             self._failure = error
             self.close()
             return

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from pmarep.engine import event_queue
-from pmarep.engine.discovery.disk_list import DiskList, DiskListError
+from pmarep.engine.discovery.disk_list import DiskList
 from pmarep.engine.event_queue import EventQueue
+from pmarep.errors import TemporaryFileError
 from pmarep.events import Event, Notice, Progress, SourceWaiting
 
 
@@ -69,13 +70,13 @@ async def test_events_that_got_lost_are_said(monkeypatch: pytest.MonkeyPatch, me
     """Also where the file can be made, as on a full disk, and nothing be written to it."""
 
     def full(*_: object) -> None:
-        raise DiskListError("cannot keep the list of slides in /tmp: No space left on device")
+        raise TemporaryFileError("cannot keep the list of slides in /tmp: No space left on device")
 
     monkeypatch.setattr(DiskList, method, full)
     queue = EventQueue()
     for event in numbered(0, 12):
         queue.put(event)
     assert len(await take(queue, 10)) == 10
-    with pytest.raises(DiskListError, match="No space left"):
+    with pytest.raises(TemporaryFileError, match="No space left"):
         await queue.get()
     queue.close()

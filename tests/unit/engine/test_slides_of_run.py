@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.engine.discovery.collisions import NameCollisions
+from pmarep.engine.discovery.collisions import NameCollisions, collision_keys
 from pmarep.engine.discovery.disk_list import DiskList, pack_found, unpack_found
 from pmarep.engine.discovery.slide_list import KEPT_FILES, SlideCursor, SlideList
 from pmarep.slides import LeftOut, Slide, SlideFile, Why
@@ -168,14 +168,18 @@ def in_folder(path: str, *names: str) -> Slide:
 
 
 def test_the_names_of_two_sources() -> None:
-    collisions = NameCollisions()
-    assert collisions.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None
-    assert collisions.claim(0, in_folder("m.mrxs", "m/Data.dat", "m.mrxs")) is None
-    assert collisions.claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None  # looked at again
-    assert collisions.claim(1, in_folder("a/GRÖSSE.svs", "GRÖSSE.svs")) is None  # another name on Windows too
-    assert collisions.claim(1, in_folder("a/GRÖßE.SVS", "GRÖßE.SVS")) == 0
-    assert collisions.claim(1, in_folder("M/data.vsi", "x.ets", "DATA.DAT", "data.vsi")) == 0
-    assert collisions.claim(2, in_folder("M/x.ets", "x.ets")) is None  # the one before got nothing
-    assert collisions.claim(1, in_folder("b/Größe.svs", "Größe.svs")) is None
-    assert collisions.claim(2, in_folder("b/größe.svs", "größe.svs")) == 1
+    collisions = NameCollisions[int]()
+
+    def claim(source: int, slide: Slide) -> int | None:
+        return collisions.claim((key, source) for key in collision_keys(slide))
+
+    assert claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None
+    assert claim(0, in_folder("m.mrxs", "m/Data.dat", "m.mrxs")) is None
+    assert claim(0, in_folder("a/Größe.svs", "Größe.svs")) is None  # looked at again
+    assert claim(1, in_folder("a/GRÖSSE.svs", "GRÖSSE.svs")) is None  # another name on Windows too
+    assert claim(1, in_folder("a/GRÖßE.SVS", "GRÖßE.SVS")) == 0
+    assert claim(1, in_folder("M/data.vsi", "x.ets", "DATA.DAT", "data.vsi")) == 0
+    assert claim(2, in_folder("M/x.ets", "x.ets")) is None  # the one before got nothing
+    assert claim(1, in_folder("b/Größe.svs", "Größe.svs")) is None
+    assert claim(2, in_folder("b/größe.svs", "größe.svs")) == 1
     collisions.close()

@@ -1,53 +1,43 @@
-"""Find files of one name in several sources, which would overwrite each other below the targets."""
+"""Find files of one name from several origins, which would overwrite each other."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic, TypeVar, cast
 
 from ...slides import Slide
+from ...system.temporary_database import TemporaryDatabase
 from ...system.windows_names import collision_key
-from .disk_list import DiskListError
 
-_CACHE_KIB = 16 * 1024
+Owner = TypeVar("Owner", int, str)
 
 
-class NameCollisions:
-    """The source of each file name, in a private database without a name, which SQLite keeps on disk beyond its cache.
+class NameCollisions(TemporaryDatabase, Generic[Owner]):
+    """The owner of each file name, such as the source that has it. `tables`: further ones.
 
-    Raises DiskListError. Used by one thread at a time.
+    Raises TemporaryFileError.
     """
 
-    def __init__(self) -> None:
-        try:
-            # An empty name is a temporary database of this connection, deleted with it (sqlite.org/inmemorydb.html).
-            self._names = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-            for line in (
-                "PRAGMA journal_mode = OFF",
-                f"PRAGMA cache_size = -{_CACHE_KIB}",
-                "CREATE TABLE names (key TEXT PRIMARY KEY, source INTEGER NOT NULL) WITHOUT ROWID",
-                "BEGIN",
-            ):
-                self._names.execute(line)
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
+    def __init__(self, tables: Sequence[str] = ()) -> None:
+        names = "CREATE TABLE names (key TEXT PRIMARY KEY, owner NOT NULL) WITHOUT ROWID"
+        super().__init__((names, *tables), "names of files")
 
-    def claim(self, source: int, slide: Slide) -> int | None:
-        """Claim the names of a slide's files; return the number of another source that has one of them, else None."""
-        above, slash, _ = slide.path.rpartition("/")
-        keys = [collision_key(above + slash + file.path) for file in slide.files]
-        try:
-            for key in keys:
-                found = self._names.execute("SELECT source FROM names WHERE key = ?", (key,)).fetchone()
-                if found is not None and found[0] != source:
-                    return int(found[0])
-            self._names.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", [(key, source) for key in keys])
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
+    def claim(self, names: Iterable[tuple[str, Owner]]) -> Owner | None:
+        """Claim names, by their keys, for owners; return another owner that has one of them, else None.
+
+        A name may be claimed again by the owner that has it.
+        """
+        names = list(names)
+        with self._lock:
+            for key, owner in names:
+                found = self._execute("SELECT owner FROM names WHERE key = ?", (key,)).fetchone()
+                if found is not None and found[0] != owner:
+                    return cast(Owner, found[0])
+            self._many("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
         return None
 
-    def close(self) -> None:
-        self._names.close()
 
-
-def _cannot(error: sqlite3.Error) -> DiskListError:
-    return DiskListError(f"cannot keep the names of files in the temporary folder: {error}; make room there")
+def collision_keys(slide: Slide) -> Iterator[str]:
+    """Yield the keys of a slide's files, by their paths from the source."""
+    above, slash, _ = slide.path.rpartition("/")
+    return (collision_key(above + slash + file.path) for file in slide.files)

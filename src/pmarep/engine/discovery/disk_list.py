@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ...errors import PmarepError
+from ...errors import TemporaryFileError
 from ...slides import Cause, Kind, LeftOut, Slide, SlideFile, Why
 
 T = TypeVar("T")
@@ -19,15 +19,11 @@ READ_AHEAD = 16 * 1024
 """Bytes, of about a hundred slides with a file each."""
 
 
-class DiskListError(PmarepError):
-    """The temporary file cannot be used."""
-
-
 class DiskList(Generic[T]):
     """Things in the order in which they came; 8 bytes of memory each. One thread writes, any may read.
 
     `pack` makes a thing into what marshal knows, `unpack` makes it again. marshal and not pickle: several times faster
-    on tuples of strings and numbers, and this file is never read by another Python. Raises DiskListError.
+    on tuples of strings and numbers, and this file is never read by another Python. Raises TemporaryFileError.
     """
 
     def __init__(self, pack: Callable[[T], Any], unpack: Callable[[Any], T]) -> None:
@@ -44,7 +40,7 @@ class DiskList(Generic[T]):
         return len(self._ends) - 1
 
     def extend(self, things: Iterable[T]) -> None:
-        """Append all of them, or none and raise DiskListError."""
+        """Append all of them, or none and raise TemporaryFileError."""
         records = [marshal.dumps(self._pack(thing)) for thing in things]
         with self._lock:
             left = memoryview(b"".join(records))
@@ -94,13 +90,13 @@ class DiskList(Generic[T]):
             self._file.close()
 
 
-def _cannot(error: OSError) -> DiskListError:
+def _cannot(error: OSError) -> TemporaryFileError:
     try:
         place = tempfile.gettempdir()
     except OSError:
         place = "the temporary folder"
     words = error.strerror or str(error)
-    return DiskListError(
+    return TemporaryFileError(
         f"cannot keep the list of slides in {place}: {words}; make room there, or set TMPDIR to another"
     )
 

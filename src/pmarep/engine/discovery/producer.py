@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...clock import Clock
 from ...daemon_thread import in_thread
-from ...errors import PmarepError, UsageError, where
+from ...errors import PmarepError, TemporaryFileError, UsageError, where
 from ...events import SourceSummary
 from ...pmacore import PmaCore, PmaCoreError
 from ...sites.place import Place
@@ -24,8 +24,8 @@ from ...source.place import PlaceScanner
 from ...source.scanner import SourceScanner, scanners
 from ...text import printable
 from ..options import Options
-from .collisions import NameCollisions
-from .disk_list import DiskList, DiskListError
+from .collisions import NameCollisions, collision_keys
+from .disk_list import DiskList
 from .slide_list import SlideList
 from .stability import UnstableSlide, look_at, unstable_list
 
@@ -108,7 +108,7 @@ class SlideProducer:
 
     `counts`: what was found until now, without those that are still to be looked at again.
 
-    Raises, when it is made, UsageError for a source that is none, and DiskListError.
+    Raises, when it is made, UsageError for a source that is none, and TemporaryFileError.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class SlideProducer:
         if core is not None:
             self._places = [PlaceScanner(place, core(place), options, self._matched) for place in options.places]
         self._scanners: list[SourceScanner | PlaceScanner] = [*self._local, *self._places]
-        self._collisions = NameCollisions() if len(self._scanners) > 1 else None
+        self._collisions = NameCollisions[int]() if len(self._scanners) > 1 else None
         # Where nothing is sent, what is there now counts; nothing is waited for.
         only_looks = options.dry_run or options.verify_only
         # Where a server lists a slide, its main file has come, and that comes last.
@@ -179,7 +179,7 @@ class SlideProducer:
             await self._hand_over(everything, self._unstable)
             await self._list_places()
             self._walked = True
-        except DiskListError as error:
+        except TemporaryFileError as error:
             self.error = str(error)  # what was found until now is sent
         except PmarepError as error:  # of a server
             self.error = f"not every folder was looked through: {error}"
@@ -298,7 +298,7 @@ class SlideProducer:
         """Leave a slide out if another source has a file of its name: one would overwrite the other."""
         if self._collisions is None or not isinstance(thing, Slide):
             return thing
-        other = self._collisions.claim(number, thing)
+        other = self._collisions.claim((key, number) for key in collision_keys(thing))
         if other is None:
             return thing
         where = self._scanners[other].source
@@ -353,7 +353,7 @@ class SlideProducer:
                 await self._look()
                 if self._slide_list.admitted == admitted and idle_before and idle():
                     self._give_up()
-        except DiskListError as error:
+        except TemporaryFileError as error:
             self.error = str(error)
         except Exception as error:
             self._failed(error)

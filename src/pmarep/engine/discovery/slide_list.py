@@ -23,7 +23,7 @@ BLOCK = 64
 
 
 class SlideList:
-    """Filled by a SlideProducer, until `complete` is set. Raises DiskListError, also when it is made.
+    """Filled by a SlideProducer, until `complete` is set. Raises TemporaryFileError, also when it is made.
 
     Slides that are read from it have their `number`: how many were written before.
 

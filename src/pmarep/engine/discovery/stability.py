@@ -59,7 +59,7 @@ def look_at(scanner: SourceScanner, unstable: UnstableSlide) -> Slide | LeftOut 
 
 
 def unstable_list() -> DiskList[UnstableSlide]:
-    """Make a temporary list of unstable slides. Raises DiskListError."""
+    """Make a temporary list of unstable slides. Raises TemporaryFileError."""
     return DiskList(_pack, _unpack)
 
 

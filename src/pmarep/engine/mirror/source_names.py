@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import accumulate
 
 from ...slides import Slide
+from ...system.temporary_database import TemporaryDatabase
 from ...system.windows_names import collision_key
 from ...text import printable
-from ..discovery.disk_list import DiskListError
-
-_CACHE_KIB = 16 * 1024
+from ..discovery.collisions import collision_keys
 
 
 class Had(Enum):
@@ -24,32 +21,25 @@ class Had(Enum):
     LEFT_OUT = "left out"
 
 
-class SourceNames:
+class SourceNames(TemporaryDatabase):
     """Names of files that are sent, and of files and folders that are left out, by paths from their sources.
 
     Two names that any server may take for one are one (`collision_key`): where that is in doubt, a slide stays. Filled
-    in the thread that looks through the sources. Raises DiskListError.
+    in the thread that looks through the sources. Raises TemporaryFileError.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        try:
-            # An empty name is a temporary database of this connection, deleted with it (sqlite.org/inmemorydb.html).
-            self._names = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-            for line in (
-                "PRAGMA journal_mode = OFF",
-                f"PRAGMA cache_size = -{_CACHE_KIB}",
+        super().__init__(
+            (
                 "CREATE TABLE sent (key TEXT PRIMARY KEY) WITHOUT ROWID",
                 "CREATE TABLE left_out (key TEXT PRIMARY KEY) WITHOUT ROWID",
-                "BEGIN",
-            ):
-                self._names.execute(line)
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
+            ),
+            "names of the source",
+        )
 
     def add_slides(self, slides: Sequence[Slide]) -> None:
         """Add all files of slides that are sent."""
-        self._insert("sent", (key for slide in slides for key in _keys_of(slide)))
+        self._insert("sent", (key for slide in slides for key in collision_keys(slide)))
 
     def add_left_out(self, paths: Sequence[str]) -> None:
         """Add files and folders that are not sent, with all that is in them; their names as LeftOut has them."""
@@ -64,29 +54,9 @@ class SourceNames:
             levels = (level for key in keys for level in accumulate(key.split("/"), "{}/{}".format))
             return Had.LEFT_OUT if any(self._is_in("left_out", level) for level in levels) else Had.NOT
 
-    def close(self) -> None:
-        """Delete the names."""
-        with self._lock:
-            self._names.close()
-
     def _is_in(self, table: str, key: str) -> bool:
-        try:
-            return self._names.execute(f"SELECT 1 FROM {table} WHERE key = ?", (key,)).fetchone() is not None  # noqa: S608
-        except sqlite3.Error as error:
-            raise _cannot(error) from None
+        return self._execute(f"SELECT 1 FROM {table} WHERE key = ?", (key,)).fetchone() is not None  # noqa: S608
 
     def _insert(self, table: str, keys: Iterable[str]) -> None:
         with self._lock:
-            try:
-                self._names.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((key,) for key in keys))  # noqa: S608
-            except sqlite3.Error as error:
-                raise _cannot(error) from None
-
-
-def _keys_of(slide: Slide) -> Iterator[str]:
-    above, slash, _ = slide.path.rpartition("/")
-    return (collision_key(above + slash + file.path) for file in slide.files)
-
-
-def _cannot(error: sqlite3.Error) -> DiskListError:
-    return DiskListError(f"cannot keep the names of the source in the temporary folder: {error}; make room there")
+            self._many(f"INSERT OR IGNORE INTO {table} VALUES (?)", ((key,) for key in keys))  # noqa: S608

@@ -70,7 +70,7 @@ class KnownSlideFilter:
         self._question = ChangeEvent()  # notified when one begins
 
     async def run(self, put: Put) -> None:
-        """Look at every slide of the run once. Raises DiskListError."""
+        """Look at every slide of the run once. Raises TemporaryFileError."""
         asking = asyncio.create_task(self._ask_more())
         try:
             await together(self._read_and_filter(put) for _ in range(1 if self._passes_all else CHUNKS))
