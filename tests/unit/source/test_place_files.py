@@ -16,6 +16,7 @@ from pmarep.pmacore import Download, FileChanged, PmaCore, Refused, RemoteFile, 
 from pmarep.retry import ONCE
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import CHUNK, SharedReader, SiteReader
+from pmarep.source.place import downloads, spool, wants
 from pmarep.source.place.files import PlaceFiles, is_dated, moment_ns
 
 SIZE = 5 * CHUNK + 100
@@ -28,7 +29,7 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
         self.read_to_the_end = 0
-        self.looks = 0
+        self.looks = self.refused = 0
         self.modified = "1700000000000"
         self.etag = '"1"'
         self.error: Exception | None = None
@@ -40,6 +41,7 @@ class Server:
     ) -> AsyncIterator[Download]:
         assert (slide, name, size) == ("Slides/2026/a.svs", "a.svs", SIZE)
         if self.error is not None:
+            self.refused += 1
             raise self.error
         whole = not self.ranges or (start, end) == (0, size)
         self.asked.append((0, size) if whole else (start, end))
@@ -116,6 +118,41 @@ async def test_a_server_that_ignores_ranges_is_asked_once(server: Server, reader
     found = await asyncio.gather(*(read(site, *part) for part in parts))
     assert found == [CONTENT[start : start + length] for start, length in parts]
     assert server.asked == [(0, SIZE)]
+
+
+async def test_the_spool_hears_of_each_page_that_a_site_has_had(
+    reader: SharedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    had: list[int] = []
+    monkeypatch.setattr(PlaceFiles, "had", lambda _self, _site, _version, index: had.append(index))
+    await read(SiteReader(reader), CHUNK, SIZE - CHUNK)
+    assert had == [1, 2, 3, 4, 5]
+
+
+async def test_the_end_of_a_whole_file_comes_through_a_spool_that_its_beginning_fills(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "SMALLEST_SPOOL", 0)
+    monkeypatch.setattr(downloads, "STUCK_SECONDS", 0.01)
+    server.ranges = False
+    reader = SharedReader(files=PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 3 * CHUNK, lambda: ONCE))
+    async with asyncio.timeout(20):
+        assert await read(SiteReader(reader), 4 * CHUNK, CHUNK) == CONTENT[4 * CHUNK : 5 * CHUNK]
+    await reader.stop()
+    reader.close()
+
+
+async def test_nothing_is_downloaded_ahead_from_a_server_that_is_away(
+    server: Server, reader: SharedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wants, "PIECE", 1)
+    monkeypatch.setattr(downloads, "AT_ONCE", 1)
+    server.error = Unreachable("ghent does not answer")
+    site = SiteReader(reader)
+    site.announce(SLIDE, [MAIN])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert server.refused == 1
 
 
 async def test_a_whole_main_file_is_confirmed_after_its_last_bytes_came(server: Server, reader: SharedReader) -> None:
