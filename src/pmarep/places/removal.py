@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import unicodedata
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..aio import cancel_all
 from ..clock import Clock
 from ..engine.audit import AuditLog
 from ..engine.removal import delete_slides
 from ..errors import PmarepError, TargetBusyError, UsageError
 from ..pmacore import PmaCore, Refused
 from ..remote.removal import Candidate, Removed
-from ..remote.tree import AT_ONCE, RemoteFolder, RemoteSlide, RemoteTree, Unlisted, is_about_one
+from ..remote.tree import RemoteFolder, RemoteSlide, RemoteTree, Unlisted
 from ..sites.place import Place
 from ..sites.site_names import quoted
 from ..state.journal import Journal
@@ -49,7 +46,7 @@ async def find_slides(core: PmaCore, place: Place, *, recursive: bool) -> FoundS
             raise UsageError(f"{quoted(place.text)} is a folder; --recursive deletes all slides below it")
         found.folder = at.path if isinstance(at, RemoteFolder) else at.path.rpartition("/")[0]
         paths = [at.path] if isinstance(at, RemoteSlide) else [path async for path in _slides_below(tree, at)]
-        found.candidates = [one async for one in _as_candidates(tree, paths)]
+        found.candidates = await _as_candidates(tree, paths)
     except PmarepError as error:
         found.error, found.candidates = error, []
     return found
@@ -68,29 +65,10 @@ async def _slides_below(tree: RemoteTree, folder: RemoteFolder) -> AsyncIterator
                 yield one.path
 
 
-async def _as_candidates(tree: RemoteTree, paths: Sequence[str]) -> AsyncGenerator[Candidate, None]:
-    """Ask for the files of slides, some ahead. One of which they are not told is one that may have to go, too."""
-
-    async def ask(path: str) -> Candidate:
-        try:
-            return Candidate.of(await tree.with_files(RemoteSlide(path)))
-        except PmarepError as error:
-            if not is_about_one(error):
-                raise
-            return Candidate(path)
-
-    waiting: deque[asyncio.Task[Candidate]] = deque()
-    try:
-        for path in paths:
-            waiting.append(asyncio.create_task(ask(path)))
-            if len(waiting) == AT_ONCE:
-                yield await waiting[0]
-                waiting.popleft()
-        while waiting:
-            yield await waiting[0]
-            waiting.popleft()
-    finally:
-        await cancel_all(waiting)
+async def _as_candidates(tree: RemoteTree, paths: Sequence[str]) -> list[Candidate]:
+    """Ask for the files of slides. One of which they are not told is one that may have to go, too."""
+    async with aclosing(tree.all_told(paths)) as slides:
+        return [Candidate.of(one) if isinstance(one, RemoteSlide) else Candidate(one.path) async for one in slides]
 
 
 def without_doubles(found: Sequence[FoundSlides]) -> None:

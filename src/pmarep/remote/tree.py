@@ -120,6 +120,19 @@ class RemoteTree:
             raise ProtocolError(f"the server lists the files of {printable(slide.path)} without its main file")
         return RemoteSlide(slide.path, (*sorted(companions, key=lambda file: file.path), *main))
 
+    async def told(self, path: str) -> RemoteSlide | Unlisted:
+        """Return a slide with its files, or that the server does not tell them. Raises what is about the server."""
+        try:
+            return await self.with_files(RemoteSlide(path))
+        except PmarepError as error:
+            if not is_about_one(error):
+                raise
+            return Unlisted(path, error)
+
+    def all_told(self, paths: Sequence[str]) -> AsyncGenerator[RemoteSlide | Unlisted, None]:
+        """Yield what `told` says of slides, in their order, some of them asked for ahead. Close it in the end."""
+        return self._ordered(paths, self.told)
+
     async def walk(
         self, folder: RemoteFolder, *, recursive: bool = True, files: bool = True, wanted: Wanted = lambda _: True
     ) -> AsyncGenerator[Found, None]:
@@ -204,21 +217,15 @@ class RemoteTree:
         finally:
             await cancel_all([slides, folders])
 
-    async def _slide(self, folder: str, path: str) -> Found:
-        if (wrong := _wrong_child(folder, path)) is not None:
-            return Unlisted(path, wrong)
-        try:
-            return await self.with_files(RemoteSlide(path))
-        except PmarepError as error:
-            if not is_about_one(error):
-                raise
-            return Unlisted(path, error)
+    async def _slide(self, folder: str, path: str) -> RemoteSlide | Unlisted:
+        wrong = _wrong_child(folder, path)
+        return await self.told(path) if wrong is None else Unlisted(path, wrong)
 
     async def _ordered(
-        self, items: list[str], ask: Callable[[str], Coroutine[Any, Any, Found]]
-    ) -> AsyncGenerator[Found, None]:
+        self, items: Sequence[str], ask: Callable[[str], Coroutine[Any, Any, RemoteSlide | Unlisted]]
+    ) -> AsyncGenerator[RemoteSlide | Unlisted, None]:
         """Yield the answers in the order of the items, some of them asked for ahead."""
-        waiting: deque[asyncio.Task[Found]] = deque()
+        waiting: deque[asyncio.Task[RemoteSlide | Unlisted]] = deque()
         rest = iter(items)
         try:
             while True:

@@ -10,16 +10,13 @@ Not extra is a slide
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from ...aio import cancel_all
-from ...errors import PmarepError
 from ...pmacore import NotFound, Refused, RemoteFile
 from ...remote.removal import Candidate
-from ...remote.tree import AT_ONCE, Ambiguous, RemoteFolder, RemoteSlide, RemoteTree, Unlisted, is_about_one
+from ...remote.tree import Ambiguous, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
 from ...slides.selection import Selection
 from ...system.windows_names import normalized_key
 from ...text import printable
@@ -73,24 +70,10 @@ async def find_extra_slides(tree: RemoteTree, folder: str, names: SourceNames, s
             else:
                 candidates.append(one.path)
     owners = _Owners(tree, staying)
-    for start in range(0, len(candidates), AT_ONCE):
-        asking = [asyncio.create_task(_told(tree, path)) for path in candidates[start : start + AT_ONCE]]
-        try:
-            for told in asking:
-                await _sort(await told, names, owners, found)
-        finally:
-            await cancel_all(asking)
+    async with aclosing(tree.all_told(candidates)) as slides:
+        async for told in slides:
+            await _sort(told, names, owners, found)
     return found
-
-
-async def _told(tree: RemoteTree, path: str) -> RemoteSlide | Unlisted:
-    """Return a slide with its files, or why the server does not tell them."""
-    try:
-        return await tree.with_files(RemoteSlide(path))
-    except PmarepError as error:
-        if not is_about_one(error):
-            raise
-        return Unlisted(path, error)
 
 
 async def _sort(slide: RemoteSlide | Unlisted, names: SourceNames, owners: _Owners, found: ExtraSlides) -> None:
@@ -126,7 +109,7 @@ class _Owners:
         """Ask for the files of slides that may have files in a folder."""
         for above in _levels(folder):
             for path in self._staying.pop(above, ()):
-                told = await _told(self._tree, path)
+                told = await self._tree.told(path)
                 if isinstance(told, Unlisted):
                     self._silent[above] = path
                 else:
