@@ -89,6 +89,8 @@ def tab(sites_cli: SitesCli, *words: str) -> list[str]:
         (("sites", "add", "x", "--server", ""), ["campus"]),
         (("groups", "add", "c"), ["class"]),
         (("groups", "set", "new", "b"), ["box-anna", "box-ben"]),
+        (("pull", "t"), ["tokyo:"]),
+        (("copy", "t"), ["tokyo:"]),
     ],
 )
 def test_names_from_the_book(sites_cli: SitesCli, words: tuple[str, ...], proposals: list[str]) -> None:

@@ -15,7 +15,12 @@ PathsOrPlacesArgument = Annotated[
     typer.Argument(metavar="SRC...", help="Folders, or main files of slides; or such at a site, written SITE:folder."),
 ]
 PlacesArgument = Annotated[
-    list[str], typer.Argument(metavar="PLACE...", help="Folders or slides at a site: SITE:folder or SITE:/Root/folder.")
+    list[str],
+    typer.Argument(
+        metavar="PLACE...",
+        help="Folders or slides at a site: SITE:folder or SITE:/Root/folder.",
+        autocompletion=completion.place,
+    ),
 ]
 SpoolOption = Annotated[
     Path | None,

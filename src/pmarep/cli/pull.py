@@ -21,6 +21,7 @@ from .options import (
     LogFileMaxSizeOption,
     LogFileOption,
     PatienceOption,
+    PlacesArgument,
     QuietOption,
     VerboseOption,
 )
@@ -33,10 +34,7 @@ class _Existing(StrEnum):
 
 
 def pull(
-    places: Annotated[
-        list[str],
-        typer.Argument(metavar="PLACE...", help="Folders or slides at sites: SITE:folder or SITE:/Root/folder."),
-    ],
+    places: PlacesArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for them; made if it is not there.")],
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
