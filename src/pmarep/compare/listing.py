@@ -17,7 +17,7 @@ from ..slides import LeftOut, Slide, SlideLookup, Why, find_slides
 from ..slides.formats import format_of
 from ..slides.ignore_file import REASON as IGNORED
 from ..slides.selection import OptionValue, Selection
-from ..system.windows_names import normalized_key
+from ..system.windows_names import path_below
 from .sides import Side
 from .table import ELSEWHERE, Entry, FileEntry, Gap, GapKind, SlideTable, Told
 
@@ -153,7 +153,7 @@ class RemoteListing:
         return self._tree.walk(top, files=self._files, wanted=lambda one: self._is_wanted(one, top.path))
 
     def _is_wanted(self, one: RemoteFolder | RemoteSlide, top: str) -> bool:
-        path = below(top, one.path)
+        path = path_below(top, one.path)
         if path is None:
             return True  # the walk says what is wrong with it
         if isinstance(one, RemoteFolder):
@@ -161,7 +161,7 @@ class RemoteListing:
         return self._selection.refusal(path) is None
 
     def _add(self, slide: RemoteSlide, top: str, table: SlideTable) -> None:
-        path = below(top, slide.path) or slide.path
+        path = path_below(top, slide.path) or slide.path
         folder = slide.path.rpartition("/")[0]
         files = tuple(FileEntry(_file_path(folder, file.path), file.size) for file in slide.files)
         times = [file.modified for file in slide.files]
@@ -171,7 +171,7 @@ class RemoteListing:
         self.listed.count(entry)
 
     def _untold(self, thing: Unlisted, top: str, folder: str, table: SlideTable) -> None:
-        path, why = below(top, thing.path), str(thing.error)
+        path, why = path_below(top, thing.path), str(thing.error)
         # A path that lies elsewhere covers no slide of ours.
         shown = f"{ELSEWHERE}{thing.path[:1000]}" if path is None else path
         table.add_gap(Gap(self.side.number, shown, GapKind.UNTOLD, why))
@@ -206,17 +206,4 @@ def need_two(sides: Sequence[Listed]) -> None:
 def _file_path(folder: str, path: str) -> str:
     """Return the path of a file from its slide's folder; one that lies elsewhere as it is, with a "/" before it."""
     path = path.strip("/")
-    return below(folder, path) or f"/{path}"
-
-
-def below(folder: str, path: str) -> str | None:
-    """Return a virtual path from a folder above it; "" of the folder itself, None where it lies elsewhere.
-
-    Both as the server spells them, which may be in several ways.
-    """
-    if not folder:
-        return path
-    parts = path.split("/")
-    depth = folder.count("/") + 1
-    above = "/".join(parts[:depth])
-    return "/".join(parts[depth:]) if normalized_key(above) == normalized_key(folder) else None
+    return path_below(folder, path) or f"/{path}"

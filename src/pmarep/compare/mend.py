@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..sites.place import Place
 from ..system.shell_words import option_words, shell_line
-from ..system.windows_names import normalized_key
+from ..system.windows_names import path_below
 from .rows import Pattern, State
 from .sides import Side
 
@@ -42,7 +42,7 @@ def commands(
                     words = ["pmarep", "pull", source.text, side.text, *options]
                     found.append(Mend(shell_line(words), slides))
                 continue
-            below = _below_target(side.at)
+            below = path_below(side.at.site.target, side.at.path)
             if below is None:
                 why = f"{side.text} lies outside of the target of {side.at.site.name}, so nothing can be sent there"
                 found.append(Mend(None, slides, why))
@@ -74,10 +74,3 @@ def _sources(patterns: Counter[Pattern], side: Side, sides: Sequence[Side]) -> l
         found.append((best, has[best]))
         left = {pattern: count for pattern, count in left.items() if not pattern[best.number][1]}
     return found
-
-
-def _below_target(place: Place) -> str | None:
-    """Return the path of a place below its site's target, "" of the target itself; None where it lies elsewhere."""
-    parts, target = place.path.split("/"), place.site.target.split("/")
-    above = "/".join(parts[: len(target)])
-    return "/".join(parts[len(target) :]) if normalized_key(above) == normalized_key("/".join(target)) else None

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..engine.options import Existing
 from ..pmacore import ProtocolError, RemoteFile
 from ..remote.tree import RemoteSlide
-from ..system.windows_names import normalized_key
+from ..system.windows_names import path_below
 from ..text import printable
 from .local_folder import LocalFolder, UnusableName
 from .partial_file import has_time
@@ -61,11 +61,10 @@ def local_name(base: str, path: str) -> str:
 
     Servers do not spell folders the same each time. Raises UnusableName where it does not lie below that.
     """
-    parts = path.strip("/").split("/")
-    depth = base.count("/") + 1 if base else 0
-    if len(parts) <= depth or normalized_key("/".join(parts[:depth])) != normalized_key(base):
+    name = path_below(base, path.strip("/"))
+    if not name:
         raise UnusableName(f"the server says that {printable(path[:200])} lies in {printable(base)}; it is left there")
-    return "/".join(parts[depth:])
+    return name
 
 
 def local_names(base: str, slide: RemoteSlide) -> list[tuple[RemoteFile, str, str]]:

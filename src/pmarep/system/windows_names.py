@@ -61,3 +61,16 @@ def is_windows_device(name: str) -> bool:
 def lies_within(path: str, other: str) -> bool:
     """Return whether a virtual path is another one, or below it; also with the server's URL before both."""
     return f"{path}/".startswith(f"{other}/")
+
+
+def path_below(folder: str, path: str) -> str | None:
+    """Return a virtual path from a folder above it; "" of the folder itself, None where it lies elsewhere.
+
+    Both as the server spells them, which may be in several ways.
+    """
+    if not folder:
+        return path
+    parts = path.split("/")
+    depth = folder.count("/") + 1
+    above = "/".join(parts[:depth])
+    return "/".join(parts[depth:]) if normalized_key(above) == normalized_key(folder) else None
