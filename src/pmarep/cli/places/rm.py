@@ -15,6 +15,7 @@ from ...text import printable
 from ..config_files import load_book, state_path
 from ..options import AuditOption, ConfigOption, NoInputOption, StateDirOption
 from ..output_streams import echo
+from ..signal_handlers import INTERRUPTED
 from ..sites.key_options import YesOption
 from ..sites.prompter import TerminalPrompter, is_interactive
 from .arguments import PlacesArgument, exit_code_of, places_in, say_error
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Slides that are named before a question; --dry-run names all."""
-
-INTERRUPTED = 130
 
 
 def rm(
