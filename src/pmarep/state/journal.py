@@ -19,6 +19,7 @@ from .journal_deletions import JournalDeletions
 from .records import (
     BROKEN,
     DIFFERS,
+    MAX_PATHS_PER_QUERY,
     SEEN,
     SENDING,
     SENT,
@@ -33,9 +34,6 @@ from .records import (
     read_run,
     read_sizes,
 )
-
-MAX_PATHS_PER_QUERY = 500
-"""In one question: SQLite takes 32,766 values (SQLITE_MAX_VARIABLE_NUMBER), before 3.32 it took 999."""
 
 _KNOWN_BELOW = (
     "FROM slide LEFT JOIN looked USING (server, path) "

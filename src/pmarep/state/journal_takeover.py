@@ -14,12 +14,17 @@ from typing import Any, NamedTuple
 from ..errors import PmarepError
 from ..slides.shard import Shard
 from .connection import JournalConnection
+from .records import MAX_PATHS_PER_QUERY
 from .state_folders import state_folders
 
 log = logging.getLogger(__name__)
 
 PAGE = 5_000
 """Slides that are compared at once."""
+
+_KNOWN = (
+    "SELECT path, changed, coalesce(looked.at, 0) FROM slide LEFT JOIN looked USING (server, path) WHERE server = ? AND"
+)
 
 
 class Scope(NamedTuple):
@@ -92,8 +97,8 @@ async def _take_from(
                     return
                 if not page:
                     break
-                first, after = next(iter(page)), next(reversed(page))
-                own = await mine.between(scope.server, first, after)
+                own = await mine.known(scope.server, list(page))
+                after = next(reversed(page))
                 start = len(scope.folder) + 1
                 newer = [
                     path
@@ -116,19 +121,23 @@ class _JournalPages(JournalConnection):
     async def page(self, scope: Scope, after: str) -> dict[str, _Known]:
         """Return the next slides of a scope by their paths, in the order of these; empty at the end."""
         low, high = max(after, scope.folder + "/"), scope.folder + "0"  # "0" comes after "/"
-        return await self._known("path > ? AND path < ?", scope.server, low, high)
+        query = f"{_KNOWN} path > ? AND path < ? ORDER BY path LIMIT ?"
+        return await self._read(lambda: self._known(query, scope.server, low, high, PAGE))
 
-    async def between(self, server: str, first: str, last: str) -> dict[str, _Known]:
-        """Return the slides of a server from one path to another."""
-        return await self._known("path >= ? AND path <= ?", server, first, last, limit=-1)
+    async def known(self, server: str, paths: Sequence[str]) -> dict[str, _Known]:
+        """Return those of these slides that are known at a server."""
 
-    async def _known(self, where: str, *values: str, limit: int = PAGE) -> dict[str, _Known]:
-        query = (
-            "SELECT path, changed, coalesce(looked.at, 0) FROM slide LEFT JOIN looked USING (server, path) "  # noqa: S608
-            f"WHERE server = ? AND {where} ORDER BY path LIMIT ?"
-        )
-        rows = await self._read(lambda: self._db.execute(query, (*values, limit)).fetchall())
-        return {path: _Known(changed, looked) for path, changed, looked in rows}
+        def work() -> dict[str, _Known]:
+            found: dict[str, _Known] = {}
+            for start in range(0, len(paths), MAX_PATHS_PER_QUERY):
+                some = paths[start : start + MAX_PATHS_PER_QUERY]
+                found |= self._known(f"{_KNOWN} path IN ({', '.join('?' * len(some))})", server, *some)
+            return found
+
+        return await self._read(work)
+
+    def _known(self, query: str, *values: str | int) -> dict[str, _Known]:
+        return {path: _Known(changed, looked) for path, changed, looked in self._db.execute(query, values)}
 
     async def entries(self, server: str, paths: Sequence[str]) -> list[_Entry]:
         """Return all rows about slides, but for those that have gone meanwhile; the oldest first."""

@@ -23,6 +23,9 @@ SENDING, BROKEN, SENT, SEEN, DIFFERS, UNREADABLE = STATES = (
 MAX_CACHED_FILES = 10_000
 """Signatures of slides of so many files are kept for other sites: as many as the list of slides keeps slides of."""
 
+MAX_PATHS_PER_QUERY = 500
+"""In one question: SQLite takes 32,766 values (SQLITE_MAX_VARIABLE_NUMBER), before 3.32 it took 999."""
+
 
 class JournalError(PmarepError):
     """The journal failed in the middle of a run: nothing can be relied on any more, so sending ends."""

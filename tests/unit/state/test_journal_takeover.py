@@ -1,0 +1,139 @@
+"""What a run takes over from the journals of shards, and shards from that of all slides."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pmarep.slides.shard import Shard
+from pmarep.state import journal_takeover
+from pmarep.state.journal import Journal
+from pmarep.state.journal_takeover import Scope, take_over
+from pmarep.state.records import SEEN, SENT, Entry, RemotePath
+
+SERVER = "http://tokyo"
+SCOPES = [Scope(SERVER, "Slides/in")]
+
+
+def place(name: str) -> RemotePath:
+    return RemotePath(SERVER, f"Slides/in/{name}")
+
+
+class States:
+    """The state folder of a run of all slides, and one of a shard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.own, self.other = folder / "state", folder / "state" / "shard-1-of-2"
+        self.notes: list[str] = []
+        for one in (self.own, self.other):
+            one.mkdir()
+            Journal(one).close()
+
+    async def take_over(self, shard: Shard | None = None) -> None:
+        await take_over(self.own, [self.other], SCOPES, shard, self.notes.append)
+
+    async def own_entry(self, name: str) -> Entry | None:
+        with closing(Journal(self.own)) as journal:
+            return await journal.entry(place(name))
+
+    async def upload(self, folder: Path, name: str, number: int) -> None:
+        """Record an upload with a whole file and a part."""
+        with closing(Journal(folder)) as journal:
+            await journal.record_announced(place(name), "x", number, json.dumps({"Id": number}))
+            await journal.record_file_sent(place(name), "companion")
+            await journal.record_part_sent(place(name), name, 3, "tag")
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> States:
+    return States(tmp_path)
+
+
+def set_time(folder: Path, name: str, column: str, moment: float) -> None:
+    table = "looked" if column == "at" else "slide"
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as db, db:
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE path = ?", (moment, place(name).path))
+
+
+async def test_an_upload_goes_on_with_its_files_and_parts(states: States) -> None:
+    await states.upload(states.other, "a.svs", 1)
+    await states.take_over()
+    entry = await states.own_entry("a.svs")
+    assert entry is not None
+    assert (set(entry.files), entry.parts) == ({"companion"}, {"a.svs": {3: "tag"}})
+
+
+async def test_all_pages_below_the_target_and_nothing_beside_it(
+    states: States, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_takeover, "PAGE", 2)
+    names = [f"{number}.svs" for number in range(5)]
+    beside = [RemotePath(SERVER, "Slides/inn/a.svs"), RemotePath("http://other", "Slides/in/a.svs")]
+    with closing(Journal(states.other)) as journal:
+        for one in [*map(place, names), *beside]:
+            await journal.record_sent(one, "x")
+    await states.take_over()
+    with closing(Journal(states.own)) as journal:
+        assert [name for name in names if await journal.entry(place(name)) is None] == []
+        assert [one for one in beside if await journal.entry(one) is not None] == []
+
+
+async def test_a_shard_takes_its_own_slides(states: States) -> None:
+    names = [f"{number}.svs" for number in range(20)]
+    with closing(Journal(states.other)) as journal:
+        for name in names:
+            await journal.record_sent(place(name), "x")
+    shard = Shard(2, 3)
+    await states.take_over(shard)
+    with closing(Journal(states.own)) as journal:
+        taken = [name for name in names if await journal.entry(place(name)) is not None]
+    assert taken == [name for name in names if shard.has(name)]
+    assert 0 < len(taken) < len(names)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+async def test_what_was_recorded_last_counts(states: States, newer: bool) -> None:
+    for folder, moment in ((states.own, 1000.0), (states.other, 2000.0 if newer else 500.0)):
+        with closing(Journal(folder)) as journal:
+            await (journal.record_sent if folder == states.other else journal.record_seen)(place("a.svs"), "x")
+        set_time(folder, "a.svs", "changed", moment)
+    await states.take_over()
+    entry = await states.own_entry("a.svs")
+    assert entry is not None
+    assert entry.state == (SENT if newer else SEEN)
+
+
+async def test_a_later_look_counts_too(states: States) -> None:
+    for folder, moment in ((states.own, 2000.0), (states.other, 3000.0)):
+        with closing(Journal(folder)) as journal:
+            await journal.record_sent(place("a.svs"), "x")
+            await journal.record_checked(SERVER, [place("a.svs").path], moment)
+        set_time(folder, "a.svs", "changed", 1000.0)
+    await states.take_over()
+    with closing(Journal(states.own)) as journal:
+        assert (await journal.check_summary(SERVER, "Slides/in")).newest == 3000.0
+
+
+@pytest.mark.parametrize("newer", [True, False])
+async def test_an_upload_id_belongs_to_the_slide_that_had_it_last(states: States, newer: bool) -> None:
+    """A server that was restored gives ids out again."""
+    await states.upload(states.own, "a.svs", 1)
+    await states.upload(states.other, "b.svs", 1)
+    set_time(states.own, "a.svs", "changed", 1000.0)
+    set_time(states.other, "b.svs", "changed", 2000.0 if newer else 500.0)
+    await states.take_over()
+    entries = {name: await states.own_entry(name) for name in ("a.svs", "b.svs")}
+    owners = [name for name, entry in entries.items() if entry and entry.upload and entry.files and entry.parts]
+    rest = [name for name, entry in entries.items() if entry and not (entry.upload or entry.files or entry.parts)]
+    assert (owners, rest) == ((["b.svs"], ["a.svs"]) if newer else (["a.svs"], ["b.svs"]))
+
+
+async def test_a_damaged_journal_of_another_is_said(states: States) -> None:
+    (states.other / "journal.sqlite").write_bytes(b"no database, and long enough to be looked at" * 100)
+    await states.take_over()
+    assert len(states.notes) == 1
+    assert "listings of the sites" in states.notes[0]
