@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fork_server import PATIENCE, start
+from support.push_cli import Running
 from support.sandboxes import PASSWORD, StartSandbox
 from support.sites_cli import SitesCli
 
-from pmacore_sandbox import Sandbox
+from pmacore_sandbox import Hold, Sandbox
 from pmacore_sandbox.faults import CannedResponse
 
 WILD = [
@@ -159,3 +163,17 @@ def test_a_folder_that_would_have_another_name_is_refused(
     cli.environ["PMAREP_PASSWORD_PERTH"] = PASSWORD
     done = cli.pmarep("mkdir", "perth:case 1.", code=1)
     assert "the site does not keep the name Slides/case 1." in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM for another process")
+def test_a_listing_that_is_ended_logs_out(cli: SitesCli, start_sandbox: StartSandbox) -> None:
+    slow, hold = start_sandbox("slow"), Hold()
+    cli.write(slow=(slow.url, "Slides"))
+    cli.environ["PMAREP_PASSWORD_SLOW"] = PASSWORD
+    slow.faults.add(hold, path="GetFiles")
+    with Running(start(["ls", "slow:"], cli.environment, folder=cli.folder)) as running:
+        assert hold.reached.wait(PATIENCE)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.result().code == 130
+    hold.release()
+    assert slow.open_sessions == 0

@@ -37,11 +37,10 @@ def ls(
     The time is that of the newest file, as the server says it. Several places are asked at once. Ends with 1 if a
     server did not tell all or cannot read a slide (--check), with 2 if there is no such place.
     """
-    import asyncio
-
     from ...errors import UsageError
     from ...places.listing import Wanted
     from ...sites import Credentials
+    from ..interruptible import run_interruptible
     from .ls_output import JsonListing, PlainListing
 
     if names and files:
@@ -49,7 +48,7 @@ def ls(
     chosen = places_in(places, load_book(config))
     wanted = Wanted(recursive=recursive, files=not names, check=check, fingerprint=fingerprint)
     output = JsonListing(wanted, files=files) if json else PlainListing(wanted, files=files, several=len(chosen) > 1)
-    raise typer.Exit(asyncio.run(_list(chosen, Credentials(os.environ), wanted, output)))
+    raise typer.Exit(run_interruptible(_list(chosen, Credentials(os.environ), wanted, output)))
 
 
 async def _list(places: list[Place], passwords: Passwords, wanted: Wanted, output: ListingOutput) -> int:
