@@ -89,6 +89,22 @@ def test_a_listing_may_lag_behind() -> None:
     assert one.error is None
 
 
+def test_a_folder_that_may_not_be_listed_any_more_proves_nothing() -> None:
+    """Also where it is no longer among the folders above: a server that hides it has not deleted its slides."""
+
+    class Hiding(FakeCore):
+        async def slides(self, path: str) -> Any:
+            return await self._answer(PermissionDenied("not for you") if path == "R/in/x" else [])
+
+        async def directories(self, path: str) -> Any:
+            return await self._answer([])
+
+    core = Hiding({"R": [], "R/in": [], "R/in/x": ["R/in/x/a.svs"]})
+    core.refuses["R/in/x/a.svs"] = "keeps"
+    (one,) = remove(core, listed(core, "R/in/x/a.svs"))
+    assert str(one.error) == "not for you"
+
+
 def test_a_refusal_is_not_waited_for() -> None:
     core = core_with("R/in/a.svs")
     core.refuses["R/in/a.svs"] = PermissionDenied("you may not")
