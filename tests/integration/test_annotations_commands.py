@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -88,6 +90,20 @@ def test_export_again_after_all_were_deleted(cli: Cli, sandbox: Sandbox) -> None
         assert client.post("DeleteAnnotations", pathOrUid="Slides/in/a.svs", layerID=1) is True
     assert cli.run("export", "a:", "notes").returncode == 0
     assert json.loads((cli.folder / "notes/a.svs.annotations.json").read_text())["annotations"] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere have no such names")
+def test_a_side_file_whose_name_is_no_text(cli: Cli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox)
+    slide(sandbox, "x.svs")
+    annotate(sandbox, "Slides/in/x.svs", *WANTED)
+    assert cli.run("export", "a:", "notes").returncode == 0
+    shutil.copy(cli.folder / "notes/x.svs.annotations.json", cli.folder / "notes" / "\udcff.svs.annotations.json")
+    imported = cli.run("import", "notes", "--sites", "a")
+    assert imported.returncode == 1
+    (line,) = imported.stderr.splitlines()
+    assert "no PMA.core has a slide of that name: bytes in the name that are no text" in line
+    assert "3 there" in imported.stdout
 
 
 def test_what_goes_wrong_is_one_line(cli: Cli, start_sandbox: StartSandbox) -> None:

@@ -23,7 +23,7 @@ from ..pmacore import PmaCore
 from ..remote.session_pool import Passwords
 from ..sites import Site
 from ..sites.place import Place
-from ..slides.file_names import ANNOTATIONS_SUFFIX, is_system_name, sort_names
+from ..slides.file_names import ANNOTATIONS_SUFFIX, is_system_name, name_problem, sort_names
 from ..text import printable
 from .listing import sessions_of
 
@@ -163,6 +163,8 @@ class _SiteImport:
         await self._put(Imported(self._site, "", "", Brought(error=f"{why} ({left} {words} not looked at)")))
 
     async def _bring(self, one: FoundSideFile, to: str) -> Brought:
+        if (why := name_problem(one.slide)) is not None:
+            return Brought(error=f"no PMA.core has a slide of that name: {why}; rename the side file")
         try:
             file = await asyncio.to_thread(read_side_file, one.file)
         except PmarepError as error:
