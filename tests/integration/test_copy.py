@@ -183,6 +183,27 @@ def test_a_slide_that_changes_meanwhile_is_left_for_the_next_run(
     assert arrived(boston) == contents(folder(ghent))
 
 
+@pytest.mark.parametrize(("root", "size"), [("Cloud", MIB), ("Blobs", SMALLEST_BLOCK)], ids=["s3", "azure"])
+def test_what_changed_after_its_last_byte_came_does_not_become_visible(
+    copier: Copier, ghent: Sandbox, cloud_sandbox: StartCloud, root: str, size: int
+) -> None:
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": size})
+    copier.cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
+    write(folder(ghent) / "a.svs", 3 * size)
+    hold, side = Hold(), tokyo.side(root)
+    side.faults.add(hold, method="PUT", path="partNumber=|comp=block&", after=2)
+    with copier.start() as running:
+        assert hold.reached.wait(60)
+        os.utime(folder(ghent) / "a.svs", (1, 1))
+        hold.release()
+        result = running.result()
+    assert result.code == 1
+    assert "changed while being sent" in result.finished("tokyo")["a.svs"]["error"]
+    assert in_bucket(tokyo, root) == {}
+    assert not any(r.method == "POST" for r in side.requests)  # of S3: the parts are put together
+    assert not any(r.part == "blocklist" for r in side.requests if r.method == "PUT")
+
+
 def test_only_what_one_site_lacks_is_downloaded(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
     boston, leeds = start_sandbox("boston"), start_sandbox("leeds")
     copier.cli.site("boston", boston)
