@@ -15,7 +15,7 @@ from pmarep.errors import SourceAway, SourceError
 from pmarep.pmacore import Download, FileChanged, PmaCore, Refused, RemoteFile, Unreachable, Validators
 from pmarep.retry import ONCE
 from pmarep.slides import Slide, SlideFile
-from pmarep.source import CHUNK, SharedReader, SiteReader
+from pmarep.source import CHUNK, FileVersion, SharedReader, SiteReader
 from pmarep.source.place import downloads, spool, wants
 from pmarep.source.place.files import PlaceFiles, is_dated, moment_ns
 
@@ -109,6 +109,13 @@ async def test_answers_are_read_to_their_end_so_that_connections_are_used_again(
     await read(site)
     await reader.stop()
     assert server.read_to_the_end == len(server.asked) == 3
+
+
+async def test_ranges_longer_than_may_be_at_hand_at_once(reader: SharedReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PlaceFiles, "step", 2 * CHUNK)
+    found: list[bytes] = []
+    await reader.range(FileVersion.of(SLIDE, MAIN), 100, SIZE - 150, found.append)
+    assert b"".join(found) == CONTENT[100:-50]
 
 
 async def test_a_server_that_ignores_ranges_is_asked_once(server: Server, reader: SharedReader) -> None:
