@@ -149,6 +149,19 @@ async def test_the_end_of_a_whole_file_comes_through_a_spool_that_its_beginning_
     reader.close()
 
 
+async def test_what_is_at_hand_stays_though_others_need_room(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "SMALLEST_SPOOL", 0)
+    files = PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 3 * CHUNK, lambda: ONCE)
+    reader, version = SharedReader(files=files), FileVersion.of(SLIDE, MAIN)
+    async with files.at_hand(version, CHUNK - 5, 10):
+        assert await read(SiteReader(reader)) == CONTENT
+        assert files.open(version).read(CHUNK - 5, 10) == CONTENT[CHUNK - 5 : CHUNK + 5]
+    await reader.stop()
+    reader.close()
+
+
 async def test_nothing_is_downloaded_ahead_from_a_server_that_is_away(
     server: Server, reader: SharedReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
