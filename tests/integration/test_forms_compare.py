@@ -117,6 +117,17 @@ def test_what_is_not_told_is_not_missing(cli: SitesCli, two: list[Sandbox]) -> N
     assert "no right" in cli.pmarep("forms", "compare", "tokyo:", "ghent:", code=1).stderr
 
 
+def test_a_form_of_which_only_the_id_is_told_may_be_any(cli: SitesCli, two: list[Sandbox]) -> None:
+    two[1].faults.add(CannedResponse(200, "[]"), path="GetFormDefinitions")
+    lines, summary = compared(cli, code=1)
+    assert [states(line) for line in lines if "form" in line] == [["there", "unknown"]] * 2
+    assert sorted((line["not_told"], line["why"]) for line in lines if "not_told" in line) == [
+        ("form 500", "the server does not say what it asks"),
+        ("form 507", "the server does not say what it asks"),
+    ]
+    assert (summary["forms"]["unknown"], summary["not_told"]) == (2, 2)
+
+
 @pytest.mark.parametrize("arguments", [["tokyo:"], ["tokyo:", "cases"], ["tokyo:", "ghent:nope"], ["tokyo:", "tokyo:"]])
 def test_wrong_usage(cli: SitesCli, two: list[Sandbox], arguments: list[str]) -> None:
     assert len(two) == 2
