@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -84,11 +85,13 @@ def run(kind: str) -> None:
     shown = []
     stream = UploadBody.stream
 
-    def first(body: UploadBody, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async def first(body: UploadBody, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         if not shown:
             shown.append(body)
             show()
-        return stream(body, chunks)
+        async with aclosing(stream(body, chunks)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     with DemoEnvironment(kind, side=256, rates={"site": None}) as demo, tempfile.TemporaryDirectory() as folder:
         demo.write_slides()

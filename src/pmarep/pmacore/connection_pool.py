@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import httpcore
 
 
 class ConnectionPool:
-    """Sends each request over a kept connection to its origin, or over a new one. Any number may be in use.
+    """Gives each request a kept connection to its origin, or a new one. Any number may be in use.
 
     httpcore makes the connections, also those by way of a proxy. Its own pool looks at each of them several times with
     each request, and gives one that is free to several requests at once, so that all but one ask again: with 32
@@ -22,16 +24,17 @@ class ConnectionPool:
         self._free: dict[tuple[bytes, bytes, int], deque[httpcore.AsyncConnectionInterface]] = {}
         self._taken: set[httpcore.AsyncConnectionInterface] = set()
 
-    async def send(self, request: httpcore.Request) -> tuple[httpcore.Response, httpcore.AsyncConnectionInterface]:
-        """Return the answer, whose body is still to be read, and the connection, to be given back when it has been.
+    @asynccontextmanager
+    async def connection(self, origin: httpcore.Origin) -> AsyncIterator[httpcore.AsyncConnectionInterface]:
+        """Take a connection for the request that the block sends. It is given back where that fails.
 
-        Raises what httpcore raises.
+        Else it is to be given back when the answer has been read.
         """
-        connection = await self._take(request.url.origin)
+        connection = await self._take(origin)
         try:
-            return await connection.handle_async_request(request), connection
+            yield connection
         except BaseException:
-            await self.give_back(connection, request.url.origin)
+            await self.give_back(connection, origin)
             raise
 
     async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:

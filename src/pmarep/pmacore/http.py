@@ -108,8 +108,8 @@ async def ask(
     if request.json is not None:
         options["json"] = request.json
     if body is not None:
-        options["content"] = limit.body(body.content())
-        options["extensions"][REPEATED_BODY] = lambda: limit.body(body.content())
+        options["content"] = body.content()
+        options["extensions"][REPEATED_BODY] = body.content
         options["headers"] = {"Content-Length": str(body.length), "Content-Type": body.content_type}
     if length:
         options["timeout"] = patient(client.timeout, length)

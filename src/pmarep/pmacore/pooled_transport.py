@@ -60,7 +60,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 try:
                     asked = _for_httpcore(request, body, trace)
                     with _httpx_errors():
-                        answer, connection = await pool.send(asked)
+                        async with pool.connection(asked.url.origin) as connection:
+                            answer = await connection.handle_async_request(asked)
                     content = _Content(answer, partial(pool.give_back, connection, asked.url.origin))
                     return httpx.Response(
                         answer.status, headers=answer.headers, stream=content, extensions=answer.extensions

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +26,8 @@ class ResponseDeadline:
 
     In as much time as silence may last, and a second more for each `SLOWEST_ANSWER` bytes that have come: say `came`.
     `who` answers, `extra` is what it gets on top, in seconds. Where a body is sent, which may take hours, time begins
-    when its last byte has gone: say `sending`, and send what `body` gives. `longest`: seconds that it gets at most once
-    the request goes out over a connection, whatever silence may last: `traced` hears when that is.
+    when its last byte has gone: say `sending`. `longest`: seconds that it gets at most once the request goes out over a
+    connection, whatever silence may last. `traced` hears when a request goes out, and when its body has gone.
     """
 
     def __init__(
@@ -56,14 +55,6 @@ class ResponseDeadline:
         if (end := self._limit.when()) is not None:
             self._limit.reschedule(end + count / SLOWEST_ANSWER)
 
-    async def body(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Pass the chunks of a request's body on, and close their generator in the end; the time begins after it."""
-        self._limit.reschedule(None)  # it may be sent once more
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
-        self._begin()
-
     def traced(
         self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
     ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
@@ -71,7 +62,11 @@ class ResponseDeadline:
 
         async def on_event(name: str, info: Mapping[str, Any]) -> None:
             await trace(name, info)
-            if name.endswith("send_request_headers.started") and self._once_connected is not None:
+            if self._sending and name.endswith("send_request_headers.started"):
+                self._limit.reschedule(None)  # it may be sent once more
+            elif self._sending and name.endswith("send_request_body.complete"):
+                self._begin()
+            elif self._once_connected is not None and name.endswith("send_request_headers.started"):
                 self._seconds = self._once_connected
                 self._begin()
 

@@ -88,13 +88,14 @@ class PresignedClient:
         target, http = self._check(url), self._hedge_http() if new_connection else self._usual_http()
         make = content if callable(content) else None
         limit = ResponseDeadline(target.origin, http.timeout, length / SLOWEST_STORAGE, sending=make is not None)
-        extensions: dict[str, Any] = {"trace": connection_tracer(http, self._address_check(target.origin))}
+        trace = limit.traced(connection_tracer(http, self._address_check(target.origin)))
+        extensions: dict[str, Any] = {"trace": trace}
         if make is not None:
-            extensions[REPEATED_BODY] = lambda: limit.body(make())
+            extensions[REPEATED_BODY] = make
         request = http.build_request(
             "PUT",
             target.origin,
-            content=content if isinstance(content, bytes) else extensions[REPEATED_BODY](),
+            content=content if isinstance(content, bytes) else content(),
             headers={**headers, "Content-Length": str(length)},
             timeout=patient(http.timeout, length),
             extensions=extensions,

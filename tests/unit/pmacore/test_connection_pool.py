@@ -54,7 +54,9 @@ class Bench:
 
     async def send(self, request: httpcore.Request = HERE) -> FakeConnection:
         """Send a request; its connection is not given back yet."""
-        return cast(FakeConnection, (await self.pool.send(request))[1])
+        async with self.pool.connection(request.url.origin) as connection:
+            await connection.handle_async_request(request)
+        return cast(FakeConnection, connection)
 
     async def give_back(self, *connections: FakeConnection, request: httpcore.Request = HERE) -> None:
         for connection in connections:
