@@ -11,37 +11,33 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.corpus import tree, write_afi, write_mirax, write_ndpis, write_vms, write_vsi
-from support.corpus_dicom import write_dicom
+from support.corpus import tree
+from support.corpus_formats import KINDS, write_slide
 from support.fork_server import start
-from support.push_cli import PushCli, Running, arrived, contents
+from support.push_cli import PushCli, Running, contents
 from support.sandboxes import StartSandbox
 
+from pmarep.slides.formats import FORMATS
+
 KILLS = int(os.environ.get("PMAREP_PULL_KILLS", "3"))
-SLIDES = int(os.environ.get("PMAREP_PULL_SLIDES", "16"))
+SLIDES = int(os.environ.get("PMAREP_PULL_SLIDES", "19"))
 CONNECTIONS = 4
 
 
 def write_slides(folder: Path, count: int) -> None:
-    """Slides of all formats with several files, and large ones of one file: DICOM once, since it takes long to make."""
-    write_dicom(folder / "dicom")
-    for number in range(count - 1):
-        where = folder / f"case {number // 7}"
-        match number % 7:
-            case 0:
-                tree(where, f"one{number}.svs", content=random.Random(number).randbytes(300_000))
-            case 1:
-                write_mirax(where / f"mirax{number}.mrxs", seed=number)
-            case 2:
-                write_vsi(where / f"olympus{number}.vsi")
-            case 3:
-                write_ndpis(where / f"set{number}.ndpis", names=[f"red{number}.ndpi", f"blue{number}.ndpi"])
-            case 4:
-                write_afi(where / f"fused{number}.afi", names=[f"red{number}.svs", f"blue{number}.svs"])
-            case 5:
-                write_vms(where / f"vms{number}" / "n.vms")
-            case 6:
-                tree(where, f"two{number}.ndpi", content=random.Random(number).randbytes(100_000))
+    """Slides of all formats with several files, and large ones of one file, some of each in a folder."""
+    kinds = [*KINDS, "one file", "another"]
+    for number in range(count):
+        where, kind = folder / f"case {number // len(kinds)}", kinds[number % len(kinds)]
+        if kind in KINDS:
+            write_slide(kind, where, f"slide {number}")
+        else:
+            tree(where, f"{kind} {number}.svs", content=random.Random(number).randbytes(200_000))
+
+
+def test_all_formats_with_several_files_are_pulled() -> None:
+    several = {entry.name for entry in FORMATS if entry.has_companions and "not sent" not in entry.name}
+    assert several <= set(KINDS)
 
 
 def test_a_pull_that_is_killed_again_and_again(tmp_path: Path, start_sandbox: StartSandbox) -> None:
@@ -49,18 +45,20 @@ def test_a_pull_that_is_killed_again_and_again(tmp_path: Path, start_sandbox: St
     cli = PushCli(tmp_path / "cli")
     cli.site("tokyo", sandbox)
     write_slides(cli.source, SLIDES)
-    assert cli.push().code == 0
+    assert cli.push().counts("tokyo") == (SLIDES, 0, 0)
     asked = len(sandbox.requests)
     here = tmp_path / "here"
     words = ["pull", "tokyo:", str(here), "--config", str(cli.book), "--json", "--connections", str(CONNECTIONS)]
+    pause = random.Random(KILLS)
     for _ in range(KILLS):
+        slides = pause.randint(1, max(2, SLIDES // (KILLS + 1) - 2))  # so some are left for the last run
         with Running(start(words, cli.environment)) as running:
-            running.wait_for(lambda event: event["event"] == "slide_finished" and event["status"] == "pulled", 2)
+            running.wait_for(lambda event: event["event"] == "slide_finished" and event["status"] == "pulled", slides)
             running.kill()
     with Running(start(words, cli.environment)) as running:
         last = running.result()
     assert last.code == 0
-    assert contents(here) == arrived(sandbox)
+    assert contents(here) == contents(cli.source)
     downloads = Counter(one.path for one in sandbox.requests[asked:] if "Download" in one.path)
     again = sum(downloads.values()) - len(contents(here)) + sum(not content for content in contents(here).values())
     assert again <= KILLS * CONNECTIONS, "more than what was under way has come again"
