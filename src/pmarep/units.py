@@ -1,4 +1,4 @@
-"""Sizes and durations as people write and read them."""
+"""Sizes, durations and numbers as people write and read them."""
 
 from __future__ import annotations
 
@@ -95,3 +95,8 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: `1 slide`, `1,204 slides`. `many` is the plural where it does not end in -s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

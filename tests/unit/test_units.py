@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.errors import UsageError
-from pmarep.units import format_duration, format_size, parse_duration, parse_moment, parse_size
+from pmarep.units import count_of, format_duration, format_size, parse_duration, parse_moment, parse_size
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,13 @@ def test_a_formatted_size_is_near_and_short(count: int) -> None:
     text = format_size(count)
     assert len(text) <= 12
     assert abs(parse_size(text) - count) <= count * 0.06
+
+
+def test_numbers_with_their_nouns() -> None:
+    assert [count_of(number, "slide") for number in (0, 1, 2, 1204)] == [
+        "0 slides",
+        "1 slide",
+        "2 slides",
+        "1,204 slides",
+    ]
+    assert [count_of(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]

@@ -66,7 +66,7 @@ def demo(
 def write_sample_slides(folder: Path) -> None:
     """Write the slides of the demo into a new folder, as old as those that nobody writes any more."""
     from ..demo.environment import write_slides
-    from .render.base import count_of
+    from ..units import count_of
 
     if folder.exists():
         raise UsageError(f"{folder} is there already; name a new folder for the made-up slides")
@@ -187,8 +187,7 @@ def _show(sites: list[Site], found: list[list[SlideComparison]]) -> bool:
 
     from ..demo.comparison import IDENTICAL
     from ..text import printable
-    from ..units import format_size
-    from .render.base import count_of
+    from ..units import count_of, format_size
 
     # Off a terminal: no colours, whatever FORCE_COLOR says, and no line is folded.
     live = sys.stdout.isatty()

@@ -86,8 +86,8 @@ async def forget_interactively(
     from ..state.journal_cleaner import JournalCleaner
     from ..state.run_records import remove_records
     from ..state.state_folders import state_folders
+    from ..units import count_of
     from .forgetting import Forgettable, find_in_all, held
-    from .render.base import count_of
 
     folders = [one.path for one in state_folders([folder]) if (one.path / "journal.sqlite").exists()]
     if not folders:
@@ -127,8 +127,7 @@ async def forget_interactively(
 
 def what_is_lost(found: Forgettable) -> list[str]:
     """Return a line for each site, of what is known there and what is to be sent again, and one for the runs."""
-    from ..units import format_size
-    from .render.base import count_of
+    from ..units import count_of, format_size
 
     lines = []
     for name in sorted({*found.known, *found.unfinished, *found.damaged}):

@@ -19,6 +19,7 @@ from ..slides.labels import Carries, LabelImages
 from ..source import SharedReader
 from ..state.journal import Journal
 from ..state.journal_bounds import MAX_RUNS
+from ..units import count_of
 from .discovery.slide_list import SlideList
 from .options import Options
 from .slide.decide import destination
@@ -141,7 +142,7 @@ class LabelPolicy:
         carry, may = counts[Carries.YES], counts[Carries.UNKNOWN]
         if not carry + may:
             return
-        found = "1 slide" if looked == 1 else f"{looked} slides"
+        found = count_of(looked, "slide")
         of = f"{found} to be sent" if all_of_them else f"the first {found}"
         does = "carry" if carry else "may carry"
         words = f"{carry or may} of {of} {does} a label or macro image"

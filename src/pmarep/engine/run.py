@@ -34,6 +34,7 @@ from ..state.journal import Journal
 from ..state.journal_takeover import Scope, other_states, take_over
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
+from ..units import count_of
 from ..uploaders import Digests
 from .annotation_run import AnnotationRun
 from .audit import AuditLog, Auditor
@@ -285,8 +286,7 @@ class _Run:
         if not self.slide_list.complete.is_set():
             return "not every folder of the source was looked through"
         if self.problems:
-            which = "1 thing" if self.problems == 1 else f"{self.problems} things"
-            return f"{which} in the source could not be sent, or not be read"
+            return f"{count_of(self.problems, 'thing')} in the source could not be sent, or not be read"
         if source.empty or not len(self.slide_list):
             return f"no slide is in {', '.join(source.empty) or 'the source'}"
         return None

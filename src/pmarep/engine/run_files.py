@@ -14,6 +14,7 @@ from ..slides import Slide
 from ..source import SharedReader
 from ..state.file_list import empty_list
 from ..state.run_record import RunRecord
+from ..units import count_of
 from .at_all_sites import VerifiedAtAllSites
 from .discovery.slide_list import SlideList
 from .options import Options, Verify
@@ -75,7 +76,7 @@ class RunFiles:
             self._listener(Notice(text=f"cannot write the list {file}: {words}; it is empty"))
         else:
             slides = self.at_all_sites.slides
-            which = "1 slide is" if slides == 1 else f"{slides} slides are"
+            which = count_of(slides, "slide is", "slides are")
             self._listener(Notice(text=f"{which} verified at every site: their files are in {file}", passing=True))
 
     async def close(self, summary: Summary | None = None) -> None:

@@ -25,6 +25,7 @@ from ..sites import Site
 from ..sites.place import Place
 from ..slides.file_names import ANNOTATIONS_SUFFIX, is_system_name, name_problem, sort_names
 from ..text import printable
+from ..units import count_of
 from .listing import sessions_of
 
 UNANSWERED = 3
@@ -158,9 +159,9 @@ class _SiteImport:
 
     async def _give_up(self, why: str) -> None:
         """Say once why the side files that are left are not tried."""
-        left, words = len(self._left), "side file was" if len(self._left) == 1 else "side files were"
+        left = count_of(len(self._left), "side file was", "side files were")
         self._left.clear()
-        await self._put(Imported(self._site, "", "", Brought(error=f"{why} ({left} {words} not looked at)")))
+        await self._put(Imported(self._site, "", "", Brought(error=f"{why} ({left} not looked at)")))
 
     async def _bring(self, one: FoundSideFile, to: str) -> Brought:
         if (why := name_problem(one.slide)) is not None:

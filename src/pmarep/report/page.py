@@ -20,7 +20,7 @@ from typing import Any
 
 from ..events import VerifiedBy
 from ..text import printable
-from ..units import format_duration, format_size
+from ..units import count_of, format_duration, format_size
 from .chart import rate_chart
 from .exports import why
 from .model import Cell, CellState, Line, Report, ReportSite, folder_at_site
@@ -113,9 +113,9 @@ def _verdict(report: Report) -> tuple[str, str]:
     said = _empty_sources(summary)
     said += [missing] if missing else []
     if report.problems:
-        said.append(f"{_count(len(report.problems), 'thing')} in the source could not be sent")
+        said.append(f"{count_of(len(report.problems), 'thing')} in the source could not be sent")
     if failed := sum(site.get("annotations_failed", 0) for site in summary.get("sites", {}).values()):
-        said.append(f"annotations of {_count(failed, 'slide')} could not all be brought")
+        said.append(f"annotations of {count_of(failed, 'slide')} could not all be brought")
     said += [summary["error"]] if summary.get("error") else []
     if said:
         text = "; ".join(said)
@@ -144,9 +144,9 @@ def _missing_words(report: Report) -> str:
     absent = {index for index, _, cell in report.missing() if cell.state is not CellState.NOT_TRIED}
     unknown = len(slides - absent)
     of = f"of {len(report.slides):,}"
-    said = [f"{_count(len(absent), 'slide')} {of} not at every site"] if absent else []
+    said = [f"{count_of(len(absent), 'slide')} {of} not at every site"] if absent else []
     if unknown:
-        number = f"{unknown:,} more" if absent else f"{_count(unknown, 'slide')} {of}"
+        number = f"{unknown:,} more" if absent else f"{count_of(unknown, 'slide')} {of}"
         said.append(f"{number} not known to be at every site")
     if undecided := report.undecided():
         said.append(f"{undecided:,} need{'s' if undecided == 1 else ''} a decision")
@@ -199,9 +199,9 @@ def _site_row(site: ReportSite, report: Report) -> str:
 
 def _unequal(site: ReportSite) -> Iterator[str]:
     if differing := site.summary.get("differing"):
-        yield f"{_count(differing, 'slide')} there differ from the ones here and were left as they are"
+        yield f"{count_of(differing, 'slide')} there differ from the ones here and were left as they are"
     if changed := site.summary.get("changed"):
-        yield f"{_count(changed, 'slide')} there have the names and sizes of the ones here, which have changed since"
+        yield f"{count_of(changed, 'slide')} there have the names and sizes of the ones here, which have changed since"
 
 
 def _missing_section(report: Report, state_dir: Path | None) -> str:
@@ -221,7 +221,7 @@ def _missing_section(report: Report, state_dir: Path | None) -> str:
     out = [f'<section aria-labelledby="h-missing"><h2 id="h-missing">{title}</h2>']
     are = "is" if len(missing) == 1 else "are"
     known = "known to be at every site" if tried != missing else "at every site"
-    out.append(f"<p>{_count(len(missing), 'slide')} {are} not {known}, {_html(format_size(size))} at most.</p>")
+    out.append(f"<p>{count_of(len(missing), 'slide')} {are} not {known}, {_html(format_size(size))} at most.</p>")
     if command := command_for_all(report, state_dir):
         out.append(f"<p>This {'sends' if tried else 'looks there, and sends'} what is missing:</p>")
         out.append(
@@ -230,14 +230,14 @@ def _missing_section(report: Report, state_dir: Path | None) -> str:
     if undecided := report.undecided():
         need = "needs" if undecided == 1 else "need"
         out.append(
-            f"<p>{_count(undecided, 'slide')} {need} a decision, or the next push refuses the same again. Where "
+            f"<p>{count_of(undecided, 'slide')} {need} a decision, or the next push refuses the same again. Where "
             "another slide is there, <code>--existing overwrite</code> would replace it and "
             "<code>--existing skip</code> leave it; the reasons are below.</p>"
         )
     left = NAMES
     for (number, words, reason), slides in sorted(groups.items(), key=lambda group: (group[0][0], -len(group[1]))):
         site = report.sites[number]
-        out.append(f'<div class="group"><b>{_html(site.name)}: {_count(len(slides), "slide")} {words}</b> ')
+        out.append(f'<div class="group"><b>{_html(site.name)}: {count_of(len(slides), "slide")} {words}</b> ')
         out.append(f'<button type="button" data-show="{number}">Show</button>')
         out.append(f"<br><small>{_html(reason)}</small>" if reason else "")
         out.append(_names((report.slides[index].path for index in slides[:left]), len(slides)))
@@ -263,7 +263,7 @@ def _mirror_section(report: Report) -> str:
             by_site[line["site"]].append(line)
         for site, there in by_site.items():
             size = format_size(sum(line["bytes"] for line in there))
-            out.append(f'<div class="group"><b>{_html(site)}: {_count(len(there), "slide")}, {_html(size)}</b> ')
+            out.append(f'<div class="group"><b>{_html(site)}: {count_of(len(there), "slide")}, {_html(size)}</b> ')
             out.append(f"<small>{_html(title)}</small>")
             out.append(_names((line["slide"] for line in there[:NAMES]), len(there)) + "</div>")
     head = '<section aria-labelledby="h-mirror"><h2 id="h-mirror">Mirror</h2>'
@@ -283,10 +283,6 @@ def _problems_section(report: Report) -> str:
         out += [f"<li>{_html(line['text'])}</li>" for line in report.notices]
         out.append("</ul></section>")
     return "".join(out)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _data(report: Report, state_dir: Path | None, thumbnails: Mapping[int, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
+from ..units import count_of
 from .book import SiteBook
 from .book_parser import effective_server, merge_keys
 from .models import SiteTable
@@ -29,8 +30,7 @@ class CsvImportError(ConfigError):
     """A CSV file cannot be used. `problems`: everything wrong, each as `file, line n, column m (key): what`."""
 
     def __init__(self, file: Path, problems: Sequence[str]) -> None:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"{file} has {count}; nothing was changed")
+        super().__init__(f"{file} has {count_of(len(problems), 'problem')}; nothing was changed")
         self.problems = tuple(problems)
 
 

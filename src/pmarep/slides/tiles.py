@@ -20,6 +20,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from ..text import printable
+from ..units import count_of
 from .folder import Folder, LoopError
 from .model import Kind, LeftOut, Why
 
@@ -77,7 +78,7 @@ class TileTree:
 
     def left_out(self) -> LeftOut:
         name = printable(self.path.rpartition("/")[2] or ".")
-        number = f"{self.files:,} file{'' if self.files == 1 else 's'}"
+        number = count_of(self.files, "file")
         detail = f"a picture as a tree of tiles, which PMA.core does not open: {name} ({self.kind}, {number})"
         return LeftOut(printable(self.path), Why.NOT_A_SLIDE, detail, kind=Kind.OTHER, files=self.files)
 

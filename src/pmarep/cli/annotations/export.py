@@ -57,7 +57,7 @@ async def _export(places: list[Place], folder: Path, *, json: bool) -> int:
     """Export all places, say each slide, and return the exit code."""
     from ...places.annotation_export import export_annotations
     from ...sites import Credentials
-    from ..render.base import count_of
+    from ...units import count_of
 
     code = written = annotations = without = 0
     async for one in export_annotations(places, Credentials(os.environ), folder):

@@ -71,7 +71,8 @@ async def _import(
     """Import all, say each slide at each site, and return the exit code."""
     from ...places.annotation_import import import_annotations
     from ...sites import Credentials
-    from ..render.base import annotations_text, count_of
+    from ...units import count_of
+    from ..render.base import annotations_text
 
     def say_shared(site: str, other: str) -> None:
         echo(f"note: {site} and {other} share a database: what was added at {other} is at {site} too", err=True)

@@ -110,8 +110,3 @@ class GapLines:
     def finish(self) -> None:
         if self._said > _GAPS_SHOWN:
             echo(f"pmarep: and {self._said - _GAPS_SHOWN:,} more that are not told; --json has all", err=True)
-
-
-def count_of(number: int, one: str) -> str:
-    """Return a number with its noun: `1 slide`, `1,204 slides`."""
-    return f"{number:,} {one}{'' if number == 1 else 's'}"

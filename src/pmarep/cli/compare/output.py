@@ -12,10 +12,10 @@ from ...compare.rows import Row, Verdict
 from ...compare.table import Gap
 from ...compare.tally import SideCounts, Tally, agreement_lines, verdict_words
 from ...text import printable
-from ...units import format_size
+from ...units import count_of, format_size
 from ..list_output import print_columns
 from ..output_streams import echo
-from .matrix import GapLines, count_of, matrix_for
+from .matrix import GapLines, matrix_for
 
 if TYPE_CHECKING:
     from ...compare.comparison import Comparison

@@ -13,7 +13,8 @@ from ...compare.sides import Side
 from ...compare.table import Gap
 from ...compare.tally import Tally, agreement_lines, verdict_words
 from ...text import printable
-from ..compare.matrix import GapLines, count_of, matrix_for
+from ...units import count_of
+from ..compare.matrix import GapLines, matrix_for
 from ..output_streams import echo
 
 

@@ -11,7 +11,7 @@ from ...places.listing import ListedSlide, PlaceListing, Row, Wanted
 from ...pmacore import NotFound, RemoteFile
 from ...remote.tree import RemoteFolder, RemoteSlide, Unlisted, name_below
 from ...text import printable
-from ...units import format_size
+from ...units import count_of, format_size
 from ..output_streams import echo
 
 SIZE, FILES, TIME = 8, 12, 16
@@ -150,7 +150,7 @@ class PlainListing(ListingOutput):
         if row.readable is not None:
             self._not_readable += not row.readable
             state = "readable" if row.readable else "NOT READABLE"
-        size, files = (format_size(slide.size), _count(len(slide.files), "file")) if slide.files else ("", "")
+        size, files = (format_size(slide.size), count_of(len(slide.files), "file")) if slide.files else ("", "")
         self._line(size, files, shown_time(newest(slide.files)), state, row.fingerprint or "", self._below(slide.path))
         if row.problem is not None:
             self._say(f"{self._name(slide.path)} cannot be read there: {row.problem}")
@@ -181,12 +181,12 @@ class PlainListing(ListingOutput):
         return super().exit_code()
 
     def _totals(self) -> str:
-        said = [_count(self._folders, "folder")] if self._folders else []
+        said = [count_of(self._folders, "folder")] if self._folders else []
         if not self._slides:
             return said[0] if said else "nothing is there"
-        said.append(_count(self._slides, "slide"))
+        said.append(count_of(self._slides, "slide"))
         if self._wanted.files:
-            said += [_count(self._all_files, "file"), format_size(self._bytes)]
+            said += [count_of(self._all_files, "file"), format_size(self._bytes)]
         if self._not_readable:
             said.append(f"{self._not_readable:,} NOT READABLE")
         return ", ".join(said) + ("" if self._wanted.check else "; not asked whether they can be read (--check)")
@@ -220,7 +220,3 @@ def shown_time(time: str | None) -> str:
     except ValueError:
         return printable(time)[:TIME]
     return f"{found if found.tzinfo is None else found.astimezone():%Y-%m-%d %H:%M}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -160,8 +160,7 @@ class _Removal:
     ) -> None:
         import asyncio
 
-        from ...units import format_size
-        from ..render.base import count_of
+        from ...units import count_of, format_size
 
         left = [one for one in found if one.candidates]
         await asyncio.gather(*(self._delete_at(sessions, one, journals, audit) for one in left))
@@ -228,8 +227,7 @@ def _name_slides(found: Sequence[FoundSlides], most: int | None = None) -> None:
 
 def _what(found: Sequence[FoundSlides]) -> str:
     """Return how many slides of how many bytes there are at which site."""
-    from ...units import format_size
-    from ..render.base import count_of
+    from ...units import count_of, format_size
 
     by_site: dict[str, list[Candidate]] = {}
     for one in found:
@@ -245,8 +243,7 @@ def _what(found: Sequence[FoundSlides]) -> str:
 
 
 def _size(slide: Candidate) -> str:
-    from ...units import format_size
-    from ..render.base import count_of
+    from ...units import count_of, format_size
 
     if slide.state is None:
         return "(the server does not tell its files)"

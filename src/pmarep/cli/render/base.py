@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from ...events import Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
-from ...units import format_duration, format_size
+from ...units import count_of, format_duration, format_size
 from ..output_streams import discard_stdout, is_broken_pipe
 
 
@@ -253,8 +253,3 @@ def annotations_error(slide: str, missing: int, error: str) -> str:
     """Return `annotations of a.svs (2 are missing): ...`; no number where it is not known."""
     how_many = f" ({missing} {'is' if missing == 1 else 'are'} missing)" if missing else ""
     return f"annotations of {slide}{how_many}: {error}"
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return `1 slide`, `2 slides`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...events import State
-from ...units import format_duration
+from ...units import count_of, format_duration
 from . import panels
-from .base import count_of
 from .cells import Glyphs, Line, cut
 from .live import LiveRun, LiveSite, Total
 from .rows import row_lines

@@ -22,8 +22,8 @@ from ...events import (
     SourceWaiting,
     State,
 )
-from ...units import format_duration, format_size
-from .base import annotations_error, annotations_text, count_of, planned_line, waiting_line
+from ...units import count_of, format_duration, format_size
+from .base import annotations_error, annotations_text, planned_line, waiting_line
 
 WAITING_AGAIN_SECONDS = 30.0
 """Slides that are still being written are spoken of no more often."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...events import State
 from ...text import printable
-from .base import count_of
+from ...units import count_of
 from .cells import Glyphs, Line, bar, beside, box, cut, fit, sparkline, width_of
 from .live import LiveRun, LiveSite, Total
 from .words import STYLES, bar_style, done_of, problem_words, rate_of, sending_words, size_of, state_words, time_left

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from ...events import State
 from ...text import printable
-from .base import count_of
+from ...units import count_of
 from .cells import Glyphs, Line, bar, cut, fit, sparkline
 from .live import LiveRun, LiveSite, Total
 from .words import (

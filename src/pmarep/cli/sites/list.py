@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ...text import printable
+from ...units import count_of
 from ..config_files import config_hint, load_book
 from ..list_output import print_columns, print_fitted_columns, print_json
 from ..options import ConfigOption, JsonListOption
@@ -41,7 +42,7 @@ def _print_sites(book: SiteBook, chosen: list[Site]) -> None:
         print_columns([header, *([cell or "-" for cell in row] for row in rows)])
         return
     cut = print_fitted_columns([header, *rows])
-    count = "1 site" if len(chosen) == 1 else f"{len(chosen)} sites"
+    count = count_of(len(chosen), "site")
     hint = "; in full: pmarep sites list | less -S" if cut else ""
     typer.secho(printable(f"{count} in {book.path}{hint}"), dim=True)
 

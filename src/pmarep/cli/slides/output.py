@@ -16,7 +16,7 @@ from pmarep.slides.formats import format_of
 from pmarep.slides.labels import Carries, LabelImages
 from pmarep.slides.source_counts import SourceCounts
 from pmarep.text import printable
-from pmarep.units import format_size
+from pmarep.units import count_of, format_size
 
 from ..output_streams import echo
 from .advice import advice
@@ -75,8 +75,8 @@ class SlideOutput:
         counts = self.counts
         shard = f"shard {self.shard}: " if self.shard else ""
         return (
-            f"{shard}{_count(counts.slides, 'slide')}, {_count(counts.sent, 'file')}, {format_size(counts.bytes)}; "
-            f"{_count(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}"
+            f"{shard}{count_of(counts.slides, 'slide')}, {count_of(counts.sent, 'file')}, {format_size(counts.bytes)}; "
+            f"{count_of(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}"
         )
 
     def _label_totals(self) -> str:
@@ -91,7 +91,7 @@ class SlideOutput:
     def _maybe(self) -> str:
         unknown = self.counts.unknown
         what = "a slide or a part of one" if unknown == 1 else "slides or parts of one"
-        return f"; {_count(unknown, 'other file')} may be {what}" if unknown else ""
+        return f"; {count_of(unknown, 'other file')} may be {what}" if unknown else ""
 
 
 class JsonSlideOutput(SlideOutput):
@@ -152,7 +152,7 @@ class PlainSlideOutput(SlideOutput):
 
     def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
         found = () if labels is None else (f"label: {labels.label.value}", f"macro: {labels.macro.value}")
-        self._print(*_cells(slide, _count(len(slide.files), "file")), *found)
+        self._print(*_cells(slide, count_of(len(slide.files), "file")), *found)
 
     def _problem(self, thing: LeftOut) -> None:
         if self._only_problems:
@@ -179,7 +179,7 @@ class PlainSlideOutput(SlideOutput):
             why = _UNKNOWN if unknown else thing.why.value
             self._print(thing.path, why, thing.detail)
         for reason, particulars in self._reasons.items():
-            self._print(_count(particulars.total(), "entry", "entries"), f"{reason}{_commonest(particulars)}")
+            self._print(count_of(particulars.total(), "entry", "entries"), f"{reason}{_commonest(particulars)}")
         self._print(f"\n{self._totals()}")
 
     def _finish_problems(self) -> None:
@@ -295,10 +295,6 @@ def _carries(answer: Carries) -> Text:
 
 def _problem_cells(thing: LeftOut) -> tuple[str, ...]:
     return thing.path, thing.why.value, thing.detail, advice(thing)
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _commonest(particulars: Counter[str]) -> str:

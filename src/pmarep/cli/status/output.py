@@ -13,10 +13,9 @@ from typing import Any
 from ...state.run_progress import RunState, SiteProgress
 from ...system.shell_words import shell_line
 from ...text import printable
-from ...units import format_duration, format_size
+from ...units import count_of, format_duration, format_size
 from ..list_output import print_columns
 from ..output_streams import echo
-from ..render.base import count_of
 from .overview import Overview, RecordedRun, UnfinishedSlide
 
 SHOWN = 5

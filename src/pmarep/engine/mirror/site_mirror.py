@@ -21,6 +21,7 @@ from ...remote.tree import RemoteTree
 from ...sites import Site
 from ...slides.selection import Selection
 from ...state.journal_takeover import other_states
+from ...units import count_of
 from ..context import RunContext
 from ..removal import delete_slides, opened_journals
 from ..site.report import SiteReport
@@ -132,7 +133,7 @@ class SiteMirror:
 def refusal(extra: int, total: int, max_delete: int | None) -> str | None:
     """Return why so many of all slides at a site are not deleted; None where they are."""
     if max_delete is not None:
-        slides = "1 slide" if extra == 1 else f"{extra} slides"
+        slides = count_of(extra, "slide")
         return None if extra <= max_delete else f"{slides} would go, more than --max-delete {max_delete} allows"
     if extra * 2 <= total:
         return None

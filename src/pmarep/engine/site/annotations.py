@@ -14,6 +14,7 @@ from ...errors import PmarepError, Remedy
 from ...pmacore import PmaCore
 from ...sites import Site
 from ...slides import Slide
+from ...units import count_of
 from ..annotation_run import AnnotationRun
 from ..context import RunContext
 from ..slide.decide import destination
@@ -65,7 +66,7 @@ class SiteAnnotations:
         self._pool.raise_error()
         stop_time = self._context.stop_time
         if self._left_over and stop_time is not None and self._report.error is None:
-            which = "1 slide" if self._left_over == 1 else f"{self._left_over} slides"
+            which = count_of(self._left_over, "slide")
             text = f"stopped at {stop_time.option}, before the annotations of {which} were looked at"
             self._report.error = f"{text}; the next run brings what is missing"
 

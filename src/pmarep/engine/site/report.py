@@ -22,7 +22,7 @@ from ...events import (
 from ...rates import RateMeter
 from ...sites import Site
 from ...slides import Slide
-from ...units import format_duration
+from ...units import count_of, format_duration
 from ...uploaders import RequestScheduler, TransferCounts
 from ..context import RunContext
 from ..slide.decide import destination
@@ -192,7 +192,7 @@ class SiteReport:
         self._differing += differing
         self._changed += changed
         if changed and not self._context.options.verify_only:
-            which = "1 slide was" if changed == 1 else f"{changed} slides were"
+            which = count_of(changed, "slide was", "slides were")
             self._context.listener(
                 Notice(
                     text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
@@ -204,7 +204,7 @@ class SiteReport:
         """Say how many slides were not looked at again in the time that `recheck` gives."""
         if slides and self._context.options.recheck is not None:
             period = format_duration(self._context.options.recheck)
-            which = "1 slide has" if slides == 1 else f"{slides} slides have"
+            which = count_of(slides, "slide has", "slides have")
             self._context.listener(
                 Notice(
                     text=f"{self._site.name}: {which} not been looked at for {period}, since a run looks at "
