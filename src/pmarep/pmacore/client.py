@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from ..retry import ONCE
 from .download import Download, download
 from .errors import ProtocolError, Refused, ServerError
 from .forms import FormCalls
 from .http import Body, Request
 from .models import Annotation, Announcement, FileToSend, RemoteFile, UploadStatus
 from .ranges import NO_VALIDATORS, ByteRange, Validators
-from .session_attempts import SESSIONS
+from .session_attempts import SESSIONS, SessionAttempts
 
 MAX_THUMBNAIL = 256 * 1024
 """Bytes of a thumbnail that are read at most."""
@@ -187,12 +188,14 @@ class PmaCore(FormCalls):
         `session`: that in which the id of the upload is known to be right, as `logins` counts them (None: any). Raises
         UploadDoubtful where that has ended.
         """
-        url = f"transfer/Upload/{upload}"
-        await self._call(
-            lambda s: Request("POST", url, {"sessionID": s, "path": path}, body=body, any_answer=True),
-            bytes_follow=True,
-            only=session,
-        )
+        attempts = SessionAttempts(ONCE, self._longest)  # those who count the bytes try again later
+        while True:
+            async with self._session_for(attempts, bytes_follow=True, only=session) as id_:
+                query = {"sessionID": id_, "path": path}
+                request = Request("POST", f"transfer/Upload/{upload}", query, body=body, any_answer=True)
+                with self._intercepted():
+                    await self._send(request)
+                return
 
     async def complete_multipart(self, path: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
         """Put the parts of one file together: its full virtual path, S3's id, (number, ETag) in ascending order."""

@@ -34,12 +34,14 @@ class SessionAttempts:
     Limit: `SESSIONS`, and more while others are answered, for at most `longest` and `SESSION_SECONDS`; then all that
     again, as `retry` has it. Lost: nothing of a call; a posted file begins again.
     `left` counts the sessions after this one. `known`: the server was asked about the one before, and that had ended.
+    `again`: it is not the first.
     """
 
     def __init__(self, retry: Retry, longest: float) -> None:
         self._retry = retry
         self._seconds = min(longest, SESSION_SECONDS)
         self._later: Attempts | None = None
+        self.again = False
         self._begin()
 
     def _begin(self) -> None:
@@ -52,6 +54,7 @@ class SessionAttempts:
 
         `others_answered`: calls of others were answered meanwhile, so it is not that the server lets nobody in.
         """
+        self.again = True
         if not others_answered or time.monotonic() >= self._end:
             self.left -= 1
         if self.left >= 0:

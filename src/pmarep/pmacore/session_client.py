@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from math import inf
 from types import TracebackType
@@ -236,12 +236,15 @@ class SessionClient:
 
     async def _ask(self, request: Request, *, once: bool = False) -> Any:
         """Send a request and return its answer; again after failures that pass, unless it is to go only `once`."""
-        # A request with slide bytes is repeated by those who count the bytes.
-        attempts = (ONCE if once or request.body is not None else self._retry).attempts()
+        attempts = (ONCE if once else self._retry).attempts()
         while True:
             with attempts, self._intercepted():
-                return await ask(self._http, self._connection, request, self._secrets, self._dated, self._longest)
+                return await self._send(request)
             await attempts.pause()
+
+    def _send(self, request: Request) -> Coroutine[Any, Any, Any]:
+        """Return the coroutine that sends a request and returns its answer."""
+        return ask(self._http, self._connection, request, self._secrets, self._dated, self._longest)
 
     def _storage_http(self) -> httpx.AsyncClient:
         """Return the client for downloads that lead elsewhere; making it takes 20 ms to read the certificates."""
@@ -249,37 +252,41 @@ class SessionClient:
             self._storage = self._connection.storage_http()
         return self._storage
 
-    async def _call(
-        self, make: Callable[[str], Request], *, bytes_follow: bool = False, only: int | None = None
-    ) -> Any:
-        """Send a request within a session; repeat it in a new one where that has ended, and later where several have.
-
-        `bytes_follow`: it has slide bytes, so that those who count them try again later. `only`: the number of the
-        session that it has to be. Raises UploadDoubtful in another.
-        """
-        attempts = SessionAttempts(ONCE if bytes_follow else self._retry, self._longest)
-        turn: AbstractAsyncContextManager[Any] = nullcontext()
+    async def _call(self, make: Callable[[str], Request]) -> Any:
+        """Send a request within a session, again in a new one where that has ended, and later where several have."""
+        attempts = SessionAttempts(self._retry, self._longest)
         while True:
-            answers = self._answers
-            async with turn:
-                session = await self._current_session()
-                if only not in (None, self.logins):
-                    raise UploadDoubtful("the session in which the upload was announced has ended")
-                request = make(session)
-                try:
-                    answer = await self._ask(request)
-                    self._served = session, time.monotonic()
-                    self._answers += 1
-                    return answer
-                except (Refused, ServerError) as error:
-                    about = is_about_the_session(error)
-                    failed_again = isinstance(error, ServerError) and not about
-                    if request.body is not None and failed_again and self._has_just_been_served(session):
-                        raise
-                    attempts.known = await self._renew_session(session, error, attempts.left, attempts.known)
-            await attempts.go_on(self._session_lost(), others_answered=about and self._answers != answers)
-            # Of many that are asked again at once, most would only meet the end of the next session.
-            turn = nullcontext() if bytes_follow else self._repeating
+            async with self._session_for(attempts) as session:
+                return await self._ask(make(session))
+
+    @asynccontextmanager
+    async def _session_for(
+        self, attempts: SessionAttempts, *, bytes_follow: bool = False, only: int | None = None
+    ) -> AsyncIterator[str]:
+        """Yield a session for one attempt at a call; the block ends without an error where there is to be another.
+
+        `bytes_follow`: the call has slide bytes. `only`: the number of the session that it has to be. Raises
+        UploadDoubtful in another.
+        """
+        answers = self._answers
+        # Of many that are asked again at once, most would only meet the end of the next session.
+        turn = self._repeating if attempts.again and not bytes_follow else nullcontext()
+        async with turn:
+            session = await self._current_session()
+            if only not in (None, self.logins):
+                raise UploadDoubtful("the session in which the upload was announced has ended")
+            try:
+                yield session
+                self._served = session, time.monotonic()
+                self._answers += 1
+                return
+            except (Refused, ServerError) as error:
+                about = is_about_the_session(error)
+                failed_again = isinstance(error, ServerError) and not about
+                if bytes_follow and failed_again and self._has_just_been_served(session):
+                    raise
+                attempts.known = await self._renew_session(session, error, attempts.left, attempts.known)
+        await attempts.go_on(self._session_lost(), others_answered=about and self._answers != answers)
 
     async def _renew_session(self, session: str, error: PmaCoreError, left: int, known: bool) -> bool:
         """Forget a session that has ended. Raises `error` where it is about something else; `left` so many more come.
