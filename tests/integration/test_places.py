@@ -166,14 +166,31 @@ def test_a_folder_that_would_have_another_name_is_refused(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM for another process")
-def test_a_listing_that_is_ended_logs_out(cli: SitesCli, start_sandbox: StartSandbox) -> None:
+@pytest.mark.parametrize(
+    ("words", "request_", "said"),
+    [
+        (["ls", "slow:"], "GetFiles", "interrupted"),
+        (["mkdir", "slow:new/folder"], "CreateDirectory", "interrupted"),
+        (["rm", "slow:a.svs", "--yes"], "GetFiles", "interrupted; nothing was deleted"),
+        (
+            ["rm", "slow:a.svs", "--yes"],
+            "DeleteSlide",
+            "interrupted; what is not said to be deleted",
+        ),
+    ],
+)
+def test_a_command_that_is_ended_logs_out(
+    cli: SitesCli, start_sandbox: StartSandbox, words: list[str], request_: str, said: str
+) -> None:
     slow, hold = start_sandbox("slow"), Hold()
     cli.write(slow=(slow.url, "Slides"))
     cli.environ["PMAREP_PASSWORD_SLOW"] = PASSWORD
-    slow.faults.add(hold, path="GetFiles")
-    with Running(start(["ls", "slow:"], cli.environment, folder=cli.folder)) as running:
+    (slow.data / "Slides/a.svs").write_bytes(b"a")
+    slow.faults.add(hold, path=request_)
+    with Running(start(words, {**cli.environment, "PMAREP_STATE_DIR": str(cli.folder)}, folder=cli.folder)) as running:
         assert hold.reached.wait(PATIENCE)
         running.process.send_signal(signal.SIGTERM)
-        assert running.result().code == 130
+        result = running.result()
     hold.release()
-    assert slow.open_sessions == 0
+    assert (result.code, slow.open_sessions) == (130, 0)
+    assert result.stderr.startswith(f"pmarep: {said}")

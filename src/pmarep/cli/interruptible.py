@@ -1,9 +1,9 @@
-"""Run what only looks: Ctrl-C and the signals that end programs break it off, and it still logs out."""
+"""Run what is no run: Ctrl-C and the signals that end programs break it off, and it still logs out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import typer
@@ -15,8 +15,11 @@ from .signal_handlers import INTERRUPTED, stop_on_signals
 T = TypeVar("T")
 
 
-def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine. The first signal cancels it: it ends with exit code 130; the second at once."""
+def run_interruptible(work: Coroutine[Any, Any, T], said: Callable[[], str] = lambda: "interrupted") -> T:
+    """Return the result of a coroutine. The first signal cancels it: it ends with exit code 130; the second at once.
+
+    `said`: what is said then.
+    """
 
     async def main() -> T:
         asyncio.get_running_loop().set_exception_handler(log_connection_errors)
@@ -29,7 +32,7 @@ def run_interruptible(work: Coroutine[Any, Any, T]) -> T:
                 return working.result()
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-        echo("pmarep: interrupted", err=True)
+        echo(f"pmarep: {said()}", err=True)
         raise typer.Exit(INTERRUPTED)
 
     return asyncio.run(main())

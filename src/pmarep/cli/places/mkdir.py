@@ -23,15 +23,14 @@ def mkdir(places: PlacesArgument = None, config: ConfigOption = None) -> None:
 
     PMA.core has no call that removes a folder. A root-directory is made by the administrator of the PMA.core.
     """
-    import asyncio
-
     from ...places.folders import check_is_below_root
     from ...sites import Credentials
+    from ..interruptible import run_interruptible
 
     chosen = places_in(places, load_book(config))
     for place in chosen:
         check_is_below_root(place, "does not make")
-    raise typer.Exit(asyncio.run(_make(chosen, Credentials(os.environ))))
+    raise typer.Exit(run_interruptible(_make(chosen, Credentials(os.environ))))
 
 
 async def _make(places: list[Place], passwords: Passwords) -> int:

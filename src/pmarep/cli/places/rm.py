@@ -50,10 +50,9 @@ def rm(
     It says how many slides of how many bytes it would delete at which site, and asks; without a terminal only --yes
     does it. A root-directory is never emptied as a whole. Ends with 3 while a run holds what is to be deleted from.
     """
-    import asyncio
-
     from ...places.folders import check_is_below_root
     from ...sites import Credentials
+    from ..interruptible import run_interruptible
 
     chosen = places_in(places, load_book(config))
     for place in chosen:
@@ -68,12 +67,9 @@ def rm(
         yes=yes,
     )
     try:
-        code = asyncio.run(removal.run(Credentials(os.environ)))
-    except typer.Abort:
-        echo("pmarep: interrupted; nothing was deleted", err=True)
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        echo("pmarep: interrupted; what is not said to be deleted is still there, or was just being deleted", err=True)
+        code = run_interruptible(removal.run(Credentials(os.environ)), removal.how_interrupted)
+    except typer.Abort:  # at the question
+        echo(f"pmarep: {removal.how_interrupted()}", err=True)
         code = INTERRUPTED
     raise typer.Exit(code)
 
@@ -100,7 +96,14 @@ class _Removal:
         self._dry_run = dry_run
         self._yes = yes
         self._code = 0
+        self._begun = False
         self._deleted = self._bytes = 0
+
+    def how_interrupted(self) -> str:
+        """Say what has been deleted when a signal has ended it."""
+        if not self._begun:
+            return "interrupted; nothing was deleted"
+        return "interrupted; what is not said to be deleted is still there, or was just being deleted"
 
     async def run(self, passwords: Passwords) -> int:
         """Find, ask and delete; return the exit code. Raises UsageError, TargetBusyError: then nothing was deleted."""
@@ -162,6 +165,7 @@ class _Removal:
 
         from ...units import count_of, format_size
 
+        self._begun = True
         left = [one for one in found if one.candidates]
         await asyncio.gather(*(self._delete_at(sessions, one, journals, audit) for one in left))
         echo(f"deleted {count_of(self._deleted, 'slide')}, {format_size(self._bytes)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -12,6 +13,7 @@ import typer
 
 from ...text import printable
 from ..output_streams import echo
+from ..signal_handlers import termination_signals
 
 
 class Prompter(Protocol):
@@ -44,16 +46,16 @@ class TerminalPrompter:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a question also within asyncio.run(), which else takes it for later: the question would stay."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    except ValueError:  # not in the main thread, which no signal reaches
+    """Let Ctrl-C, and what ends programs, end a question also in an event loop, which takes them for later."""
+    if threading.current_thread() is not threading.main_thread():  # which no signal reaches
         yield
         return
+    before = {number: signal.signal(number, signal.default_int_handler) for number in termination_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
