@@ -48,6 +48,7 @@ class PartialFile:
         self._kept: int | None = None  # bytes that this run has written before
         self.size = 0
         self.finished = False
+        self._committed = False
         self._lock = threading.Lock()  # what was broken off may still be writing in its thread
         self._dated = file.modified is not None
         self._mtime_ms = modified_ms(file)
@@ -130,11 +131,14 @@ class PartialFile:
             self._stream = None
 
     def commit(self) -> None:
-        """Give a finished file its name, replacing what has it. Raises OSError."""
+        """Give a finished file its name, replacing what has it; nothing where it has that already. Raises OSError."""
+        if self._committed:
+            return
         times = None if self._mtime_ms is None else (self._mtime_ms * 1_000_000,) * 2
         with suppress(OSError):  # a disk that cannot hold that time
             os.utime(self._file, ns=times) if times else os.utime(self._file)
         self._file.replace(self.path)
+        self._committed = True
 
 
 _WHOLE_NS = 10**9

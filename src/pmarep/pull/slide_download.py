@@ -171,7 +171,10 @@ class SlideDownloader:
 
 
 def _commit(files: list[_File]) -> None:
-    """Give all files their names, and the main file, which is the last, after the others are on the disk."""
+    """Give all files their names, and the main file, which is the last, after the others are on the disk.
+
+    Where some could not get theirs, a second call goes on with those. Raises OSError.
+    """
     for one in files[:-1]:
         one.part.commit()
     for folder in {one.part.path.parent for one in files[:-1]}:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from support.corpus import write_cws, write_mirax
@@ -11,6 +13,8 @@ from support.discovery import discover
 from pmarep.pmacore import RemoteFile
 from pmarep.pull import partial_file
 from pmarep.pull.partial_file import PartialFile, modified_ms, place_key, remove_partial_files
+from pmarep.pull.plan import FileToPull
+from pmarep.pull.slide_download import _commit, _File
 
 PLACE = place_key("https://tokyo.example/", "Slides/in")
 SYNC = 100
@@ -48,6 +52,23 @@ def test_what_was_finished_is_believed_wholly(tmp_path: Path) -> None:
     again.finish()
     again.commit()
     assert (tmp_path / "x.svs").stat().st_mtime == 1_700_000_000
+
+
+def test_files_that_have_their_names_keep_them_when_others_get_theirs_later(tmp_path: Path) -> None:
+    """A folder that lies where the main file goes breaks it off; it goes on when that is gone."""
+    names = ["a.dat", "b.dat", "x.mrxs"]
+    files = [part(tmp_path, size=2, name=name) for name in names]
+    for one in files:
+        one.write(b"xx")
+        one.finish()
+    commit = partial(_commit, [_File(cast(FileToPull, None), one) for one in files])
+    (tmp_path / "x.mrxs").mkdir()
+    with pytest.raises(OSError):
+        commit()
+    assert sorted(one.name for one in tmp_path.glob("[!.]*")) == names
+    (tmp_path / "x.mrxs").rmdir()
+    commit()
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == dict.fromkeys(names, b"xx")
 
 
 @pytest.mark.parametrize(
