@@ -42,7 +42,8 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
     site = SiteProgress("https://t/", "S", "running", None, 1, 1, 0, 1, 1024, 3072, 1024.0)
     keys["shard"] = shard = Shard.parse(keys["shard"]) if "shard" in keys else None
     progress = RunProgress(number, state, MOMENT, MOMENT, pid=4711, slides=9, sites={"tokyo": site}, **keys)
-    return RecordedRun(Run(number, MOMENT.timestamp(), ["/my cases"], summary), progress, folder_of(shard))
+    named = list(keys["sources"]) or ["/my cases"]
+    return RecordedRun(Run(number, MOMENT.timestamp(), named, summary), progress, folder_of(shard))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,16 @@ def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], mon
         "tokyo 1 sent 1 skipped 1 failed",
         "    to go on: pmarep push '/my cases' --sites tokyo",
     ]
+
+
+def test_a_place_ends_in_one_colon(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [
+        recorded(number, state, sources=("tokyo:",)) for number, state in ((2, RunState.RUNNING), (1, RunState.KILLED))
+    ]
+    print_lines(Overview([[one] for one in runs]), "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("push tokyo: running for ")
+    assert [line.partition("tokyo:")[2][:5] for line in lines[-2:]] == [" goes", " was "]
 
 
 def test_why_a_run_has_to_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,7 @@ def print_lines(overview: Overview, none: str) -> None:
             continue
         (one,) = row
         where = f" (in {one.folder.root})" if several else ""
-        echo(f"  {one.run.number}  {_moment(one.run.started)}  {_from_and_to(one)}: {_how_it_ended(one)}{where}")
+        echo(f"  {one.run.number}  {_moment(one.run.started)}  {_from_and_to(one)} {_how_it_ended(one)}{where}")
         _print_what_to_do(one, overview, "    ")
 
 
@@ -104,7 +104,7 @@ def _print_shards(row: Sequence[RecordedRun], overview: Overview) -> None:
     """Print the runs of shards that belong together: their sum, and those about which there is something to do."""
     count = row[0].shard.count if row[0].shard else 0
     began = min(one.run.started for one in row)
-    echo(f"  {len(row)} of {count} shards  {_moment(began)}  {_from_and_to(row[0])}: {_how_shards_ended(row, count)}")
+    echo(f"  {len(row)} of {count} shards  {_moment(began)}  {_from_and_to(row[0])} {_how_shards_ended(row, count)}")
     for one in sorted(row, key=lambda one: one.shard.number if one.shard else 0):
         if overview.to_go_on.get(one.key) is not None or (one.key in overview.latest and one.undecided):
             echo(f"    {one.shard}: {_how_it_ended(one)}")
@@ -150,8 +150,8 @@ def _print_running(one: RecordedRun) -> None:
         return
     since = format_duration(max(0.0, time.time() - progress.started.timestamp()))
     process = "" if progress.pid is None else f" (process {progress.pid})"
-    shard = "" if one.shard is None else f" --shard {one.shard}"
-    echo(f"{one.command} {_from_and_to(one)}{shard}: running for {since}{process}")
+    shard = [] if one.shard is None else ["--shard", str(one.shard)]
+    echo(f"{one.command} {_from_and_to(one, shard)} running for {since}{process}")
     rows = [["SITE", "STATE", "SLIDES", "BYTES", "RATE"]]
     rows += [[name, *_site_cells(site, progress.slides)] for name, site in progress.sites.items()]
     print_columns(rows, "  ")
@@ -161,10 +161,11 @@ def _print_running(one: RecordedRun) -> None:
     echo(f"  as of {_moment(progress.last.timestamp())}")
 
 
-def _from_and_to(one: RecordedRun) -> str:
-    """Return the sources of a run, and its `--to`."""
+def _from_and_to(one: RecordedRun, more: Sequence[str] = ()) -> str:
+    """Return the sources of a run, its `--to` and more words, with a colon at the end, where a place has none."""
     to = ["--to", one.progress.to] if one.progress is not None and one.progress.to else []
-    return " ".join(map(printable, [*one.run.sources, *to]))
+    words = " ".join(map(printable, [*one.run.sources, *to, *more]))
+    return words if words.endswith(":") else f"{words}:"
 
 
 def _site_cells(site: SiteProgress, slides: int) -> list[str]:
