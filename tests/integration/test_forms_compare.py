@@ -13,7 +13,7 @@ from support.forms import fill_in, forms
 from support.sandboxes import PASSWORD, USER, StartSandbox
 from support.sites_cli import SitesCli
 
-from pmacore_sandbox import CannedResponse, Sandbox
+from pmacore_sandbox import CannedResponse, FormField, Sandbox
 
 A, B = "Slides/in/a \u8178.svs", "Slides/in/sub/b.svs"
 
@@ -126,6 +126,25 @@ def test_a_form_of_which_only_the_id_is_told_may_be_any(cli: SitesCli, two: list
         ("form 507", "the server does not say what it asks"),
     ]
     assert (summary["forms"]["unknown"], summary["not_told"]) == (2, 2)
+
+
+def test_several_forms_of_one_name(cli: SitesCli, two: list[Sandbox]) -> None:
+    """The first one is compared, which is said; what was filled into any of them counts as filled into that name."""
+    report, quality = forms(500)
+    other = type(report)(600, "REPORT", (FormField(601, "Else"),))
+    two[1].restart(forms=(report, quality, other))
+    fill_in(two[0], A, 1, Diagnosis="x")
+    fill_in(two[1], A, 600, Else="x")
+    lines, summary = compared(cli, "--all", code=1)
+    assert [(line["form"], states(line)) for line in lines if "form" in line] == [
+        ("Quality", ["same", "same"]),
+        ("Report", ["same", "same"]),
+        ("Report", ["there", "differs"]),
+    ]
+    assert [(line["not_told"], line["why"]) for line in lines if "not_told" in line] == [
+        ("form report", "several forms have this name; the first one was compared")
+    ]
+    assert summary["not_told"] == 1
 
 
 @pytest.mark.parametrize("arguments", [["tokyo:"], ["tokyo:", "cases"], ["tokyo:", "ghent:nope"], ["tokyo:", "tokyo:"]])

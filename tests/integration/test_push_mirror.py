@@ -16,9 +16,10 @@ from support.sandboxes import PASSWORD, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox
 from pmacore_sandbox.faults import CannedResponse
+from pmarep.clock import Clock
 from pmarep.engine import Existing
 from pmarep.errors import UsageError
-from pmarep.events import SlideDeleted, SlideExtra
+from pmarep.events import Event, SlideDeleted, SlideExtra, SlideFinished
 from pmarep.sites import Site
 from pmarep.slides.shard import Shard
 from pmarep.state.journal import Journal
@@ -42,8 +43,8 @@ class Mirror:
         self.sites = [Site(name=box.data.name, url=box.url, username=USER, target="Slides/in") for box in sandboxes]
 
     def run(self, **options: Any) -> Report:
-        given = {"mirror": True, "mirror_deletes": True, **options}
-        return asyncio.run(push(self.source, self.sites, self.state, PASSWORD, clock=SkippingClock(), **given))
+        given = {"mirror": True, "mirror_deletes": True, "clock": SkippingClock(), **options}
+        return asyncio.run(push(self.source, self.sites, self.state, PASSWORD, **given))
 
 
 @pytest.fixture
@@ -196,6 +197,32 @@ def test_a_server_that_is_away_then_costs_no_slide(mirror: Mirror, sandbox: Sand
     of = report.summary.sites["sandbox"]
     assert (report.code, of.sent, of.error, deleted(report)) == (1, 4, None, [])
     assert "503" in str(of.mirror_error)
+
+
+class LateClock(Clock):
+    """Jumps on by an hour once it is `late`."""
+
+    late = False
+
+    def monotonic(self) -> float:
+        return super().monotonic() + 3600 * self.late
+
+
+@pytest.mark.parametrize(("late", "goes"), [(False, 2), (True, 0)])
+def test_when_the_time_of_the_run_is_over_nothing_is_deleted(
+    mirror: Mirror, sandbox: Sandbox, late: bool, goes: int
+) -> None:
+    clock, arrived_ = LateClock(), []
+
+    def hear(event: Event) -> None:
+        arrived_.extend([event] if isinstance(event, SlideFinished) else [])
+        clock.late = late and len(arrived_) == len(OURS)
+
+    report = mirror.run(clock=clock, max_duration=600.0, on_event=hear)
+    assert (len(deleted(report)), report.summary.exit_code) == (goes, int(late))
+    assert ("old/e.svs" in arrived(sandbox)) is late
+    if late:
+        assert report.summary.sites["sandbox"].mirror_error == "the time of the run is over"
 
 
 def test_a_deletion_that_is_refused_is_told_and_the_others_go(mirror: Mirror, sandbox: Sandbox) -> None:
