@@ -12,6 +12,7 @@ import httpx
 from .connection_settings import Connection
 from .decompression import Decompressor
 from .errors import FileChanged, PmaCoreError, ProtocolError, ServerError, TransferBroken
+from .gathered_reads import iter_gathered, pause_between_reads
 from .http import Request, refused, retry_after
 from .local_addresses import is_local_address, is_local_url, same_host
 from .ranges import ByteRange, Validators
@@ -74,7 +75,7 @@ async def download(
                         async with ResponseDeadline(_origin(url), client.timeout):
                             raise await _refusal(response, request, connection, secrets, from_core=client is core)
                     length = wanted.length if is_part else wanted.size
-                    async with aclosing(_chunks(response, connection, client.timeout.read, length)) as chunks:
+                    async with aclosing(_chunks(response, connection, client, length)) as chunks:
                         start = wanted.start if is_part else 0
                         yield Download(chunks, start, Validators.of(response), is_part=is_part)
                     return
@@ -120,12 +121,15 @@ async def _asked(
 
 
 async def _chunks(
-    response: httpx.Response, connection: Connection, silence: float | None, length: int | None
+    response: httpx.Response, connection: Connection, client: httpx.AsyncClient, length: int | None
 ) -> AsyncGenerator[bytes, None]:
     """Yield an answer's body, unpacked. Raises TransferBroken, ProtocolError where it has not `length` bytes."""
     unpacker, count = Decompressor(response, connection.url), 0
     try:
-        async with aclosing(iter_at_minimum_rate(response, connection.url, silence, _CHUNK)) as chunks:
+        async with (
+            aclosing(iter_gathered(response, _CHUNK, pause_between_reads(client))) as read,
+            aclosing(iter_at_minimum_rate(read, response, connection.url, client.timeout.read)) as chunks,
+        ):
             async for chunk in chunks:
                 for piece in unpacker.pieces(chunk, _CHUNK):
                     count += len(piece)

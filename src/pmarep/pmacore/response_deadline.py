@@ -91,13 +91,12 @@ class ResponseDeadline:
 
 
 async def iter_at_minimum_rate(
-    response: httpx.Response, who: str, silence: float | None, size: int
+    chunks: AsyncIterator[bytes], response: httpx.Response, who: str, silence: float | None
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the body of an answer in chunks of `size` bytes.
+    """Yield the chunks of the body of an answer.
 
     Raises TransferBroken where less than SLOWEST_DOWNLOAD comes for `silence` seconds.
     """
-    chunks = response.aiter_raw(size)
     while True:
         coming = asyncio.ensure_future(_next(chunks))
         try:
