@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[2] / "src"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"compare", "demo", "places", "pull", "report"},
+    {"compare", "demo", "nodes", "places", "pull", "report"},
     {"engine"},
     {"uploaders"},
     {"source"},

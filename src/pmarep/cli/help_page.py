@@ -25,7 +25,7 @@ PANELS = {
         "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
         "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password",
         "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides", "--spool",
-        "--spool-size",
+        "--spool-size", "--scheduler", "--scheduler-file",
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",

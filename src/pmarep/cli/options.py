@@ -171,5 +171,16 @@ ShardOption = Annotated[
     str | None,
     typer.Option(metavar="K/N", help="Only the slides of shard K of N, for several nodes; 0/N is N/N. See the manual."),
 ]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local",
+        help="Send from the workers of a Dask scheduler, such as tcp://host:8786; local: from some on this machine.",
+    ),
+]
+SchedulerFileOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The same, with the file in which a Dask scheduler says its address."),
+]
 FollowLinksOption = Annotated[bool, typer.Option("--follow-links", help="Also follow links that lead out of SRC.")]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; fail where a question would be asked.")]

@@ -34,6 +34,8 @@ from .options import (
     PatienceOption,
     QuietOption,
     ReportOption,
+    SchedulerFileOption,
+    SchedulerOption,
     ShardOption,
     SitesOption,
     SpoolOption,
@@ -112,6 +114,8 @@ def push(
     allow_empty: AllowEmptyOption = False,
     follow_links: FollowLinksOption = False,
     shard: ShardOption = None,
+    scheduler: SchedulerOption = None,
+    scheduler_file: SchedulerFileOption = None,
     existing: ExistingOption = ExistingChoice.fail,
     verify: VerifyOption = VerifyChoice.size,
     mirror: MirrorOption = False,
@@ -225,5 +229,11 @@ def push(
             *log_observers,
             *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),
         ]
-        code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
+        if scheduler is None and scheduler_file is None:
+            code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
+        else:
+            from .scheduled_run import SchedulerChoice, run_on_nodes
+
+            choice = SchedulerChoice(scheduler, scheduler_file, config, state_dir)
+            code = run_on_nodes(options, chosen, choice, output, observers)
     raise typer.Exit(code)

@@ -15,14 +15,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 
 from filelock import FileLock
 
 from ..errors import PmarepError, Remedy, UsageError
 from ..remote.tree import RemoteSlide, name_below
 from ..sites import Site
+from ..slides import Slide
 from ..version import __version__
+
+NOT_FINISHED = "not finished"
+"""The note of a slide that a run has not come to the end of."""
 
 Deletion = Literal["deleting", "deleted", "not_deleted"]
 """The status of a slide that is to be deleted: right before, so that a run that is killed leaves a trace, and after."""
@@ -49,6 +53,30 @@ class Auditor:
         except (KeyError, OSError, ImportError):  # a container's user without a name
             user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
         return cls(user, platform.node(), datetime.now(UTC))
+
+    def line(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a line of the file: now, who runs it, and `entry`."""
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "run": self.started.isoformat(timespec="milliseconds"),
+            "user": self.user,
+            "machine": self.machine,
+            "pmarep": __version__,
+            **entry,
+        }
+
+
+class Audit(Protocol):
+    """Where the lines go: a file here, or another node that has it."""
+
+    async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
+        """Append a line. `on_disk`: wait until it is. Raises AuditError."""
+
+    async def write(self, line: Mapping[str, Any], *, on_disk: bool) -> None:
+        """Append a whole line, as `record` does."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class AuditLog:
@@ -83,15 +111,10 @@ class AuditLog:
 
         A run that is being stopped writes it all the same: what has happened is on record.
         """
-        who = self._auditor
-        line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "run": who.started.isoformat(timespec="milliseconds"),
-            "user": who.user,
-            "machine": who.machine,
-            "pmarep": __version__,
-            **entry,
-        }
+        await self.write(self._auditor.line(entry), on_disk=on_disk)
+
+    async def write(self, line: Mapping[str, Any], *, on_disk: bool) -> None:
+        """Append a whole line, as `record` does."""
         # ASCII: a slide's name can hold what is no text, and a line break in one must not look like a line's end.
         data, self._begin = self._begin + json.dumps(line).encode() + b"\n", b""
         writing = asyncio.ensure_future(asyncio.to_thread(self._append, data, on_disk))
@@ -132,6 +155,25 @@ def deletion_entry(
         "bytes_resumed": 0,
         "seconds": 0.0,
         "files": [{"path": name_below(at, file), "bytes": file.size, "sha256": None} for file in at.files],
+    }
+
+
+def unfinished_entry(site: Site, slide: Slide, to: str, verify: str, why: str) -> dict[str, Any]:
+    """Return what the audit has of a slide of which nothing was said when a run ended."""
+    return {
+        "site": site.name,
+        "url": site.url,
+        "slide": slide.path,
+        "to": to,
+        "source": slide.folder_name,
+        "status": "failed",
+        "error": why,
+        "note": NOT_FINISHED,
+        "verify": verify,
+        "bytes_sent": 0,
+        "bytes_resumed": 0,
+        "seconds": 0.0,
+        "files": [{"path": file.path, "bytes": file.size, "sha256": None} for file in slide.files],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds
 from .annotation_run import AnnotationRun
 from .at_all_sites import VerifiedAtAllSites
-from .audit import AuditLog
+from .audit import Audit
 from .discovery.slide_list import SlideList
 from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun
@@ -35,7 +36,7 @@ class RunContext:
     fingerprints: Fingerprints
     listener: Listener
     clock: Clock
-    audit: AuditLog | None
+    audit: Audit | None
     stop_time: StopTime | None
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
@@ -46,6 +47,7 @@ class RunContext:
     at_all_sites: VerifiedAtAllSites | None = None
     mirror: MirrorRun | None = None  # where slides that the source has not are looked for
     annotations: AnnotationRun | None = None  # where they are to be brought too
+    walked: asyncio.Event = field(default_factory=asyncio.Event)  # set when the walk through the sources has ended
     upload_ids: dict[str, UploadIds] = field(default_factory=dict)  # by the urls of servers
 
     @property

@@ -12,7 +12,7 @@ from ..remote.removal import Candidate, Removed, SlideRemover
 from ..remote.tree import RemoteSlide
 from ..sites import Site
 from ..state.journal import Journal
-from .audit import AuditLog, Deletion, deletion_entry
+from .audit import Audit, Deletion, deletion_entry
 
 
 @contextmanager
@@ -31,7 +31,7 @@ async def delete_slides(
     candidates: Sequence[Candidate],
     clock: Clock,
     journals: Sequence[Journal],
-    audit: AuditLog | None,
+    audit: Audit | None,
     name: Callable[[str], str] = str,
 ) -> AsyncGenerator[Removed, None]:
     """Delete slides below a folder; yield what has become of each. Raises what is about the server as a whole.

@@ -37,9 +37,8 @@ from ..state.target_locks import hold_targets
 from ..units import count_of
 from ..uploaders import Digests
 from .annotation_run import AnnotationRun
-from .audit import AuditLog, Auditor
 from .context import RunContext
-from .discovery.producer import DiscoveryListener, SlideProducer
+from .discovery.producer import DiscoveryListener
 from .discovery.slide_list import SlideList
 from .idle_tracker import IdleTracker
 from .label_images import LabelLooks
@@ -48,8 +47,9 @@ from .mirror.source_names import SourceNames
 from .options import Options
 from .places import check_sources, find_places, place_files
 from .run_files import RunFiles
+from .run_parts import RunParts
 from .site.stall_monitor import longest_answer
-from .site_workers import PROGRESS_SECONDS, SiteWorkers, retry_policy
+from .site_workers import PROGRESS_SECONDS, retry_policy
 from .slide.verify import Fingerprints
 from .stop_time import StopTime, describe_kept
 
@@ -70,14 +70,16 @@ async def replicate(
     listener: Listener,
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
+    parts: RunParts | None = None,
 ) -> Summary:
     """Bring every slide of the sources to every site; the result is also the last event.
 
     Setting `stop` ends the run cleanly: what can be kept is kept for the next one. A site that cannot take part is
     left out, and the others are sent to. Raises, before anything is sent, UsageError (also for configuration, and where
     there is no password at all) and, where another run holds the targets of all sites that are left, TargetBusyError.
+    `parts`: of a run that several nodes share.
     """
-    clock, stop = clock or Clock(), stop or asyncio.Event()
+    clock, stop, parts = clock or Clock(), stop or asyncio.Event(), parts or RunParts()
     check_sources(options, sites)
     check_mirror(options)
     sources = [place.site for place in options.places]
@@ -85,15 +87,17 @@ async def replicate(
         [*sites, *sources], passwords, partial(retry_policy, options, clock), longest_answer(options.patience)
     )
     own_state = state_dir if options.shard is None else state_dir / options.shard.folder
-    run = _Run(options, sites, sessions, listener, clock, state_dir)
+    run = _Run(options, sites, sessions, listener, clock, state_dir, parts)
     # A dry run changes nothing, so it may look while another run sends.
     places = [] if options.dry_run else [(site.name, site.destination_key) for site in sites]
     async with AsyncExitStack() as ending:
         ending.push_async_callback(sessions.close)  # some are open before slides are sent
         ending.enter_context(closing(run))
         busy = ending.enter_context(hold_targets(state_dir / "locks", places, options.shard))
-        run.sessions.check_connections()
-        missing = await run.sessions.check_passwords(stop, run.wait)
+        missing: dict[str, str] | None = {}
+        if parts.sends:
+            run.sessions.check_connections()
+            missing = await run.sessions.check_passwords(stop, run.wait)
         if missing is None or not await find_places(options, run.producer.look, run.wait, missing, stop):
             return run.interrupted()
         run.leave_out({**{name: str(error) for name, error in busy.items()}, **missing})
@@ -103,7 +107,7 @@ async def replicate(
             )
         journal = Journal(own_state, mend=not options.dry_run, read_only=options.dry_run)
         try:
-            if not options.dry_run:
+            if parts.sends and not options.dry_run:
                 scopes = [Scope(site.url, "/".join(filter(None, (site.target, options.to)))) for site in run.sites]
                 others = other_states(state_dir, options.shard)
                 await take_over(own_state, others, scopes, options.shard, lambda text: listener(Notice(text=text)))
@@ -124,8 +128,10 @@ class _Run:
         listener: Listener,
         clock: Clock,
         state_dir: Path,
+        parts: RunParts,
     ) -> None:
         self.options = options
+        self.parts = parts
         self.names = [site.name for site in sites]
         self.sites = sites  # those that take part
         self.left_out: dict[str, str] = {}  # why the others do not
@@ -136,7 +142,7 @@ class _Run:
         self.clock = clock
         self.files = RunFiles(options, sites, clock, self._hear)
         self.slide_list = SlideList()
-        self.producer = SlideProducer(
+        self.producer = parts.producer(
             options,
             self.slide_list,
             clock,
@@ -148,10 +154,11 @@ class _Run:
         self.reader = SharedReader(files=self.place_files or local)
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
-        self.audit = None if options.audit is None or options.dry_run else AuditLog(options.audit, Auditor.here())
+        self.audit = parts.audit(options)
         self.mirror = MirrorRun(SourceNames(), self._source_problem) if options.mirror else None
         self.problems = 0
-        self.workers = SiteWorkers(clock, self._hear)
+        self.workers = parts.workers(clock, self._hear)
+        self.walked = asyncio.Event()
         self.abort = asyncio.Event()
         self.start_said = asyncio.Event()
         self.why_aborted: str | None = None
@@ -225,10 +232,11 @@ class _Run:
                 )
             )
         number = None
-        if not dry:
+        if not dry and self.parts.recorded:
             number = await journal.record_run_started(self.options.source_names)
             self.files.begin(journal.file.parent / "runs", number)
         walk = asyncio.create_task(self.producer.walk())
+        walk.add_done_callback(lambda _: self.walked.set())
         watching = asyncio.create_task(self._watch_unstable(walk))
         stopped = asyncio.create_task(any_of(stop, self.abort))
         late = asyncio.create_task(self._end_the_walk_in_time(walk))
@@ -343,6 +351,7 @@ class _Run:
             at_all_sites=self.files.at_all_sites,
             mirror=self.mirror,
             annotations=AnnotationRun.of(self.options, self.sessions, self.listener),
+            walked=self.walked,
         )
 
     def _stop_run(self, why: str) -> None:

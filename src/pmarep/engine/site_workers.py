@@ -11,7 +11,7 @@ from typing import Any
 from ..aio import cancel_all
 from ..clock import Clock
 from ..events import Listener, Notice
-from ..limits import AdaptiveConcurrency, RateLimiter, SharedUplink
+from ..limits import AdaptiveConcurrency, NodeShare, RateLimiter, SharedUplink
 from ..remote.session_pool import SessionPool
 from ..retry import Retry
 from ..sites import Site
@@ -28,9 +28,10 @@ ASLEEP_SECONDS = 30.0  # between two ticks: a machine that was asleep, on those 
 
 
 class SiteWorkers:
-    """Makes one SiteWorker for each site, runs them, and says their progress."""
+    """Makes one SiteWorker for each site, runs them, and says their progress. They use a part of each limit."""
 
-    def __init__(self, clock: Clock, listener: Listener) -> None:
+    def __init__(self, clock: Clock, listener: Listener, share: NodeShare | None = None) -> None:
+        self._share = share or NodeShare()
         self._clock = clock
         self._listener = listener
         self._workers: list[SiteWorker] = []
@@ -50,17 +51,17 @@ class SiteWorkers:
     def make(self, sites: Sequence[Site], sessions: SessionPool, context: RunContext) -> None:
         """Make the workers of these sites."""
         limit, uplink = context.options.bwlimit, SharedUplink()
-        overall = [] if limit is None else [RateLimiter(limit, self._clock)]
+        overall = [] if limit is None else [RateLimiter(limit, self._clock, self._share)]
         room = max_requests_per_site(len(sites)) or sys.maxsize
         for site in sites:
             said = context.options.connections or site.connections
             wanted = None if said == "auto" else said
             timetable: Timetable | None = site.timetable
-            own = [] if timetable is None else [RateLimiter(timetable, self._clock)]
+            own = [] if timetable is None else [RateLimiter(timetable, self._clock, self._share)]
             found = AdaptiveConcurrency(uplink, min(room, uplink.limit_per_site(len(sites))))
             requests = found if wanted is None else min(wanted, room)
             retry = retry_policy(context.options, self._clock)
-            scheduler = RequestScheduler(requests, [*own, *overall], retry, self._clock)
+            scheduler = RequestScheduler(requests, [*own, *overall], retry, self._clock, self._share)
             self._workers.append(SiteWorker(site, sessions.core(site), scheduler, wanted, context))
 
     async def run(self, stopped: asyncio.Task[bool]) -> bool:

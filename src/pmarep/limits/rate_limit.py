@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from ..clock import Clock
 from ..timetable import Timetable
+from .node_share import NodeShare
 
 
 class RateLimiter:
-    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests that it limits."""
+    """Keeps to the bandwidth of a timetable, in bytes per second; shared by all requests that it limits.
+
+    Of that it gives out the part of `share`.
+    """
 
     BURST_SECONDS = 0.1
     PIECES_PER_SECOND = 32
     """Requests take turns, so with 160 of them each sends every five seconds: storages end silent ones after twenty."""
 
-    def __init__(self, timetable: Timetable, clock: Clock) -> None:
+    def __init__(self, timetable: Timetable, clock: Clock, share: NodeShare | None = None) -> None:
+        self._share = share or NodeShare()
         self._timetable = timetable
         self._clock = clock
         self._free_at = clock.monotonic()
@@ -21,7 +26,8 @@ class RateLimiter:
     @property
     def limit(self) -> int | None:
         """Bytes per second at this time of day; None without a limit."""
-        return self._timetable.limit_at(self._clock.local().time())
+        limit = self._timetable.limit_at(self._clock.local().time())
+        return None if limit is None else self._share.of_rate(limit)
 
     def split(self, chunk: bytes) -> list[bytes]:
         """Split a chunk into pieces that are small enough for an even flow."""

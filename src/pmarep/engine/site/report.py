@@ -24,12 +24,11 @@ from ...sites import Site
 from ...slides import Slide
 from ...units import count_of, format_duration
 from ...uploaders import RequestScheduler, TransferCounts
+from ..audit import NOT_FINISHED
 from ..context import RunContext
 from ..slide.decide import destination
 from ..slide.job import Outcome
 from .recheck import BUDGET
-
-NOT_FINISHED = "not finished"
 
 
 class SiteReport:

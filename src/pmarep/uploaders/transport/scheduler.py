@@ -16,6 +16,7 @@ from ...aio import cancel_all
 from ...clock import Clock
 from ...errors import PmarepError, Remedy
 from ...limits.concurrency import AdaptiveConcurrency
+from ...limits.node_share import NodeShare
 from ...limits.rate_limit import RateLimiter
 from ...limits.request_queue import PrioritySemaphore
 from ...pmacore import ServerError
@@ -41,12 +42,19 @@ STALLED = 1.0  # seconds after which hedges are considered although no bytes mov
 class RequestScheduler:
     """Runs all requests with slide bytes to one site.
 
-    `connections` is the number of requests at the same time, or what finds it by trying. `limiters` throttle all bytes.
+    `connections` is the number of requests at the same time, of which this run has the part of `share`, or what finds
+    the number by trying. `limiters` throttle all bytes.
     """
 
     def __init__(
-        self, connections: int | AdaptiveConcurrency, limiters: Sequence[RateLimiter], retry: Retry, clock: Clock
+        self,
+        connections: int | AdaptiveConcurrency,
+        limiters: Sequence[RateLimiter],
+        retry: Retry,
+        clock: Clock,
+        share: NodeShare | None = None,
     ) -> None:
+        self._share = share or NodeShare()
         self.concurrency = None if isinstance(connections, int) else connections
         self._fixed = connections if isinstance(connections, int) else 0
         self._semaphore = PrioritySemaphore(self._limit_for, lambda: self.has_unresumable)
@@ -81,7 +89,7 @@ class RequestScheduler:
     @property
     def limit(self) -> int:
         """Requests that there may be at the same time now."""
-        return self._fixed if self.concurrency is None else self.concurrency.limit
+        return self._share.of_requests(self._fixed) if self.concurrency is None else self.concurrency.limit
 
     def _limit_for(self, size: int) -> int:
         """Return the limit when the largest request that waits has `size` bytes."""

@@ -1,0 +1,333 @@
+"""Give the slides of a run to nodes, shard by shard, and hear what becomes of them: `NodeWorkers`.
+
+To the run it is what `SiteWorkers` is: one worker for each site, which has a report. What the nodes say is heard in
+accounting.py, which node has which part of the limits is decided in members.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..aio import cancel_all
+from ..clock import Clock
+from ..engine.context import RunContext
+from ..engine.discovery.disk_list import pack_found
+from ..errors import PmarepError, internal_error
+from ..events import Listener, Notice
+from ..remote.session_pool import SessionPool
+from ..sites import Site
+from ..units import format_duration
+from .accounting import Accounting, SiteOnNodes
+from .cluster import Cluster, ClusterError, ClusterWorker
+from .feed import as_seen_here
+from .lease import Lease
+from .members import Members
+from .messages import Message, NodeTask
+from .node import Node, NodeState
+from .shards import Shard, divide, take_next
+
+TICK_SECONDS = 1.0
+EXCHANGE_SECONDS = 0.5
+"""How long a node keeps a question that it has no answer to."""
+
+GATHER_SECONDS = 5.0
+"""How long the first shards wait for nodes that are just starting, so that each gets those that fall to it."""
+
+FIRST_WORKER_SECONDS = 30.0
+"""How long a worker is waited for at least, however little patience there is with sites."""
+
+MOST_STARTS = 3
+"""Of nodes at one worker: where each crashes, another will."""
+
+ENDING_SECONDS = 15.0
+"""How long nodes have to say what they have kept when a run is broken off."""
+
+
+class NodeWorkers:
+    """Serves all sites by nodes. Raises nothing of its own: where no node can be had, the run is stopped."""
+
+    def __init__(self, cluster: Cluster, task: NodeTask, lease: Lease, clock: Clock, listener: Listener) -> None:
+        self._cluster = cluster
+        self._task = task
+        self._lease = lease
+        self._clock = clock
+        self._listener = listener
+        self._run = secrets.token_hex(4)
+        self._nodes: list[Node] = []
+        self._starts: dict[str, int] = {}
+        self._refused: dict[str, Node] = {}  # by addresses of workers
+        self._talks: set[asyncio.Task[None]] = set()
+        self._pending: list[Shard] = []
+        self._divided = 0  # slides of the list
+        self._finishing = self._stopping = False
+        self._heard = asyncio.Event()
+        self._site_names: list[str] = []
+
+    def __iter__(self) -> Iterator[SiteOnNodes]:
+        return iter(self._accounting.sites.values()) if self._site_names else iter(())
+
+    @property
+    def busy(self) -> bool:
+        """True while any node has slides."""
+        return any(node.shards for node in self._nodes)
+
+    def others_work(self, name: str) -> bool:  # noqa: ARG002  (nodes know their own sites)
+        """Return whether any node has slides."""
+        return self.busy
+
+    def make(self, sites: Sequence[Site], sessions: SessionPool, context: RunContext) -> None:  # noqa: ARG002
+        """Make what counts the outcomes of these sites."""
+        self._context = context
+        self._site_names = [site.name for site in sites]
+        self._accounting = Accounting(sites, context, self._listener)
+        fixed = [context.options.connections or site.connections for site in sites]
+        self._members = Members([number for number in fixed if isinstance(number, int)])
+
+    async def run(self, stopped: asyncio.Task[bool]) -> bool:
+        """Wait until all sites are done, or `stopped` is; return whether it is."""
+        work = asyncio.create_task(self._work())
+        try:
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+                return stopped.done()
+            await cancel_all([work])
+            await self._stop()
+            return True
+        finally:
+            await cancel_all([work, *self._talks])
+            for node in self._nodes:
+                self._cluster.release(node.key)
+            self._accounting.close(complete=not self._stopping)
+
+    async def _work(self) -> None:
+        """Start nodes, give them shards, and wait until all is done."""
+        began = self._clock.monotonic()
+        looked = float("-inf")
+        while not self._is_over():
+            now = self._clock.monotonic()
+            if now - looked >= TICK_SECONDS:
+                looked = now
+                await self._look_at_workers(began)
+                self._accounting.tick(self._nodes)
+                self._forget_the_lost()
+            self._divide()
+            self._hand_out(waiting=now - began < GATHER_SECONDS)
+            self._finish_in_time()
+            self._heard.clear()
+            await self._wait_for_news(min(TICK_SECONDS, max(0.05, looked + TICK_SECONDS - now)))
+
+    async def _wait_for_news(self, seconds: float) -> None:
+        timer, news = asyncio.create_task(self._clock.sleep(seconds)), asyncio.create_task(self._heard.wait())
+        await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_all([timer, news])
+
+    def _is_over(self) -> bool:
+        return self._finishing and not any(node.alive for node in self._nodes)
+
+    # Nodes
+
+    async def _look_at_workers(self, began: float) -> None:
+        """Start a node at each worker that has none."""
+        try:
+            workers = await self._cluster.workers()
+        except ClusterError as error:
+            if self._cluster.gone:
+                words = f"{error}; nodes end by themselves, start again when it is there: what has arrived is skipped"
+                self._context.stop_run(words)
+            return
+        if self._finishing:
+            return
+        have = {node.worker.address for node in self._nodes if node.alive}
+        for worker in workers:
+            if worker.address not in have and worker.address not in self._refused:
+                self._start(worker)
+        if any(node.alive for node in self._nodes):
+            return
+        if self._refused and not {worker.address for worker in workers} - set(self._refused):
+            reasons = {node.error: node for node in self._refused.values()}
+            self._context.stop_run(f"no node can send: {'; '.join(str(reason) for reason in reasons)}")
+        elif self._clock.monotonic() - began > (patience := max(self._context.options.patience, FIRST_WORKER_SECONDS)):
+            waited = format_duration(patience)
+            self._context.stop_run(f"no worker has come in {waited}; start workers, and then this again")
+
+    def _start(self, worker: ClusterWorker) -> None:
+        starts = self._starts[worker.address] = self._starts.get(worker.address, 0) + 1
+        node = Node(worker, f"pmarep-{self._run}-{len(self._nodes) + 1}", self._clock.monotonic())
+        if starts > MOST_STARTS:
+            self._refuse(node, f"its process has ended {MOST_STARTS} times without a word")
+            return
+        deadline = self._context.deadline
+        left = None if deadline is None else max(deadline - self._clock.monotonic(), 0.0)
+        self._nodes.append(node)
+        self._cluster.start(worker, node.key, replace(self._task, seconds_left=left))
+        self._spawn(self._talk(node))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._talks.add(task)
+        task.add_done_callback(self._talks.discard)
+
+    async def _talk(self, node: Node) -> None:
+        """Exchange messages with a node until its end."""
+        said = False
+        while node.alive:
+            try:
+                pause = 0.0 if node.has_more_to_say else EXCHANGE_SECONDS
+                state, messages = await node.exchange(self._cluster, pause, self._clock.monotonic)
+            except ClusterError as error:
+                silent = self._clock.monotonic() - node.answered_at
+                if not said and silent > self._lease.margin:
+                    said = True
+                    words = f"{error}; what it had goes to others in {format_duration(self._lease.lost - silent)}"
+                    self._say(node, words)
+                await self._clock.sleep(TICK_SECONDS / 2)
+                continue
+            said = False
+            try:
+                for message in messages:
+                    await self._hear(node, message)
+                self._members.confirm(self._nodes)
+                if state == "ended" and not messages:
+                    self._end(node)
+            except PmarepError as error:  # of the audit, or of the list of slides
+                self._context.stop_run(str(error))
+            except Exception as error:
+                self._context.stop_run(internal_error(error))
+            self._heard.set()
+            if state == "waiting":
+                await self._clock.sleep(EXCHANGE_SECONDS / 2)
+
+    def _forget_the_lost(self) -> None:
+        """Take back what nodes had whose time is over."""
+        now = self._clock.monotonic()
+        for node in self._nodes:
+            if node.alive and now - node.answered_at > self._lease.lost:
+                node.state = NodeState.LOST
+                self._leave(node)
+
+    def _end(self, node: Node) -> None:
+        """Take back what a node had whose process has ended."""
+        node.state = NodeState.ENDED
+        if not node.finished and node.error is None and not self._stopping:
+            self._say(node, "its process has ended unexpectedly; others get what it had")
+        self._leave(node)
+
+    def _leave(self, node: Node) -> None:
+        self._members.remove(node)
+        self._cluster.release(node.key)
+        self._accounting.node_ended(node)
+        numbers = node.take_back()
+        if numbers and not self._stopping and not self._finishing:
+            self._pending += self._shards_of(numbers)
+
+    def _refuse(self, node: Node, why: str) -> None:
+        """Give a node nothing, now and later, and say why."""
+        node.error = why
+        self._refused[node.worker.address] = node
+        self._say(node, f"{why}; it gets nothing")
+
+    def _say(self, node: Node, words: str) -> None:
+        self._listener(Notice(text=f"node {node.name}: {words}"))
+
+    # What nodes say
+
+    async def _hear(self, node: Node, message: Message) -> None:
+        kind = message["kind"]
+        if kind == "ready":
+            node.identity, node.state = message["node"], NodeState.SPARE
+            self._members.add(node)
+        elif kind == "audit":
+            await self._audit(node, message)
+        elif kind == "differs":
+            same = await asyncio.to_thread(self._changed_here, message["slides"])
+            node.say({"kind": "differ", "same": same})
+        elif kind == "refused":
+            self._refuse(node, message["error"])
+            self._leave(node)
+            node.say({"kind": "stop"})
+        elif kind == "failed":
+            node.exit_code = message["exit_code"]
+            self._refuse(node, message["error"])
+        else:
+            self._accounting.hear(node, message)
+
+    async def _audit(self, node: Node, message: Message) -> None:
+        audit = self._context.audit
+        node.audited += 1
+        if audit is not None:
+            await audit.write(message["line"], on_disk=message["on_disk"])
+        if message["on_disk"]:
+            node.say({"kind": "audited", "lines": node.audited})
+
+    def _changed_here(self, numbers: Sequence[int]) -> bool:
+        """Return whether slides that differ at a node have changed here too, since they were found."""
+        return all(as_seen_here(self._context.slide_list.found(number)) is None for number in numbers)
+
+    # Shards
+
+    def _divide(self) -> None:
+        """Make shards of what was found, once that is all of it, or of what has come later."""
+        slides = self._context.slide_list
+        if self._context.walked.is_set() and slides.admitted > self._divided:
+            numbers = range(self._divided, slides.admitted)
+            self._divided = slides.admitted
+            self._pending += self._shards_of(numbers)
+
+    def _shards_of(self, numbers: Sequence[int]) -> list[Shard]:
+        slides = self._context.slide_list
+        nodes = max(1, sum(node.alive for node in self._nodes))
+        return divide(numbers, slides.found, nodes, slides=len(slides), size=slides.bytes)
+
+    def _hand_out(self, *, waiting: bool) -> None:
+        """Give shards to nodes that have too little."""
+        if waiting and any(node.state is NodeState.STARTING for node in self._nodes):
+            return
+        working = [node for node in self._nodes if node.state is NodeState.WORKING]
+        everywhere = set.intersection(*(node.stopped for node in working)) if working else set()
+        if working and everywhere == set(self._site_names):
+            self._pending.clear()
+            return
+        names = [node.identity for node in working]
+        for node in working:
+            while node.stopped <= everywhere and node.hungry(self._site_names):
+                shard = take_next(self._pending, node.identity, names)
+                if shard is None:
+                    return
+                found = self._context.slide_list.found
+                rows = [(number, *pack_found(found(number))) for number in shard.numbers]
+                node.say({"kind": "slides", "slides": rows})
+                node.give(shard, self._site_names)
+
+    def _finish_in_time(self) -> None:
+        """Tell the nodes to end, once no slide is left, or none is to be begun any more."""
+        deadline = self._context.deadline
+        over = deadline is not None and self._clock.monotonic() >= deadline
+        if over:
+            self._pending.clear()
+        complete = self._context.slide_list.complete.is_set() and self._divided == self._context.slide_list.admitted
+        none_left = not self._pending and not self.busy
+        if not self._finishing and (over or (complete and none_left)):
+            self._finishing = True
+        if self._finishing:
+            for node in self._nodes:
+                if node.alive and not node.told_to_finish:
+                    node.told_to_finish = True
+                    node.say({"kind": "finish"})
+
+    async def _stop(self) -> None:
+        """End all nodes: what can be kept is kept. Wait until they have said what that is."""
+        self._stopping = True
+        end = self._clock.monotonic() + ENDING_SECONDS
+        for node in self._nodes:
+            if node.state is NodeState.STARTING:
+                node.state = NodeState.ENDED
+            elif node.alive:
+                node.say({"kind": "stop"})
+        while any(node.alive for node in self._nodes) and self._clock.monotonic() < end and not self._cluster.gone:
+            self._heard.clear()
+            await self._wait_for_news(TICK_SECONDS)

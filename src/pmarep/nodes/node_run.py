@@ -1,0 +1,282 @@
+"""The run of one node: the engine on the slides of the shards that it is given, and what it says to the coordinator.
+
+It ends by itself when nothing was heard of the coordinator for a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from ..clock import Clock
+from ..engine import Options, replicate
+from ..engine.audit import NOT_FINISHED, Auditor
+from ..engine.run_parts import RunParts
+from ..engine.site_workers import SiteWorkers
+from ..errors import PmarepError, UsageError, internal_error
+from ..events import (
+    AnnotationsFinished,
+    Event,
+    Notice,
+    Progress,
+    SiteState,
+    SlideFinished,
+    SlideRestarted,
+    SlideRetracted,
+    SlideStarted,
+    SlideStatus,
+    Summary,
+    VerifiedBy,
+)
+from ..limits import NodeShare
+from ..sites import Site
+from ..system.private_folder import make_private_folder
+from .feed import ShardFeed
+from .lease import Lease
+from .messages import Message, NodeTask
+
+_SAID = (
+    SlideStarted, SlideFinished, SlideRetracted, SlideRestarted, AnnotationsFinished, Notice, SiteState, Progress,
+)  # fmt: skip
+
+MOST_NODES = 1000
+"""State folders of nodes on one machine."""
+
+
+class Voice:
+    """Says messages, one for each line. Those of one turn of the event loop go out together."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._held: list[Message] = []
+
+    def say(self, message: Message) -> None:
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._held.append(message)
+
+    def say_known(self, event: SlideFinished, number: int) -> None:
+        """Say that nothing had to be done with a slide, together with others of which that is true."""
+        last = self._held[-1] if self._held else {}
+        alike = {"kind": "known", "site": event.site, "status": event.status, "time": event.time.isoformat()}
+        if all(last.get(key) == value for key, value in alike.items()):
+            last["slides"].append(number)
+        else:
+            self.say({**alike, "slides": [number]})
+
+    def flush(self) -> None:
+        held, self._held = self._held, []
+        try:
+            self._stream.write(b"".join(json.dumps(message).encode() + b"\n" for message in held))
+            self._stream.flush()
+        except OSError:
+            os._exit(1)  # the worker has gone, and with it whoever would be told
+
+
+class AuditRelay:
+    """Sends the lines of the audit to the coordinator, which has the file."""
+
+    def __init__(self, say: Callable[[Message], None]) -> None:
+        self._say = say
+        self._auditor = Auditor.here()
+        self._said = 0
+        self._written = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def record(self, entry: Mapping[str, Any], *, on_disk: bool) -> None:
+        """Send a line; `on_disk`: wait until the coordinator has written it."""
+        if entry.get("note") == NOT_FINISHED:
+            return  # another node may bring the slide, or the coordinator says so
+        await self.write(self._auditor.line(entry), on_disk=on_disk)
+
+    async def write(self, line: Mapping[str, Any], *, on_disk: bool) -> None:
+        """Send a whole line, as `record` does."""
+        self._said += 1
+        self._say({"kind": "audit", "line": line, "on_disk": on_disk})
+        if on_disk and self._said > self._written:
+            done = self._waiting[self._said] = asyncio.get_running_loop().create_future()
+            await done
+
+    def written(self, lines: int) -> None:
+        """Note that so many lines are in the file."""
+        self._written = lines
+        for number in [number for number in self._waiting if number <= lines]:
+            if not self._waiting[number].done():
+                self._waiting[number].set_result(None)
+            del self._waiting[number]
+
+    def close(self) -> None:
+        """Do nothing: the coordinator closes the file."""
+
+
+class NodeRun:
+    """One node. `voice` speaks to the coordinator; `hear` gets its messages, in the event loop."""
+
+    def __init__(self, task: NodeTask, sites: list[Site], passwords: Any, state_dir: Path, voice: Voice) -> None:
+        self._task = task
+        self._options: Options = task.run_options()
+        self._sites = sites
+        self._passwords = passwords
+        self._state_dir = state_dir
+        self._voice = voice
+        self._share = NodeShare()
+        self._audit = AuditRelay(voice.say) if task.audited else None
+        self._feed: ShardFeed | None = None
+        self._before: list[Message] = []  # came before the feed was there
+        self.stop = asyncio.Event()
+
+    def hear(self, message: Message) -> None:
+        """Act on a message of the coordinator."""
+        kind = message["kind"]
+        if kind == "share":
+            self._share.change(message["number"], message["count"])
+        elif kind == "audited" and self._audit is not None:
+            self._audit.written(message["lines"])
+        elif kind == "stop":
+            self.stop.set()
+        elif self._feed is None:
+            self._before.append(message)
+        elif kind == "slides":
+            self._feed.take(message)
+        elif kind == "differ":
+            self._feed.judge(message["same"])
+        elif kind == "finish":
+            self._feed.finish()
+
+    async def run(self) -> None:
+        """Run to the end. Its end is said, whatever it is."""
+        with _own_state(self._state_dir) as (state, name):
+            self._voice.say({"kind": "ready", "node": f"{platform.node()}/{name}", "machine": platform.node()})
+            parts = RunParts(
+                producer=self._make_feed,
+                workers=lambda clock, listener: SiteWorkers(clock, listener, self._share),
+                audit=lambda _: self._audit,
+                recorded=False,
+            )
+            summary = await replicate(
+                self._options,
+                self._sites,
+                passwords=_AllOrNone(self._passwords, self._sites),
+                state_dir=state,
+                listener=self._event,
+                stop=self.stop,
+                parts=parts,
+            )
+        said = summary.to_dict()
+        self._voice.say({"kind": "ended", "sites": said["sites"], "error": summary.error})
+
+    def _make_feed(self, *arguments: Any) -> ShardFeed:
+        self._feed = ShardFeed(*arguments, said=self._voice.say)
+        before, self._before = self._before, []
+        for message in before:
+            self.hear(message)
+        return self._feed
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Summary) or not isinstance(event, _SAID):
+            return
+        slide = getattr(event, "slide", None)
+        if slide is None or self._feed is None:
+            self._voice.say({"kind": "event", "event": event.to_dict()})
+            return
+        number = self._feed.number(slide)
+        if (
+            isinstance(event, SlideFinished)
+            and event.status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED)
+            and event.verified_by is VerifiedBy.LISTING
+            and not event.seconds
+        ):
+            self._voice.say_known(event, number)
+        else:
+            self._voice.say({"kind": "event", "number": number, "event": event.to_dict()})
+
+
+class _AllOrNone:
+    """Passwords of a node, which takes part only where it has those of all sites."""
+
+    def __init__(self, passwords: Any, sites: list[Site]) -> None:
+        self._passwords = passwords
+        self._sites = sites
+        self._all: dict[str, str] | None = None
+
+    def password_for(self, site: Site) -> str:
+        """Return the password of a site. Raises CredentialsError where that of any is missing."""
+        if self._all is None:
+            self._all = {one.name: self._passwords.password_for(one) for one in self._sites}
+        return self._all[site.name]
+
+
+@contextmanager
+def _own_state(state_dir: Path) -> Iterator[tuple[Path, str]]:
+    """Hold a state folder that no other node of this machine has now, the first that is free, below the usual one."""
+    make_private_folder(state_dir)
+    for number in range(1, MOST_NODES):
+        name = f"node-{number}"
+        make_private_folder(state_dir / name)
+        lock = FileLock(state_dir / name / "node.lock", timeout=0, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        try:
+            yield state_dir / name, name
+        finally:
+            lock.release()
+        return
+    raise UsageError(f"{MOST_NODES - 1} nodes have {state_dir} as their state folder; name another with --state-dir")
+
+
+async def run_node(node: NodeRun, lines: BinaryIO, lease: Lease, voice: Voice, clock: Clock) -> int:
+    """Run a node to its end, hearing messages from `lines`; return the exit code of its process.
+
+    Where no line has come for the time of the lease, the run ends, and the process some seconds later in any case.
+    """
+    loop = asyncio.get_running_loop()
+    heard = clock.monotonic()
+
+    def hear(line: bytes) -> None:
+        nonlocal heard
+        message = json.loads(line)
+        if message["kind"] == "heard":
+            heard = max(heard, clock.monotonic() - message["ago"])
+        else:
+            node.hear(message)
+
+    def end() -> None:
+        nonlocal heard
+        heard = float("-inf")
+
+    def read() -> None:
+        for line in lines:
+            loop.call_soon_threadsafe(hear, line)
+        loop.call_soon_threadsafe(end)  # the worker has ended
+
+    async def watch() -> None:
+        while clock.monotonic() - heard < lease.silence:
+            await clock.sleep(0.2)
+        # A thread, and not the event loop: that may be what hangs.
+        threading.Timer(lease.ending, os._exit, [1]).start()
+        node.stop.set()
+
+    threading.Thread(target=read, name="pmarep-coordinator", daemon=True).start()
+    watching = asyncio.create_task(watch())
+    try:
+        await node.run()
+        code = 0
+    except Exception as error:
+        code = error.exit_code if isinstance(error, PmarepError) else 1
+        words = str(error) if isinstance(error, PmarepError) else internal_error(error)
+        voice.say({"kind": "failed", "exit_code": code, "error": words})
+    finally:
+        watching.cancel()
+    voice.flush()
+    return code

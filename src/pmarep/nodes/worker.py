@@ -1,0 +1,145 @@
+"""What runs in a worker of Dask: a node's process, and the messages to it and from it.
+
+Dask calls these functions by name. They import nothing of the engine: the process has it.
+
+Messages of either direction are numbered from 0. Who asks says how many it has heard; what was not heard is said again,
+what was heard before is passed over. So an answer that got lost does no harm.
+
+The coordinator counts as heard at the time of the last answer that it has confirmed: a question that was on its way
+for long, or comes twice, says nothing newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+_COMMAND = [sys.executable, "-m", "pmarep.cli.node"]
+
+_children: dict[str, _Child] = {}
+_ended: dict[str, int | None] = {}
+_lock = threading.Lock()
+
+
+class _Child:
+    """A node's process: its messages, and when the coordinator was heard last."""
+
+    def __init__(self) -> None:
+        self.heard_at = time.monotonic()
+        self.answers: tuple[int, float] = 0, self.heard_at  # how many the coordinator has after this one, and its time
+        self.taken = 0  # messages of the coordinator that were passed on
+        self.first = 0  # number of the first message in `messages`
+        self.messages: list[str] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        self.asked = threading.Event()
+        self.reader = threading.Thread(target=self._read, name="pmarep-node", daemon=True)
+
+    def start(self, task: dict[str, Any]) -> subprocess.Popen[bytes]:
+        apart: dict[str, Any] = {"start_new_session": True}  # a Ctrl-C at the terminal is for the coordinator alone
+        if sys.platform == "win32":
+            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        process = subprocess.Popen(
+            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **apart
+        )
+        self.process = process
+        self.write([json.dumps(task)])
+        self.reader.start()
+        return process
+
+    def write(self, lines: list[str]) -> None:
+        stream = None if self.process is None else self.process.stdin
+        if stream is None:
+            return
+        with suppress(OSError, ValueError):  # it has ended
+            stream.write("".join(f"{line}\n" for line in lines).encode())
+            stream.flush()
+
+    def hear(self, confirmed: int) -> None:
+        """Note that the coordinator has so many answers, and that the next one is given now."""
+        number, at = self.answers
+        if confirmed == number:
+            self.heard_at = max(self.heard_at, at)
+        if confirmed >= number:
+            self.answers = confirmed + 1, time.monotonic()
+
+    def _read(self) -> None:
+        stream = None if self.process is None else self.process.stdout
+        for line in stream or ():
+            with _lock:
+                self.messages.append(line.decode())
+
+
+def serve(key: str, task: dict[str, Any]) -> None:
+    """Run a node's process to its end: the task that Dask runs. Nothing is started where nobody asks for it."""
+    silence, ending, margin, *_ = task["lease"]
+    child = _child(key)
+    try:
+        if not child.asked.wait(silence) or time.monotonic() - child.heard_at > silence:
+            return  # the task waited for a free worker, and its coordinator has gone
+        process = child.start(task)
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=1.0)
+                break
+            if time.monotonic() - child.heard_at > silence + ending + margin:
+                process.kill()
+        child.reader.join(ending)
+    finally:
+        with _lock:
+            _ended[key] = None if child.process is None else child.process.returncode
+
+
+def exchange(key: str, confirmed: int, heard: int, first: int, messages: list[str]) -> dict[str, Any]:
+    """Pass the coordinator's messages to a node, the first of which has the number `first`; return what it says.
+
+    `confirmed`: how many answers of the node the coordinator has. `heard`: how many of its messages. `state` is
+    `waiting` until the process is there, and `ended` after its end. Of a node that nobody here knows it is `waiting`
+    too: its task may come.
+    """
+    child = _child(key)
+    child.hear(confirmed)
+    child.asked.set()
+    if child.process is not None:
+        new = messages[max(child.taken - first, 0) :]
+        child.taken = max(child.taken, first + len(messages))
+        child.write([json.dumps({"kind": "heard", "ago": time.monotonic() - child.heard_at}), *new])
+    with _lock:
+        del child.messages[: max(heard - child.first, 0)]
+        child.first = max(child.first, heard)
+        state = "ended" if key in _ended else "waiting" if child.process is None else "running"
+        return {
+            "state": state,
+            "pid": os.getpid(),
+            "taken": child.taken,
+            "first": child.first,
+            "messages": list(child.messages),
+        }
+
+
+async def exchange_soon(
+    key: str, confirmed: int, heard: int, first: int, messages: list[str], seconds: float
+) -> dict[str, Any]:
+    """Do as `exchange` does, but wait up to `seconds` until there is something to say."""
+    end = time.monotonic() + seconds
+    loop = asyncio.get_running_loop()
+    # In a thread: a process that does not read would hold up the worker.
+    answer = await loop.run_in_executor(None, exchange, key, confirmed, heard, first, messages)
+    while not answer["messages"] and answer["state"] == "running" and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+        child = _child(key)
+        with _lock:
+            answer["messages"], answer["first"] = list(child.messages), child.first
+            answer["state"] = "ended" if key in _ended else "running"
+    return answer
+
+
+def _child(key: str) -> _Child:
+    with _lock:
+        return _children.setdefault(key, _Child())
