@@ -54,11 +54,13 @@ class AzureUploader:
             # A hedged copy that lost and came later would replace whatever is there by then.
             headers = {"x-ms-blob-type": "BlockBlob"}
             await self._put(file, 0, file.size, s.url_of(file), headers, HedgeMode.LAST_WINS)
+            await s.file_sent(file)
             return
         for left in range(COMMITS - 1, -1, -1):
             known_before = self._bytes_known(file)
             try:
                 await self._send_blocks(file)
+                await s.file_sent(file)
                 return
             except BlocksLost:
                 # Azure has lost what the journal says, or another client has written to the blob: send all again.
@@ -106,7 +108,10 @@ class AzureUploader:
         s, context = self._upload, self._upload.context
 
         async def put(body: UploadBody) -> None:
-            async with context.digests.pinned_md5(s.slide, file, start, length) as found:
+            async with (
+                s.sending_range(file, start, length),
+                context.digests.pinned_md5(s.slide, file, start, length) as found,
+            ):
                 digest = found or await context.digests.md5(s.slide, file, start, length)
                 md5 = {"Content-MD5": base64.b64encode(digest).decode()}
 
@@ -115,7 +120,7 @@ class AzureUploader:
 
                 await context.storage.put(url, content, length, headers | md5, new_connection=body.new_connection)
 
-        await s.send_range(put, file, start, length, lambda: hedge)
+        await context.scheduler.run(put, length, hedge=lambda: hedge)
         s.sent.bytes += length
 
 

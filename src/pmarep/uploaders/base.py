@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..pmacore import Announcement, Damaged, PmaCore, ProtocolError
 from ..slides.model import Slide, SlideFile
@@ -15,12 +16,8 @@ from ..state.journal import Journal
 from ..state.records import RemotePath
 from .digests import Digests
 from .presigned import PresignedClient
-from .transport.body import UploadBody
-from .transport.hedging import HedgeMode
 from .transport.scheduler import RequestScheduler
 from .upload_ids import UploadIdLease
-
-T = TypeVar("T")
 
 
 class Replaced(IntEnum):
@@ -124,6 +121,12 @@ class SlideUpload:
         await self.context.journal.record_part_sent(self.place, file.path, number, tag)
         self.parts.setdefault(file.path, {})[number] = tag
 
+    async def file_sent(self, file: SlideFile) -> None:
+        """Record a file that the storage has acknowledged whole, so that no later run sends it again."""
+        if self.sent.replaced is Replaced.INTACT:
+            self.sent.replaced = Replaced.MIXED
+        await self.context.journal.record_file_sent(self.place, file.path)
+
     async def forget_parts(self, file: SlideFile) -> None:
         """Forget the file's parts: the storage no longer has what it acknowledged."""
         await self.context.journal.forget_parts(self.place, file.path)
@@ -139,28 +142,18 @@ class SlideUpload:
             if self.still_free is not None:
                 await self.still_free()
 
-    async def send_range(
-        self,
-        put: Callable[[UploadBody], Awaitable[T]],
-        file: SlideFile,
-        start: int,
-        length: int,
-        hedge: Callable[[], HedgeMode],
-    ) -> T:
-        """Send a range of a file by `put`, and again if it was damaged on the way.
+    @asynccontextmanager
+    async def sending_range(self, file: SlideFile, start: int, length: int) -> AsyncIterator[None]:
+        """Note that the block sends a range of a file, and where it was damaged look whether that was on the way.
 
-        Raises PmaCoreError; SourceError if it is the source that has changed.
+        Raises SourceError if it is the source that has changed.
         """
-
-        async def guarded(body: UploadBody) -> T:
-            self.sent.begun = True
-            try:
-                return await put(body)
-            except Damaged:
-                await self.context.digests.check_again(self.slide, file, start, length)
-                raise
-
-        return await self.context.scheduler.run(guarded, length, hedge=hedge)
+        self.sent.begun = True
+        try:
+            yield
+        except Damaged:
+            await self.context.digests.check_again(self.slide, file, start, length)
+            raise
 
 
 class Uploader(Protocol):
@@ -170,7 +163,7 @@ class Uploader(Protocol):
         """Check before anything is sent that the announcement can be followed. Raises PmaCoreError."""
 
     async def send(self, file: SlideFile) -> None:
-        """Send a file; return when the storage has all of it. May be called again after an error.
+        """Send a file, and record it when the storage has all of it. May be called again after an error.
 
         Raises PmaCoreError or SourceError.
         """

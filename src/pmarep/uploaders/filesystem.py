@@ -37,31 +37,36 @@ class FileSystemUploader:
         # asked about but sent again.
         older = s.over and (file.size <= MIB or await self._is_there(file))
 
-        async def post(body: UploadBody) -> None:
-            s.sent.begun = True
-            boundary = secrets.token_hex(16)
-            head, tail = form_frame(PurePosixPath(file.path).name, boundary)
-
-            async def content() -> AsyncGenerator[bytes, None]:
-                yield head
-                async with aclosing(body.stream(context.source.read(s.slide, file))) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                yield tail
-
-            length = len(head) + file.size + len(tail)
-            form = Body(content, length, f"multipart/form-data; boundary={boundary}")
-            try:
-                async with held.posting(body, context.scheduler.clock):
-                    await context.core.post_file(s.announcement.id, file.path, form, held.session)
-            except (TransferBroken, ServerError) as error:
-                if isinstance(error, ServerError) and not error.by_proxy:
-                    raise
-                if older or not body.may_arrive or not await self._arrives(file):
-                    raise
-
-        await context.scheduler.run(post, file.size, resumable=False)
+        attempts = context.scheduler.attempts(file.size, resumable=False)
+        while True:
+            async with context.scheduler.attempt(attempts, file.size) as body:
+                s.sent.begun = True
+                try:
+                    async with held.posting(body, context.scheduler.clock):
+                        await context.core.post_file(s.announcement.id, file.path, self._form(file, body), held.session)
+                except (TransferBroken, ServerError) as error:
+                    if isinstance(error, ServerError) and not error.by_proxy:
+                        raise
+                    if older or not body.may_arrive or not await self._arrives(file):
+                        raise
+                break
+            await attempts.pause()
         s.sent.bytes += file.size
+        await s.file_sent(file)
+
+    def _form(self, file: SlideFile, body: UploadBody) -> Body:
+        """Return the form with a file, whose bytes `body` counts as they leave."""
+        boundary = secrets.token_hex(16)
+        head, tail = form_frame(PurePosixPath(file.path).name, boundary)
+
+        async def content() -> AsyncGenerator[bytes, None]:
+            yield head
+            async with aclosing(body.stream(self._upload.context.source.read(self._upload.slide, file))) as pieces:
+                async for piece in pieces:
+                    yield piece
+            yield tail
+
+        return Body(content, len(head) + file.size + len(tail), f"multipart/form-data; boundary={boundary}")
 
     async def _arrives(self, file: SlideFile) -> bool:
         """Return whether a file has arrived, or arrives in a while, although its request was not answered.

@@ -53,6 +53,7 @@ class S3Uploader:
         else:
             await self._upload.check_before_visible(file)
             await self._put(file, 0, file.size, self._upload.url_of(file), whole=True)
+        await self._upload.file_sent(file)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
         tags = dict(self._upload.parts_of(file))
@@ -93,7 +94,10 @@ class S3Uploader:
         s, context = self._upload, self._upload.context
 
         async def put(body: UploadBody) -> str:
-            async with context.digests.pinned_md5(s.slide, file, start, length) as digest:
+            async with (
+                s.sending_range(file, start, length),
+                context.digests.pinned_md5(s.slide, file, start, length) as digest,
+            ):
                 if digest is None and not self._may_check_afterwards(url, whole):
                     digest = await context.digests.md5(s.slide, file, start, length)
 
@@ -115,7 +119,7 @@ class S3Uploader:
                 )
                 return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await s.send_range(put, file, start, length, lambda: self._hedge_mode(url, whole))
+        tag = await context.scheduler.run(put, length, hedge=lambda: self._hedge_mode(url, whole))
         s.sent.bytes += length
         return tag
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from pmarep.pmacore import Announcement, Connection, PmaCore, ServerError, Uploa
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import SharedReader, SiteReader
+from pmarep.state.journal import Journal
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, UploadIdLease, uploader_for
 
@@ -63,7 +65,7 @@ def upload(folder: Path, server: Server, size: int, *, over: bool = False) -> Sl
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     unused, clock = cast(Any, None), server.clock
     scheduler = RequestScheduler(4, [], Retry(attempts=2, sleep=clock.sleep), clock)
-    context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, unused)
+    context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, AsyncMock(spec=Journal))
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     held = UploadIdLease("17", slide)
     return SlideUpload(

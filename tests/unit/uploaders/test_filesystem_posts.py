@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from pmarep.pmacore import Announcement, Connection, PmaCore, Refused
 from pmarep.retry import Retry
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import SharedReader, SiteReader
+from pmarep.state.journal import Journal
 from pmarep.state.records import RemotePath
 from pmarep.uploaders import RequestScheduler, SlideUpload, TransferCounts, UploadContext, uploader_for
 from pmarep.uploaders.filesystem import form_frame
@@ -35,9 +37,8 @@ def upload(folder: Path, server: Any) -> SlideUpload:
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     clock = Clock()
     unused = cast(Any, None)
-    context = UploadContext(
-        core, unused, RequestScheduler(4, [], Retry(attempts=1), clock), SiteReader(SharedReader()), unused, unused
-    )
+    scheduler, journal = RequestScheduler(4, [], Retry(attempts=1), clock), AsyncMock(spec=Journal)
+    context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, journal)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     return SlideUpload(
         context, Announcement.read({"Id": 17}, "x"), "Slides", slide, RemotePath("x", "y"), TransferCounts()
@@ -65,6 +66,7 @@ async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
     assert b"".join(part.feed(post.content)) == CONTENT
     part.finish()
     assert one.sent.bytes == one.context.scheduler.bytes_acknowledged == len(CONTENT)
+    cast(AsyncMock, one.context.journal).record_file_sent.assert_awaited_once_with(one.place, "ä b.svs")
 
 
 async def test_bytes_that_went_to_an_ended_session_are_counted_once(tmp_path: Path) -> None:

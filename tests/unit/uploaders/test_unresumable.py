@@ -56,14 +56,12 @@ class SimulatedLink:
         return took
 
     async def _one(self, scheduler: RequestScheduler, size: int) -> None:
-        async def put(body: UploadBody) -> None:
+        async with scheduler.attempt(scheduler.attempts(size, resumable=not self.whole), size) as body:
             async for piece in body.stream(self._chunks(size)):
                 self._in_flight[body] = self._in_flight.get(body, 0.0) + len(piece)
                 await self._carried(body, BUFFER)
             await self._carried(body, 0)
             del self._in_flight[body]
-
-        await scheduler.run(put, size, resumable=not self.whole)
         self.done.append((self.clock.now, size))
 
     async def _carried(self, body: UploadBody, but: int) -> None:

@@ -24,7 +24,7 @@ from ...pmacore import (
     UploadDoubtful,
     UploadStatus,
 )
-from ...slides import Slide, SlideFile
+from ...slides import Slide
 from ...uploaders import (
     Replaced,
     SlideUpload,
@@ -247,16 +247,10 @@ class SlideUploader:
         if sent.replaced is Replaced.INTACT and (upload.done or upload.announcement.kind is StorageKind.FILESYSTEM):
             sent.replaced = Replaced.MIXED
 
-        async def send_file(file: SlideFile) -> None:
-            await uploader.send(file)
-            if sent.replaced is Replaced.INTACT:
-                sent.replaced = Replaced.MIXED
-            await self.context.journal.record_file_sent(at.place, file.path)
-
-        await together(send_file(file) for file in left if file is not slide.main)
+        await together(uploader.send(file) for file in left if file is not slide.main)
         if slide.main in left:
             await self.context.source.check(slide)
-            await send_file(slide.main)
+            await uploader.send(slide.main)
 
 
 def _old(decision: Decision) -> Replaced:

@@ -61,8 +61,9 @@ class HedgedRequest:
     """A request that may have several attempts in flight, each with a body of its own."""
 
     def __init__(self, first: UploadBody, mode: HedgeMode) -> None:
+        self.first = first
         self._bodies = [first]
-        self._mode = mode
+        self.mode = mode
         self.size = first.size
         self.arrived = False
         self.hedge_wanted: asyncio.Future[None] | None = None
@@ -75,7 +76,7 @@ class HedgedRequest:
 
     def _offer_hedge(self) -> None:
         # A request of a single piece may arrive as soon as it has begun.
-        possible = self._mode is not HedgeMode.NEVER and self.size > LARGEST_PIECE
+        possible = self.mode is not HedgeMode.NEVER and self.size > LARGEST_PIECE
         more = possible and len(self._bodies) < MOST_ATTEMPTS
         self.hedge_wanted = asyncio.get_running_loop().create_future() if more else None
 

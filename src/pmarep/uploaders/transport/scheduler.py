@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from ...aio import cancel_all
@@ -20,7 +20,7 @@ from ...limits.node_share import NodeShare
 from ...limits.rate_limit import RateLimiter
 from ...limits.request_queue import PrioritySemaphore
 from ...pmacore import ServerError
-from ...retry import Retry
+from ...retry import Attempts, Retry
 from .body import UploadBody
 from .hedging import HedgedRequest, HedgeMode, HedgingPolicy
 from .unresumable import BUFFERED, LOOK, UnresumableLimit
@@ -113,66 +113,73 @@ class RequestScheduler:
             draining and self.concurrency is not None and self.concurrency.long_round_trip and not limited
         )
 
+    def attempts(self, size: int, *, resumable: bool = True) -> Attempts:
+        """Begin a request of `size` bytes; return the attempts at it, each of which stands in an `attempt`.
+
+        Not `resumable`: all that it has sent is lost when it is broken off, see UnresumableLimit.
+        """
+        if not resumable and self._unresumable is not None:
+            self.has_unresumable = True
+            self._unresumable.add(size)
+        return self._retry.attempts(still_useful=lambda: self._failures < FAILURES_IN_A_ROW)
+
+    @asynccontextmanager
+    async def attempt(self, attempts: Attempts, size: int) -> AsyncIterator[UploadBody]:
+        """Yield the body of a request of `size` bytes, in a slot of its own; the block sends it and awaits the answer.
+
+        The block ends without an error where there is to be another attempt, after `Attempts.pause`.
+        """
+        with attempts:
+            async with self._slot(size, HedgeMode.NEVER) as request:
+                with self._outcome(request.first, request):
+                    yield request.first
+
     async def run(
         self,
         send: Callable[[UploadBody], Awaitable[T]],
         size: int = 0,
         *,
         hedge: Callable[[], HedgeMode] = lambda: HedgeMode.NEVER,
-        resumable: bool = True,
     ) -> T:
         """Run one request of `size` bytes in a slot of its own, and again after transient failures.
 
-        `hedge` returns how the site takes it twice, asked when it begins. Not `resumable`: all that it has sent is lost
-        when it is broken off, see UnresumableLimit. Raises PmaCoreError.
+        `hedge` returns how the site takes it twice, asked when it begins. Raises PmaCoreError.
         """
-        if not resumable and self._unresumable is not None:
-            self.has_unresumable = True
-            self._unresumable.add(size)
-
-        attempts = self._retry.attempts(still_useful=lambda: self._failures < FAILURES_IN_A_ROW)
+        attempts = self.attempts(size)
         while True:
             with attempts:
-                async with self._slot(size):
-                    how, first = hedge(), UploadBody(self, size)
-                    hedged = HedgedRequest(first, how)
-                    self._in_flight.add(hedged)
-                    try:
-                        if hedged.hedge_wanted is None:
-                            return await self._attempt(send, first, hedged)
-                        return await self._run_hedged(send, first, hedged, how)
-                    finally:
-                        self._in_flight.discard(hedged)
+                async with self._slot(size, hedge()) as request:
+                    return await self._run_hedged(send, request)
             await attempts.pause()
 
-    async def _run_hedged(
-        self, send: Callable[[UploadBody], Awaitable[T]], first: UploadBody, hedged: HedgedRequest, how: HedgeMode
-    ) -> T:
+    async def _run_hedged(self, send: Callable[[UploadBody], Awaitable[T]], request: HedgedRequest) -> T:
         """Run a request, and hedges of it over new connections where it is slow; return the first result."""
-        runs: dict[asyncio.Task[T], UploadBody] = {}
 
-        def begin(body: UploadBody) -> None:
-            runs[asyncio.create_task(self._attempt(send, body, hedged))] = body
+        async def attempt(body: UploadBody) -> T:
+            with self._outcome(body, request):
+                return await send(body)
 
+        if request.hedge_wanted is None:
+            return await attempt(request.first)
+        runs = {asyncio.create_task(attempt(request.first)): request.first}
         try:
-            begin(first)
             while not (arrived := _arrived(runs)):
                 running: set[asyncio.Future[Any]] = {run for run in runs if not run.done()}
                 if not running:
                     raise _most_relevant_error(runs)
-                wake = running if hedged.hedge_wanted is None else {*running, hedged.hedge_wanted}
+                wake = running if request.hedge_wanted is None else {*running, request.hedge_wanted}
                 await asyncio.wait(wake, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
                 self.hedging.check()
-                if hedged.hedge_wanted is not None and hedged.hedge_wanted.done():
-                    log.debug("%d bytes are sent once more, over another connection", first.size)
-                    another = UploadBody(self, first.size, new_connection=True)
-                    begin(another)
-                    hedged.add(another)
-            if how is HedgeMode.LAST_WINS and not await self._outcomes_agree(runs):
+                if request.hedge_wanted is not None and request.hedge_wanted.done():
+                    log.debug("%d bytes are sent once more, over another connection", request.size)
+                    another = UploadBody(self, request.size, new_connection=True)
+                    runs[asyncio.create_task(attempt(another))] = another
+                    request.add(another)
+            if request.mode is HedgeMode.LAST_WINS and not await self._outcomes_agree(runs):
                 # The site keeps the one that came last, and which that was cannot be known: as if none had arrived.
-                self.uncount(first.size)
-                hedged.arrived = False
-                return await self._attempt(send, UploadBody(self, first.size, new_connection=True), hedged)
+                self.uncount(request.size)
+                request.arrived = False
+                return await attempt(UploadBody(self, request.size, new_connection=True))
             return arrived[0].result()
         finally:
             await cancel_all(runs)
@@ -185,13 +192,14 @@ class RequestScheduler:
         arrived = _arrived(there)
         return len(arrived) == len(there) and all(run.result() == arrived[0].result() for run in arrived)
 
-    async def _attempt(self, send: Callable[[UploadBody], Awaitable[T]], body: UploadBody, hedged: HedgedRequest) -> T:
+    @contextmanager
+    def _outcome(self, body: UploadBody, request: HedgedRequest) -> Iterator[None]:
+        """Count what becomes of one attempt, which the block makes: its bytes, and failures of the server."""
         arrived = False
         try:
-            result = await send(body)
-            arrived, hedged.arrived = not hedged.arrived, True
+            yield
+            arrived, request.arrived = not request.arrived, True
             self._failures = 0
-            return result
         except PmarepError as error:
             self._failures += isinstance(error, ServerError)
             if self.concurrency is not None and error.remedy is Remedy.RETRY:
@@ -201,13 +209,17 @@ class RequestScheduler:
             body.reset(arrived)
 
     @asynccontextmanager
-    async def _slot(self, size: int) -> AsyncIterator[None]:
+    async def _slot(self, size: int, how: HedgeMode) -> AsyncIterator[HedgedRequest]:
+        """Hold a slot for a request of `size` bytes, and yield what it is known by while it is in flight."""
         async with self._semaphore.slot(size):
             self.connections += 1
             _call(self._capacity_listeners)
+            request = HedgedRequest(UploadBody(self, size), how)
+            self._in_flight.add(request)
             try:
-                yield
+                yield request
             finally:
+                self._in_flight.discard(request)
                 self.connections -= 1
 
     async def throttle(self, chunk: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
