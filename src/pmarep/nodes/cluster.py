@@ -18,6 +18,8 @@ from . import worker
 from .messages import NodeTask
 
 CONNECT_SECONDS = 15.0
+ANSWER_SECONDS = 3.0
+"""For what the scheduler itself knows."""
 UPLINK = "uplink"
 """The resource of a worker that stands for the line it sends over: one node for each."""
 
@@ -40,7 +42,7 @@ class Cluster(Protocol):
 
     @property
     def gone(self) -> bool:
-        """True once the scheduler does not answer any more."""
+        """True while there is no connection to the scheduler."""
 
     async def workers(self) -> list[ClusterWorker]:
         """Return the workers that may have a node. Raises ClusterError."""
@@ -99,12 +101,12 @@ class DaskCluster:
 
     @property
     def gone(self) -> bool:
-        """True once the scheduler does not answer any more."""
+        """True while there is no connection to the scheduler."""
         return self._client.status not in ("running", "newly-created")
 
     async def workers(self) -> list[ClusterWorker]:
         """Return the workers that may have a node: those with an uplink, where any has one. Raises ClusterError."""
-        found = (await self._ask(self._client.scheduler.identity()))["workers"]
+        found = (await self._ask(asyncio.wait_for(self._client.scheduler.identity(), ANSWER_SECONDS)))["workers"]
         with_uplink = {address for address, about in found.items() if about.get("resources", {}).get(UPLINK)}
         self._uplinks = with_uplink
         chosen = with_uplink or set(found)

@@ -106,7 +106,7 @@ class NodeWorkers:
 
     async def _work(self) -> None:
         """Start nodes, give them shards, and wait until all is done."""
-        began = self._clock.monotonic()
+        began = self._answered_at = self._clock.monotonic()
         looked = float("-inf")
         while not self._is_over():
             now = self._clock.monotonic()
@@ -136,10 +136,11 @@ class NodeWorkers:
         try:
             workers = await self._cluster.workers()
         except ClusterError as error:
-            if self._cluster.gone:
+            if self._cluster.gone and self._clock.monotonic() - self._answered_at > self._lease.silence:
                 words = f"{error}; nodes end by themselves, start again when it is there: what has arrived is skipped"
                 self._context.stop_run(words)
             return
+        self._answered_at = self._clock.monotonic()
         if self._finishing:
             return
         have = {node.worker.address for node in self._nodes if node.alive}
@@ -180,11 +181,10 @@ class NodeWorkers:
                 pause = 0.0 if node.has_more_to_say else EXCHANGE_SECONDS
                 state, messages = await node.exchange(self._cluster, pause, self._clock.monotonic)
             except ClusterError as error:
-                silent = self._clock.monotonic() - node.answered_at
-                if not said and silent > self._lease.margin:
+                left = self._lease.lost - (self._clock.monotonic() - node.answered_at)
+                if not said and not self._cluster.gone and left < self._lease.lost - self._lease.margin:
                     said = True
-                    words = f"{error}; what it had goes to others in {format_duration(self._lease.lost - silent)}"
-                    self._say(node, words)
+                    self._say(node, f"{error}; what it had goes to others in {format_duration(max(left, 0.0))}")
                 await self._clock.sleep(TICK_SECONDS / 2)
                 continue
             said = False
