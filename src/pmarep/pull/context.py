@@ -9,6 +9,7 @@ from ..clock import Clock
 from ..engine.audit import AuditLog
 from ..events import Listener
 from ..slides.selection import Selection
+from ..state.run_record import RunRecord
 from .claims import Claims
 from .disk import Disk
 from .local_folder import LocalFolder
@@ -33,3 +34,4 @@ class PullContext:
     deadline: float | None
     others_work: Callable[[str], bool]
     stop_run: Callable[[str], None]
+    record: RunRecord | None = None  # none of a dry run

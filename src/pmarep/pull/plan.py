@@ -6,26 +6,16 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from ..engine.options import Existing
+from ..engine.slide.action import ABOUT_OTHER, Action
 from ..pmacore import ProtocolError, RemoteFile
 from ..remote.tree import RemoteSlide
 from ..system.windows_names import path_below
 from ..text import printable
 from .local_folder import LocalFolder, UnusableName
 from .partial_file import has_time
-
-
-class Action(StrEnum):
-    """As in SlidePlanned. COMPLETE: files of a slide that is here are missing."""
-
-    PULL = "pull"
-    COMPLETE = "complete"
-    REPLACE = "replace"
-    SKIP = "skip"
-    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +77,14 @@ def plan_slide(folder: LocalFolder, base: str, slide: RemoteSlide, existing: Exi
     to_come = tuple(one for one in files if found[one.path] != (one.file.size, True))
     different = [one for one in files if found[one.path][0] not in (None, one.file.size)]
     if different:
-        first = printable(different[0].name)
-        if existing is Existing.SKIP:
-            return Plan(Action.SKIP, f"another is here and stays: {first} has another size", (), main, differs=True)
-        if existing is Existing.FAIL:
-            text = f"another slide of this name is here: {first} has another size; --existing overwrite replaces it"
-            return Plan(Action.CONFLICT, text, (), main, differs=True)
-        return Plan(Action.REPLACE, f"another is here: {first} has another size", to_come, main)
+        action, why = ABOUT_OTHER[existing], f"{printable(different[0].name)} has another size"
+        reason = {
+            Action.SKIP: f"another is here and stays: {why}",
+            Action.REPLACE: f"another is here: {why}",
+            Action.CONFLICT: f"another slide of this name is here: {why}; --existing overwrite replaces it",
+        }[action]
+        replaced = action is Action.REPLACE
+        return Plan(action, reason, to_come if replaced else (), main, differs=not replaced)
     if found[main][0] is not None:
         missing = tuple(one for one in files if found[one.path][0] is None)
         return Plan(Action.COMPLETE, f"{len(missing)} of its {len(files)} files are missing here", missing, main)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..aio import ChangeEvent, TaskPool, together
 from ..engine.circuit_breaker import CircuitBreaker
+from ..engine.slide.action import Action
 from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import SiteState, State
 from ..pmacore import PmaCore
@@ -16,7 +17,7 @@ from ..sites import Site
 from ..sites.place import Place
 from .context import PullContext
 from .discovery import FoundSlide, FoundSlides, SlideFinder
-from .plan import Action, Plan
+from .plan import Plan
 from .scheduler import DownloadScheduler
 from .site_report import SiteReport
 from .slide_attempts import SlideAttempts

@@ -5,48 +5,37 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from ..engine.site.outcomes import SiteOutcomes
+from ..engine.slide.action import Action
+from ..engine.slide.job import Outcome
 from ..events import (
     Progress,
     SiteSummary,
-    SlideFinished,
     SlidePlanned,
-    SlideRestarted,
     SlideStatus,
     SourceProblem,
     VerifiedBy,
 )
-from ..rates import RateMeter
 from ..sites import Site
 from .context import PullContext
 from .discovery import FoundSlide
-from .plan import Action, Plan
+from .plan import Plan
 from .scheduler import DownloadScheduler
 from .slide_download import PullCounts, SlideDownload
 
 
-class SiteReport:
-    """The outcomes at one site. `error` is why it ended before all its slides were here."""
+class SiteReport(SiteOutcomes):
+    """The outcomes at one site that slides come from."""
 
     def __init__(self, site: Site, scheduler: DownloadScheduler, context: PullContext) -> None:
-        self.site = site
+        super().__init__(site, context)
         self._scheduler = scheduler
         self._context = context
-        self._slides = dict.fromkeys(SlideStatus, 0)
-        self._differing = self._needs_decision = self._unfinished = self._kept = 0
         self.open = 0  # slides that have to come, and of which nothing has been said yet
         self._counts = PullCounts()  # of slides that have ended
         self._under_way: set[SlideDownload] = set()
         self._total = 0
-        self._meter = RateMeter()
-        self._started = context.clock.monotonic()
-        self._seconds: float | None = None
         self.problems = 0
-        self.ended_early = False  # because the run was to end, with slides that were not begun
-        self.error: str | None = None
-
-    def close(self) -> None:
-        """Stop the clock: the site has ended."""
-        self._seconds = self._context.clock.monotonic() - self._started
 
     def say_planned(self, found: FoundSlide, plan: Plan) -> None:
         """Say what a dry run would do with a slide."""
@@ -92,24 +81,24 @@ class SiteReport:
             self._counts.resumed += download.counts.resumed
         return download.counts
 
-    def add_unfinished(self, download: SlideDownload) -> None:
+    def add_unfinished(self, found: FoundSlide, download: SlideDownload) -> None:
         """Count a slide that the end of the run has broken off."""
-        self._end(download)
-        self._unfinished += 1
+        counts = self._end(download)
+        self._break_off(found.name, counts.received, counts.resumed)
         self._kept += download.progress
 
     async def record_pulled(self, found: FoundSlide, download: SlideDownload, started: float) -> None:
         """Record a slide that has come."""
-        counts = self._end(download)
-        seconds = round(self._context.clock.monotonic() - started, 3)
+        counts, seconds = self._end(download), self.seconds_since(started)
         await self._audit(found, SlideStatus.PULLED, counts, seconds, None, download)
-        self._finish(found.name, SlideStatus.PULLED, counts, seconds)
+        self._end_slide(found.name, Outcome(SlideStatus.PULLED, verified_by=VerifiedBy.FILES), counts, seconds)
 
     async def record_skipped(self, found: FoundSlide, *, differs: bool) -> None:
         """Record a slide that is here already, or another one that stays."""
         self._differing += differs
         await self._audit(found, SlideStatus.SKIPPED, PullCounts(), 0.0, None, None)
-        self._finish(found.name, SlideStatus.SKIPPED, PullCounts(), 0.0, verified=not differs)
+        outcome = Outcome(SlideStatus.SKIPPED, verified_by=None if differs else VerifiedBy.FILES)
+        self._end_slide(found.name, outcome, PullCounts(), 0.0)
 
     async def record_failed(
         self,
@@ -121,49 +110,21 @@ class SiteReport:
         needs_decision: bool = False,
     ) -> None:
         """Record a slide that has not come; by its path in DIR where nothing more is known of it."""
-        counts = self._end(download)
-        now = self._context.clock.monotonic()
-        seconds = round(now - (now if started is None else started), 3)
+        counts, seconds = self._end(download), 0.0 if started is None else self.seconds_since(started)
         self._needs_decision += needs_decision
         if isinstance(found, FoundSlide):
             await self._audit(found, SlideStatus.FAILED, counts, seconds, error, None)
         name = found.name if isinstance(found, FoundSlide) else found
-        self._finish(name, SlideStatus.FAILED, counts, seconds, error, needs_decision=needs_decision)
+        self._end_slide(name, Outcome(SlideStatus.FAILED, error, needs_decision=needs_decision), counts, seconds)
 
-    def _finish(
-        self,
-        name: str,
-        status: SlideStatus,
-        counts: PullCounts,
-        seconds: float,
-        error: str | None = None,
-        *,
-        verified: bool = True,
-        needs_decision: bool = False,
-    ) -> None:
-        self._slides[status] += 1
-        self._context.listener(
-            SlideFinished(
-                site=self.site.name,
-                slide=name,
-                status=status,
-                bytes=counts.received,
-                resumed_bytes=counts.resumed,
-                seconds=seconds,
-                error=error,
-                verified_by=VerifiedBy.FILES if error is None and verified else None,
-                needs_decision=needs_decision,
-            )
-        )
+    def _end_slide(self, name: str, outcome: Outcome, counts: PullCounts, seconds: float) -> None:
+        self._slides[outcome.status] += 1
+        self._finish(name, outcome, counts.received, counts.resumed, seconds)
 
     def say_problem(self, path: str, why: str, detail: str) -> None:
         """Say what the server does not tell, so that nobody knows which slides are there."""
         self.problems += 1
         self._context.listener(SourceProblem(path=path, why=why, detail=detail))
-
-    def say_restarted(self, name: str, lost: int, why: str) -> None:
-        """Say that so many bytes of a slide have to come again."""
-        self._context.listener(SlideRestarted(site=self.site.name, slide=name, bytes=lost, reason=why))
 
     async def _audit(
         self,
@@ -213,14 +174,11 @@ class SiteReport:
             rate=round(self._meter.rate, 1),
             connections=scheduler.connections,
             bytes_sent=scheduler.bytes_received,
-            slides_total=sum(self._slides.values()) + self.open,
+            slides_total=self.slides_known + self.open,
         )
 
     def summary(self, early: bool) -> SiteSummary:
         """Sum up the site. `early`: the run was to end, so that what was not begun is no failure."""
-        seconds = self._seconds
-        if seconds is None:
-            seconds = self._context.clock.monotonic() - self._started
         pulled, failed = self._slides[SlideStatus.PULLED], self._slides[SlideStatus.FAILED]
         not_begun = self.open - self._unfinished if self.ended_early or (early and self.error is None) else 0
         return SiteSummary(
@@ -233,7 +191,7 @@ class SiteReport:
             bytes_sent=self._counts.received,
             bytes_resumed=self._counts.resumed,
             bytes_kept=self._kept,
-            seconds=round(seconds, 3),
+            seconds=self.seconds,
             error=self.error,
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from ..engine.circuit_breaker import CircuitBreaker
+from ..engine.slide.action import Action
 from ..errors import PmarepError, Remedy
 from ..events import SlideStarted
 from ..pmacore import FileChanged
@@ -14,7 +15,7 @@ from ..remote.tree import RemoteTree
 from ..retry import backoff
 from .context import PullContext
 from .discovery import FoundSlide
-from .plan import Action, plan_slide
+from .plan import plan_slide
 from .site_report import SiteReport
 from .slide_download import SlideDownload, SlideDownloader
 
@@ -67,7 +68,7 @@ class SlideAttempts:
                     self._breaker.trial_done()
         except asyncio.CancelledError:
             if self._download is not None:
-                self._report.add_unfinished(self._download)
+                self._report.add_unfinished(self._found, self._download)
             raise
 
     async def _attempt(self) -> bool:
@@ -107,7 +108,7 @@ class SlideAttempts:
             error = found
         if error.remedy in (Remedy.STOP_SITE, Remedy.STOP_RUN):
             if self._download is not None:
-                self._report.add_unfinished(self._download)
+                self._report.add_unfinished(self._found, self._download)
             raise error
         download = self._download
         self._context.disk.needed -= self._found.size if download is None else download.plan.size - download.progress

@@ -12,7 +12,8 @@ from support.slides import make_slide
 
 from pmarep.engine import Existing, Options
 from pmarep.engine.remote_listing import LISTING_SECONDS, RemoteListing
-from pmarep.engine.slide.decide import Action, Decision, decide, destination
+from pmarep.engine.slide.action import Action
+from pmarep.engine.slide.decide import Decision, decide, destination
 from pmarep.engine.slide.stamp import stamp_of
 from pmarep.pmacore import PmaCore, RemoteFile
 from pmarep.sites import Site

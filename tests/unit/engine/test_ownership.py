@@ -10,7 +10,8 @@ import pytest
 from support.slides import make_slide
 
 from pmarep.engine.options import Existing, Options
-from pmarep.engine.slide.decide import Action, decide, destination
+from pmarep.engine.slide.action import Action
+from pmarep.engine.slide.decide import decide, destination
 from pmarep.engine.slide.ownership import ContentCheck, diagnose
 from pmarep.engine.slide.verify import ContentMatch, Found, SlideVerifier
 from pmarep.pmacore import NotArrived, PermissionDenied, Refused, RemoteFile

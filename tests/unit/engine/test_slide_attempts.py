@@ -14,8 +14,9 @@ from support.slides import make_slide
 
 from pmarep.engine.options import Options, Verify
 from pmarep.engine.slide import attempt
+from pmarep.engine.slide.action import Action
 from pmarep.engine.slide.attempt import SlideAttempts
-from pmarep.engine.slide.decide import Action, Decision
+from pmarep.engine.slide.decide import Decision
 from pmarep.engine.slide.job import SlideJob
 from pmarep.errors import PmarepError, SourceAway, SourceError
 from pmarep.events import Event, SlidePlanned, SlideStarted, SlideStatus, VerifiedBy

@@ -15,8 +15,9 @@ from support.scripted_core import ScriptedCore, refusal
 
 from pmarep.engine.options import Verify
 from pmarep.engine.remote_listing import RemoteListing
+from pmarep.engine.slide.action import Action
 from pmarep.engine.slide.announce import UploadAnnouncer
-from pmarep.engine.slide.decide import Action, Decision, destination
+from pmarep.engine.slide.decide import Decision, destination
 from pmarep.engine.slide.job import SlideJob
 from pmarep.engine.slide.upload import ANNOUNCEMENTS, SlideUploader
 from pmarep.engine.slide.verify import Fingerprints, SlideVerifier

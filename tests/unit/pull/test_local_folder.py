@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmarep.engine import Existing
+from pmarep.engine.slide.action import Action
 from pmarep.errors import PmarepError
 from pmarep.pmacore import RemoteFile
 from pmarep.pull import local_folder
 from pmarep.pull.local_folder import LocalFolder, UnusableName
 from pmarep.pull.partial_file import PartialFile
-from pmarep.pull.plan import Action, local_name, plan_slide
+from pmarep.pull.plan import local_name, plan_slide
 from pmarep.remote.tree import RemoteSlide
 
 PARTS = st.sampled_from(

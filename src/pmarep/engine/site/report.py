@@ -14,12 +14,10 @@ from ...events import (
     Progress,
     SiteSummary,
     SlideFinished,
-    SlideRestarted,
     SlideRetracted,
     SlideStatus,
     VerifiedBy,
 )
-from ...rates import RateMeter
 from ...sites import Site
 from ...slides import Slide
 from ...units import count_of, format_duration
@@ -28,43 +26,31 @@ from ..audit import NOT_FINISHED
 from ..context import RunContext
 from ..slide.decide import destination
 from ..slide.job import Outcome
+from .outcomes import SiteOutcomes
 from .recheck import BUDGET
 
 
-class SiteReport:
-    """The outcomes at one site. `error` is why it ended before all its slides were there.
+class SiteReport(SiteOutcomes):
+    """The outcomes at one site that slides are sent to.
 
     Of a mirror: slides that are `extra` and stay, those that were `deleted`, and why nothing (more) was.
     """
 
     def __init__(self, site: Site, scheduler: RequestScheduler, context: RunContext) -> None:
-        self._site = site
+        super().__init__(site, context)
         self._scheduler = scheduler
         self._context = context
-        self._slides = dict.fromkeys(SlideStatus, 0)
         self._retracted = 0  # slides that were counted as arrived before
-        self._unfinished = 0  # slides that were begun, and broken off by the end of the run
-        self._needs_decision = 0  # slides that failed, and fail again unless somebody decides
-        self._kept = 0  # bytes of theirs that the site has
         self.bytes_broken_off = 0  # bytes that were under way when the site ended
-        self.ended_early = False  # because the run was to end, with slides that were not begun
-        self._differing = self._changed = 0
+        self._changed = 0
         self._annotations_added = self._annotations_there = self._annotations_failed = 0
         self.extra = self.deleted = self.bytes_deleted = 0
         self.mirror_error: str | None = None
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
-        self._meter = RateMeter()
-        self._started = context.clock.monotonic()
-        self._seconds: float | None = None
         self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
-        self.error: str | None = None
         self.finished: Callable[[Slide], None] = lambda _slide: None
         """Called with each slide of which nothing will be read any more."""
-
-    def close(self) -> None:
-        """Stop the clock: the site has ended."""
-        self._seconds = self._context.clock.monotonic() - self._started
 
     def add_bytes(self, sent: int, resumed: int) -> None:
         """Count bytes of a slide, whatever became of it: more, or fewer where some are of no use any more."""
@@ -76,43 +62,29 @@ class SiteReport:
 
         A run that is killed between the two finds the slide again as one that may be there, and writes another line.
         """
-        seconds = round(self._context.clock.monotonic() - started, 3)
-        await self._record(slide, status, sent, seconds, None, read=True)
+        await self._record(slide, status, sent, self.seconds_since(started), None, read=True)
 
     async def record_outcome(self, slide: Slide, outcome: Outcome, sent: TransferCounts, started: float) -> None:
         """Record the outcome of a slide in this run. `started`: the clock's time."""
-        status, error, verified_by, proof, needs_decision = outcome
+        status = outcome.status
         self._count(slide, status)
-        self._needs_decision += needs_decision
+        self._needs_decision += outcome.needs_decision
         if self._context.options.dry_run:
             return
         if self._context.at_all_sites is not None:
-            self._context.at_all_sites.note(self._site.name, slide.number, proof)
-        seconds = round(self._context.clock.monotonic() - started, 3)
-        event = SlideFinished(
-            site=self._site.name,
-            slide=slide.path,
-            status=status,
-            bytes=sent.bytes,
-            resumed_bytes=sent.resumed,
-            seconds=seconds,
-            error=error,
-            verified_by=verified_by,
-            needs_decision=needs_decision,
-        )
-        if self._context.record is not None:
-            self._context.record.add_event(event)
-        self._context.listener(event)
+            self._context.at_all_sites.note(self.site.name, slide.number, outcome.proof)
+        seconds = self.seconds_since(started)
+        self._finish(slide.path, outcome, sent.bytes, sent.resumed, seconds)
         # What has arrived may fail all the same: a server that restarts gives its place to another slide.
         if slide.path not in self._on_record or (
             status is SlideStatus.FAILED and self._on_record[slide.path] is not status
         ):
-            await self._record(slide, status, sent, seconds, error)
+            await self._record(slide, status, sent, seconds, outcome.error)
         self.finished(slide)
 
     async def record_known(self, slides: Sequence[Slide], status: SlideStatus) -> None:
         """Record the outcome of many slides with which nothing had to be done."""
-        now, site, verified_by = datetime.now(UTC), self._site.name, VerifiedBy.LISTING
+        now, site, verified_by = datetime.now(UTC), self.site.name, VerifiedBy.LISTING
         if self._context.record is not None and slides:
             self._context.record.add_known(site, [slide.number for slide in slides], status, verified_by, now)
         for slide in slides:
@@ -124,16 +96,9 @@ class SiteReport:
                 )
                 await self._record(slide, status, TransferCounts(), 0.0, None)
 
-    @property
-    def slides_known(self) -> int:
-        """Slides about which something has been said."""
-        return sum(self._slides.values())
-
     def add_unfinished(self, slide: Slide, sent: TransferCounts) -> None:
         """Count and record a slide of which so much is at the site, and of which nothing more is said in this run."""
-        if self._context.record is not None:
-            self._context.record.add_unfinished(self._site.name, slide.path, sent.bytes, sent.resumed)
-        self._unfinished += 1
+        self._break_off(slide.path, sent.bytes, sent.resumed)
         self._kept += sent.bytes + sent.resumed
 
     def _count(self, slide: Slide, status: SlideStatus) -> None:
@@ -145,8 +110,8 @@ class SiteReport:
         """Take back the outcome of a slide: another look has found it damaged, or it may be."""
         self._retracted += 1
         if self._context.at_all_sites is not None:
-            self._context.at_all_sites.note(self._site.name, slide.number, None)
-        self._context.listener(SlideRetracted(site=self._site.name, slide=slide.path, error=text))
+            self._context.at_all_sites.note(self.site.name, slide.number, None)
+        self._context.listener(SlideRetracted(site=self.site.name, slide=slide.path, error=text))
         await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, text)
 
     async def record_annotations(self, slide: Slide, brought: Brought) -> None:
@@ -156,7 +121,7 @@ class SiteReport:
         self._annotations_failed += brought.error is not None
         self._context.listener(
             AnnotationsFinished(
-                site=self._site.name,
+                site=self.site.name,
                 slide=slide.path,
                 added=brought.added,
                 there=brought.there,
@@ -179,10 +144,10 @@ class SiteReport:
 
     def _who(self, slide: Slide) -> dict[str, str]:
         return {
-            "site": self._site.name,
-            "url": self._site.url,
+            "site": self.site.name,
+            "url": self.site.url,
             "slide": slide.path,
-            "to": destination(self._site, self._context.options.to, slide).path,
+            "to": destination(self.site, self._context.options.to, slide).path,
             "source": slide.folder_name,
         }
 
@@ -194,7 +159,7 @@ class SiteReport:
             which = count_of(changed, "slide was", "slides were")
             self._context.listener(
                 Notice(
-                    text=f"{self._site.name}: {which} skipped, with the same files and sizes, though changed here "
+                    text=f"{self.site.name}: {which} skipped, with the same files and sizes, though changed here "
                     "since they were sent; --verify deep compares, --existing overwrite replaces"
                 )
             )
@@ -206,13 +171,10 @@ class SiteReport:
             which = count_of(slides, "slide has", "slides have")
             self._context.listener(
                 Notice(
-                    text=f"{self._site.name}: {which} not been looked at for {period}, since a run looks at "
+                    text=f"{self.site.name}: {which} not been looked at for {period}, since a run looks at "
                     f"{BUDGET} at most, of all sites together; the next ones go on, pmarep verify looks at all"
                 )
             )
-
-    def say_restarted(self, slide: Slide, lost: int, reason: str) -> None:
-        self._context.listener(SlideRestarted(site=self._site.name, slide=slide.path, bytes=lost, reason=reason))
 
     async def _record(
         self,
@@ -279,7 +241,7 @@ class SiteReport:
         done = scheduler.bytes_acknowledged + in_flight + self._sent.resumed
         total = self._context.slide_list.bytes - self._bytes_skipped
         return Progress(
-            site=self._site.name,
+            site=self.site.name,
             bytes_done=min(done, total),
             bytes_total=total,
             rate=round(self._meter.rate, 1),
@@ -306,9 +268,6 @@ class SiteReport:
         sent, skipped, verified = (
             self._slides[status] for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED)
         )
-        seconds = self._seconds
-        if seconds is None:
-            seconds = self._context.clock.monotonic() - self._started
         missing = len(self._context.slide_list) - sent - skipped - verified
         begun = self._slides[SlideStatus.FAILED] + self._unfinished
         not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
@@ -333,6 +292,6 @@ class SiteReport:
             bytes_again=self.bytes_broken_off,
             bytes_sent=self._sent.bytes,
             bytes_resumed=self._sent.resumed,
-            seconds=round(seconds, 3),
+            seconds=self.seconds,
             error=self.error,
         )

@@ -300,7 +300,7 @@ class SiteWorker:
 
     def slide_restarted(self, slide: Slide, lost: int, reason: str) -> None:
         """Say that so many bytes of a slide have to be sent again."""
-        self.report.say_restarted(slide, lost, reason)
+        self.report.say_restarted(slide.path, lost, reason)
 
     async def slide_arrived(self, job: SlideJob, status: SlideStatus, attempt: TransferCounts) -> None:
         """Put on record that the slide is there whole, with the bytes of all its attempts."""

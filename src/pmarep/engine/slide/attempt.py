@@ -22,8 +22,9 @@ from ..label_images import LabelPolicy
 from ..options import Options, Verify
 from ..remote_listing import RemoteListing
 from ..site_events import SiteEvents
+from .action import Action
 from .announced_upload import kept_of
-from .decide import Action, Decision, Destination, decide, destination
+from .decide import Decision, Destination, decide, destination
 from .job import Outcome, SlideJob
 from .ownership import ContentCheck, diagnose, known_wrong
 from .upload import SlideUploader

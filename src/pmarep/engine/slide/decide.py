@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from ...pmacore import PmaCore, Refused, RemoteFile
 from ...sites import Site
@@ -27,16 +26,8 @@ from ...state.records import (
 )
 from ..options import Existing, Options, Verify
 from ..remote_listing import RemoteListing, differences_in, harmful, shortened
+from .action import ABOUT_OTHER, Action
 from .stamp import same_main, stamp_of
-
-
-class Action(Enum):
-    SEND = "send"
-    RESUME = "resume"
-    REPLACE = "replace"
-    SKIP = "skip"
-    CONFLICT = "conflict"
-    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +214,13 @@ async def _about_equal(
 
 def about_other(lies: Decision, existing: Existing, found: str) -> Decision:
     """Decide about another slide that is there, as --existing says."""
-    lies = replace(lies, same=False, doubtful=False)
-    if existing is Existing.SKIP:
-        return replace(lies, action=Action.SKIP, reason=f"differs, left as it is (--existing skip): {found}", left=True)
-    if existing is Existing.OVERWRITE:
-        return replace(lies, action=Action.REPLACE, reason=f"differs: {found}")
-    reason = f"another slide of this name is there ({found}); use --existing overwrite or skip"
-    return replace(lies, action=Action.CONFLICT, reason=reason)
+    action = ABOUT_OTHER[existing]
+    reason = {
+        Action.SKIP: f"differs, left as it is (--existing skip): {found}",
+        Action.REPLACE: f"differs: {found}",
+        Action.CONFLICT: f"another slide of this name is there ({found}); use --existing overwrite or skip",
+    }[action]
+    return replace(lies, same=False, doubtful=False, action=action, reason=reason, left=action is Action.SKIP)
 
 
 def _may_be_torn(files: Sequence[RemoteFile], slide: Slide) -> bool:

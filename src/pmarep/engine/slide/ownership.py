@@ -21,8 +21,9 @@ from ...slides import Slide
 from ...state.journal import Journal
 from ...state.records import BROKEN, DIFFERS, SENDING, SENT, UNREADABLE, Entry
 from ..options import Existing, Options, Verify
+from .action import Action
 from .announced_upload import announcement_in
-from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Action, Decision, Destination, about_other
+from .decide import OTHER_CONTENT, SENT_AGAIN, SENT_ONCE, Decision, Destination, about_other
 from .verify import ContentMatch, Found, SlideVerifier
 
 LEAST_BEGINNING = 4096
