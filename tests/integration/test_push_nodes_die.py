@@ -101,6 +101,7 @@ def test_ctrl_c_ends_the_nodes(sandbox: Sandbox, held: HeldRun) -> None:
     assert result.code == 130
     assert result.summary["error"].startswith("interrupted; ")
     assert sum(result.counts("tokyo")) + result.not_begun("tokyo") == 7
+    assert result.summary["sites"]["tokyo"]["error"] is None
     wait_until_gone(held.node)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from support.corpus import tree
-from support.push_cli import PushCli, arrived, contents
+from support.push_cli import PushCli, arrived, contents, logins, transfers
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
+from pmarep.nodes.cluster import LOCAL_WORKERS
 
 
 @pytest.fixture
@@ -28,11 +30,30 @@ def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
 
 
 def test_all_slides_arrive_with_one_summary(cli: PushCli, sandbox: Sandbox, tmp_path: Path) -> None:
-    result = cli.push("--scheduler", "local", "--audit", str(tmp_path / "audit.jsonl"))
+    result = cli.push(
+        "--scheduler", "local", "--audit", str(tmp_path / "audit.jsonl"), "--report", str(tmp_path / "report.json")
+    )
     assert result.code == 0, result.stderr
     assert result.stderr == ""
     assert result.counts("tokyo") == result.counts("ghent") == (8, 0, 0)
+    assert len(result.finished("tokyo")) == len(result.finished("ghent")) == 8
     assert arrived(sandbox, "Slides/in") == arrived(sandbox, "Slides/ghent") == contents(cli.source)
+    assert transfers(sandbox).count("transfer/Upload") == 16
+    kinds = [event["event"] for event in result.events]
+    assert (kinds.count("run_started"), kinds.count("summary")) == (1, 1)
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert sorted((line["site"], line["slide"]) for line in lines) == sorted(
+        (site, f"case {number // 2}/{number}.svs") for site in ("ghent", "tokyo") for number in range(8)
+    )
+    assert all(line["files"][0]["sha256"] for line in lines)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert len(report["slides"]) == 8
+    assert logins(sandbox) <= min(LOCAL_WORKERS, max(2, os.cpu_count() or 1))  # one for each node and server
+    sandbox.clear_requests()
+    again = cli.push()
+    assert again.counts("tokyo") == (0, 8, 0)
+    asked = [request.path for request in sandbox.requests if "GetFilenames" in request.path]
+    assert asked == []  # the journals of the nodes are known
 
 
 @pytest.mark.parametrize(

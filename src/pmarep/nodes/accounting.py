@@ -46,6 +46,8 @@ class Accounting:
         self._context = context
         self._listener = listener
         self._notices: set[str] = set()
+        self.ending = False
+        """True once the run is broken off: that sites end is no news then."""
         self._nodes: dict[str, Node] = {}  # that have said something of a site
 
     def hear(self, node: Node, message: Message) -> None:
@@ -96,6 +98,8 @@ class Accounting:
             node.note_outcome(name, number)
 
     def _site_state(self, node: Node, event: SiteState) -> None:
+        if self.ending:
+            return
         node.states[event.site] = event.state
         site = self.sites[event.site]
         if event.state is State.STOPPED:

@@ -321,7 +321,7 @@ class NodeWorkers:
 
     async def _stop(self) -> None:
         """End all nodes: what can be kept is kept. Wait until they have said what that is."""
-        self._stopping = True
+        self._stopping = self._accounting.ending = True
         end = self._clock.monotonic() + ENDING_SECONDS
         for node in self._nodes:
             if node.state is NodeState.STARTING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,19 @@ CLOCKS_NS = 2_000_000_000
 class ShardFeed(SlideProducer):
     """Fills the list of slides with the shards that `take` gets, until `finish`.
 
-    `said` gets a message where slides differ here: then the shard waits for `judge`. Raises UsageError, when it is
-    made, where a source is not here at all.
+    `said` gets a message where slides differ here: then the shard waits for `judge`. `prepare` is awaited with the
+    slides of a shard before they are sent. Raises UsageError, when it is made, where a source is not here at all.
     """
 
-    def __init__(self, *arguments: Any, said: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        said: Callable[[Message], None],
+        prepare: Callable[[Sequence[Slide]], Awaitable[None]],
+    ) -> None:
         super().__init__(*arguments)
         self._said = said
+        self._prepare = prepare
         self._shards: asyncio.Queue[Message | None] = asyncio.Queue()
         self._verdict: asyncio.Future[bool] | None = None
         self._by_path: dict[str, int] = {}
@@ -73,16 +79,13 @@ class ShardFeed(SlideProducer):
         """Look at the slides and put them on the list; return False where the node sees another source."""
         slides: list[Slide] = []
         differ: list[int] = []
-        seen = 0
 
         def look() -> None:
-            nonlocal seen
             for number, *row in rows:
                 slide = unpack_slide(tuple(row))
                 here = as_seen_here(slide)
                 if here is None:
                     differ.append(number)
-                seen += here is not None
                 slides.append(here or slide)
 
         await in_thread(look)
@@ -96,6 +99,8 @@ class ShardFeed(SlideProducer):
                 return False
         for slide, row in zip(slides, rows, strict=True):
             self._by_path[slide.path] = row[0]
+
+        await self._prepare(slides)
 
         def write() -> None:
             self._slide_list.write(slides)

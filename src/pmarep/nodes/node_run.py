@@ -10,8 +10,8 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +22,7 @@ from ..engine import Options, replicate
 from ..engine.audit import NOT_FINISHED, Auditor
 from ..engine.run_parts import RunParts
 from ..engine.site_workers import SiteWorkers
+from ..engine.slide.decide import destination
 from ..errors import PmarepError, UsageError, internal_error
 from ..events import (
     AnnotationsFinished,
@@ -39,6 +40,9 @@ from ..events import (
 )
 from ..limits import NodeShare
 from ..sites import Site
+from ..slides import Slide
+from ..state.journal_takeover import SlideTakeOver
+from ..state.state_folders import node_folder, state_folders
 from ..system.private_folder import make_private_folder
 from .feed import ShardFeed
 from .lease import Lease
@@ -131,6 +135,7 @@ class NodeRun:
         self._share = NodeShare()
         self._audit = AuditRelay(voice.say) if task.audited else None
         self._feed: ShardFeed | None = None
+        self._take_over: SlideTakeOver | None = None
         self._before: list[Message] = []  # came before the feed was there
         self.stop = asyncio.Event()
 
@@ -154,7 +159,10 @@ class NodeRun:
 
     async def run(self) -> None:
         """Run to the end. Its end is said, whatever it is."""
-        with _own_state(self._state_dir) as (state, name):
+        with ExitStack() as stack:
+            state, name = stack.enter_context(_own_state(self._state_dir))
+            self._own = state
+            stack.callback(self._close)
             self._voice.say({"kind": "ready", "node": f"{platform.node()}/{name}", "machine": platform.node()})
             parts = RunParts(
                 producer=self._make_feed,
@@ -174,8 +182,21 @@ class NodeRun:
         said = summary.to_dict()
         self._voice.say({"kind": "ended", "sites": said["sites"], "error": summary.error})
 
+    def _close(self) -> None:
+        if self._take_over is not None:
+            self._take_over.close()
+
+    async def _prepare(self, slides: Sequence[Slide]) -> None:
+        """Take over what journals of this machine's other nodes, and of runs without any, know of slides."""
+        if self._take_over is None:
+            others = [folder.path for folder in state_folders([self._state_dir])]
+            self._take_over = SlideTakeOver(self._own, others)
+        for site in self._sites:
+            paths = [destination(site, self._options.to, slide).path for slide in slides]
+            await self._take_over.take(site.url, paths)
+
     def _make_feed(self, *arguments: Any) -> ShardFeed:
-        self._feed = ShardFeed(*arguments, said=self._voice.say)
+        self._feed = ShardFeed(*arguments, said=self._voice.say, prepare=self._prepare)
         before, self._before = self._before, []
         for message in before:
             self.hear(message)
@@ -220,15 +241,15 @@ def _own_state(state_dir: Path) -> Iterator[tuple[Path, str]]:
     """Hold a state folder that no other node of this machine has now, the first that is free, below the usual one."""
     make_private_folder(state_dir)
     for number in range(1, MOST_NODES):
-        name = f"node-{number}"
-        make_private_folder(state_dir / name)
-        lock = FileLock(state_dir / name / "node.lock", timeout=0, mode=0o600)
+        folder = node_folder(state_dir, number)
+        make_private_folder(folder)
+        lock = FileLock(folder / "node.lock", timeout=0, mode=0o600)
         try:
             lock.acquire()
         except Timeout:
             continue
         try:
-            yield state_dir / name, name
+            yield folder, folder.name
         finally:
             lock.release()
         return

@@ -74,8 +74,51 @@ def other_states(state_dir: Path, shard: Shard | None) -> list[Path]:
     return [
         folder.path
         for folder in state_folders([state_dir])
-        if folder.shard != shard and (shard is None or folder.shard is None or folder.shard.count != shard.count)
+        if folder.node is not None
+        or (folder.shard != shard and (shard is None or folder.shard is None or folder.shard.count != shard.count))
     ]
+
+
+class SlideTakeOver:
+    """Takes over what other journals know of single slides that the own one does not know, as they are asked for.
+
+    For runs to which slides are given, and that know of none before. Raises UsageError and JournalError about the own
+    one; others that cannot be read are passed over.
+    """
+
+    def __init__(self, own: Path, others: Iterable[Path]) -> None:
+        self._mine = _JournalPages(own / "journal.sqlite")
+        self._others: list[_JournalPages] = []
+        for folder in others:
+            if folder != own and (folder / "journal.sqlite").exists():
+                try:
+                    self._others.append(_JournalPages(folder / "journal.sqlite", read_only=True))
+                except PmarepError as error:
+                    log.debug("%s", error)
+
+    async def take(self, server: str, paths: Sequence[str]) -> None:
+        """Take over what is known about slides of a server, from whichever journal has it latest."""
+        if not self._others:
+            return
+        own = await self._mine.known(server, paths)
+        unknown = [path for path in paths if path not in own]
+        latest: dict[str, tuple[_Known, _JournalPages]] = {}
+        for other in list(self._others):
+            try:
+                for path, known in (await other.known(server, unknown)).items() if unknown else ():
+                    if _is_newer(known, latest[path][0] if path in latest else None):
+                        latest[path] = known, other
+            except PmarepError as error:
+                log.debug("%s", error)
+                self._others.remove(other)
+        for other in self._others:
+            if found := [path for path, (_, whose) in latest.items() if whose is other]:
+                await self._mine.put(await other.entries(server, found))
+
+    def close(self) -> None:
+        """Close all journals."""
+        for journal in (self._mine, *self._others):
+            journal.close()
 
 
 async def _take_from(

@@ -1,0 +1,145 @@
+"""The process of one node, spoken to as a worker of Dask does: what it refuses to send."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.corpus import tree
+from support.fork_server import PATIENCE
+from support.push_cli import PushCli, transfers
+from support.sandboxes import StartSandbox
+
+from pmacore_sandbox import Sandbox
+from pmarep.engine import Options
+from pmarep.engine.discovery.disk_list import pack_found
+from pmarep.nodes.lease import Lease
+from pmarep.nodes.messages import NodeTask
+from pmarep.sites import SiteBook
+from pmarep.slides import Slide, find_slides
+
+
+@pytest.fixture
+def sandbox(start_sandbox: StartSandbox) -> Sandbox:
+    return start_sandbox("tokyo")
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
+    cli = PushCli(tmp_path / "cli")
+    cli.site("tokyo", sandbox)
+    tree(cli.source, "a/1.svs", "a/2.svs", content=os.urandom(1000))
+    return cli
+
+
+def task_of(cli: PushCli, **changes: Any) -> NodeTask:
+    sites = list(SiteBook.load(cli.book).sites.values())
+    options = Options(sources=(cli.source,))
+    task = NodeTask.of(options, sites, cli.book, cli.state, Lease(silence=PATIENCE))
+    return NodeTask(**{**asdict(task), **changes})
+
+
+class NodeProcess:
+    """A node: `say` a message to it, `hear` the next of a kind."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.heard: list[dict[str, Any]] = []
+
+    def say(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.flush()
+
+    def say_slides(self, *slides: Slide) -> None:
+        rows = [(number, *pack_found(slide)) for number, slide in enumerate(slides)]
+        self.say({"kind": "slides", "slides": rows})
+
+    def hear(self, kind: str) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.heard.append(json.loads(line))
+            if self.heard[-1]["kind"] == kind:
+                return self.heard[-1]
+        pytest.fail(f"{kind} never came; so far: {self.heard}")
+
+
+@contextmanager
+def node_process(cli: PushCli, task: NodeTask) -> Iterator[NodeProcess]:
+    command = [sys.executable, "-m", "pmarep.cli.node"]
+    with subprocess.Popen(
+        command, env=cli.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        try:
+            node = NodeProcess(process)
+            node.say(asdict(task))
+            yield node
+        finally:
+            process.kill()
+
+
+def found(cli: PushCli) -> list[Slide]:
+    return [slide for slide in find_slides(cli.source) if isinstance(slide, Slide)]
+
+
+def test_a_node_that_sees_another_source_sends_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+    slides = found(cli)
+    (cli.source / "a" / "2.svs").write_bytes(b"another one")
+    with node_process(cli, task_of(cli)) as node:
+        node.say_slides(*slides)
+        assert node.hear("differs")["slides"] == [1]
+        node.say({"kind": "differ", "same": False})
+        words = node.hear("refused")["error"]
+    assert words == "it does not see the same SRC: 1 of 2 slides are not here, or are others, the first a/2.svs"
+    assert transfers(sandbox) == []
+
+
+def test_what_has_changed_for_all_fails_as_in_any_run(cli: PushCli, sandbox: Sandbox) -> None:
+    slides = found(cli)
+    (cli.source / "a" / "2.svs").unlink()
+    with node_process(cli, task_of(cli)) as node:
+        node.say_slides(*slides)
+        node.hear("differs")
+        node.say({"kind": "differ", "same": True})
+        node.say({"kind": "finish"})
+        assert node.hear("ended")["sites"]["tokyo"]["sent"] == 1
+    (failed,) = [said["event"]["error"] for said in node.heard if said.get("event", {}).get("status") == "failed"]
+    assert "2.svs" in failed
+
+
+def test_a_site_that_means_another_place_is_refused(cli: PushCli, sandbox: Sandbox) -> None:
+    sites = [{"name": "tokyo", "url": sandbox.url, "target": "Slides/elsewhere"}]
+    with node_process(cli, task_of(cli, sites=sites)) as node:
+        assert node.hear("failed")["error"].startswith("tokyo is http")
+        assert node.process.wait(PATIENCE) == 2
+
+
+def test_another_version_is_refused(cli: PushCli) -> None:
+    with node_process(cli, task_of(cli, version="0.0.1")) as node:
+        assert "the coordinator 0.0.1; install the same" in node.hear("failed")["error"]
+
+
+def test_a_node_without_a_password_sends_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+    del cli.environment["PMAREP_PASSWORD_TOKYO"]
+    with node_process(cli, task_of(cli)) as node:
+        said = node.hear("failed")
+    assert said["exit_code"] == 2
+    assert "tokyo" in said["error"]
+    assert transfers(sandbox) == []
+
+
+def test_a_node_ends_when_its_worker_does(cli: PushCli) -> None:
+    with node_process(cli, task_of(cli)) as node:
+        node.hear("ready")
+        assert node.process.stdin is not None
+        node.process.stdin.close()
+        node.hear("ended")
+        assert node.process.wait(PATIENCE) == 0

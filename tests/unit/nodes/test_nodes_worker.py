@@ -1,0 +1,59 @@
+"""The messages between a coordinator and a node's process, as a worker of Dask keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pmarep.nodes import worker
+
+KEY = "pmarep-test-1"
+
+
+@pytest.fixture(autouse=True)
+def child() -> Iterator[worker._Child]:
+    yield worker._child(KEY)
+    worker._children.pop(KEY, None)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    times = [1000.0]
+    monkeypatch.setattr("pmarep.nodes.worker.time.monotonic", lambda: times[0])
+    worker._children.pop(KEY, None)
+    return times
+
+
+def test_what_was_not_heard_is_said_again(child: worker._Child) -> None:
+    child.messages += ["a", "b"]
+    assert worker.exchange(KEY, 0, 0, 0, [])["messages"] == ["a", "b"]
+    assert worker.exchange(KEY, 0, 0, 0, [])["messages"] == ["a", "b"]
+    answer = worker.exchange(KEY, 1, 1, 0, [])
+    assert (answer["first"], answer["messages"]) == (1, ["b"])
+
+
+def test_the_time_of_the_last_confirmed_answer_counts(now: list[float]) -> None:
+    child = worker._child(KEY)
+    worker.exchange(KEY, 0, 0, 0, [])
+    now[0] += 10
+    worker.exchange(KEY, 1, 0, 0, [])  # confirms the answer of 1000, and is answered at 1010
+    assert child.heard_at == 1000
+    now[0] += 10
+    worker.exchange(KEY, 2, 0, 0, [])
+    assert child.heard_at == 1010
+
+
+def test_a_question_that_was_long_on_its_way_extends_nothing(now: list[float]) -> None:
+    child = worker._child(KEY)
+    worker.exchange(KEY, 0, 0, 0, [])
+    for late in (10, 20, 30):
+        now[0] = 1000.0 + late
+        worker.exchange(KEY, 0, 0, 0, [])  # it knows of no answer
+    worker.exchange(KEY, 1, 0, 0, [])
+    assert child.heard_at == 1000
+
+
+def test_messages_to_a_process_that_is_not_there_are_not_taken() -> None:
+    answer = worker.exchange(KEY, 0, 0, 0, ["{}"])
+    assert (answer["state"], answer["taken"]) == ("waiting", 0)
