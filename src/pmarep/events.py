@@ -16,10 +16,15 @@ from typing import Any, TypeVar, dataclass_transform
 _T = TypeVar("_T")
 
 
+LEFT_OUT_CODE = 4
+"""The exit code of a run after which every slide that may be at a site is there, and some may not."""
+
+
 class SlideStatus(StrEnum):
     """How a slide ended at a site. VERIFIED: found there as it should be, by a run that sends nothing.
 
-    PULLED: it has come from there, by `pmarep pull`.
+    PULLED: it has come from there, by `pmarep pull`. LEFT_OUT: it is not there and is not to be, since the command
+    `require` of the site says so.
     """
 
     SENT = "sent"
@@ -27,6 +32,7 @@ class SlideStatus(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     VERIFIED = "verified"
+    LEFT_OUT = "left_out"
 
 
 class VerifiedBy(StrEnum):
@@ -198,7 +204,7 @@ class SlideFinished(Event):
     bytes: what this run sent and the site acknowledged, or pulled.
     seconds: from the beginning of this slide at this site.
     resumed_bytes: what an earlier run had sent or pulled, in bytes.
-    error: what happened and what to do, in one line; None unless it failed.
+    error: what happened and what to do, in one line, or why it was left out; None otherwise.
     verified_by: how closely this run has looked at the slide there; None where it failed, or another one stays there.
     needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`,
         `label_images`).
@@ -381,6 +387,7 @@ class SiteSummary:
     sent, skipped, pulled: as SlideFinished says; after a dry run `sent` or `pulled` counts what would be.
     failed: every slide that should be at the site and is not, tried or not, but for those in `not_begun`.
     verified: found to be there as it should be, by a run that sends nothing.
+    left_out: not there, since the command `require` of the site lets them not go there; not counted as failed.
     not_begun: left for the next run, because this one was to end or was interrupted.
     bytes_sent: bytes that the site acknowledged in this run, or that a pull has received and kept.
     bytes_resumed: bytes that an earlier run had sent or pulled.
@@ -406,6 +413,7 @@ class SiteSummary:
     skipped: int = 0
     failed: int = 0
     verified: int = 0
+    left_out: int = 0
     not_begun: int = 0
     bytes_sent: int = 0
     bytes_resumed: int = 0

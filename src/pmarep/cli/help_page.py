@@ -33,7 +33,7 @@ PANELS = {
     ),
     "How sure": (
         "--verify", "--level", "--check", "--fingerprint", "--recheck", "--settle", "--verify-tls",
-        "--allow-http-uploads", "--label-images", "--deep",
+        "--allow-http-uploads", "--label-images", "--require", "--prepare", "--deep",
     ),
     "Output": (
         "--all", "--details", "--csv", "--report", "--format", "--output", "--thumbnails", "--at-all-sites", "--audit",

@@ -15,7 +15,14 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from ..events import Event, SlideFinished, SlideRetracted, SlideStatus, SourceProblem, Summary
-from ..system.commands import Command, command_words, end_process_group, executable_command
+from ..system.commands import (
+    Command,
+    command_words,
+    end_process_group,
+    executable_command,
+    last_line,
+    without_passwords,
+)
 from ..text import printable
 from ..version import __version__
 from .output_streams import echo
@@ -35,12 +42,15 @@ HIDDEN = "hidden (slide_names = true shows it)"
 MOST_PROBLEMS = 1000
 """Failures that a hook is told by name, at most: nobody reads more, and a site that is down fails every slide."""
 
-_EXIT_CODES = {2: "nothing was sent", 3: "other runs hold all targets", 130: "interrupted"}
+_EXIT_CODES = {
+    2: "nothing was sent",
+    3: "other runs hold all targets",
+    4: "require leaves slides out",
+    130: "interrupted",
+}
 
 _URL_PATH = re.compile(r"(?<=://)([^\s/?'\"]+)(/[^\s?'\"]*[^\s?'\":,;)])")
 """Host and path of a URL in a text. The path of a webhook is its password."""
-
-_TAIL = 4000  # bytes of what a hook printed that are looked at, for its last line
 
 
 class HooksObserver(RunObserver):
@@ -50,7 +60,7 @@ class HooksObserver(RunObserver):
         self._hooks = hooks
         self._command = command
         self._sites = list(sites)
-        self._environ = {name: value for name, value in environ.items() if not _is_password(name)}
+        self._environ = without_passwords(environ)
         self._problems: list[dict[str, str]] = []
 
     def before(self) -> None:
@@ -122,6 +132,7 @@ def describe_end(summary: Summary) -> str:
         counts = {"sent": site.sent, "skipped": site.skipped, "verified": site.verified}
         said = [f"{number} {what}" for what, number in counts.items() if number]
         said += [f"{site.failed} failed"] if site.failed or not said else []
+        said += [f"{site.left_out} left out"] if site.left_out else []
         said += [f"{site.not_begun} not begun"] if site.not_begun else []
         said += [f"{site.deleted} deleted"] if site.deleted else []
         said += [f"{site.extra} not in the source"] if site.extra else []
@@ -210,18 +221,10 @@ def _last_line(output: IO[bytes], words: Sequence[str]) -> str:
 
     Without the paths of URLs: of any in it, and of those in the `words` of the hook, which programs print alone too.
     """
-    output.seek(0, 2)
-    output.seek(max(0, output.tell() - _TAIL))
-    lines = [line.strip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    if not lines:
+    if not (said := last_line(output)):
         return ""
     from ..pmacore.redact import redact
 
-    line = _URL_PATH.sub(r"\1/***", lines[-1])
+    line = _URL_PATH.sub(r"\1/***", said)
     paths = [found[2] for word in words for found in _URL_PATH.finditer(word)]
     return f": {printable(redact(line, paths))[:300]}"
-
-
-def _is_password(variable: str) -> bool:
-    """Return whether a variable holds one of our passwords: `PMAREP_PASSWORD_TOKYO`, `PMAREP_SANDBOX_PASSWORD`."""
-    return variable.upper().startswith("PMAREP_") and "PASSWORD" in variable.upper()

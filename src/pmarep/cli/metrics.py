@@ -15,7 +15,7 @@ from .output_streams import echo
 from .run_observers import RunObserver
 
 LAST_SUCCESS = "pmarep_last_success_timestamp_seconds"
-STATUSES = ("sent", "skipped", "verified", "failed", "not_begun")
+STATUSES = ("sent", "skipped", "verified", "failed", "left_out", "not_begun")
 
 LARGEST = 1024**2
 """Bytes of a metrics file that is read: of some thousand sites."""

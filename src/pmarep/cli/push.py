@@ -158,7 +158,7 @@ def push(
 
     The contents of a folder land below each site's target, sub-folders kept. Run it again after anything went wrong:
     it sends what is missing. Ends with 0 if every slide is at every site, 1 if not, 2 for wrong usage, 3 if other
-    runs hold all sites, 130 if interrupted.
+    runs hold all sites, 4 if only rules of sites left slides out, 130 if interrupted.
     """
     import os
 
@@ -216,6 +216,9 @@ def push(
             at_all_sites=at_all_sites,
             spool=spool,
             spool_size=parse_spool_size(spool_size),
+            gate_timeout=book.gate.timeout,
+            gate_cache=book.gate.cache,
+            gate_cache_size=book.gate.cache_size,
             config=named_book(config),
             arguments=repeatable_arguments(ctx, found),
             audit=audit,

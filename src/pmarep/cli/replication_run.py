@@ -96,7 +96,7 @@ def run_to_end(
         raise
     if output.write_error is not None:
         echo(write_error_message(output.write_error), err=True)
-        summary = replace(summary, exit_code=summary.exit_code or 1)
+        summary = _failed(summary)
     return _tell_end(observers, summary)
 
 
@@ -129,8 +129,15 @@ def _tell_end(observers: Sequence[RunObserver], summary: Summary) -> int:
     """Tell the observers how a run ended; return the exit code, 1 instead of 0 where one of them could not write."""
     for observer in observers:
         if not observer.after(summary):
-            summary = replace(summary, exit_code=summary.exit_code or 1)
+            summary = _failed(summary)
     return summary.exit_code
+
+
+def _failed(summary: Summary) -> Summary:
+    """Return the summary with an exit code that says that something failed."""
+    from ..events import LEFT_OUT_CODE
+
+    return replace(summary, exit_code=1 if summary.exit_code in (0, LEFT_OUT_CODE) else summary.exit_code)
 
 
 def log_connection_errors(loop: AbstractEventLoop, context: dict[str, Any]) -> None:

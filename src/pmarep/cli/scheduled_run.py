@@ -43,7 +43,7 @@ def run_on_nodes(
 
     if choice.scheduler is not None and choice.scheduler_file is not None:
         raise UsageError("--scheduler and --scheduler-file both name a scheduler; leave one out")
-    check_options(options)
+    check_options(options, sites)
     check_installed()
 
     def run(listener: Listener, stop: Event) -> Coroutine[Any, Any, Summary]:

@@ -88,7 +88,8 @@ def verify(
 
     A slide of ours that is damaged now is sent again by the next push, unless somebody has written to it at the site
     since: then the push leaves it and says what helps. Ends with 0 if every slide is at every site as it should be,
-    1 if not, 2 for wrong usage, 3 if other runs hold all sites, 130 if interrupted.
+    1 if not, 2 for wrong usage, 3 if other runs hold all sites, 4 if only rules of sites leave slides out, 130 if
+    interrupted.
     """
     import os
 
@@ -128,6 +129,9 @@ def verify(
             at_all_sites=at_all_sites,
             spool=spool,
             spool_size=parse_spool_size(spool_size),
+            gate_timeout=book.gate.timeout,
+            gate_cache=book.gate.cache,
+            gate_cache_size=book.gate.cache_size,
             config=named_book(config),
             arguments=repeatable_arguments(ctx, found),
             audit=audit,

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..events import Listener
+from ..slides import Slide
 from ..source import SharedReader
+from ..source.prepared import PreparedSlide
 from ..state.journal import Journal
 from ..state.run_record import RunRecord
 from ..uploaders import Digests, UploadIds
@@ -16,6 +18,7 @@ from .annotation_run import AnnotationRun
 from .at_all_sites import VerifiedAtAllSites
 from .audit import Audit
 from .discovery.slide_list import SlideList
+from .gate.site_gate import GateRun
 from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun
 from .options import Options
@@ -41,6 +44,7 @@ class RunContext:
     others_work: Callable[[str], bool]  # whether any site but this one is sending
     stop_run: Callable[[str], None]  # ends the run for all sites, with the reason
     labels: LabelLooks
+    gate: GateRun
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run
@@ -54,6 +58,12 @@ class RunContext:
     def deadline(self) -> float | None:
         """Of clock.monotonic(): after it no slide is begun, and nothing is waited for."""
         return None if self.stop_time is None else self.stop_time.at
+
+    def digests_of(self, slide: Slide) -> Digests:
+        """Return the digests of the files of a slide: of the source, or of what was made of it."""
+        if isinstance(slide, PreparedSlide) and self.gate.preparation is not None:
+            return self.gate.preparation.digests
+        return self.digests
 
     def ids_of(self, url: str) -> UploadIds:
         """Return the upload ids that one server has given out in this run."""

@@ -128,7 +128,7 @@ class LabelPolicy:
 
     async def warn(self) -> None:
         """Say how many slides carry such an image, once, before a source's first push to the site."""
-        if self._site.label_images != "warn":
+        if self._site.label_images != "warn" or self._site.prepare:  # nothing is known of what prepare will make
             return
         async with self._warning:
             if not self._warned:

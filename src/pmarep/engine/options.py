@@ -74,6 +74,10 @@ class Options:
     `spool`: the folder of the spool for what comes from places; None: the state folder. `spool_size`: in bytes; None:
     2 GiB, or what there is room for.
 
+    `gate_timeout`: seconds for each command `require` or `prepare` of a site and each slide. `gate_cache`: the folder
+    in which what `prepare` makes is kept; None: in the state folder. `gate_cache_size`: in bytes; None: 20 GiB, or what
+    there is room for.
+
     `shard`: only the slides that belong to it; it has a journal of its own in the state folder.
 
     `mirror`: slides below the target folder that the source has not are listed; `mirror_deletes`: and deleted, so many
@@ -114,6 +118,9 @@ class Options:
     at_all_sites: Path | None = None
     spool: Path | None = None
     spool_size: int | None = None
+    gate_timeout: float = 600.0
+    gate_cache: Path | None = None
+    gate_cache_size: int | None = None
     config: Path | None = None
     arguments: tuple[str, ...] = ()
 

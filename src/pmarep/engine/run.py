@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..aio import any_of, cancel_all
 from ..clock import Clock
 from ..errors import PmarepError, TargetBusyError, internal_error, where
 from ..events import (
+    LEFT_OUT_CODE,
     Event,
     Listener,
     Notice,
@@ -40,6 +41,8 @@ from .annotation_run import AnnotationRun
 from .context import RunContext
 from .discovery.producer import DiscoveryListener
 from .discovery.slide_list import SlideList
+from .gate.checks import check_gates
+from .gate.site_gate import GateRun
 from .idle_tracker import IdleTracker
 from .label_images import LabelLooks
 from .mirror.mirror_run import MirrorRun, check_mirror
@@ -81,6 +84,7 @@ async def replicate(
     """
     clock, stop, parts = clock or Clock(), stop or asyncio.Event(), parts or RunParts()
     check_sources(options, sites)
+    check_gates(options, sites)
     check_mirror(options)
     sources = [place.site for place in options.places]
     sessions = SessionPool(
@@ -93,6 +97,7 @@ async def replicate(
     async with AsyncExitStack() as ending:
         ending.push_async_callback(sessions.close)  # some are open before slides are sent
         ending.enter_context(closing(run))
+        ending.push_async_callback(run.gate.close)
         busy = ending.enter_context(hold_targets(state_dir / "locks", places, options.shard))
         missing: dict[str, str] | None = {}
         if parts.sends:
@@ -165,6 +170,7 @@ class _Run:
         self.started = clock.monotonic()
         self.shard = None if options.shard is None else str(options.shard)
         self.stop_time = StopTime.of(options, clock)
+        self.gate = GateRun(options, sites, self.reader, state_dir)
 
     def _hear(self, event: Event) -> None:
         """Pass an event on. An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
@@ -346,6 +352,7 @@ class _Run:
             self.workers.others_work,
             self._stop_run,
             LabelLooks(self.reader, journal),
+            self.gate,
             sites=len(self.sites),
             record=self.files.record,
             at_all_sites=self.files.at_all_sites,
@@ -387,7 +394,7 @@ class _Run:
             and all(_is_complete(site, dry_run=self.options.dry_run) for site in sites.values())
         )
         return Summary(
-            exit_code=INTERRUPTED if interrupted else 0 if arrived else 1,
+            exit_code=INTERRUPTED if interrupted else _code_of(sites) if arrived else 1,
             seconds=round(self.clock.monotonic() - self.started, 3),
             sites=sites,
             source_problems=self.problems,
@@ -401,6 +408,11 @@ class _Run:
             shard=self.shard,
             mirror=self.options.mirror,
         )
+
+
+def _code_of(sites: Mapping[str, SiteSummary]) -> int:
+    """Return the exit code of a run after which every slide is where it is to be."""
+    return LEFT_OUT_CODE if any(site.left_out for site in sites.values()) else 0
 
 
 def _is_complete(site: SiteSummary, *, dry_run: bool) -> bool:

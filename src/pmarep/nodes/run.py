@@ -27,7 +27,7 @@ class _NoPasswords:
         raise NotImplementedError(site.name)
 
 
-def check_options(options: Options) -> None:
+def check_options(options: Options, sites: Sequence[Site]) -> None:
     """Raise UsageError for what needs one machine's view of everything, or means nothing on several nodes."""
     refused = {
         "--shard": (options.shard is not None, "the coordinator makes shards itself"),
@@ -39,6 +39,9 @@ def check_options(options: Options) -> None:
     for what, (given, why) in refused.items():
         if given:
             raise UsageError(f"{what} does not go with --scheduler: {why}; leave one of them out")
+    if gated := [site.name for site in sites if site.require or site.prepare]:
+        which = f"{', '.join(gated)} {'has' if len(gated) == 1 else 'have'} require or prepare"
+        raise UsageError(f"{which}, which one machine runs; push there without --scheduler")
 
 
 async def replicate_on_nodes(
@@ -59,7 +62,7 @@ async def replicate_on_nodes(
     `config`, `node_state_dir`: paths that the nodes are to use too, where a person has named them. Raises as
     `replicate()` does, and UsageError where the cluster does not answer.
     """
-    check_options(options)
+    check_options(options, sites)
     lease = lease or Lease()
     cluster = await connect()
     try:

@@ -29,6 +29,7 @@ class CellState(StrEnum):
     SKIPPED = "skipped"
     VERIFIED = "verified"
     FAILED = "failed"
+    LEFT_OUT = "left_out"  # not there, and not to be: a rule of the site says so
     UNFINISHED = "unfinished"  # begun, and neither there nor failed: it is being sent, or the run ended
     NOT_TRIED = "not_tried"  # nothing is known of it: the run had not come so far, or could not look at the site
 
@@ -153,10 +154,11 @@ class Report:
         return sum(cell.needs_decision for _, _, cell in self.missing())
 
     def missing(self) -> Iterator[tuple[int, ReportSite, Cell]]:
-        """Yield each slide that is not known to be at a site, slide by slide."""
+        """Yield each slide that is not known to be at a site and is to be there, slide by slide."""
         for index in range(len(self.slides)):
             for site in self.sites:
-                if not (cell := site.cell(index)).state.is_there:
+                cell = site.cell(index)
+                if not cell.state.is_there and cell.state is not CellState.LEFT_OUT:
                     yield index, site, cell
 
 

@@ -31,6 +31,7 @@ _LETTERS = {
     CellState.SKIPPED: "K",
     CellState.VERIFIED: "V",
     CellState.FAILED: "F",
+    CellState.LEFT_OUT: "L",
     CellState.UNFINISHED: "U",
     CellState.NOT_TRIED: "N",
 }
@@ -123,6 +124,8 @@ def _verdict(report: Report) -> tuple[str, str]:
     said += _mirror_words(summary)
     if said:
         return f"{'; '.join(said)}.", "bad"
+    if left_out := sum(site.get("left_out", 0) for site in summary.get("sites", {}).values()):
+        return f"Every slide is at every site, but for {left_out:,} that require leaves out there.", "wait"
     if summary.get("exit_code"):
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
     if not report.slides:
@@ -177,13 +180,14 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 def _site_row(site: ReportSite, report: Report) -> str:
     cells = [site.cell(index) for index in range(len(report.slides))]
     there = sum(cell.state.is_there for cell in cells)
-    not_tried = sum(cell.state is CellState.NOT_TRIED for cell in cells)
+    not_tried, left_out = (sum(cell.state is s for cell in cells) for s in (CellState.NOT_TRIED, CellState.LEFT_OUT))
     state = site.state if report.run.state != "killed" else "killed"
     about = [
         _html(f"{site.url} {folder_at_site(site, report.run.about['to'])}"),
         _html(state if site.reason is None else f"{state}: {site.reason}"),
     ]
     about += [_html(text) for text in _unequal(site)]
+    about += [f"{count_of(left_out, 'slide')} left out by require"] if left_out else []
     chart = rate_chart(site, report.run.started, report.run.ended)
     if chart:
         mean = site.samples[-1].sent / (site.samples[-1].time - report.run.started).total_seconds()
@@ -191,7 +195,10 @@ def _site_row(site: ReportSite, report: Report) -> str:
         words = f"mean over the run {format_size(mean)}/s, at most {format_size(highest)}/s"
         ends = (_local(report.run.started)[11:], words, _local(report.run.ended)[11:])
         chart += '<div class="axis">' + "".join(f"<span>{_html(text)}</span>" for text in ends) + "</div>"
-    columns = [f"{there:,}", *(f"<b>{n:,}</b>" if n else "0" for n in (len(cells) - there - not_tried, not_tried))]
+    columns = [
+        f"{there:,}",
+        *(f"<b>{n:,}</b>" if n else "0" for n in (len(cells) - there - left_out - not_tried, not_tried)),
+    ]
     columns += [_html(format_size(site.bytes_sent)), chart]
     name = f"<b>{_html(site.name)}</b><small>{'<br>'.join(about)}</small>"
     return f"<tr><td>{name}</td>{''.join(f'<td>{column}</td>' for column in columns)}</tr>"

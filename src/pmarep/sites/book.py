@@ -14,7 +14,7 @@ from ..errors import ConfigError, UsageError
 from ..system.windows_names import collision_key, lies_within
 from .book_stack import BookStack
 from .book_text import BookText, KeyPath, table_header
-from .models import HooksTable, Site, SiteTable, SlidesTable, Table
+from .models import GateTable, HooksTable, Site, SiteTable, SlidesTable, Table
 from .site_names import did_you_mean, is_pattern, quoted
 
 
@@ -58,6 +58,7 @@ class SiteBook:
     groups: Mapping[str, tuple[str, ...]]
     slides: SlidesTable
     hooks: HooksTable
+    gate: GateTable
 
     @classmethod
     def load(cls, path: Path) -> SiteBook:

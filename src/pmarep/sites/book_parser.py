@@ -11,16 +11,16 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ConfigError
 from .book_stack import BookStack
 from .book_text import BookText, KeyPath, readable_by_others, table_header
-from .models import HooksTable, Site, SiteTable, SlidesTable, Table
+from .models import GateTable, HooksTable, Site, SiteTable, SlidesTable, Table
 from .site_names import check_name, did_you_mean, password_variable, quoted
 from .validators import looks_secret
 
-_TABLES = ("include", "defaults", "servers", "sites", "groups", "slides", "hooks")
+_TABLES = ("include", "defaults", "servers", "sites", "groups", "slides", "hooks", "gate")
 _NEEDED = ("url", "username", "target")
 T = TypeVar("T", bound=BaseModel)
 Groups = dict[str, tuple[str, ...]]
 
-Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable, HooksTable]
+Tables = tuple[SiteTable, dict[str, Table], dict[str, Site], Groups, SlidesTable, HooksTable, GateTable]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _BookTables:
 
 
 def read_tables(stack: BookStack) -> Tables:
-    """Merge all books: defaults; servers, sites and groups by name; `[slides]` and `[hooks]`. Raises ConfigError."""
+    """Merge all books: defaults; servers, sites, groups by name; `[slides]` and its like. Raises ConfigError."""
     books = [_read(text) for text in stack.texts]
     defaults = _merged_defaults([book.defaults for book in books])
     servers: dict[str, Table] = {}
@@ -50,7 +50,8 @@ def read_tables(stack: BookStack) -> Tables:
     sites = {name: _site(stack, name, table, servers, defaults) for name, table in said.items()}
     _check_servers(stack, servers, defaults)
     _check_variables(stack, {name: server.url or defaults.url for name, server in servers.items()}, sites)
-    return defaults, servers, sites, groups, read_slides(stack), _merged(stack, "hooks", HooksTable)
+    machine = read_slides(stack), _merged(stack, "hooks", HooksTable), _merged(stack, "gate", GateTable)
+    return defaults, servers, sites, groups, *machine
 
 
 def read_slides(stack: BookStack) -> SlidesTable:

@@ -33,6 +33,14 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     return validators.seconds(str(info.field_name), value)
 
 
+def _gate_command(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    return validators.gate_command(str(info.field_name), value)
+
+
+def _cache(value: object, info: ValidationInfo) -> Path:
+    return validators.cache(value, _folder(info))
+
+
 def _hook(value: object, info: ValidationInfo) -> tuple[str, ...] | str:
     return validators.hook(str(info.field_name), value)
 
@@ -51,11 +59,18 @@ PasswordCommand = Annotated[tuple[str, ...] | str, BeforeValidator(validators.pa
 PasswordFile = Annotated[Path, BeforeValidator(_password_file)]
 AllowHttpUploads = Annotated[bool, BeforeValidator(validators.allow_http_uploads)]
 LabelPolicyName = Annotated[Literal["refuse", "warn", "allow"], BeforeValidator(validators.label_images)]
+GateCommand = Annotated[tuple[str, ...], BeforeValidator(_gate_command)]
+Cache = Annotated[Path, BeforeValidator(_cache)]
+CacheSize = Annotated[int, BeforeValidator(validators.cache_size)]
 Congestion = Annotated[str, BeforeValidator(validators.congestion)]
 Hook = Annotated[tuple[str, ...] | str, BeforeValidator(_hook)]
 SlideNames = Annotated[bool, BeforeValidator(validators.slide_names)]
 Enumerate = Annotated[Literal["auto", "always", "never"], BeforeValidator(validators.enumerate_slides)]
 ServerName = Annotated[str, BeforeValidator(validators.server)]
+
+
+COMMANDS = ("password_command", "require", "prepare")
+"""Keys whose words may hold secrets."""
 
 
 class Table(BaseModel):
@@ -80,6 +95,8 @@ class Table(BaseModel):
     timeout: Seconds | None = None
     congestion: Congestion | None = None
     label_images: LabelPolicyName | None = None
+    require: GateCommand | None = Field(default=None, repr=False)  # their words may hold secrets
+    prepare: GateCommand | None = Field(default=None, repr=False)
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
     password_file: PasswordFile | None = None
@@ -122,6 +139,19 @@ class HooksTable(BaseModel):
     on_failure: Hook | None = Field(default=None, repr=False)
     timeout: Seconds = 60.0
     slide_names: SlideNames = False
+
+
+class GateTable(BaseModel):
+    """The `[gate]` table: how this machine runs `require` and `prepare`, and where their results are kept.
+
+    `timeout` in seconds, for each command; `cache_size` in bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    timeout: Seconds = 600.0
+    cache: Cache | None = None
+    cache_size: CacheSize | None = None
 
 
 class Site(Table):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .models import HooksTable, SiteTable, SlidesTable, Table
+from .models import GateTable, HooksTable, SiteTable, SlidesTable, Table
 from .validators import MAX_CONNECTIONS
 
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "timeout": "Seconds without any data before a request is given up.",
     "congestion": 'TCP congestion control: "auto" (bbr on long ways, where this machine allows it), or a name.',
     "label_images": 'Slides with a label or macro image: "refuse", "warn" before the first push, or "allow".',
+    "require": "A command whose exit code 0 lets a slide go there: words, {slide} for its main file. []: none.",
+    "prepare": "A command that makes of {slide} what is sent instead, in the folder {out}. []: none.",
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
     "password_file": "File with the password on its first line, which only you can read; relative to this folder.",
@@ -40,6 +42,12 @@ HOOKS_DESCRIPTIONS = {
     "on_failure": "Run after one that ended otherwise; PMAREP_EXIT_CODE says how.",
     "timeout": "Seconds that each of them may take; then it is ended.",
     "slide_names": "true: they are also told slides, folders and errors. Names may be those of patients.",
+}
+
+GATE_DESCRIPTIONS = {
+    "timeout": "Seconds that require and prepare may take for a slide; then they are ended.",
+    "cache": "Folder in which what prepare made is kept; relative to this file's folder.",
+    "cache_size": 'How much of that is kept, such as "20G".',
 }
 
 
@@ -65,12 +73,14 @@ def book_schema() -> dict[str, Any]:
             "groups": named(names, "Names for several sites or groups."),
             "slides": {"$ref": "#/definitions/slides", "description": "How slides are found on this machine."},
             "hooks": {"$ref": "#/definitions/hooks", "description": "Commands that are told of each run."},
+            "gate": {"$ref": "#/definitions/gate", "description": "How require and prepare are run on this machine."},
         },
         "definitions": {
             "site": _table(SiteTable, DESCRIPTIONS),
             "server": _table(Table, DESCRIPTIONS),
             "slides": _table(SlidesTable, SLIDES_DESCRIPTIONS),
             "hooks": _table(HooksTable, HOOKS_DESCRIPTIONS),
+            "gate": _table(GateTable, GATE_DESCRIPTIONS),
         },
     }
 
@@ -90,6 +100,8 @@ def _type(key: str, said: dict[str, Any]) -> dict[str, Any]:
     kinds = [_plain(kind) for kind in said.get("anyOf", [said]) if kind.get("type") != "null"]
     if key == "connections":
         kinds = [k | {"minimum": 1, "maximum": MAX_CONNECTIONS} if k.get("type") == "integer" else k for k in kinds]
+    if key == "cache_size":
+        kinds.insert(0, {"type": "string"})
     if kinds and all(kind.get("type") == "array" for kind in kinds):
         # One file may stand without its list.
         kinds.insert(0, {"type": "string"})

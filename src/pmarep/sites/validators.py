@@ -12,8 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import UsageError
+from ..system.commands import split_words
 from ..system.proxies import split_proxy
 from ..timetable import Timetable
+from ..units import parse_size
 from .site_names import quoted
 
 MAX_CONNECTIONS = 64
@@ -202,6 +204,54 @@ def label_images(value: object) -> str:
     if text not in LABEL_IMAGES:
         raise ValueError('label_images has to be "refuse", "warn" or "allow"')
     return text
+
+
+SLIDE, OUT = "{slide}", "{out}"
+"""Words of a command that are replaced: by the path of a main file, and of the folder for what is made of it."""
+
+_GATE_WORDS = {"require": (SLIDE,), "prepare": (SLIDE, OUT)}
+_GATE_EXAMPLES = {"require": '["may-leave", "{slide}"]', "prepare": '["strip-label", "{slide}", "{out}"]'}
+
+
+def gate_command(key: str, value: object) -> tuple[str, ...]:
+    """Check `require` or `prepare`: words, or text that is split into words. An empty list: none."""
+    example = _GATE_EXAMPLES[key]
+    if isinstance(value, list | tuple) and not value:
+        return ()
+    words = value
+    if isinstance(value, str):
+        try:
+            words = split_words(value)
+        except ValueError:
+            raise ValueError(f"{key} has quotes that do not match; write a list of words such as {example}") from None
+    if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words) or not any(words):
+        raise ValueError(f"{key} has to be a list of words such as {example}; [] for none")
+    if not words[0] or SLIDE in words[0] or OUT in words[0]:
+        raise ValueError(f"{key} has to begin with a program; write it as {example}")
+    if any("\0" in word for word in words):
+        raise ValueError(f"{key} holds a control character; leave it out")
+    for needed in _GATE_WORDS[key]:
+        if not any(needed in word for word in words):
+            raise ValueError(f"{key} names no {needed}; write it as {example}")
+    return tuple(words)
+
+
+def cache(value: object, folder: Path | None) -> Path:
+    """Resolve a folder relative to the book's; it is made when it is needed."""
+    return _file("cache", value, folder)
+
+
+def cache_size(value: object) -> int:
+    """Check the size of the cache: as `--spool-size`, or a number of bytes."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    try:
+        size = parse_size(_text("cache_size", value))
+    except UsageError:
+        size = 0
+    if size <= 0:
+        raise ValueError('cache_size has to be a size such as "20G"')
+    return size
 
 
 def password_command(value: object) -> tuple[str, ...] | str:

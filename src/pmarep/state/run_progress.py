@@ -15,7 +15,7 @@ from .run_records import RunFile, RunRecordError
 
 _SCOPE = ("command", "sources", "sites", "to", "include", "exclude")
 _THERE = ("sent", "verified", "skipped")
-_DONE = (*_THERE, "failed")
+_DONE = (*_THERE, "failed", "left_out")
 
 
 class RunState(StrEnum):
@@ -42,10 +42,11 @@ class SiteProgress:
     bytes_done: int = 0
     bytes_total: int = 0
     rate: float = 0.0
+    left_out: int = 0
 
     @property
     def slides_done(self) -> int:
-        return self.sent + self.skipped + self.verified + self.failed
+        return self.sent + self.skipped + self.verified + self.failed + self.left_out
 
 
 @dataclass(slots=True)

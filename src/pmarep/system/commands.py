@@ -9,13 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import IO
 
 Command = tuple[str, ...] | str
 
 END_SECONDS = 1.0
 """What a command that was killed may take to be gone."""
 _TASKKILL_SECONDS = 5.0
+_TAIL = 4000  # bytes of what a command printed that are looked at, for its last line
 _FIRST_WORD = re.compile(r'\s*(?:"([^"]+)"|(\S+))(.*)', re.DOTALL)
 
 
@@ -29,6 +32,17 @@ def command_words(command: Command) -> tuple[str, ...]:
     if sys.platform == "win32":
         return tuple(filter(None, _first_and_rest(command)))
     return tuple(shlex.split(command))
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Split text into words as a shell would; on Windows backslashes are no escapes.
+
+    Raises ValueError for quotes that do not match.
+    """
+    if sys.platform != "win32":
+        return tuple(shlex.split(text))
+    words = shlex.split(text, posix=False)
+    return tuple(word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "\"'" else word for word in words)
 
 
 def executable_command(command: Command, path: str | None) -> list[str] | str:
@@ -75,3 +89,20 @@ def kill_tree(pid: int) -> None:
             timeout=_TASKKILL_SECONDS,
             check=False,
         )
+
+
+def last_line(output: IO[bytes]) -> str:
+    """Return the last line of what a command printed, empty where it printed nothing."""
+    output.seek(0, 2)
+    output.seek(max(0, output.tell() - _TAIL))
+    lines = [line.strip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def without_passwords(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without our passwords: `PMAREP_PASSWORD_TOKYO`, `PMAREP_SANDBOX_PASSWORD`."""
+    return {name: value for name, value in environ.items() if not _is_password(name)}
+
+
+def _is_password(variable: str) -> bool:
+    return variable.upper().startswith("PMAREP_") and "PASSWORD" in variable.upper()

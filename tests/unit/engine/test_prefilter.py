@@ -14,6 +14,7 @@ from support.clocks import FakeClock
 from pmarep.engine import Options, Verify
 from pmarep.engine.circuit_breaker import CircuitBreaker
 from pmarep.engine.discovery.slide_list import SlideList
+from pmarep.engine.gate.site_gate import SiteGate
 from pmarep.engine.remote_listing import RemoteListing
 from pmarep.engine.site.prefilter import (
     CHUNK_FILES,
@@ -99,7 +100,9 @@ class Bench:
         breaker = CircuitBreaker(clock, 0, None, lambda *_: None, lambda: False)
         remote = RemoteListing(cast(PmaCore, self.core), clock)
         recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, context.options.recheck, 1000)
-        return KnownSlideFilter(SITE, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far)
+        return KnownSlideFilter(
+            SITE, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far, SiteGate(SITE, None)
+        )
 
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """As SiteEvents."""

@@ -70,6 +70,7 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         record=None,
         at_all_sites=None,
         digests=Digests(),
+        digests_of=lambda _slide: Digests(),
         listener=lambda event: None,
         slide_list=[slide],
     )

@@ -12,6 +12,7 @@ import pytest
 from support.clocks import FakeClock
 from support.slides import make_slide
 
+from pmarep.engine.gate.site_gate import SiteGate
 from pmarep.engine.options import Options, Verify
 from pmarep.engine.slide import attempt
 from pmarep.engine.slide.action import Action
@@ -67,6 +68,7 @@ class Bench:
             cast(Any, SimpleNamespace(slide_waits=lambda slide: self.done.append("wait"))),
             (),
             cast(Any, SimpleNamespace(refuses=False, refusal=self.refusal)),
+            SiteGate(SITE, None),
         )
         monkeypatch.setattr(attempt, "decide", self.decide)
         self.job = SlideJob(SLIDE, 0.0)

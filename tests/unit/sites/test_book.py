@@ -235,7 +235,7 @@ def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 ALLOWED = (
     "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, label_images, "
-    "password_command, password_file, proxy, server, target, timeout, url, username, verify_tls"
+    "password_command, password_file, prepare, proxy, require, server, target, timeout, url, username, verify_tls"
 )
 KEPT = (
     "looks like a password, which has no place in this file; keep it in the keyring (`pmarep sites login {login}`), "

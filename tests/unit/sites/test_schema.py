@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pmarep.sites.models import HooksTable, SiteTable, SlidesTable
-from pmarep.sites.schema import DESCRIPTIONS, HOOKS_DESCRIPTIONS, SLIDES_DESCRIPTIONS, book_schema
+from pmarep.sites.models import GateTable, HooksTable, SiteTable, SlidesTable
+from pmarep.sites.schema import DESCRIPTIONS, GATE_DESCRIPTIONS, HOOKS_DESCRIPTIONS, SLIDES_DESCRIPTIONS, book_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 EXAMPLE = tomllib.loads((Path(__file__).parents[3] / "sites.example.toml").read_text(encoding="utf-8"))
@@ -30,6 +30,7 @@ def test_every_key_is_described() -> None:
     assert set(DESCRIPTIONS) == set(SiteTable.model_fields)
     assert set(SLIDES_DESCRIPTIONS) == set(SlidesTable.model_fields)
     assert set(HOOKS_DESCRIPTIONS) == set(HooksTable.model_fields)
+    assert set(GATE_DESCRIPTIONS) == set(GateTable.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,8 @@ def test_every_key_is_described() -> None:
         ({"connections": "many"}, False), ({"password_command": ["a", "b"]}, True), ({"password_command": "a b"}, True),
         ({"client_cert": "a.pem"}, True), ({"client_cert": ["a.pem", "b.pem"]}, True), ({"timeout": 30}, True),
         ({"timeout": "30"}, False), ({"verify_tls": False}, True), ({"verify_tls": "no"}, False),
-        ({"pasword": "x"}, False),
+        ({"pasword": "x"}, False), ({"require": ["a", "{slide}"]}, True), ({"require": "a {slide}"}, True),
+        ({"prepare": []}, True), ({"prepare": 1}, False),
         ({"server": "a", "url": "https://b/"}, False),
     ],
 )  # fmt: skip
@@ -57,6 +59,8 @@ def test_values(site: dict[str, Any], good: bool) -> None:
         {"servers": {"a": {"server": "b"}}},
         {"slides": {"enumerate": "ever"}},
         {"slides": {"connections": 4}},
+        {"gate": {"cache_size": []}},
+        {"gate": {"at_once": 4}},
         {"hooks": {"on_start": 4}},
         {"hooks": {"on_end": "a"}},
     ],

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from ...events import Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
+from ...events import LEFT_OUT_CODE, Event, SiteSummary, SlidePlanned, SourceWaiting, Summary
 from ...units import count_of, format_duration, format_size
 from ..output_streams import discard_stdout, is_broken_pipe
 
@@ -80,9 +80,10 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
         parts = [f"{site.pulled} {'to pull' if of.dry_run else 'pulled'}, {site.skipped} skipped, {site.failed} failed"]
         parts[0] += f", {site.not_begun} not begun" if site.not_begun else ""
     elif of.verify_only:
-        parts = [f"{site.verified} verified, {site.failed} failed", format_duration(site.seconds)]
+        parts = [f"{site.verified} verified, {site.failed} failed{_left_out(site)}", format_duration(site.seconds)]
     else:
         parts = [f"{site.sent} {'to send' if of.dry_run else 'sent'}, {site.skipped} skipped, {site.failed} failed"]
+        parts[0] += _left_out(site)
         parts[0] += f", {site.not_begun} not begun" if site.not_begun else ""
     if not of.dry_run and not of.verify_only:
         parts.append(f"{format_size(site.bytes_sent)} in {format_duration(site.seconds)}")
@@ -99,6 +100,10 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
     return "; ".join(parts)
 
 
+def _left_out(site: SiteSummary) -> str:
+    return f", {site.left_out} left out" if site.left_out else ""
+
+
 def _mirror_text(site: SiteSummary, of: Summary) -> str:
     if site.mirror_error is not None and not site.deleted:
         return f"nothing deleted, {site.extra} not in the source" if site.extra else "nothing deleted"
@@ -110,7 +115,7 @@ def _mirror_text(site: SiteSummary, of: Summary) -> str:
 def _verdict(summary: Summary, selection: str) -> str:
     if summary.pull:
         return _pull_verdict(summary, selection)
-    unequal = _unequal(summary)
+    unequal = [*_ruled_out(summary), *_unequal(summary)]
     if summary.error:
         return "; ".join([summary.error, *unequal])
     problems = []
@@ -134,7 +139,7 @@ def _verdict(summary: Summary, selection: str) -> str:
             return "no slide belongs to this shard, nothing was sent"
         words = ("pmarep slides SRC", selection, f"--shard {summary.shard}" if summary.shard else "")
         return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
-    if summary.exit_code != 0:
+    if summary.exit_code not in (0, LEFT_OUT_CODE):
         return "; ".join(["not every site is complete", *unequal])
     done = "every other slide is at every site" if unequal else "every slide is at every site"
     return "; ".join([*unequal, f"{done}{', and no other one' if summary.mirror else ''}"])
@@ -211,6 +216,13 @@ def _not_mirrored(summary: Summary) -> list[str]:
         stay = "slide at a site is" if listed == 1 else "slides at sites are"
         found.append(f"{listed} {stay} not in the source; see above, --yes deletes what may go")
     return found
+
+
+def _ruled_out(summary: Summary) -> list[str]:
+    """Count the slides that rules of sites leave out."""
+    number = sum(site.left_out for site in summary.sites.values())
+    where = ", ".join(name for name, site in summary.sites.items() if site.left_out)
+    return [f"{count_of(number, 'slide')} left out by require at {where}; see above"] if number else []
 
 
 def _unequal(summary: Summary) -> list[str]:

@@ -55,7 +55,7 @@ class LinesOutput(Output):
         match event:
             case SlideFinished(status=SlideStatus.SENT | SlideStatus.PULLED):
                 self._print(sent_line(event), event.time)
-            case SlideFinished() if self._verbose and event.status is not SlideStatus.FAILED:
+            case SlideFinished() if self._verbose and event.status not in (SlideStatus.FAILED, SlideStatus.LEFT_OUT):
                 self._print(f"{event.site}: {event.status} {event.slide}", event.time)
             case Progress():
                 self._progress(event)
@@ -98,6 +98,8 @@ def progress_line(site: LiveSite, now: float) -> str:
     parts.append(f"{site.arrived} of {site.slides} slides")
     if site.failed:
         parts.append(f"{site.failed} failed")
+    if site.left_out:
+        parts.append(f"{site.left_out} left out")
     if site.state is not State.RUNNING:
         parts.append(f"{site.state} for {format_duration(now - site.since)}")
     elif not site.only_looks:

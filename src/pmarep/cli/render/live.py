@@ -75,9 +75,9 @@ class LiveSite:
 
     `since`: when it came into its state; `retry_at`: when a paused one is tried again. `done`, `total`: bytes that it
     has and needs; `sent`: bytes handed to the network in this run, `under_way` those not acknowledged. `arrived`,
-    `failed`, `slides`: numbers of slides, the last of all that it needs. `sending`: slides being sent, the oldest
-    first. `waits_for`: what it is silent about. `only_looks`: nothing is sent, so that slides count and not bytes.
-    `pulls`: slides come from it.
+    `failed`, `left_out`, `slides`: numbers of slides, the last of all that it needs. `sending`: slides being sent, the
+    oldest first. `waits_for`: what it is silent about. `only_looks`: nothing is sent, so that slides count and not
+    bytes. `pulls`: slides come from it.
     """
 
     name: str
@@ -93,6 +93,7 @@ class LiveSite:
     connections: int = 0
     arrived: int = 0
     failed: int = 0
+    left_out: int = 0
     slides: int = 0
     sending: dict[str, None] = field(default_factory=dict)
     problem: Problem | None = None
@@ -158,8 +159,13 @@ class LiveSite:
         """Per cent of the bytes; the last one is for what is looked at after sending."""
         if self.complete:
             return 100
-        done, total = (self.arrived + self.failed, self.slides) if self.only_looks else (self.done, self.total)
+        done, total = (self.looked_at, self.slides) if self.only_looks else (self.done, self.total)
         return min(100 * done // total, 99) if total else 0
+
+    @property
+    def looked_at(self) -> int:
+        """Slides with an outcome."""
+        return self.arrived + self.failed + self.left_out
 
     @property
     def mean(self) -> float:
@@ -248,6 +254,8 @@ class LiveRun:
         if event.status is SlideStatus.FAILED:
             site.failed += 1
             site.problem = Problem(f"failed {event.slide}: {event.error}", now)
+        elif event.status is SlideStatus.LEFT_OUT:
+            site.left_out += 1
         else:
             site.arrived += 1
         site.only_looks = event.status is SlideStatus.VERIFIED or site.only_looks
@@ -298,6 +306,7 @@ class Total:
     total: int
     arrived: int
     failed: int
+    left_out: int
     slides: int
     connections: int
     mean: float
@@ -314,6 +323,7 @@ class Total:
             total=sum(total for _, total in reached),
             arrived=sum(site.arrived for site in sites),
             failed=sum(site.failed for site in sites),
+            left_out=sum(site.left_out for site in sites),
             slides=sum(site.slides for site in sites),
             connections=sum(site.connections for site in sites if not site.ended),
             mean=sum(site.mean for site in sites if not site.ended),
@@ -327,7 +337,8 @@ class Total:
         """Per cent of what can be reached: all of it, once every site has ended."""
         if self.complete:
             return 100
-        done, total = (self.arrived + self.failed, self.slides) if self.only_looks else (self.done, self.total)
+        looked_at = self.arrived + self.failed + self.left_out
+        done, total = (looked_at, self.slides) if self.only_looks else (self.done, self.total)
         return min(100 * done // total, 99) if total else 0
 
 

@@ -97,6 +97,8 @@ class Messages:
                 return Message(f"{event.site}: deleted {event.slide} ({extra_size(event)}; not in the source)")
             case SlideFinished(status=SlideStatus.FAILED):
                 return Message(f"{event.site}: failed {event.slide}: {event.error}", Level.ERROR)
+            case SlideFinished(status=SlideStatus.LEFT_OUT):
+                return Message(f"{event.site}: left out {event.slide}: {event.error}", Level.ATTENTION)
             case SiteState():
                 return self._about_state(event)
         return None

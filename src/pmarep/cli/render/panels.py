@@ -43,6 +43,7 @@ def _total_line(run: LiveRun, total: Total, width: int, glyphs: Glyphs) -> Line:
             parts.append(f"{time_left(total.seconds_left)} left")
     text = ", ".join(parts)
     failed: Line = [(f", {total.failed} failed", "red")] if total.failed else []
+    failed += [(f", {total.left_out} left out", "yellow")] if total.left_out else []
     style = "green" if total.complete and not total.failed else "cyan"
     room = width - width_of([(text, ""), *failed]) - 2
     drawn = (
@@ -62,6 +63,7 @@ def _panel(run: LiveRun, site: LiveSite, width: int, glyphs: Glyphs) -> list[Lin
     words = f"{site.arrived} of {site.slides} slides"
     figures = f"{site.percent:>3}%  {size_of(site)}{'  ' if size_of(site) else ''}{words}"
     failed: Line = [(f"  {site.failed} failed", "red")] if site.failed else []
+    failed += [(f"  {site.left_out} left out", "yellow")] if site.left_out else []
     room = inner - width_of([(figures, ""), *failed]) - 2
     first: Line = [
         *bar(site.percent / 100, max(room, SHORTEST_BAR), bar_style(site.state), glyphs),

@@ -62,6 +62,8 @@ def state_words(run: LiveRun, site: LiveSite, room: int) -> str:
         return f"connecting {format_duration(run.now - site.since)}"
     if site.state is State.DONE and site.failed:
         return f"done, {site.failed} failed"
+    if site.state is State.DONE and site.left_out:
+        return f"done, {site.left_out} left out"
     return str(site.state)
 
 

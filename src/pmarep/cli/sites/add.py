@@ -21,7 +21,9 @@ from .key_options import (
     LabelImagesOption,
     PasswordCommandOption,
     PasswordFileOption,
+    PrepareOption,
     ProxyOption,
+    RequireOption,
     ServerOption,
     TargetOption,
     TimeoutOption,
@@ -49,6 +51,8 @@ def add_command(
     timeout: TimeoutOption = None,
     congestion: CongestionOption = None,
     label_images: LabelImagesOption = None,
+    require: RequireOption = None,
+    prepare: PrepareOption = None,
     allow_http_uploads: AllowHttpUploadsOption = None,
     bwlimit: BwLimitOption = None,
     connections: ConnectionsOption = None,
@@ -64,6 +68,7 @@ def add_command(
         ca_bundle=ca_bundle, client_cert=client_cert, proxy=proxy, verify_tls=verify_tls,
         connect_timeout=connect_timeout, timeout=timeout, congestion=congestion,
         allow_http_uploads=allow_http_uploads, label_images=label_images,
+        require=require, prepare=prepare,
         password_command=password_command, password_file=password_file,
     )  # fmt: skip
     path, credentials = book_path(config), Credentials(os.environ)

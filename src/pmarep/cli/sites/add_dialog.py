@@ -10,6 +10,7 @@ from ...errors import ConfigError, CredentialsError, PmarepError, UsageError
 from ...sites import Credentials, SiteBook, validators
 from ...sites.book_edit import add_site, check_values
 from ...sites.book_text import BookText
+from ...sites.models import COMMANDS
 from ...sites.password_file import write_password_file
 from ...sites.site_check import ServerInfo
 from ...sites.site_names import did_you_mean
@@ -90,13 +91,13 @@ def _offer_file(book: Path, name: str, values: Values, password: str, ask: Promp
 
 
 def _command(name: str, values: Values) -> str:
-    """Return the command that adds a site with these values; a password_command is left out, it may hold a secret."""
+    """Return the command that adds a site with these values; commands are left out, they may hold a secret."""
     words = ["pmarep", "sites", "add", name]
     for key, value in values.items():
         option = f"--{key.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(option if value else option.replace("--", "--no-", 1))
-        elif key == "password_command":
+        elif key in COMMANDS:
             words += [option, "..."]
         else:
             for one in value if isinstance(value, list) else [value]:

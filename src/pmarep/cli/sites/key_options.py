@@ -58,6 +58,13 @@ LabelImagesOption = Annotated[
     str | None,
     typer.Option(metavar="refuse|warn|allow", help="What to do about slides with a label or macro image."),
 ]
+RequireOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Command that lets a slide go there, such as 'may-leave {slide}'.")
+]
+PrepareOption = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Command that makes what is sent, such as 'strip-label {slide} {out}'."),
+]
 BwLimitOption = Annotated[
     str | None, typer.Option(metavar="SPEC", help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")
 ]

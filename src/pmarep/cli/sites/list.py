@@ -48,6 +48,8 @@ def _print_sites(book: SiteBook, chosen: list[Site]) -> None:
 
 
 def _as_json(book: SiteBook, site: Site) -> dict[str, Any]:
-    """Return a site's keys, without `password_command`: people put secrets into it."""
-    said = site.model_dump(mode="json", exclude={"password_command"})
+    """Return a site's keys, without its commands: people put secrets into them."""
+    from ...sites.models import COMMANDS
+
+    said = site.model_dump(mode="json", exclude=set(COMMANDS))
     return {"name": site.name, **said, "groups": book.groups_of(site.name)}

@@ -39,12 +39,14 @@ def show(
 
 
 def _described(book: SiteBook, site: Site, password_from: str) -> dict[str, Any]:
+    from ...sites.models import COMMANDS
+
     values: dict[str, Any] = {}
     for key, value in site.model_dump(mode="json", exclude={"name"}).items():
         if value is None:
             continue
-        if key == "password_command":
-            value = _first_word(site)
+        if key in COMMANDS:
+            value = _first_word(value)
         values[key] = {"value": value, **_origin(book, site, key)}
     return {
         "name": site.name,
@@ -74,10 +76,9 @@ def _origin(book: SiteBook, site: Site, key: str) -> dict[str, Any]:
     return {"from": "built in", "file": None, "line": None}
 
 
-def _first_word(site: Site) -> str:
-    """Return the first word of the password_command: people put secrets into the others."""
-    command = site.password_command or ""
-    words = command.split() if isinstance(command, str) else list(command)
+def _first_word(command: str | list[str]) -> str:
+    """Return the first word of a command: people put secrets into the others."""
+    words = command.split() if isinstance(command, str) else command
     return f"{words[0]} ..." if len(words) > 1 else "".join(words)
 
 

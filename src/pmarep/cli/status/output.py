@@ -71,8 +71,19 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
     return found
 
 
-_ADDED = ("sent", "skipped", "verified", "failed", "not_begun", "not_looked_at")
-_SITE_KEYS = ("state", "reason", "sent", "skipped", "verified", "failed", "bytes_done", "bytes_total", "rate")
+_ADDED = ("sent", "skipped", "verified", "failed", "left_out", "not_begun", "not_looked_at")
+_SITE_KEYS = (
+    "state",
+    "reason",
+    "sent",
+    "skipped",
+    "verified",
+    "failed",
+    "left_out",
+    "bytes_done",
+    "bytes_total",
+    "rate",
+)
 
 
 def print_lines(overview: Overview, none: str) -> None:
@@ -170,6 +181,7 @@ def _from_and_to(one: RecordedRun, more: Sequence[str] = ()) -> str:
 
 def _site_cells(site: SiteProgress, slides: int) -> list[str]:
     failed = f", {site.failed} failed" if site.failed else ""
+    failed += f", {site.left_out} left out" if site.left_out else ""
     sizes = f"{format_size(site.bytes_done)} of {format_size(site.bytes_total)}"
     moves = site.state == "running"
     rate = f"{format_size(site.rate)}/s" if moves else ""
@@ -244,17 +256,18 @@ def _how_far(one: RecordedRun) -> str:
 
 
 def _as_summary(site: SiteProgress) -> dict[str, Any]:
-    return {key: getattr(site, key) for key in ("sent", "skipped", "verified", "failed")}
+    return {key: getattr(site, key) for key in ("sent", "skipped", "verified", "failed", "left_out")}
 
 
 def _counts(site: dict[str, Any], verified: bool) -> str:
     notes = [f"{site['not_looked_at']} not looked at"] if site.get("not_looked_at") else []
     notes += [f"stopped: {site['error']}"] if site.get("error") else []
     why = f" ({'; '.join(notes)})" if notes else ""
+    left_out = f" {site['left_out']} left out" if site.get("left_out") else ""
     if verified:
-        return f"{site['verified']} verified {site['failed']} failed{why}"
+        return f"{site['verified']} verified {site['failed']} failed{left_out}{why}"
     not_begun = f" {site['not_begun']} not begun" if site.get("not_begun") else ""
-    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{not_begun}{why}"
+    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{left_out}{not_begun}{why}"
 
 
 def _moment(seconds: float) -> str:

@@ -117,7 +117,7 @@ class SlideDispatcher:
                 if outcome.status in (SlideStatus.SENT, SlideStatus.SKIPPED):
                     planned = self._context.options.dry_run and outcome.status is SlideStatus.SENT
                     self._slide_there(job.slide, planned=planned)
-                if outcome.status is SlideStatus.SKIPPED:
+                if outcome.status in (SlideStatus.SKIPPED, SlideStatus.LEFT_OUT):
                     self._breaker.record_read_ok()
                 elif outcome.status is not SlideStatus.FAILED:
                     self._breaker.record_arrival(job.slide.path)

@@ -18,6 +18,7 @@ from ...state.records import KnownState
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
 from ..discovery.slide_list import SlideCursor
+from ..gate.site_gate import SiteGate
 from ..options import Options
 from ..remote_listing import Listing, RemoteListing
 from ..site_events import KnownSlide, SiteEvents
@@ -53,6 +54,7 @@ class KnownSlideFilter:
         recheck: Recheck,
         events: SiteEvents,
         far: Callable[[], bool],
+        gate: SiteGate,
     ) -> None:
         self._site = site
         self._context = context
@@ -62,6 +64,7 @@ class KnownSlideFilter:
         self._events = events
         self._recheck = recheck
         self._far = far
+        self._gate = gate
         self._passes_all = _passes_all(context.options)
         self._reading = asyncio.Lock()
         self.differing: set[str] = set()
@@ -97,6 +100,7 @@ class KnownSlideFilter:
             for slide in chunk:
                 await put(slide)
             return
+        chunk = await self._as_sent(chunk, put)
         left = [(slide, destination(self._site, context.options.to, slide)) for slide in chunk]
         known: dict[str, KnownState] = {}
         listings: dict[str, Listing] = {}
@@ -122,6 +126,16 @@ class KnownSlideFilter:
         await self._events.slides_known(known_slides)
         for slide in (*unsure, *await self._differing(again)):
             await put(slide)
+
+    async def _as_sent(self, chunk: Sequence[Slide], put: Put) -> Sequence[Slide]:
+        """Return what the site would be sent of these slides; pass on those of which that is not known."""
+        if not self._gate.prepares:
+            return chunk
+        results = await self._gate.known(chunk)
+        for slide, result in zip(chunk, results, strict=True):
+            if result is None:
+                await put(slide)
+        return [result for result in results if result is not None]
 
     async def _to_look_at_again(self, known_slides: list[KnownSlide]) -> tuple[list[KnownSlide], list[KnownSlide]]:
         """Split known slides into those that have their turn to be looked at again, and the others."""
@@ -179,7 +193,8 @@ class KnownSlideFilter:
         decision = foreseen(known, self._context.journal.signature(slide), listing.find(path))
         if decision is None:
             return None
-        if decision.sends and (not self._context.options.dry_run or self._site.label_images == "refuse"):
+        says_more = self._site.label_images == "refuse" or self._gate.active
+        if decision.sends and (not self._context.options.dry_run or says_more):
             return None  # an attempt finds out what the site thinks of it
         return decision
 

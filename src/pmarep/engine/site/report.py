@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from ...annotations.writer import Brought
 from ...errors import SourceError
@@ -20,6 +21,7 @@ from ...events import (
 )
 from ...sites import Site
 from ...slides import Slide
+from ...source.prepared import PreparedSlide, source_of
 from ...units import count_of, format_duration
 from ...uploaders import RequestScheduler, TransferCounts
 from ..audit import NOT_FINISHED
@@ -48,6 +50,7 @@ class SiteReport(SiteOutcomes):
         self.mirror_error: str | None = None
         self._sent = TransferCounts()  # of all slides together
         self._bytes_skipped = 0
+        self._bytes_more = 0  # that prepared slides have than those of the source
         self._on_record: dict[str, SlideStatus] = {}  # slides, where there is an audit
         self.finished: Callable[[Slide], None] = lambda _slide: None
         """Called with each slide of which nothing will be read any more."""
@@ -103,8 +106,10 @@ class SiteReport(SiteOutcomes):
 
     def _count(self, slide: Slide, status: SlideStatus) -> None:
         self._slides[status] += 1
-        if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED):
+        if status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED, SlideStatus.LEFT_OUT):
             self._bytes_skipped += slide.size
+        if isinstance(slide, PreparedSlide):
+            self._bytes_more += slide.size - slide.source.size
 
     async def record_retraction(self, slide: Slide, text: str) -> None:
         """Take back the outcome of a slide: another look has found it damaged, or it may be."""
@@ -148,8 +153,23 @@ class SiteReport(SiteOutcomes):
             "url": self.site.url,
             "slide": slide.path,
             "to": destination(self.site, self._context.options.to, slide).path,
-            "source": slide.folder_name,
+            "source": source_of(slide).folder_name,
         }
+
+    def _made_of(self, slide: Slide) -> dict[str, Any]:
+        """Return what the audit has of the source of a prepared slide: its files, as they were, and the command."""
+        if not isinstance(slide, PreparedSlide):
+            return {}
+        files = [
+            {
+                "path": file.path,
+                "bytes": file.size,
+                "mtime": datetime.fromtimestamp(file.mtime_ns / 1e9, UTC).isoformat(),
+            }
+            for file in slide.source.files
+        ]
+        program = (self.site.prepare or ("",))[0]
+        return {"prepared": {"program": program, "command_sha256": slide.command, "source_files": files}}
 
     def add_left_alone(self, differing: int, changed: int) -> None:
         """Count slides that stay at the site though they are others, or though their files have changed here since."""
@@ -196,7 +216,7 @@ class SiteReport(SiteOutcomes):
         stopped: asyncio.CancelledError | None = None
         if read or status is SlideStatus.VERIFIED:
             try:
-                hashes = [(await context.digests.sha256(slide, file)).hex() for file in slide.files]
+                hashes = [(await context.digests_of(slide).sha256(slide, file)).hex() for file in slide.files]
             except SourceError as problem:
                 note = f"no SHA-256: {problem}"
             except asyncio.CancelledError as cancelled:  # it has arrived, and that goes on record
@@ -216,6 +236,7 @@ class SiteReport(SiteOutcomes):
                 "bytes_resumed": sent.resumed,
                 "seconds": seconds,
                 "files": files,
+                **self._made_of(slide),
             },
             on_disk=read or (status is not SlideStatus.SKIPPED and note != NOT_FINISHED),
         )
@@ -239,7 +260,7 @@ class SiteReport(SiteOutcomes):
             self._context.clock.monotonic(), scheduler.bytes_sent, under_way=in_flight, requests=scheduler.connections
         )
         done = scheduler.bytes_acknowledged + in_flight + self._sent.resumed
-        total = self._context.slide_list.bytes - self._bytes_skipped
+        total = self._context.slide_list.bytes + self._bytes_more - self._bytes_skipped
         return Progress(
             site=self.site.name,
             bytes_done=min(done, total),
@@ -265,16 +286,18 @@ class SiteReport(SiteOutcomes):
         What is not known to be there counts as failed, also slides that were never tried; unless the run has ended
         `early`, because it was to end.
         """
-        sent, skipped, verified = (
-            self._slides[status] for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED)
+        sent, skipped, verified, left_out = (
+            self._slides[status]
+            for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED, SlideStatus.LEFT_OUT)
         )
-        missing = len(self._context.slide_list) - sent - skipped - verified
+        missing = len(self._context.slide_list) - sent - skipped - verified - left_out
         begun = self._slides[SlideStatus.FAILED] + self._unfinished
         not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
         return SiteSummary(
             sent=sent,
             skipped=skipped,
             verified=verified,
+            left_out=left_out,
             differing=self._differing,
             changed=self._changed,
             not_looked_at=max(missing - begun - not_begun, 0),

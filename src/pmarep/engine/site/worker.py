@@ -19,7 +19,8 @@ from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
-from ..label_images import LabelPolicy
+from ..gate.site_gate import SiteGate
+from ..label_images import LabelLooks, LabelPolicy
 from ..mirror.site_mirror import SiteMirror
 from ..options import Existing
 from ..remote_listing import RemoteListing
@@ -61,16 +62,21 @@ class SiteWorker:
             self.state_changed,
             lambda: scheduler.connections > 0 or context.others_work(site.name),
         )
+        self._gate = SiteGate(site, context.gate)
+        self._preparation = self._gate.preparation
+        looks = context.labels
+        if self._preparation is not None:
+            looks = LabelLooks(self._preparation.reader, context.journal)
         self._labels = LabelPolicy(
-            site, context.options, context.labels, context.slide_list, context.journal, context.clock, context.listener
+            site, context.options, looks, context.slide_list, context.journal, context.clock, context.listener
         )
         self._listings = RemoteListing(core, context.clock)
         self._recheck = Recheck(
             site, core, context.journal, context.clock, context.options.recheck, BUDGET // context.sites
         )
         self._admission = AdmissionGate(scheduler, connections)
-        looks = context.options.dry_run or context.options.verify_only
-        stop_time = None if looks else context.stop_time
+        only_looks = context.options.dry_run or context.options.verify_only
+        stop_time = None if only_looks else context.stop_time
         self._deadline_gate = DeadlineAdmission(stop_time, scheduler, context.clock, self._say_end_is_near)
         self._annotations: SiteAnnotations | None = None
         if context.annotations is not None:
@@ -145,7 +151,8 @@ class SiteWorker:
     async def _connect_and_send(self) -> None:
         await self._connect()
         self.state_changed(State.RUNNING)
-        source = SiteReader(self._context.reader)
+        reader = self._context.reader if self._preparation is None else self._preparation.reader
+        source = SiteReader(reader)
         self.report.finished = source.done
         storage = PresignedClient(
             connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
@@ -202,17 +209,18 @@ class SiteWorker:
     def _parts(self, source: SiteReader, storage: PresignedClient) -> tuple[KnownSlideFilter, SlideAttempts]:
         """Wire together what finds out which slides are to be sent, and what sends them."""
         context = self._context
+        digests = context.digests if self._preparation is None else self._preparation.digests
         verifier = self._verifier = SlideVerifier(
             self.site.name,
             self._core,
             source,
-            context.digests,
+            digests,
             context.clock,
             context.fingerprints,
             lambda slide: destination(self.site, context.options.to, slide).path,
             self,
         )
-        uploads = UploadContext(self._core, storage, self.scheduler, source, context.digests, context.journal)
+        uploads = UploadContext(self._core, storage, self.scheduler, source, digests, context.journal)
         announcer = UploadAnnouncer(
             uploads,
             self._listings,
@@ -240,6 +248,7 @@ class SiteWorker:
             self._recheck,
             self,
             lambda: (self._core.round_trip or 0.0) >= NEAR,
+            self._gate,
         )
         attempts = SlideAttempts(
             self.site,
@@ -251,6 +260,7 @@ class SiteWorker:
             self,
             prefilter.differing,
             self._labels,
+            self._gate,
         )
         return prefilter, attempts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -13,11 +13,13 @@ from ...events import SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from ...pmacore import NotArrived, Overtaken, PmaCore
 from ...sites import Site
 from ...slides import Slide
+from ...source.prepared import NotPrepared, PreparedSlide
 from ...state.records import SENT, Entry, are_of_one_source
 from ...units import format_size
 from ...uploaders import TransferCounts
 from ..circuit_breaker import CircuitBreaker, Probe
 from ..context import RunContext
+from ..gate.site_gate import SiteGate
 from ..label_images import LabelPolicy
 from ..options import Options, Verify
 from ..remote_listing import RemoteListing
@@ -50,6 +52,7 @@ class SlideAttempts:
         events: SiteEvents,
         differing: Container[str],
         labels: LabelPolicy,
+        gate: SiteGate,
     ) -> None:
         self._site = site
         self._context = context
@@ -60,6 +63,7 @@ class SlideAttempts:
         self._events = events
         self._differing = differing
         self._labels = labels
+        self._gate = gate
         self.changed = 0
         """Slides that were left as they are, although their files have changed here since they were sent."""
         self.left = 0
@@ -71,36 +75,67 @@ class SlideAttempts:
 
     async def run(self, job: SlideJob) -> Outcome:
         """Make one attempt at a slide. Raises PmarepError; may_be_repeated() says whether another one makes sense."""
-        at, slide, options = self._destination(job.slide), job.slide, self._context.options
         with self._counted(job):
-            if options.verify_only:
-                return await self._examine(job, at)
-            if job.counts.reannounced:  # what this run itself has announced is no earlier upload to be forgotten
-                options = replace(options, fresh=False)
+            if not self._gate.prepares:
+                return await self._attempt(job)
+            return await self._attempt_prepared(job)
+
+    async def _attempt_prepared(self, job: SlideJob) -> Outcome:
+        """Make an attempt with what `prepare` makes of the slide, which is run only where its files are needed."""
+        options, source = self._context.options, job.source
+        [known] = await self._gate.known([source])
+        hashes = options.verify_only and self._context.audit is not None
+        if not job.begun and not hashes and (known is not None or options.verify_only):
+            job.slide = known or source
+            with suppress(NotPrepared):
+                return await self._attempt(job)
+        job.slide = source
+        if options.dry_run:
+            return await self._plan_unknown(job)
+        if known is None and not options.verify_only and (why := await self._gate.refusal(source)) is not None:
+            return Outcome(SlideStatus.LEFT_OUT, why)
+        async with self._gate.held(source) as job.slide:
+            return await self._attempt(job)
+
+    async def _plan_unknown(self, job: SlideJob) -> Outcome:
+        """Say what a run would do with a slide of which only `prepare` can tell what would be sent."""
+        at = self._destination(job.source)
+        there = await self._listings.slide_in(at.folder, at.path)
+        words = "not there" if there is None else "one of its name is there, and what is to be sent is not known"
+        decision = Decision(Action.SEND, f"{words}; {self._gate.would_run()}")
+        self._context.listener(planned(job.source, at, decision))
+        return await self._outcome(job, at, decision)
+
+    async def _attempt(self, job: SlideJob) -> Outcome:
+        at, slide, options = self._destination(job.slide), job.slide, self._context.options
+        if options.verify_only:
+            return await self._examine(job, at)
+        if job.counts.reannounced:  # what this run itself has announced is no earlier upload to be forgotten
+            options = replace(options, fresh=False)
+        decision = await self._decide(job, at, options)
+        if options.dry_run:
+            self._context.listener(planned(slide, at, decision))
+            return await self._outcome(job, at, decision)
+        inspected = True
+        wrong = await self._found_wrong(slide, at, decision)
+        if wrong is not None:  # perhaps damage that this run can mend
             decision = await self._decide(job, at, options)
-            if options.dry_run:
-                self._context.listener(planned(slide, at, decision))
-                return await self._outcome(job, at, decision)
-            inspected = True
-            wrong = await self._found_wrong(slide, at, decision)
-            if wrong is not None:  # perhaps damage that this run can mend
-                decision = await self._decide(job, at, options)
-                if not decision.sends and not decision.left:
-                    return Outcome(
-                        SlideStatus.FAILED, wrong, needs_decision=decision.action in (Action.CONFLICT, Action.REFUSE)
-                    )
-            if decision.sends:
-                again = self._begin(job)
-                try:
-                    await self._uploader.upload(job, at, decision, again=again)
-                except Overtaken as error:
-                    log.info("%s: %s: %s", self._site.name, slide.path, error)
-                    decision, inspected = await self._decide(job, at, options), False
-                    if decision.sends:  # something of ours, torn
-                        self._uploader.context.scheduler.uncount(job.attempt.bytes)
-                        job.attempt.bytes = job.attempt.resumed = 0
-                        await self._uploader.upload(job, at, decision, again=True)
-            return await self._outcome(job, at, decision, inspected=inspected)
+            if not decision.sends and not decision.left:
+                return Outcome(
+                    SlideStatus.FAILED, wrong, needs_decision=decision.action in (Action.CONFLICT, Action.REFUSE)
+                )
+        if decision.sends:
+            again = self._begin(job)
+            try:
+                await self._uploader.upload(job, at, decision, again=again)
+            except Overtaken as error:
+                log.info("%s: %s: %s", self._site.name, slide.path, error)
+                decision, inspected = await self._decide(job, at, options), False
+                if decision.sends:  # something of ours, torn
+                    self._uploader.context.scheduler.uncount(job.attempt.bytes)
+                    job.attempt.bytes = job.attempt.resumed = 0
+                    await self._uploader.upload(job, at, decision, again=True)
+        return await self._outcome(job, at, decision, inspected=inspected)
 
     @contextmanager
     def _counted(self, job: SlideJob) -> Iterator[None]:
@@ -130,6 +165,8 @@ class SlideAttempts:
             if options.at_all_sites is not None and options.verify is not Verify.NONE:
                 entry = await self._entry_of_sent(job.slide, at)
             return Outcome(SlideStatus.SENT, None, verified_by, None if entry is None else entry.source)
+        if decision.left_out:
+            return Outcome(SlideStatus.LEFT_OUT, decision.reason)
         if decision.action is not Action.SKIP:
             return Outcome(SlideStatus.FAILED, decision.reason, needs_decision=True)
         self.changed += decision.changed
@@ -194,11 +231,25 @@ class SlideAttempts:
         return decision
 
     async def _unless_refused(self, job: SlideJob, decision: Decision) -> Decision:
-        """Return the decision, or to refuse the slide where it would be sent and the site does not take it."""
-        if not decision.sends or job.begun:
+        """Return the decision, or another one where the slide would be sent and may not. Raises NotPrepared."""
+        if not decision.sends:
+            return decision
+        if self._context.options.dry_run and self._gate.active:
+            return await self._with_commands(job, decision)
+        if not job.begun and (why := await self._gate.refusal(job.source)) is not None:
+            return Decision(Action.REFUSE, why, left_out=True)
+        self._gate.check_held(job.slide)
+        if job.begun:
             return decision
         refusal = await self._labels.refusal(job.slide)
         return decision if refusal is None else Decision(Action.REFUSE, refusal)
+
+    async def _with_commands(self, job: SlideJob, decision: Decision) -> Decision:
+        """Return the decision of a dry run with what would be run first; results may not be here to be looked into."""
+        refusal = None if self._gate.prepares else await self._labels.refusal(job.slide)
+        if refusal is not None:
+            return Decision(Action.REFUSE, refusal)
+        return replace(decision, reason=f"{decision.reason}; {self._gate.would_run()}")
 
     async def _found_wrong(self, slide: Slide, at: Destination, decision: Decision) -> str | None:
         """Look more closely at a slide that is skipped; return what is wrong with it.
@@ -223,9 +274,13 @@ class SlideAttempts:
         """Look at a slide as `pmarep verify` does."""
         slide = job.slide
         if await self._listings.slide_in(at.folder, at.path) is None:
-            refusal = await self._labels.refusal(slide) if self._labels.refuses else None
+            if (why := await self._gate.refusal(job.source)) is not None:
+                return Outcome(SlideStatus.LEFT_OUT, why)
+            refusal = await self._refusal_of_missing(job)
             missing = "it is not there; pmarep push sends it" if refusal is None else f"it is not there; {refusal}"
             return Outcome(SlideStatus.FAILED, missing)
+        if self._gate.prepares and not isinstance(slide, PreparedSlide):
+            raise NotPrepared("prepare has to say what is to be there")
         await self._listings.look_for(at.folder, slide)
         journal, level = self._context.journal, self._context.options.verify
         entry, here = await journal.entry(at.place), journal.signature(slide)
@@ -248,6 +303,15 @@ class SlideAttempts:
             return Outcome(SlideStatus.FAILED, wrong)
         verified_by = VerifiedBy(level.value)
         return Outcome(SlideStatus.VERIFIED, None, verified_by, await self._proof(slide, at, verified_by, stamp))
+
+    async def _refusal_of_missing(self, job: SlideJob) -> str | None:
+        """Return why a slide that is not there may not be sent; None also where its files would have to be made."""
+        if not self._labels.refuses or (self._gate.prepares and not isinstance(job.slide, PreparedSlide)):
+            return None
+        try:
+            return await self._labels.refusal(job.slide)
+        except NotPrepared:
+            return None
 
     async def _proof(self, slide: Slide, at: Destination, verified_by: VerifiedBy, stamp: str | None) -> str | None:
         """Return the identity of the files here that are at the site beyond doubt, of a slide that was looked at.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ...pmacore import PmaCore, Refused, RemoteFile
 from ...sites import Site
 from ...slides import Slide
+from ...source.prepared import PreparedSlide
 from ...state.journal import Journal
 from ...state.records import (
     DIFFERS,
@@ -52,7 +53,7 @@ class Decision:
     replaced whoever it is from, since a person has said so. `same`: as far as is known, the slide at the site is this
     one; `compared`: the site was asked for its files now; `proved`: byte for byte. `changed`: its files have changed
     here since then, and kept their sizes. `left`: another slide is there, and stays. `doubtful`: it has to be read back
-    to know what it is.
+    to know what it is. `left_out`: refused by `require`, which is no failure.
     """
 
     action: Action
@@ -68,6 +69,7 @@ class Decision:
     changed: bool = False
     left: bool = False
     doubtful: bool = False
+    left_out: bool = False
 
     @property
     def sends(self) -> bool:
@@ -203,6 +205,8 @@ async def _about_equal(
         if entry.stamp in (None, lies.stamp):
             return about_other(lies, options.existing, OTHER_CONTENT)
         return replace(lies, doubtful=True)
+    if isinstance(slide, PreparedSlide) and entry.state in (SENT, SEEN):  # its signature is one of its content
+        return about_other(lies, options.existing, "it was sent before prepare made of the slide what it makes now")
     if not are_of_one_source(entry.signature, here) and entry.state in (SENT, SEEN):
         return replace(lies, action=Action.SKIP, reason="already there, from another source")
     if options.existing is Existing.OVERWRITE:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...events import SlideStatus, VerifiedBy
 from ...slides import Slide
+from ...source.prepared import source_of
 from ...uploaders import TransferCounts
 from ..circuit_breaker import LONGEST_PAUSE
 
@@ -39,6 +40,7 @@ class Outcome(NamedTuple):
 class SlideJob:
     """A slide on its way to one site. Times are the clock's, in seconds.
 
+    `slide` is what is sent: `source`, or what `prepare` has made of that, once it is known.
     `counts`: bytes of all attempts together; `attempt`: of the one that goes on. `due`: when the next attempt may
     begin. `begun`: an attempt has begun to send it; `sending`: the last one came so far that something was to be sent.
     `error`: the failure of the last attempt. `ended`: its outcome in this run is known.
@@ -46,6 +48,7 @@ class SlideJob:
 
     slide: Slide
     started: float
+    source: Slide = field(init=False)
     counts: TransferCounts = field(default_factory=TransferCounts)
     attempt: TransferCounts = field(default_factory=TransferCounts)
     due: float = 0.0
@@ -56,6 +59,9 @@ class SlideJob:
     _most_bytes: int = 0  # that an attempt got to the site, with what it found there
     _fruitless: int = 0  # attempts since one got so many there
     _since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.source = source_of(self.slide)
 
     @property
     def bytes_left(self) -> int:

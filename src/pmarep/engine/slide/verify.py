@@ -27,6 +27,7 @@ from ...pmacore import (
 from ...retry import Retry
 from ...slides import Slide, SlideFile
 from ...source import SiteReader
+from ...source.prepared import PreparedSlide
 from ...system.windows_names import normalized_key
 from ...uploaders import Digests
 from ..options import Verify
@@ -194,7 +195,7 @@ class SlideVerifier:
             if not _is_about_the_slide(error):
                 raise
             raise NotArrived(f"the server gives no fingerprint of it ({error})") from None
-        others = self._fingerprints.others(slide.path, self._site, value)
+        others = self._fingerprints.others(_name(slide), self._site, value)
         if not others:
             return
         names = ", ".join(other._site for other in others)
@@ -209,12 +210,12 @@ class SlideVerifier:
         try:
             await self.read_back(slide)
         except NotArrived:
-            self._fingerprints.forget(slide.path, self._site)
+            self._fingerprints.forget(_name(slide), self._site)
             raise
         for other in others:
             if slide.path in other._comparing:  # it reads its own back, and has not said yet that the slide arrived
                 continue
-            if not self._fingerprints.forget(slide.path, other._site):
+            if not self._fingerprints.forget(_name(slide), other._site):
                 continue
             try:
                 try:
@@ -329,6 +330,11 @@ class SlideVerifier:
                 if chunk.strip(b"\0"):
                     return ContentMatch.OTHER, same
         return (ContentMatch.SAME if equal and count == file.size else ContentMatch.TRUNCATED), same
+
+
+def _name(slide: Slide) -> str:
+    """Return what the same slide is called at all sites: what different commands have made of one is not the same."""
+    return f"{slide.path}\0{slide.command}" if isinstance(slide, PreparedSlide) else slide.path
 
 
 def _is_about_the_slide(error: Refused) -> bool:

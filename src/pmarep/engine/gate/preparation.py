@@ -1,0 +1,208 @@
+"""`Preparation`: what `prepare` makes of slides, once for all sites of a run, and not at all where it is not needed."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ...aio import cancel_all
+from ...slides import Slide
+from ...slides.folder import os_error_text
+from ...source import CACHE_BYTES, SharedReader
+from ...source.prepared import (
+    KnownResults,
+    NoRoomError,
+    NotPrepared,
+    PreparedFiles,
+    PreparedSlide,
+    Result,
+    ResultCache,
+    ResultError,
+)
+from ...source.prepared.known import result_key
+from ...source.prepared.result import examine
+from ...uploaders import Digests
+from .commands import CommandError, GateCommands, hash_of, program, said_by
+
+REMEMBERED = 10_000
+"""Failures that are kept, so that no site asks for the same again."""
+
+
+class Preparation:
+    """The results of a run, their reader and their digests: all that sites with `prepare` read.
+
+    `source` reads the source. `cache` is None where nothing is to be made: in a dry run.
+    """
+
+    def __init__(
+        self,
+        commands: GateCommands,
+        source: SharedReader,
+        folder: Path,
+        known: KnownResults,
+        cache: ResultCache | None,
+        memory: int = CACHE_BYTES,
+    ) -> None:
+        self._commands = commands
+        self._source = source
+        self._known = known
+        self._cache = cache
+        self._results = folder / "results"
+        self._making: dict[str, _Making] = {}
+        self._tasks: set[asyncio.Task[Result]] = set()
+        self._failed: OrderedDict[str, str] = OrderedDict()
+        self.reader = SharedReader(memory, files=PreparedFiles(self._results))
+        self.digests = Digests(self.reader)
+
+    async def close(self) -> None:
+        """End the commands that run, and let go of everything."""
+        await cancel_all(self._tasks)
+        await self.reader.stop()
+        self.digests.close()
+        self.reader.close()
+        self._known.close()
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.close)
+
+    async def known(self, slides: Sequence[Slide], command: Sequence[str]) -> list[PreparedSlide | None]:
+        """Return what a command has made of slides, as far as that is known. The files may be gone."""
+        return await asyncio.to_thread(self._find, slides, hash_of(command))
+
+    def is_held(self, slide: Slide) -> bool:
+        """Return whether the files of a result are here, and stay."""
+        return self._cache is not None and isinstance(slide, PreparedSlide) and self._cache.holds(self._name(slide))
+
+    @asynccontextmanager
+    async def held(self, slide: Slide, command: Sequence[str]) -> AsyncIterator[PreparedSlide]:
+        """Yield what a command makes of a slide; its files stay as long as the block runs. Raises PmarepError."""
+        cache = self._needed_cache
+        key = await asyncio.to_thread(result_key, slide, hash_of(command))
+        while True:
+            prepared = await self._present(key, slide, command)
+            name = self._name(prepared)
+            if cache.hold(name):
+                break
+        try:
+            yield prepared
+        finally:
+            cache.release(name)
+
+    @property
+    def _needed_cache(self) -> ResultCache:
+        if self._cache is None:
+            raise NotPrepared("a dry run prepares nothing")
+        return self._cache
+
+    def _name(self, slide: PreparedSlide) -> str:
+        return Path(slide.folder).relative_to(self._results).parts[0]
+
+    def _find(self, slides: Sequence[Slide], command: str) -> list[PreparedSlide | None]:
+        keys = [result_key(slide, command) for slide in slides]
+        known = self._known.find(keys)
+        return [
+            self._prepared(slide, known[key], command) if key in known else None
+            for key, slide in zip(keys, slides, strict=True)
+        ]
+
+    def _prepared(self, slide: Slide, result: Result, command: str) -> PreparedSlide:
+        folder = (self._results / result.name / result.path).parent
+        return PreparedSlide(
+            slide.path, result.format, folder, result.files, slide.number, source=slide, command=command
+        )
+
+    async def _present(self, key: str, slide: Slide, command: Sequence[str]) -> PreparedSlide:
+        """Return a result whose files are here, and make it if need be; one task makes it for all who ask."""
+        if key in self._failed:
+            raise ResultError(self._failed[key])
+        making = self._making.get(key)
+        if making is None:
+            task = asyncio.create_task(self._found_or_made(key, slide, command))
+            making = self._making[key] = _Making(task)
+            self._tasks.add(task)
+            task.add_done_callback(lambda done: self._done(key, done))
+        making.waiting += 1
+        try:
+            result = await asyncio.shield(making.task)
+        finally:
+            making.waiting -= 1
+            if not making.waiting and not making.task.done():  # nobody wants it any more
+                self._making.pop(key)
+                making.task.cancel()
+        return self._prepared(slide, result, hash_of(command))
+
+    def _done(self, key: str, task: asyncio.Task[Result]) -> None:
+        self._tasks.discard(task)
+        if key in self._making and self._making[key].task is task:
+            del self._making[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits is told of it
+
+    async def _found_or_made(self, key: str, slide: Slide, command: Sequence[str]) -> Result:
+        known = (await asyncio.to_thread(self._known.find, [key])).get(key)
+        if known is not None and await asyncio.to_thread(self._is_whole, known):
+            return known
+        try:
+            return await self._make(key, slide, command)
+        except NoRoomError:
+            raise
+        except (ResultError, CommandError) as error:
+            self._failed[key] = str(error)
+            if len(self._failed) > REMEMBERED:
+                self._failed.popitem(last=False)
+            raise
+
+    def _is_whole(self, result: Result) -> bool:
+        """Return whether the files of a result are here as they were made."""
+        folder = (self._results / result.name / result.path).parent
+        try:
+            found = [(folder / (file.local_name or file.path)).stat() for file in result.files]
+        except OSError:
+            return False
+        return [(one.st_size, one.st_mtime_ns) for one in found] == [(one.size, one.mtime_ns) for one in result.files]
+
+    async def _make(self, key: str, slide: Slide, command: Sequence[str]) -> Result:
+        """Run the command, and keep what it has made. Raises PmarepError."""
+        cache = self._needed_cache
+        await self._source.check_slide(slide)
+        room = await cache.reserve(slide.size)
+        work: Path | None = None
+        try:
+            work = await asyncio.to_thread(cache.work_folder)
+            end = await self._commands.run("prepare", command, slide, work)
+            if end.code:
+                raise CommandError(
+                    f"prepare ({program(command)}) ended with exit code {end.code}{said_by(end)}; nothing was sent"
+                )
+            found = await asyncio.to_thread(examine, work, slide)
+            await self._source.check_slide(slide)  # else it is a result of two versions
+            name = await asyncio.to_thread(cache.keep, work, found.size)
+            result = Result(name, found.path, found.format, found.files)
+            await asyncio.to_thread(self._known.put, key, result)
+            return result
+        except OSError as error:
+            raise NoRoomError(f"what prepare makes cannot be kept: {os_error_text(error)}") from None
+        finally:
+            if work is not None:
+                await _finished(asyncio.create_task(asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)))
+            cache.free(room)
+
+
+class _Making:
+    """A result that is being made, and how many wait for it."""
+
+    def __init__(self, task: asyncio.Task[Result]) -> None:
+        self.task = task
+        self.waiting = 0
+
+
+async def _finished(task: asyncio.Task[None]) -> None:
+    """Wait until a task is done, also while being cancelled."""
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -1,0 +1,138 @@
+"""`SiteGate`: the gate before one site. `GateRun`: what the gates of a run share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from ...sites import Site
+from ...slides import Slide
+from ...source import CACHE_BYTES, SharedReader
+from ...source.prepared import KnownResults, NotPrepared, PreparedSlide, ResultCache
+from ...state.records import signature
+from ...system.private_folder import make_private_folder
+from ..options import Options
+from .commands import CommandError, GateCommands, hash_of, program, said_by
+from .preparation import Preparation
+
+REMEMBERED = 10_000
+"""Answers of `require` that are kept: the sites are at about the same slides."""
+
+CACHE_FOLDER = "prepared"
+"""Of the state folder, where the site book names no other."""
+
+
+class GateRun:
+    """Runs commands for all sites of a run: `require` once for each slide and command, `prepare` once for each result.
+
+    `preparation` is None where no site has `prepare`. Raises UsageError where its cache cannot be used.
+    """
+
+    def __init__(self, options: Options, sites: Sequence[Site], source: SharedReader, state_dir: Path) -> None:
+        self._commands = GateCommands(os.environ, options.gate_timeout)
+        self._source = source
+        self._answers: OrderedDict[str, asyncio.Task[str | None]] = OrderedDict()
+        self.preparation: Preparation | None = None
+        if any(site.prepare for site in sites):
+            folder = (options.gate_cache or state_dir / CACHE_FOLDER).absolute()
+            cache = None
+            if not options.dry_run:
+                make_private_folder(state_dir)
+                cache = ResultCache(folder, options.gate_cache_size)
+            known = KnownResults(folder / "results.sqlite", read_only=options.dry_run)
+            memory = CACHE_BYTES if all(site.prepare for site in sites) else CACHE_BYTES // 2
+            self.preparation = Preparation(self._commands, source, folder, known, cache, memory)
+
+    async def close(self) -> None:
+        """End the commands that run."""
+        for task in self._answers.values():
+            task.cancel()
+        await asyncio.gather(*self._answers.values(), return_exceptions=True)
+        if self.preparation is not None:
+            await self.preparation.close()
+
+    async def refusal(self, slide: Slide, words: Sequence[str]) -> str | None:
+        """Return why `require` leaves a slide out, None where it lets it pass. Raises PmarepError."""
+        key = f"{hash_of(words)} {signature(slide)} {slide.folder_name}"
+        if key not in self._answers:
+            self._answers[key] = task = asyncio.create_task(self._ask(slide, words))
+            task.add_done_callback(lambda done: self._answered(key, done))
+            while len(self._answers) > REMEMBERED and next(iter(self._answers.values())).done():
+                self._answers.popitem(last=False)
+        # Whoever waits may be cancelled; the answer is for all.
+        return await asyncio.shield(self._answers[key])
+
+    def _answered(self, key: str, task: asyncio.Task[str | None]) -> None:
+        """Forget what is no answer: the source may be away just now."""
+        if task.cancelled() or (task.exception() is not None and not isinstance(task.exception(), CommandError)):
+            self._answers.pop(key, None)
+
+    async def _ask(self, slide: Slide, words: Sequence[str]) -> str | None:
+        await self._source.check_slide(slide)
+        end = await self._commands.run("require", words, slide)
+        await self._source.check_slide(slide)
+        if not end.code:
+            return None
+        if end.code < 0:
+            raise CommandError(f"require ({program(words)}) was ended by signal {-end.code}; nothing was sent")
+        return said_by(end).removeprefix(": ") or f"require ({program(words)}) ended with exit code {end.code}"
+
+
+class SiteGate:
+    """The gate before one site: asks `require`, and gives what `prepare` makes instead of the slides of the source."""
+
+    def __init__(self, site: Site, run: GateRun | None) -> None:
+        self._require = site.require or ()
+        self._prepare = site.prepare or ()
+        self._run = run
+        self._preparation = run.preparation if run is not None and self._prepare else None
+
+    @property
+    def prepares(self) -> bool:
+        """Return whether the site gets nothing but what `prepare` makes."""
+        return bool(self._prepare)
+
+    @property
+    def active(self) -> bool:
+        """Return whether the site has a gate at all."""
+        return bool(self._require or self._prepare)
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """The results, where the site has `prepare`."""
+        return self._preparation
+
+    async def known(self, slides: Sequence[Slide]) -> list[PreparedSlide | None]:
+        """Return what the site would be sent, as far as that is known without running anything."""
+        return await self._needed.known(slides, self._prepare)
+
+    def held(self, slide: Slide) -> AbstractAsyncContextManager[PreparedSlide]:
+        """Hold what `prepare` makes of a slide of the source."""
+        return self._needed.held(slide, self._prepare)
+
+    def check_held(self, slide: Slide) -> None:
+        """Raise NotPrepared where the site has `prepare`, and this is not a result whose files are held."""
+        if self.prepares and not self._needed.is_held(slide):
+            raise NotPrepared("prepare has to be run first")
+
+    async def refusal(self, slide: Slide) -> str | None:
+        """Return why a slide of the source may not go to the site; None where it may. Raises PmarepError."""
+        if not self._require or self._run is None:
+            return None
+        return await self._run.refusal(slide, self._require)
+
+    def would_run(self) -> str:
+        """Say what a run would do before it sends a slide; empty where that is nothing."""
+        said = [f"require ({program(self._require)})"] if self._require else []
+        said += [f"prepare ({program(self._prepare)})"] if self._prepare else []
+        return f"{' and '.join(said)} would be run first" if said else ""
+
+    @property
+    def _needed(self) -> Preparation:
+        if self._preparation is None:
+            raise NotPrepared("prepare cannot be run here")
+        return self._preparation

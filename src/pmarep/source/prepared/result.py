@@ -1,0 +1,83 @@
+"""Look at what a command has left: it has to be one slide, of the name of the one it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from ...errors import PmarepError, UsageError
+from ...slides import LeftOut, Slide, find_slides
+from ...slides.folder import os_error_text
+from ...slides.model import SlideFile
+
+_EARLIEST, _SECONDS = 10**9, 10**9
+"""The range of the mtimes of results, in seconds since the epoch: from 2001 to 2033."""
+
+_CHUNK = 1024 * 1024
+
+
+class ResultError(PmarepError):
+    """A command has failed, or has left something that cannot be sent."""
+
+
+def examine(folder: Path, source: Slide) -> Slide:
+    """Return the slide that a command has left in a folder, on disk and with the mtimes of results. Blocks.
+
+    Its `path` is relative to the folder. Raises ResultError.
+    """
+    try:
+        found = _the_slide(folder, source)
+        return replace(found, files=tuple(_stamped(found, file) for file in found.files))
+    except OSError as error:
+        raise ResultError(f"what prepare has made of it cannot be read: {os_error_text(error)}") from None
+
+
+def _the_slide(folder: Path, source: Slide) -> Slide:
+    name = source.main.path
+    try:
+        things = list(find_slides(folder))
+    except UsageError as error:
+        raise ResultError(f"prepare has left no slide {name}: {error}") from None
+    slides = [thing for thing in things if isinstance(thing, Slide)]
+    problems = [thing for thing in things if isinstance(thing, LeftOut) and thing.why.is_problem]
+    if problems:
+        first = problems[0]
+        raise ResultError(f"prepare has left {first.path}, which cannot be sent: {first.detail}")
+    if not slides:
+        left = f"nothing that is a slide ({_first_names(things)})" if things else "nothing in {out}"
+        raise ResultError(f"prepare has left {left}, where {name} was to be")
+    if len(slides) > 1:
+        raise ResultError(f"prepare has left {len(slides)} slides ({_first_names(slides)}), where {name} was to be")
+    [slide] = slides
+    if source.path != slide.path and not source.path.endswith(f"/{slide.path}"):
+        raise ResultError(f"prepare has left {slide.path}, where {name} was to be")
+    return slide
+
+
+def _first_names(things: Iterable[Slide | LeftOut]) -> str:
+    names = [thing.path for thing in things]
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
+    """Bring a file to the disk, and give it an mtime that is made of its content: see PreparedSlide.
+
+    Even seconds, which every file system keeps. Raises ResultError for a file that has another name elsewhere: it may
+    be the source itself, which nobody changes.
+    """
+    path = slide.local(file)
+    info = path.lstat()
+    if path.is_symlink() or info.st_nlink > 1:
+        raise ResultError(f"prepare has left {file.path} as a link to another file; it has to copy")
+    digest = hashlib.sha256()
+    with path.open("rb+") as handle:
+        while chunk := handle.read(_CHUNK):
+            digest.update(chunk)
+        os.fsync(handle.fileno())
+    seconds = _EARLIEST + int.from_bytes(digest.digest()[:8]) % _SECONDS // 2 * 2
+    os.utime(path, (seconds, seconds))
+    info = path.stat()
+    return replace(file, size=info.st_size, mtime_ns=info.st_mtime_ns)
