@@ -68,7 +68,8 @@ def _sites(task: NodeTask) -> list[Site]:
     for wanted in task.sites:
         site = book.resolve([wanted["name"]])[0]
         if site.require or site.prepare:
-            raise ConfigError(f"{site.name} has require or prepare in its site book, which no node runs")
+            words = f"{site.name} has require or prepare in its site book, which no node runs"
+            raise ConfigError(f"{words}; push there without --scheduler")
         if (site.url, site.target) != (wanted["url"], wanted["target"]):
             words = f"{site.name} is {site.url} {site.target} in its site book, and another place in the coordinator's"
             raise ConfigError(f"{words}; give all nodes the same book")
