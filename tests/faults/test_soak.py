@@ -11,7 +11,7 @@ import pytest
 from support import fault_kinds
 
 SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
-CYCLES = 6
+CYCLES = 2
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Names from the book at the Tab key: the real protocol, in a real bash."""
+"""Names from the book at the Tab key: in a real bash, and by the protocol that its script speaks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.fork_server import run
 from support.sites_cli import SitesCli
 
 BASH = shutil.which("bash")
 PMAREP = Path(sys.executable).with_name("pmarep")
-pytestmark = pytest.mark.skipif(BASH is None or not PMAREP.exists(), reason="needs bash and the installed command")
+needs_bash = pytest.mark.skipif(BASH is None or not PMAREP.exists(), reason="needs bash and the installed command")
 
 BOOK = """\
 [servers.campus]
@@ -42,22 +43,25 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 @pytest.fixture
-def sites_cli(tmp_path: Path, script: str) -> SitesCli:
+def sites_cli(tmp_path: Path) -> SitesCli:
     sites_cli = SitesCli(tmp_path)
     sites_cli.book.write_text(BOOK)
-    (tmp_path / "completion.bash").write_text(script)
     return sites_cli
 
 
-@pytest.fixture(scope="module")
-def script() -> str:
-    """What a shell's start-up file sources."""
-    environment = {**os.environ, "_PMAREP_COMPLETE": "source_bash"}
-    return subprocess.run([str(PMAREP)], env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
 def tab(sites_cli: SitesCli, *words: str) -> list[str]:
-    """The proposals for a line whose last word is being typed."""
+    """The proposals for a line whose last word is being typed, asked for as the script for bash asks."""
+    typed = {"COMP_WORDS": "\n".join(["pmarep", *words]), "COMP_CWORD": str(len(words))}
+    done = run([], {**sites_cli.environment, **typed, "_PMAREP_COMPLETE": "complete_bash"}, folder=sites_cli.folder)
+    assert done.stderr == ""
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def tab_in_bash(sites_cli: SitesCli, *words: str) -> list[str]:
+    """The proposals that bash gets by the script which its start-up file sources."""
+    environment = {**os.environ, "_PMAREP_COMPLETE": "source_bash"}
+    made = subprocess.run([str(PMAREP)], env=environment, check=True, capture_output=True, text=True, timeout=60)
+    (sites_cli.folder / "completion.bash").write_text(made.stdout)
     done = subprocess.run(
         [str(BASH), "--norc", "-c", PRESS_TAB, "bash", str(PMAREP), str(PMAREP), *words],
         env=sites_cli.environment,
@@ -95,6 +99,11 @@ def tab(sites_cli: SitesCli, *words: str) -> list[str]:
 )
 def test_names_from_the_book(sites_cli: SitesCli, words: tuple[str, ...], proposals: list[str]) -> None:
     assert tab(sites_cli, *words) == proposals
+
+
+@needs_bash
+def test_bash_proposes_names_for_the_last_of_several_words(sites_cli: SitesCli) -> None:
+    assert tab_in_bash(sites_cli, "push", "x", "--sites", "tokyo,bo") == ["tokyo,box-anna", "tokyo,box-ben"]
 
 
 def test_names_from_included_books_and_other_ones(sites_cli: SitesCli) -> None:

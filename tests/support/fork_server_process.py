@@ -27,7 +27,8 @@ from pathlib import Path
 
 _LATE = (
     *("anyio._backends._asyncio", "anyio._core._synchronization", "encodings.utf_8_sig", "platformdirs", "sniffio"),
-    *("typer._adapters", "typer.rich_utils", "rich.markdown", "rich._emoji_codes"),
+    *("typer._adapters", "typer._click.decorators", "typer.rich_utils", "rich.markdown", "rich._emoji_codes"),
+    *("_strptime", "ctypes", "resource"),
 )
 """Modules that libraries import when they are first used. Not every version of them has all."""
 
@@ -50,13 +51,18 @@ def import_all(what: str) -> None:
 
 
 def build_parsers() -> None:
-    """Have typer make its parsers of all commands once, and not in each child: a third of what a short push costs."""
+    """Have typer make its parsers of all commands once, and not in each child: half of what a short push costs."""
     import typer.main
 
     from pmarep.cli.app import app
 
     typer.main.get_command = functools.cache(typer.main.get_command)
-    typer.main.get_command(app)
+    commands = [typer.main.get_command(app)]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            # What checks the values of a parameter, in versions of typer that make it when a value is there.
+            getattr(parameter, "get_runtime_param", object)()
 
 
 def serve(channel: socket.socket) -> str | None:
