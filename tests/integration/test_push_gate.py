@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tiny_tiff, write_mirax
+from support.corpus_labels import APERIO_LABEL, aperio, write_tiff
 from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
@@ -201,3 +202,202 @@ def test_where_every_site_has_the_result_it_is_not_made_again(gate: Gate, sandbo
     assert cli.push("--verify", "deep").code == 0
     assert gate.runs() == ["a.svs", "a.svs"]
     assert arrived(sandbox, "Slides/a") == arrived(sandbox, "Slides/b")
+
+
+BAD = {
+    "fails": ("print('cannot read it'); sys.exit(3)", "ended with exit code 3: cannot read it; nothing was sent"),
+    "hangs": ("import time; (out / slide.name).write_bytes(raw); time.sleep(99)", "was not done in 1s and was ended"),
+    "nothing": ("pass", "has left nothing in {out}, where secret.svs was to be"),
+    "other name": ("(out / 'clean.svs').write_bytes(raw)", "has left clean.svs, where secret.svs was to be"),
+    "two": ("[(out / n).write_bytes(raw) for n in (slide.name, 'b.svs')]", "has left 2 slides (b.svs, secret.svs)"),
+    "no slide": ("(out / 'readme.xyz').write_bytes(raw)", "has left nothing that is a slide (readme.xyz)"),
+    "half": ("(out / slide.name).write_bytes(b'')", "has left secret.svs, which cannot be sent"),
+    "outside": ("(out.parent / slide.name).write_bytes(raw)", "has left nothing in {out}"),
+    "a link": ("(out / slide.name).symlink_to(slide)", "has left secret.svs, which cannot be sent"),
+    "a hard link": ("(out / slide.name).hardlink_to(slide)", "as a link to another file; it has to copy"),
+    "a folder that is a link": ("out.rmdir(); out.symlink_to(slide.parent)", "prepare"),
+}
+
+
+@pytest.mark.parametrize(("code", "words"), BAD.values(), ids=BAD)
+def test_what_a_bad_prepare_leaves_is_a_failed_slide(
+    gate: Gate, sandbox: Sandbox, code: str, words: str, request: pytest.FixtureRequest
+) -> None:
+    head = "import sys, pathlib\nslide, out = map(pathlib.Path, sys.argv[1:3])\nraw = slide.read_bytes()\n"
+    gate.cli.site("a", sandbox, prepare=gate.prepare(head + code))
+    with gate.cli.book.open("a") as book:
+        book.write(f"[gate]\ntimeout = {1 if 'time' in code else 60}\n")
+    gate.slide("secret.svs")
+    before = contents(gate.cli.source)
+    info = (gate.cli.source / "secret.svs").stat()
+    result = gate.cli.push()
+    assert result.code == 1
+    assert words in result.finished("a")["secret.svs"]["error"]
+    assert arrived(sandbox, "Slides") == {}
+    assert contents(gate.cli.source) == before
+    after = (gate.cli.source / "secret.svs").stat()
+    assert (after.st_mtime_ns, after.st_mode, after.st_nlink) == (info.st_mtime_ns, info.st_mode, 1)
+    assert leaked(gate.cli.state) == []
+
+
+def test_a_command_that_cannot_be_had_is_a_failed_slide_at_every_site(gate: Gate, sandbox: Sandbox) -> None:
+    for name in ("a", "b"):
+        gate.cli.site(name, sandbox, f"Slides/{name}", prepare=["/nonexistent", "{slide}", "{out}"])
+    gate.slide("secret.svs")
+    result = gate.cli.push()
+    for name in ("a", "b"):
+        assert "prepare (/nonexistent) could not be started" in result.finished(name)["secret.svs"]["error"]
+    assert arrived(sandbox, "Slides") == {}
+
+
+def test_a_source_that_changes_while_it_is_prepared_is_not_sent(gate: Gate, sandbox: Sandbox) -> None:
+    code = STRIP + "\nslide.write_bytes(slide.read_bytes() + b'more')\n"
+    gate.cli.site("a", sandbox, prepare=gate.prepare(code))
+    gate.slide("a.svs")
+    result = gate.cli.push()
+    assert result.code == 1
+    assert "changed while being sent" in result.finished("a")["a.svs"]["error"]
+    assert arrived(sandbox, "Slides") == {}
+
+
+def test_a_hundred_slides_to_three_sites_are_prepared_a_hundred_times(gate: Gate, sandbox: Sandbox) -> None:
+    for name in ("a", "b", "c"):
+        gate.cli.site(name, sandbox, f"Slides/{name}", prepare=gate.prepare())
+    for number in range(100):
+        gate.slide(f"{number}.svs", 100)
+    assert gate.cli.push().code == 0
+    assert len(gate.runs()) == 100
+    assert leaked(sandbox.data) == []
+    result = gate.cli.push()
+    assert [result.counts(name) for name in ("a", "b", "c")] == [(0, 100, 0)] * 3
+    assert len(gate.runs()) == 100
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_kill_in_the_middle_sends_nothing_raw(gate: Gate, sandbox: Sandbox, number: int) -> None:
+    """Killed while some are being prepared and some sent; the next run does the rest and no command a second time."""
+    slow = STRIP + "\nimport time; time.sleep(0.05)\n"
+    for name in ("a", "b"):
+        gate.cli.site(name, sandbox, f"Slides/{name}", prepare=gate.prepare(slow))
+    clean = {f"{number}.svs": gate.slide(f"{number}.svs", 300) for number in range(12)}
+    with gate.cli.start() as running:
+        running.wait_for(lambda event: event["event"] == "slide_finished", 1 + 4 * number)
+        running.kill()
+    assert leaked(sandbox.data) == []
+    ran = gate.runs()
+    assert gate.cli.push().code == 0
+    assert leaked(sandbox.data) == []
+    for name in ("a", "b"):
+        assert arrived(sandbox, f"Slides/{name}") == clean
+    again = [name for name in gate.runs() if gate.runs().count(name) > 1]
+    assert len(set(again)) <= 4  # those that were being prepared
+    assert len(ran) <= 12
+    assert list((gate.cli.state / "prepared" / "runs").iterdir()) == []
+
+
+def test_a_dry_run_runs_nothing_and_says_what_would_be_run(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox, require=gate.require(), prepare=gate.prepare())
+    gate.cli.site("b", sandbox, "Slides/b", require=gate.require())
+    gate.slide("a.svs")
+    would = f"require ({sys.executable})"
+    [at_a, at_b] = sorted(
+        (event for event in gate.cli.push("--dry-run").events if event["event"] == "slide_planned"),
+        key=lambda event: str(event["site"]),
+    )
+    assert (at_a["action"], at_a["reason"]) == (
+        "send", f"not there; {would} and prepare ({sys.executable}) would be run first",
+    )  # fmt: skip
+    assert (at_b["action"], at_b["reason"]) == ("send", f"not there; {would} would be run first")
+    assert gate.runs() == []
+    assert not (gate.cli.state / "prepared").exists()
+    assert gate.cli.push().code == 0
+    ran = gate.runs()
+    planned = [event for event in gate.cli.push("--dry-run").events if event["event"] == "slide_planned"]
+    assert {event["action"] for event in planned} == {"skip"}
+    assert gate.runs() == ran
+
+
+def test_a_new_rule_prepares_again_and_the_old_slide_is_a_conflict(gate: Gate, sandbox: Sandbox) -> None:
+    """Also where the sizes are the same: what is there is surely another."""
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    gate.slide("a.svs")
+    assert gate.cli.push().code == 0
+    book = gate.cli.book.read_text()
+    changed = STRIP.replace('b"")', 'b"")[:-1] + b"!"')
+    assert changed != STRIP
+    gate.cli.book.write_text("")
+    gate.cli.site("a", sandbox, prepare=gate.prepare(changed))
+    result = gate.cli.push()
+    assert result.code == 1
+    assert "it was sent before prepare made of the slide what it makes now" in result.finished("a")["a.svs"]["error"]
+    assert gate.cli.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+    assert arrived(sandbox)["a.svs"].endswith(b"!")
+    gate.cli.book.write_text(book.replace('"-S"', '"-S", "-B"'))  # another text, which makes the same as at first
+    assert gate.cli.push().code == 1
+
+
+def test_what_was_sent_raw_before_is_a_conflict(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox)
+    gate.slide("a.svs")
+    assert gate.cli.push().code == 0
+    gate.cli.book.write_text("")
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    assert gate.cli.verify("--json").code == 1
+    assert gate.cli.push().code == 1
+    assert gate.cli.push("--existing", "overwrite").code == 0
+    assert leaked(sandbox.data) == []
+    assert gate.cli.verify("--json").code == 0
+
+
+def test_label_images_looks_into_the_result(gate: Gate, sandbox: Sandbox) -> None:
+    strip = "import sys, pathlib\nslide, out = map(pathlib.Path, sys.argv[1:3])\n"
+    strip += "(out / slide.name).write_bytes(slide.with_suffix('.clean').read_bytes())\n"
+    gate.cli.site("a", sandbox, prepare=gate.prepare(strip), label_images="refuse")
+    for name, clean in (("good", aperio()), ("bad", aperio(APERIO_LABEL))):
+        write_tiff(gate.cli.source / f"{name}.svs", aperio(APERIO_LABEL))
+        write_tiff(gate.cli.source / f"{name}.clean", clean)
+    result = gate.cli.push()
+    finished = result.finished("a")
+    assert finished["good.svs"]["status"] == "sent"
+    assert finished["bad.svs"]["error"].startswith("it carries a label image, and a has label_images")
+    assert list(arrived(sandbox)) == ["good.svs"]
+
+
+def test_the_cache_is_bounded_and_private(gate: Gate, sandbox: Sandbox, tmp_path: Path) -> None:
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    with gate.cli.book.open("a") as book:
+        book.write('[gate]\ncache = "cache"\ncache_size = "50K"\n')
+    for number in range(8):
+        gate.slide(f"{number}.svs", 20_000)
+    assert gate.cli.push().counts("a") == (8, 0, 0)
+    cache = gate.cli.book.parent / "cache"
+    assert sum(map(len, contents(cache / "results").values())) <= 50 * 1024
+    assert {path.stat().st_mode & 0o077 for path in (cache, *cache.glob("*"), *cache.glob("results/*"))} == {0}
+    gate.slide("large.svs", 60_000)
+    result = gate.cli.push()
+    assert result.finished("a")["large.svs"]["error"].startswith("prepare needs room for 58.")
+    assert "make cache_size in [gate] larger" in result.finished("a")["large.svs"]["error"]
+    assert gate.cli.push("--exclude", "large.svs").counts("a") == (0, 8, 0)
+    assert len(gate.runs()) == 8
+
+
+def test_a_place_and_a_list_for_clean_up_do_not_go_with_it(gate: Gate, sandbox: Sandbox, tmp_path: Path) -> None:
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    gate.cli.site("b", sandbox, "Slides/b")
+    gate.slide("a.svs")
+    result = gate.cli.run("--at-all-sites", str(tmp_path / "list"))
+    assert (result.code, "a gets what prepare makes of them" in result.stderr) == (2, True)
+    result = gate.cli.run("--sites", "a", source=Path("b:"))
+    assert (result.code, "a has prepare, which need files of this machine" in result.stderr) == (2, True)
+
+
+def test_mirror_and_annotations_go_by_the_source(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox, require=gate.require(), prepare=gate.prepare())
+    for name in ("a.svs", "secret.svs"):
+        gate.slide(name)
+    (sandbox.data / "Slides" / "in").mkdir(parents=True)
+    for name in ("secret.svs", "old.svs"):
+        (sandbox.data / "Slides" / "in" / name).write_bytes(tiny_tiff(10))
+    result = gate.cli.push("--mirror", "--yes", "--max-delete", "5")
+    assert result.code == 4
+    assert sorted(arrived(sandbox)) == ["a.svs", "secret.svs"]

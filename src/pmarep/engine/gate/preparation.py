@@ -81,15 +81,11 @@ class Preparation:
         """Yield what a command makes of a slide; its files stay as long as the block runs. Raises PmarepError."""
         cache = self._needed_cache
         key = await asyncio.to_thread(result_key, slide, hash_of(command))
-        while True:
-            prepared = await self._present(key, slide, command)
-            name = self._name(prepared)
-            if cache.hold(name):
-                break
+        result = await self._taken(cache, key, slide, command)
         try:
-            yield prepared
+            yield self._prepared(slide, result, hash_of(command))
         finally:
-            cache.release(name)
+            cache.release(result.name)
 
     @property
     def _needed_cache(self) -> ResultCache:
@@ -114,25 +110,35 @@ class Preparation:
             slide.path, result.format, folder, result.files, slide.number, source=slide, command=command
         )
 
-    async def _present(self, key: str, slide: Slide, command: Sequence[str]) -> PreparedSlide:
-        """Return a result whose files are here, and make it if need be; one task makes it for all who ask."""
-        if key in self._failed:
-            raise ResultError(self._failed[key])
-        making = self._making.get(key)
-        if making is None:
-            task = asyncio.create_task(self._found_or_made(key, slide, command))
-            making = self._making[key] = _Making(task)
-            self._tasks.add(task)
-            task.add_done_callback(lambda done: self._done(key, done))
-        making.waiting += 1
-        try:
-            result = await asyncio.shield(making.task)
-        finally:
-            making.waiting -= 1
-            if not making.waiting and not making.task.done():  # nobody wants it any more
-                self._making.pop(key)
-                making.task.cancel()
-        return self._prepared(slide, result, hash_of(command))
+    async def _taken(self, cache: ResultCache, key: str, slide: Slide, command: Sequence[str]) -> Result:
+        """Return a result whose files are here and held; make it if need be: one task does, for all who ask."""
+        while True:
+            if key in self._failed:
+                raise ResultError(self._failed[key])
+            making = self._making.get(key)
+            if making is None:
+                task = asyncio.create_task(self._found_or_made(cache, key, slide, command))
+                making = self._making[key] = _Making(task)
+                self._tasks.add(task)
+                task.add_done_callback(lambda done: self._done(key, done))
+            making.waiting += 1
+            try:
+                result = await asyncio.shield(making.task)
+                if cache.hold(result.name):
+                    return result
+            finally:
+                making.waiting -= 1
+                if not making.waiting:
+                    self._forsake(cache, key, making)
+
+    def _forsake(self, cache: ResultCache, key: str, making: _Making) -> None:
+        """End the task that nobody waits for any more, or let go of what it has held for them."""
+        task = making.task
+        if not task.done():
+            self._making.pop(key)
+            task.cancel()
+        elif not task.cancelled() and task.exception() is None:
+            cache.release(task.result().name)
 
     def _done(self, key: str, task: asyncio.Task[Result]) -> None:
         self._tasks.discard(task)
@@ -141,12 +147,15 @@ class Preparation:
         if not task.cancelled():
             task.exception()  # whoever waits is told of it
 
-    async def _found_or_made(self, key: str, slide: Slide, command: Sequence[str]) -> Result:
+    async def _found_or_made(self, cache: ResultCache, key: str, slide: Slide, command: Sequence[str]) -> Result:
+        """Return a result that is held once, for those who wait for it."""
         known = (await asyncio.to_thread(self._known.find, [key])).get(key)
-        if known is not None and await asyncio.to_thread(self._is_whole, known):
-            return known
+        if known is not None and cache.hold(known.name):
+            if await asyncio.to_thread(self._is_whole, known):
+                return known
+            cache.release(known.name)
         try:
-            return await self._make(key, slide, command)
+            return await self._make(cache, key, slide, command)
         except NoRoomError:
             raise
         except (ResultError, CommandError) as error:
@@ -164,12 +173,12 @@ class Preparation:
             return False
         return [(one.st_size, one.st_mtime_ns) for one in found] == [(one.size, one.mtime_ns) for one in result.files]
 
-    async def _make(self, key: str, slide: Slide, command: Sequence[str]) -> Result:
-        """Run the command, and keep what it has made. Raises PmarepError."""
-        cache = self._needed_cache
+    async def _make(self, cache: ResultCache, key: str, slide: Slide, command: Sequence[str]) -> Result:
+        """Run the command, and keep and hold what it has made. Raises PmarepError."""
         await self._source.check_slide(slide)
         room = await cache.reserve(slide.size)
         work: Path | None = None
+        kept: Result | None = None
         try:
             work = await asyncio.to_thread(cache.work_folder)
             end = await self._commands.run("prepare", command, slide, work)
@@ -181,8 +190,14 @@ class Preparation:
             await self._source.check_slide(slide)  # else it is a result of two versions
             name = await asyncio.to_thread(cache.keep, work, found.size)
             result = Result(name, found.path, found.format, found.files)
+            cache.hold(name)
+            kept = result
             await asyncio.to_thread(self._known.put, key, result)
             return result
+        except asyncio.CancelledError:
+            if kept is not None:
+                cache.release(kept.name)
+            raise
         except OSError as error:
             raise NoRoomError(f"what prepare makes cannot be kept: {os_error_text(error)}") from None
         finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ...errors import PmarepError, UsageError
 from ...slides import LeftOut, Slide, find_slides
 from ...slides.folder import os_error_text
+from ...slides.links import lies_below
 from ...slides.model import SlideFile
 
 _EARLIEST, _SECONDS = 10**9, 10**9
@@ -29,7 +30,11 @@ def examine(folder: Path, source: Slide) -> Slide:
     Its `path` is relative to the folder. Raises ResultError.
     """
     try:
+        if folder.is_symlink() or not folder.is_dir():
+            raise ResultError("prepare has put something else in the place of {out}")
         found = _the_slide(folder, source)
+        for file in found.files:
+            _check_own(folder, found, file)
         return replace(found, files=tuple(_stamped(found, file) for file in found.files))
     except OSError as error:
         raise ResultError(f"what prepare has made of it cannot be read: {os_error_text(error)}") from None
@@ -62,16 +67,20 @@ def _first_names(things: Iterable[Slide | LeftOut]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
+def _check_own(folder: Path, slide: Slide, file: SlideFile) -> None:
+    """Raise ResultError for a file that lies elsewhere too: it may be the source's, which nobody changes."""
+    path = slide.local(file)
+    outside = not lies_below(os.path.realpath(path), os.path.realpath(folder))
+    if outside or path.is_symlink() or path.lstat().st_nlink > 1:
+        raise ResultError(f"prepare has left {file.path} as a link to another file; it has to copy")
+
+
 def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
     """Bring a file to the disk, and give it an mtime that is made of its content: see PreparedSlide.
 
-    Even seconds, which every file system keeps. Raises ResultError for a file that has another name elsewhere: it may
-    be the source itself, which nobody changes.
+    Even seconds, which every file system keeps.
     """
     path = slide.local(file)
-    info = path.lstat()
-    if path.is_symlink() or info.st_nlink > 1:
-        raise ResultError(f"prepare has left {file.path} as a link to another file; it has to copy")
     digest = hashlib.sha256()
     with path.open("rb+") as handle:
         while chunk := handle.read(_CHUNK):
