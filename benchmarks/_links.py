@@ -72,20 +72,17 @@ class Links:
             _route(self.client, self.address(link.site), f"to{self._number(link.site)}", congestion)
 
     def __enter__(self) -> Self:
-        if sys.platform != "linux" or os.geteuid() != 0:
-            sys.exit("long-distance links need Linux and root; run this with sudo")
-        program = self._folder / "link"
-        subprocess.run(["gcc", "-O2", "-o", str(program), str(Path(__file__).with_name("link.c"))], check=True)
+        program = link_program(self._folder)
         with ExitStack() as stack:
             near = self.client
-            self._add(near, stack)
+            add_namespace(near, stack)
             if self.uplink is not None:
                 near = self.namespace("uplink")
-                self._add(near, stack)
-                _inside(near, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+                add_namespace(near, stack)
+                inside(near, "sysctl", "-qw", "net.ipv4.ip_forward=1")
                 self._lay(self.uplink, 0, self.client, near, program, stack)
             for link in self.links.values():
-                self._add(self.namespace(link.site), stack)
+                add_namespace(self.namespace(link.site), stack)
                 self._lay(link, self._number(link.site), near, self.namespace(link.site), program, stack)
             self.use(self._congestion)
             self._stack = stack.pop_all()
@@ -99,34 +96,52 @@ class Links:
     def _number(self, site: str) -> int:
         return list(self.links).index(site) + 1
 
-    def _add(self, name: str, stack: ExitStack) -> None:
-        subprocess.run(["ip", "netns", "add", name], check=True)
-        stack.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
-        _inside(name, "ip", "link", "set", "lo", "up")
-
     def _lay(self, link: Link, number: int, near: str, far: str, program: Path, stack: ExitStack) -> None:
-        here, there = f"to{number}", f"site{number}"
-        command = [str(program), near, here, far, there, *link.arguments()]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
-        if process.stdout is None or process.stdout.readline().strip() != b"up":
-            sys.exit(f"the link to {link.site} did not start")
-        for name, device, own, peer in ((near, here, 1, 2), (far, there, 2, 1)):
-            address = [f"10.78.{number}.{own}", "peer", f"10.78.{number}.{peer}"]
-            _inside(name, "ip", "addr", "add", *address, "dev", device)
-            _inside(name, "ip", "link", "set", device, "mtu", "1500", "txqueuelen", "10000", "up")
+        lay(link, number, near, far, program, stack)
+        there = f"site{number}"
         if number:
             _route(far, "default", there, self._congestion)
         else:
-            _inside(far, "ip", "route", "replace", "10.78.0.1", "dev", there)
+            inside(far, "ip", "route", "replace", "10.78.0.1", "dev", there)
+
+
+def link_program(folder: Path) -> Path:
+    """Build the program that plays a link. Ends the benchmark where that is not possible."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        sys.exit("long-distance links need Linux and root; run this with sudo")
+    program = folder / "link"
+    subprocess.run(["gcc", "-O2", "-o", str(program), str(Path(__file__).with_name("link.c"))], check=True)
+    return program
+
+
+def add_namespace(name: str, stack: ExitStack) -> None:
+    """Add a network namespace that goes with `stack`."""
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    stack.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
+    inside(name, "ip", "link", "set", "lo", "up")
+
+
+def lay(link: Link, number: int, near: str, far: str, program: Path, stack: ExitStack) -> None:
+    """Lay a link between two namespaces: devices `toN` and `siteN`, with the addresses 10.78.N.1 and 10.78.N.2."""
+    here, there = f"to{number}", f"site{number}"
+    command = [str(program), near, here, far, there, *link.arguments()]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    if process.stdout is None or process.stdout.readline().strip() != b"up":
+        sys.exit(f"the link to {link.site or far} did not start")
+    for name, device, own, peer in ((near, here, 1, 2), (far, there, 2, 1)):
+        address = [f"10.78.{number}.{own}", "peer", f"10.78.{number}.{peer}"]
+        inside(name, "ip", "addr", "add", *address, "dev", device)
+        inside(name, "ip", "link", "set", device, "mtu", "1500", "txqueuelen", "10000", "up")
 
 
 def _route(namespace: str, to: str, device: str, congestion: str) -> None:
     # By the route, since the sysctl takes no algorithm here that the machine has not allowed to everybody. A program's
     # own choice counts where it is made on a connected socket, as httpx's `socket_options` are.
-    _inside(namespace, "ip", "route", "replace", to, "dev", device, "congctl", congestion)
+    inside(namespace, "ip", "route", "replace", to, "dev", device, "congctl", congestion)
 
 
-def _inside(namespace: str, *command: str) -> None:
+def inside(namespace: str, *command: str) -> None:
+    """Run a command in a network namespace."""
     subprocess.run(["ip", "netns", "exec", namespace, *command], check=True)

@@ -1,0 +1,177 @@
+"""Measure a push on several nodes (`--scheduler`). Linux; links need root, ip and gcc; needs nginx.
+
+    .venv/bin/python benchmarks/nodes.py there [--slides 100000] [--sites 4] [--nodes 4]
+    sudo .venv/bin/python benchmarks/nodes.py links [--rate 100] [--size 1.0]
+    sudo .venv/bin/python benchmarks/nodes.py uplink [--rate 100] [--size 1.0]
+    .venv/bin/python benchmarks/nodes.py kill [--slides 500]
+
+`there`: slides that are at their sites already, by one process and by nodes: CPU of all processes, and time. What a
+scheduler and workers cost that do nothing is measured too, and taken off.
+
+`links`: each node has a line of its own to each of two sites; rates of one node and of all. `uplink`: all of them share
+one line.
+
+`kill`: a worker is killed by -9 five times, the scheduler once, and the run started again; then every byte is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from _harness import MB, TARGET, Client, Site, cost, machine, scratch_folder, size_of, table, write
+from _links import Link
+from _nodes import Cluster, NodeLinks, cluster, linked_cluster, wait_for_workers
+from scale import BYTES, lay_out, remember
+
+
+def there(options: argparse.Namespace, folder: Path) -> None:
+    """Slides that are there already: what does it cost to say so on several nodes?"""
+    client = Client(folder)
+    paths = lay_out(client.source, options.slides)
+    holds = folder / "holds.txt"
+    below = TARGET.partition("/")[2]
+    holds.write_text("\n".join(f"{below}/{path}\t{BYTES}" for path in paths))
+    with ExitStack() as stack:
+        sites = [stack.enter_context(Site(f"s{n}", "s3", folder, holds=holds)) for n in range(options.sites)]
+        client.sites(sites)
+        asyncio.run(remember(client, sites, 0))
+        rows = []
+        alone = client.push("--recheck", "off")
+        assert all(site["skipped"] == len(paths) for site in alone.sites.values())
+        rows.append(
+            ["one process", f"{alone.seconds:.1f} s", f"{alone.cpu:.1f} s", "", f"{alone.peak / MB:.0f} MB", ""]
+        )
+        for nodes in sorted({2, options.nodes}):
+            with cluster(folder, client.environment, nodes) as idle:
+                time.sleep(2)
+            for turn in ("first", "next"):
+                with cluster(folder, client.environment, nodes) as busy:
+                    run = client.push("--recheck", "off", "--scheduler-file", str(busy.file))
+                assert all(site["skipped"] == len(paths) for site in run.sites.values())
+                others = busy.cpu - idle.cpu
+                more = (run.cpu + others) / alone.cpu - 1
+                rows.append(
+                    [f"{nodes} nodes, {turn} run", f"{run.seconds:.1f} s", f"{run.cpu:.1f} s", f"{others:.1f} s",
+                     f"{run.peak / MB:.0f} MB", f"{more:+.0%}"]
+                )  # fmt: skip
+    print(f"== {len(paths):,} slides that are at {options.sites} sites")
+    table(["", "time", "CPU", "CPU of nodes", "peak", "CPU in all"], rows)
+
+
+@contextmanager
+def servers(links: NodeLinks, folder: Path, kind: str) -> Iterator[list[Site]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Site(name, kind, folder, host=links.address(name), namespace=links.namespace(name)))
+            for name in links.sites
+        ]
+
+
+def rates(options: argparse.Namespace, folder: Path, *, shared: bool) -> None:
+    """Rates of one node and of all, over lines of their own, or over one line."""
+    line = Link("", options.rtt, options.rate, options.loss)
+    rows = []
+    for nodes in (1, options.nodes):
+        with NodeLinks(folder, options.nodes, ("s1", "s2"), line, shared=shared) as links:
+            client = Client(folder, links.namespace("hub"))
+            seconds = options.seconds * (1 if shared else nodes)
+            size = int(options.rate * MB / 8 * seconds * options.size / 48)
+            for number in range(48):
+                write(client.source / f"case{number:02}" / "slide.svs", size)
+            with servers(links, folder / f"run{nodes}", "s3") as sites:
+                client.sites(sites)
+                client.forget()
+                with linked_cluster(folder, client.environment, links, nodes) as found:
+                    run = client.push("--scheduler-file", str(found.file))
+                assert run.sites
+            sent = size_of(client.source) * len(links.sites)
+            first = min(run.first("slide_started", site.name) for site in sites)
+            last = max(at for at, event in run.events if event["event"] == "slide_finished")
+            rate = sent * 8 / MB / (last - first)
+            rows.append((nodes, sent, last - first, rate, run))
+    print(f"== {'one line for all' if shared else 'a line of its own for each node and site'}: {line}")
+    table(
+        ["nodes", "sent", "time", "rate", "coordinator"],
+        [
+            [n, f"{sent / MB:.0f} MB", f"{took:.1f} s", f"{rate:.0f} Mbit/s", cost(run)]
+            for n, sent, took, rate, run in rows
+        ],
+    )
+    print(f"{options.nodes} nodes: {rows[1][3] / rows[0][3]:.2f} times the rate of one\n", flush=True)
+
+
+def kill(options: argparse.Namespace, folder: Path) -> None:
+    """Kill workers and the scheduler in the middle, start again, and compare every byte."""
+    client = Client(folder)
+    for number in range(options.slides):
+        write(client.source / f"case{number // 10:02}" / f"slide{number:03}.svs", 200_000 + number)
+    data = folder / "data"
+    with Site("s1", "source", folder, data=data) as site:
+        client.sites([site])
+        found = Cluster(folder, client.environment)
+        try:
+            found.start_scheduler()
+            for number in range(options.nodes):
+                found.start_worker(f"n{number}")
+            wait_for_workers(found, options.nodes)
+            deaths = asyncio.run(_push_and_kill(client, found, options.nodes))
+            found.stop()
+            found.start_scheduler()
+            for number in range(options.nodes):
+                found.start_worker(f"m{number}")
+            wait_for_workers(found, options.nodes)
+            run = client.push("--scheduler-file", str(found.file))
+        finally:
+            found.stop()
+        counts = run.sites["s1"]
+        ours, theirs = (_hashes(one) for one in (client.source, data / TARGET))
+    print(f"== {options.slides} slides, {options.nodes} nodes; killed: {', '.join(deaths)}")
+    print(f"the next run: {counts['sent']} sent, {counts['skipped']} skipped, {counts['failed']} failed")
+    print(f"identical: {ours == theirs}; {len(theirs)} of {len(ours)} slides")
+    sent, needed = site.report["received"], size_of(client.source)
+    print(f"received {sent / MB:.1f} MB for {needed / MB:.1f} MB: {(sent - needed) / needed:.1%} again")
+
+
+async def _push_and_kill(client: Client, found: Cluster, nodes: int) -> list[str]:
+    raise NotImplementedError
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.svs")
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["there", "links", "uplink", "kill"])
+    parser.add_argument("--slides", type=int, default=None, help="100000; of kill: 500")
+    parser.add_argument("--sites", type=int, default=4)
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=100, help="Mbit/s of a line")
+    parser.add_argument("--rtt", type=float, default=20, help="ms")
+    parser.add_argument("--loss", type=float, default=0.0, help="per cent")
+    parser.add_argument("--seconds", type=float, default=30, help="that one node needs")
+    parser.add_argument("--size", type=float, default=1.0)
+    parser.add_argument("--dir", type=Path)
+    options = parser.parse_args()
+    options.slides = options.slides or (500 if options.what == "kill" else 100_000)
+    print(machine())
+    with scratch_folder(options.dir) as folder:
+        if options.what == "there":
+            there(options, folder)
+        elif options.what == "kill":
+            kill(options, folder)
+        else:
+            rates(options, folder, shared=options.what == "uplink")
+
+
+if __name__ == "__main__":
+    main()
