@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,8 +68,9 @@ class Cluster:
         """End all of them, at once: a worker without its scheduler takes its time."""
         for process in self.processes.values():
             process.kill()
-            _, _, usage = os.wait4(process.pid, 0)
-            self.cpu += usage.ru_utime + usage.ru_stime
+            with suppress(ChildProcessError):  # it has ended before, and Popen knows
+                _, _, usage = os.wait4(process.pid, 0)
+                self.cpu += usage.ru_utime + usage.ru_stime
             process.returncode = -9
         self.processes.clear()
 

@@ -19,15 +19,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import json
+import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from _harness import MB, TARGET, Client, Site, cost, machine, scratch_folder, size_of, table, write
 from _links import Link
 from _nodes import Cluster, NodeLinks, cluster, linked_cluster, wait_for_workers
 from scale import BYTES, lay_out, remember
+
+from pmacore_sandbox import Sandbox, Settings
+from pmacore_sandbox.app import App
 
 
 def there(options: argparse.Namespace, folder: Path) -> None:
@@ -106,40 +113,99 @@ def rates(options: argparse.Namespace, folder: Path, *, shared: bool) -> None:
     print(f"{options.nodes} nodes: {rows[1][3] / rows[0][3]:.2f} times the rate of one\n", flush=True)
 
 
+class Posts:
+    """Counts, at the server, how many requests send one slide at the same time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._now: Counter[bytes] = Counter()
+
+    def count(self) -> None:
+        """Count from now on, in this process."""
+        handle = App.__call__
+
+        async def counted(app: App, scope: Any, receive: Any, send: Any) -> None:
+            query = scope.get("query_string", b"")
+            path = next((part for part in query.split(b"&") if part.startswith(b"path=")), b"")
+            if scope.get("method") != "POST" or not path:
+                await handle(app, scope, receive, send)
+                return
+            self._now[path] += 1
+            self.most = max(self.most, self._now[path])
+            try:
+                await handle(app, scope, receive, send)
+            finally:
+                self._now[path] -= 1
+
+        App.__call__ = counted  # type: ignore[method-assign]
+
+
 def kill(options: argparse.Namespace, folder: Path) -> None:
     """Kill workers and the scheduler in the middle, start again, and compare every byte."""
     client = Client(folder)
     for number in range(options.slides):
         write(client.source / f"case{number // 10:02}" / f"slide{number:03}.svs", 200_000 + number)
-    data = folder / "data"
-    with Site("s1", "source", folder, data=data) as site:
-        client.sites([site])
+    needed = size_of(client.source)
+    posts = Posts()
+    posts.count()
+    settings = Settings(folder / "data", "secret", rate=needed / 45)
+    with Sandbox(settings) as sandbox:
+        client.book.write_text(
+            f'[sites.s1]\nurl = "{sandbox.url}"\nusername = "seeder"\ntarget = "{TARGET}"\nlabel_images = "allow"\n'
+        )
+        client.environment["PMAREP_PASSWORD_S1"] = settings.password
         found = Cluster(folder, client.environment)
         try:
-            found.start_scheduler()
-            for number in range(options.nodes):
-                found.start_worker(f"n{number}")
-            wait_for_workers(found, options.nodes)
-            deaths = asyncio.run(_push_and_kill(client, found, options.nodes))
+            _start(found, options.nodes, "n")
+            deaths = _push_and_kill(client, found, options)
             found.stop()
-            found.start_scheduler()
-            for number in range(options.nodes):
-                found.start_worker(f"m{number}")
-            wait_for_workers(found, options.nodes)
+            _start(found, options.nodes, "m")
             run = client.push("--scheduler-file", str(found.file))
         finally:
             found.stop()
         counts = run.sites["s1"]
-        ours, theirs = (_hashes(one) for one in (client.source, data / TARGET))
-    print(f"== {options.slides} slides, {options.nodes} nodes; killed: {', '.join(deaths)}")
+        sent = sum(request.file_bytes for request in sandbox.requests)
+        ours, theirs = (_hashes(one) for one in (client.source, settings.data / TARGET))
+    print(f"== {options.slides} slides, {options.nodes} nodes\n{deaths}")
     print(f"the next run: {counts['sent']} sent, {counts['skipped']} skipped, {counts['failed']} failed")
-    print(f"identical: {ours == theirs}; {len(theirs)} of {len(ours)} slides")
-    sent, needed = site.report["received"], size_of(client.source)
-    print(f"received {sent / MB:.1f} MB for {needed / MB:.1f} MB: {(sent - needed) / needed:.1%} again")
+    print(f"byte-identical: {ours == theirs}, {len(theirs)} of {len(ours)} slides")
+    print(
+        f"received {sent / MB:.2f} MB for {needed / MB:.2f} MB; requests for one slide at a time, at most: {posts.most}"
+    )
 
 
-async def _push_and_kill(client: Client, found: Cluster, nodes: int) -> list[str]:
-    raise NotImplementedError
+def _start(found: Cluster, nodes: int, letter: str) -> None:
+    found.start_scheduler()
+    for number in range(nodes):
+        found.start_worker(f"{letter}{number}")
+    wait_for_workers(found, nodes)
+
+
+def _push_and_kill(client: Client, found: Cluster, options: argparse.Namespace) -> str:
+    """Push; kill a worker whenever another eighth has come, five of them, and start another; then the scheduler."""
+    command = client.command("--json", "--scheduler-file", str(found.file))
+    arrived, deaths, under_way = 0, [], 0
+    with subprocess.Popen(command, env=client.environment, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            arrived += event["event"] == "slide_finished"
+            if event["event"] == "progress":
+                under_way = event["bytes_under_way"]
+            if event["event"] == "notice":
+                print(event["text"], flush=True)
+            if "scheduler" in deaths or arrived < (len(deaths) + 1) * options.slides / 8:
+                continue
+            if len(deaths) < 5:
+                name = next(name for name in found.processes if name != "scheduler")
+                found.kill(name)
+                found.start_worker(f"more{len(deaths)}")
+                deaths.append(f"{name} after {arrived} slides, {under_way / MB:.2f} MB under way")
+            else:
+                found.kill("scheduler")
+                deaths.append(f"scheduler after {arrived} slides, {under_way / MB:.2f} MB under way")
+                deaths.append("scheduler")
+    return f"killed {'; '.join(deaths[:-1])}\nthe run ended with {process.returncode}, {arrived} slides had come"
 
 
 def _hashes(folder: Path) -> dict[str, str]:

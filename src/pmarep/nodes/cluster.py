@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import logging
 import os
 import signal
 import threading
@@ -19,7 +20,7 @@ from .messages import NodeTask
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 3.0
-"""For what the scheduler itself knows."""
+"""For an answer, which takes milliseconds; the scheduler itself tries for half a minute to reach a dead worker."""
 UPLINK = "uplink"
 """The resource of a worker that stands for the line it sends over: one node for each."""
 
@@ -127,7 +128,7 @@ class DaskCluster:
             worker.exchange_soon, key, confirmed, heard, first, list(said), seconds,
             workers=[at.address], on_error="return",
         )  # fmt: skip
-        answer = (await self._ask(call)).get(at.address)
+        answer = (await self._ask(asyncio.wait_for(call, seconds + ANSWER_SECONDS))).get(at.address)
         if not isinstance(answer, dict):
             raise ClusterError(f"worker {at.name} does not answer ({type(answer).__name__})")
         return answer
@@ -183,9 +184,12 @@ def _distributed() -> Any:
     check_installed()
     import dask
 
-    dask.config.set({"logging.distributed": "critical", "distributed.comm.timeouts.connect": "5s"})
+    dask.config.set({"distributed.comm.timeouts.connect": "5s"})
     import distributed
 
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":  # what matters of it we say ourselves
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module=r"distributed\..*")
     return distributed
 

@@ -180,11 +180,12 @@ class NodeWorkers:
             try:
                 pause = 0.0 if node.has_more_to_say else EXCHANGE_SECONDS
                 state, messages = await node.exchange(self._cluster, pause, self._clock.monotonic)
-            except ClusterError as error:
+            except ClusterError:
                 left = self._lease.lost - (self._clock.monotonic() - node.answered_at)
                 if not said and not self._cluster.gone and left < self._lease.lost - self._lease.margin:
                     said = True
-                    self._say(node, f"{error}; what it had goes to others in {format_duration(max(left, 0.0))}")
+                    words = format_duration(max(left, 0.0))
+                    self._say(node, f"it does not answer; what it had goes to others in {words}")
                 await self._clock.sleep(TICK_SECONDS / 2)
                 continue
             said = False
