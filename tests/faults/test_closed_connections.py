@@ -262,7 +262,7 @@ async def test_the_end_of_a_connection_without_an_answer(network: Network) -> No
             await post(early(network, answer=answer), 64 * MIB)
 
 
-async def test_who_says_early_that_it_is_well_gets_the_rest(network: Network) -> None:
+async def test_a_server_that_answers_200_early_gets_the_rest_of_the_body(network: Network) -> None:
     got: list[int] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

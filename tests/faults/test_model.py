@@ -205,7 +205,9 @@ def test_any_night_in_a_cloud(folder: Path, a_cloud: list[ModelSite]) -> None:
 # Sequences that were found, and are kept
 
 
-def test_what_arrived_unnoticed_and_changed_since(folder: Path, two_file_systems: list[ModelSite]) -> None:
+def test_a_slide_that_arrived_unnoticed_and_then_changed_is_sent_again(
+    folder: Path, two_file_systems: list[ModelSite]
+) -> None:
     """The answer that says "it is there" comes too late; then the slide changes, and keeps its size."""
     for after in range(6):
         night = Replication(folder, two_file_systems[:1])

@@ -105,7 +105,9 @@ async def test_the_same_slide_is_there(machines: Machines, moment: tuple[str, st
     assert machines.there() == {"x.svs": content}
 
 
-async def test_who_asks_for_it_replaces_the_other(machines: Machines, moment: tuple[str, str, int]) -> None:
+async def test_with_overwrite_the_slower_push_replaces_the_quicker_ones_slide(
+    machines: Machines, moment: tuple[str, str, int]
+) -> None:
     _, request, size = moment
     machines.write("slower", os.urandom(size), 1_700_000_000)
     machines.write("quicker", os.urandom(size), 1_700_000_005)

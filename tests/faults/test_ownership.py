@@ -163,7 +163,9 @@ def test_a_source_that_was_replaced_unseen_is_not_sent_over_the_slide_that_was_s
 
 @pytest.mark.parametrize("verifications", [1, 2])
 @pytest.mark.parametrize("theirs", [FLIPPED, CONTENT[::-1], CONTENT + b"more", b"?" * 9])
-def test_what_somebody_has_written_since_is_not_ours(case: Case, theirs: bytes, verifications: int) -> None:
+def test_a_slide_that_somebody_has_overwritten_since_is_a_conflict(
+    case: Case, theirs: bytes, verifications: int
+) -> None:
     """Whole or not, nobody can know: perhaps it is ours, made anonymous by its owner."""
     case.push()
     case.put(theirs)
@@ -328,7 +330,7 @@ def test_no_resume_goes_over_what_has_come_meanwhile(
 # What is said
 
 
-def test_what_was_left_is_counted(case: Case) -> None:
+def test_with_existing_skip_a_differing_slide_is_left_and_counted(case: Case) -> None:
     case.put(b"theirs")
     report = case.push(existing=Existing.SKIP)
     assert (report.code, report.summary.sites["a"].differing) == (0, 1)

@@ -106,7 +106,7 @@ def test_a_side_file_whose_name_is_no_text(cli: Cli, sandbox: Sandbox) -> None:
     assert "3 there" in imported.stdout
 
 
-def test_what_goes_wrong_is_one_line(cli: Cli, start_sandbox: StartSandbox) -> None:
+def test_every_mistake_and_failure_is_one_line(cli: Cli, start_sandbox: StartSandbox) -> None:
     one, two = start_sandbox("one"), start_sandbox("two")
     cli.site("a", one)
     cli.site("b", two)

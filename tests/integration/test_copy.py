@@ -219,7 +219,9 @@ def test_only_what_one_site_lacks_is_downloaded(copier: Copier, ghent: Sandbox, 
     assert result.summary["bytes_downloaded"] == 2 * MIB
 
 
-def test_what_is_listed_and_what_is_not(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+def test_slides_of_a_place_are_filtered_and_refusals_are_reported(
+    copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox
+) -> None:
     boston = start_sandbox("boston")
     copier.cli.site("boston", boston)
     for name in ("a.svs", "old/b.svs", "c.svs"):

@@ -127,7 +127,9 @@ def test_only_what_fits_all_criteria_goes(state: Path, criteria: Criteria, gone:
     assert sorted(paths(state)) == [path for path in ALL if path not in gone]
 
 
-def test_what_is_lost_is_said_and_asked(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forget_says_what_is_lost_and_asks_before_it_changes_anything(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert forget(state, Criteria(before=time.time() - 3600), answer=False).asked == ["Forget that?"]
     assert capsys.readouterr().out.splitlines() == [
         "to be forgotten:",
@@ -146,7 +148,7 @@ def test_what_is_lost_is_said_and_asked(state: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "nothing to forget\n"
 
 
-def test_what_a_look_has_found_wrong_stays_known(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forget_keeps_what_verify_has_found_wrong(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without it the next push would go by names and sizes, and say that a damaged slide is there."""
 
     async def find_wrong() -> None:
@@ -218,7 +220,7 @@ def test_a_run_that_goes_on_keeps_its_record(state: Path) -> None:
     assert (record.exists(), runs()) == (False, 0)
 
 
-def test_what_is_not_known_is_said(state: Path) -> None:
+def test_forget_refuses_sites_servers_and_sources_that_are_not_known(state: Path) -> None:
     with pytest.raises(ConfigError, match=r'no site "tokio" is in the site book or .*; did you mean "tokyo"\?'):
         forget(state, Criteria(sites=("tokio",)))
     with pytest.raises(UsageError, match="--server: url"):
@@ -227,7 +229,7 @@ def test_what_is_not_known_is_said(state: Path) -> None:
         forget(state, Criteria(sources=(Path("/nowhere"),)))
 
 
-def test_what_a_run_has_changed_meanwhile_stays(state: Path) -> None:
+def test_forget_keeps_an_entry_that_a_run_has_changed_meanwhile(state: Path) -> None:
     async def meanwhile() -> None:
         with closing(JournalCleaner(state)) as journal:
             found = (await find_in_all({state: journal}, Criteria(sites=("tokyo",)), None))[state]

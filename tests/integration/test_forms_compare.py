@@ -105,7 +105,7 @@ def test_a_server_that_only_knows_the_get_of_the_sdks(cli: SitesCli, two: list[S
     assert [states(line) for line in lines] == [["there", "missing"]]
 
 
-def test_what_is_not_told_is_not_missing(cli: SitesCli, two: list[Sandbox]) -> None:
+def test_refused_forms_are_unknown_and_not_missing(cli: SitesCli, two: list[Sandbox]) -> None:
     fill_in(two[0], A, 1, Diagnosis="x")
     fill_in(two[0], B, 1, Diagnosis="x")
     refusal = CannedResponse(200, '{"Code": 1, "Message": "no right"}')

@@ -93,7 +93,7 @@ async def test_events_to_the_end(call: dict[str, Any], sandbox: Sandbox) -> None
     assert sum(isinstance(event, SlideFinished) for event in heard) == arrived(sandbox) == 6
 
 
-async def test_who_leaves_early_ends_the_run(call: dict[str, Any], sandbox: Sandbox) -> None:
+async def test_closing_the_events_early_ends_the_run(call: dict[str, Any], sandbox: Sandbox) -> None:
     """By the end of the block nothing runs, no session is open, and the targets are free for the next run."""
     before = asyncio.all_tasks()
     async with aclosing(pmarep.replicate_events(**slowly(call))) as events:
@@ -107,7 +107,7 @@ async def test_who_leaves_early_ends_the_run(call: dict[str, Any], sandbox: Sand
     assert (heard[-1].exit_code, arrived(sandbox)) == (0, 6)
 
 
-async def test_who_is_cancelled_ends_the_run(call: dict[str, Any], sandbox: Sandbox) -> None:
+async def test_cancelling_the_task_that_reads_events_ends_the_run(call: dict[str, Any], sandbox: Sandbox) -> None:
     started = asyncio.Event()
 
     async def consume() -> None:
@@ -125,7 +125,7 @@ async def test_who_is_cancelled_ends_the_run(call: dict[str, Any], sandbox: Sand
     assert (await pmarep.replicate(**call, listener=lambda _: None)).exit_code == 0
 
 
-async def test_what_is_wrong_before_a_run_is_raised(call: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_usage_error_before_a_run_is_raised(call: dict[str, Any], tmp_path: Path) -> None:
     call["options"] = pmarep.Options(sources=(tmp_path / "gone",))
     with pytest.raises(pmarep.UsageError, match="is its drive mounted"):
         await anext(pmarep.replicate_events(**call))

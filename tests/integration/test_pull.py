@@ -72,7 +72,7 @@ async def test_slides_with_all_their_files_and_times(sandbox: Sandbox, here: Pat
     assert not [one for one in sandbox.requests[asked:] if "Download" in one.path]
 
 
-async def test_one_slide_and_a_choice_of_slides(sandbox: Sandbox, here: Path) -> None:
+async def test_a_single_slide_and_a_filtered_folder_are_pulled(sandbox: Sandbox, here: Path) -> None:
     put(sandbox, {**MRXS, "sub/a.svs": b"a", "sub/b.svs": b"b", "sub/old/c.svs": b"c"})
     await pull([place(sandbox, "Slides/IN/M.mrxs")], here)
     assert contents(here) == MRXS
@@ -167,7 +167,7 @@ async def test_only_what_was_synced_is_believed(sandbox: Sandbox, here: Path, mo
 
 
 @pytest.mark.parametrize("change", ["content", "gone"])
-async def test_what_has_changed_meanwhile_begins_again(
+async def test_a_partial_file_whose_source_has_changed_begins_again(
     sandbox: Sandbox, here: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     content = await broken_off(sandbox, here, monkeypatch)
@@ -252,7 +252,7 @@ async def test_trouble_that_passes(sandbox: Sandbox, here: Path) -> None:
     assert contents(here) == files
 
 
-async def test_one_slide_that_is_refused(sandbox: Sandbox, here: Path) -> None:
+async def test_a_slide_whose_download_is_refused_fails_and_leaves_no_file(sandbox: Sandbox, here: Path) -> None:
     put(sandbox, {**MRXS, "x.svs": b"x"})
     sandbox.faults.add(CannedResponse.refusal("Locked by a user"), path="Download.*Data0000")
     report = await pull([place(sandbox)], here)
@@ -311,7 +311,7 @@ async def test_two_sites_with_one_name(start_sandbox: StartSandbox, here: Path) 
     ]
 
 
-async def test_what_the_server_does_not_tell(sandbox: Sandbox, here: Path) -> None:
+async def test_folders_that_are_refused_or_missing_are_source_problems(sandbox: Sandbox, here: Path) -> None:
     put(sandbox, {"x.svs": b"x", "secret/y.svs": b"y"})
     sandbox.faults.add(CannedResponse.refusal("No access"), path="GetFiles.*secret")
     report = await pull([place(sandbox), place(sandbox, "Slides/nix")], here)

@@ -59,7 +59,7 @@ def test_only_what_is_at_every_site_is_listed(two: Two) -> None:
     assert two.listed == ["3.svs", "a b/1.svs"]
 
 
-def test_what_is_there_already_is_looked_at(two: Two) -> None:
+def test_slides_of_earlier_runs_are_looked_at_before_they_are_listed(two: Two) -> None:
     """Of another run it is not believed, and less of what somebody else has put there."""
     tree(two.cli.source, "1.svs", "2.svs", "3.svs", "4.svs", content=os.urandom(100))
     for name in ("3.svs", "4.svs"):
@@ -77,7 +77,7 @@ def test_what_is_there_already_is_looked_at(two: Two) -> None:
     assert two.listed == ["2.svs", "3.svs"]
 
 
-def test_what_the_journal_does_not_know_proves_nothing(two: Two) -> None:
+def test_slides_sent_without_verification_are_not_listed(two: Two) -> None:
     """Of a slide that was sent without a look afterwards nobody knows what the site said of it."""
     tree(two.cli.source, "1.svs", content=os.urandom(100))
     assert two.cli.push("--verify", "none").code == 0

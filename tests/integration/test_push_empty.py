@@ -41,7 +41,7 @@ def test_unless_it_may_be_empty(cli: PushCli) -> None:
     assert cli.verify("--allow-empty").code == 0
 
 
-def test_one_of_two_sources_is_empty(cli: PushCli, tmp_path: Path) -> None:
+def test_an_empty_source_beside_another_fails_unless_it_is_allowed(cli: PushCli, tmp_path: Path) -> None:
     tree(cli.source, "a.svs")
     away = tmp_path / "nas ü"
     away.mkdir()

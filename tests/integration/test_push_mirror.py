@@ -153,7 +153,7 @@ def test_more_than_half_are_refused_unless_so_many_are_allowed(mirror: Mirror, s
     assert (report.code, len(deleted(report)), names(sandbox)) == (0, 5, set(OURS))
 
 
-def test_what_is_left_out_stays(mirror: Mirror, sandbox: Sandbox) -> None:
+def test_a_mirror_deletes_nothing_that_rules_leave_out(mirror: Mirror, sandbox: Sandbox) -> None:
     mine = {"mine/1.svs": b"1", "keep.tif": b"2", "ignored/3.svs": b"3", "notes.lif": b"4", "small.svs": b""}
     put(sandbox.data / "Slides/in", {**mine, "mine/only there.svs": b"5"})
     put(mirror.source, {**mine, ".pmarepignore": b"ignored/\n", "small.svs": b"s"})
@@ -235,7 +235,7 @@ def test_a_deletion_that_is_refused_is_told_and_the_others_go(mirror: Mirror, sa
     assert "The file is in use" in stays.reason
 
 
-def test_one_that_changes_while_it_is_asked_about_stays(mirror: Mirror, sandbox: Sandbox) -> None:
+def test_a_slide_that_changes_during_the_mirrors_check_is_not_deleted(mirror: Mirror, sandbox: Sandbox) -> None:
     there = sandbox.data / "Slides/in/old/e.svs"
     known = Journal.recorded_as
 

@@ -86,7 +86,9 @@ def test_twins_at_the_source(cli: PushCli, server: Sandbox) -> None:
     assert set(arrived(server)) == {"case 1/s.svs"}
 
 
-def test_what_the_journal_says_is_no_proof(cli: PushCli, server: Sandbox, start_sandbox: StartSandbox) -> None:
+def test_names_that_windows_alters_fail_whatever_the_journal_says(
+    cli: PushCli, server: Sandbox, start_sandbox: StartSandbox
+) -> None:
     """As sent by a version that believed the server."""
     tree(cli.source, "case 1./s.svs")
     patch = "import pmarep.engine.remote_listing as r\nr.is_altered_by_windows = lambda name: False"

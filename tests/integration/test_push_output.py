@@ -133,7 +133,7 @@ def test_quiet_says_nothing_when_all_is_well(cli: PushCli, sandbox: Sandbox) -> 
     assert cli.run("-q") == Result(0, "", "")
 
 
-def test_one_line_per_failure(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_failed_slide_is_one_line_of_quiet_output(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "good.svs", "why?.svs")
     cli.site("a", sandbox)
     lines = cli.run("-q").lines

@@ -60,7 +60,7 @@ def test_all_slides_arrive_with_one_summary(cli: PushCli, sandbox: Sandbox, tmp_
     "options",
     [["--shard", "1/2"], ["--mirror"], ["--dry-run"], ["--scheduler-file", "x.json"]],
 )
-def test_what_does_not_go_together_is_refused(cli: PushCli, options: list[str]) -> None:
+def test_options_that_exclude_a_scheduler_are_refused(cli: PushCli, options: list[str]) -> None:
     result = cli.run("--scheduler", "local", *options)
     assert result.code == 2
     assert "--scheduler" in result.stderr

@@ -126,7 +126,7 @@ def test_status_and_report_of_shards(cli: PushCli, sandboxes: list[Sandbox]) -> 
     assert "2 of 3 shards" in run(["status", *nodes], cli.environment).stdout
 
 
-def test_what_is_forgotten_is_forgotten_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:
+def test_forget_forgets_in_the_journals_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:
     for number in (1, 2):
         assert cli.push("--shard", f"{number}/2").code == 0
     assert cli.push("--sites", "a").code == 0  # takes over what they know

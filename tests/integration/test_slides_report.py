@@ -115,7 +115,7 @@ def test_formats_are_those_of_the_table(cli: PushCli) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there the kernel tells who is writing")
-def test_what_is_being_written(cli: PushCli) -> None:
+def test_slides_that_another_program_writes_are_reported_as_such(cli: PushCli) -> None:
     tree(cli.source, "done.svs", "now.svs")
     write_mirax(cli.source / "m.mrxs")
     with (cli.source / "now.svs").open("ab"), (cli.source / "m" / "Data0000.dat").open("ab"):

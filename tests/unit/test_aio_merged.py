@@ -62,7 +62,7 @@ async def test_an_error_comes_after_the_results_and_ends_the_others() -> None:
     assert ended == ["others"]
 
 
-async def test_who_reads_no_more_waits_for_nobody() -> None:
+async def test_closing_merged_results_early_waits_for_no_producer() -> None:
     """Also where as many results wait as may: then nobody would take the sign of the end."""
     async with asyncio.timeout(30), aclosing(merged(counting, 2)) as found:
         assert await anext(found) == 0

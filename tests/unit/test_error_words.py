@@ -43,7 +43,7 @@ def test_every_error_says_what_to_do() -> None:
     assert [(place, words) for place, words in found if not advises(words)] == []
 
 
-def test_what_has_no_advice_is_found() -> None:
+def test_an_error_without_advice_is_found() -> None:
     words = words_of(ast.parse('f"cannot write {file}: no room"', mode="eval").body)
     assert words is not None
     assert not advises(words)

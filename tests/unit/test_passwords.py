@@ -56,7 +56,7 @@ def test_what_is_not_utf_8_is_in_the_encoding_of_the_locale(monkeypatch: pytest.
         (b"\xff\xfeg\0e\0h", "something that is no text"),
     ],
 )
-def test_what_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, data: bytes, words: str) -> None:
+def test_a_password_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, data: bytes, words: str) -> None:
     monkeypatch.setattr(locale, "getpreferredencoding", lambda _: "cp1252")
     with pytest.raises(NotTextError, match=words):
         first_line(data)

@@ -61,7 +61,7 @@ def _microseconds(time: dt.time) -> int:
         ("08:00,2 19:00,off", "2 of what a second? write 2K, 2M"),
     ],
 )
-def test_what_cannot_be_read_is_named(text: str, words: str) -> None:
+def test_a_timetable_that_cannot_be_read_is_quoted_in_the_error(text: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         Timetable.parse(text)
     assert words in str(caught.value)

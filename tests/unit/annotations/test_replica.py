@@ -16,7 +16,7 @@ from pmarep.pmacore import Connection, PmaCore
 SLIDE = "Slides/a.svs"
 
 
-async def test_what_an_earlier_try_has_added_was_not_there(sandbox: Sandbox) -> None:
+async def test_annotations_that_an_earlier_try_has_added_count_as_added(sandbox: Sandbox) -> None:
     (sandbox.data / "Slides/a.svs").write_bytes(b"x")
     wanted = [annotation(number) for number in range(MOST_ANNOTATIONS + 50)]
     annotate(sandbox, SLIDE, wanted[-1])

@@ -22,7 +22,7 @@ from pmarep.annotations.side_file import (
 EXPORTED = "2026-11-28T00:00:00+00:00"
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_side_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     wild = [annotation(number, Notes=notes) for number, notes in enumerate(WILD_NOTES)]
     wild += [annotation(Geometry="broken (", Classification=None, DrawingType=3, AuditCreatedBy="anna")]
     file = side_file_of(tmp_path / "fall 1" / "切片.svs")
@@ -59,7 +59,7 @@ def test_none(tmp_path: Path) -> None:
         ('{"pmarep_annotations": 1, "annotations": [7]}', "another kind"),
     ],
 )
-def test_what_is_none(tmp_path: Path, content: str, words: str) -> None:
+def test_a_broken_side_file_is_refused_with_its_reason(tmp_path: Path, content: str, words: str) -> None:
     file = tmp_path / "x.svs.annotations.json"
     file.write_text(content)
     with pytest.raises(SideFileError, match=words) as caught:

@@ -53,7 +53,7 @@ def test_two_spellings_of_a_geometry_are_one(both: tuple[str, str]) -> None:
 
 
 @given(_two_spellings())
-def test_what_is_normalised_stays(both: tuple[str, str]) -> None:
+def test_normalizing_twice_changes_nothing(both: tuple[str, str]) -> None:
     once = normalized(both[0])
     assert normalized(once) == once
 
@@ -100,5 +100,5 @@ def test_not_the_same(one: str, other: str) -> None:
     "broken",
     ["", " ", "POINT(1 2", "POINT 1 2)", "POINT(1,2", ")(", "hello (1)", "point(1.2.3 4)", "POINT(1 NaN)", "Z"],
 )
-def test_what_is_no_wkt_stays_as_it_is(broken: str) -> None:
+def test_text_that_is_no_wkt_is_not_normalized(broken: str) -> None:
     assert normalized(broken) == broken

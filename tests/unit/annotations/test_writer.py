@@ -122,7 +122,7 @@ async def test_a_server_that_is_gone_in_the_middle(core: PmaCore, sandbox: Sandb
     assert len(at(sandbox)) == 20
 
 
-async def test_one_that_the_server_does_not_take(start_sandbox: StartSandbox) -> None:
+async def test_an_annotation_that_the_server_refuses_costs_no_other(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(strict_geometry=True)
     (sandbox.data / "Slides/a.svs").write_bytes(b"x")
     wanted = [*WANTED[:10], annotation(Geometry="broken ("), *WANTED[10:]]

@@ -93,7 +93,7 @@ def draw(window: Window) -> None:
     window.board.flush()
 
 
-def test_what_is_reported_stands_above_the_board() -> None:
+def test_reported_lines_stand_above_the_board() -> None:
     window = Window()
     window.handle(*started("tokyo"), progress("tokyo", 10))
     draw(window)

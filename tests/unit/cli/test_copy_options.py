@@ -22,7 +22,7 @@ def test_copy_has_the_options_of_push_but_those_of_folders() -> None:
     assert set(of_push) >= OF_FOLDERS
 
 
-def test_what_is_typed_reaches_push(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy_hands_every_option_on_to_push(monkeypatch: pytest.MonkeyPatch) -> None:
     typed = {name: object() for name in signature(copy).parameters}
     handed_on: dict[str, object] = {}
     monkeypatch.setattr(importlib.import_module("pmarep.cli.copy"), "push", handed_on.update)

@@ -188,7 +188,7 @@ def test_troubled_sites_come_first_then_slow_ones_and_they_do_not_jump() -> None
     assert run.order[0] == "stopped"
 
 
-def test_what_a_pause_is_about_and_when_the_next_try_is() -> None:
+def test_a_pause_has_its_reason_its_start_and_the_time_of_the_next_try() -> None:
     run = Run(*started("tokyo"))
     run.at(5, paused("tokyo", "it refused", 43))
     site = run.site()

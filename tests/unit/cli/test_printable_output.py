@@ -51,7 +51,7 @@ def test_the_checks_of_a_site(capsys: pytest.CaptureFixture[str]) -> None:
     harmless(capsys.readouterr().out)
 
 
-def test_what_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_prompt_shows_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     TerminalPrompter().say(f"  1  {EVIL}".replace("\n", ""))
     harmless(capsys.readouterr().out)
 

@@ -53,7 +53,7 @@ def test_a_place_is_no_path() -> None:
     assert repeated("copy", "tokyo:2026", "--sites", "b") == ("copy", "tokyo:2026", "--sites", "b")
 
 
-def test_what_is_only_for_the_eye_or_undoes_is_not_repeated() -> None:
+def test_options_of_output_and_fresh_are_not_repeated() -> None:
     command = repeated("push", "/a", "--sites", "b", "--json", "-q", "-vv", "--fresh")
     assert command == ("push", "/a", "--sites", "b")
 

@@ -50,7 +50,7 @@ def test_the_table_fits_and_keeps_every_name(
             assert squeezed(words) in squeezed(below)
 
 
-def test_what_to_do_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_advice_is_shown_once_for_slides_left_out_for_one_reason(capsys: pytest.CaptureFixture[str]) -> None:
     show(
         TerminalSlideOutput(),
         *(LeftOut(f"{number}.mrxs", Why.INCOMPLETE, f"missing: {number}") for number in range(3)),

@@ -64,7 +64,9 @@ def recorded(number: int, state: RunState, summary: dict[str, Any] | None = None
         ([recorded(1, RunState.KILLED, arguments=())], []),
     ],
 )
-def test_what_is_to_be_gone_on_with(runs: list[RecordedRun], numbers: list[int]) -> None:
+def test_the_runs_to_resume_are_the_unfinished_ones_that_no_later_run_replaces(
+    runs: list[RecordedRun], numbers: list[int]
+) -> None:
     assert [number for _, number in to_go_on(runs)] == numbers
 
 

@@ -67,7 +67,7 @@ def test_slides_that_stay_different_are_counted_whatever_else_failed(
 
 
 @pytest.mark.parametrize("state", [State.CONNECTING, State.RUNNING])
-def test_what_is_waited_for_is_a_line(capsys: pytest.CaptureFixture[str], state: State) -> None:
+def test_the_reason_of_a_wait_is_one_line(capsys: pytest.CaptureFixture[str], state: State) -> None:
     output = LinesOutput(quiet=False, verbose=False)
     output.handle(SiteState(site="a", state=state, reason=WAITING))
     output.handle(SiteState(site="a", state=State.RUNNING))
@@ -98,7 +98,9 @@ def test_what_is_waited_for_is_a_line(capsys: pytest.CaptureFixture[str], state:
         ),
     ],
 )  # fmt: skip
-def test_what_a_mirror_has_done(site: SiteSummary, dry_run: bool, line: str, verdict: str) -> None:
+def test_the_summary_counts_what_a_mirror_has_deleted_and_left(
+    site: SiteSummary, dry_run: bool, line: str, verdict: str
+) -> None:
     code = 0 if verdict.startswith("every") else 1
     summary = Summary(exit_code=code, seconds=1.0, sites={"a": site}, dry_run=dry_run, mirror=True)
     first, last = summary_lines(summary)

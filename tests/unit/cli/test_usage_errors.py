@@ -27,7 +27,9 @@ from pmarep import cli
         ),
     ],
 )
-def test_one_line(line: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_usage_error_is_one_line_on_stderr_and_exit_code_2(
+    line: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "argv", ["pmarep", *line.split()])
     assert cli._run() == 2
     out, err = capsys.readouterr()

@@ -49,7 +49,9 @@ def test_ids_and_the_order_of_fields_do_not_count() -> None:
         (definition(1, grades=("G1",)), ("lists",), ["the field 'Grade' has another list"]),
     ],
 )
-def test_what_a_form_differs_in(other: FormDefinition, differs: tuple[str, ...], words: list[str]) -> None:
+def test_a_form_that_differs_has_its_differences_as_details(
+    other: FormDefinition, differs: tuple[str, ...], words: list[str]
+) -> None:
     row = judge_form([form_of(definition(1)), form_of(other)], (), LABELS)
     assert row.cells[1].differs == differs
     assert all(any(word in detail for detail in row.cells[1].details) for word in words)

@@ -40,7 +40,7 @@ def lines(of: list[Side], **counts: int) -> list[str]:
     return [mend.command or mend.why for mend in commands(patterns, of, [False] * len(of))]
 
 
-def test_one_source_brings_it_to_all_that_miss_it() -> None:
+def test_a_single_command_copies_slides_to_all_sides_that_lack_them() -> None:
     assert lines(sides("tokyo:", "ghent:", "saopaulo:"), _1xx=5, _11x=2) == [
         "pmarep copy tokyo: --sites ghent,saopaulo"
     ]
@@ -84,7 +84,7 @@ def test_columns_are_called_as_sites_and_folders_or_as_they_were_typed() -> None
 
 
 @pytest.mark.parametrize("texts", [["tokyo:"], ["tokyo:", "tokyo:/slides/IN"], ["x", "./y/../x"], ["x", "x"]])
-def test_one_side_alone_or_twice_is_refused(texts: list[str]) -> None:
+def test_comparing_a_single_side_or_one_twice_is_refused(texts: list[str]) -> None:
     with pytest.raises(UsageError):
         sides(*texts)
 

@@ -72,7 +72,7 @@ A, B, C = (slide("a.svs", ("a.svs", size)) for size in (1, 2, 3))
         ),
     ],
 )
-def test_who_agrees_with_whom(
+def test_a_row_tells_which_sides_agree(
     table: SlideTable, sides: Sequence[Entry | None], found: str, verdict: Verdict, said: str
 ) -> None:
     put(table, *sides)
@@ -135,7 +135,7 @@ def test_a_gap_is_about_its_own_side_and_folder_only(table: SlideTable) -> None:
     assert [states(row) for row in rows(table, 3)] == [["there", "unknown", "missing"], ["there", "missing", "missing"]]
 
 
-def test_what_is_ignored_here_is_no_difference(table: SlideTable) -> None:
+def test_a_slide_that_the_local_folder_ignores_is_no_difference(table: SlideTable) -> None:
     put(table, None, slide("old/a.svs"), None)
     put(table, None, slide("old/b.svs"), slide("old/b.svs"))
     table.add_gap(Gap(0, "old", GapKind.IGNORED, "matches a rule"))

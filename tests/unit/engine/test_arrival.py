@@ -70,7 +70,7 @@ async def test_a_server_that_fails_is_another_matter() -> None:
         ({"Slides/in/x": 3}, "and 1 more"),
     ],
 )
-async def test_what_is_wrong_is_reported(files: dict[str, int], words: str) -> None:
+async def test_a_slide_that_has_not_arrived_is_reported_with_its_reason(files: dict[str, int], words: str) -> None:
     clock = JumpingClock()
     with pytest.raises(NotArrived, match=words):
         await arrives(FakeCore(clock, **files), clock)

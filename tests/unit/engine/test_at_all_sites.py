@@ -69,7 +69,7 @@ async def test_the_last_word_counts(tmp_path: Path) -> None:
     assert await listed(tmp_path, [*BOTH, ("b", 0, False)]) == ["1.svs"]
 
 
-async def test_what_has_changed_since_is_not_listed(tmp_path: Path) -> None:
+async def test_a_slide_that_has_changed_since_it_was_sent_is_not_listed(tmp_path: Path) -> None:
     assert await listed(tmp_path, BOTH, change="0.svs") == ["1.svs"]
 
 

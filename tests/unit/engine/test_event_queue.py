@@ -44,7 +44,7 @@ async def test_all_come_in_their_order_and_few_are_in_memory() -> None:
     queue.close()
 
 
-async def test_who_waits_is_woken() -> None:
+async def test_a_waiting_reader_is_woken_by_an_event_and_by_the_end() -> None:
     queue = EventQueue()
     waiting = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_who_waits_is_woken() -> None:
     assert await ending is None
 
 
-async def test_who_is_far_behind_gets_no_progress() -> None:
+async def test_a_reader_that_is_far_behind_gets_no_progress_events() -> None:
     queue = EventQueue()
     for event in (*numbered(0, 10), progress(), *numbered(10, 20), progress()):
         queue.put(event)

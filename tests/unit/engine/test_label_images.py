@@ -64,7 +64,7 @@ async def test_a_run_of_long_ago_counts_too(journal: AskedJournal, looks: LabelL
     assert journal.asked == [RECENT_RUNS, MAX_RUNS]
 
 
-async def test_what_brought_nothing_does_not_count(journal: AskedJournal, looks: LabelLooks) -> None:
+async def test_runs_that_sent_no_slide_do_not_count(journal: AskedJournal, looks: LabelLooks) -> None:
     await journal.add("/cases", {"a": (0, 0), "b": (1, 0)})
     await journal.add("/cases", {"a": (0, 1)}, verify_only=True)
     await journal.record_run_started(["/cases"])

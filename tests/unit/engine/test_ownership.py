@@ -171,7 +171,7 @@ async def test_another_slide_in_the_place_of_an_unfinished_upload(case: Case, ex
 
 
 @pytest.mark.parametrize("known", ["sent", "sending"])
-async def test_what_is_found_out_is_reported_once(case: Case, known: str) -> None:
+async def test_the_result_of_a_content_check_is_reported_once(case: Case, known: str) -> None:
     if known == "sent":
         await case.journal.record_sent(AT.place, signature(SLIDE), "before")
     else:

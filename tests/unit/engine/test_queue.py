@@ -172,7 +172,7 @@ async def test_jobs_that_are_held_make_room_for_others_and_a_window_full_of_them
     assert again.result() is held[0]
 
 
-async def test_what_has_been_given_out_and_is_not_done_can_be_drained() -> None:
+async def test_draining_returns_jobs_that_were_taken_and_not_done() -> None:
     queue = await filled(make(1), make(2), make(3))
     first, second, third = [await take(queue) for _ in range(3)]
     queue.put_back(first)

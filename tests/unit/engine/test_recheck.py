@@ -96,13 +96,13 @@ async def test_each_is_seen_once_in_the_period_a_share_in_each_night(nights: Nig
         assert night - min(last.values()) <= 7
 
 
-async def test_whoever_runs_often_looks_no_oftener(nights: Nights) -> None:
+async def test_hourly_runs_recheck_each_slide_once_a_week(nights: Nights) -> None:
     asked = [path for hour in range(1, 7 * 24) for path in (await nights.run(hour / 24))[0]]
     assert 0.8 * SLIDES <= len(asked) <= SLIDES
     assert len(set(asked)) == len(asked)
 
 
-async def test_whoever_runs_seldom_looks_at_all(nights: Nights) -> None:
+async def test_a_run_after_a_long_pause_rechecks_every_slide(nights: Nights) -> None:
     assert len((await nights.run(5))[0]) == SLIDES
     assert len((await nights.run(40))[0]) == SLIDES
 

@@ -62,20 +62,20 @@ async def test_a_server_that_keeps_them_is_asked_once() -> None:
     assert core.asked.count("R") == 2  # what is there, and what is there now
 
 
-async def test_one_that_shows_them_late() -> None:
+async def test_a_new_folder_that_is_listed_late_is_waited_for() -> None:
     core = FakeCore(late=len(SHOWN_AFTER))
     await remote_of(core).make_way("R/a.", slide("s.svs"))
     assert core.there
 
 
 @pytest.mark.parametrize("folder", ["R/a.", "R/b/a ", "R/a./b"])
-async def test_one_that_drops_their_ends(folder: str) -> None:
+async def test_a_server_that_drops_the_ends_of_folder_names_is_refused(folder: str) -> None:
     core = FakeCore(drop_ends)
     with pytest.raises(Refused, match=r"does not keep the name .* and shows .*; rename it"):
         await remote_of(core).make_way(folder, slide("s.svs"))
 
 
-async def test_one_that_never_shows_them() -> None:
+async def test_a_new_folder_that_is_never_listed_is_refused() -> None:
     with pytest.raises(Refused, match="and does not show it"):
         await remote_of(FakeCore(lambda name: "_hidden_")).make_way("R/a.", slide("s.svs"))
 

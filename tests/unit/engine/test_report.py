@@ -23,7 +23,7 @@ from pmarep.uploaders import TransferCounts
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
 
-async def test_one_that_is_stopped_in_the_middle_has_recorded_what_it_has_reported() -> None:
+async def test_a_cancelled_report_has_recorded_all_that_it_has_reported() -> None:
     slides = [make_slide(f"{n}.svs", 5) for n in range(10)]
     announced, recorded = [], []
 

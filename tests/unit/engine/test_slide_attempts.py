@@ -142,7 +142,7 @@ async def test_a_slide_that_is_not_there_is_sent(monkeypatch: pytest.MonkeyPatch
         (CONFLICT, SlideStatus.FAILED, CONFLICT.reason),
     ],
 )
-async def test_what_is_not_to_be_sent(
+async def test_an_attempt_ends_without_sending_where_the_decision_says_so(
     monkeypatch: pytest.MonkeyPatch, decision: Decision, status: SlideStatus, error: str | None
 ) -> None:
     bench = Bench(monkeypatch, decision)

@@ -26,7 +26,7 @@ class Spoken(Node):
         self.taken = len(self._outbox)
 
 
-def test_one_that_comes_begins_when_the_others_know_of_their_smaller_part() -> None:
+def test_a_new_node_is_spare_until_the_others_have_confirmed_smaller_shares() -> None:
     members, nodes = Members([]), [Spoken("a"), Spoken("b")]
     members.add(nodes[0])
     members.confirm(nodes)

@@ -25,7 +25,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return times
 
 
-def test_what_was_not_heard_is_said_again(child: worker._Child) -> None:
+def test_messages_are_repeated_until_they_are_acknowledged(child: worker._Child) -> None:
     child.messages += ["a", "b"]
     assert worker.exchange(KEY, 0, 0, 0, [])["messages"] == ["a", "b"]
     assert worker.exchange(KEY, 0, 0, 0, [])["messages"] == ["a", "b"]

@@ -58,7 +58,7 @@ def test_slides_are_asked_about_many_at_once_and_stay_in_order(book: SiteBook) -
     assert 8 < core.most <= 16
 
 
-def test_what_is_not_told_of_one_slide_leaves_the_others(book: SiteBook) -> None:
+def test_a_refusal_about_one_slide_leaves_the_others_listed(book: SiteBook) -> None:
     core = FakeCore({"R": [], "R/in": ["R/in/a.svs", "R/in/b.svs"]}, {"R/in/a.svs": Refused("no")})
     core.no_fingerprint = Refused("later")
     _, rows = listed(core, needed_place("tokyo:", book), fingerprint=True)
@@ -69,7 +69,7 @@ def test_what_is_not_told_of_one_slide_leaves_the_others(book: SiteBook) -> None
 
 
 @pytest.mark.parametrize("error", [Unreachable("away"), CredentialsError("no password")])
-def test_what_is_about_the_server_ends_the_place(book: SiteBook, error: Exception) -> None:
+def test_an_error_of_the_server_ends_the_listing_of_its_place(book: SiteBook, error: Exception) -> None:
     core = FakeCore({"R": [], "R/in": []})
     core.no_login = error
     listing, rows = listed(core, needed_place("tokyo:", book))

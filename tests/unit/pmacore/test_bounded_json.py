@@ -27,7 +27,7 @@ async def test_an_answer_of_very_many_things(unit: str) -> None:
         tracemalloc.stop()
 
 
-def test_what_a_pma_core_has_to_say() -> None:
+def test_the_largest_plausible_answers_are_parsed() -> None:
     listing = [f"Slides/Surname, A. ({number})/präparat {number}.svs" for number in range(200_000)]
     assert parse_json(json.dumps(listing).encode(), "x") == listing
     files = [{"Path": f"Slides/a/Data{number}.dat", "Size": number, "LastModified": "x"} for number in range(100_000)]

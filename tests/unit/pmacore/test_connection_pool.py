@@ -106,7 +106,7 @@ async def test_no_more_than_so_many_are_kept(kept: int) -> None:
     assert sum(one.open for one in every) == kept
 
 
-async def test_one_that_is_in_the_middle_of_something_is_not_used_again() -> None:
+async def test_a_connection_with_an_unfinished_exchange_is_not_used_again() -> None:
     """Its answer was not read to the end, or its request not sent to the end."""
     bench = Bench()
     one = await bench.send()
@@ -116,7 +116,7 @@ async def test_one_that_is_in_the_middle_of_something_is_not_used_again() -> Non
     assert await bench.send() is not one
 
 
-async def test_one_that_fails_is_closed() -> None:
+async def test_a_connection_that_fails_is_closed() -> None:
     bench = Bench()
     one = await bench.send()
     await bench.give_back(one)

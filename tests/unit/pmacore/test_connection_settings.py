@@ -187,7 +187,7 @@ def test_a_host_without_a_name_is_excepted_too(environ: pytest.MonkeyPatch) -> N
     ("platform", "file", "by_truststore"),
     [("linux", "/etc/ssl/cert.pem", False), ("linux", None, True), ("win32", "x.pem", True), ("darwin", "x.pem", True)],
 )
-def test_who_reads_the_systems_certificates(
+def test_openssl_reads_the_systems_certificates_where_it_has_a_file_and_else_truststore(
     monkeypatch: pytest.MonkeyPatch, platform: str, file: str | None, by_truststore: bool
 ) -> None:
     """Where OpenSSL has no file, truststore knows where systems have theirs; a folder may be there and be empty."""

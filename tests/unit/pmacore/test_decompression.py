@@ -72,7 +72,9 @@ async def test_a_file_that_is_read_back(coding: str, pack: Pack) -> None:
     ],
     ids=["cut off", "not packed", "of an unknown kind", "packed twice", "a bomb"],  # gzip writes the time of day
 )
-async def test_what_cannot_be_unpacked(content: bytes, coding: str, kind: type[PmaCoreError]) -> None:
+async def test_an_answer_that_cannot_be_decompressed_is_an_error(
+    content: bytes, coding: str, kind: type[PmaCoreError]
+) -> None:
     async with ScriptedCore(GetFiles=lambda: packed(content, coding)).core() as core:
         with pytest.raises(kind):
             await core.slides("Slides")

@@ -353,7 +353,7 @@ class Pairs:
             await self._questions.wait()
 
 
-async def test_who_logs_in_finds_two_connections() -> None:
+async def test_logging_in_opens_two_connections_at_once() -> None:
     """So that the next questions, which come in pairs, need no more round trips for them."""
     pairs = Pairs()
 

@@ -97,7 +97,7 @@ async def test_a_whole_file_is_asked_for_without_a_range(end: int | None) -> Non
 
 
 @pytest.mark.parametrize("etag", ['W/"one"', "", "x" * 1000])
-async def test_what_cannot_stand_in_if_range(etag: str) -> None:
+async def test_a_weak_or_odd_etag_is_not_sent_in_if_range(etag: str) -> None:
     seen = Validators.of(whole(ETag=etag))
     script = ScriptedCore(**{"transfer/Download": part()})
     async with script.core() as core, core.download("Slides/a.svs", "a.svs", start=START, end=END, seen=seen) as came:
@@ -126,7 +126,7 @@ NOT_THIS_RANGE: list[tuple[str, httpx.Response]] = [
 
 
 @pytest.mark.parametrize("answer", [answer for _, answer in NOT_THIS_RANGE], ids=[name for name, _ in NOT_THIS_RANGE])
-async def test_what_is_not_the_part_that_was_asked_for(answer: httpx.Response) -> None:
+async def test_an_answer_with_another_range_is_refused(answer: httpx.Response) -> None:
     with pytest.raises(RangeRefused):
         await ask(ScriptedCore(**{"transfer/Download": answer}))
 

@@ -79,7 +79,7 @@ def test_pairs(text: str, secret: str) -> None:
 
 
 @given(words, st.integers(20, 400))
-def test_one_line_is_one_line_and_short(text: str, limit: int) -> None:
+def test_foreign_text_is_cut_to_one_short_printable_line(text: str, limit: int) -> None:
     shown = one_line(text * 20, limit=limit)
     assert len(shown) <= limit
     assert shown.isprintable()
@@ -90,7 +90,7 @@ def test_one_line_is_one_line_and_short(text: str, limit: int) -> None:
     "text",
     ["Slides/a.svs does not exist", "what is this?", "a+b=c", "The quota of 10 GB is used up (100 %)", "C:\\Slides\\x"],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_text_without_secrets_is_not_redacted(text: str) -> None:
     assert redact(text) == text
 
 

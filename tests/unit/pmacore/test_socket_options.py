@@ -34,7 +34,7 @@ def connected() -> Iterator[socket.socket]:
 
 
 @on_linux
-def test_what_every_connection_gets(connected: socket.socket) -> None:
+def test_every_connection_gets_nodelay_a_small_send_queue_and_a_timeout(connected: socket.socket) -> None:
     set_socket_options(connected, 60)
     for name, value in (("TCP_NODELAY", 1), ("TCP_NOTSENT_LOWAT", UNSENT), ("TCP_USER_TIMEOUT", 60_000)):
         assert connected.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value
@@ -61,7 +61,7 @@ def test_another_congestion_control(connected: socket.socket) -> None:
     assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode() == other
 
 
-def test_one_that_the_machine_does_not_have_is_logged_once(
+def test_a_missing_congestion_control_is_logged_once(
     connected: socket.socket, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket_options, "_logged", set())

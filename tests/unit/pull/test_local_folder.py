@@ -117,7 +117,7 @@ def test_names_that_windows_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         folder.locate(name)
 
 
-def test_what_this_disk_takes_for_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_the_disk_takes_for_one_collide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "probe").mkdir()
     folder = LocalFolder(tmp_path / "probe")
     assert list((tmp_path / "probe").iterdir()) == []
@@ -160,7 +160,7 @@ def test_a_server_that_spells_a_folder_in_two_ways(tmp_path: Path) -> None:
     assert [one.path for one in found.files] == [tmp_path / "Sub/m/1.dat", tmp_path / "Sub/m.mrxs"]
 
 
-def test_what_is_to_be_done(tmp_path: Path) -> None:
+def test_a_slide_is_pulled_skipped_or_refused_by_what_lies_in_the_folder(tmp_path: Path) -> None:
     wanted = slide(("Slides/in/a/1.dat", 3), ("Slides/in/a.mrxs", 2))
     folder = LocalFolder(tmp_path)
 

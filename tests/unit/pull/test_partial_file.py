@@ -43,7 +43,7 @@ def test_the_next_run_believes_what_was_synced(tmp_path: Path, written: int, bel
     assert part(tmp_path).size == believed
 
 
-def test_what_was_finished_is_believed_wholly(tmp_path: Path) -> None:
+def test_a_finished_partial_file_is_taken_over_whole(tmp_path: Path) -> None:
     one = part(tmp_path)
     one.write(b"x" * 1000)
     one.finish()
@@ -89,7 +89,7 @@ def test_without_a_time_only_the_same_run_goes_on(tmp_path: Path) -> None:
     assert part(tmp_path, modified=None).size == 0
 
 
-def test_what_is_closed_is_written_to_no_more(tmp_path: Path) -> None:
+def test_a_closed_partial_file_takes_no_more_bytes(tmp_path: Path) -> None:
     """A thread may still be about to write when its download is broken off: the number of the file may be another's."""
     one = part(tmp_path)
     one.close()

@@ -133,7 +133,7 @@ def test_windows_paths_stay_windows_paths() -> None:
         [RUN, {"event": "site_state", "time": "now", "site": "tokyo", "state": "done", "reason": None}],
     ],
 )
-def test_what_pmarep_has_not_written_is_damage(lines: list[dict[str, Any]]) -> None:
+def test_a_record_with_lines_that_pmarep_never_writes_is_damaged(lines: list[dict[str, Any]]) -> None:
     with pytest.raises(DamagedRecordError, match="damaged"):
         build_report([(lines, False)])
 

@@ -146,7 +146,7 @@ def test_what_could_not_be_looked_at_is_not_called_missing() -> None:
     assert "<td>0</td><td>0</td><td><b>1</b></td>" in text
 
 
-def test_what_needs_a_decision_has_no_command() -> None:
+def test_a_slide_that_needs_a_decision_has_no_command_to_repeat() -> None:
     line = {"event": "slide_finished", "time": TIME, "site": "tokyo", "slide": "a/x", "status": "failed"}
     text = to_html(report_of_lines(X, {**line, "error": "another is there", "needs_decision": True}, ended()))
     assert "1 slide needs a decision" in text

@@ -57,14 +57,14 @@ def hits(text: str, method: str = "POST", count: int = 6) -> dict[str, list[Any]
         ("hang", Hold, [FILE], 1),
     ],
 )
-def test_what_each_does_and_hits(text: str, kind: type, calls: list[str], each: int) -> None:
+def test_each_fault_text_hits_its_calls_with_its_fault(text: str, kind: type, calls: list[str], each: int) -> None:
     found = hits(text)
     assert [call for call in CALLS if found[call]] == calls
     assert all(len(found[call]) == each and isinstance(found[call][0], kind) for call in calls)
 
 
 def test_every_fault_is_tested() -> None:
-    tested = [mark.args[1] for mark in test_what_each_does_and_hits.pytestmark]  # type: ignore[attr-defined]
+    tested = [mark.args[1] for mark in test_each_fault_text_hits_its_calls_with_its_fault.pytestmark]  # type: ignore[attr-defined]
     assert {text.split(",")[0] for text, *_ in tested[0]} == set(FAULTS)
 
 

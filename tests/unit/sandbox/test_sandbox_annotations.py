@@ -74,12 +74,12 @@ def test_all_or_nothing(client: Client, sandbox: Sandbox) -> None:
     ],
     ids=str,
 )
-def test_what_is_refused(client: Client, sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+def test_malformed_annotations_are_refused(client: Client, sandbox: Sandbox, wrong: dict[str, Any]) -> None:
     assert "Code" in save(client, **{"added": [NEW], **wrong})
     assert annotations_at(sandbox, SLIDE) == []
 
 
-def test_one_at_a_time_and_a_layer_away(client: Client, sandbox: Sandbox) -> None:
+def test_annotations_are_added_singly_and_deleted_by_layer(client: Client, sandbox: Sandbox) -> None:
     one = {"classification": "Tumor", "notes": "n", "geometry": "POINT(1 2)", "color": "#000000"}
     assert isinstance(client.post("AddAnnotation", pathOrUid=SLIDE, layerID=1, **one), int)
     assert isinstance(client.post("AddAnnotation", pathOrUid=SLIDE, layerID=2, **one), int)
@@ -87,7 +87,7 @@ def test_one_at_a_time_and_a_layer_away(client: Client, sandbox: Sandbox) -> Non
     assert [found["LayerID"] for found in annotations_at(sandbox, SLIDE)] == [2]
 
 
-def test_who_may_not_annotate_may_read(start_sandbox: StartSandbox) -> None:
+def test_a_user_who_may_not_annotate_may_read_annotations(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     (sandbox.data / "Slides/a.svs").write_bytes(b"x")
     annotate(sandbox, SLIDE, annotation())

@@ -55,7 +55,7 @@ def test_parts_of_no_bytes_cannot_be() -> None:
         S3Bucket.from_environment("slides", AWS, part_size=0)
 
 
-def test_what_is_in_the_cloud_is_a_root_directory(tmp_path: Path) -> None:
+def test_a_bucket_needs_a_root_directory_of_its_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Cloud"):
         Settings(data=tmp_path, password="p", cloud={"Cloud": S3Bucket.from_environment("slides", AWS)})
 

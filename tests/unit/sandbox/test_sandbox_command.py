@@ -119,7 +119,9 @@ def test_the_password_is_not_in_the_settings_text(tmp_path: Path) -> None:
         (("--host", "a..b"), "cannot listen on a..b:0: "),
     ],
 )
-def test_what_it_cannot_use_is_wrong_usage(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+def test_options_that_the_sandbox_cannot_use_are_usage_errors(
+    tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
     with pytest.raises(UsageError) as error:
         app(("sandbox", "--data", str(tmp_path / "d"), "--port", "0", "--password", "x", *options))
     assert str(error.value).startswith(words)

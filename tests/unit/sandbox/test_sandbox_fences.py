@@ -70,7 +70,7 @@ def test_links_are_nothing(outside: Path, core: Core) -> None:
 
 
 @POSIX
-def test_what_comes_takes_the_place_of_a_link(outside: Path, core: Core) -> None:
+def test_an_uploaded_file_replaces_a_link_and_not_its_target(outside: Path, core: Core) -> None:
     for name in ("link.svs", "dead.svs"):
         receive(core, "Slides", name)
         assert core.files("Slides")[-1] == f"Slides/{name}" or f"Slides/{name}" in core.files("Slides")

@@ -524,7 +524,7 @@ def test_the_settings_for_slides_need_no_site_and_no_book(path: Path) -> None:
         slides_settings(path, needed=False)
 
 
-def test_what_a_site_does_about_label_images(tmp_path: Path) -> None:
+def test_label_images_of_a_site_is_warn_refuse_or_allow(tmp_path: Path) -> None:
     book = tmp_path / "sites.toml"
     site = '[sites.a]\nurl = "https://a/"\nusername = "u"\ntarget = "S"\n'
     for text, expected in (("", "warn"), ('label_images = "Refuse"', "refuse"), ('label_images = "allow"', "allow")):

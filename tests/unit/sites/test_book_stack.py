@@ -120,7 +120,7 @@ def complaint(own: Path, text: str, include: str = "etc/office.toml") -> str:
         ),
     ],
 )
-def test_what_is_wrong_with_ones_own(own: Path, text: str, include: str, words: str) -> None:
+def test_a_mistake_in_the_users_own_book_is_reported(own: Path, text: str, include: str, words: str) -> None:
     assert complaint(own, text, include).startswith(words)
 
 

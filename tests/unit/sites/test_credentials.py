@@ -85,7 +85,7 @@ def test_variable_of_site_then_server_then_command_then_keyring() -> None:
     assert found(None) == ("of-keyring", "from the keyring; pmarep sites login box-anna")
 
 
-def test_what_comes_before_the_keyring_is_reported() -> None:
+def test_the_source_of_a_password_before_the_keyring_is_named() -> None:
     assert (
         Credentials({"PMAREP_PASSWORD_CAMPUS": "x"}).source_before_keyring(make_site())
         == "the variable PMAREP_PASSWORD_CAMPUS"

@@ -155,7 +155,9 @@ def test_update_changes_the_given_keys_and_adds_the_rest(book: SiteBook) -> None
         (b"", "campsu", 'sites.toml: there is no server "campsu"; did you mean "campus"?'),
     ],
 )
-def test_what_cannot_be_read_at_all(book: SiteBook, content: bytes | None, server: str | None, words: str) -> None:
+def test_a_csv_file_that_cannot_be_read_is_refused(
+    book: SiteBook, content: bytes | None, server: str | None, words: str
+) -> None:
     file = book.path.parent / "boxes.csv"
     if content is not None:
         file.write_bytes(content)

@@ -65,7 +65,7 @@ def test_a_new_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
         write_password_file(tmp_path / "new", "other")
 
 
-def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_missing_or_empty_password_file_is_named(tmp_path: Path) -> None:
     gone = complaint(lambda: Credentials({}).password_for(site(tmp_path / "gone")))
     assert f"its password_file {tmp_path / 'gone'} cannot be read (No such file or directory); mend it, or set" in gone
     write_password_file(tmp_path / "empty", "")

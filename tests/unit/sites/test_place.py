@@ -63,7 +63,7 @@ def test_a_site_wins_over_a_file_and_a_file_over_an_unknown_site(book: SiteBook)
     assert parse_place("zip:x", book) is None
 
 
-def test_one_letter_is_a_drive_on_windows(book: SiteBook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_letter_and_a_colon_is_a_drive_on_windows(book: SiteBook, monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_place("t:x", book) is not None
     monkeypatch.setattr(sys, "platform", "win32")
     assert parse_place("t:x", book) is None
@@ -83,7 +83,7 @@ def test_one_letter_is_a_drive_on_windows(book: SiteBook, monkeypatch: pytest.Mo
         ("tokyo:./a", '"."'),
     ],
 )
-def test_what_is_no_place_is_refused_in_one_line(book: SiteBook, text: str, words: str) -> None:
+def test_a_text_that_is_no_place_is_refused_in_one_line(book: SiteBook, text: str, words: str) -> None:
     with pytest.raises((UsageError, ConfigError)) as error:
         parse_place(text, book)
     assert words in str(error.value)

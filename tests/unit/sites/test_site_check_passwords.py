@@ -79,7 +79,7 @@ async def test_a_server_that_is_away_is_asked_no_password(start_sandbox: StartSa
     ("end", "words"),
     [("\r", "ends with a carriage return"), (" ", "ends with a blank"), ("\n", "ends with a line break")],
 )
-async def test_what_nobody_sees_in_a_variable_is_reported(sandbox: Sandbox, end: str, words: str) -> None:
+async def test_invisible_ends_of_a_password_variable_are_reported(sandbox: Sandbox, end: str, words: str) -> None:
     found = await checked(sandbox, {"one": PASSWORD + end}, site("one", sandbox))
     assert f"from the variable PMAREP_PASSWORD_ONE, which {words}: is that meant?" in (found["one"].error or "")
     assert PASSWORD not in (found["one"].error or "")

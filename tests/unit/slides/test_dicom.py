@@ -252,7 +252,7 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     assert why is Why.UNREADABLE
 
 
-def test_what_a_modality_decides(tmp_path: Path) -> None:
+def test_a_private_sop_class_is_a_slide_by_its_modality(tmp_path: Path) -> None:
     """A maker's own SOP class: a slide if it has the modality of slides, and a pixel matrix."""
     dataset = image(Slide.new("own"), "VOLUME", 64, 1)
     dataset.SOPClassUID = "1.2.3.4"

@@ -114,7 +114,7 @@ def test_of_folders_whose_slide_is_elsewhere(tmp_path: Path, source: str) -> Non
     assert counts_of(found).unknown == 0
 
 
-def test_what_cannot_be_read_is_reported(tmp_path: Path) -> None:
+def test_folders_that_cannot_be_read_are_reported_and_counted(tmp_path: Path) -> None:
     write_mirax(tmp_path / "n.mrxs")
     write_svs(tmp_path / "closed" / "a.svs")
     found = discover(tmp_path, scandir=refusing("n", "closed"))

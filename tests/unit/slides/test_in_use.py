@@ -105,13 +105,13 @@ def test_whoever_begins_to_write_while_we_look_ends_no_run(file: Path) -> None:
     assert looking.returncode == 0
 
 
-def test_what_cannot_be_looked_at_is_free(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_looked_at_is_not_in_use(tmp_path: Path) -> None:
     assert busy(tmp_path / "gone.svs") == ""
     assert busy(tmp_path / ("x" * 300)) == ""
 
 
 @on_linux_or_windows
-def test_one_file_of_a_slide_is_enough(tmp_path: Path) -> None:
+def test_a_slide_is_in_use_if_one_of_its_files_is(tmp_path: Path) -> None:
     write_mirax(tmp_path / "m.mrxs")
     (slide,) = (thing for thing in find_slides(tmp_path) if isinstance(thing, Slide))
     assert find_file_in_use(slide) is None

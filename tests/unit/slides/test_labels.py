@@ -72,7 +72,7 @@ def test_kinds_of_tiff(options: dict[str, object], tmp_path: Path) -> None:
     assert look(write_tiff(tmp_path / "c.svs", aperio(), **options)) == (N, N)
 
 
-def test_what_openslide_says_of_the_same_file(tmp_path: Path) -> None:
+def test_label_images_agree_with_openslide(tmp_path: Path) -> None:
     write_svs(tmp_path / "a.svs", width=512, height=512)
     assert look(tmp_path / "a.svs") == (Y, N)
     write_tiff(tmp_path / "b.svs", aperio(APERIO_LABEL, APERIO_MACRO))

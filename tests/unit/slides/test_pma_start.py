@@ -46,7 +46,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_one_question_a_folder_and_one_a_slide(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
+def test_pma_start_is_asked_once_per_folder_and_once_per_slide(ours: PmaStart, helper: Helper, tmp_path: Path) -> None:
     tree(tmp_path, "a.zzz", "a/1.dat", "a/deep/2.dat", "b.txt", "c.zzz", "d.zzz")
     assert ours.lookup(discover(tmp_path), ["a.zzz", "b.txt", "c.zzz"]) == {
         "a.zzz": [str(tmp_path / "a/1.dat"), str(tmp_path / "a/deep/2.dat"), str(tmp_path / "a.zzz")],

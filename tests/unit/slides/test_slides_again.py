@@ -42,7 +42,9 @@ class TestFindAgain:
             assert find_again(tmp_path / name, name) == first
 
     @pytest.mark.parametrize(("write", "name"), EVERY)
-    def test_one_that_grows(self, tmp_path: Path, write: Callable[[Path], Path], name: str) -> None:
+    def test_finding_a_slide_again_reads_its_new_size(
+        self, tmp_path: Path, write: Callable[[Path], Path], name: str
+    ) -> None:
         write(tmp_path / name)
         first = discover(tmp_path).slide(name)
         with first.local(first.files[0]).open("ab") as file:
@@ -83,7 +85,7 @@ class TestFindAgain:
         scandir = refusing("locked")
         assert isinstance(find_again(tmp_path, "a/n.mrxs", scandir=scandir), Slide)
 
-    def test_what_is_claimed_from_further_up_stays_so(self, tmp_path: Path) -> None:
+    def test_finding_a_companion_again_leaves_it_to_its_slide_above(self, tmp_path: Path) -> None:
         main = write_cws(tmp_path / "s")
         tree(main.parent, "sub/a.jpg")
         assert find_again(tmp_path, "s/sub/a.jpg").path == "s/sub/a.jpg"
@@ -143,11 +145,11 @@ class TestAsked:
         assert "belongs to n.ndpis" in found.detail("a.xyz")
         assert "belongs to own.bin" in found.detail("b.xyz")
 
-    def test_what_it_names_and_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file_that_pma_start_names_is_reported(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.xyz")
         assert "missing: gone.bin" in discover(tmp_path, lookup=self.asking({"a.xyz": ["gone.bin"]})).detail("a.xyz")
 
-    def test_what_was_not_asked_is_no_slide(self, tmp_path: Path) -> None:
+    def test_answers_of_pma_start_about_other_files_are_ignored(self, tmp_path: Path) -> None:
         tree(tmp_path, "a.txt", "b.xyz")
         found = discover(tmp_path, lookup=lambda _folder, _names: {"a.txt": [], "../b.xyz": []})
         assert found.slides == {}

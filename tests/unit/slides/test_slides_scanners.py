@@ -158,13 +158,13 @@ class TestCws:
             "s/sub/deep/x.txt": Why.NOT_A_SLIDE,
         }
 
-    def test_one_of_another_kind_of_index_in_it_keeps_its_files(self, tmp_path: Path) -> None:
+    def test_a_menarini_index_in_a_cws_folder_keeps_its_files(self, tmp_path: Path) -> None:
         folder = write_cws(tmp_path / "s").parent
         write_menarini(folder / "n.ini")
         found = discover(tmp_path)
         assert {main: len(files) for main, files in found.slides.items()} == {"s/n.ini": 3, "s/SlideScan.ini": 7}
 
-    def test_what_names_its_main_file_gets_it_and_loses_nothing(self, tmp_path: Path) -> None:
+    def test_an_index_that_names_another_slides_main_file_loses_no_file(self, tmp_path: Path) -> None:
         folder = write_cws(tmp_path / "s").parent
         edit(write_menarini(folder / "n.ini"), "[Images]", "[Images]\nIndex=SlideScan.ini")
         found = discover(tmp_path)
@@ -221,7 +221,7 @@ class TestMenarini:
         assert discover(tmp_path).slides == {"n.ini": ["n/more.dat", "n/deep/x.dat", "n_0.jpg", "n_1.jpg", "n.ini"]}
 
     @pytest.mark.parametrize("words", ["A. Menarini Diagnostics", "DSight", "d-sight fluo", "VISIA Imaging"])
-    def test_who_made_it_makes_it_a_slide(self, tmp_path: Path, words: str) -> None:
+    def test_an_ini_file_is_a_menarini_slide_by_its_maker(self, tmp_path: Path, words: str) -> None:
         edit(write_menarini(tmp_path / "n.ini"), "D-Sight 2.0", words)
         assert set(discover(tmp_path).slides) == {"n.ini"}
 

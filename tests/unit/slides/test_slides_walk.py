@@ -283,7 +283,7 @@ class TestOneFile:
         tree(tmp_path, "A.svs", "a.svs")
         assert set(discover(tmp_path / "a.svs").slides) == {"a.svs"}
 
-    def test_what_is_not_there_or_no_slide(self, tmp_path: Path) -> None:
+    def test_a_source_that_is_gone_or_no_main_file_is_refused_at_once(self, tmp_path: Path) -> None:
         write_mirax(tmp_path / "m.mrxs")
         write_vsi(tmp_path / "v.vsi")
         write_ndpis(tmp_path / "h.ndpis")

@@ -123,7 +123,7 @@ def test_the_rest_of_such_a_folder_is_looked_at(tmp_path: Path) -> None:
     }
 
 
-def test_what_slides_have_is_not_counted(tmp_path: Path) -> None:
+def test_tiles_that_belong_to_slides_are_not_counted(tmp_path: Path) -> None:
     """A tree beside other things: what is neither tile nor index is as anywhere."""
     zoomify(tmp_path)
     write_mirax(tmp_path / "m" / "n.mrxs")

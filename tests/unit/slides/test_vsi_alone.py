@@ -56,7 +56,7 @@ def test_the_tag_tells(
     assert found.slides == ({} if needs else {"n.vsi": ["n.vsi"]})
 
 
-def test_one_picture_elsewhere_is_enough(tmp_path: Path) -> None:
+def test_a_vsi_file_with_one_picture_elsewhere_is_incomplete(tmp_path: Path) -> None:
     fields = [field(20005, _INT | _INLINE, value) for value in (0, 0, 1, 0)]
     write_alone(tmp_path / "n.vsi", *fields)
     assert discover(tmp_path).left == {"n.vsi": Why.INCOMPLETE}
@@ -67,7 +67,7 @@ def test_none_is_needed_where_nothing_names_any(tmp_path: Path) -> None:
     assert discover(tmp_path).slides == {"n.vsi": ["n.vsi"]}
 
 
-def test_what_is_in_its_folder_goes_with_it(tmp_path: Path) -> None:
+def test_files_in_the_folder_of_a_vsi_file_go_with_it(tmp_path: Path) -> None:
     write_alone(tmp_path / "n.vsi")
     tree(tmp_path, "_n_/stack1/notes.meicom")
     assert discover(tmp_path).slides == {"n.vsi": ["_n_/stack1/notes.meicom", "n.vsi"]}

@@ -149,7 +149,7 @@ async def test_the_end_of_a_whole_file_comes_through_a_spool_that_its_beginning_
     reader.close()
 
 
-async def test_what_is_at_hand_stays_though_others_need_room(
+async def test_pages_in_use_stay_in_the_spool_when_others_need_room(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "SMALLEST_SPOOL", 0)

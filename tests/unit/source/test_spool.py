@@ -73,7 +73,7 @@ async def test_the_slow_site_keeps_the_longest_run_of_what_it_comes_to_next(spoo
     assert there(spool) == [0, 1, 2, 19]
 
 
-async def test_what_nobody_has_had_goes_only_for_what_somebody_waits_for(spool: Spool) -> None:
+async def test_unread_pages_are_evicted_only_for_a_page_that_is_waited_for(spool: Spool) -> None:
     for index in range(PAGES):
         put(spool, index)
     assert not put(spool, 9, Need.LATER)
@@ -187,7 +187,7 @@ def wants_of(settled: set[tuple[FileVersion, int]]) -> Wants:
     return Wants(lambda of, index: (of, index) in settled)
 
 
-def test_what_is_waited_for_comes_before_what_is_read_and_that_before_what_will_be() -> None:
+def test_pages_waited_for_are_downloaded_before_pages_being_read_and_announced_ones() -> None:
     short = version("a", 3)
     settled = {(short, 1)}
     wants = wants_of(settled)
@@ -211,7 +211,7 @@ def test_a_part_that_is_needed_as_a_whole_is_complete_before_the_next() -> None:
     assert wants.take_urgent() is None
 
 
-def test_what_is_sent_page_by_page_gets_a_piece_first_and_then_a_window() -> None:
+def test_a_long_read_is_downloaded_as_a_piece_first_and_then_a_window() -> None:
     settled: set[tuple[FileVersion, int]] = set()
     wants = wants_of(settled)
     wants.read(A, 0, 100)
@@ -228,7 +228,7 @@ def test_what_is_sent_page_by_page_gets_a_piece_first_and_then_a_window() -> Non
     assert [first for _, first, _ in order(wants, settled)] == list(range(WINDOW, 100, PIECE))
 
 
-def test_what_had_to_leave_the_spool_comes_again() -> None:
+def test_an_evicted_page_that_is_waited_for_is_downloaded_again() -> None:
     settled: set[tuple[FileVersion, int]] = set()
     wants = wants_of(settled)
     wants.read(A, 0, 4)
@@ -239,7 +239,7 @@ def test_what_had_to_leave_the_spool_comes_again() -> None:
     assert order(wants, settled) == [("a", 2, 3)]
 
 
-def test_what_a_site_is_done_with_is_not_downloaded() -> None:
+def test_slides_that_sites_are_done_with_are_not_downloaded() -> None:
     wants = Wants(lambda _of, _index: False)
     for site in (FAST, SLOW):
         wants.announce(site, A.slide, [A])

@@ -235,7 +235,7 @@ async def test_writes_that_wait_together_are_committed_together(journal: Journal
     assert len(entry.files) == 300
 
 
-async def test_one_that_fails_harms_no_other(journal: Journal) -> None:
+async def test_a_write_that_fails_in_a_batch_harms_no_other(journal: Journal) -> None:
     """A file of a slide that nobody knows: the table refuses it."""
     await journal.record_announced(HERE, "sig", 1, "{}")
     work = [journal.record_file_sent(THERE if number == 7 else HERE, str(number)) for number in range(20)]

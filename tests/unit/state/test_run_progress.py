@@ -56,20 +56,20 @@ def test_a_killed_run(tmp_path: Path) -> None:
     assert (b.state, b.reason, b.slides_done) == ("paused", "does not answer", 0)
 
 
-def test_what_a_look_has_taken_back_is_no_longer_verified(tmp_path: Path) -> None:
+def test_a_slide_that_fails_after_it_was_verified_is_no_longer_counted_as_verified(tmp_path: Path) -> None:
     verified = {**LINES[5], "status": "verified"}
     site = read_progress(record(tmp_path, HEAD, verified, verified, LINES[6])).sites["tokyo"]
     assert (site.verified, site.skipped, site.failed, site.slides_done) == (1, 0, 1, 2)
 
 
-def test_one_that_goes_on_holds_its_lock(tmp_path: Path) -> None:
+def test_a_run_is_running_while_its_lock_is_held_and_else_killed(tmp_path: Path) -> None:
     found = record(tmp_path, HEAD, *LINES)
     with FileLock(lock_of(found.path)):
         assert read_progress(found).state is RunState.RUNNING
     assert read_progress(found).state is RunState.KILLED
 
 
-def test_one_that_has_ended(tmp_path: Path) -> None:
+def test_a_run_with_a_summary_has_ended_although_its_lock_is_held(tmp_path: Path) -> None:
     found = record(tmp_path, HEAD, *LINES, SUMMARY)
     with FileLock(lock_of(found.path)):
         assert read_progress(found).state is RunState.ENDED

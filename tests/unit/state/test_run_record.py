@@ -105,7 +105,7 @@ async def test_it_can_be_read_while_the_run_goes_on_and_after_a_kill(tmp_path: P
     assert [line["event"] for line in file.lines()] == ["run", "notice"]
 
 
-async def test_what_is_no_text_comes_back(tmp_path: Path) -> None:
+async def test_undecodable_names_come_back_from_a_run_record(tmp_path: Path) -> None:
     name = 'a\udcff"<script>\n\u202e.svs'
     record = begin(tmp_path)
     record.add_slides([Slide(name, "x", Path("/c\udcfe"), (SlideFile(name, 1, 1),))])

@@ -86,7 +86,7 @@ def test_free_targets_are_held_and_errors_name_the_holders_of_the_others(tmp_pat
         assert not busy
 
 
-def test_one_within_a_busy_one_is_left_and_given_back(tmp_path: Path) -> None:
+def test_a_target_within_a_busy_one_is_busy_and_released(tmp_path: Path) -> None:
     inner = ("inner", f"{ANNA[1]}/demo")
     with another_process(tmp_path, ANNA), hold_targets(tmp_path, [inner, BOB]) as busy:
         assert list(busy) == ["inner"]

@@ -25,7 +25,9 @@ endings = st.text(st.sampled_from(". "), max_size=4)
 
 @settings(deadline=None)
 @given(paths, st.lists(endings, min_size=4, max_size=4), st.sampled_from(["NFC", "NFD"]))
-def test_one_place(path: str, ends: list[str], form: Literal["NFC", "NFD"]) -> None:
+def test_names_that_windows_takes_for_one_place_have_one_collision_key(
+    path: str, ends: list[str], form: Literal["NFC", "NFD"]
+) -> None:
     other = "/".join(part + end for part, end in zip(path.split("/"), ends, strict=False))
     for same in (other, windows_key(path), unicodedata.normalize(form, path), path.replace(":", "?")):
         assert collision_key(same) == collision_key(path)
@@ -64,12 +66,12 @@ def test_no_devices(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Surname, A.", "a /b.svs", "a./b", "a:b", "x?.svs", "...", "a. /b"])
-def test_what_windows_alters(name: str) -> None:
+def test_names_that_windows_alters_are_recognized(name: str) -> None:
     assert is_altered_by_windows(name)
 
 
 @pytest.mark.parametrize("name", ["a.svs", " a", ".a/b", "a b", "Größe 1.2/x.svs", "a..b"])
-def test_what_it_keeps(name: str) -> None:
+def test_names_that_windows_keeps_are_not_altered(name: str) -> None:
     assert not is_altered_by_windows(name)
 
 
@@ -84,5 +86,5 @@ def test_nothing_printable_disturbs(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["胃生検　12", "Präparat Größe", "می\u200cخواهم", "👩\u200d🔬", "a\xa0b", "e\u0301"])
-def test_what_people_write_stays(text: str) -> None:
+def test_printable_leaves_the_letters_of_all_languages_alone(text: str) -> None:
     assert printable(text) == text

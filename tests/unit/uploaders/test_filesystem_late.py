@@ -81,7 +81,7 @@ def upload(folder: Path, server: Server, size: int, *, over: bool = False) -> Sl
 
 
 @pytest.mark.parametrize("status", [502, 504])
-async def test_what_arrives_late_is_sent_once(tmp_path: Path, status: int) -> None:
+async def test_a_file_that_is_stored_after_the_answer_is_sent_once(tmp_path: Path, status: int) -> None:
     clock = FakeClock()
     server = Server(clock, status, stores_after=4.0)
     one = upload(tmp_path, server, 30 * MIB)
@@ -95,7 +95,7 @@ async def test_what_arrives_late_is_sent_once(tmp_path: Path, status: int) -> No
     )
 
 
-async def test_what_never_arrives_is_sent_again_in_a_while(tmp_path: Path) -> None:
+async def test_a_file_that_is_never_stored_is_sent_again(tmp_path: Path) -> None:
     clock = FakeClock()
     server = Server(clock, 504, stores_after=None)
     one = upload(tmp_path, server, 4 * MIB)

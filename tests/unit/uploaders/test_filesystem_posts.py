@@ -45,7 +45,7 @@ def upload(folder: Path, server: Any) -> SlideUpload:
     )
 
 
-async def test_one_post_with_an_exact_length(tmp_path: Path) -> None:
+async def test_a_file_is_one_post_with_an_exact_length(tmp_path: Path) -> None:
     posts: list[httpx.Request] = []
 
     def server(request: httpx.Request) -> httpx.Response:

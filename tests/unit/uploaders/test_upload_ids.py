@@ -124,7 +124,7 @@ async def test_a_slide_that_ended_meanwhile_is_suspect_where_its_file_may_be_the
         server.ids.release(held)
 
 
-async def test_whoever_ended_before_it_was_asked_for_is_none() -> None:
+async def test_an_upload_that_ended_before_the_announcement_is_not_taken_back() -> None:
     server = Server()
     first, _ = await server.announce(slide("a"))
     await server.post(first)
