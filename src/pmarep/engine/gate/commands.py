@@ -22,8 +22,8 @@ from .command_run import CommandEnd, run_to_end
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
-"""Commands of a run that go on at the same time: most need a processor and a disk."""
+AT_ONCE = max(2, min(4, (os.cpu_count() or 1) // 2))
+"""Commands of each key that go on at the same time: most need a processor and a disk."""
 
 _LONGEST_REASON = 300
 """Characters of a command's last line that are told."""
@@ -39,12 +39,12 @@ class GateCommands:
     def __init__(self, environ: Mapping[str, str], timeout: float) -> None:
         self._environ = without_passwords(environ)
         self._timeout = timeout
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turns = {key: asyncio.Semaphore(AT_ONCE) for key in ("require", "prepare")}  # nobody waits for slow ones
 
     async def run(self, key: str, words: Sequence[str], slide: Slide, out: Path | None = None) -> CommandEnd:
         """Run the command of a key of the site book for a slide to its end. Raises CommandError."""
         filled = [_filled(word, slide, out) for word in words]
-        async with self._turn:
+        async with self._turns[key]:
             log.info("%s: running %s (%s)", slide.path, key, filled[0])
             try:
                 end = await run_to_end(filled, self._environ, self._timeout)

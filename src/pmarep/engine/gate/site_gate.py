@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from ...sites import Site
@@ -90,6 +90,7 @@ class SiteGate:
         self._prepare = site.prepare or ()
         self._run = run
         self._preparation = run.preparation if run is not None and self._prepare else None
+        self._waits: dict[str, str] = {}  # the keys of commands by the paths of slides that wait for them
 
     @property
     def prepares(self) -> bool:
@@ -110,9 +111,13 @@ class SiteGate:
         """Return what the site would be sent, as far as that is known without running anything."""
         return await self._needed.known(slides, self._prepare)
 
-    def held(self, slide: Slide) -> AbstractAsyncContextManager[PreparedSlide]:
-        """Hold what `prepare` makes of a slide of the source."""
-        return self._needed.held(slide, self._prepare)
+    @asynccontextmanager
+    async def held(self, slide: Slide) -> AsyncIterator[PreparedSlide]:
+        """Hold what `prepare` makes of a slide of the source. Raises PmarepError."""
+        async with AsyncExitStack() as held:
+            with self._waiting(slide, "prepare"):
+                prepared = await held.enter_async_context(self._needed.held(slide, self._prepare))
+            yield prepared
 
     def check_held(self, slide: Slide) -> None:
         """Raise NotPrepared where the site has `prepare`, and this is not a result whose files are held."""
@@ -123,7 +128,20 @@ class SiteGate:
         """Return why a slide of the source may not go to the site; None where it may. Raises PmarepError."""
         if not self._require or self._run is None:
             return None
-        return await self._run.refusal(slide, self._require)
+        with self._waiting(slide, "require"):
+            return await self._run.refusal(slide, self._require)
+
+    def command_of(self, path: str) -> str | None:
+        """Return the key of the command that a slide, named by its path, waits for; None where it does not."""
+        return self._waits.get(path)
+
+    @contextmanager
+    def _waiting(self, slide: Slide, key: str) -> Iterator[None]:
+        self._waits[slide.path] = key
+        try:
+            yield
+        finally:
+            del self._waits[slide.path]
 
     def would_run(self) -> str:
         """Say what a run would do before it sends a slide; empty where that is nothing."""

@@ -137,7 +137,9 @@ class SiteWorker:
         if self._state in (State.CONNECTING, State.PAUSED):
             waits_for = f"{self._core.url} to answer the log-in"
         if self.busy:
-            waits_for = f"{self._core.url} to answer about {next(iter(self._deadline_gate.in_progress)).slide.path}"
+            path = next(iter(self._deadline_gate.in_progress)).slide.path
+            command = self._gate.command_of(path)
+            waits_for = f"{self._core.url} to answer about {path}" if command is None else f"{command} of {path}"
         sign = self._state, self.report.slides_known, self.scheduler.bytes_transferred, self.scheduler.bytes_in_flight
         self._stall_monitor.tick(self._state, sign, waits_for)
 

@@ -81,6 +81,7 @@ def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
     Even seconds, which every file system keeps.
     """
     path = slide.local(file)
+    path.chmod(0o600)  # a copy may have the source's mode, and be one that nobody may write to
     digest = hashlib.sha256()
     with path.open("rb+") as handle:
         while chunk := handle.read(_CHUNK):
