@@ -53,6 +53,9 @@ class TaskPool:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._errors.append(error)
+        self._wake_if_over()
+
+    def _wake_if_over(self) -> None:
         if self._wake is not None and not self._wake.done() and (self._errors or not self._tasks):
             self._wake.set_result(None)
 
@@ -67,11 +70,14 @@ class TaskPool:
             await self.cancel()
         self.raise_error()
 
-    async def wait(self) -> None:
-        """Wait until every task has ended, also those that are started meanwhile, or one has failed."""
-        while self._tasks and not self._errors:
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+    def wait(self) -> asyncio.Future[None]:
+        """Return what is done once every task has ended, also those that they start meanwhile, or one has failed.
+
+        One waits at a time.
+        """
+        self._wake = asyncio.get_running_loop().create_future()
+        self._wake_if_over()
+        return self._wake
 
     def raise_error(self) -> None:
         """Raise the most severe error of the tasks that have failed, if any has."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
 
 from ...errors import PmarepError, Remedy, internal_error, where
@@ -104,10 +104,30 @@ class SiteWorker:
 
     async def run(self) -> None:
         """Return when every slide is at the site or the site is given up. Raises nothing but CancelledError."""
+        with self._says_how_it_ends():
+            await self._connect()
+            self.state_changed(State.RUNNING)
+            async with self._clients() as (source, storage):
+                prefilter, attempts = self._parts(source, storage)
+                try:
+                    await self._dispatcher.run(prefilter, attempts)
+                    if self._annotations is not None:
+                        await self._annotations.finish()
+                    if self._context.mirror is not None:
+                        await SiteMirror(self.site, self._core, self._context.mirror, self._context, self.report).run()
+                finally:
+                    if self._annotations is not None:
+                        await self._annotations.cancel()
+                    self.report.add_left_alone(attempts.left, attempts.changed)
+                    self.report.say_overdue(self._recheck.overdue)
+
+    @contextmanager
+    def _says_how_it_ends(self) -> Iterator[None]:
+        """Say that the site's share of the run begins, and how it ends. The block raises nothing but CancelledError."""
         self._task = asyncio.current_task()
         self.state_changed(State.CONNECTING)
         try:
-            await self._connect_and_send()
+            yield
         except PmarepError as error:
             self.report.error = str(error)
             if error.remedy is Remedy.STOP_RUN:
@@ -127,6 +147,20 @@ class SiteWorker:
             if self.report.error is not None:
                 self.state_changed(State.STOPPED, self.report.error)
             self.report.close()
+
+    @asynccontextmanager
+    async def _clients(self) -> AsyncIterator[tuple[SiteReader, PresignedClient]]:
+        """Yield what reads slides for this site, and what sends them to its storage."""
+        reader = self._context.reader if self._preparation is None else self._preparation.reader
+        with closing(SiteReader(reader)) as source:
+            self.report.finished = source.done
+            storage = PresignedClient(
+                connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
+            )
+            try:
+                yield source, storage
+            finally:
+                await storage.close()
 
     def tick(self) -> None:
         """Measure the rate, and notice a site that is silent; to be called about once a second."""
@@ -149,32 +183,6 @@ class SiteWorker:
         self._broken_off = True
         if self._task is not None:
             self._task.cancel()
-
-    async def _connect_and_send(self) -> None:
-        await self._connect()
-        self.state_changed(State.RUNNING)
-        reader = self._context.reader if self._preparation is None else self._preparation.reader
-        source = SiteReader(reader)
-        self.report.finished = source.done
-        storage = PresignedClient(
-            connection_of(self.site), allow_http=self.site.allow_http_uploads, on_round_trip=self._set_round_trip
-        )
-        try:
-            prefilter, attempts = self._parts(source, storage)
-            try:
-                await self._dispatcher.run(prefilter, attempts)
-                if self._annotations is not None:
-                    await self._annotations.finish()
-                if self._context.mirror is not None:
-                    await SiteMirror(self.site, self._core, self._context.mirror, self._context, self.report).run()
-            finally:
-                if self._annotations is not None:
-                    await self._annotations.cancel()
-                self.report.add_left_alone(attempts.left, attempts.changed)
-                self.report.say_overdue(self._recheck.overdue)
-        finally:
-            source.close()
-            await storage.close()
 
     async def _connect(self) -> None:
         """Log in and find the target; wait for a site that is away. Raises PmarepError."""
