@@ -30,6 +30,7 @@ from ..slide.attempt import SlideAttempts, planned
 from ..slide.decide import destination
 from ..slide.job import SlideJob
 from ..slide.ownership import diagnose
+from ..slide.prepared_attempt import PreparedSlideAttempts
 from ..slide.upload import SlideUploader
 from ..slide.verify import SlideVerifier
 from .admission import AdmissionGate
@@ -260,7 +261,7 @@ class SiteWorker:
             lambda: (self._core.round_trip or 0.0) >= NEAR,
             self._gate,
         )
-        attempts = SlideAttempts(
+        attempts = (PreparedSlideAttempts if self._gate.prepares else SlideAttempts)(
             self.site,
             context,
             self.breaker,

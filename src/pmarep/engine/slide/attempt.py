@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -76,72 +76,40 @@ class SlideAttempts:
     async def run(self, job: SlideJob) -> Outcome:
         """Make one attempt at a slide. Raises PmarepError; may_be_repeated() says whether another one makes sense."""
         with self._counted(job):
-            if not self._gate.prepares:
-                return await self._attempt(job)
-            return await self._attempt_prepared(job)
-
-    async def _attempt_prepared(self, job: SlideJob) -> Outcome:
-        """Make an attempt with what `prepare` makes of the slide, which is run only where its files are needed."""
-        options, source = self._context.options, job.source
-        [known] = await self._gate.known([source])
-        hashes = options.verify_only and self._context.audit is not None
-        if not job.begun and not hashes and (known is not None or options.verify_only):
-            job.slide = known or source
-            with suppress(NotPrepared):
-                return await self._attempt(job)
-        job.slide = source
-        if options.dry_run:
-            return await self._plan_unknown(job)
-        if known is None and not options.verify_only and (why := await self._gate.refusal(source)) is not None:
-            return Outcome(SlideStatus.LEFT_OUT, why)
-        async with self._gate.held(source) as job.slide:
-            return await self._attempt(job)
-
-    async def _plan_unknown(self, job: SlideJob) -> Outcome:
-        """Say what a run would do with a slide of which only `prepare` can tell what would be sent."""
-        at = self._destination(job.source)
-        there = await self._listings.slide_in(at.folder, at.path)
-        words = "not there" if there is None else "one of its name is there, and what is to be sent is not known"
-        decision = Decision(Action.SEND, f"{words}; {self._gate.would_run()}")
-        self._context.listener(planned(job.source, at, decision))
-        return await self._outcome(job, at, decision)
-
-    async def _attempt(self, job: SlideJob) -> Outcome:
-        at, slide, options = self._destination(job.slide), job.slide, self._context.options
-        if options.verify_only:
-            return await self._examine(job, at)
-        if job.counts.reannounced:  # what this run itself has announced is no earlier upload to be forgotten
-            options = replace(options, fresh=False)
-        decision = await self._decide(job, at, options)
-        if options.dry_run:
-            self._context.listener(planned(slide, at, decision))
-            return await self._outcome(job, at, decision)
-        inspected = True
-        wrong = await self._found_wrong(slide, at, decision)
-        if wrong is not None:  # perhaps damage that this run can mend
+            at, slide, options = self._destination(job.slide), job.slide, self._context.options
+            if options.verify_only:
+                return await self._examine(job, at)
+            if job.counts.reannounced:  # what this run itself has announced is no earlier upload to be forgotten
+                options = replace(options, fresh=False)
             decision = await self._decide(job, at, options)
-            if not decision.sends and not decision.left:
-                return Outcome(
-                    SlideStatus.FAILED, wrong, needs_decision=decision.action in (Action.CONFLICT, Action.REFUSE)
-                )
-        if decision.sends:
-            again = self._begin(job)
-            try:
-                await self._uploader.upload(job, at, decision, again=again)
-            except Overtaken as error:
-                log.info("%s: %s: %s", self._site.name, slide.path, error)
-                decision, inspected = await self._decide(job, at, options), False
-                if decision.sends:  # something of ours, torn
-                    self._uploader.context.scheduler.uncount(job.attempt.bytes)
-                    job.attempt.bytes = job.attempt.resumed = 0
-                    await self._uploader.upload(job, at, decision, again=True)
-        return await self._outcome(job, at, decision, inspected=inspected)
+            if options.dry_run:
+                self._context.listener(planned(slide, at, decision))
+                return await self._outcome(job, at, decision)
+            inspected = True
+            wrong = await self._found_wrong(slide, at, decision)
+            if wrong is not None:  # perhaps damage that this run can mend
+                decision = await self._decide(job, at, options)
+                if not decision.sends and not decision.left:
+                    return Outcome(
+                        SlideStatus.FAILED, wrong, needs_decision=decision.action in (Action.CONFLICT, Action.REFUSE)
+                    )
+            if decision.sends:
+                again = self._begin(job)
+                try:
+                    await self._uploader.upload(job, at, decision, again=again)
+                except Overtaken as error:
+                    log.info("%s: %s: %s", self._site.name, slide.path, error)
+                    decision, inspected = await self._decide(job, at, options), False
+                    if decision.sends:  # something of ours, torn
+                        self._uploader.context.scheduler.uncount(job.attempt.bytes)
+                        job.attempt.bytes = job.attempt.resumed = 0
+                        await self._uploader.upload(job, at, decision, again=True)
+            return await self._outcome(job, at, decision, inspected=inspected)
 
     @contextmanager
     def _counted(self, job: SlideJob) -> Iterator[None]:
         """Count an attempt from zero, and add it to those before it."""
-        attempt = job.attempt = TransferCounts(earlier=job.counts.earlier)
-        job.sending = False
+        attempt = job.begin_attempt()
         try:
             yield
         finally:

@@ -69,6 +69,11 @@ class SlideJob:
         had = self.attempt.bytes + self.attempt.resumed or self.counts.bytes + self.counts.resumed
         return max(self.slide.size - had, 0)
 
+    def begin_attempt(self) -> TransferCounts:
+        """Count another attempt from zero; return its counts."""
+        self.attempt, self.sending = TransferCounts(earlier=self.counts.earlier), False
+        return self.attempt
+
     def record_failure(self, progress: int, now: float, *, away: bool, patience: float, sent: int = 0) -> bool:
         """Count a failed attempt; return whether another one makes sense, from `due` on.
 
