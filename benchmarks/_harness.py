@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +139,7 @@ class Run:
     read: int
     started: float  # time.time()
     events: list[tuple[float, dict[str, Any]]] = field(repr=False)
+    spool: int = 0  # the largest that a spool in the state folder was, seen four times a second
 
     @property
     def sites(self) -> dict[str, dict[str, Any]]:
@@ -158,13 +160,48 @@ class Run:
         return next(at for at, e in self.events if e["event"] == event and e["site"] == site)
 
 
-def measure(command: Sequence[str], environment: dict[str, str], events: bool = True) -> Run:
-    """Run a command to its end and return what it cost. It inherits stderr."""
+class SpoolSize:
+    """Sampler of the files without a name that a process has open in a folder. `most`: their bytes, at the most."""
+
+    def __init__(self, pid: int, folder: Path | None) -> None:
+        self.most = 0
+        self._files = Path(f"/proc/{pid}/fd")
+        self._folder = folder
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        if self._folder is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._folder is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.25):
+            with contextlib.suppress(OSError):  # the process has ended, or closes a file just now
+                self.most = max(self.most, sum(map(self._size, self._files.iterdir())))
+
+    def _size(self, file: Path) -> int:
+        name = os.readlink(file)
+        if not name.startswith(f"{self._folder}/") or not name.endswith(" (deleted)"):
+            return 0
+        return file.stat().st_blocks * 512
+
+
+def measure(
+    command: Sequence[str], environment: dict[str, str], events: bool = True, *, spool: Path | None = None
+) -> Run:
+    """Run a command to its end and return what it cost. It inherits stderr. `spool`: the folder that its spool is in."""
     started, start = time.time(), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
-    lines = [(time.perf_counter() - start, line) for line in process.stdout]
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but /proc still knows it
+    with SpoolSize(process.pid, spool) as size:
+        lines = [(time.perf_counter() - start, line) for line in process.stdout]
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but /proc still knows it
     seconds = time.perf_counter() - start
     io = dict(line.split(": ") for line in Path(f"/proc/{process.pid}/io").read_text().splitlines())
     _, status, usage = os.wait4(process.pid, 0)
@@ -177,6 +214,7 @@ def measure(command: Sequence[str], environment: dict[str, str], events: bool = 
         read=int(io["rchar"]),
         started=started,
         events=[(at, json.loads(line)) for at, line in lines] if events else [],
+        spool=size.most,
     )
 
 
@@ -218,12 +256,12 @@ class Client:
         sites = [] if "--sites" in options else ["--sites", "*"]
         return [*in_namespace(self._namespace), *start, "push", str(self.source), *sites, *where, *options]
 
-    def copy(self, place: str, sites: Iterable[Site], *options: str) -> Run:
+    def copy(self, place: str, sites: Iterable[Site], *options: str, python: Sequence[str] = ()) -> Run:
         """Run a copy from a place of the book to these sites with --json."""
         where = ["--config", str(self.book), "--state-dir", str(self.state)]
         names = ",".join(site.name for site in sites)
-        command = [sys.executable, "-m", "pmarep", "copy", place, "--sites", names, *where, "--json", *options]
-        return measure([*in_namespace(self._namespace), *command], self.environment)
+        command = [sys.executable, *python, "-m", "pmarep", "copy", place, "--sites", names, *where, "--json", *options]
+        return measure([*in_namespace(self._namespace), *command], self.environment, spool=self.state)
 
     def push(self, *options: str, python: Sequence[str] = ()) -> Run:
         """Run a push with --json. If it did not bring everything, looking at its `sites` ends the benchmark."""

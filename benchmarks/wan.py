@@ -36,6 +36,8 @@ from typing import Any
 from _harness import MB, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write, write_mirax
 from _links import Link, Links
 
+SMALLEST_SPOOL = 64 * 1024**2
+
 SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
 TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
 UPLINK = Link("uplink", 20, 100, 0)
@@ -263,6 +265,7 @@ class Testbed:
         """
         (source,) = set(self._links.links) - set(kinds)
         size = size_of(self.client.source)
+        bound = max(size // 2, SMALLEST_SPOOL)
         shares: dict[str, dict[str, float]] = {}
         for how in ("push", "copy"):
             with ExitStack() as stack:
@@ -275,7 +278,7 @@ class Testbed:
                 if how == "push":
                     run = self.client.push("--sites", ",".join(kinds))
                 else:
-                    run = self.client.copy(f"{source}:/Slides/cases", sites)
+                    run = self.client.copy(f"{source}:/Slides/cases", sites, f"--spool-size={bound}")
                 assert run.sites
                 shares[how] = {
                     name: size * 8 / run.done_at(name) / (self._links.links[name].rate * MB) for name in kinds
@@ -287,9 +290,12 @@ class Testbed:
                 raise SystemExit(f"a site has not {size} bytes: {[site.report['bytes'] for site in sites]}")
             summary = run.events[-1][1]
             print(f"== {how}: {size / MB:.0f} MB to each; {cost(run)}")
+            servers = ", ".join(f"{site.name} {site.report['cpu']:.1f} s" for site in (holder, *sites))
+            print(f"CPU of the servers: {servers}")
             if how == "copy":
                 device = (sent.samples[-1][0] - sent.samples[0][0]) / size
                 came, answered = summary["bytes_downloaded"] / size, holder.report["sent"] / size
+                print(f"spool: {run.spool / MB:.0f} MB of {bound / MB:.0f} at most")
                 print(f"downloaded {came:.3f} times; sent {answered:.3f} times by the source, {device:.3f} on the line")
         rows = [
             [name, kind, str(self._links.links[name]), f"{shares['push'][name]:.0%}", f"{shares['copy'][name]:.0%}"]
