@@ -186,7 +186,7 @@ class SpoolSize:
                 self.most = max(self.most, sum(map(self._size, self._files.iterdir())))
 
     def _size(self, file: Path) -> int:
-        name = os.readlink(file)
+        name = str(file.readlink())
         if not name.startswith(f"{self._folder}/") or not name.endswith(" (deleted)"):
             return 0
         return file.stat().st_blocks * 512
@@ -195,7 +195,7 @@ class SpoolSize:
 def measure(
     command: Sequence[str], environment: dict[str, str], events: bool = True, *, spool: Path | None = None
 ) -> Run:
-    """Run a command to its end and return what it cost. It inherits stderr. `spool`: the folder that its spool is in."""
+    """Run a command to its end and return what it cost. It inherits stderr. `spool`: its spool's folder."""
     started, start = time.time(), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None

@@ -259,6 +259,15 @@ def test_bad_input(copier: Copier, start_sandbox: StartSandbox, place: str, extr
     assert "Traceback" not in result.stderr
 
 
+def test_a_dry_run_makes_nothing(copier: Copier, ghent: Sandbox, start_sandbox: StartSandbox) -> None:
+    write(folder(ghent) / "a.svs", 1000)
+    copier.cli.site("boston", start_sandbox("boston"))
+    result = copier.copy("--dry-run")
+    assert result.code == 0, result.stdout
+    assert [event["slide"] for event in result.events if event["event"] == "slide_planned"] == ["a.svs"]
+    assert not copier.cli.state.exists()
+
+
 def test_not_onto_itself_and_not_with_files_of_this_machine(copier: Copier, ghent: Sandbox, tmp_path: Path) -> None:
     write(folder(ghent) / "a.svs", 1000)
     copier.cli.site("again", ghent, target="Slides")

@@ -71,16 +71,19 @@ async def find_places(
 def place_files(options: Options, sessions: SessionPool, clock: Clock, state_dir: Path) -> PlaceFiles | None:
     """Make the spool, and what reads from places through it; None where nothing comes from a place.
 
-    Raises UsageError where there is no room for the spool.
+    A dry run needs no spool. Raises UsageError where there is no room for one, SpoolError where it cannot be made.
     """
     if not options.places:
         return None
-    folder = options.spool
-    if folder is None:
-        make_private_folder(state_dir)
-        folder = state_dir
+    folder = options.spool or state_dir
+    if options.spool is None and not options.dry_run:
+        make_private_folder(folder)
+    there = folder if options.spool else next(one for one in (folder, *folder.absolute().parents) if one.exists())
     cores = {place.site.name: sessions.core(place.site) for place in options.places}
-    return PlaceFiles(cores, folder, spool_size(folder, options.spool_size), partial(retry_policy, options, clock))
+    files = PlaceFiles(cores, folder, spool_size(there, options.spool_size), partial(retry_policy, options, clock))
+    if not options.dry_run:
+        files.make_spool()
+    return files
 
 
 def _overlap(place: Place, site: Site, to: str) -> bool:

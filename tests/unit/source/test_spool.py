@@ -135,6 +135,13 @@ def test_the_file_is_private_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_takes_no_file_is_known_before_there_are_pages(tmp_path: Path) -> None:
+    file = PageFile(tmp_path / "none")  # which makes nothing
+    with pytest.raises(SpoolError, match=r"cannot make the spool in .*none: No such file"):
+        file.make()
+    file.close()
+
+
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = PageFile(tmp_path)
 
@@ -145,7 +152,6 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         def close(self) -> None:
             pass
 
-    file._file.close()
     monkeypatch.setattr(file, "_file", Full())
     with pytest.raises(SpoolError) as found:
         file.write(0, b"x")

@@ -40,7 +40,7 @@ class _Look(NamedTuple):
 class PlaceFiles:
     """The SourceFiles of places. `cores`: the PMA.core of each site by name; `folder`, `size`: of the spool, in bytes.
 
-    What one site waits for while it is being downloaded, others wait for too. Raises SpoolError, when it is made.
+    What one site waits for while it is being downloaded, others wait for too.
     """
 
     step: int | None = 16 * 1024**2
@@ -62,6 +62,10 @@ class PlaceFiles:
     def bytes_downloaded(self) -> int:
         """Bytes that have come from all servers, also those that had to come again."""
         return self._downloads.bytes
+
+    def make_spool(self) -> None:
+        """Make the spool before anything is to be sent. Raises SpoolError."""
+        self._spool.make()
 
     async def stop(self) -> None:
         """End what is being downloaded and asked."""

@@ -6,6 +6,7 @@ import errno
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
 from ...errors import PmarepError, Remedy
 from ..interface import CHUNK
@@ -24,25 +25,36 @@ class PageFile:
     """Pages by number. Used by several threads at once. Raises SpoolError.
 
     On POSIX the file has no name, on Windows the system deletes it when it is closed: what a killed run leaves is
-    nothing.
+    nothing. It is made when its first page is written, if not before.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()  # the file has one position
-        try:
-            self._file = tempfile.TemporaryFile(prefix="pmarep-spool-", dir=folder, buffering=0)  # noqa: SIM115
-        except OSError as error:
-            raise self._failed("make", error) from None
+        self._file: IO[bytes] | None = None
+
+    def make(self) -> None:
+        """Make the file, so that a folder that takes none is known before there are pages."""
+        with self._lock:
+            self._made()
+
+    def _made(self) -> IO[bytes]:
+        if self._file is None:
+            try:
+                self._file = tempfile.TemporaryFile(prefix="pmarep-spool-", dir=self._folder, buffering=0)  # noqa: SIM115
+            except OSError as error:
+                raise self._failed("make", error) from None
+        return self._file
 
     def write(self, number: int, data: bytes) -> None:
         """Write a page."""
         left = memoryview(data)
         try:
             with self._lock:
-                self._file.seek(number * PAGE)
+                file = self._made()
+                file.seek(number * PAGE)
                 while left:
-                    left = left[self._file.write(left) :]
+                    left = left[file.write(left) :]
         except OSError as error:
             raise self._failed("write", error) from None
 
@@ -50,10 +62,11 @@ class PageFile:
         """Read so many bytes of a page from its byte `low` on."""
         try:
             with self._lock:
-                self._file.seek(number * PAGE + low)
-                data = self._file.read(length)
+                file = self._made()
+                file.seek(number * PAGE + low)
+                data = file.read(length)
                 while len(data) < length:
-                    more = self._file.read(length - len(data))
+                    more = file.read(length - len(data))
                     if not more:
                         raise OSError(errno.EIO, "it has become shorter")
                     data += more
@@ -64,7 +77,8 @@ class PageFile:
     def close(self) -> None:
         """Give the space back."""
         with self._lock:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
 
     def _failed(self, what: str, error: OSError) -> SpoolError:
         words = error.strerror or type(error).__name__

@@ -66,6 +66,10 @@ class Spool:
         self._numbers: dict[str, int] = {}  # of slides, by their main files
         self.room = ChangeEvent()
 
+    def make(self) -> None:
+        """Make the file before there are pages. Raises SpoolError."""
+        self._file.make()
+
     def close(self) -> None:
         """Give the space back."""
         self._file.close()
