@@ -36,8 +36,6 @@ from typing import Any
 from _harness import MB, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write, write_mirax
 from _links import Link, Links
 
-SMALLEST_SPOOL = 64 * 1024**2
-
 SLOW = [Link("village", 60, 4, 0), Link("island", 220, 8, 0.02)]
 TWO = [Link("tokyo", 180, 200, 0.01), Link("saopaulo", 220, 100, 0.05)]
 UPLINK = Link("uplink", 20, 100, 0)
@@ -131,6 +129,7 @@ class Testbed:
         self._folder = folder
         self._links = links
         self._timeline: bool = options.timeline
+        self._spool: str | None = options.spool_size
         self._keys = {} if options.connections is None else {"connections": options.connections}
         self._keys |= {} if options.own_congestion is None else {"congestion": options.own_congestion}
         self._runs = 0
@@ -265,7 +264,7 @@ class Testbed:
         """
         (source,) = set(self._links.links) - set(kinds)
         size = size_of(self.client.source)
-        bound = max(size // 2, SMALLEST_SPOOL)
+        bounded = [] if self._spool is None else [f"--spool-size={self._spool}"]
         shares: dict[str, dict[str, float]] = {}
         for how in ("push", "copy"):
             with ExitStack() as stack:
@@ -278,7 +277,7 @@ class Testbed:
                 if how == "push":
                     run = self.client.push("--sites", ",".join(kinds))
                 else:
-                    run = self.client.copy(f"{source}:/Slides/cases", sites, f"--spool-size={bound}")
+                    run = self.client.copy(f"{source}:/Slides/cases", sites, *bounded)
                 assert run.sites
                 shares[how] = {
                     name: size * 8 / run.done_at(name) / (self._links.links[name].rate * MB) for name in kinds
@@ -295,7 +294,7 @@ class Testbed:
             if how == "copy":
                 device = (sent.samples[-1][0] - sent.samples[0][0]) / size
                 came, answered = summary["bytes_downloaded"] / size, holder.report["sent"] / size
-                print(f"spool: {run.spool / MB:.0f} MB of {bound / MB:.0f} at most")
+                print(f"spool: {run.spool / MB:.0f} MB at most, bound {self._spool or '2G'}")
                 print(f"downloaded {came:.3f} times; sent {answered:.3f} times by the source, {device:.3f} on the line")
         rows = [
             [name, kind, str(self._links.links[name]), f"{shares['push'][name]:.0%}", f"{shares['copy'][name]:.0%}"]
@@ -392,6 +391,7 @@ def main() -> None:
     )
     parser.add_argument("--timeline", action="store_true", help="rate of each second at the link [requests in flight]")
     parser.add_argument("--connections", type=int, help="a fixed number of requests per site, to compare with")
+    parser.add_argument("--spool-size", help="of a copy, as pmarep takes it; 2G is usual")
     parser.add_argument("--congestion", default="cubic", help="of both ends: cubic, bbr, reno")
     parser.add_argument(
         "--own-congestion", help="the key `congestion` of all sites (not set otherwise): auto, bbr, cubic"
