@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import httpx
 
-from .socket_options import LONG_ROUND_TRIP, HttpClient
+from .socket_options import HttpClient
 
 SMALL_READ = 32 * 1024
 """Bytes. A connection that gives fewer is read faster than it brings them."""
@@ -16,14 +16,17 @@ SMALL_ANSWER = 64 * 1024
 """Bytes that are read as they come, since there may be no more."""
 
 PAUSE = 0.02
-"""Seconds that such a connection is left alone, so that more comes together. Short for a long round trip, where many
-connections each bring little; over a short one TCP would hold its window small for it."""
+"""Seconds at most that such a connection is left alone, so that more comes together: half a round trip, since TCP would
+hold its window small for more."""
+
+SHORT_ROUND_TRIP = 0.01
+"""Seconds of round trip below which all is read as it comes."""
 
 
 def pause_between_reads(client: httpx.AsyncClient) -> float:
     """Return how many seconds a client waits between small reads from its server, 0.0 for not at all."""
     round_trip = client.round_trip.seconds if isinstance(client, HttpClient) else None
-    return PAUSE if round_trip is not None and round_trip >= LONG_ROUND_TRIP else 0.0
+    return 0.0 if round_trip is None or round_trip < SHORT_ROUND_TRIP else min(PAUSE, round_trip / 2)
 
 
 async def iter_gathered(response: httpx.Response, size: int, pause: float) -> AsyncGenerator[bytes, None]:

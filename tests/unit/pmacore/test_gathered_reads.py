@@ -44,7 +44,7 @@ async def test_only_small_reads_of_a_long_answer_are_waited_for(monkeypatch: pyt
     assert (await gathered(reads, KIB**2, 0.0, monkeypatch))[1] == []
 
 
-@pytest.mark.parametrize(("seconds", "pause"), [(None, 0.0), (0.001, 0.0), (0.049, 0.0), (0.05, PAUSE), (0.18, PAUSE)])
+@pytest.mark.parametrize(("seconds", "pause"), [(None, 0.0), (0.001, 0.0), (0.02, 0.01), (0.04, PAUSE), (0.18, PAUSE)])
 async def test_only_over_a_long_way(seconds: float | None, pause: float) -> None:
     async with HttpClient() as client:
         if seconds is not None:
