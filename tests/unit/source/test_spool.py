@@ -15,7 +15,7 @@ from pmarep.source.place.page_file import PAGE, PageFile, SpoolError
 from pmarep.source.place.spool import SMALLEST_SPOOL, Need, Spool, keys_of, spool_size
 from pmarep.source.place.wants import PIECE, WINDOW, Wants
 
-FAST, SLOW = 1, 2
+FAST, SLOW, THIRD = 1, 2, 3
 PAGES = 4
 
 
@@ -73,6 +73,30 @@ async def test_the_slow_site_keeps_the_longest_run_of_what_it_comes_to_next(spoo
     assert there(spool) == [0, 1, 2, 19]
 
 
+async def test_what_more_sites_still_want_stays_longer(spool: Spool) -> None:
+    spool.join(THIRD)
+    for index in range(PAGES):
+        put(spool, index)
+        spool.had(FAST, (A, index))
+    spool.had(SLOW, (A, 1))
+    spool.had(THIRD, (A, 0))
+    for new in (9, 10, 11, 12):
+        put(spool, new)
+        assert there(spool) == {9: [1, 2, 3, 9], 10: [2, 3, 9, 10], 11: [2, 9, 10, 11], 12: [9, 10, 11, 12]}[new]
+
+
+async def test_it_knows_what_went_while_a_site_wanted_it(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+        spool.had(FAST, (A, index))
+    spool.had(SLOW, (A, 0))
+    for index in (9, 10):
+        put(spool, index)
+    assert there(spool) == [1, 2, 9, 10]
+    assert [index for index in range(100) if spool.is_lost((A, index))] == [3]
+    assert not spool.is_lost((B, 3))
+
+
 async def test_unread_pages_are_evicted_only_for_a_page_that_is_waited_for(spool: Spool) -> None:
     for index in range(PAGES):
         put(spool, index)
@@ -124,6 +148,25 @@ async def test_room_ahead_is_half_where_sites_are_behind(spool: Spool) -> None:
     for index in range(PAGES):
         spool.had(FAST, (A, index))
     assert spool.room_ahead() == PAGES // 2
+
+
+async def test_only_plenty_is_downloaded_ahead_where_others_have_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spools, "SMALLEST_SPOOL", 0)
+    monkeypatch.setattr(spools, "PLENTY", 3)
+    spool = Spool(tmp_path, 10 * PAGE)
+    for site in (FAST, SLOW):
+        spool.join(site)
+    for index in range(9):
+        put(spool, index)
+    assert spool.room_ahead() == 1  # which is free
+    put(spool, 9)
+    for index in range(8):
+        spool.had(FAST, (A, index))
+    assert spool.room_ahead() == 3 - 2
+    assert put(spool, 10, Need.LATER)  # what was begun in time is kept
+    spool.close()
 
 
 def test_the_file_is_private_and_leaves_nothing(tmp_path: Path) -> None:
@@ -203,6 +246,16 @@ def test_pages_waited_for_are_downloaded_before_pages_being_read_and_announced_o
     wants.read(B, 50, 51)
     wants.wait(B, 50)
     assert order(wants, settled) == [("b", 50, 51), ("b", 10, 12), ("a", 0, 1), ("a", 2, 3), ("b", 0, 2)]
+
+
+def test_what_would_go_again_before_its_time_comes_when_it_is_read() -> None:
+    settled: set[tuple[FileVersion, int]] = set()
+    short = version("a", 7)
+    wants = Wants(lambda of, index: (of, index) in settled, is_to_wait=lambda _of, index: 2 <= index < 5)
+    wants.announce(SLOW, short.slide, [short])
+    assert order(wants, settled) == [("a", 0, 2), ("a", 5, 7)]
+    wants.read(short, 0, 7)
+    assert order(wants, settled) == [("a", 2, 5)]
 
 
 def test_a_part_that_is_needed_as_a_whole_is_complete_before_the_next() -> None:

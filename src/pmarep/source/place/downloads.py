@@ -16,7 +16,7 @@ from ...text import printable
 from ..interface import FileVersion
 from ..releasing_semaphore import consume_exception
 from .page_file import PAGE, SpoolError
-from .spool import Need, Spool
+from .spool import PLENTY, Need, Spool
 from .wants import PIECE, Wants
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 12
 """Downloads at a time: of 2 MiB each they fill 200 Mbit/s over 180 ms, also where a connection loses packets."""
 
-PLENTY, AT_ONCE_WITH_PLENTY = 192, 2
-"""With so many pages (48 MiB) that no site has had, few downloads go on: the machine is better used to send."""
+AT_ONCE_WITH_PLENTY = 2
+"""The same with plenty of pages that no site has had."""
 
 URGENT = 4
 """More of them, for what somebody waits for."""
@@ -53,7 +53,7 @@ class Downloads:
         self._cores = cores
         self._spool = spool
         self._retry = retry()
-        self.wants = Wants(self._settled, self._may_begin)
+        self.wants = Wants(self._settled, self._may_begin, self._is_to_wait)
         self.bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[FileVersion, set[int]] = {}
@@ -136,6 +136,10 @@ class Downloads:
         if version in self._changed:
             return False
         return self._site_of(version) in self._by_parts or version not in self._under_way
+
+    def _is_to_wait(self, version: FileVersion, index: int) -> bool:
+        """Return whether a page that only will be read later is to come later: it would go again before that."""
+        return self._spool.is_lost((version, index)) and self._spool.free <= self._to_come()
 
     def _to_come(self) -> int:
         return sum(map(len, self._under_way.values()))
@@ -232,11 +236,11 @@ class Downloads:
             elif end - start < version.size:
                 self._by_parts.add(site)
             self.start_more()
-            position, rest, last = download.start, b"", end if download.is_part else version.size
+            position, rest, last = download.start, memoryview(b""), end if download.is_part else version.size
             async for data in download:
                 self.bytes += len(data)
                 self._note_read(version.slide)
-                rest += data
+                rest = memoryview(b"".join((rest, data)) if rest else data)
                 while rest and (len(rest) >= PAGE or position + len(rest) >= version.size):
                     index, page, rest = position // PAGE, rest[:PAGE], rest[PAGE:]
                     position += len(page)
@@ -247,7 +251,7 @@ class Downloads:
         if pages:
             raise TransferBroken(f"the download of {printable(path)} ended too early")
 
-    async def _keep(self, version: FileVersion, index: int, data: bytes, pages: set[int]) -> bool:
+    async def _keep(self, version: FileVersion, index: int, data: memoryview, pages: set[int]) -> bool:
         """Write a page, and tell whoever waits for it. False, and nothing kept, without room for it."""
         key = version, index
         number = await self._room_for(key)

@@ -46,7 +46,7 @@ class PageFile:
                 raise self._failed("make", error) from None
         return self._file
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: bytes | memoryview) -> None:
         """Write a page."""
         left = memoryview(data)
         try:

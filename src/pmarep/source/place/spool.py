@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,6 +22,13 @@ SMALLEST_SPOOL = 64 * 1024**2
 """Bytes: what is downloaded at once has to fit in."""
 
 USUAL_SPOOL = 2 * 1024**3  # bytes
+
+PLENTY = 192
+"""Pages that no site has had (48 MiB) which are enough: for more of them nothing goes that a site still wants, and few
+are downloaded at once, since the machine is better used to send."""
+
+REMEMBERED = 65_536
+"""Files of which is remembered which of their pages are gone."""
 
 LEFT_FREE = 0.2
 """The part of the free space on its disk that a spool of no given size leaves alone."""
@@ -43,26 +50,46 @@ class _Page:
     holds: int = 0  # readers that are at it
 
 
+class BitSet:
+    """A set of numbers from 0 on, in a bit for each."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> None:
+        """Put a number in."""
+        if number >> 3 >= len(self._bits):
+            self._bits.extend(bytes((number >> 3) + 1 - len(self._bits) + len(self._bits) // 2))
+        self._bits[number >> 3] |= 1 << (number & 7)
+
+    def __contains__(self, number: int) -> bool:
+        return number >> 3 < len(self._bits) and bool(self._bits[number >> 3] & (1 << (number & 7)))
+
+
 class Spool:
     """Which pages are in the file, and for whom. For one event loop; only reading and writing run in threads.
 
     A page stays until room is needed, for a part that has to be sent again. Then those go first that every site has
-    had; then, the newest first, those that some site has had: the slowest site finds the longest run of what it comes
-    to next, and downloads the rest again. What nobody has had yet goes last.
+    had; then those that some site has had, where the fewest still want it, since each may have to download it again;
+    of these the newest first: the slowest site finds the longest run of what it comes to next. What nobody has had
+    yet goes last.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
         self.pages = max(size, SMALLEST_SPOOL) // PAGE
+        self._enough = min(PLENTY, self.pages // 2)
         self._file = PageFile(folder)
         self._pages: dict[Key, _Page] = {}
         self._free: list[int] = []
         self._used = 0  # numbers below this have been given out
         self._by_slide: dict[str, set[Key]] = {}
         self._finished: OrderedDict[Key, None] = OrderedDict()  # every site has had it, the oldest first
-        self._partly: OrderedDict[Key, None] = OrderedDict()  # some site has had it, the newest last
+        # Some site has had it, the newest last; by how many still want it.
+        self._partly: defaultdict[int, OrderedDict[Key, None]] = defaultdict(OrderedDict)
         self._fresh: OrderedDict[Key, None] = OrderedDict()  # no site has had it, the newest last
+        self._lost: OrderedDict[FileVersion, BitSet] = OrderedDict()  # pages that went while a site wanted them
         self._sites = 0  # a bit for each
-        self._done: dict[int, bytearray] = {}  # for each site a bit for each slide that it wants nothing more of
+        self._done: dict[int, BitSet] = {}  # the numbers of slides that each site wants nothing more of
         self._numbers: dict[str, int] = {}  # of slides, by their main files
         self.room = ChangeEvent()
 
@@ -94,10 +121,7 @@ class Spool:
     def done(self, site: int, slide: str, number: int) -> None:
         """Note that a site wants nothing of a slide any more."""
         if number >= 0:
-            bits = self._done.setdefault(site, bytearray())
-            if number >> 3 >= len(bits):
-                bits.extend(bytes(max(1024, (number >> 3) + 1 - len(bits))))
-            bits[number >> 3] |= 1 << (number & 7)
+            self._done.setdefault(site, BitSet()).add(number)
         for key in list(self._by_slide.get(slide, ())):
             self._take_off(key, site)
         if not self._wanted_by(slide):
@@ -107,7 +131,7 @@ class Spool:
         """Note that a site has taken a page."""
         if key in self._fresh:
             del self._fresh[key]
-            self._partly[key] = None
+            self._partly[self._pages[key].left.bit_count()][key] = None
             self.room.notify()
         self._take_off(key, site)
 
@@ -115,20 +139,24 @@ class Spool:
         page = self._pages.get(key)
         if page is None or not page.left & (1 << site):
             return
+        is_partly = key in self._partly[page.left.bit_count()]
+        if is_partly:
+            del self._partly[page.left.bit_count()][key]
         page.left &= ~(1 << site)
         if not page.left and page.ready:
-            self._partly.pop(key, None)
             self._fresh.pop(key, None)
             self._finished[key] = None
             self.room.notify()
+        elif is_partly:
+            self._partly[page.left.bit_count()][key] = None
 
     def _wanted_by(self, slide: str) -> int:
         number = self._numbers.get(slide, -1)
         if number < 0:
             return self._sites
         wanted = self._sites
-        for site, bits in self._done.items():
-            if number >> 3 < len(bits) and bits[number >> 3] & (1 << (number & 7)):
+        for site, slides in self._done.items():
+            if number in slides:
                 wanted &= ~(1 << site)
         return wanted
 
@@ -155,10 +183,19 @@ class Spool:
             self._pages[key].holds -= 1
         self.room.notify()
 
+    @property
+    def free(self) -> int:
+        """Pages for which there is room without taking what a site still wants."""
+        return self.pages - self._used + len(self._free) + len(self._finished)
+
     def room_ahead(self) -> int:
-        """Return for how many pages there is room that nobody waits for: half of all at most, if others have to go."""
-        free = self.pages - self._used + len(self._free) + len(self._finished)
-        return max(free, min(free + len(self._partly), self.pages // 2 - len(self._fresh)))
+        """Return for how many pages there is room that nobody waits for: only a few, if others have to go."""
+        partly = sum(map(len, self._partly.values()))
+        return max(self.free, min(self.free + partly, self._enough - len(self._fresh)))
+
+    def is_lost(self, key: Key) -> bool:
+        """Return whether a page went while a site still wanted it: it comes again, but not long before its time."""
+        return key[1] in self._lost.get(key[0], ())
 
     def begin(self, key: Key, need: Need) -> int | None:
         """Give a page a place in the file, and return its number; None without room."""
@@ -178,7 +215,7 @@ class Spool:
         """Take back `begin`: the page could not be written."""
         self._free.append(self._forget(key))
 
-    def write(self, number: int, data: bytes) -> None:
+    def write(self, number: int, data: bytes | memoryview) -> None:
         """Write a page that was begun. In a thread. Raises SpoolError."""
         self._file.write(number, data)
 
@@ -200,25 +237,35 @@ class Spool:
             return self._used - 1
         for key in self._victims(need):
             if not self._pages[key].holds:
+                if self._pages[key].left:
+                    self._note_lost(*key)
                 return self._forget(key)
         return None
+
+    def _note_lost(self, version: FileVersion, index: int) -> None:
+        self._lost.setdefault(version, BitSet()).add(index)
+        self._lost.move_to_end(version)
+        if len(self._lost) > REMEMBERED:
+            self._lost.popitem(last=False)
 
     def _victims(self, need: Need) -> Iterator[Key]:
         yield from self._finished
         if need >= Need.SOON or len(self._fresh) < self.pages // 2:
-            yield from reversed(self._partly)
+            for number in sorted(self._partly):
+                yield from reversed(self._partly[number])
         if need >= Need.NOW:
             yield from reversed(self._fresh)
 
     def _forget(self, key: Key) -> int:
-        for order in (self._finished, self._partly, self._fresh):
+        page = self._pages.pop(key)
+        for order in (self._finished, self._partly[page.left.bit_count()], self._fresh):
             order.pop(key, None)
         slide = key[0].slide
         keys = self._by_slide[slide]
         keys.discard(key)
         if not keys:
             del self._by_slide[slide]
-        return self._pages.pop(key).number
+        return page.number
 
 
 def keys_of(version: FileVersion, start: int, length: int) -> Sequence[Key]:

@@ -46,14 +46,19 @@ class Wants:
     been announced.
 
     `settled`: return whether a page is there already, or being downloaded. `may_begin`: return whether a download of a
-    file may be begun now.
+    file may be begun now. `is_to_wait`: return whether a page that has been announced is to come when it is read, not
+    before.
     """
 
     def __init__(
-        self, settled: Callable[[FileVersion, int], bool], may_begin: Callable[[FileVersion], bool] = lambda _: True
+        self,
+        settled: Callable[[FileVersion, int], bool],
+        may_begin: Callable[[FileVersion], bool] = lambda _: True,
+        is_to_wait: Callable[[FileVersion, int], bool] = lambda *_: False,
     ) -> None:
         self._settled = settled
         self._may_begin = may_begin
+        self._is_to_wait = is_to_wait
         self._waited: dict[FileVersion, set[int]] = {}
         self._reads: dict[Want, None] = {}
         self._announced: OrderedDict[tuple[int, str], deque[Want]] = OrderedDict()  # by site and slide
@@ -120,17 +125,17 @@ class Wants:
             while first < last and self._settled(want.version, first):
                 first += 1
             if first < last:
-                return want.version, first, self._end_of_gap(want.version, first, last)
+                return want.version, first, _end_of_gap(want.version, first, last, self._settled)
         return None
 
     def take_ahead(self, most: int) -> tuple[FileVersion, int, int] | None:
         """Return pages that sites read or will read, at most so many; None where there are none."""
         for want in self._reads:
-            if want.next < want.at + WINDOW and (found := self._gap(want, most)) is not None:
+            if want.next < want.at + WINDOW and (found := self._gap(want, most, self._settled)) is not None:
                 return found
         for key, wants in list(self._announced.items()):
             for want in list(wants):
-                if (found := self._gap(want, most)) is not None:
+                if (found := self._gap(want, most, self._passed_over)) is not None:
                     return found
                 if want.next < want.last:
                     break
@@ -139,17 +144,24 @@ class Wants:
                 del self._announced[key]
         return None
 
-    def _gap(self, want: Want, most: int) -> tuple[FileVersion, int, int] | None:
-        while want.next < want.last and self._settled(want.version, want.next):
+    def _passed_over(self, version: FileVersion, index: int) -> bool:
+        return self._settled(version, index) or self._is_to_wait(version, index)
+
+    def _gap(
+        self, want: Want, most: int, over: Callable[[FileVersion, int], bool]
+    ) -> tuple[FileVersion, int, int] | None:
+        """Return the next pages of a file, passing over those that `over` says."""
+        while want.next < want.last and over(want.version, want.next):
             want.next += 1
         if want.next >= want.last or most < 1 or not self._may_begin(want.version):
             return None
         first = want.next
-        want.next = self._end_of_gap(want.version, first, min(want.last, first + most))
+        want.next = _end_of_gap(want.version, first, min(want.last, first + most), over)
         return want.version, first, want.next
 
-    def _end_of_gap(self, version: FileVersion, first: int, last: int) -> int:
-        index = first + 1
-        while index < min(last, first + PIECE) and not self._settled(version, index):
-            index += 1
-        return index
+
+def _end_of_gap(version: FileVersion, first: int, last: int, over: Callable[[FileVersion, int], bool]) -> int:
+    index = first + 1
+    while index < min(last, first + PIECE) and not over(version, index):
+        index += 1
+    return index
