@@ -49,6 +49,7 @@ def test_a_pull_that_is_killed_again_and_again(tmp_path: Path, start_sandbox: St
     asked = len(sandbox.requests)
     here = tmp_path / "here"
     words = ["pull", "tokyo:", str(here), "--config", str(cli.book), "--json", "--connections", str(CONNECTIONS)]
+    words += ["--state-dir", str(cli.state)]
     pause = random.Random(KILLS)
     for _ in range(KILLS):
         slides = pause.randint(1, max(2, SLIDES // (KILLS + 1) - 2))  # so some are left for the last run
@@ -73,6 +74,7 @@ def test_ctrl_c(tmp_path: Path, start_sandbox: StartSandbox) -> None:
     folder.mkdir()
     tree(folder, *(f"{number}.svs" for number in range(40)), content=bytes(200_000))
     words = ["pull", "tokyo:", str(tmp_path / "here"), "--config", str(cli.book), "--json", "--connections", "2"]
+    words += ["--state-dir", str(cli.state)]
     with Running(start(words, cli.environment)) as running:
         running.wait_for(lambda event: event["event"] == "slide_finished")
         running.interrupt()

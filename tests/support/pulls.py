@@ -32,6 +32,7 @@ async def pull(
     clock: Clock | None = None,
     stop: asyncio.Event | None = None,
     on_event: Callable[[Event], None] = ignore_event,
+    state_dir: Path | None = None,
     **options: Any,
 ) -> Report:
     """Pull once. `options` are those of `PullOptions`; no site that is down is waited for."""
@@ -46,6 +47,7 @@ async def pull(
         places,
         passwords=SamePassword(PASSWORD),
         listener=listener,
+        state_dir=state_dir,
         stop=stop,
         clock=clock or SkippingClock(),
     )

@@ -164,6 +164,8 @@ def places_of(sources: Sequence[Path], recorded: Sequence[_RecordedRun]) -> set[
     """
     places: set[RemotePath] = set()
     for file, run in recorded:
+        if run.folder is not None:  # of a pull, which has sent nothing
+            continue
         for line in file.lines():
             if line["event"] != "slides":
                 continue

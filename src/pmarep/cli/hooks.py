@@ -1,4 +1,4 @@
-"""Run the commands of the site book's `[hooks]` before and after a push or verify. They change nothing about it."""
+"""Run the commands of the site book's `[hooks]` before and after a run. They change nothing about it."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ _EXIT_CODES = {
     4: "require leaves slides out",
     130: "interrupted",
 }
+_EXIT_CODES_OF_PULL = {2: "nothing was pulled", 3: "another pull goes into the folder", 130: "interrupted"}
 
 _URL_PATH = re.compile(r"(?<=://)([^\s/?'\"]+)(/[^\s?'\"]*[^\s?'\":,;)])")
 """Host and path of a URL in a text. The path of a webhook is its password."""
@@ -65,7 +66,7 @@ class HooksObserver(RunObserver):
 
     def before(self) -> None:
         if self._hooks.on_start is not None:
-            said = f"begins, to {', '.join(self._sites)}"
+            said = f"begins, {'from' if self._command == 'pull' else 'to'} {', '.join(self._sites)}"
             self._run("on_start", self._hooks.on_start, {"sites": self._sites}, said, {})
 
     def handle(self, event: Event) -> None:
@@ -84,7 +85,7 @@ class HooksObserver(RunObserver):
             known = summary if self._hooks.slide_names else without_names(summary)
             told = known.to_dict() | ({"problems": self._problems} if self._hooks.slide_names else {})
             variables = {"PMAREP_EXIT_CODE": str(summary.exit_code)}
-            self._run(name, command, told, describe_end(summary), variables)
+            self._run(name, command, told, describe_end(summary, pull=self._command == "pull"), variables)
         return True
 
     def _run(self, name: str, command: Command, told: dict[str, Any], said: str, variables: Mapping[str, str]) -> None:
@@ -124,12 +125,12 @@ def without_names(summary: Summary) -> Summary:
     return replace(summary, sites=sites, source=source, error=error, shard=shard)
 
 
-def describe_end(summary: Summary) -> str:
+def describe_end(summary: Summary, *, pull: bool = False) -> str:
     """Return how a run ended, in one line with counts and names of sites only."""
-    kind = _EXIT_CODES.get(summary.exit_code)
+    kind = (_EXIT_CODES_OF_PULL if pull else _EXIT_CODES).get(summary.exit_code)
     parts = [f"exit code {summary.exit_code}{f' ({kind})' if kind else ''}"]
     for name, site in summary.sites.items():
-        counts = {"sent": site.sent, "skipped": site.skipped, "verified": site.verified}
+        counts = {"sent": site.sent, "skipped": site.skipped, "verified": site.verified, "pulled": site.pulled}
         said = [f"{number} {what}" for what, number in counts.items() if number]
         said += [f"{site.failed} failed"] if site.failed or not said else []
         said += [f"{site.left_out} left out"] if site.left_out else []
@@ -138,7 +139,9 @@ def describe_end(summary: Summary) -> str:
         said += [f"{site.extra} not in the source"] if site.extra else []
         parts.append(f"{name} {', '.join(said)}{' (stopped)' if site.error else ''}")
     if summary.source_problems:
-        parts.append(f"{summary.source_problems} at the source cannot be sent")
+        parts.append(
+            f"{summary.source_problems} {'could not be looked at' if pull else 'at the source cannot be sent'}"
+        )
     if summary.source.empty:
         parts.append(f"{len(summary.source.empty)} SRC without a slide")
     return "; ".join(parts)

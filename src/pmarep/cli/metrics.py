@@ -81,14 +81,16 @@ class MetricsObserver(RunObserver):
 
         set_value(gauge("pmarep_last_run_timestamp_seconds", "When the last run ended."), now)
         set_value(gauge("pmarep_exit_code", "Exit code of the last run."), summary.exit_code)
-        success = gauge(LAST_SUCCESS, "When every slide was last found to be at the site.", "site")
+        success = gauge(LAST_SUCCESS, "When every slide was last found to be at the site, or here by a pull.", "site")
         slides = gauge("pmarep_slides", "Slides of the last run.", "site", "status")
-        sent = gauge("pmarep_bytes_sent", "Bytes that the site acknowledged in the last run.", "site")
+        sent = gauge(
+            "pmarep_bytes_sent", "Bytes that the site acknowledged in the last run, or that came from it.", "site"
+        )
         for name, moment in self._successes().items():
             if name in self._sites:
                 set_value(success, moment, site=name)
         for name, site in summary.sites.items():
-            for status in STATUSES:
+            for status in (*STATUSES, "pulled") if summary.pull else STATUSES:
                 set_value(slides, getattr(site, status), site=name, status=status)
             set_value(sent, site.bytes_sent, site=name)
             if is_complete(summary, name):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .config_files import load_book, warn_unverified_tls
+from .config_files import load_book, named_book, state_path, warn_unverified_tls
 from .option_values import parse_option, selection_options
 from .options import (
     AuditOption,
@@ -20,9 +20,13 @@ from .options import (
     LogFileMaxBackupsOption,
     LogFileMaxSizeOption,
     LogFileOption,
+    MetricsLabelOption,
+    MetricsOption,
     PatienceOption,
     PlacesArgument,
     QuietOption,
+    ReportOption,
+    StateDirOption,
     VerboseOption,
 )
 
@@ -34,7 +38,8 @@ class _Existing(StrEnum):
 
 
 def pull(
-    places: PlacesArgument,
+    ctx: typer.Context,
+    sources: PlacesArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for them; made if it is not there.")],
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
@@ -52,6 +57,9 @@ def pull(
     ] = None,
     patience: PatienceOption = "10m",
     audit: AuditOption = None,
+    report: ReportOption = None,
+    metrics: MetricsOption = None,
+    metrics_label: MetricsLabelOption = None,
     log_file: LogFileOption = None,
     log_file_max_size: LogFileMaxSizeOption = "10M",
     log_file_max_backups: LogFileMaxBackupsOption = 5,
@@ -59,6 +67,7 @@ def pull(
     quiet: QuietOption = False,
     verbose: VerboseOption = 0,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
 ) -> None:
     """Bring slides from one or several sites into a folder of this machine, with all their files.
 
@@ -77,10 +86,12 @@ def pull(
     from ..sites.place import needed_place
     from ..timetable import Timetable
     from ..units import parse_duration
-    from .observer_options import LogOptions, logging_run
+    from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
     from .option_values import parse_connections
     from .render import output_for
+    from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_to_end
+    from .report import report_observers
 
     if TYPE_CHECKING:
         from asyncio import Event
@@ -90,7 +101,7 @@ def pull(
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
     with always_emit_summary(json), logging_run(logs) as log_observers:
         book = load_book(config)
-        chosen = [needed_place(text, book) for text in places]
+        chosen = [needed_place(text, book) for text in sources]
         warn_unverified_tls([place.site for place in chosen])
         options = PullOptions(
             folder=folder.expanduser(),
@@ -103,13 +114,22 @@ def pull(
             max_duration=parse_option("--max-duration", parse_duration, max_duration) if max_duration else None,
             dry_run=dry_run,
             audit=audit,
+            config=named_book(config),
+            arguments=repeatable_arguments(ctx, chosen),
         )
-        passwords = Credentials(os.environ)
+        passwords, state = Credentials(os.environ), state_path(state_dir)
+        names = list(dict.fromkeys(place.site.name for place in chosen))
+        observers = [
+            *report_observers(report, state_dir, dry_run=dry_run),
+            *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
+            *log_observers,
+            *hook_observers(book.hooks, "pull", names, dry_run=dry_run),
+        ]
 
         def run(listener: Listener, stop: Event) -> Coroutine[Any, Any, Summary]:
-            return run_pull(options, chosen, passwords=passwords, listener=listener, stop=stop)
+            return run_pull(options, chosen, passwords=passwords, listener=listener, state_dir=state, stop=stop)
 
         selection = selection_options(include, exclude, None, "0")
         output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
-        code = run_to_end(run, output, log_observers)
+        code = run_to_end(run, output, observers)
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RunObserver:
-    """Hears of one push or verify, from before its beginning to after its end. This one does nothing."""
+    """Hears of one push, verify or pull, from before its beginning to after its end. This one does nothing."""
 
     def before(self) -> None:
         """Act before the run begins, and before any output of it. Raises UsageError where that cannot be."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from ..clock import Clock
 from ..errors import PmarepError, UsageError
@@ -19,6 +20,19 @@ from .at_all_sites import VerifiedAtAllSites
 from .discovery.slide_list import SlideList
 from .options import Options, Verify
 from .run_description import describe_run
+
+
+def begin_record(
+    folder: Path, number: int, about: Mapping[str, Any], clock: Clock, listener: Listener
+) -> RunRecord | None:
+    """Begin the record of a run, in a folder for records; say where that is not possible, and return None."""
+    started = clock.local().astimezone(UTC)
+    try:
+        return RunRecord(folder, number, started, about, lambda why: listener(Notice(text=why)))
+    except OSError as error:
+        words = error.strerror or type(error).__name__
+        listener(Notice(text=f"cannot write a record of this run in {folder}: {words}; the run goes on without"))
+        return None
 
 
 class RunFiles:
@@ -45,13 +59,8 @@ class RunFiles:
 
     def begin(self, folder: Path, number: int) -> None:
         """Begin the record of the run, in a folder for records."""
-        about, started = describe_run(self._options, self._sites), self._clock.local().astimezone(UTC)
-        try:
-            self.record = RunRecord(folder, number, started, about, lambda why: self._listener(Notice(text=why)))
-        except OSError as error:
-            words = error.strerror or type(error).__name__
-            text = f"cannot write a record of this run in {folder}: {words}; slides are sent anyway"
-            self._listener(Notice(text=text))
+        about = describe_run(self._options, self._sites)
+        self.record = begin_record(folder, number, about, self._clock, self._listener)
 
     def hear(self, event: Event) -> None:
         """Record an event."""

@@ -43,14 +43,16 @@ class FoundSlides(DiskList[FoundSlide]):
 class SlideFinder:
     """Looks through the places of one site.
 
-    `planned` is told of each slide and what is to be done with it, `failed` of one that cannot come, `problem` of what
-    the server does not tell: its path, the kind and the words. `wait` waits after an error until the site is well.
+    `found` is told of each slide and its path in DIR, then `planned` of what is to be done with it, or `failed` that it
+    cannot come; `problem` of what the server does not tell: its path, the kind and the words. `wait` waits after an
+    error until the site is well.
     """
 
     def __init__(
         self,
         tree: RemoteTree,
         context: PullContext,
+        found: Callable[[RemoteSlide, str], None],
         planned: Callable[[FoundSlide, Plan], Awaitable[None]],
         failed: Callable[[str, PmarepError], Awaitable[None]],
         problem: Callable[[str, str, str], None],
@@ -58,6 +60,7 @@ class SlideFinder:
     ) -> None:
         self._tree = tree
         self._context = context
+        self._found = found
         self._planned = planned
         self._failed = failed
         self._problem = problem
@@ -115,10 +118,12 @@ class SlideFinder:
             name = local_name(base, slide.path)
             check_path(name)
         except UnusableName as error:
+            self._found(slide, name)
             await self._failed(name, error)
             return
         if context.selection.refusal(name) is not None:
             return
+        self._found(slide, name)
         try:
             plan, left_behind = await context.disk.run(partial(self._plan, slide, base, key))
             self._claim(slide, base, site)

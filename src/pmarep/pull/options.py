@@ -16,7 +16,8 @@ class PullOptions:
 
     `existing`: what becomes of a slide that is here already and differs. `connections`: None means as each site says.
     `bwlimit` is for all sites together. `patience`: seconds that a site may stay away before it is given up.
-    `max_duration`: seconds after which no slide is begun any more. `audit`: a file to append to.
+    `max_duration`: seconds after which no slide is begun any more. `audit`: a file to append to. `config`: the book
+    that a command which goes on with the pull has to name. `arguments`: the words after `pmarep` that go on with it.
     """
 
     folder: Path
@@ -29,3 +30,5 @@ class PullOptions:
     max_duration: float | None = None
     dry_run: bool = False
     audit: Path | None = None
+    config: Path | None = None
+    arguments: tuple[str, ...] = ()

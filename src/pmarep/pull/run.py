@@ -7,7 +7,9 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..aio import any_of, cancel_all
@@ -43,6 +45,7 @@ from .folder_lock import hold_folder
 from .local_folder import LocalFolder
 from .options import PullOptions
 from .partial_file import place_key, remove_partial_files
+from .run_log import RunLog
 from .scheduler import DownloadScheduler
 from .site import SitePull
 
@@ -58,13 +61,15 @@ async def pull(
     *,
     passwords: Passwords,
     listener: Listener,
+    state_dir: Path | None = None,
     stop: asyncio.Event | None = None,
     clock: Clock | None = None,
 ) -> Summary:
     """Bring the slides of the places into a folder; the result is also the last event.
 
     Setting `stop` ends the run cleanly: what has come is kept for the next one. A site that cannot take part is left
-    out. Raises, before anything is pulled, UsageError, and TargetBusyError where another pull goes into the folder.
+    out. In `state_dir` the run leaves its record, for `pmarep status` and `pmarep report`; without it none.
+    Raises, before anything is pulled, UsageError, and TargetBusyError where another pull goes into the folder.
     """
     clock, stop = clock or Clock(), stop or asyncio.Event()
     sites = list({place.site.name: place.site for place in places}.values())
@@ -75,14 +80,17 @@ async def pull(
         folder = LocalFolder(options.folder, make=not options.dry_run)
         if not options.dry_run:
             stack.enter_context(hold_folder(options.folder))
-        run = _Run(options, places, sites, sessions, folder, listener, clock, stack)
+        log = RunLog(state_dir, listener)
+        run = _Run(options, places, sites, sessions, folder, listener, clock, stack, log)
         missing = await sessions.check_passwords(stop, _wait)
         if missing is None:
             return run.end(interrupted=True)
         try:
+            await log.begin(options, places, sites, clock)
             return await run.go(stop, missing, new_retry)
         finally:
             await sessions.close()
+            await log.close()
 
 
 async def _wait(tasks: set[asyncio.Task[Any]], _what: object) -> bool:
@@ -101,12 +109,14 @@ class _Run:
         listener: Listener,
         clock: Clock,
         stack: ExitStack,
+        run_log: RunLog,
     ) -> None:
         self._options = options
         self._places = places
         self._sites = sites
         self._sessions = sessions
         self._output = listener
+        self._log = run_log
         self._clock = clock
         self._started = clock.monotonic()
         self._matched: set[OptionValue] = set()
@@ -137,6 +147,8 @@ class _Run:
 
     def _say(self, event: Event) -> None:
         """Pass an event on. An output that fails ends no run."""
+        if self._log.record is not None:
+            self._log.record.hear(event)
         try:
             self._output(event)
         except Exception as error:
@@ -149,6 +161,7 @@ class _Run:
     async def go(self, stop: asyncio.Event, missing: dict[str, str], new_retry: partial[Retry]) -> Summary:
         """Pull from all sites at once, those in `missing` left out: they have no password."""
         self._left_out = missing
+        self._context = replace(self._context, record=self._log.record)
         self._say(RunStarted(sites=[site.name for site in self._sites], slides=0, bytes=0, scanning=True, pull=True))
         for name, why in missing.items():
             self._say(SiteState(site=name, state=State.STOPPED, reason=why))
@@ -176,6 +189,7 @@ class _Run:
         summary = self._summary(interrupted)
         if summary.exit_code == 0 and not self._options.dry_run:
             await self._clean_up()
+        await self._log.finish(summary)  # before it is heard: it is the last event, also where that fails
         self._say(summary)
         return summary
 

@@ -113,6 +113,7 @@ class SitePull:
         finder = SlideFinder(
             self._tree,
             self._context,
+            self.report.record_found,
             self._planned,
             lambda name, error: self.report.record_failed(name, str(error)),
             self.report.say_problem,

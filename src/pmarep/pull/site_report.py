@@ -16,6 +16,7 @@ from ..events import (
     SourceProblem,
     VerifiedBy,
 )
+from ..remote.tree import RemoteSlide
 from ..sites import Site
 from .context import PullContext
 from .discovery import FoundSlide
@@ -56,6 +57,14 @@ class SiteReport(SiteOutcomes):
         else:
             self._slides[SlideStatus.PULLED] += 1
             self._total += plan.size
+
+    def record_found(self, slide: RemoteSlide, name: str) -> None:
+        """Put a slide that was found into the record, before anything is said of it. `name`: its path in DIR."""
+        record = self._context.record
+        if record is not None:
+            record.add_slide_to_pull(
+                self.site.name, name, slide.path, self._context.folder.path.absolute(), slide.size, len(slide.files)
+            )
 
     def add(self, size: int) -> None:
         """Count a slide that has to come, with so many bytes."""

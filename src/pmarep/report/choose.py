@@ -19,7 +19,7 @@ def choose_run(state_dir: Path, wanted: str | None) -> RunFile:
     """
     records = records_in(state_dir / "runs")
     if not records:
-        raise UsageError(f"there is no record of any run in {state_dir}; every push and verify leaves one")
+        raise UsageError(f"there is no record of any run in {state_dir}; every push, verify and pull leaves one")
     if wanted is None:
         return records[0]
     if wanted.isdecimal() and len(wanted) < 8:  # more is a date

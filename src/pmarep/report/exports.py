@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..text import spreadsheet_cell
-from .model import Cell, Report, ReportSite, at_site
+from .model import Cell, CellState, Report, ReportSite, at_site
 from .resend import command_for_all
 
 VERSION = 1
@@ -38,6 +38,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
                 "command": run.about["command"],
                 "sources": run.about["sources"],
                 "to": run.about["to"],
+                "folder": run.about.get("folder"),
                 "summary": run.summary,
             }
             for run in report.runs
@@ -62,7 +63,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
                 "files": slide.files,
                 "bytes": slide.bytes,
                 "source": slide.local,
-                "sites": {site.name: _cell(site.cell(index), site) for site in report.sites},
+                "sites": {site.name: _cell(report.cell(index, site), site) for site in report.sites},
             }
             for index, slide in enumerate(report.slides)
         ],
@@ -111,7 +112,9 @@ def to_csv(report: Report) -> str:
         path, kind, local = map(spreadsheet_cell, (slide.path, slide.format, slide.local))
         what = [path, kind, slide.files, slide.bytes, local]
         for site in report.sites:
-            cell, to = site.cell(index), at_site(site, report.run.about["to"], slide)
+            cell, to = report.cell(index, site), at_site(site, report.run.about["to"], slide)
+            if cell.state is CellState.ELSEWHERE:
+                continue
             where = [spreadsheet_cell(site.name), spreadsheet_cell(to), cell.state.value, _when(cell), cell.verified_by]
             how = [cell.bytes, cell.resumed, _seconds(cell), spreadsheet_cell(why(cell, site) or "")]
             writer.writerow([*what, *where, *how])
@@ -125,7 +128,7 @@ def to_csv(report: Report) -> str:
 
 def why(cell: Cell, site: ReportSite) -> str | None:
     """Return why a slide is not at a site, as far as anybody has said so; None where it is there."""
-    return None if cell.state.is_there else cell.error or site.reason
+    return None if cell.state.is_there or cell.state is CellState.ELSEWHERE else cell.error or site.reason
 
 
 def _when(cell: Cell) -> str | None:

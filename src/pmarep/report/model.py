@@ -28,14 +28,16 @@ class CellState(StrEnum):
     SENT = "sent"
     SKIPPED = "skipped"
     VERIFIED = "verified"
+    PULLED = "pulled"
     FAILED = "failed"
     LEFT_OUT = "left_out"  # not there, and not to be: a rule of the site says so
     UNFINISHED = "unfinished"  # begun, and neither there nor failed: it is being sent, or the run ended
     NOT_TRIED = "not_tried"  # nothing is known of it: the run had not come so far, or could not look at the site
+    ELSEWHERE = "elsewhere"  # of a pull: it comes from another site
 
     @property
     def is_there(self) -> bool:
-        return self in (CellState.SENT, CellState.SKIPPED, CellState.VERIFIED)
+        return self in (CellState.SENT, CellState.SKIPPED, CellState.VERIFIED, CellState.PULLED)
 
 
 class Cell(NamedTuple):
@@ -55,20 +57,25 @@ class Cell(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        return self.state not in (CellState.UNFINISHED, CellState.NOT_TRIED)
+        return self.state not in (CellState.UNFINISHED, CellState.NOT_TRIED, CellState.ELSEWHERE)
 
 
-NOT_TRIED = Cell(CellState.NOT_TRIED)
+NOT_TRIED, ELSEWHERE = Cell(CellState.NOT_TRIED), Cell(CellState.ELSEWHERE)
 
 
 class ReportSlide(NamedTuple):
-    """A slide. `path` as in events; `local` is its main file on the disk of the machine that sent it."""
+    """A slide. `path` as in events; `local` is its main file on the disk of the machine that sent or pulled it.
+
+    Of a pull, `site` is where it comes from, and `remote` its virtual path there.
+    """
 
     path: str
     format: str
     bytes: int
     files: int
     local: str
+    site: str = ""
+    remote: str = ""
 
 
 class Sample(NamedTuple):
@@ -83,7 +90,7 @@ class Sample(NamedTuple):
 class ReportSite:
     """A site: its last state, its progress, its summary, and its slides by their indices in `Report.slides`.
 
-    What `cells` does not name was not tried.
+    What `cells` does not name was not tried (`Report.cell`).
     """
 
     name: str
@@ -111,9 +118,6 @@ class ReportSite:
         """Return what the site was sent: by its summary, else by its last progress, where slides do not say more."""
         last = self.samples[-1].sent if self.samples else 0
         return max(int(self.summary.get("bytes_sent", last)), sum(cell.bytes for cell in self.cells.values()))
-
-    def cell(self, slide: int) -> Cell:
-        return self.cells.get(slide, NOT_TRIED)
 
 
 @dataclass(slots=True)
@@ -149,6 +153,18 @@ class Report:
         """Return the last run."""
         return self.runs[-1]
 
+    @property
+    def is_pull(self) -> bool:
+        """Return whether slides came from the sites."""
+        return bool(self.run.about["command"] == "pull")
+
+    def cell(self, slide: int, site: ReportSite) -> Cell:
+        """Return what is known of a slide, by its index, at a site."""
+        known = site.cells.get(slide)
+        if known is not None:
+            return known
+        return ELSEWHERE if self.slides[slide].site not in ("", site.name) else NOT_TRIED
+
     def undecided(self) -> int:
         """Count the slides at sites that need a decision before they can be sent."""
         return sum(cell.needs_decision for _, _, cell in self.missing())
@@ -157,8 +173,8 @@ class Report:
         """Yield each slide that is not known to be at a site and is to be there, slide by slide."""
         for index in range(len(self.slides)):
             for site in self.sites:
-                cell = site.cell(index)
-                if not cell.state.is_there and cell.state is not CellState.LEFT_OUT:
+                cell = self.cell(index, site)
+                if not cell.state.is_there and cell.state not in (CellState.LEFT_OUT, CellState.ELSEWHERE):
                     yield index, site, cell
 
 
@@ -248,7 +264,9 @@ class _Builder:
     def _add_slide(self, line: Line, name: str, kind: str, size: int, files: int, local: str = "") -> int:
         folder, path = line["folder"], line["below"] + name
         join = "\\".join if "\\" in folder and "/" not in folder else "/".join  # as that machine writes paths
-        slide = ReportSlide(path, kind, size, files, join([folder.rstrip("/\\"), local or name]))
+        where = join([folder.rstrip("/\\"), local or name])
+        remote = f"{line['at']}/{name}" if "at" in line else ""
+        slide = ReportSlide(path, kind, size, files, where, line.get("site", ""), remote)
         index = self._slides.setdefault(path, len(self._report.slides))
         if index == len(self._report.slides):
             self._report.slides.append(slide)
@@ -264,7 +282,7 @@ def folder_at_site(site: ReportSite, to: str) -> str:
 
 def at_site(site: ReportSite, to: str, slide: ReportSlide) -> str:
     """Return the virtual path of a slide's main file at a site."""
-    return posixpath.join(folder_at_site(site, to), slide.path)
+    return slide.remote or posixpath.join(folder_at_site(site, to), slide.path)
 
 
 def _cell(line: Line) -> Cell:

@@ -3,7 +3,9 @@
   document.documentElement.classList.add("js");
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-  const WORDS = { S: "✓ sent", K: "✓ was there", V: "✓ verified", F: "✗ failed", L: "⊘ left out", U: "… unfinished", N: "– not tried" };
+  const WORDS = { S: "✓ sent", K: "✓ was there", V: "✓ verified", F: "✗ failed", L: "⊘ left out", U: "… unfinished", N: "– not tried",
+    P: "✓ pulled", E: "– from another site" };
+  WORDS.K = "✓ was " + data.words.there;
   const LOOKS = ["not looked at", "known from an earlier run, and still listed", "names and sizes of its files",
     "all files with their sizes, and the server can open it", "that, and the same fingerprint at all sites",
     "every byte read back and compared"];
@@ -81,7 +83,7 @@
       const error = why(site, slide);
       if (error) cell.title = error;
       if (error) cell.append(make("small", error));
-      else if (site.when[slide] >= 0 && (state === "S" || state === "V")) cell.append(make("small", clock(site.when[slide])));
+      else if (site.when[slide] >= 0 && (state === "S" || state === "V" || state === "P")) cell.append(make("small", clock(site.when[slide])));
       line.append(cell);
     });
     return line;
@@ -154,10 +156,10 @@
     fact(list, "size", size(data.bytes[slide]) + " in " + data.files[slide] + (data.files[slide] === 1 ? " file" : " files"));
     fact(list, "format", data.formats[data.format[slide]]);
     const sent = site.sent[slide];
-    if (sent) fact(list, "sent now", size(sent[0]) + (sent[1] ? ", and " + size(sent[1]) + " by an earlier run" : "") + ", " + sent[2] + " s");
+    if (sent) fact(list, data.words.moved + " now", size(sent[0]) + (sent[1] ? ", and " + size(sent[1]) + " by an earlier run" : "") + ", " + sent[2] + " s");
     detail.append(list);
     if (error) detail.append(make("p", error, "error"));
-    if (bad(state) && data.commands[slide]) detail.append(make("p", "This sends it to the sites that miss it:"), command(data.commands[slide]));
+    if (bad(state) && data.commands[slide]) detail.append(make("p", "This " + data.words.again + ":"), command(data.commands[slide]));
     const close = make("button", "Close");
     close.type = "button";
     close.addEventListener("click", shut);

@@ -25,6 +25,7 @@ from .chart import rate_chart
 from .exports import why
 from .model import Cell, CellState, Line, Report, ReportSite, folder_at_site
 from .resend import command_for_all, command_for_slide
+from .words import words_of
 
 _LETTERS = {
     CellState.SENT: "S",
@@ -34,6 +35,8 @@ _LETTERS = {
     CellState.LEFT_OUT: "L",
     CellState.UNFINISHED: "U",
     CellState.NOT_TRIED: "N",
+    CellState.PULLED: "P",
+    CellState.ELSEWHERE: "E",
 }
 _WORDS = {
     CellState.FAILED: "failed",
@@ -63,6 +66,8 @@ def to_html(report: Report, state_dir: Path | None = None, thumbnails: Mapping[i
         "js": js,
         "verdict": _html(verdict),
         "mood": mood,
+        "there": words_of(report).there,
+        "moved": words_of(report).moved,
         "facts": "".join(f"<dt>{_html(name)}</dt><dd>{_html(value)}</dd>" for name, value in _facts(report)),
         "sites": "".join(_site_row(site, report) for site in report.sites),
         "missing": _missing_section(report, state_dir),
@@ -90,8 +95,7 @@ def _html(text: str) -> str:
 
 def _title(report: Report) -> str:
     run = report.run
-    what = "Push" if run.about["command"] == "push" else "Verification"
-    return f"{what} of {_local(run.started)} (run {run.about['number']})"
+    return f"{words_of(report).title} of {_local(run.started)} (run {run.about['number']})"
 
 
 def _local(moment: datetime) -> str:
@@ -100,11 +104,11 @@ def _local(moment: datetime) -> str:
 
 def _verdict(report: Report) -> tuple[str, str]:
     """Return how the run ended, in a sentence, and a class for its colour."""
-    run = report.run
+    run, words = report.run, words_of(report)
     missing = _missing_words(report)
     if run.state == "killed":
         seen = f"The run was killed or the machine went down: its last sign is of {_local(run.ended)}."
-        return f"{seen} {missing or 'Every slide that was found by then is at every site'}.", "bad"
+        return f"{seen} {missing or f'Every slide that was found by then is {words.whole}'}.", "bad"
     if run.state == "running":
         return (
             f"The run goes on; this is what was known at {_local(run.ended)}. {missing or 'Nothing is missing'}.",
@@ -114,7 +118,7 @@ def _verdict(report: Report) -> tuple[str, str]:
     said = _empty_sources(summary)
     said += [missing] if missing else []
     if report.problems:
-        said.append(f"{count_of(len(report.problems), 'thing')} in the source could not be sent")
+        said.append(f"{count_of(len(report.problems), 'thing')} {words.unlisted}")
     if failed := sum(site.get("annotations_failed", 0) for site in summary.get("sites", {}).values()):
         said.append(f"annotations of {count_of(failed, 'slide')} could not all be brought")
     said += [summary["error"]] if summary.get("error") else []
@@ -129,8 +133,8 @@ def _verdict(report: Report) -> tuple[str, str]:
     if summary.get("exit_code"):
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
     if not report.slides:
-        return "No slide was found, nothing was sent.", "good"
-    return f"Every slide is at every site: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+        return f"No slide was found, nothing was {words.moved}.", "good"
+    return f"Every slide is {words.whole}: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
 
 
 def _mirror_words(summary: Mapping[str, Any]) -> list[str]:
@@ -146,11 +150,11 @@ def _missing_words(report: Report) -> str:
     slides = {index for index, _, _ in report.missing()}
     absent = {index for index, _, cell in report.missing() if cell.state is not CellState.NOT_TRIED}
     unknown = len(slides - absent)
-    of = f"of {len(report.slides):,}"
-    said = [f"{count_of(len(absent), 'slide')} {of} not at every site"] if absent else []
+    of, whole = f"of {len(report.slides):,}", words_of(report).whole
+    said = [f"{count_of(len(absent), 'slide')} {of} not {whole}"] if absent else []
     if unknown:
         number = f"{unknown:,} more" if absent else f"{count_of(unknown, 'slide')} {of}"
-        said.append(f"{number} not known to be at every site")
+        said.append(f"{number} not known to be {whole}")
     if undecided := report.undecided():
         said.append(f"{undecided:,} need{'s' if undecided == 1 else ''} a decision")
     return "; ".join(said)
@@ -167,7 +171,12 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     run = report.run
     about: Mapping[str, Any] = run.about
     size = sum(slide.bytes for slide in report.slides)
-    yield "from", ", ".join(about["sources"]) + (f" on {about['machine']}" if about.get("machine") else "")
+    machine = f" on {about['machine']}" if about.get("machine") else ""
+    if report.is_pull:
+        yield "from", ", ".join(about["sources"])
+        yield "into", f"{about['folder']}{machine}"
+    else:
+        yield "from", f"{', '.join(about['sources'])}{machine}"
     yield "slides", f"{len(report.slides):,}, {format_size(size)}"
     yield "took", f"{format_duration((run.ended - run.started).total_seconds())}, until {_local(run.ended)}"
     yield "verified by", "nothing (--verify none)" if about["verify"] == "none" else str(about["verify"])
@@ -178,12 +187,13 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _site_row(site: ReportSite, report: Report) -> str:
-    cells = [site.cell(index) for index in range(len(report.slides))]
+    cells = [report.cell(index, site) for index in range(len(report.slides))]
+    cells = [cell for cell in cells if cell.state is not CellState.ELSEWHERE]
     there = sum(cell.state.is_there for cell in cells)
     not_tried, left_out = (sum(cell.state is s for cell in cells) for s in (CellState.NOT_TRIED, CellState.LEFT_OUT))
     state = site.state if report.run.state != "killed" else "killed"
     about = [
-        _html(f"{site.url} {folder_at_site(site, report.run.about['to'])}"),
+        _html(site.url if report.is_pull else f"{site.url} {folder_at_site(site, report.run.about['to'])}"),
         _html(state if site.reason is None else f"{state}: {site.reason}"),
     ]
     about += [_html(text) for text in _unequal(site)]
@@ -215,6 +225,7 @@ def _missing_section(report: Report, state_dir: Path | None) -> str:
     groups: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     numbers = {id(site): number for number, site in enumerate(report.sites)}
     size, missing, tried = 0, set(), set()
+    say = words_of(report)
     for index, site, cell in report.missing():
         words = f"{_WORDS[cell.state]}{', needs a decision' if cell.needs_decision else ''}"
         groups[numbers[id(site)], words, why(cell, site) or ""].append(index)
@@ -227,18 +238,18 @@ def _missing_section(report: Report, state_dir: Path | None) -> str:
     title = "What is missing" if tried else "What is not known to be there"
     out = [f'<section aria-labelledby="h-missing"><h2 id="h-missing">{title}</h2>']
     are = "is" if len(missing) == 1 else "are"
-    known = "known to be at every site" if tried != missing else "at every site"
+    known = f"known to be {say.whole}" if tried != missing else say.whole
     out.append(f"<p>{count_of(len(missing), 'slide')} {are} not {known}, {_html(format_size(size))} at most.</p>")
     if command := command_for_all(report, state_dir):
-        out.append(f"<p>This {'sends' if tried else 'looks there, and sends'} what is missing:</p>")
+        out.append(f"<p>This {say.gets if tried else f'looks {say.there}, and {say.gets}'} what is missing:</p>")
         out.append(
             f'<div class="command"><pre>{escape(command)}</pre><button type="button" data-copy>Copy</button></div>'
         )
     if undecided := report.undecided():
         need = "needs" if undecided == 1 else "need"
         out.append(
-            f"<p>{count_of(undecided, 'slide')} {need} a decision, or the next push refuses the same again. Where "
-            "another slide is there, <code>--existing overwrite</code> would replace it and "
+            f"<p>{count_of(undecided, 'slide')} {need} a decision, or the next {say.refused} refuses the same again. "
+            f"Where another slide is {say.there}, <code>--existing overwrite</code> would replace it and "
             "<code>--existing skip</code> leave it; the reasons are below.</p>"
         )
     left = NAMES
@@ -280,7 +291,8 @@ def _mirror_section(report: Report) -> str:
 def _problems_section(report: Report) -> str:
     out = []
     if report.problems:
-        out.append('<section aria-labelledby="h-problems"><h2 id="h-problems">In the source, and not sent</h2>')
+        out.append('<section aria-labelledby="h-problems"><h2 id="h-problems">')
+        out.append(f"{words_of(report).in_source}</h2>")
         for line in report.problems:
             text = f"{line['path']}: {line['why']}"
             out.append(f'<div class="group"><b>{_html(text)}</b> <small>{_html(line["detail"])}</small></div>')
@@ -306,15 +318,17 @@ def _data(report: Report, state_dir: Path | None, thumbnails: Mapping[int, str])
         "formats": list(formats),
         "bytes": [slide.bytes for slide in report.slides],
         "files": [slide.files for slide in report.slides],
-        "sites": [_site_data(site, len(report.slides), start, errors) for site in report.sites],
+        "sites": [_site_data(site, report, errors) for site in report.sites],
+        "words": words_of(report)._asdict(),
         "errors": list(errors),
         "commands": _commands(report, state_dir),
         "thumbnails": thumbnails,
     }
 
 
-def _site_data(site: ReportSite, slides: int, start: datetime, errors: dict[str, int]) -> dict[str, Any]:
-    cells = [site.cell(index) for index in range(slides)]
+def _site_data(site: ReportSite, report: Report, errors: dict[str, int]) -> dict[str, Any]:
+    start = report.run.started
+    cells = [report.cell(index, site) for index in range(len(report.slides))]
     times: dict[datetime | None, int] = {None: -1}
 
     def since_start(cell: Cell) -> int:

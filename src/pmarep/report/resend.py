@@ -1,4 +1,4 @@
-"""Write the commands that send what a report misses, quoted for the shell of the machine that made the run."""
+"""Write the commands that send or pull what a report misses, quoted for the shell of the machine that made the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .model import Line, Report, ReportSite, ReportSlide
 
 
 def command_for_all(report: Report, state_dir: Path | None) -> str | None:
-    """Return the push that sends what is missing, to the sites that miss something; None where nothing is.
+    """Return the push that sends what is missing, to the sites that miss something, or the pull; None where nothing is.
 
     Slides that need a decision do not count: it would be refused them again, and a person decides what is replaced.
     `state_dir`: the folder that the journal is in, where a command has to name it.
@@ -22,6 +22,8 @@ def command_for_all(report: Report, state_dir: Path | None) -> str | None:
     sites = [site.name for site in report.sites if site.name in names & mine]
     if not sites:
         return None
+    if report.is_pull:
+        return _command([*run["arguments"]] or ["pull", *run["sources"], run["folder"], *_how(run, state_dir)], run)
     words = ["push", *run["sources"], "--sites", ",".join(sites), *_option("--to", run["to"])]
     for option, values in (("--include", run["include"]), ("--exclude", run["exclude"])):
         words += [word for value in values for word in _option(option, value)]
@@ -35,8 +37,11 @@ def command_for_all(report: Report, state_dir: Path | None) -> str | None:
 
 
 def command_for_slide(report: Report, slide: ReportSlide, sites: Sequence[ReportSite], state_dir: Path | None) -> str:
-    """Return the push that sends one slide to these sites, to where it belongs there."""
+    """Return the push that sends one slide to these sites, to where it belongs there, or the pull that gets it."""
     run = report.run.about
+    if report.is_pull:
+        where = "/".join(part for part in (run["folder"], slide.path.rpartition("/")[0]) if part)
+        return _command(["pull", f"{sites[0].name}:/{slide.remote}", where, *_how(run, state_dir)], run)
     folder = slide.path.rpartition("/")[0]
     to = "/".join(part for part in (run["to"], folder) if part)
     words = ["push", slide.local, "--sites", ",".join(site.name for site in sites), *_option("--to", to)]

@@ -76,7 +76,7 @@ class _Fetching:
             if len(self.found) >= MOST or self._bytes >= TOTAL_BYTES:
                 return
             for site in self._report.sites:
-                if site.cell(index).state.is_there and await self._fetched(index, site):
+                if self._report.cell(index, site).state.is_there and await self._fetched(index, site):
                     break
 
     async def _fetched(self, index: int, at: ReportSite) -> bool:

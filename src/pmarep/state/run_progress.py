@@ -13,8 +13,8 @@ from ..errors import UsageError
 from ..slides.shard import Shard
 from .run_records import RunFile, RunRecordError
 
-_SCOPE = ("command", "sources", "sites", "to", "include", "exclude")
-_THERE = ("sent", "verified", "skipped")
+_SCOPE = ("command", "sources", "sites", "to", "include", "exclude", "folder")
+_THERE = ("sent", "verified", "skipped", "pulled")
 _DONE = (*_THERE, "failed", "left_out")
 
 
@@ -43,10 +43,11 @@ class SiteProgress:
     bytes_total: int = 0
     rate: float = 0.0
     left_out: int = 0
+    pulled: int = 0
 
     @property
     def slides_done(self) -> int:
-        return self.sent + self.skipped + self.verified + self.failed + self.left_out
+        return self.sent + self.skipped + self.verified + self.pulled + self.failed + self.left_out
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class RunProgress:
     """A run as its record has it. `last`: when it was last heard of; `slides`: found so far.
 
     `arguments`: the words after `pmarep` that go on with it; empty where a program started it, or an older pmarep.
+    `folder`: of a pull, where slides go on this disk.
     `scope`: equal for two runs of the same slides to the same places, or of shards of them.
     """
 
@@ -68,6 +70,7 @@ class RunProgress:
     arguments: tuple[str, ...]
     scope: str
     shard: Shard | None = None
+    folder: str | None = None
     slides: int = 0
     sites: dict[str, SiteProgress] = field(default_factory=dict)
 
@@ -102,6 +105,7 @@ def _begun(record: RunFile, head: Mapping[str, Any]) -> RunProgress:
         arguments=tuple(map(str, head.get("arguments") or ())),
         scope=json.dumps([head.get(key) for key in _SCOPE]),
         shard=Shard.parse(head["shard"]) if head.get("shard") else None,
+        folder=head.get("folder"),
         sites={str(site["name"]): SiteProgress(str(site["url"]), str(site["target"])) for site in head["sites"]},
     )
 

@@ -6,7 +6,8 @@ four more, which only records have:
 - `run`, the first line: what was asked for, of which sites;
 - `slides`: slides that were found, the first of them with number `first`; `slides` is a list of name, format, bytes and
   number of files, then the main file's name on this disk where that is another. `below` is the folder's path from its
-  source, with a "/" at the end, `folder` the folder itself;
+  source, with a "/" at the end, `folder` the folder itself. Of a pull `folder` is where they go on this disk, `site`
+  the site that they come from and `at` the virtual path of the folder there;
 - `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site;
 - `slide_unfinished`: how much of a slide is at a site that ended in the middle of it: `bytes` of this run,
   `resumed_bytes` of earlier ones.
@@ -49,6 +50,7 @@ from ..events import (
     Summary,
     VerifiedBy,
 )
+from ..slides.formats import format_of
 from ..slides.model import Slide
 from ..system.private_folder import make_private_folder
 from .run_records import SUFFIX, VERSION, lock_of, make_room
@@ -146,6 +148,15 @@ class RunRecord:
                 return
             self._lines.append(_json({**line, "slides": rows}))
 
+    def add_slide_to_pull(self, site: str, slide: str, at: str, folder: Path, size: int, files: int) -> None:
+        """Record a slide that was found at a site. `slide`: its path in `folder`; `at`: its virtual path."""
+        below, slash, name = slide.rpartition("/")
+        kind = format_of(name)
+        line = {"event": "slides", "first": self._slides, "below": below + slash, "folder": str(folder / below)}
+        row = [name, "" if kind is None else kind.name, size, files]
+        self._slides += 1
+        self._add({**line, "site": site, "at": at.rpartition("/")[0], "slides": [row]})
+
     async def close(self) -> None:
         """Write what is left; then nothing is recorded any more. Calls `failed` where that is not possible."""
         if self._closing:
@@ -191,7 +202,7 @@ class RunRecord:
             self._broken = True
             self._lines.clear()
             words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            self._failed(f"cannot write the record of this run, {self.path}: {words}; slides are sent anyway")
+            self._failed(f"cannot write the record of this run, {self.path}: {words}; the run goes on without")
 
 
 class _PackedFile:

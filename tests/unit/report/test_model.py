@@ -42,7 +42,7 @@ def made_of(*lines: dict[str, Any], running: bool = False) -> Report:
 
 def states(report: Report, site: str = "tokyo") -> list[str]:
     (one,) = [s for s in report.sites if s.name == site]
-    return [one.cell(index).state.value for index in range(len(report.slides))]
+    return [report.cell(index, one).state.value for index in range(len(report.slides))]
 
 
 def test_each_outcome_has_its_state() -> None:
@@ -59,8 +59,8 @@ def test_each_outcome_has_its_state() -> None:
     assert states(report) == ["sent", "skipped", "unfinished", "failed", "failed"]
     assert states(report, "ghent") == ["not_tried"] * 5
     tokyo = report.sites[0]
-    assert (tokyo.cell(0).time, tokyo.cell(0).verified_by) == (STARTED + timedelta(seconds=3), "size")
-    assert (tokyo.cell(4).error, tokyo.cell(4).verified_by) == ("damaged", None)
+    assert (report.cell(0, tokyo).time, report.cell(0, tokyo).verified_by) == (STARTED + timedelta(seconds=3), "size")
+    assert (report.cell(4, tokyo).error, report.cell(4, tokyo).verified_by) == ("damaged", None)
     assert report.slides[0].local == "/data/a/1"
     assert at_site(tokyo, "2026", report.slides[0]) == "Slides/in/2026/a/1"
     assert sum(site is tokyo for _, site, _ in report.missing()) == 3
@@ -149,10 +149,10 @@ async def test_a_record_on_disk_becomes_the_report_that_the_run_said(tmp_path: P
     assert report.run.summary is not None
     for site in report.sites:
         summary = report.run.summary["sites"][site.name]
-        there = sum(site.cell(index).state.is_there for index in range(400))
+        there = sum(report.cell(index, site).state.is_there for index in range(400))
         retracted = site.name == "tokyo"
         assert there == summary["sent"] + summary["skipped"] - retracted
     ghent = report.sites[2]
     assert ghent.pauses == [(STARTED + timedelta(minutes=30), STARTED + timedelta(minutes=40))]
-    assert ghent.cell(133).state is CellState.UNFINISHED
+    assert report.cell(133, ghent).state is CellState.UNFINISHED
     assert report.slides[0] == report.slides[0]._replace(path=made_up_slide("odd/<script>alert(1)</script>.svs").path)

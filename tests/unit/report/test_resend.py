@@ -51,9 +51,9 @@ def test_there_is_no_command_where_nothing_is_missing() -> None:
 
 def test_a_slide_that_needs_a_decision_is_in_no_command() -> None:
     found = report("tokyo", "ghent")
-    found.sites[0].cells[0] = found.sites[0].cell(0)._replace(needs_decision=True)
+    found.sites[0].cells[0] = found.cell(0, found.sites[0])._replace(needs_decision=True)
     assert command_for_all(found, None) == "pmarep push '/data/cases 2026' --sites ghent"
-    found.sites[2].cells[0] = found.sites[2].cell(0)._replace(needs_decision=True)
+    found.sites[2].cells[0] = found.cell(0, found.sites[2])._replace(needs_decision=True)
     assert command_for_all(found, None) is None
 
 

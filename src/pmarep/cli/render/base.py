@@ -162,7 +162,8 @@ def _pull_verdict(summary: Summary, selection: str) -> str:
     if not_begun:
         problems.append(f"{count_of(not_begun, 'slide')} not begun; the next run gets the rest")
     if summary.source_problems:
-        problems.append(f"{count_of(summary.source_problems, 'place or folder')} could not be looked at, see above")
+        which = count_of(summary.source_problems, "place or folder", "places or folders")
+        problems.append(f"{which} could not be looked at, see above")
     if summary.dry_run:
         return "; ".join([*problems, "dry run: nothing was pulled"])
     if problems:

@@ -56,6 +56,7 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
         "shard": None if one.shard is None else str(one.shard),
         "state_dir": str(one.folder.root.absolute()),
         "to": None if one.progress is None else one.progress.to,
+        "folder": None if one.progress is None else one.progress.folder,
         "to_go_on": None if go_on is None else ["pmarep", *go_on],
         "progress": None,
     }
@@ -71,19 +72,9 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
     return found
 
 
-_ADDED = ("sent", "skipped", "verified", "failed", "left_out", "not_begun", "not_looked_at")
-_SITE_KEYS = (
-    "state",
-    "reason",
-    "sent",
-    "skipped",
-    "verified",
-    "failed",
-    "left_out",
-    "bytes_done",
-    "bytes_total",
-    "rate",
-)
+_COUNTS = ("sent", "skipped", "verified", "failed", "left_out", "pulled")
+_ADDED = (*_COUNTS, "not_begun", "not_looked_at")
+_SITE_KEYS = ("state", "reason", *_COUNTS, "bytes_done", "bytes_total", "rate")
 
 
 def print_lines(overview: Overview, none: str) -> None:
@@ -140,9 +131,9 @@ def _how_shards_ended(row: Sequence[RecordedRun], count: int) -> str:
             sums.setdefault(name, Counter()).update(
                 {key: value for key in _ADDED if isinstance(value := site.get(key), int)}
             )
-    verified = row[0].command == "verify"
-    said.append(", ".join(f"{name} {_counts(site, verified)}" for name, site in sums.items()))
-    return f"{'verify, ' if verified else ''}{'; '.join(said)}"
+    command = row[0].command
+    said.append(", ".join(f"{name} {_counts(site, command)}" for name, site in sums.items()))
+    return f"{_named(command)}{'; '.join(said)}"
 
 
 def _print_what_to_do(one: RecordedRun, overview: Overview, indent: str) -> None:
@@ -151,8 +142,9 @@ def _print_what_to_do(one: RecordedRun, overview: Overview, indent: str) -> None
     if one.key in overview.latest and (undecided := one.undecided):
         need = "needs" if undecided == 1 else "need"
         slides = count_of(undecided, "slide")
-        echo(f"{indent}{slides} {need} a decision, or a push refuses the same again: where another")
-        echo(f"{indent}slide is there, --existing overwrite would replace it and --existing skip leave it")
+        where = "here" if one.command == "pull" else "there"
+        echo(f"{indent}{slides} {need} a decision, or a {one.command} refuses the same again: where another")
+        echo(f"{indent}slide is {where}, --existing overwrite would replace it and --existing skip leave it")
 
 
 def _print_running(one: RecordedRun) -> None:
@@ -173,8 +165,9 @@ def _print_running(one: RecordedRun) -> None:
 
 
 def _from_and_to(one: RecordedRun, more: Sequence[str] = ()) -> str:
-    """Return the sources of a run, its `--to` and more words, with a colon at the end, where a place has none."""
+    """Return the sources of a run, its DIR or `--to`, and more words; with a colon, where no place ends in one."""
     to = ["--to", one.progress.to] if one.progress is not None and one.progress.to else []
+    to += [one.progress.folder] if one.progress is not None and one.progress.folder else []
     words = " ".join(map(printable, [*one.run.sources, *to, *more]))
     return words if words.endswith(":") else f"{words}:"
 
@@ -228,15 +221,18 @@ def _in_words(slide: UnfinishedSlide) -> str:
 def _how_it_ended(one: RecordedRun) -> str:
     if (summary := one.run.summary) is None:
         return _how_far(one)
-    verified = summary.get("verify_only", False)
-    said = [f"{'verify, ' if verified else ''}exit {summary['exit_code']}"]
-    sites = [f"{name} {_counts(site, verified)}" for name, site in summary["sites"].items()]
+    said = [f"{_named(one.command)}exit {summary['exit_code']}"]
+    sites = [f"{name} {_counts(site, one.command)}" for name, site in summary["sites"].items()]
     said += [", ".join(sites)] if sites else []
     source = summary.get("source", {})
     if source.get("empty") and not source.get("may_be_empty"):
         said.append(f"no slide is in {', '.join(map(printable, source['empty']))}; is its drive mounted?")
     if problems := summary.get("source_problems", 0):
-        said.append(f"{count_of(problems, 'thing')} in the source could not be sent")
+        pulled = one.command == "pull"
+        what = "place or folder" if pulled else "thing"
+        said.append(
+            f"{count_of(problems, what)} {'could not be looked at' if pulled else 'in the source could not be sent'}"
+        )
     said += [summary["error"]] if summary.get("error") else []
     return "; ".join(said)
 
@@ -245,29 +241,34 @@ def _how_far(one: RecordedRun) -> str:
     """Say how far a run has come that has not said how it ended."""
     if one.progress is None:
         return "did not end (it still runs, or was killed)"
-    verified = one.command == "verify"
     last = _moment(one.progress.last.timestamp())
     words = {
         RunState.RUNNING: "goes on",
         RunState.KILLED: f"was killed, or the machine went down; last heard of at {last}",
     }.get(one.state, "ended")
-    sites = [f"{name} {_counts(_as_summary(site), verified)}" for name, site in one.progress.sites.items()]
-    return f"{'verify, ' if verified else ''}{words}; {', '.join(sites)}"
+    sites = [f"{name} {_counts(_as_summary(site), one.command)}" for name, site in one.progress.sites.items()]
+    return f"{_named(one.command)}{words}; {', '.join(sites)}"
 
 
 def _as_summary(site: SiteProgress) -> dict[str, Any]:
-    return {key: getattr(site, key) for key in ("sent", "skipped", "verified", "failed", "left_out")}
+    return {key: getattr(site, key) for key in _COUNTS}
 
 
-def _counts(site: dict[str, Any], verified: bool) -> str:
+def _named(command: str) -> str:
+    """Return what stands before how a run ended: its command, where it is no push."""
+    return "" if command == "push" else f"{command}, "
+
+
+def _counts(site: dict[str, Any], command: str) -> str:
     notes = [f"{site['not_looked_at']} not looked at"] if site.get("not_looked_at") else []
     notes += [f"stopped: {site['error']}"] if site.get("error") else []
     why = f" ({'; '.join(notes)})" if notes else ""
     left_out = f" {site['left_out']} left out" if site.get("left_out") else ""
-    if verified:
+    if command == "verify":
         return f"{site['verified']} verified {site['failed']} failed{left_out}{why}"
     not_begun = f" {site['not_begun']} not begun" if site.get("not_begun") else ""
-    return f"{site['sent']} sent {site['skipped']} skipped {site['failed']} failed{left_out}{not_begun}{why}"
+    moved = "pulled" if command == "pull" else "sent"
+    return f"{site.get(moved, 0)} {moved} {site['skipped']} skipped {site['failed']} failed{left_out}{not_begun}{why}"
 
 
 def _moment(seconds: float) -> str:

@@ -67,9 +67,11 @@ class RecordedRun:
 
     @property
     def command(self) -> str:
-        """Return `push` or `verify`."""
+        """Return `push`, `verify` or `pull`."""
+        if self.progress is not None:
+            return self.progress.command
         summary = self.run.summary or {}
-        return self.progress.command if self.progress else "verify" if summary.get("verify_only") else "push"
+        return "verify" if summary.get("verify_only") else "pull" if summary.get("pull") else "push"
 
     @property
     def arguments(self) -> tuple[str, ...]:
