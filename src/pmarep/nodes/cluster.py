@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -107,7 +107,7 @@ class DaskCluster:
 
     async def workers(self) -> list[ClusterWorker]:
         """Return the workers that may have a node: those with an uplink, where any has one. Raises ClusterError."""
-        found = (await self._ask(asyncio.wait_for(self._client.scheduler.identity(), ANSWER_SECONDS)))["workers"]
+        found = (await self._ask(lambda: self._client.scheduler.identity(), ANSWER_SECONDS))["workers"]
         with_uplink = {address for address, about in found.items() if about.get("resources", {}).get(UPLINK)}
         self._uplinks = with_uplink
         chosen = with_uplink or set(found)
@@ -124,11 +124,12 @@ class DaskCluster:
         self, at: ClusterWorker, key: str, confirmed: int, heard: int, first: int, said: Sequence[str], seconds: float
     ) -> dict[str, Any]:
         """Exchange messages with a node. Raises ClusterError."""
-        call = self._client.run(
-            worker.exchange_soon, key, confirmed, heard, first, list(said), seconds,
-            workers=[at.address], on_error="return",
-        )  # fmt: skip
-        answer = (await self._ask(asyncio.wait_for(call, seconds + ANSWER_SECONDS))).get(at.address)
+        words = key, confirmed, heard, first, list(said), seconds
+        answers = await self._ask(
+            lambda: self._client.run(worker.exchange_soon, *words, workers=[at.address], on_error="return"),
+            seconds + ANSWER_SECONDS,
+        )
+        answer = answers.get(at.address)
         if not isinstance(answer, dict):
             raise ClusterError(f"worker {at.name} does not answer ({type(answer).__name__})")
         return answer
@@ -149,9 +150,9 @@ class DaskCluster:
             with suppress(Exception):
                 await asyncio.wait_for(self._local.close(), CONNECT_SECONDS)
 
-    async def _ask(self, call: Any) -> Any:
+    async def _ask(self, call: Callable[[], Any], seconds: float) -> Any:
         try:
-            return await call
+            return await asyncio.wait_for(call(), seconds)
         except Exception as error:  # Dask raises many kinds
             raise ClusterError(f"{self._where} does not answer ({type(error).__name__})") from None
 

@@ -7,6 +7,7 @@ accounting.py, which node has which part of the limits is decided in members.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from ..aio import cancel_all
 from ..clock import Clock
 from ..engine.context import RunContext
 from ..engine.discovery.disk_list import pack_found
-from ..errors import PmarepError, internal_error
+from ..errors import PmarepError, internal_error, where
 from ..events import Listener, Notice
 from ..remote.session_pool import SessionPool
 from ..sites import Site
@@ -29,6 +30,8 @@ from .members import Members
 from .messages import Message, NodeTask
 from .node import Node, NodeState
 from .shards import Shard, divide, take_next
+
+log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 EXCHANGE_SECONDS = 0.5
@@ -198,6 +201,7 @@ class NodeWorkers:
             except PmarepError as error:  # of the audit, or of the list of slides
                 self._context.stop_run(str(error))
             except Exception as error:
+                log.debug("ended in %s", where(error))
                 self._context.stop_run(internal_error(error))
             self._heard.set()
             if state == "waiting":

@@ -90,11 +90,13 @@ def event_of(line: dict[str, Any]) -> Event:
     """Return the event that a node has said, from its line of `--json`."""
     name = "".join(word.title() for word in line["event"].split("_"))
     kind = getattr(events, name)
-    fields = {key: _typed(key, value) for key, value in line.items() if key not in ("event", "time")}
+    known = {field.name for field in dataclasses.fields(kind)} - {"time"}
+    fields = {key: _typed(key, value) for key, value in line.items() if key in known}
     event: Event = kind(time=dt.datetime.fromisoformat(line["time"]), **fields)
     return event
 
 
 def site_summary_of(values: dict[str, Any]) -> SiteSummary:
     """Return the summary of a site, from the one of a node's run."""
-    return SiteSummary(**values)
+    known = {field.name for field in dataclasses.fields(SiteSummary)}
+    return SiteSummary(**{key: value for key, value in values.items() if key in known})

@@ -11,6 +11,7 @@ from ..engine.context import RunContext
 from ..engine.slide.decide import destination
 from ..events import AnnotationsFinished, Event, SiteSummary, SlideFinished, SlideRetracted, SlideStatus, VerifiedBy
 from ..sites import Site
+from .messages import site_summary_of
 
 _CODES = {SlideStatus.SENT: 1, SlideStatus.SKIPPED: 2, SlideStatus.VERIFIED: 3, SlideStatus.FAILED: 4}
 _ARRIVED = (1, 2, 3)
@@ -87,7 +88,7 @@ class NodesSiteReport:
 
     def add_run(self, summary: dict[str, Any], failed: int) -> None:
         """Add what the run of a node says at its end, and no event of it. `failed`: failures that events have said."""
-        said = SiteSummary(**summary)
+        said = site_summary_of(summary)
         self._unfinished += max(said.failed - failed, 0) if said.error is None else 0
         self._kept += said.bytes_kept
         self._again += said.bytes_again
