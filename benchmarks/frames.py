@@ -33,7 +33,7 @@ from pmarep.demo.environment import DemoEnvironment
 from pmarep.uploaders import UploadBody
 
 OURS = str(Path(pmarep.__file__).parent)
-CEILINGS = {"filesystem": (15, 3), "s3": (18, 4), "azure": (18, 4)}
+CEILINGS = {"filesystem": (15, 3), "s3": (17, 4), "azure": (17, 4)}
 """Frames and tasks, by storage kind."""
 
 

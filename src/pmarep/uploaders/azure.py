@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from functools import partial
 from urllib.parse import quote
 
 from ..aio import together
@@ -52,8 +53,9 @@ class AzureUploader:
         if file.size <= SMALLEST_BLOCK:
             await s.check_before_visible(file)
             # A hedged copy that lost and came later would replace whatever is there by then.
-            headers = {"x-ms-blob-type": "BlockBlob"}
-            await self._put(file, 0, file.size, s.url_of(file), headers, HedgeMode.LAST_WINS)
+            put = partial(self._put, file, 0, file.size, s.url_of(file), {"x-ms-blob-type": "BlockBlob"})
+            await s.context.scheduler.run(put, file.size, hedge=lambda: HedgeMode.LAST_WINS)
+            s.sent.bytes += file.size
             await s.file_sent(file)
             return
         for left in range(COMMITS - 1, -1, -1):
@@ -77,18 +79,19 @@ class AzureUploader:
         return sum(length for number, _, length in _blocks(file) if number in known)
 
     async def _send_blocks(self, file: SlideFile) -> None:
-        known = set(self._upload.parts_of(file))
+        s, known = self._upload, set(self._upload.parts_of(file))
         blocks = list(_blocks(file))
 
         async def send(number: int, start: int, length: int) -> None:
-            query = f"comp=block&blockid={quote(block_id(file, number), safe='')}"
+            url = _with(s.url_of(file), f"comp=block&blockid={quote(block_id(file, number), safe='')}")
             # A block that arrives after the list does not belong to the blob.
-            await self._put(file, start, length, _with(self._upload.url_of(file), query), {}, HedgeMode.ANY_ORDER)
-            await self._upload.part_sent(file, number, "")
+            put = partial(self._put, file, start, length, url, {})
+            await s.context.scheduler.run(put, length, hedge=lambda: HedgeMode.ANY_ORDER)
+            await s.part_sent(file, number, "", length)
 
-        self._upload.sent.resumed += self._bytes_known(file)
+        s.sent.resumed += self._bytes_known(file)
         await together(send(*block) for block in blocks if block[0] not in known)
-        await self._upload.check_before_visible(file)
+        await s.check_before_visible(file)
         await self._commit(file, [block_id(file, number) for number, _, _ in blocks])
 
     async def _commit(self, file: SlideFile, ids: list[str]) -> None:
@@ -103,25 +106,21 @@ class AzureUploader:
         await self._upload.context.scheduler.run(put)
 
     async def _put(
-        self, file: SlideFile, start: int, length: int, url: str, headers: dict[str, str], hedge: HedgeMode
+        self, file: SlideFile, start: int, length: int, url: str, headers: Mapping[str, str], body: UploadBody
     ) -> None:
+        """Send one range, a block or a whole file, once."""
         s, context = self._upload, self._upload.context
 
-        async def put(body: UploadBody) -> None:
-            async with (
-                s.sending_range(file, start, length),
-                context.digests.pinned_md5(s.slide, file, start, length) as found,
-            ):
-                digest = found or await context.digests.md5(s.slide, file, start, length)
-                md5 = {"Content-MD5": base64.b64encode(digest).decode()}
+        def content() -> AsyncGenerator[bytes, None]:
+            return body.stream(context.source.read(s.slide, file, start, length))
 
-                def content() -> AsyncGenerator[bytes, None]:
-                    return body.stream(context.source.read(s.slide, file, start, length))
-
-                await context.storage.put(url, content, length, headers | md5, new_connection=body.new_connection)
-
-        await context.scheduler.run(put, length, hedge=lambda: hedge)
-        s.sent.bytes += length
+        async with (
+            s.sending_range(file, start, length),
+            context.digests.pinned_md5(s.slide, file, start, length) as found,
+        ):
+            digest = found or await context.digests.md5(s.slide, file, start, length)
+            headers = {**headers, "Content-MD5": base64.b64encode(digest).decode()}
+            await context.storage.put(url, content, length, headers, new_connection=body.new_connection)
 
 
 def _blocks(file: SlideFile) -> Iterator[tuple[int, int, int]]:

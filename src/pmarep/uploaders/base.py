@@ -116,13 +116,14 @@ class SlideUpload:
         """Return the ETags of the file's acknowledged parts by part number."""
         return self.parts.get(file.path, {})
 
-    async def part_sent(self, file: SlideFile, number: int, tag: str) -> None:
-        """Record a part that the storage has acknowledged, so that no later run sends it again."""
+    async def part_sent(self, file: SlideFile, number: int, tag: str, size: int) -> None:
+        """Count and record a part of `size` bytes that the storage has acknowledged, so that no later run sends it."""
+        self.sent.bytes += size
         await self.context.journal.record_part_sent(self.place, file.path, number, tag)
         self.parts.setdefault(file.path, {})[number] = tag
 
     async def file_sent(self, file: SlideFile) -> None:
-        """Record a file that the storage has acknowledged whole, so that no later run sends it again."""
+        """Record a file that the storage has acknowledged whole, so that no later run sends it."""
         if self.sent.replaced is Replaced.INTACT:
             self.sent.replaced = Replaced.MIXED
         await self.context.journal.record_file_sent(self.place, file.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from ..aio import together
@@ -47,24 +48,30 @@ class S3Uploader:
 
     async def send(self, file: SlideFile) -> None:
         """Send a file in the parts that the server has listed, or else whole."""
-        listed = self._multipart.get(file.path)
+        s, listed = self._upload, self._multipart.get(file.path)
         if listed is not None and listed.parts:
             await self._send_parts(file, listed)
         else:
-            await self._upload.check_before_visible(file)
-            await self._put(file, 0, file.size, self._upload.url_of(file), whole=True)
-        await self._upload.file_sent(file)
+            await s.check_before_visible(file)
+            url = s.url_of(file)
+            put = partial(self._put, file, 0, file.size, url, True)
+            await s.context.scheduler.run(put, file.size, hedge=lambda: self._hedge_mode(url, whole=True))
+            s.sent.bytes += file.size
+        await s.file_sent(file)
 
     async def _send_parts(self, file: SlideFile, listed: MultipartFile) -> None:
-        tags = dict(self._upload.parts_of(file))
+        s, tags = self._upload, dict(self._upload.parts_of(file))
 
         async def send(part: Part) -> None:
-            tags[part.number] = await self._put(file, part.start, part.end - part.start + 1, part.url)
-            await self._upload.part_sent(file, part.number, tags[part.number])
+            size = part.end - part.start + 1
+            put = partial(self._put, file, part.start, size, part.url, False)
+            tag = await s.context.scheduler.run(put, size, hedge=lambda: self._hedge_mode(part.url, whole=False))
+            tags[part.number] = tag
+            await s.part_sent(file, part.number, tag, size)
 
         for part in listed.parts:
             if part.number in tags:
-                self._upload.sent.resumed += part.end - part.start + 1
+                s.sent.resumed += part.end - part.start + 1
         await together(send(part) for part in listed.parts if part.number not in tags)
         await self._complete(file, listed, tags)
 
@@ -89,41 +96,32 @@ class S3Uploader:
                 raise AnnounceAgain(f"the parts of {file.path} cannot be put together: {error}") from None
             raise
 
-    async def _put(self, file: SlideFile, start: int, length: int, url: str, *, whole: bool = False) -> str:
-        """Send one range, a part or the whole file; return its ETag."""
+    async def _put(self, file: SlideFile, start: int, length: int, url: str, whole: bool, body: UploadBody) -> str:
+        """Send one range, a part or the `whole` file, once; return its ETag."""
         s, context = self._upload, self._upload.context
 
-        async def put(body: UploadBody) -> str:
-            async with (
-                s.sending_range(file, start, length),
-                context.digests.pinned_md5(s.slide, file, start, length) as digest,
-            ):
-                if digest is None and not self._may_check_afterwards(url, whole):
-                    digest = await context.digests.md5(s.slide, file, start, length)
+        def chunks() -> AsyncGenerator[bytes, None]:
+            return context.source.read(s.slide, file, start, length)
 
-                def chunks() -> AsyncGenerator[bytes, None]:
-                    return context.source.read(s.slide, file, start, length)
-
-                if digest is not None:
-                    answer = await context.storage.put(
-                        url,
-                        lambda: body.stream(chunks()),
-                        length,
-                        _content_md5(url, digest),
-                        new_connection=body.new_connection,
-                    )
-                    return self._tag(file, url, answer, digest)
-                stream = context.digests.stream(s.slide, file, start, length)
+        async with (
+            s.sending_range(file, start, length),
+            context.digests.pinned_md5(s.slide, file, start, length) as digest,
+        ):
+            if digest is None and not self._may_check_afterwards(url, whole):
+                digest = await context.digests.md5(s.slide, file, start, length)
+            if digest is not None:
+                md5 = _content_md5(url, digest)
                 answer = await context.storage.put(
-                    url, lambda: body.stream(stream.through(chunks())), length, {}, new_connection=body.new_connection
+                    url, lambda: body.stream(chunks()), length, md5, new_connection=body.new_connection
                 )
-                return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
+                return self._tag(file, url, answer, digest)
+            stream = context.digests.stream(s.slide, file, start, length)
+            answer = await context.storage.put(
+                url, lambda: body.stream(stream.through(chunks())), length, {}, new_connection=body.new_connection
+            )
+            return self._tag(file, url, answer, await stream.digest(), afterwards=_signed4(url))
 
-        tag = await context.scheduler.run(put, length, hedge=lambda: self._hedge_mode(url, whole))
-        s.sent.bytes += length
-        return tag
-
-    def _hedge_mode(self, url: str, whole: bool) -> HedgeMode:
+    def _hedge_mode(self, url: str, *, whole: bool) -> HedgeMode:
         if not _signed4(url):
             return HedgeMode.NEVER  # without Content-MD5, the later one might do damage
         # A part that arrives after the multipart upload is complete has no effect, but its ETag has to be known.
