@@ -20,14 +20,16 @@ from pmarep.annotations.side_file import side_file_of, write_side_file
 from pmarep.clock import Clock
 from pmarep.events import AnnotationsFinished, Event, Notice, SlideFinished
 from pmarep.pmacore import Annotation
-from pmarep.report.choose import choose_run, report_of
+from pmarep.report.choose import choose_runs, report_of
 from pmarep.report.page import to_html
 from pmarep.sites import Site
+from pmarep.state.state_folders import state_folders
 
 WANTED = [annotation(number, Notes=f"Notiz {number} 腫瘍") for number in range(5)]
 DIES = """
 import os
 from pmarep.pmacore import PmaCore
+from pmarep.state.state_folders import state_folders
 save = PmaCore.save_annotations
 async def dies(*arguments):
     await save(*arguments)
@@ -114,7 +116,7 @@ async def test_another_slide_gets_none(tmp_path: Path, source: Path, start_sandb
     assert count(new) == 0
     summary = report.summary.sites["a"]
     assert (report.code, summary.sent, summary.failed, summary.annotations_failed) == (1, 2, 0, 1)
-    page = to_html(report_of(choose_run(tmp_path / "state", None)))
+    page = to_html(report_of(*choose_runs(state_folders([tmp_path / "state"]), None)))
     assert "Annotations of 1 slide could not all be brought." in page
     assert "<li>a: annotations of x.svs: the slide there is not the one" in page
 

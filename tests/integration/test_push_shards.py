@@ -122,8 +122,15 @@ def test_status_and_report_of_shards(cli: PushCli, sandboxes: list[Sandbox]) -> 
     command = report["missing"]["command"]
     assert "--shard 3/3" in command
     assert command.endswith(f"--state-dir {cli.state}")
+    whole = json.loads(run(["report", "--format", "json", "--state-dir", str(cli.state)], cli.environment).stdout)
+    assert (len(whole["slides"]), len(whole["runs"]), whole["shards"]) == (11, 3, {"count": 3, "unknown": []})
+    assert [whole["missing"]["count"], "--shard" in whole["missing"]["command"]] == [1, False]
     nodes = [word for number in (1, 3) for word in ("--state-dir", str(cli.state / f"shard-{number}-of-3"))]
     assert "2 of 3 shards" in run(["status", *nodes], cli.environment).stdout
+    page = cli.state / "page.html"
+    said = run(["report", *nodes, "--output", str(page)], cli.environment).stdout
+    assert said == f"the report of 2 of 3 shards is {page}\n"
+    assert "othing is known here of 2/3" in page.read_text()
 
 
 def test_forget_forgets_in_the_journals_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:

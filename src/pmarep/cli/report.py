@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import PmarepError, UsageError
-from .config_files import load_book, named_state, state_path
-from .options import ConfigOption, StateDirOption
+from .config_files import load_book, named_state, state_path, state_paths
+from .options import ConfigOption, StateDirsOption
 from .output_streams import echo
 from .run_observers import RunObserver
 
@@ -58,36 +59,46 @@ def report(
         ),
     ] = False,
     config: ConfigOption = None,
-    state_dir: StateDirOption = None,
+    state_dir: StateDirsOption = None,
 ) -> None:
     """Report what became of each slide of a run at each site, as one HTML file that needs no network.
 
-    It is also made of a run that was killed or still goes on. Contacts nobody, but for --thumbnails.
+    It is also made of a run that was killed or still goes on. Runs of shards that belong together make one report, also
+    from several state folders. Contacts nobody, but for --thumbnails.
     """
-    from ..report.choose import choose_run, report_of
+    from ..report.choose import choose_runs, report_of
     from ..report.write import ReportFormat, check_file, format_of, render
-    from ..slides.shard import Shard
 
     to_stdout = output is not None and str(output) == "-"
     if output is not None and not to_stdout:
         check_file(output, "the report")
-    record = choose_run(state_path(state_dir), run)
+    records = choose_runs(state_paths(state_dir), run)
     wanted = ReportFormat.HTML if output is None or to_stdout else format_of(output)
     wanted = ReportFormat(kind.value) if kind is not None else wanted
     if thumbnails and wanted is not ReportFormat.HTML:
         raise UsageError(f"--thumbnails are for html, and this is {wanted.value}")
-    found = report_of(record)
+    found = report_of(*records)
     images = _thumbnails(found, config) if thumbnails else {}
-    named = named_state(state_dir)
-    if named is not None and Shard.of_folder(named.absolute().name) is not None:
-        named = named.absolute().parent  # the state folder that a push of the shard has to name
-    content = render(found, wanted, named, images)
+    content = render(found, wanted, _state_to_name(state_dir), images)
     if to_stdout or (output is None and wanted is not ReportFormat.HTML):
         _print(content)
         return
-    file = output or Path(f"pmarep-run-{record.number}.html")
+    which = f"run {records[-1].number}" if len(records) == 1 else f"{len(records)} of {found.shards} shards"
+    file = output or Path(f"pmarep-{which.replace(' ', '-')}.html")
     _write(file, content)
-    echo(f"the report of run {record.number} is {file}")
+    echo(f"the report of {which} is {file}")
+
+
+def _state_to_name(state_dirs: Sequence[Path] | None) -> Path | None:
+    """Return the state folder that a push in the report has to name; None for the user's own, and for several."""
+    from ..slides.shard import Shard
+
+    folders = {named_state(one) for one in state_dirs or (None,)}
+    folders = {
+        one.absolute().parent if one is not None and Shard.of_folder(one.absolute().name) is not None else one
+        for one in folders
+    }
+    return folders.pop() if len(folders) == 1 else None
 
 
 def _thumbnails(report: Report, config: Path | None) -> dict[int, str]:

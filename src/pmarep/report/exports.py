@@ -39,10 +39,12 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
                 "sources": run.about["sources"],
                 "to": run.about["to"],
                 "folder": run.about.get("folder"),
+                "shard": run.about.get("shard"),
                 "summary": run.summary,
             }
             for run in report.runs
         ],
+        "shards": None if report.shards is None else {"count": report.shards, "unknown": report.unknown_shards},
         "sites": [
             {
                 "name": site.name,

@@ -1,7 +1,7 @@
-"""Make a report of the records of one or more runs: what became of each slide at each site.
+"""Make a report of the record of a run: what became of each slide at each site.
 
-Nothing but lines of records goes in (what is in them: state/run_record.py), so reports can be made of records that came
-from several machines. Of several outcomes of a slide at a site the latest counts.
+Nothing but lines of a record goes in (what is in them: state/run_record.py), so reports can be made of records that
+came from other machines. Of several outcomes of a slide at a site the latest counts. Several runs: merge.py.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class ReportSite:
     reason: str | None = None
     summary: Mapping[str, Any] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
+    begins: list[datetime] = field(default_factory=list)  # of the time that each sample is about
     pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     cells: dict[int, Cell] = field(default_factory=dict)
 
@@ -107,11 +108,10 @@ class ReportSite:
         """Add the sample of a progress event of a run that has `started` then."""
         before, sent = (self.samples[-1].time, self.samples[-1].sent) if self.samples else (started, 0)
         time, now = _time(progress), progress["bytes_sent"]
-        if now < sent:  # another run, of several that are merged
-            before, sent = started, 0
         seconds = (time - before).total_seconds()
         if seconds > 0:
             self.samples.append(Sample(time, (now - sent) / seconds, now))
+            self.begins.append(before)
 
     @property
     def bytes_sent(self) -> int:
@@ -147,11 +147,14 @@ class Report:
     notices: list[Line] = field(default_factory=list)  # the events `notice`
     deleted: list[Line] = field(default_factory=list)  # the events `slide_deleted` of mirrors
     extra: list[Line] = field(default_factory=list)  # the events `slide_extra`
+    whole: ReportRun | None = None  # of several runs that are merged: all of them together
+    shards: int | None = None  # of runs of shards that are merged: N
+    unknown_shards: list[str] = field(default_factory=list)  # those that no run is of
 
     @property
     def run(self) -> ReportRun:
-        """Return the last run."""
-        return self.runs[-1]
+        """Return the run, or what several that are merged are together."""
+        return self.whole or self.runs[-1]
 
     @property
     def is_pull(self) -> bool:
@@ -178,15 +181,13 @@ class Report:
                     yield index, site, cell
 
 
-def build_report(records: Iterable[tuple[Iterable[Line], bool]]) -> Report:
-    """Make a report of records, each with whether its run goes on; the oldest first. Raises DamagedRecordError."""
+def build_report(lines: Iterable[Line], running: bool) -> Report:
+    """Make a report of the lines of one record. `running`: its run goes on. Raises DamagedRecordError."""
     report = Report()
-    builder = _Builder(report)
-    for lines, running in records:
-        try:
-            builder.add(lines, running)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise DamagedRecordError(f"the record of a run is damaged ({type(error).__name__}: {error})") from None
+    try:
+        _Builder(report).add(lines, running)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DamagedRecordError(f"the record of a run is damaged ({type(error).__name__}: {error})") from None
     return report
 
 

@@ -48,6 +48,9 @@ _LOOKS = [look.value for look in VerifiedBy]
 COMMANDS = 2000
 """Slides for which the page has a command of their own."""
 
+SHARDS = 5
+"""Shards of which nothing is known that are named."""
+
 NAMES = 50_000
 """Names of missing slides in the part that is printed."""
 
@@ -95,7 +98,8 @@ def _html(text: str) -> str:
 
 def _title(report: Report) -> str:
     run = report.run
-    return f"{words_of(report).title} of {_local(run.started)} (run {run.about['number']})"
+    which = f"run {run.about['number']}" if report.whole is None else f"{len(report.runs)} of {report.shards} shards"
+    return f"{words_of(report).title} of {_local(run.started)} ({which})"
 
 
 def _local(moment: datetime) -> str:
@@ -105,7 +109,7 @@ def _local(moment: datetime) -> str:
 def _verdict(report: Report) -> tuple[str, str]:
     """Return how the run ended, in a sentence, and a class for its colour."""
     run, words = report.run, words_of(report)
-    missing = _missing_words(report)
+    missing = "; ".join(filter(None, (_missing_words(report), _unknown_words(report))))
     if run.state == "killed":
         seen = f"The run was killed or the machine went down: its last sign is of {_local(run.ended)}."
         return f"{seen} {missing or f'Every slide that was found by then is {words.whole}'}.", "bad"
@@ -145,6 +149,14 @@ def _mirror_words(summary: Mapping[str, Any]) -> list[str]:
     return [f"Every slide of the source is at every site; {', '.join(sites)} may have others"]
 
 
+def _unknown_words(report: Report) -> str:
+    """Say of which shards nothing is known, so that a slide of theirs may be missing anywhere."""
+    if not (unknown := report.unknown_shards):
+        return ""
+    more = f" and {len(unknown) - SHARDS} more" if len(unknown) > SHARDS else ""
+    return f"nothing is known here of {', '.join(unknown[:SHARDS])}{more}"
+
+
 def _missing_words(report: Report) -> str:
     """Count the slides that are not at every site, apart from those of which that is only not known."""
     slides = {index for index, _, _ in report.missing()}
@@ -177,6 +189,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "into", f"{about['folder']}{machine}"
     else:
         yield "from", f"{', '.join(about['sources'])}{machine}"
+    if about.get("shard"):
+        yield "shard", str(about["shard"])
     yield "slides", f"{len(report.slides):,}, {format_size(size)}"
     yield "took", f"{format_duration((run.ended - run.started).total_seconds())}, until {_local(run.ended)}"
     yield "verified by", "nothing (--verify none)" if about["verify"] == "none" else str(about["verify"])

@@ -14,6 +14,7 @@ from support.records import ABOUT, made_up_run, made_up_slide
 from pmarep.report.chart import rate_chart
 from pmarep.report.choose import report_of
 from pmarep.report.exports import COLUMNS, to_csv, to_json
+from pmarep.report.merge import merge_reports
 from pmarep.report.model import CellState, DamagedRecordError, Report, at_site, build_report
 from pmarep.state.run_records import records_in
 
@@ -37,7 +38,7 @@ def finished(slide: str, status: str = "sent", *, site: str = "tokyo", seconds: 
 
 
 def made_of(*lines: dict[str, Any], running: bool = False) -> Report:
-    return build_report([([RUN, *lines], running)])
+    return build_report([RUN, *lines], running)
 
 
 def states(report: Report, site: str = "tokyo") -> list[str]:
@@ -71,7 +72,7 @@ def test_each_outcome_has_its_state() -> None:
 def test_the_latest_record_counts_where_several_are_merged() -> None:
     first = [RUN, found("1", "2"), finished("1", "failed", error="x"), finished("2")]
     second = [{**RUN, "number": 2}, found("2", "1"), finished("1", seconds=60)]
-    report = build_report([(first, False), (second, True)])
+    report = merge_reports([build_report(first, False), build_report(second, True)])
     assert [slide.path for slide in report.slides] == ["a/1", "a/2"]
     assert states(report) == ["sent", "sent"]
     assert len(report.sites) == 3
@@ -81,7 +82,7 @@ def test_the_latest_record_counts_where_several_are_merged() -> None:
         found("1"),
         finished("1"),
     ]
-    assert len(build_report([(first, False), (elsewhere, False)]).sites) == 4
+    assert len(merge_reports([build_report(first, False), build_report(elsewhere, False)]).sites) == 4
 
 
 def test_a_site_that_ended_in_the_middle_of_a_slide_has_its_bytes() -> None:
@@ -135,7 +136,7 @@ def test_windows_paths_stay_windows_paths() -> None:
 )
 def test_a_record_with_lines_that_pmarep_never_writes_is_damaged(lines: list[dict[str, Any]]) -> None:
     with pytest.raises(DamagedRecordError, match="damaged"):
-        build_report([(lines, False)])
+        build_report(lines, False)
 
 
 def test_lines_of_a_newer_pmarep_are_ignored() -> None:

@@ -23,12 +23,13 @@ from support.records import ABOUT, ODD_NAMES, made_up_run
 
 from pmarep.cli.report import report_observers
 from pmarep.errors import UsageError
-from pmarep.report.choose import choose_run, report_of
+from pmarep.report.choose import choose_runs, report_of
 from pmarep.report.exports import COLUMNS, to_csv, to_json
 from pmarep.report.model import Report, build_report
 from pmarep.report.page import to_html
 from pmarep.report.write import ReportFormat, check_file, format_of, write_report
 from pmarep.state.run_records import records_in
+from pmarep.state.state_folders import state_folders
 from pmarep.text import printable
 
 TIME, LATER = "2026-11-27T20:00:00.000+00:00", "2026-11-27T20:00:01.000+00:00"
@@ -81,7 +82,7 @@ def report_with(name: str) -> Report:
         {"event": "notice", "time": TIME, "text": name},
         {"event": "annotations_finished", "time": TIME, "site": name, "slide": name * 2, "error": name},
     ]
-    return build_report([(lines, False)])
+    return build_report(lines, False)
 
 
 PLAIN = Page(to_html(report_with("plain"))).elements
@@ -126,7 +127,7 @@ def report_of_lines(*lines: dict[str, Any], **about: Any) -> Report:
     """A report of one slide, `a/x`, which is to go to tokyo."""
     sites = [{"name": "tokyo", "url": "https://t/", "target": "Slides/in"}]
     first = {"event": "run", "time": TIME, "record": 1, "number": 1, **ABOUT, "sites": sites, **about}
-    return build_report([([first, *lines], False)])
+    return build_report([first, *lines], False)
 
 
 X = {"event": "slides", "first": 0, "below": "a/", "folder": "/a", "slides": [["x", "SVS", 5, 1]]}
@@ -247,22 +248,26 @@ def test_a_dry_run_has_no_report(tmp_path: Path) -> None:
         report_observers(tmp_path / "x", tmp_path, dry_run=True)
 
 
-async def test_a_run_is_chosen_by_number_id_or_start(tmp_path: Path) -> None:
+def test_a_run_is_chosen_by_number_id_or_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no record of any run"):
-        choose_run(tmp_path, None)
+        choose_runs(state_folders([tmp_path]), None)
     runs = tmp_path / "runs"
     runs.mkdir()
     for name in ("20261127T204200Z-3", "20261127T204230Z-4", "20261128T000000Z-5"):
         (runs / f"{name}.jsonl.gz").touch()
+
+    def chosen(wanted: str | None) -> list[int]:
+        return [record.number for record in choose_runs(state_folders([tmp_path]), wanted)]
+
     start = datetime(2026, 11, 27, 20, 42, tzinfo=UTC).astimezone().strftime("%Y-%m-%dT%H:%M")
-    assert choose_run(tmp_path, None).number == 5
-    assert choose_run(tmp_path, "3").number == 3
-    assert choose_run(tmp_path, f"{start}:30").number == 4
-    assert choose_run(tmp_path, "20261127T204200Z-3").number == 3
-    with pytest.raises(UsageError, match=r"2 runs began at .*: 4 \(.*\), 3 \(.*\); name one by its number"):
-        choose_run(tmp_path, start)
+    assert chosen(None) == [5]
+    assert chosen("3") == [3]
+    assert chosen(f"{start}:30") == [4]
+    assert chosen("20261127T204200Z-3") == [3]
+    with pytest.raises(UsageError, match=r"2 runs are .*: 4 \(.*\), 3 \(.*\); name one by its number"):
+        chosen(start)
     with pytest.raises(UsageError, match=r"there is no run 9; the last ones are 5 \("):
-        choose_run(tmp_path, "9")
+        chosen("9")
 
 
 @pytest.mark.skipif(find_browser() is None, reason="there is no Chromium: apt install chromium")

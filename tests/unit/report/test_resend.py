@@ -24,7 +24,7 @@ def report(*missing: str, **about: Any) -> Report:
         lines.append(
             {"event": "slide_finished", "time": TIME, "site": site["name"], "slide": "a/x.svs", "status": status}
         )
-    return build_report([(lines, False)])
+    return build_report(lines, False)
 
 
 def test_the_command_names_what_the_run_was_told() -> None:
