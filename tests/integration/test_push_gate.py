@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.corpus import tiny_tiff, write_mirax
 from support.corpus_labels import APERIO_LABEL, aperio, write_tiff
+from support.fork_server import PATIENCE
 from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
@@ -401,3 +404,86 @@ def test_mirror_and_annotations_go_by_the_source(gate: Gate, sandbox: Sandbox) -
     result = gate.cli.push("--mirror", "--yes", "--max-delete", "5")
     assert result.code == 4
     assert sorted(arrived(sandbox)) == ["a.svs", "secret.svs"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for a process group of its own")
+def test_an_interrupt_ends_the_command_and_all_that_it_has_started(gate: Gate, sandbox: Sandbox) -> None:
+    code = "import os, pathlib, subprocess, sys, time\n"
+    code += "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)'])\n"
+    code += "part = pathlib.Path(sys.argv[3] + '.part')\npart.write_text(f'{os.getpid()} {child.pid}')\n"
+    code += "part.rename(sys.argv[3])\ntime.sleep(99)\n"
+    for name in ("a", "b"):
+        gate.cli.site(name, sandbox, f"Slides/{name}", prepare=gate.prepare(code))
+    gate.slide("a.svs")
+    with gate.cli.start() as running:
+        pids = wait_for_file(gate.ran).split()
+        running.interrupt()
+        result = running.result()
+    assert result.code == 130
+    assert [pid for pid in pids if is_alive(int(pid))] == []
+    assert list((gate.cli.state / "prepared" / "runs").iterdir()) == []
+    assert arrived(sandbox, "Slides") == {}
+
+
+def wait_for_file(file: Path) -> str:
+    end = time.monotonic() + PATIENCE
+    while not file.exists():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+    return file.read_text()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie whose parent has not looked does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_an_upload_goes_on_with_a_result_that_was_made_again(gate: Gate, sandbox: Sandbox) -> None:
+    """The same bytes are the same version, though their first files are gone."""
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    write_mirax(gate.cli.source / "m.mrxs", data_files=6, data_size=300_000)
+    with gate.cli.start("--connections", "1", "--bwlimit", "600K") as running:
+        running.wait_for(lambda event: event["event"] == "progress" and event["bytes_done"] > 900_000)
+        running.kill()
+    shutil.rmtree(gate.cli.state / "prepared" / "results")
+    result = gate.cli.push()
+    assert result.code == 0
+    assert result.finished("a")["m.mrxs"]["resumed_bytes"] >= 300_000
+    assert gate.runs() == ["m.mrxs", "m.mrxs"]
+    assert set(arrived(sandbox)) == set(contents(gate.cli.source))
+
+
+def test_shards_share_the_cache(gate: Gate, sandbox: Sandbox) -> None:
+    for name in ("a", "b"):
+        gate.cli.site(name, sandbox, f"Slides/{name}", prepare=gate.prepare())
+    for number in range(8):
+        gate.slide(f"{number}.svs", 100)
+    with gate.cli.start("--shard", "1/2") as first, gate.cli.start("--shard", "2/2") as second:
+        assert (first.result().code, second.result().code) == (0, 0)
+    result = gate.cli.push()
+    assert result.counts("a") == (0, 8, 0)
+    assert len(gate.runs()) == 8
+
+
+def test_verify_asks_and_prepares_only_what_it_must(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox, prepare=gate.prepare(), require=gate.require())
+    clean = gate.slide("there.svs")
+    gate.slide("missing.svs")
+    (sandbox.data / "Slides" / "in").mkdir(parents=True)
+    (sandbox.data / "Slides" / "in" / "there.svs").write_bytes(clean)
+    finished = gate.cli.verify("--json").finished("a")
+    assert finished["there.svs"]["status"] == "verified"
+    assert finished["missing.svs"]["error"] == "it is not there; pmarep push sends it"
+    assert gate.runs() == ["missing.svs", "there.svs"]  # asked about the one, and prepared the other
+
+
+def test_a_site_that_is_away_takes_no_result_from_another(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("dead", "http://127.0.0.1:9/", prepare=gate.prepare())
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    clean = gate.slide("a.svs")
+    result = gate.cli.push("--patience", "0")
+    assert (result.code, result.counts("a")) == (1, (1, 0, 0))
+    assert arrived(sandbox) == {"a.svs": clean}

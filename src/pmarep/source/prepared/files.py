@@ -8,6 +8,7 @@ from pathlib import Path
 from ...errors import SourceError
 from ...slides.labels import LabelImages
 from ...slides.model import Slide
+from ...state.records import signature
 from ..files import LocalFile, LocalFiles
 from ..interface import FileVersion
 from .slide import PreparedSlide
@@ -46,9 +47,13 @@ class PreparedFiles(LocalFiles):
             raise
 
     async def check_slide(self, slide: Slide) -> str:
-        """Return the identity of a result's files. Raises SourceError, NotPrepared."""
+        """Return the identity of a result: of its bytes, so that one that is made again is the same.
+
+        Raises SourceError, NotPrepared.
+        """
         self._refuse_slide(slide)
-        return await super().check_slide(slide)
+        await super().check_slide(slide)
+        return signature(slide)
 
     async def check_content(self, slide: Slide) -> None:
         """Raise SourceError if a file of the result is none that any server could read, NotPrepared if it is gone."""
