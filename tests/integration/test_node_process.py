@@ -116,9 +116,10 @@ def test_what_has_changed_for_all_fails_as_in_any_run(cli: PushCli, sandbox: San
 
 
 def test_a_site_that_means_another_place_is_refused(cli: PushCli, sandbox: Sandbox) -> None:
-    sites = [{"name": "tokyo", "url": sandbox.url, "target": "Slides/elsewhere"}]
+    sites = [{**task_of(cli).sites[0], "target": "Slides/elsewhere", "label_images": "refuse"}]
     with node_process(cli, task_of(cli, sites=sites)) as node:
-        assert node.hear("failed")["error"].startswith("tokyo is http")
+        words = "tokyo has another target and label_images in its site book than in the coordinator's"
+        assert node.hear("failed")["error"] == f"{words}; give all nodes the same book"
         assert node.process.wait(PATIENCE) == 2
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..nodes.messages import NodeTask
-    from ..sites import Site
+    from ..sites import Site, SiteBook
 
 
 def main() -> None:
@@ -33,14 +33,15 @@ def main() -> None:
         from ..nodes.messages import NodeTask
         from ..nodes.node_run import NodeRun, Voice, run_node
         from ..sites import Credentials
-        from .config_files import state_path
+        from .config_files import load_book, state_path
 
         asyncio.get_running_loop().set_exception_handler(log_connection_errors)
         voice = Voice(sys.stdout.buffer)
         line = await asyncio.to_thread(sys.stdin.buffer.readline)
         task = NodeTask(**json.loads(line))
         try:
-            sites = _sites(task)
+            book = load_book(None if task.config is None else Path(task.config))
+            sites = _sites(task, book)
             state = state_path(None if task.state_dir is None else Path(task.state_dir))
             node = NodeRun(task, sites, Credentials(os.environ), state, voice)
         except PmarepError as error:
@@ -54,24 +55,23 @@ def main() -> None:
     os._exit(code)  # a thread that still reads from the worker would hold the process
 
 
-def _sites(task: NodeTask) -> list[Site]:
+def _sites(task: NodeTask, book: SiteBook) -> list[Site]:
     """Return the sites of a task from the book of this machine, which has to mean the same ones. Raises ConfigError."""
     from ..errors import ConfigError
+    from ..nodes.messages import meaning_of
     from ..version import __version__
-    from .config_files import load_book
 
     if task.version != __version__:
         words = f"it has pmarep {__version__} and the coordinator {task.version}"
         raise ConfigError(f"{words}; install the same on all nodes")
-    book = load_book(None if task.config is None else Path(task.config))
     sites = []
     for wanted in task.sites:
         site = book.resolve([wanted["name"]])[0]
         if site.require or site.prepare:
             words = f"{site.name} has require or prepare in its site book, which no node runs"
             raise ConfigError(f"{words}; push there without --scheduler")
-        if (site.url, site.target) != (wanted["url"], wanted["target"]):
-            words = f"{site.name} is {site.url} {site.target} in its site book, and another place in the coordinator's"
+        if differ := [key for key, value in meaning_of(site).items() if wanted.get(key) != value]:
+            words = f"{site.name} has another {' and '.join(differ)} in its site book than in the coordinator's"
             raise ConfigError(f"{words}; give all nodes the same book")
         sites.append(site)
     return sites

@@ -38,7 +38,7 @@ class NodeTask:
     """What a node is asked to do. `config`, `state_dir`: paths on the node, as they were typed; None: its own."""
 
     sources: list[str]
-    sites: list[dict[str, str]]
+    sites: list[dict[str, Any]]
     options: dict[str, Any]
     config: str | None
     state_dir: str | None
@@ -53,7 +53,7 @@ class NodeTask:
     ) -> NodeTask:
         return cls(
             sources=[str(path.absolute()) for path in options.paths],
-            sites=[{"name": site.name, "url": site.url, "target": site.target} for site in sites],
+            sites=[meaning_of(site) for site in sites],
             options={key: _plain(getattr(options, key)) for key in _CARRIED},
             config=None if config is None else str(config.expanduser().absolute()),
             state_dir=None if state_dir is None else str(state_dir.expanduser().absolute()),
@@ -72,6 +72,16 @@ class NodeTask:
             settle=0.0,
             **said,
         )
+
+
+def meaning_of(site: Site) -> dict[str, Any]:
+    """Return what has to be the same in the site books of all nodes: where slides go, and which may."""
+    return {
+        "name": site.name,
+        "url": site.url,
+        "target": site.target,
+        "label_images": str(site.label_images),
+    }
 
 
 def _plain(value: Any) -> Any:

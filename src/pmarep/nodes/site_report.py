@@ -13,7 +13,13 @@ from ..events import AnnotationsFinished, Event, SiteSummary, SlideFinished, Sli
 from ..sites import Site
 from .messages import site_summary_of
 
-_CODES = {SlideStatus.SENT: 1, SlideStatus.SKIPPED: 2, SlideStatus.VERIFIED: 3, SlideStatus.FAILED: 4}
+_CODES = {
+    SlideStatus.SENT: 1,
+    SlideStatus.SKIPPED: 2,
+    SlideStatus.VERIFIED: 3,
+    SlideStatus.FAILED: 4,
+    SlideStatus.LEFT_OUT: 5,
+}
 _ARRIVED = (1, 2, 3)
 
 
@@ -82,7 +88,7 @@ class NodesSiteReport:
         if before in _ARRIVED and code != _CODES[SlideStatus.FAILED]:
             return False
         self._outcomes[number] = code
-        if code in (2, 3):
+        if code in (2, 3, 5):
             self.bytes_skipped += self._context.slide_list.found(number).size
         return before != code
 
@@ -109,8 +115,8 @@ class NodesSiteReport:
     def summary(self, early: bool) -> SiteSummary:
         """Sum up the site. What is not known to be there has failed or, where the run ended `early`, was not begun."""
         count = self._outcomes.count
-        sent, skipped, verified, failed = (count(_CODES[status]) for status in _CODES)
-        missing = len(self._context.slide_list) - sent - skipped - verified
+        sent, skipped, verified, failed, left_out = (count(code) for code in _CODES.values())
+        missing = len(self._context.slide_list) - sent - skipped - verified - left_out
         begun = min(failed + self._unfinished, missing)
         not_begun = missing - begun if early and self.error is None else 0
         annotations = self._annotations.values()
@@ -118,6 +124,7 @@ class NodesSiteReport:
             sent=sent,
             skipped=skipped,
             verified=verified,
+            left_out=left_out,
             failed=missing - not_begun + self._retracted,
             not_begun=not_begun,
             not_looked_at=max(missing - begun - not_begun, 0),
