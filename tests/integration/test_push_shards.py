@@ -130,7 +130,7 @@ def test_status_and_report_of_shards(cli: PushCli, sandboxes: list[Sandbox]) -> 
     page = cli.state / "page.html"
     said = run(["report", *nodes, "--output", str(page)], cli.environment).stdout
     assert said == f"the report of 2 of 3 shards is {page}\n"
-    assert "othing is known here of 2/3" in page.read_text()
+    assert "othing is known here of shard 2/3" in page.read_text()
 
 
 def test_forget_forgets_in_the_journals_of_shards_too(cli: PushCli, sandboxes: list[Sandbox]) -> None:

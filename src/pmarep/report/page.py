@@ -154,7 +154,7 @@ def _unknown_words(report: Report) -> str:
     if not (unknown := report.unknown_shards):
         return ""
     more = f" and {len(unknown) - SHARDS} more" if len(unknown) > SHARDS else ""
-    return f"nothing is known here of {', '.join(unknown[:SHARDS])}{more}"
+    return f"nothing is known here of shard{'s' * (len(unknown) > 1)} {', '.join(unknown[:SHARDS])}{more}"
 
 
 def _missing_words(report: Report) -> str:
