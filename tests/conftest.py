@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
 
 if TYPE_CHECKING:
     from support.cloud import StartCloud
+
+# The system's certificates are read for each push to a cloud, 25 ms. Nothing in the tests is one of its sites.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "trusts_nobody.pem")
 
 # By default an example that takes 200 ms fails its test: on a busy machine, any one may. And examples are other ones in
 # each run, so that any change may meet a failure that is not its own: `--hypothesis-profile random` looks for those.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .announcements import parse_files, parse_parts
 from .buckets import AzureContainer, S3Bucket
 from .digest_cache import DigestCache
 from .forms import Forms
-from .models import Upload
+from .models import AnnouncedFile, Upload
 from .paths import Parts, join, split_path, strip_ending
 from .refusals import InvalidSession, NotFoundRefusal, Refusal
 from .roots.base import RootDirectory
@@ -126,11 +127,12 @@ class Core:
         newest, but one that is whole now goes before one that has only some files in common with it.
         """
         with self._arrivals_lock:
-            arrived = [
-                (upload, [f for f in upload.missing if storage.has_arrived(upload.path(f), f)])
-                for upload in self.uploads.pending(storage.name, folder)
-            ]
-            for upload, files in sorted(arrived, key=lambda one: len(one[1]) == len(one[0].missing)):
+            missing = [(up, file) for up in self.uploads.pending(storage.name, folder) for file in up.missing]
+            there = storage.have_arrived([(upload.path(file), file) for upload, file in missing])
+            arrived: dict[int, tuple[Upload, list[AnnouncedFile]]] = {}
+            for upload, file in compress(missing, there):
+                arrived.setdefault(upload.id, (upload, []))[1].append(file)
+            for upload, files in sorted(arrived.values(), key=lambda one: len(one[1]) == len(one[0].missing)):
                 for file in files:
                     self.uploads.record_arrival(upload, file.path)
 

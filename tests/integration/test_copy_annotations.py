@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import in_process
 from support.annotations import WILD_NOTES, annotate, annotation, annotations_at
-from support.fork_server import PATIENCE, start
+from support.fork_server import PATIENCE, LatePatch, start
 from support.push_cli import PushCli, Running
 from support.sandboxes import PASSWORD, StartSandbox
 
@@ -18,7 +18,7 @@ from pmarep.sites import Site
 from pmarep.sites.place import Place
 
 SLIDE = "fall ä/標本 1.svs"
-NO_SETTLING = "import pmarep.annotations.writer as writer; writer.SETTLE_SECONDS = 0.01"
+NO_SETTLING = LatePatch("import pmarep.annotations.writer as writer; writer.SETTLE_SECONDS = 0.01")
 WANTED = [annotation(number, Notes=notes) for number, notes in enumerate(WILD_NOTES)]
 
 

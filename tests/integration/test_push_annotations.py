@@ -10,7 +10,7 @@ import pytest
 from support import in_process
 from support.annotations import annotate, annotation, annotations_at
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import PushCli
 from support.sandbox_client import Client
 from support.sandboxes import PASSWORD, StartSandbox
@@ -209,7 +209,7 @@ def test_killed_between_the_save_and_its_answer(tmp_path: Path, start_sandbox: S
     cli.site("a", new)
     tree(cli.source, "x.svs")
     exported(cli.source / "x.svs", old)
-    with cli.start("--annotations", patch=DIES) as running:
+    with cli.start("--annotations", patch=LatePatch(DIES)) as running:
         assert running.process.wait(PATIENCE) == 9
     assert count(new) == 5
     assert cli.push("--annotations").summary["sites"]["a"]["annotations_there"] == 5

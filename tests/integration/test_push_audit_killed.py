@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Sandbox
@@ -47,7 +47,7 @@ def assert_on_record(cli: PushCli, line: dict[str, Any]) -> None:
 
 def test_killed_when_the_journal_says_sent(cli: PushCli, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
-    with cli.start("--audit", str(audit), patch=DIES.format(after=True)) as running:
+    with cli.start("--audit", str(audit), patch=LatePatch(DIES.format(after=True))) as running:
         assert running.process.wait(PATIENCE) == 9
     (line,) = lines(audit)
     assert line["status"] == "sent"
@@ -60,7 +60,7 @@ def test_killed_when_the_journal_says_sent(cli: PushCli, tmp_path: Path) -> None
 def test_killed_just_before(cli: PushCli, tmp_path: Path) -> None:
     """The next run finds it there, and it is on record whichever way it finds out that it is whole."""
     audit = tmp_path / "audit.jsonl"
-    with cli.start("--audit", str(audit), patch=DIES.format(after=False)) as running:
+    with cli.start("--audit", str(audit), patch=LatePatch(DIES.format(after=False))) as running:
         assert running.process.wait(PATIENCE) == 9
     cli.push("--audit", str(audit))
     assert len(lines(audit)) == 2

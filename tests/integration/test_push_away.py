@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.cloud import CloudSandbox, StartCloud
 from support.corpus import tree
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, arrived, contents, transfers
 from support.sandboxes import StartSandbox
 
@@ -100,7 +100,7 @@ def flag(tmp_path: Path) -> Path:
 def test_a_nas_that_comes_back(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
     tree(cli.source, "1.svs", "2.svs", content=os.urandom(1000))
     cli.site("a", sandbox)
-    with cli.start("--patience", "5m", patch=NAS.format(flag=str(flag))) as running:
+    with cli.start("--patience", "5m", patch=LatePatch(NAS.format(flag=str(flag)))) as running:
         running.wait_for(lambda event: paused("a").items() <= event.items())
         assert not transfers(sandbox)
         flag.unlink()
@@ -114,7 +114,7 @@ def test_a_nas_that_comes_back(cli: PushCli, sandbox: Sandbox, flag: Path) -> No
 def test_a_nas_that_stays_away(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
     tree(cli.source, "1.svs", "2.svs")
     cli.site("a", sandbox)
-    result = cli.run(patch=NAS.format(flag=str(flag)))
+    result = cli.run(patch=LatePatch(NAS.format(flag=str(flag))))
     assert result.code == 1
     (line,) = [line for line in result.stdout.splitlines() if "stopped" in line]
     assert "Input/output error" in line
@@ -128,7 +128,7 @@ LOOKS = pytest.mark.parametrize("looks", [True, False], ids=["looks hang", "read
 def test_a_hard_mounted_nas_that_comes_back(cli: PushCli, sandbox: Sandbox, flag: Path, looks: bool) -> None:
     tree(cli.source, "1.svs", "2.svs", "3.svs", content=os.urandom(1000))
     cli.site("a", sandbox)
-    with cli.start("--patience", "5m", patch=HARD_NAS.format(flag=str(flag), looks=looks)) as running:
+    with cli.start("--patience", "5m", patch=LatePatch(HARD_NAS.format(flag=str(flag), looks=looks))) as running:
         running.wait_for(lambda event: paused("a").items() <= event.items())
         flag.unlink()
         result = running.result()
@@ -146,7 +146,7 @@ def test_a_hard_mounted_nas_that_stays_away(
     """The run and its process end, although threads still hang."""
     tree(cli.source, "1.svs", "2.svs", "3.svs")
     cli.site("a", sandbox)
-    result = cli.push(*ends, patch=HARD_NAS.format(flag=str(flag), looks=looks))
+    result = cli.push(*ends, patch=LatePatch(HARD_NAS.format(flag=str(flag), looks=looks)))
     assert result.code == 1
     assert result.counts("a") == (0, 0, 3)
     errors = [event.get("error") or "" for event in result.events] + [result.summary["sites"]["a"]["error"] or ""]
@@ -247,7 +247,7 @@ def test_the_machine_sleeps(cli: PushCli, sandbox: Sandbox, flag: Path) -> None:
     cli.site("a", sandbox)
     hold = Hold()
     sandbox.faults.add(hold, path=FILE)
-    with cli.start("--patience", "10m", patch=SLEEP.format(flag=str(flag))) as running:
+    with cli.start("--patience", "10m", patch=LatePatch(SLEEP.format(flag=str(flag)))) as running:
         # It is looked for once a second, from the first of these.
         running.wait_for(lambda event: event["event"] == "progress")
         flag.unlink()
@@ -272,7 +272,7 @@ def test_a_clock_that_was_set_back(cli: PushCli, cloud_sandbox: StartCloud) -> N
     hold.release()
     cloud.s3.faults.clear()
     cloud.expire_urls()
-    result = cli.push(patch=YESTERDAY)
+    result = cli.push(patch=LatePatch(YESTERDAY))
     assert result.code == 0, result.stdout
     assert cloud.s3.objects() == {"in/1.svs": (cli.source / "1.svs").read_bytes()}
 
@@ -280,7 +280,8 @@ def test_a_clock_that_was_set_back(cli: PushCli, cloud_sandbox: StartCloud) -> N
 def test_a_walk_that_hangs_ends_at_max_duration(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "1.svs", "hangs/2.svs")
     cli.site("a", sandbox)
-    result = cli.push("--max-duration", "5s", patch=HANGING_WALK)  # time enough to send one, on a busy machine
+    # Time enough to send one, on a busy machine.
+    result = cli.push("--max-duration", "5s", patch=LatePatch(HANGING_WALK))
     assert result.code == 1
     assert "stopped at --max-duration, before every folder was looked through" in result.summary["error"]
     assert arrived(sandbox) == {"1.svs": (cli.source / "1.svs").read_bytes()}

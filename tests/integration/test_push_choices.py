@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived, contents, files_sent, transfers
 from support.sandbox_client import Client
 
@@ -129,7 +130,7 @@ def test_connections_of_the_command_go_before_those_of_a_site(
 ) -> None:
     tree(cli.source, "a.svs")
     cli.site("b", sandbox, "Slides/b", connections=8)
-    result = cli.push(*(("--connections", *options) if options else ()), patch=SAY_WHAT_IS_WANTED)
+    result = cli.push(*(("--connections", *options) if options else ()), patch=LatePatch(SAY_WHAT_IS_WANTED))
     assert (result.code, result.stderr.splitlines()) == (0, wanted)
 
 

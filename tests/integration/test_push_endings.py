@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import PushCli, arrived, contents, logins
 from support.sandboxes import StartSandbox
 
@@ -59,7 +59,7 @@ def test_ctrl_c_while_a_failed_slide_is_being_ended(cli: PushCli, sandbox: Sandb
     for number in range(4):
         write_mirax(cli.source / f"m{number}.mrxs")
     sandbox.faults.add(CannedResponse.refusal("no"), path=FILE + ".*Data0000")
-    with cli.start("--connections", "1", patch=SLOW_TO_END) as running:
+    with cli.start("--connections", "1", patch=LatePatch(SLOW_TO_END)) as running:
         running.wait_for_words("ENDING")
         running.interrupt()
         result = running.result()
@@ -113,7 +113,7 @@ pmarep.source.files.read_at = read
 
 def test_ctrl_c_while_a_read_hangs(cli: PushCli, sandbox: Sandbox) -> None:
     tree(cli.source, "hung.svs", "ok.svs")
-    with cli.start(patch=HUNG_READ) as running:
+    with cli.start(patch=LatePatch(HUNG_READ)) as running:
         running.wait_for_words("HANGS")
         running.wait_for(lambda event: event["event"] == "slide_finished")
         running.interrupt()
@@ -144,7 +144,7 @@ def test_ctrl_c_while_the_walk_goes_on(cli: PushCli, sandbox: Sandbox, sites: st
     if sites == "ended":
         cli.environment["PMAREP_PASSWORD_A"] = "wrong"
     last = {"event": "site_state", "state": "stopped"} if sites == "ended" else {"event": "slide_finished"}
-    with cli.start(patch=ENDLESS_WALK) as running:
+    with cli.start(patch=LatePatch(ENDLESS_WALK)) as running:
         running.wait_for(lambda event: last.items() <= event.items())
         running.interrupt()
         result = running.result()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import PushCli, arrived, contents, transfers
 
 from pmacore_sandbox import Hold, Sandbox
@@ -51,7 +51,7 @@ def later(tmp_path: Path) -> Callable[[float], None]:
 
 @pytest.fixture
 def patched(tmp_path: Path) -> str:
-    return LATER.format(flag=str(tmp_path / "later"))
+    return LatePatch(LATER.format(flag=str(tmp_path / "later")))
 
 
 def is_notice(words: str) -> Callable[[dict[str, Any]], bool]:
@@ -174,7 +174,8 @@ def test_a_password_that_never_comes_is_reported_and_ends_with_the_run(
     tree(cli.source, "a.svs")
     cli.site("b", start_sandbox("b"), password_command=["sleep", "50"])
     del cli.environment["PMAREP_PASSWORD_B"]
-    with cli.start("--max-duration", "1h", patch=patched + "real_sleep = Clock.sleep\n" + QUICKLY) as running:
+    quickly = LatePatch(patched + "real_sleep = Clock.sleep\n" + QUICKLY)
+    with cli.start("--max-duration", "1h", patch=quickly) as running:
         running.wait_for(is_notice("waiting for the password of b"))
         later(3601)
         result = running.result()

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from support.cloud import CloudSandbox, StartCloud
 from support.corpus import write_mirax, write_svs
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, Result
 from support.sandboxes import StartSandbox
 
@@ -153,7 +153,7 @@ def test_a_wrong_password(cli: PushCli, sandbox: Sandbox) -> None:
 def test_a_bug_of_ours(cli: PushCli, guarded: Sandbox) -> None:
     """Deep inside, with everything secret in reach: its words are not repeated, only where it was."""
     cli.site("a", guarded)
-    patch = (
+    patch = LatePatch(
         "import pmarep.pmacore.client as client\n"
         "def broken(self, *args):\n"
         "    raise RuntimeError(f'{self._secrets} {self._session} {self.__dict__}')\n"
@@ -168,7 +168,7 @@ def test_a_bug_of_ours(cli: PushCli, guarded: Sandbox) -> None:
 def test_a_bug_where_nobody_expects_one(cli: PushCli, guarded: Sandbox) -> None:
     """A traceback with the values of its variables would show them; ours has none."""
     cli.site("a", guarded)
-    patch = (
+    patch = LatePatch(
         "import pmarep.engine.run as run\n"
         "def broken(self, workers, *rest):\n"
         "    everything = [vars(self), workers]\n"
@@ -250,13 +250,13 @@ def test_only_the_owner_may_read_what_is_left(cli: PushCli, guarded: Sandbox, ki
     if killed:
         hold = Hold()
         guarded.faults.add(hold, path=FILE + "m.mrxs", times=1)
-        with cli.start(patch="import os; os.umask(0)") as running:
+        with cli.start(patch=LatePatch("import os; os.umask(0)")) as running:
             assert hold.reached.wait(PATIENCE)
             check_modes(cli.state)
             running.kill()
         guarded.faults.clear()
     else:
-        assert cli.push(patch="import os; os.umask(0)").code == 0
+        assert cli.push(patch=LatePatch("import os; os.umask(0)")).code == 0
     check_modes(cli.state)
 
 

@@ -91,7 +91,7 @@ def test_names_that_windows_alters_fail_whatever_the_journal_says(
 ) -> None:
     """As sent by a version that believed the server."""
     tree(cli.source, "case 1./s.svs")
-    patch = "import pmarep.engine.remote_listing as r\nr.is_altered_by_windows = lambda name: False"
+    patch = LatePatch("import pmarep.engine.remote_listing as r\nr.is_altered_by_windows = lambda name: False")
     before = cli.push("--verify", "none", patch=patch)
     assert before.code == int(server.settings.names == "refuse")
     for command in (push(cli), cli.verify()):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, transfers
 from support.sandbox_client import Client
 
@@ -138,7 +138,7 @@ def test_the_whole_slide_is_gone_of_which_all_was_acknowledged(cli: PushCli, san
     hold.release()
     with Client(sandbox) as client:
         client.post("DeleteSlide", path="Slides/in/m.mrxs")
-    quick = "import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER = (0.0,)"
+    quick = LatePatch("import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER = (0.0,)")
     result = cli.push(patch=quick)
     assert (result.code, result.counts("a")) == (0, (1, 0, 0))
     assert arrived(sandbox) == contents(cli.source)

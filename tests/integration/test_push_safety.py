@@ -322,7 +322,7 @@ def test_what_a_server_says_of_a_slide_that_is_right_costs_no_byte(cli: PushCli,
     }
     path, answer = answers[how]
     rule = sandbox.faults.add(answer, method="GET", path=path)
-    patch = f"{IMPATIENT}\npmarep.engine.slide.arrival.LISTED_SECONDS = 0.0"
+    patch = LatePatch(f"{IMPATIENT}\npmarep.engine.slide.arrival.LISTED_SECONDS = 0.0")
     result = cli.push(patch=patch)
     assert result.code == int(how != "not complete")
     sandbox.clear_requests()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
+from support.fork_server import LatePatch
 from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
 
 from pmacore_sandbox import Sandbox
@@ -234,8 +235,8 @@ def test_a_full_temporary_disk_is_reported_and_what_was_found_is_sent(tmp_path: 
     cli = PushCli(tmp_path / "cli")
     cli.site("a", sandbox)
     tree(cli.source, *(f"{number:04}{'x' * 200}.svs" for number in range(1200)))
-    small = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))"
-    result = cli.push("--dry-run", patch=small)
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))"
+    result = cli.push("--dry-run", patch=LatePatch(limit))
     assert result.code == 1
     planned = result.counts("a")[0]
     assert 0 < planned < 1200

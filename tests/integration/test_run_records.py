@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from support.corpus import tree
-from support.fork_server import run
+from support.fork_server import LatePatch, run
 from support.push_cli import PushCli
 
 from pmacore_sandbox import CannedResponse, Sandbox, SlowRead
@@ -74,7 +74,7 @@ def full(self, lines, last=False):
     write(self, lines)
 _PackedFile.write = full
 """
-    done = cli.push(patch=patch)
+    done = cli.push(patch=LatePatch(patch))
     assert (done.code, done.events[-1]["event"]) == (0, "summary")
     (text,) = [event["text"] for event in done.events if event["event"] == "notice"]
     assert text.startswith("cannot write the record of this run")

@@ -414,7 +414,7 @@ def test_what_arrived_when_the_run_was_stopped_is_put_on_record_by_the_next(
         "def slow(*_):\n    print('{\"event\": \"hashing\"}', flush=True)\n    return asyncio.sleep(3600, b'')\n"
         "Digests.sha256 = slow"
     )
-    with cli.start("--sites", "a", "--audit", str(audit), patch=slow) as running:
+    with cli.start("--sites", "a", "--audit", str(audit), patch=LatePatch(slow)) as running:
         running.wait_for(lambda event: event["event"] == "hashing")
         running.interrupt()
         assert running.result().code == 130

@@ -52,8 +52,8 @@ class RootDirectory(Protocol):
     def version_marker(self, path: Parts, /) -> str | None:
         """Return a marker of the object at a path, which a later write changes; None where nothing lies."""
 
-    def has_arrived(self, path: Parts, file: AnnouncedFile, /) -> bool:
-        """Return whether a client wrote an announced file to the storage: it is whole, and newer than its marker."""
+    def have_arrived(self, files: Sequence[tuple[Parts, AnnouncedFile]], /) -> list[bool]:
+        """Return of each announced file whether a client wrote it to the storage: whole, and newer than its marker."""
 
     def upload_urls(self, upload: Upload, /) -> dict[str, Any]:
         """Return `Urls` and `MultipartFiles` of an announcement's answer."""

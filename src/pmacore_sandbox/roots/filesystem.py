@@ -97,8 +97,8 @@ class FileSystemRoot:
     def version_marker(self, _path: Parts) -> str | None:
         return None
 
-    def has_arrived(self, _path: Parts, _file: AnnouncedFile) -> bool:
-        return False  # `commit` is the only way in
+    def have_arrived(self, files: Sequence[tuple[Parts, AnnouncedFile]]) -> list[bool]:
+        return [False] * len(files)  # `commit` is the only way in
 
     def upload_urls(self, _upload: Upload) -> dict[str, Any]:
         """Return no URLs: a FileSystem upload is POSTed to PMA.core itself (all published clients)."""

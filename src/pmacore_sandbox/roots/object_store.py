@@ -9,6 +9,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any, Protocol
 
 from ..models import AnnouncedFile, StoredFile, Upload, UploadType
@@ -16,6 +17,8 @@ from ..paths import Parts, check_windows_name, fold, join
 from ..refusals import NotFoundRefusal, Refusal
 
 _LONGEST_KEY = 1024  # bytes in S3, characters in Azure
+_MOST_LISTED = 1000
+"""What S3 lists in one answer. With more below a folder, its files are asked about one by one."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class ObjectStoreRoot:
         self._objects = objects
         self._prefix = prefix
         self._digests: dict[tuple[str, str], bytes] = {}
+        self._large_folders: set[Parts] = set()
         self._lock = threading.Lock()  # makes "look, then create" one step
 
     def match_key(self, path: Parts) -> Parts:
@@ -132,11 +136,24 @@ class ObjectStoreRoot:
         key = self._key(path)
         return None if self._objects.stat(key) is None else self._objects.set_marker(key)
 
-    def has_arrived(self, path: Parts, file: AnnouncedFile) -> bool:
-        found = self.find(path)
-        if found is None or found.size != file.length:
-            return False
-        return file.previous_marker is None or self._objects.read_marker(self._key(path)) != file.previous_marker
+    def have_arrived(self, files: Sequence[tuple[Parts, AnnouncedFile]]) -> list[bool]:
+        sizes = self._sizes({path for path, _ in files})
+        return [
+            sizes.get(path) == file.length
+            and (file.previous_marker is None or self._objects.read_marker(self._key(path)) != file.previous_marker)
+            for path, file in files
+        ]
+
+    def _sizes(self, paths: set[Parts]) -> dict[Parts, int]:
+        """Return the sizes of those files that are there: several by one listing, unless too much lies beside them."""
+        levels = zip(*(path[:-1] for path in paths), strict=False)
+        folder = tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
+        if len(paths) > 2 and folder not in self._large_folders:
+            listed = list(islice(self._objects.list_all(self._folder_key(folder)), _MOST_LISTED + 1))
+            if len(listed) <= _MOST_LISTED:
+                return {self._path(one.key): one.size for one in listed}
+            self._large_folders.add(folder)
+        return {path: found.size for path in paths if (found := self.find(path)) is not None}
 
     def upload_urls(self, upload: Upload) -> dict[str, Any]:
         return self._objects.upload_urls([(self._key(upload.path(file)), file) for file in upload.files.values()])
