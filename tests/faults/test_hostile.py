@@ -7,6 +7,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,7 @@ async def test_a_storage_that_redirects(push: Push, evil: HostileServer, network
 # Answers without end
 
 
+@cache
 def bomb(size: int) -> bytes:
     """Gzip of so many zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

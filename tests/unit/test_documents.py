@@ -143,21 +143,21 @@ def members(name: str) -> set[str]:
 
 
 @cache
-def code() -> list[str]:
-    """Return the text of every module, test and benchmark."""
-    return [path.read_text("utf-8") for top in ("src", "tests", "benchmarks") for path in (ROOT / top).rglob("*.py")]
+def code(*folders: str) -> list[str]:
+    """Return the text of every Python file in folders of the repository."""
+    return [path.read_text("utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 @cache
 def words() -> set[str]:
-    return set(re.findall(r"\w+", "\n".join(code())))
+    return set(re.findall(r"\w+", "\n".join(code("src", "tests", "benchmarks"))))
 
 
 @cache
 def classes() -> dict[str, list[ast.ClassDef]]:
-    """Return the definitions of all classes by their names."""
+    """Return the definitions of all classes, but of tests, by their names."""
     found: dict[str, list[ast.ClassDef]] = {}
-    for tree in map(ast.parse, code()):
+    for tree in map(ast.parse, code("src", "tests/support", "benchmarks")):
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(node)
