@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ class Cli:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.book = folder / "sites.toml"
-        self.environment = {"PMAREP_CONFIG": str(self.book), "PMAREP_STATE_DIR": str(folder / "state"), "NO_PROXY": "*"}
+        folders = {"PMAREP_CONFIG": str(self.book), "PMAREP_STATE_DIR": str(folder / "state")}
+        self.environment = {**os.environ, **fork_server.USUAL_ENVIRONMENT, **folders, "NO_PROXY": "*"}
 
     def site(self, name: str, sandbox: Sandbox) -> None:
         with self.book.open("a", encoding="utf-8") as book:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.fork_server import run
+from support.fork_server import USUAL_ENVIRONMENT, run
 
 from pmacore_sandbox.fault_texts import FAULTS
 from pmarep.cli.sandbox import complete_fault
@@ -15,7 +15,12 @@ from pmarep.cli.sandbox import complete_fault
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "PMAREP_CONFIG": str(tmp_path / "a book.toml"), "PMAREP_STATE_DIR": str(tmp_path / "state")}
+    return {
+        **os.environ,
+        **USUAL_ENVIRONMENT,
+        "PMAREP_CONFIG": str(tmp_path / "a book.toml"),
+        "PMAREP_STATE_DIR": str(tmp_path / "state"),
+    }
 
 
 def test_the_path_alone_or_with_more(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -34,6 +34,12 @@ _READ_LATE = (
 
 _MOST_SERVERS = 6
 
+USUAL_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")])),
+}
+"""What most tests set for their commands: `file_keyring` can be imported. Where all is the same, one server does."""
+
 
 class LatePatch(str):
     """A patch that may run when pmarep is imported: no module has a name of its own for what it replaces."""

@@ -222,7 +222,7 @@ class Reader:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **self.cli.environment, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1",
+            **self.cli.environment, "NO_PROXY": "*",
             "PMAREP_STATE_DIR": str(self.folder / "state"),
         }  # fmt: skip
 

@@ -21,7 +21,7 @@ import pytest
 
 from pmacore_sandbox import Sandbox
 from support.events_schema import check_event
-from support.fork_server import PATIENCE, LatePatch, Process, start
+from support.fork_server import PATIENCE, USUAL_ENVIRONMENT, LatePatch, Process, start
 
 NO_WAITING = {"push": ("--settle", "--patience"), "verify": ("--patience",)}
 
@@ -170,7 +170,7 @@ class PushCli:
         self.book = folder / "sites.toml"
         self.names: list[str] = []
         no_proxy = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        self.environment = {**no_proxy, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
+        self.environment = {**no_proxy, **USUAL_ENVIRONMENT, "NO_PROXY": "*"}
 
     def site(self, name: str, at: Sandbox | str, target: str = "Slides/in", password: str = "", **keys: Any) -> None:
         """Add a site to the book; `at` is a sandbox, or the url of something else. It allows label images."""

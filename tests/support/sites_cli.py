@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.fork_server import run
+from support.fork_server import USUAL_ENVIRONMENT, run
 from support.sandboxes import PASSWORD, USER
-
-_TESTS = Path(__file__).parent.parent
 
 
 @dataclass
@@ -37,9 +35,9 @@ class SitesCli:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            **USUAL_ENVIRONMENT,
             "PMAREP_CONFIG": str(self.book),
             "PYTHON_KEYRING_BACKEND": "support.file_keyring.Keyring",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")])),
             "TEST_KEYRING": str(self.folder / "keyring.json"),
             **self.environ,
         }

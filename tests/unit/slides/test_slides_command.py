@@ -18,7 +18,7 @@ from pmarep.cli.app import app
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return fork_server.run(["slides", *map(str, arguments)], {**os.environ, "PYTHONUNBUFFERED": "1"})
+    return fork_server.run(["slides", *map(str, arguments)], {**os.environ, **fork_server.USUAL_ENVIRONMENT})
 
 
 def size_of(done: subprocess.CompletedProcess[str]) -> str:
