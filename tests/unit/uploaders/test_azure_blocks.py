@@ -1,15 +1,27 @@
-"""Azure's rules for blocks: ids of one length, at most 50,000, nothing left out."""
+"""Azure's rules for blocks: ids of one length, at most 50,000, nothing left out; and what is put on record."""
 
 from __future__ import annotations
 
 import base64
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import AsyncMock, call
 
+import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmarep.slides import SlideFile
+from pmarep.clock import Clock
+from pmarep.pmacore import Announcement, Connection
+from pmarep.retry import Retry
+from pmarep.slides import Slide, SlideFile
+from pmarep.source import SharedReader, SiteReader
+from pmarep.state.journal import Journal
+from pmarep.state.records import RemotePath
 from pmarep.state.unfinished import LARGEST_BLOCK, SMALLEST_BLOCK, block_size
-from pmarep.uploaders.azure import MAX_BLOCKS, _blocks, block_id
+from pmarep.uploaders import Digests, PresignedClient, RequestScheduler, SlideUpload, TransferCounts, UploadContext
+from pmarep.uploaders.azure import MAX_BLOCKS, AzureUploader, _blocks, block_id
 
 SIZES = st.integers(1, 3 * 1024**4)
 
@@ -40,3 +52,28 @@ def test_ids_have_one_length_and_belong_to_one_version(number: int, size: int, n
     assert block_id(file, number) == block_id(SlideFile(name, size, 7), number)
     assert block_id(file, number) != block_id(SlideFile(name, size, 8), number)
     assert block_id(file, number) != block_id(file, number + 1)
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(1000, 0), (SMALLEST_BLOCK + 1, 2)], ids=["whole", "in blocks"])
+async def test_what_azure_has_is_counted_and_recorded(tmp_path: Path, size: int, blocks: int) -> None:
+    (tmp_path / "x.svs").write_bytes(bytes(size))
+    file = SlideFile("x.svs", size, (tmp_path / "x.svs").stat().st_mtime_ns)
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(201)))
+    storage = PresignedClient(Connection("http://pma.example/", "u"), allow_http=False, http=http)
+    scheduler, journal = RequestScheduler(4, [], Retry(attempts=1), Clock()), AsyncMock(spec=Journal)
+    reader = SharedReader()
+    source, digests = SiteReader(reader), Digests(reader)
+    context = UploadContext(cast(Any, None), storage, scheduler, source, digests, journal)
+    announced = Announcement.read({"Id": 1, "UploadType": 2, "Urls": ["http://azure.example/c/x.svs?sig=s"]}, "x")
+    slide, place = Slide("x.svs", "Aperio SVS", tmp_path, (file,)), RemotePath("http://pma.example/", "in/x.svs")
+    upload = SlideUpload(context, announced, "in", slide, place, TransferCounts())
+    try:
+        await AzureUploader(upload).send(file)
+    finally:
+        source.close()
+        digests.close()
+        reader.close()
+    assert upload.sent.bytes == size
+    recorded = journal.record_part_sent.await_args_list
+    assert sorted(recorded) == [call(place, "x.svs", number, "") for number in range(blocks)]
+    journal.record_file_sent.assert_awaited_once_with(place, "x.svs")

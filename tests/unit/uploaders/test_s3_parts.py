@@ -135,6 +135,9 @@ async def test_etags_that_prove_nothing_or_the_right_thing(
     upload = ship(answering(tag, **headers), core, parts=parts)
     await S3Uploader(upload).send(upload.slide.main)
     assert upload.sent.bytes == len(CONTENT)
+    entry = await upload.context.journal.entry(upload.place)
+    assert entry is not None
+    assert entry.files == {"x.svs"}
     if parts:
         expected = [hashlib.md5(half).hexdigest() if tag is None else tag for half in (CONTENT[:HALF], CONTENT[HALF:])]
         assert core.completed == [("Slides/in/x.svs", "u", [(1, expected[0]), (2, expected[1])])]

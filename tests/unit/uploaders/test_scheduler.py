@@ -163,6 +163,26 @@ async def test_attempts_end() -> None:
     assert len(calls) == 5
 
 
+async def test_where_a_server_fails_at_everything_requests_are_tried_once() -> None:
+    clock = FakeClock()
+    scheduler = make_scheduler(clock)
+    calls = []
+
+    async def send(body: UploadBody) -> None:
+        calls.append(body)
+        raise ServerError("busy")
+
+    for before in (0, 5, 6):  # the sixth failure in a row ends the second request
+        assert len(calls) == before
+        with pytest.raises(ServerError):
+            await clock.run(asyncio.ensure_future(scheduler.run(send)))
+    async with scheduler.attempt(scheduler.attempts(0), 0):
+        pass  # one that arrives, and all are tried again
+    with pytest.raises(ServerError):
+        await clock.run(asyncio.ensure_future(scheduler.run(send)))
+    assert len(calls) == 7 + 5
+
+
 @pytest.mark.parametrize(("seconds", "largest"), [(0.0, LARGEST_PIECE), (3.0, SMALLEST_PIECE)])
 async def test_pieces_are_small_where_the_line_is_slow(seconds: float, largest: int) -> None:
     """A socket's time-out is for one piece: on a slow line it would strike although all goes well."""
