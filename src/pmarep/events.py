@@ -315,7 +315,8 @@ class SlidePlanned(Event):
     """Sent by a dry run, for each slide and site: what a real run would do.
 
     site, slide: the site's name, and the slide's path from its source.
-    action: "send", "resume", "replace", "skip" or "conflict" (it differs and may not be replaced); of a pull "pull",
+    action: "send", "resume", "replace", "skip", "conflict" (it differs and may not be replaced), "refuse" or "exclude"
+        (the site does not take it, by `label_images` or by its other keys); of a pull "pull",
         "complete" (files of it are missing here), "replace", "skip" or "conflict".
     reason: why, in one line.
     to: the virtual path of its main file at the site; of a pull its path here.
@@ -401,6 +402,7 @@ class SiteSummary:
     not_looked_at: of `failed`: neither looked at nor sent, so that it is not known whether they are there.
     needs_decision: of `failed`: refused by the next run too, unless it is told otherwise (`--existing`, `--fresh`,
         `label_images`).
+    excluded: slides that the site does not take, by its keys in the site book; in no other number.
     annotations_added, annotations_there: annotations of all slides that were added in this run, or there before.
     annotations_failed: slides that are there and some annotations of which could not be brought.
     extra: slides below the target folder that the source has not, and that stay (`--mirror`); after a dry run also
@@ -433,6 +435,7 @@ class SiteSummary:
     deleted: int = 0
     bytes_deleted: int = 0
     mirror_error: str | None = None
+    excluded: int = 0
 
 
 @_immutable

@@ -47,6 +47,7 @@ def test_add_and_list_in_a_script(sites_cli: SitesCli) -> None:
             "name": "tokyo", "server": None, "url": "https://tokyo.example/", "username": "me", "target": "Slides/ä b",
             "connections": 8, "bwlimit": "20M", "ca_bundle": None, "client_cert": None, "proxy": None,
             "verify_tls": True, "connect_timeout": None, "timeout": None, "congestion": None, "label_images": "warn",
+            "include": None, "exclude": None, "newer_than": None, "min_size": None,
             "allow_http_uploads": False, "password_file": None,
             "groups": ["asia"],
         }

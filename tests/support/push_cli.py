@@ -210,6 +210,10 @@ class PushCli:
         """`pmarep verify` with `--json`."""
         return self.run("--json", *extra, command="verify")
 
+    def any(self, *words: str) -> Result:
+        """Any command, with the passwords of the sites."""
+        return self._result(list(words))
+
     def sites_test(self, *extra: str) -> Result:
         """`pmarep sites test`."""
         return self._result(["sites", "test", "--config", str(self.book), *extra])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,8 @@ from ..errors import UsageError
 from ..remote.session_pool import Passwords, SessionPool
 from ..retry import Retry
 from ..sites.place import Place
+from ..sites.site_choices import SiteChoice
+from ..slides import Slide, SlideFile
 from .content import ContentProgress, Contents, Fingerprints, LocalBytes, RemoteBytes, read_contents, want_contents
 from .listing import Listed, LocalListing, RemoteListing, Wanted, guarded, need_two
 from .rows import ContentKind, Row, judge
@@ -65,6 +68,9 @@ class Comparison:
         self.contents: list[ContentProgress] = []
         self.undated = 0
         self._table = SlideTable()
+        at = {side.number: side.at.site for side in sides if isinstance(side.at, Place)}
+        choices = {number: SiteChoice(site, time.time()) for number, site in at.items()}
+        self._choices = {number: choice for number, choice in choices.items() if not choice.is_any}
 
     @property
     def level(self) -> tuple[str, str]:
@@ -123,7 +129,15 @@ class Comparison:
         labels, self.undated = [side.label for side in self.sides], 0
         for stored in self._table.rows():
             if self._is_wanted(stored):
-                yield judge(stored, len(self.sides), self._table.gap_at, labels, self._options.content)
+                yield judge(stored, len(self.sides), self._table.gap_at, labels, self._options.content, self._excluded)
+
+    def _excluded(self, side: int, one: Stored) -> bool:
+        """Return whether a side is a site that does not take a slide as another side has it."""
+        if side not in self._choices:
+            return False
+        newest = -1 if one.modified is None else one.modified * 1_000_000
+        file = SlideFile(one.path.rpartition("/")[2], one.size, newest)
+        return self._choices[side].refusal(Slide(one.path, "", "", (file,))) is not None
 
     def gaps(self) -> Iterator[Gap]:
         """Yield what sides do not tell, other than of slides that have a row."""

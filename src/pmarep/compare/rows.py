@@ -13,6 +13,7 @@ from .table import Gap, GapKind, Stored, Told, slide_key
 T = TypeVar("T")
 
 GapAt = Callable[[int, bytes], Gap | None]
+Excluded = Callable[[int, Stored], bool]
 
 
 class State(StrEnum):
@@ -25,6 +26,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"  # the side does not tell
     PROBLEM = "problem"  # it lies in a folder of this machine, and could not be sent
     IGNORED = "ignored"  # a .pmarepignore leaves it out; not counted
+    EXCLUDED = "excluded"  # the site does not take it, by its keys in the site book
 
 
 class Verdict(StrEnum):
@@ -35,11 +37,12 @@ class Verdict(StrEnum):
     PROBLEM = "problem"
     UNKNOWN = "unknown"
     IGNORED = "ignored"  # one side has it, all others ignore it
+    EXCLUDED = "excluded"  # the same at all sides that take it
     SAME = "same"
 
     @property
     def is_fine(self) -> bool:
-        return self in (Verdict.SAME, Verdict.IGNORED)
+        return self in (Verdict.SAME, Verdict.IGNORED, Verdict.EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,25 @@ class Content:
 
 
 def judge(
-    stored: Sequence[Stored], sides: int, gap_at: GapAt, labels: Sequence[str], content: ContentKind | None = None
+    stored: Sequence[Stored],
+    sides: int,
+    gap_at: GapAt,
+    labels: Sequence[str],
+    content: ContentKind | None = None,
+    excluded: Excluded = lambda _side, _one: False,
 ) -> Row:
-    """Return the row of one slide, of which `stored` has what was listed: at least one, in the order of the sides."""
+    """Return the row of one slide, of which `stored` has what was listed: at least one, in the order of the sides.
+
+    `excluded`: whether a side does not take a slide that it has not.
+    """
     groups = _groups(stored)
     reference = groups[0][0] if groups else stored[0]
     cells = [_absent(None)] * sides
     at = {one.side for one in stored}
     for side in set(range(sides)) - at:
         cells[side] = _absent(gap_at(side, stored[0].key))
+        if cells[side].state is State.MISSING and excluded(side, reference):
+            cells[side] = Cell(State.EXCLUDED)
     for one in stored:
         cells[one.side] = _not_told(one)
     for number, group in enumerate(groups, 1):
@@ -161,6 +174,8 @@ def verdict_of(cells: Sequence[Cell]) -> Verdict:
     for state in (State.DIFFERS, State.MISSING, State.PROBLEM, State.UNKNOWN):
         if state in states:
             return Verdict(state.value)
+    if State.EXCLUDED in states:
+        return Verdict.EXCLUDED
     return Verdict.IGNORED if State.SAME not in states else Verdict.SAME
 
 

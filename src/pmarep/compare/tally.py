@@ -58,6 +58,7 @@ def verdict_words(tally: Tally) -> list[str]:
         Verdict.PROBLEM: "a problem here",
         Verdict.UNKNOWN: "not told",
         Verdict.IGNORED: "ignored by a .pmarepignore",
+        Verdict.EXCLUDED: "where the site book wants them",
     }
     return [f"{tally.verdicts[one]:,} {text}" for one, text in words.items() if tally.verdicts[one]]
 
@@ -101,6 +102,7 @@ _ASIDE = {
     State.PROBLEM: "a problem at",
     State.UNKNOWN: "not told by",
     State.IGNORED: "ignored at",
+    State.EXCLUDED: "excluded at",
 }
 
 

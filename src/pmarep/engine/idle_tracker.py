@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..events import Event, SiteState, SlideFinished, State
 
@@ -19,6 +19,6 @@ class IdleTracker:
         elif isinstance(event, SiteState) and event.state in (State.STOPPED, State.DONE):
             self._finished.pop(event.site, None)
 
-    def idle(self, slides: int) -> bool:
-        """Return whether every site has finished so many slides, or has ended."""
-        return all(finished >= slides for finished in self._finished.values())
+    def idle(self, slides: Callable[[str], int]) -> bool:
+        """Return whether every site has finished as many slides as it is to have by `slides`, or has ended."""
+        return all(finished >= slides(site) for site, finished in self._finished.items())

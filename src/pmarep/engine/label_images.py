@@ -20,7 +20,7 @@ from ..source import SharedReader
 from ..state.journal import Journal
 from ..state.journal_bounds import MAX_RUNS
 from ..units import count_of
-from .discovery.slide_list import SlideList
+from .discovery.slide_list import SiteSlides
 from .options import Options
 from .slide.decide import destination
 
@@ -88,7 +88,7 @@ class LabelPolicy:
         site: Site,
         options: Options,
         looks: LabelLooks,
-        slide_list: SlideList,
+        slides: SiteSlides,
         journal: Journal,
         clock: Clock,
         listener: Listener,
@@ -96,7 +96,7 @@ class LabelPolicy:
         self._site = site
         self._options = options
         self._looks = looks
-        self._slide_list = slide_list
+        self._slides = slides
         self._journal = journal
         self._clock = clock
         self._listener = listener
@@ -155,9 +155,9 @@ class LabelPolicy:
         counts = dict.fromkeys(Carries, 0)
         end = self._clock.monotonic() + COUNTING_SECONDS
         index = 0
-        while index < self._slide_list.admitted:
-            numbers = range(index, min(index + _CHUNK, self._slide_list.admitted))
-            slides = [self._slide_list.found(number) for number in numbers]
+        while index < self._slides.end:
+            numbers = range(index, min(index + _CHUNK, self._slides.end))
+            slides = [self._slides.found(number) for number in numbers if self._slides.takes(number)]
             paths = [destination(self._site, self._options.to, slide).path for slide in slides]
             known = await self._journal.known(self._site.url, paths)
             for slide, path in zip(slides, paths, strict=True):
@@ -166,7 +166,7 @@ class LabelPolicy:
                 if path not in known:
                     counts[await self._answer(slide)] += 1
             index = numbers.stop
-        return counts, sum(counts.values()), self._slide_list.complete.is_set()
+        return counts, sum(counts.values()), self._slides.is_complete
 
     async def _answer(self, slide: Slide) -> Carries:
         try:

@@ -28,6 +28,7 @@ from ..events import (
 )
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
+from ..sites.site_choices import SiteChoices
 from ..slides import LeftOut, Slide
 from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
@@ -40,7 +41,7 @@ from ..uploaders import Digests
 from .annotation_run import AnnotationRun
 from .context import RunContext
 from .discovery.producer import DiscoveryListener
-from .discovery.slide_list import SlideList
+from .discovery.slide_list import SiteSlides, SlideList
 from .gate.checks import check_gates
 from .gate.site_gate import GateRun
 from .idle_tracker import IdleTracker
@@ -146,7 +147,8 @@ class _Run:
         self._output = listener
         self.clock = clock
         self.files = RunFiles(options, sites, clock, self._hear)
-        self.slide_list = SlideList()
+        self.choices = SiteChoices(sites, clock.local().timestamp())
+        self.slide_list = SlideList(self.choices)
         self.producer = parts.producer(
             options,
             self.slide_list,
@@ -287,7 +289,7 @@ class _Run:
 
     def _found(self, slides: Sequence[Slide], others: Sequence[str]) -> None:
         """Write down what was found, in the thread that finds it."""
-        self.files.add_slides(slides)
+        self.files.add_slides(slides, self.choices.excluded(slides))
         if self.mirror is not None:
             self.mirror.names.add_slides(slides)
             self.mirror.names.add_left_out(others)
@@ -326,7 +328,10 @@ class _Run:
         await asyncio.wait({walk})
         await self.start_said.wait()
         deadline = None if self.stop_time is None else self.stop_time.at
-        await self.producer.watch_unstable(lambda: self.idle_tracker.idle(self.slide_list.admitted), deadline)
+        await self.producer.watch_unstable(lambda: self.idle_tracker.idle(self._admitted), deadline)
+
+    def _admitted(self, site: str) -> int:
+        return SiteSlides(self.slide_list, site).admitted
 
     def _waiting(self, slides: int, seconds: float) -> None:
         self.listener(SourceWaiting(slides=slides, seconds=round(seconds, 3)))
@@ -376,8 +381,9 @@ class _Run:
     def _summary(self, interrupted: bool) -> Summary:
         by_name = {worker.site.name: worker.report.summary(interrupted or self._over) for worker in self.workers}
         for name, why in self.left_out.items():
-            slides = len(self.slide_list)
-            by_name[name] = SiteSummary(failed=slides, not_looked_at=slides, error=why)
+            slides = SiteSlides(self.slide_list, name)
+            missing = len(slides)
+            by_name[name] = SiteSummary(failed=missing, not_looked_at=missing, excluded=slides.excluded, error=why)
         sites = {name: by_name[name] for name in self.names if name in by_name}
         error = self.why_aborted or self.producer.error
         if interrupted:

@@ -67,10 +67,13 @@ class RunFiles:
         if self.record is not None:
             self.record.hear(event)
 
-    def add_slides(self, slides: Sequence[Slide]) -> None:
-        """Record slides that were found, in the thread that finds them."""
+    def add_slides(self, slides: Sequence[Slide], excluded: Mapping[tuple[str, str], Sequence[int]]) -> None:
+        """Record slides that were found, in the thread that finds them.
+
+        `excluded`: by site and reason, the indices of those that it does not take.
+        """
         if self.record is not None:
-            self.record.add_slides(slides)
+            self.record.add_slides(slides, excluded)
 
     async def write_list(self, slide_list: SlideList, reader: SharedReader) -> None:
         """Write the list of files that are verified at every site, if it is asked for."""

@@ -13,6 +13,7 @@ from ..engine.run_parts import RunParts
 from ..errors import UsageError
 from ..events import Listener, Summary
 from ..sites import Site
+from ..sites.site_choices import SiteChoice
 from .cluster import Cluster
 from .coordinator import NodeWorkers
 from .lease import Lease
@@ -42,6 +43,9 @@ def check_options(options: Options, sites: Sequence[Site]) -> None:
     if gated := [site.name for site in sites if site.require or site.prepare]:
         which = f"{', '.join(gated)} {'has' if len(gated) == 1 else 'have'} require or prepare"
         raise UsageError(f"{which}, which one machine runs; push there without --scheduler")
+    if choosing := [site.name for site in sites if not SiteChoice(site, 0.0).is_any]:
+        which = f"{', '.join(choosing)} {'takes' if len(choosing) == 1 else 'take'} some slides only"
+        raise UsageError(f"{which}, by keys of the site book; push there without --scheduler, or with --shard")
 
 
 async def replicate_on_nodes(

@@ -32,8 +32,14 @@ class CellState(StrEnum):
     FAILED = "failed"
     LEFT_OUT = "left_out"  # not there, and not to be: a rule of the site says so
     UNFINISHED = "unfinished"  # begun, and neither there nor failed: it is being sent, or the run ended
+    EXCLUDED = "excluded"  # the site does not take it, by its keys in the site book
     NOT_TRIED = "not_tried"  # nothing is known of it: the run had not come so far, or could not look at the site
     ELSEWHERE = "elsewhere"  # of a pull: it comes from another site
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether the site is to have the slide, and is not known to."""
+        return not self.is_there and self not in (CellState.LEFT_OUT, CellState.EXCLUDED, CellState.ELSEWHERE)
 
     @property
     def is_there(self) -> bool:
@@ -176,8 +182,7 @@ class Report:
         """Yield each slide that is not known to be at a site and is to be there, slide by slide."""
         for index in range(len(self.slides)):
             for site in self.sites:
-                cell = self.cell(index, site)
-                if not cell.state.is_there and cell.state not in (CellState.LEFT_OUT, CellState.ELSEWHERE):
+                if (cell := self.cell(index, site)).state.is_missing:
                     yield index, site, cell
 
 

@@ -3,8 +3,8 @@
   document.documentElement.classList.add("js");
   const data = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
-  const WORDS = { S: "✓ sent", K: "✓ was there", V: "✓ verified", F: "✗ failed", L: "⊘ left out", U: "… unfinished", N: "– not tried",
-    P: "✓ pulled", E: "– from another site" };
+  const WORDS = { S: "✓ sent", K: "✓ was there", V: "✓ verified", F: "✗ failed", L: "⊘ left out", U: "… unfinished", X: "· excluded",
+    N: "– not tried", P: "✓ pulled", E: "– from another site" };
   WORDS.K = "✓ was " + data.words.there;
   const LOOKS = ["not looked at", "known from an earlier run, and still listed", "names and sizes of its files",
     "all files with their sizes, and the server can open it", "that, and the same fingerprint at all sites",

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from html import escape
@@ -34,6 +34,7 @@ _LETTERS = {
     CellState.FAILED: "F",
     CellState.LEFT_OUT: "L",
     CellState.UNFINISHED: "U",
+    CellState.EXCLUDED: "X",
     CellState.NOT_TRIED: "N",
     CellState.PULLED: "P",
     CellState.ELSEWHERE: "E",
@@ -138,7 +139,9 @@ def _verdict(report: Report) -> tuple[str, str]:
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
     if not report.slides:
         return f"No slide was found, nothing was {words.moved}.", "good"
-    return f"Every slide is {words.whole}: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+    excluded = any(cell.state is CellState.EXCLUDED for site in report.sites for cell in site.cells.values())
+    where = "where the site book wants it" if excluded else words.whole
+    return f"Every slide is {where}: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
 
 
 def _mirror_words(summary: Mapping[str, Any]) -> list[str]:
@@ -204,12 +207,16 @@ def _site_row(site: ReportSite, report: Report) -> str:
     cells = [report.cell(index, site) for index in range(len(report.slides))]
     cells = [cell for cell in cells if cell.state is not CellState.ELSEWHERE]
     there = sum(cell.state.is_there for cell in cells)
-    not_tried, left_out = (sum(cell.state is s for cell in cells) for s in (CellState.NOT_TRIED, CellState.LEFT_OUT))
+    counts = Counter(cell.state for cell in cells)
+    not_tried, left_out = counts[CellState.NOT_TRIED], counts[CellState.LEFT_OUT]
+    excluded = counts[CellState.EXCLUDED]
     state = site.state if report.run.state != "killed" else "killed"
     about = [
         _html(site.url if report.is_pull else f"{site.url} {folder_at_site(site, report.run.about['to'])}"),
         _html(state if site.reason is None else f"{state}: {site.reason}"),
     ]
+    if excluded:
+        about.append(_html(f"{count_of(excluded, 'slide')} excluded by the site book"))
     about += [_html(text) for text in _unequal(site)]
     about += [f"{count_of(left_out, 'slide')} left out by require"] if left_out else []
     chart = rate_chart(site, report.run.started, report.run.ended)
@@ -219,10 +226,8 @@ def _site_row(site: ReportSite, report: Report) -> str:
         words = f"mean over the run {format_size(mean)}/s, at most {format_size(highest)}/s"
         ends = (_local(report.run.started)[11:], words, _local(report.run.ended)[11:])
         chart += '<div class="axis">' + "".join(f"<span>{_html(text)}</span>" for text in ends) + "</div>"
-    columns = [
-        f"{there:,}",
-        *(f"<b>{n:,}</b>" if n else "0" for n in (len(cells) - there - left_out - not_tried, not_tried)),
-    ]
+    absent = len(cells) - there - left_out - excluded - not_tried
+    columns = [f"{there:,}", *(f"<b>{n:,}</b>" if n else "0" for n in (absent, not_tried))]
     columns += [_html(format_size(site.bytes_sent)), chart]
     name = f"<b>{_html(site.name)}</b><small>{'<br>'.join(about)}</small>"
     return f"<tr><td>{name}</td>{''.join(f'<td>{column}</td>' for column in columns)}</tr>"

@@ -17,7 +17,7 @@ from .models import Site
 from .site_names import password_variable
 
 # What each site keeps for itself. Everything else is about the machine, and who logs in there.
-_OF_THE_SITE = ("server", "target", "connections", "bwlimit")
+_OF_THE_SITE = ("server", "target", "connections", "bwlimit", "include", "exclude", "newer_than", "min_size")
 _NO_NAMES = ("www", "pma", "core", "pmacore", "slides")
 
 

@@ -41,6 +41,10 @@ def _cache(value: object, info: ValidationInfo) -> Path:
     return validators.cache(value, _folder(info))
 
 
+def _patterns(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    return validators.patterns(str(info.field_name), value)
+
+
 def _hook(value: object, info: ValidationInfo) -> tuple[str, ...] | str:
     return validators.hook(str(info.field_name), value)
 
@@ -62,6 +66,9 @@ LabelPolicyName = Annotated[Literal["refuse", "warn", "allow"], BeforeValidator(
 GateCommand = Annotated[tuple[str, ...], BeforeValidator(_gate_command)]
 Cache = Annotated[Path, BeforeValidator(_cache)]
 CacheSize = Annotated[int, BeforeValidator(validators.cache_size)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_patterns)]
+NewerThan = Annotated[str, BeforeValidator(validators.newer_than)]
+MinSize = Annotated[str, BeforeValidator(validators.min_size)]
 Congestion = Annotated[str, BeforeValidator(validators.congestion)]
 Hook = Annotated[tuple[str, ...] | str, BeforeValidator(_hook)]
 SlideNames = Annotated[bool, BeforeValidator(validators.slide_names)]
@@ -97,6 +104,10 @@ class Table(BaseModel):
     label_images: LabelPolicyName | None = None
     require: GateCommand | None = Field(default=None, repr=False)  # their words may hold secrets
     prepare: GateCommand | None = Field(default=None, repr=False)
+    include: Patterns | None = None
+    exclude: Patterns | None = None
+    newer_than: NewerThan | None = None
+    min_size: MinSize | None = None
     allow_http_uploads: AllowHttpUploads | None = None
     password_command: PasswordCommand | None = Field(default=None, repr=False)
     password_file: PasswordFile | None = None

@@ -27,6 +27,10 @@ DESCRIPTIONS = {
     "label_images": 'Slides with a label or macro image: "refuse", "warn" before the first push, or "allow".',
     "require": "A command whose exit code 0 lets a slide go there: words, {slide} for its main file. []: none.",
     "prepare": "A command that makes of {slide} what is sent instead, in the folder {out}. []: none.",
+    "include": "Only slides that match go there, as in .gitignore: a list of patterns, besides those of the command.",
+    "exclude": "Slides that match do not go there: a list of patterns, besides those of the command.",
+    "newer_than": 'Only slides changed within "7d", or since "2026-11-01", go there; "off": of any age.',
+    "min_size": 'Only slides of at least this size go there, such as "10M".',
     "allow_http_uploads": "true: slides may go to S3 or Azure over plain http though url says https.",
     "password_command": "Prints the password on its first line: a list of words, or text.",
     "password_file": "File with the password on its first line, which only you can read; relative to this folder.",
@@ -102,6 +106,8 @@ def _type(key: str, said: dict[str, Any]) -> dict[str, Any]:
         kinds = [k | {"minimum": 1, "maximum": MAX_CONNECTIONS} if k.get("type") == "integer" else k for k in kinds]
     if key == "cache_size":
         kinds.insert(0, {"type": "string"})
+    if key == "min_size":
+        kinds.append({"type": "integer", "minimum": 0})
     if kinds and all(kind.get("type") == "array" for kind in kinds):
         # One file may stand without its list.
         kinds.insert(0, {"type": "string"})

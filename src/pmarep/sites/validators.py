@@ -6,7 +6,9 @@ they name the key and say what to write instead.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import time
 import unicodedata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ from ..errors import UsageError
 from ..system.commands import split_words
 from ..system.proxies import split_proxy
 from ..timetable import Timetable
-from ..units import parse_size
+from ..units import parse_moment, parse_size
 from .site_names import quoted
 
 MAX_CONNECTIONS = 64
@@ -252,6 +254,45 @@ def cache_size(value: object) -> int:
     if size <= 0:
         raise ValueError('cache_size has to be a size such as "20G"')
     return size
+
+
+def patterns(key: str, value: object) -> tuple[str, ...]:
+    """Check the patterns of `include` or `exclude`, as of the options; one may stand without its list."""
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple):
+        raise ValueError(f'{key} has to be a list of patterns, such as ["*.svs"]')
+    from ..slides.selection import PatternList  # what knows slides is not needed to read most books
+
+    texts = [_text(key, one) for one in values]
+    if key == "include" and any(text.lower().endswith(".toml") for text in texts):
+        raise ValueError("include in a table is for slides; other books are included before the first [table]")
+    try:
+        PatternList(key, texts, set())
+    except UsageError as error:
+        raise ValueError(f"{key}: {error}") from None
+    return tuple(texts)
+
+
+def newer_than(value: object) -> str:
+    """Check an age or a day, as of `--newer-than`, or `off`; returns the text, since 7d is another day tomorrow."""
+    text = value.isoformat() if isinstance(value, dt.date) else _text("newer_than", value).strip()
+    if text.lower() == "off":
+        return "off"
+    try:
+        parse_moment(text, time.time())
+    except UsageError as error:
+        raise ValueError(f"newer_than: {error}") from None
+    return text
+
+
+def min_size(value: object) -> str:
+    """Check a size, as of `--min-size`; a number is in bytes. Returns the text."""
+    text = str(value) if type(value) is int else _text("min_size", value).strip()
+    try:
+        parse_size(text)
+    except UsageError as error:
+        raise ValueError(f"min_size: {error}") from None
+    return text
 
 
 def password_command(value: object) -> tuple[str, ...] | str:

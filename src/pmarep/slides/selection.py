@@ -15,7 +15,8 @@ from ..text import printable
 from .model import SlideFile
 from .patterns import GitPattern
 
-_EXCLUDED = "matches an --exclude"
+OPTIONS = ("--include", "--exclude", "--newer-than", "--min-size")
+"""The names of the choices as they are typed."""
 
 OptionValue = tuple[str, str]
 """An option and one of its patterns, such as ("--exclude", "old/")."""
@@ -51,7 +52,7 @@ class PatternList:
 
 def _parse(option: str, text: str) -> GitPattern:
     if not text.removeprefix("!").strip("/"):
-        raise UsageError("an empty pattern for --include or --exclude; write one such as '*.svs'")
+        raise UsageError(f"an empty pattern for {option}; write one such as '*.svs'")
     if "\\" in text.removeprefix("\\!"):  # more likely a Windows path than gitignore's escape
         raise UsageError(f"cannot use the pattern {text!r}; write / between folders, and [*] for a star itself")
     try:
@@ -64,7 +65,7 @@ class Selection:
     """Chooses slides: those that match an include (where there are some) and no exclude, new and large enough.
 
     `newer_than` is a time in seconds since the epoch, `min_size` a number of bytes. Patterns that have matched a slide,
-    or what might have been one, are added to `matched`.
+    or what might have been one, are added to `matched`. `names`: what the four are called in reasons.
     """
 
     def __init__(
@@ -74,10 +75,15 @@ class Selection:
         newer_than: float | None = None,
         min_size: int = 0,
         matched: set[OptionValue] | None = None,
+        names: tuple[str, str, str, str] = OPTIONS,
     ) -> None:
         matched = set() if matched is None else matched
-        self._include = PatternList("--include", include, matched)
-        self._exclude = PatternList("--exclude", exclude, matched)
+        include_name, exclude_name, newer_than_name, min_size_name = names
+        self._include = PatternList(include_name, include, matched)
+        self._exclude = PatternList(exclude_name, exclude, matched)
+        self._excluded = f"matches an {exclude_name}"
+        self._not_included = f"matches no {include_name}"
+        self._old, self._small = f"older than {newer_than_name}", f"smaller than {min_size_name}"
         self._newer_than_ns = None if newer_than is None else int(newer_than * 1e9)
         self._min_size = min_size
 
@@ -85,8 +91,8 @@ class Selection:
         """Return why a slide is not wanted, or None."""
         is_included = not self._include or self._include.matches(path)  # also of what is excluded: it has matched
         if self._exclude and self._exclude.matches(path):
-            return _EXCLUDED
-        return None if is_included else "matches no --include"
+            return self._excluded
+        return None if is_included else self._not_included
 
     def excludes(self, path: str) -> bool:
         """Return whether a file, or a folder that it is in, matches an --exclude."""
@@ -100,13 +106,13 @@ class Selection:
         """Return why a slide with these files is too old to be wanted, or None: the newest of them counts."""
         if self._newer_than_ns is None or max(file.mtime_ns for file in files) > self._newer_than_ns:
             return None
-        return "older than --newer-than"
+        return self._old
 
     def too_small(self, files: Sequence[SlideFile]) -> str | None:
         """Return why a slide with these files is too small to be wanted, or None: all of them count."""
         if not self._min_size or sum(file.size for file in files) >= self._min_size:
             return None
-        return "smaller than --min-size"
+        return self._small
 
 
 def describe_unmatched(include: Sequence[str], exclude: Sequence[str], matched: Container[OptionValue]) -> list[str]:

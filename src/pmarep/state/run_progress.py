@@ -15,7 +15,7 @@ from .run_records import RunFile, RunRecordError
 
 _SCOPE = ("command", "sources", "sites", "to", "include", "exclude", "folder")
 _THERE = ("sent", "verified", "skipped", "pulled")
-_DONE = (*_THERE, "failed", "left_out")
+_COUNTED = (*_THERE, "failed", "left_out", "excluded")
 
 
 class RunState(StrEnum):
@@ -44,6 +44,7 @@ class SiteProgress:
     rate: float = 0.0
     left_out: int = 0
     pulled: int = 0
+    excluded: int = 0  # by the site's keys in the site book; not among those done
 
     @property
     def slides_done(self) -> int:
@@ -142,5 +143,5 @@ def _add_line(site: SiteProgress, line: Mapping[str, Any]) -> None:
 
 
 def _count(site: SiteProgress, status: str, number: int) -> None:
-    if status in _DONE:
+    if status in _COUNTED:
         setattr(site, status, getattr(site, status) + number)

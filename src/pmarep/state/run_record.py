@@ -8,7 +8,8 @@ four more, which only records have:
   number of files, then the main file's name on this disk where that is another. `below` is the folder's path from its
   source, with a "/" at the end, `folder` the folder itself. Of a pull `folder` is where they go on this disk, `site`
   the site that they come from and `at` the virtual path of the folder there;
-- `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site;
+- `slides_known`: ranges of numbers of slides with the same outcome, of which nothing had to be done at a site; also
+  those that its keys in the site book leave out (`excluded`, with the reason as `error`);
 - `slide_unfinished`: how much of a slide is at a site that ended in the middle of it: `bytes` of this run,
   `resumed_bytes` of earlier ones.
 
@@ -29,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
@@ -54,6 +56,11 @@ from ..slides.formats import format_of
 from ..slides.model import Slide
 from ..system.private_folder import make_private_folder
 from .run_records import SUFFIX, VERSION, lock_of, make_room
+
+EXCLUDED = "excluded"
+"""The status of a slide that a site's keys in the site book leave out."""
+
+NONE_EXCLUDED: Mapping[tuple[str, str], Sequence[int]] = MappingProxyType({})
 
 FLUSH_SECONDS = 0.1
 """Until a line is in the file: what a kill may cost."""
@@ -137,8 +144,14 @@ class RunRecord:
         line = {"event": "slide_unfinished", "time": _text(datetime.now(UTC)), "site": site, "slide": slide}
         self._add({**line, "bytes": sent, "resumed_bytes": resumed})
 
-    def add_slides(self, slides: Sequence[Slide]) -> None:
-        """Record slides that were found, in the order of their numbers. For the thread that finds them."""
+    def add_slides(
+        self, slides: Sequence[Slide], excluded: Mapping[tuple[str, str], Sequence[int]] = NONE_EXCLUDED
+    ) -> None:
+        """Record slides that were found, in the order of their numbers. For the thread that finds them.
+
+        `excluded`: by site and reason, the indices of those that its keys in the site book leave out.
+        """
+        first = self._slides
         for (folder, below), group in itertools.groupby(slides, key=_folder_of):
             rows = [_row(slide, len(below)) for slide in group]
             name = folder if isinstance(folder, str) else str(folder.absolute())
@@ -147,6 +160,11 @@ class RunRecord:
             if self._takes_no("slides"):
                 return
             self._lines.append(_json({**line, "slides": rows}))
+        now = _text(datetime.now(UTC))
+        for (site, reason), indices in excluded.items():
+            numbers = [first + index for index in indices]
+            outcome = {"site": site, "status": EXCLUDED, "error": reason, "slides": list(_ranges(numbers))}
+            self._lines.append(_json({"event": "slides_known", "time": now, **outcome}))
 
     def add_slide_to_pull(self, site: str, slide: str, at: str, folder: Path, size: int, files: int) -> None:
         """Record a slide that was found at a site. `slide`: its path in `folder`; `at`: its virtual path."""

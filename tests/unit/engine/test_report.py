@@ -13,12 +13,21 @@ from support.slides import make_slide
 
 from pmarep.clock import Clock
 from pmarep.engine import Options
+from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.engine.site.report import SiteReport
 from pmarep.engine.slide.job import Outcome
 from pmarep.events import SlideStatus
 from pmarep.sites import Site
 from pmarep.slides import Slide, SlideFile
 from pmarep.uploaders import TransferCounts
+
+
+def listed(slides: list[Slide]) -> SlideList:
+    slide_list = SlideList()
+    slide_list.write(slides)
+    slide_list.admit(len(slides), sum(slide.size for slide in slides))
+    return slide_list
+
 
 SITE = Site(name="a", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -40,7 +49,7 @@ async def test_a_cancelled_report_has_recorded_all_that_it_has_reported() -> Non
         record=None,
         at_all_sites=None,
         listener=lambda event: announced.append((event.slide, event.status.value)),
-        slide_list=slides,
+        slide_list=listed(slides),
     )
     account = SiteReport(SITE, cast(Any, None), cast(Any, context))
     with pytest.raises(asyncio.CancelledError):
@@ -72,7 +81,7 @@ async def test_what_has_been_recorded_as_sent_and_fails_after_all_is_recorded_ag
         digests=Digests(),
         digests_of=lambda _slide: Digests(),
         listener=lambda event: None,
-        slide_list=[slide],
+        slide_list=listed([slide]),
     )
     account = SiteReport(SITE, cast(Any, None), cast(Any, context))
     await account.record_arrival(slide, SlideStatus.SENT, TransferCounts(), 0.0)
@@ -92,7 +101,7 @@ async def test_what_was_not_looked_at_is_counted_apart_and_unfinished_bytes_are_
         record=record,
         at_all_sites=None,
         listener=lambda event: None,
-        slide_list=slides,
+        slide_list=listed(slides),
     )
     report = SiteReport(SITE, cast(Any, None), cast(Any, context))
     refused = Outcome(SlideStatus.FAILED, "another is there", needs_decision=True)
@@ -118,7 +127,7 @@ async def test_a_slide_that_is_taken_back_is_not_at_every_site() -> None:
         record=None,
         at_all_sites=SimpleNamespace(note=lambda *note: notes.append(note)),
         listener=lambda event: None,
-        slide_list=[slide],
+        slide_list=listed([slide]),
     )
     report = SiteReport(SITE, cast(Any, None), cast(Any, context))
     await report.record_outcome(slide, Outcome(SlideStatus.SENT, proof="these files"), TransferCounts(), 0.0)

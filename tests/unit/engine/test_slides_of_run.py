@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pmarep.engine.discovery.collisions import NameCollisions, collision_keys
 from pmarep.engine.discovery.disk_list import DiskList, pack_found, unpack_found
-from pmarep.engine.discovery.slide_list import KEPT_FILES, SlideCursor, SlideList
+from pmarep.engine.discovery.slide_list import KEPT_FILES, SiteSlides, SlideCursor, SlideList
 from pmarep.slides import LeftOut, Slide, SlideFile, Why
 
 
@@ -90,7 +90,7 @@ def test_several_sites_read_each_at_its_own_pace_while_it_grows() -> None:
     async def check() -> None:
         slide_list = SlideList()
         slides = [make(number) for number in range(10)]
-        fast, slow = SlideCursor(slide_list), SlideCursor(slide_list)
+        fast, slow = SlideCursor(SiteSlides(slide_list, "tokyo")), SlideCursor(SiteSlides(slide_list, "tokyo"))
         early = asyncio.create_task(fast.take())
         await asyncio.sleep(0)
         slide_list.write(slides[:4])
@@ -116,7 +116,7 @@ def test_slides_that_one_site_has_read_are_not_read_again_by_the_next() -> None:
         slide_list = SlideList()
         slide_list.write([make(number) for number in range(50)])
         slide_list.admit(50, 50)
-        sites = [SlideCursor(slide_list) for _ in range(3)]
+        sites = [SlideCursor(SiteSlides(slide_list, "tokyo")) for _ in range(3)]
         for _ in range(50):
             first, *others = [await site.take() for site in sites]
             assert all(other is first for other in others)
@@ -135,7 +135,7 @@ def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
             slide_list.write([make(start + number, 25) for number in range(100)])
         slide_list.admit(5000, 5000)
         slide_list.finish()
-        cursor = SlideCursor(slide_list)
+        cursor = SlideCursor(SiteSlides(slide_list, "tokyo"))
         count = 0
         while (slide := await cursor.take()) is not None:
             assert (slide.path, len(slide.files)) == (f"m{count}.mrxs", 25)

@@ -234,8 +234,9 @@ def test_a_home_folder_in_ca_bundle(path: Path, monkeypatch: pytest.MonkeyPatch)
 # What is wrong
 
 ALLOWED = (
-    "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, label_images, "
-    "password_command, password_file, prepare, proxy, require, server, target, timeout, url, username, verify_tls"
+    "allow_http_uploads, bwlimit, ca_bundle, client_cert, congestion, connect_timeout, connections, exclude, include, "
+    "label_images, min_size, newer_than, password_command, password_file, prepare, proxy, require, server, target, "
+    "timeout, url, username, verify_tls"
 )
 KEPT = (
     "looks like a password, which has no place in this file; keep it in the keyring (`pmarep sites login {login}`), "
@@ -532,4 +533,40 @@ def test_label_images_of_a_site_is_warn_refuse_or_allow(tmp_path: Path) -> None:
         assert SiteBook.load(book).sites["a"].label_images == expected
     book.write_text(site + 'label_images = "strip"', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"line 5.*label_images has to be"):
+        SiteBook.load(book)
+
+
+def test_which_slides_go_to_a_site(tmp_path: Path) -> None:
+    book = tmp_path / "sites.toml"
+    book.write_text(
+        '[defaults]\nurl = "https://a.example/"\nusername = "u"\ntarget = "S"\nexclude = ["old/"]\nmin_size = 5\n'
+        '[sites.a]\nexclude = []\nmin_size = "10M"\nnewer_than = 2026-11-01\n[sites.b]\ninclude = "*.svs"\n',
+        encoding="utf-8",
+    )
+    a, b = SiteBook.load(book).sites.values()
+    assert (a.include, a.exclude, a.newer_than, a.min_size) == (None, (), "2026-11-01", "10M")
+    assert (b.include, b.exclude, b.newer_than, b.min_size) == (("*.svs",), ("old/",), None, "5")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("include = 5", r"include has to be a list of patterns"),
+        ('exclude = ["a", 5]', r"exclude has to be text"),
+        ('exclude = ["a\\\\b"]', r"exclude: cannot use the pattern .*; write / between folders"),
+        ('include = [""]', r"include: an empty pattern for include"),
+        ('newer_than = "yesterday"', r"newer_than: cannot read the time 'yesterday'; write it as 7d"),
+        ("newer_than = 7", r"newer_than has to be text"),
+        ('min_size = "big"', r"min_size: cannot read the size 'big'"),
+        ("min_size = -1", r"min_size: cannot read the size '-1'"),
+        ("min_size = true", r"min_size has to be text"),
+    ],
+)
+def test_choices_that_cannot_be_used(tmp_path: Path, line: str, words: str) -> None:
+    book = tmp_path / "sites.toml"
+    book.write_text(
+        f'[sites.a]\nurl = "https://a.example/"\nusername = "u"\ntarget = "S"\n{line}\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=f"line 5.*{words}"):
         SiteBook.load(book)

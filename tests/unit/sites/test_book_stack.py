@@ -114,9 +114,9 @@ def complaint(own: Path, text: str, include: str = "etc/office.toml") -> str:
         ("[groups]\nx = ['tokio']\n", "etc/office.toml", 'sites.toml, line 3: [groups] "x" names "tokio"'),
         ("[servers.campus]\nurl='x'\n", "etc/office.toml", "sites.toml, line 3: [servers.campus] url"),
         (
-            "[defaults]\ninclude = []\n",
+            '[defaults]\ninclude = ["team.TOML"]\n',
             "etc/office.toml",
-            'sites.toml, line 3: [defaults] unknown key "include"; it has',
+            "sites.toml, line 3: [defaults] include in a table is for slides; other books are included before",
         ),
     ],
 )

@@ -20,6 +20,7 @@ _STYLES = {
     State.UNKNOWN: "magenta",
     State.PROBLEM: "magenta",
     State.IGNORED: "dim",
+    State.EXCLUDED: "dim",
 }
 
 

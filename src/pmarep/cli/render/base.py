@@ -91,6 +91,8 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
             parts.append(f"{format_size(site.bytes_sent / site.seconds)}/s")
         if site.bytes_resumed:
             parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
+    if site.excluded:
+        parts.append(f"{site.excluded} excluded by the site book")
     if of.annotations:
         parts.append(annotations_text(site.annotations_added, site.annotations_there, planned=of.dry_run))
     if of.mirror:
@@ -141,6 +143,9 @@ def _verdict(summary: Summary, selection: str) -> str:
         return f"{found}, nothing was sent ({' '.join(filter(None, words))} says why)"
     if summary.exit_code not in (0, LEFT_OUT_CODE):
         return "; ".join(["not every site is complete", *unequal])
+    if any(site.excluded for site in summary.sites.values()):
+        chosen = "every slide is where the site book wants it"
+        return "; ".join([*unequal, f"{chosen}{', and no other one' if summary.mirror else ''}"])
     done = "every other slide is at every site" if unequal else "every slide is at every site"
     return "; ".join([*unequal, f"{done}{', and no other one' if summary.mirror else ''}"])
 
@@ -245,7 +250,7 @@ def _unequal(summary: Summary) -> list[str]:
 
 def planned_line(event: SlidePlanned) -> str:
     """Return the line of a dry run about a slide."""
-    verb = {"conflict": "not send", "refuse": "not send"}.get(event.action, event.action)
+    verb = {"conflict": "not send", "refuse": "not send", "exclude": "not send"}.get(event.action, event.action)
     where = "at" if event.action in ("replace", "skip") else "to"
     return f"{event.site}: would {verb} {event.slide} {where} {event.to} ({event.reason})"
 

@@ -236,7 +236,7 @@ class LiveRun:
                 self.site(event.site).problem = Problem(f"{event.slide}: {event.reason}", now)
             case SlideFinished():
                 self._finished(self.site(event.site), event, now)
-            case SlidePlanned():
+            case SlidePlanned() if event.action != "exclude":
                 site = self.site(event.site)
                 site.arrived, site.only_looks = site.arrived + 1, True
             case SlideRetracted():

@@ -65,6 +65,19 @@ PrepareOption = Annotated[
     str | None,
     typer.Option(metavar="TEXT", help="Command that makes what is sent, such as 'strip-label {slide} {out}'."),
 ]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Only slides that match go there, as in .gitignore; repeatable."),
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option(metavar="PATTERN", help="Slides that match do not go there; repeatable.")
+]
+NewerThanOption = Annotated[
+    str | None, typer.Option(metavar="T", help="Only slides changed within 7d, or since 2026-11-01, go there.")
+]
+MinSizeOption = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Only slides of at least this size go there (such as 10M).")
+]
 BwLimitOption = Annotated[
     str | None, typer.Option(metavar="SPEC", help="Bytes per second: 20M, or '08:00,2M 19:00,off'.")
 ]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config_files import book_path, naming_config
+from .. import completion
+from ..config_files import book_path, load_book, naming_config
 from ..option_values import parse_newer_than, parse_option, parse_shard
 from ..options import (
     ConfigOption,
@@ -26,7 +27,9 @@ from ..output_streams import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
+    from pmarep.sites.site_choices import SiteChoice
     from pmarep.slides import LeftOut, Slide
     from pmarep.slides.labels import LabelImages
 
@@ -52,6 +55,15 @@ def slides(
     problems: Annotated[
         bool, typer.Option("--problems", help="Only what cannot be sent, why, and what to do about it.")
     ] = False,
+    sites: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sites",
+            metavar="NAME[,NAME...]",
+            help="Say which of these sites take each slide, by their keys in the site book.",
+            autocompletion=completion.site_or_group,
+        ),
+    ] = None,
     labels: Annotated[
         bool, typer.Option("--labels", help="Say whether each slide carries a label or macro image.")
     ] = False,
@@ -78,6 +90,7 @@ def slides(
 
     with naming_config(config):
         settings = slides_settings(book_path(config), needed=config is not None)
+    choices = _choices(sites, config)
     part = parse_shard(shard)
     since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
     with ExitStack() as stack:
@@ -103,6 +116,7 @@ def slides(
             for source in sources
         ]
         output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems, labels=labels)
+        output.choices = choices
         output.shard = "" if part is None else str(part)
         for source, things in found:
             output.source = source
@@ -113,6 +127,15 @@ def slides(
         echo(line, err=True)
     if output.counts.problems:
         raise typer.Exit(1)
+
+
+def _choices(names: list[str] | None, config: Path | None) -> dict[str, SiteChoice]:
+    """Return what each of the sites takes."""
+    if not names:
+        return {}
+    from pmarep.sites.site_choices import SiteChoice
+
+    return {site.name: SiteChoice(site, time.time()) for site in load_book(config).select(names)}
 
 
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pmarep.sites.site_choices import SiteChoice
 from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
 from pmarep.slides.labels import Carries, LabelImages
@@ -40,6 +41,8 @@ class SlideOutput:
         self.shard = ""  # whose slides they are
         self._only_problems = only_problems
         self._look = look
+        self.choices: Mapping[str, SiteChoice] = {}  # of sites that are asked for, by their names
+        self._taken: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # slides and bytes, by site
         self.counts = SourceCounts()
         self.label_counts: Counter[Carries] = Counter()
         self.macro_counts: Counter[Carries] = Counter()
@@ -52,6 +55,9 @@ class SlideOutput:
             if labels is not None:
                 self.label_counts[labels.label] += 1
                 self.macro_counts[labels.macro] += 1
+            for site, reason in self._refusals(thing).items():
+                self._taken[site][0] += reason is None
+                self._taken[site][1] += thing.size if reason is None else 0
             if not self._only_problems:
                 self._slide(thing, labels)
         elif thing.why.is_problem:
@@ -61,6 +67,10 @@ class SlideOutput:
 
     def finish(self) -> None:
         """Print what is left to print at the end."""
+
+    def _refusals(self, slide: Slide) -> dict[str, str | None]:
+        """Return why each site that is asked for does not take a slide; None where it does."""
+        return {site: choice.refusal(slide) for site, choice in self.choices.items()}
 
     def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
         raise NotImplementedError
@@ -76,7 +86,14 @@ class SlideOutput:
         shard = f"shard {self.shard}: " if self.shard else ""
         return (
             f"{shard}{count_of(counts.slides, 'slide')}, {count_of(counts.sent, 'file')}, {format_size(counts.bytes)}; "
-            f"{count_of(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}"
+            f"{count_of(counts.problems, 'problem')}{self._maybe()}{self._label_totals()}{self._site_totals()}"
+        )
+
+    def _site_totals(self) -> str:
+        of = f"of {count_of(self.counts.slides, 'slide')}"
+        return "".join(
+            f"\n{site} takes {slides:,} {of}, {format_size(size)}"
+            for site, (slides, size) in ((site, self._taken[site]) for site in self.choices)
         )
 
     def _label_totals(self) -> str:
@@ -105,7 +122,7 @@ class JsonSlideOutput(SlideOutput):
         self._several = several
 
     def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
-        line: dict[str, str | int] = {
+        line: dict[str, object] = {
             "slide": slide.path,
             "format": slide.format,
             "files": len(slide.files),
@@ -114,6 +131,8 @@ class JsonSlideOutput(SlideOutput):
         }
         if labels is not None:
             line |= {"label_image": labels.label.value, "macro_image": labels.macro.value}
+        if self.choices:
+            line["sites"] = self._refusals(slide)
         self._print(line)
 
     def _problem(self, thing: LeftOut) -> None:
@@ -125,11 +144,11 @@ class JsonSlideOutput(SlideOutput):
             line["kind"] = thing.kind.value
         self._print(line)
 
-    def _of(self, thing: LeftOut) -> dict[str, str | int]:
+    def _of(self, thing: LeftOut) -> dict[str, object]:
         why = thing.why.value
         return {"left_out": thing.path, "why": why, "detail": thing.detail, "state": why}
 
-    def _print(self, line: dict[str, str | int]) -> None:
+    def _print(self, line: dict[str, object]) -> None:
         if self._several:
             line["source"] = str(self.source)
         echo(json.dumps(line))
@@ -152,7 +171,10 @@ class PlainSlideOutput(SlideOutput):
 
     def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
         found = () if labels is None else (f"label: {labels.label.value}", f"macro: {labels.macro.value}")
-        self._print(*_cells(slide, count_of(len(slide.files), "file")), *found)
+        self._print(*_cells(slide, count_of(len(slide.files), "file")), *found, *self._site_cells(slide))
+
+    def _site_cells(self, slide: Slide) -> list[str]:
+        return [f"{site}: {reason or 'yes'}" for site, reason in self._refusals(slide).items()]
 
     def _problem(self, thing: LeftOut) -> None:
         if self._only_problems:
@@ -234,7 +256,7 @@ class TerminalSlideOutput(PlainSlideOutput):
 
     def finish(self) -> None:
         if self._waiting:
-            self._console.print(_table(self._waiting, with_labels=self._look is not None))
+            self._console.print(_table(self._waiting, self.choices, with_labels=self._look is not None))
         if not self._only_problems:
             super().finish()
             return
@@ -264,7 +286,7 @@ class TerminalSlideOutput(PlainSlideOutput):
 _Row = tuple[Slide | LeftOut, LabelImages | None]
 
 
-def _table(rows: list[_Row], *, with_labels: bool) -> Table:
+def _table(rows: list[_Row], choices: Mapping[str, SiteChoice], *, with_labels: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Slide", overflow="fold")
     table.add_column("Format", no_wrap=True)
@@ -273,11 +295,14 @@ def _table(rows: list[_Row], *, with_labels: bool) -> Table:
     table.add_column("State", no_wrap=True)
     for title in ("Label", "Macro") if with_labels else ():
         table.add_column(title, no_wrap=True)
+    for site in choices:
+        table.add_column(Text(site), overflow="fold")
     for thing, labels in rows:
         # Text, so that brackets and colons in names stay what they are.
         if isinstance(thing, Slide):
             name, *cells = _cells(thing, str(len(thing.files)))
-            table.add_row(Text(printable(name)), *cells, *map(_carries, labels or ()))
+            reasons = (choice.refusal(thing) for choice in choices.values())
+            table.add_row(Text(printable(name)), *cells, *map(_carries, labels or ()), *map(_taken, reasons))
         else:
             style = "red" if thing.why.is_problem else "dim"
             kind = format_of(thing.path)
@@ -291,6 +316,10 @@ def _cells(slide: Slide, files: str) -> tuple[str, ...]:
 
 def _carries(answer: Carries) -> Text:
     return Text(answer.value, {Carries.YES: "yellow", Carries.UNKNOWN: "dim"}.get(answer, ""))
+
+
+def _taken(reason: str | None) -> Text:
+    return Text("yes") if reason is None else Text(reason, "dim")
 
 
 def _problem_cells(thing: LeftOut) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def _run_object(one: RecordedRun, overview: Overview) -> dict[str, Any]:
     return found
 
 
-_COUNTS = ("sent", "skipped", "verified", "failed", "left_out", "pulled")
+_COUNTS = ("sent", "skipped", "verified", "failed", "left_out", "pulled", "excluded")
 _ADDED = (*_COUNTS, "not_begun", "not_looked_at")
 _SITE_KEYS = ("state", "reason", *_COUNTS, "bytes_done", "bytes_total", "rate")
 
@@ -180,7 +180,7 @@ def _site_cells(site: SiteProgress, slides: int) -> list[str]:
     rate = f"{format_size(site.rate)}/s" if moves else ""
     if moves and site.rate > 0 and site.bytes_total > site.bytes_done:
         rate += f", {format_duration((site.bytes_total - site.bytes_done) / site.rate)} left"
-    return [site.state, f"{site.slides_done} of {slides}{failed}", sizes, rate]
+    return [site.state, f"{site.slides_done} of {slides - site.excluded}{failed}", sizes, rate]
 
 
 def _print_unfinished(slides: Sequence[UnfinishedSlide]) -> None:
@@ -261,6 +261,7 @@ def _named(command: str) -> str:
 
 def _counts(site: dict[str, Any], command: str) -> str:
     notes = [f"{site['not_looked_at']} not looked at"] if site.get("not_looked_at") else []
+    notes += [f"{site['excluded']} excluded by the site book"] if site.get("excluded") else []
     notes += [f"stopped: {site['error']}"] if site.get("error") else []
     why = f" ({'; '.join(notes)})" if notes else ""
     left_out = f" {site['left_out']} left out" if site.get("left_out") else ""

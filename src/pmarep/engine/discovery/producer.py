@@ -15,6 +15,7 @@ from ...errors import PmarepError, TemporaryFileError, UsageError, where
 from ...events import SourceSummary
 from ...pmacore import PmaCore, PmaCoreError
 from ...sites.place import Place
+from ...sites.site_choices import SiteChoices
 from ...slides import LeftOut, Slide, Why
 from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
@@ -26,7 +27,7 @@ from ...text import printable
 from ..options import Options
 from .collisions import NameCollisions, collision_keys
 from .disk_list import DiskList
-from .slide_list import SlideList
+from .slide_list import NO_CHOICES, SlideList
 from .stability import UnstableSlide, look_at, unstable_list
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class DiscoveryListener:
 class _Batch:
     """A batch of what a thread has found, and its counts, which stay when the rest is on disk.
 
-    `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again.
+    `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again;
+    `expected_excluded`: of that, slides and bytes that sites do not take, by the masks of `choices`.
     """
 
     now: float
@@ -66,6 +68,8 @@ class _Batch:
     waiting: int = 0
     expected: int = 0
     expected_bytes: int = 0
+    choices: SiteChoices = NO_CHOICES
+    expected_excluded: dict[int, list[int]] = field(default_factory=dict)
     counts: SourceCounts = field(default_factory=SourceCounts)
 
     def add(self, thing: Slide | LeftOut | UnstableSlide) -> None:
@@ -97,6 +101,10 @@ class _Batch:
             self.files += len(unstable.found.files)
             self.expected += sign
             self.expected_bytes += sign * unstable.found.size
+            if self.choices and (mask := self.choices.mask(unstable.found)):
+                sums = self.expected_excluded.setdefault(mask, [0, 0])
+                sums[0] += sign
+                sums[1] += sign * unstable.found.size
 
     @property
     def full(self) -> bool:
@@ -280,7 +288,7 @@ class SlideProducer:
         await in_thread(work)
 
     def _new_batch(self) -> _Batch:
-        return _Batch(self._clock.local().timestamp())
+        return _Batch(self._clock.local().timestamp(), choices=self._slide_list.choices)
 
     def _sorted(self, number: int, found: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
         stability = self._stability
@@ -326,7 +334,7 @@ class SlideProducer:
         if batch.waiting > 0:
             self._seen = self._clock.monotonic()
         self._waiting += batch.waiting
-        self._slide_list.expect(batch.expected, batch.expected_bytes)
+        self._slide_list.expect(batch.expected, batch.expected_bytes, batch.expected_excluded)
         self._slide_list.admit(batch.counts.slides, batch.counts.bytes)
         for thing in batch.left_out:
             self._listener.left_out(thing)

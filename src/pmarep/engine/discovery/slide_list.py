@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ...aio import ChangeEvent
+from ...sites.site_choices import SiteChoices
 from ...slides import Slide
 from .disk_list import DiskList, pack_found, unpack_slide
 
 KEPT_FILES = 10_000
 """Slides of so many files stay in memory after a site has read them: others, at the same pace, read them next."""
+
+NO_CHOICES = SiteChoices((), 0.0)
+NONE_EXCLUDED: Mapping[int, Sequence[int]] = MappingProxyType({})
 
 BLOCK = 64
 """So many slides at most are read at once, since whoever wants one wants the next too."""
@@ -28,10 +33,17 @@ class SlideList:
     Slides that are read from it have their `number`: how many were written before.
 
     `len()` and `bytes` are what the run will send, as far as is known: `admitted` slides, which sites can have, and
-    those `expected`, which may still be being written.
+    those `expected`, which may still be being written. `choices`: sites that do not take all of them (`SiteSlides`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, choices: SiteChoices = NO_CHOICES) -> None:
+        self.choices = choices
+        self._masks: list[int] = []  # of all slides, where there are choices: the sites that do not take it
+        self._unwanted: deque[tuple[int, int, int]] = deque()  # number, mask and size, from the one thread to the other
+        self._excluded: dict[int, list[int]] = defaultdict(
+            lambda: [0, 0]
+        )  # slides and bytes, by mask: of admitted ones
+        self._expected_excluded: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         numbers = itertools.count()
         self._slides: DiskList[Slide] = DiskList(lambda slide: (next(numbers), *pack_found(slide)), _unpack_numbered)
         self._recent: OrderedDict[int, Slide] = OrderedDict()
@@ -52,21 +64,46 @@ class SlideList:
 
     def write(self, slides: Sequence[Slide]) -> None:
         """Write slides down, from the thread that finds them. Sites have them after `admit`."""
+        if self.choices:
+            for slide in slides:
+                mask = self.choices.mask(slide)
+                if mask:
+                    self._unwanted.append((len(self._masks), mask, slide.size))
+                self._masks.append(mask)
         self._slides.extend(slides)
 
     def admit(self, count: int, size: int) -> None:
         """Let sites read the next `count` slides that were written, of `size` bytes together."""
         self.admitted += count
         self._admitted_bytes += size
+        while self._unwanted and self._unwanted[0][0] < self.admitted:
+            _, mask, unwanted = self._unwanted.popleft()
+            _add(self._excluded, mask, 1, unwanted)
         self._grown.notify()
 
-    def expect(self, count: int, size: int) -> None:
-        """Expect so many slides more, of so many bytes together, to come later; less than 0: fewer."""
+    def expect(self, count: int, size: int, excluded: Mapping[int, Sequence[int]] = NONE_EXCLUDED) -> None:
+        """Expect so many slides more, of so many bytes together, to come later; less than 0: fewer.
+
+        `excluded`: slides and bytes of those that sites do not take, by their masks.
+        """
         self.expected += count
         self._expected_bytes += size
+        for mask, (slides, unwanted) in excluded.items():
+            _add(self._expected_excluded, mask, slides, unwanted)
 
     def expect_no_more(self) -> None:
         self.expected = self._expected_bytes = 0
+        self._expected_excluded.clear()
+
+    def takes(self, bit: int, number: int) -> bool:
+        """Return whether the site with this bit takes a slide."""
+        return not bit or not self._masks[number] & bit
+
+    def excluded(self, bit: int, *, admitted: bool = False) -> tuple[int, int]:
+        """Return how many slides the site with this bit does not take, and their bytes; `admitted`: only of those."""
+        counts = [self._excluded] if admitted else [self._excluded, self._expected_excluded]
+        of_it = [sums for by_mask in counts for mask, sums in by_mask.items() if mask & bit]
+        return sum(slides for slides, _ in of_it), sum(size for _, size in of_it)
 
     def finish(self) -> None:
         self.complete.set()
@@ -100,27 +137,89 @@ class SlideList:
         return block[0]
 
 
+def _add(counts: dict[int, list[int]], mask: int, slides: int, size: int) -> None:
+    sums = counts[mask]
+    sums[0] += slides
+    sums[1] += size
+
+
 def _unpack_numbered(row: tuple[Any, ...]) -> Slide:
     return unpack_slide(row[1:], row[0])
 
 
-class SlideCursor:
-    """The position of one site in the list of slides."""
+class SiteSlides:
+    """The slides of a run that one site takes, in their order. `len()` and `bytes` as of a SlideList."""
 
-    def __init__(self, slide_list: SlideList) -> None:
+    def __init__(self, slide_list: SlideList, site: str) -> None:
         self._slide_list = slide_list
+        self._bit = slide_list.choices.bit(site)
+        self.choice = slide_list.choices.of(site)
+
+    def __len__(self) -> int:
+        return len(self._slide_list) - self.excluded
+
+    @property
+    def bytes(self) -> int:
+        return self._slide_list.bytes - self._slide_list.excluded(self._bit)[1]
+
+    @property
+    def excluded(self) -> int:
+        """Slides that the site does not take."""
+        return self._slide_list.excluded(self._bit)[0]
+
+    @property
+    def admitted(self) -> int:
+        """Slides that the site takes of those that sites can have."""
+        return self._slide_list.admitted - self._slide_list.excluded(self._bit, admitted=True)[0]
+
+    @property
+    def end(self) -> int:
+        """The number after the last one that sites can have."""
+        return self._slide_list.admitted
+
+    @property
+    def is_complete(self) -> bool:
+        return self._slide_list.complete.is_set()
+
+    def takes(self, number: int) -> bool:
+        """Return whether the site takes a slide before `end`."""
+        return self._slide_list.takes(self._bit, number)
+
+    def found(self, number: int) -> Slide:
+        """Return a slide before `end`."""
+        return self._slide_list.found(number)
+
+    async def at(self, number: int) -> Slide | None:
+        """Return a slide as soon as it is found, None when there is none."""
+        return await self._slide_list.at(number)
+
+
+class SlideCursor:
+    """The position of one site in the list of slides. `left`: is told each slide that it does not take."""
+
+    def __init__(self, slides: SiteSlides, left: Callable[[Slide], None] | None = None) -> None:
+        self._slides = slides
+        self._left = left
         self._next = 0
 
     async def take(self) -> Slide | None:
         """Return the next slide, None at the end; several takers never get the same one."""
-        index, self._next = self._next, self._next + 1
-        return await self._slide_list.at(index)
+        while True:
+            index, self._next = self._next, self._next + 1
+            slide = await self._slides.at(index)
+            if slide is None or self._slides.takes(index):
+                return slide
+            if self._left is not None:
+                self._left(slide)
 
     def take_ready(self, slides: int, files: int) -> list[Slide]:
         """Return the next slides that are there already: so many at most, with about so many files."""
         taken: list[Slide] = []
-        while len(taken) < slides and files > 0 and self._next < self._slide_list.admitted:
-            taken.append(self._slide_list.found(self._next))
-            files -= len(taken[-1].files)
-            self._next += 1
+        while len(taken) < slides and files > 0 and self._next < self._slides.end:
+            index, self._next = self._next, self._next + 1
+            if self._slides.takes(index):
+                taken.append(self._slides.found(index))
+                files -= len(taken[-1].files)
+            elif self._left is not None:
+                self._left(self._slides.found(index))
         return taken

@@ -3,7 +3,8 @@
 Not extra is a slide
 
 - whose main file the source has, be it sent or left out;
-- which the patterns of this run leave out by its name, as rsync does: what is not looked at is not deleted;
+- which the patterns of this run or of the site leave out by its name, as rsync does: what is not looked at is not
+  deleted;
 - any file of which belongs to a slide of the source, or to another slide at the site that stays. Servers may list a
   file of a slide as one of its own.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from ...pmacore import NotFound, Refused, RemoteFile
 from ...remote.removal import Candidate
 from ...remote.tree import Ambiguous, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
+from ...sites.site_choices import SiteChoice
 from ...slides.selection import Selection
 from ...system.windows_names import normalized_key
 from ...text import printable
@@ -41,8 +43,13 @@ class ExtraSlides:
         return "/".join(path.split("/")[self.folder.count("/") + 1 :])
 
 
-async def find_extra_slides(tree: RemoteTree, folder: str, names: SourceNames, selection: Selection) -> ExtraSlides:
-    """Find the extra slides below a folder. Raises Refused where the server does not tell all that lies there."""
+async def find_extra_slides(
+    tree: RemoteTree, folder: str, names: SourceNames, selection: Selection, choice: SiteChoice | None = None
+) -> ExtraSlides:
+    """Find the extra slides below a folder. Raises Refused where the server does not tell all that lies there.
+
+    `choice`: of the site. Nobody knows which files belong to a slide there that it does not take from the source.
+    """
     found = ExtraSlides()
     try:
         at = await tree.find(folder, files=False)
@@ -63,9 +70,10 @@ async def find_extra_slides(tree: RemoteTree, folder: str, names: SourceNames, s
                 continue
             found.total += 1
             name = found.name(one.path)
-            if (had := names.has(name)) is Had.SENT:
+            if (had := names.has(name)) is Had.SENT and choice is None:
                 continue
-            if had is Had.LEFT_OUT or selection.refusal(name) is not None:
+            chosen_away = selection.refusal(name) is not None or (choice is not None and choice.refuses_name(name))
+            if had is not Had.NOT or chosen_away:
                 staying.setdefault(one.path.rpartition("/")[0], []).append(one.path)
             else:
                 candidates.append(one.path)

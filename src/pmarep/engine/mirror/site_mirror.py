@@ -56,7 +56,8 @@ class SiteMirror:
         folder = "/".join(part for part in (self._site.target, options.to) if part)
         selection = Selection(options.include, options.exclude)
         try:
-            found = await find_extra_slides(RemoteTree(self._core), folder, self._run.names, selection)
+            choice = self._context.slide_list.choices.of(self._site.name)
+            found = await find_extra_slides(RemoteTree(self._core), folder, self._run.names, selection, choice)
             for one, reason in found.unsure:
                 self._stays(found, one, reason)
             too_many = refusal(len(found.extra), found.total, options.max_delete)

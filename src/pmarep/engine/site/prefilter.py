@@ -17,11 +17,13 @@ from ...slides import Slide
 from ...state.records import KnownState
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
-from ..discovery.slide_list import SlideCursor
+from ..discovery.slide_list import SiteSlides, SlideCursor
 from ..gate.site_gate import SiteGate
 from ..options import Options
 from ..remote_listing import Listing, RemoteListing
 from ..site_events import KnownSlide, SiteEvents
+from ..slide.action import Action
+from ..slide.attempt import planned
 from ..slide.decide import Decision, destination, foreseen, looks_again
 from .recheck import Recheck
 
@@ -60,7 +62,8 @@ class KnownSlideFilter:
         self._context = context
         self._breaker = breaker
         self._listings = listings
-        self._cursor = SlideCursor(context.slide_list)
+        self._slides = SiteSlides(context.slide_list, site.name)
+        self._cursor = SlideCursor(self._slides, self._say_excluded if context.options.dry_run else None)
         self._events = events
         self._recheck = recheck
         self._far = far
@@ -92,6 +95,11 @@ class KnownSlideFilter:
             if first is None:
                 return []
             return [first, *self._cursor.take_ready(CHUNK_SLIDES - 1, CHUNK_FILES - len(first.files))]
+
+    def _say_excluded(self, slide: Slide) -> None:
+        at = destination(self._site, self._context.options.to, slide)
+        reason = None if self._slides.choice is None else self._slides.choice.refusal(slide)
+        self._context.listener(planned(slide, at, Decision(Action.EXCLUDE, reason or "")))
 
     async def _filter(self, chunk: Sequence[Slide], put: Put) -> None:
         """Pass on the slides that are not known to be there; first those that nobody has to be asked about."""

@@ -26,6 +26,7 @@ from ...units import count_of, format_duration
 from ...uploaders import RequestScheduler, TransferCounts
 from ..audit import NOT_FINISHED
 from ..context import RunContext
+from ..discovery.slide_list import SiteSlides
 from ..slide.decide import destination
 from ..slide.job import Outcome
 from .outcomes import SiteOutcomes
@@ -42,6 +43,7 @@ class SiteReport(SiteOutcomes):
         super().__init__(site, context)
         self._scheduler = scheduler
         self._context = context
+        self._to_have = SiteSlides(context.slide_list, site.name)
         self._retracted = 0  # slides that were counted as arrived before
         self.bytes_broken_off = 0  # bytes that were under way when the site ended
         self._changed = 0
@@ -247,8 +249,10 @@ class SiteReport(SiteOutcomes):
         """Append to the audit file the slides without an outcome, since the site or the run ended before."""
         if self._context.audit is None:
             return
-        for index in range(self._context.slide_list.admitted):
-            slide = self._context.slide_list.found(index)
+        for number in range(self._to_have.end):
+            if not self._to_have.takes(number):
+                continue
+            slide = self._to_have.found(number)
             if slide.path not in self._on_record:
                 await self._record(slide, SlideStatus.FAILED, TransferCounts(), 0.0, why, note=NOT_FINISHED)
 
@@ -260,7 +264,7 @@ class SiteReport(SiteOutcomes):
             self._context.clock.monotonic(), scheduler.bytes_sent, under_way=in_flight, requests=scheduler.connections
         )
         done = scheduler.bytes_acknowledged + in_flight + self._sent.resumed
-        total = self._context.slide_list.bytes + self._bytes_more - self._bytes_skipped
+        total = self._to_have.bytes + self._bytes_more - self._bytes_skipped
         return Progress(
             site=self.site.name,
             bytes_done=min(done, total),
@@ -269,7 +273,7 @@ class SiteReport(SiteOutcomes):
             connections=scheduler.connections,
             bytes_under_way=in_flight,
             bytes_sent=scheduler.bytes_sent,
-            slides_total=len(self._context.slide_list),
+            slides_total=len(self._to_have),
         )
 
     @property
@@ -290,7 +294,7 @@ class SiteReport(SiteOutcomes):
             self._slides[status]
             for status in (SlideStatus.SENT, SlideStatus.SKIPPED, SlideStatus.VERIFIED, SlideStatus.LEFT_OUT)
         )
-        missing = len(self._context.slide_list) - sent - skipped - verified - left_out
+        missing = len(self._to_have) - sent - skipped - verified - left_out
         begun = self._slides[SlideStatus.FAILED] + self._unfinished
         not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
         return SiteSummary(
@@ -302,6 +306,7 @@ class SiteReport(SiteOutcomes):
             changed=self._changed,
             not_looked_at=max(missing - begun - not_begun, 0),
             needs_decision=self._needs_decision,
+            excluded=self._to_have.excluded,
             annotations_added=self._annotations_added,
             annotations_there=self._annotations_there,
             annotations_failed=self._annotations_failed,

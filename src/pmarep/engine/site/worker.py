@@ -19,6 +19,7 @@ from ...source import SiteReader
 from ...uploaders import PresignedClient, RequestScheduler, TransferCounts, UploadContext
 from ..circuit_breaker import CircuitBreaker
 from ..context import RunContext
+from ..discovery.slide_list import SiteSlides
 from ..gate.site_gate import SiteGate
 from ..label_images import LabelLooks, LabelPolicy
 from ..mirror.site_mirror import SiteMirror
@@ -69,7 +70,13 @@ class SiteWorker:
         if self._preparation is not None:
             looks = LabelLooks(self._preparation.reader, context.journal)
         self._labels = LabelPolicy(
-            site, context.options, looks, context.slide_list, context.journal, context.clock, context.listener
+            site,
+            context.options,
+            looks,
+            SiteSlides(context.slide_list, site.name),
+            context.journal,
+            context.clock,
+            context.listener,
         )
         self._listings = RemoteListing(core, context.clock)
         self._recheck = Recheck(

@@ -10,7 +10,8 @@ from ..options import Existing
 class Action(StrEnum):
     """What is done with a slide, as in SlidePlanned.
 
-    SEND, RESUME and REFUSE are of a push, PULL and COMPLETE (files of a slide that is here are missing) of a pull.
+    SEND, RESUME, REFUSE and EXCLUDE (by the keys of the site; only said by dry runs) are of a push, PULL and COMPLETE
+    (files of a slide that is here are missing) of a pull.
     """
 
     SEND = "send"
@@ -21,6 +22,7 @@ class Action(StrEnum):
     SKIP = "skip"
     CONFLICT = "conflict"
     REFUSE = "refuse"
+    EXCLUDE = "exclude"
 
 
 ABOUT_OTHER = {Existing.SKIP: Action.SKIP, Existing.OVERWRITE: Action.REPLACE, Existing.FAIL: Action.CONFLICT}

@@ -1,0 +1,74 @@
+"""Which slides of a run each site is to have: `include`, `exclude`, `newer_than` and `min_size` of the site book.
+
+They come on top of the options of the command, which are for all sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..slides import Slide
+from ..slides.selection import Selection
+from ..units import parse_moment, parse_size
+from .models import Site
+
+_NAMES = ("include of the site", "exclude of the site", "newer_than of the site", "min_size of the site")
+
+
+class SiteChoice:
+    """What one site takes. `now`, in seconds since the epoch: what an age in `newer_than` counts from."""
+
+    def __init__(self, site: Site, now: float) -> None:
+        since = None if site.newer_than in (None, "off") else parse_moment(site.newer_than or "", now)
+        self._by_date = since is not None
+        least = parse_size(site.min_size or "0")
+        self.is_any = not (site.include or site.exclude or least) and since is None
+        """True where the site takes every slide."""
+        self._selection = Selection(site.include or (), site.exclude or (), since, least, names=_NAMES)
+
+    def refusal(self, slide: Slide) -> str | None:
+        """Return why the site does not take a slide, or None. One without a date (below 0) is new: too many are better.
+
+        The reason never names the slide.
+        """
+        reason = self._selection.refusal(slide.path)
+        if reason is None and self._by_date and all(file.mtime_ns >= 0 for file in slide.files):
+            reason = self._selection.too_old(slide.files)
+        return reason or self._selection.too_small(slide.files)
+
+    def refuses_name(self, path: str) -> bool:
+        """Return whether the site takes no slide of this path from the source."""
+        return self._selection.refusal(path) is not None
+
+
+class SiteChoices:
+    """The choices of all sites of a run; most have none."""
+
+    def __init__(self, sites: Sequence[Site], now: float) -> None:
+        choices = {site.name: SiteChoice(site, now) for site in sites}
+        self._choices = {name: choice for name, choice in choices.items() if not choice.is_any}
+        self._bits = {name: 1 << number for number, name in enumerate(self._choices)}
+
+    def __bool__(self) -> bool:
+        return bool(self._choices)
+
+    def of(self, site: str) -> SiteChoice | None:
+        """Return the choice of a site; None where it takes every slide."""
+        return self._choices.get(site)
+
+    def bit(self, site: str) -> int:
+        """Return the bit of a site in `mask`; 0 where it takes every slide."""
+        return self._bits.get(site, 0)
+
+    def mask(self, slide: Slide) -> int:
+        """Return the bits of the sites that do not take a slide."""
+        return sum(self._bits[name] for name, choice in self._choices.items() if choice.refusal(slide) is not None)
+
+    def excluded(self, slides: Sequence[Slide]) -> Mapping[tuple[str, str], Sequence[int]]:
+        """Return the indices of slides that sites do not take, by site and reason."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for name, choice in self._choices.items():
+            for index, slide in enumerate(slides):
+                if (reason := choice.refusal(slide)) is not None:
+                    found.setdefault((name, reason), []).append(index)
+        return found
