@@ -292,10 +292,12 @@ class Client:
         command += ["--config", str(self.book), "--json"]
         return measure([*in_namespace(self._namespace), *command], self.environment)
 
-    def official_pull(self, site: Site, folder: Path) -> Run:
-        """Download everything from a site by pma_python, one slide after the other."""
+    def official_pull(self, site: Site, folder: Path, slides: int) -> Run:
+        """Download the last slides of a site by pma_python, one after the other."""
         start = [*in_namespace(self._namespace), sys.executable, str(HERE / "_official_pull.py")]
-        run = measure([*start, site.url, TARGET, str(folder)], {**self.environment, "PASSWORD": site.password}, False)
+        run = measure(
+            [*start, site.url, TARGET, str(folder), str(slides)], {**self.environment, "PASSWORD": site.password}, False
+        )
         if run.code:
             sys.exit("the official client failed")
         return run

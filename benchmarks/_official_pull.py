@@ -1,6 +1,6 @@
-"""Download every slide of a folder with the official client, one after the other, as its documentation shows.
+"""Download the last slides of a folder with the official client, one after the other, as its documentation shows.
 
-PASSWORD=... python _official_pull.py URL PLACE FOLDER
+PASSWORD=... python _official_pull.py URL PLACE FOLDER SLIDES
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from pma_python import core
 
 
-def main(url: str, place: str, folder: str) -> None:
+def main(url: str, place: str, folder: str, slides: str) -> None:
     session = core.connect(url, "seeder", os.environ["PASSWORD"])
     if not session:
         sys.exit("the server does not let the official client in")
     Path(folder).mkdir(parents=True)
-    for slide in core.get_slides(place, session):
+    for slide in core.get_slides(place, session)[-int(slides) :]:
         core.download(slide, folder, session)
 
 

@@ -10,7 +10,8 @@ four        the files of s3 to four sites, 20 to 250 ms
 official    the files of s3 by the official client, one process per site, against pmarep in the same run
 uplink      250 MB to each of four sites through one uplink of 100 Mbit/s that they share
 copy        the files of s3 from a site to an S3, an Azure and a file-system site at once, by push from here and by copy
-pull        1 GB in 16 slides (one is a MIRAX slide) from Tokyo into a folder, and the same by the official client
+pull        1 GB in 16 slides (one is a MIRAX slide) from Tokyo into a folder, equal ones and with one of 300 MB among
+            them; one of the equal ones by the official client
 small       one slide of 100 kB over 200 ms: how many round trips it takes
 
 At stake: bytes that a kill at a random moment of the run would have cost on average, and at most: sent, and not of use
@@ -68,6 +69,11 @@ def sixteen(folder: Path, scale: float) -> None:
     for number in range(15):
         write(folder / f"slide{number:02}.svs", int(62.5 * MB * scale))
     write_mirax(folder / "mirax.mrxs", int(62.5 * MB * scale))
+
+
+def one_among_small(folder: Path, scale: float) -> None:
+    sixteen(folder, scale * 700 / 937.5)
+    write(folder / "slide00.svs", int(300 * MB * scale))
 
 
 def twelve(folder: Path, scale: float) -> None:
@@ -130,6 +136,7 @@ class Testbed:
         self._links = links
         self._timeline: bool = options.timeline
         self._spool: str | None = options.spool_size
+        self._scale: float = options.size
         self._keys = {} if options.connections is None else {"connections": options.connections}
         self._keys |= {} if options.own_congestion is None else {"congestion": options.own_congestion}
         self._runs = 0
@@ -178,36 +185,36 @@ class Testbed:
         table(["", "round trips"], rows)
         print(f"requests: {sites[0].report['requests']}, PUTs: {sites[0].report['puts']}; {cost(run)}\n")
 
-    def pull(self, *, official: bool = False) -> float:
-        """Pull everything into a folder, print what it took, and return the share of the link."""
+    def pull(self, title: str, slides: Callable[[Path, float], None], *, official: int = 0) -> float:
+        """Pull slides into a folder, print what it took, and return the share of the link.
+
+        `official`: so many of them by the official client instead.
+        """
         self._runs += 1
-        data, folder = self._folder / "source", self._folder / f"pulled{self._runs}"
-        if not data.exists():
-            data.mkdir()
-            self.client.source.rename(data / "in")
-            (data / "Slides").mkdir()
-            (data / "in").rename(data / "Slides" / "in")
+        run_folder = self._folder / f"run{self._runs}"
+        data, folder = run_folder / "source", run_folder / "pulled"
+        slides(data / "Slides" / "in", self._scale)
         (link,) = self._links.links.values()
         host, namespace = self._links.address(link.site), self._links.namespace(link.site)
-        with Site(
-            link.site, "source", self._folder / f"run{self._runs}", host=host, namespace=namespace, data=data
-        ) as site:
+        with Site(link.site, "source", run_folder, host=host, namespace=namespace, data=data) as site:
             self.client.sites([site], **self._keys)
-            run = self.client.official_pull(site, folder) if official else self.client.pull([site], folder)
-        size = size_of(data / "Slides")
-        if (not official and not run.sites) or size_of(folder) != size:
-            raise SystemExit(f"{size_of(folder)} bytes of {size} have come")
-        share = size * 8 / run.seconds / (link.rate * MB)
-        title = "official client" if official else "pmarep"
+            client = self.client
+            run = client.official_pull(site, folder, official) if official else client.pull([site], folder)
+        came, size = size_of(folder), size_of(data / "Slides")
+        if not official and (not run.sites or came != size):
+            raise SystemExit(f"{came} bytes of {size} have come")
+        share = came * 8 / run.seconds / (link.rate * MB)
+        who = "the official client" if official else "pmarep"
+        print(f"== pull of {title} by {who}: {came / MB:.0f} MB over {link}: {run.seconds:.1f} s, {share:.1%}")
+        report = site.report
         print(
-            f"== pull by {title}: {size / MB:.0f} MB over {link}: {run.seconds:.1f} s, {share:.0%}; {cost(run)}",
-            flush=True,
+            f"{cost(run)}; server: CPU {report['cpu']:.1f} s, {sum(report['requests'].values())} requests", flush=True
         )
         if self._timeline and not official:
             for at, event in run.events:
                 if event["event"] == "progress":
                     print(f"{at:6.1f} s  {event['rate'] * 8 / MB:6.0f} Mbit/s  {event['connections']} downloads")
-        shutil.rmtree(folder)
+        shutil.rmtree(run_folder)
         return share
 
     def run(self, title: str, kind: str, *, official: bool = False, **keys: object) -> dict[str, float]:
@@ -356,7 +363,9 @@ def copied(testbed: Testbed, _links: Links) -> None:
 
 
 def pull(testbed: Testbed, _links: Links) -> None:
-    ours, theirs = testbed.pull(), testbed.pull(official=True)
+    ours = testbed.pull("equal slides", sixteen)
+    testbed.pull("one of 300 MB among small ones", one_among_small)
+    theirs = testbed.pull("one of the equal slides", sixteen, official=1)
     print(f"pmarep / official: {ours / theirs:.1f}x\n")
 
 
@@ -378,7 +387,7 @@ SCENARIOS: dict[str, tuple[Callable[[Testbed, Links], None], Sequence[Link], Cal
     "official": (official, TWO, gigabyte),
     "uplink": (uplink, FOUR, quarter),
     "copy": (copied, COPY, gigabyte),
-    "pull": (pull, TWO[:1], sixteen),
+    "pull": (pull, TWO[:1], lambda _folder, _scale: None),
     "small": (small, [Link("far", 200, 100, 0)], lambda folder, _: write(folder / "slide.svs", 100_000)),
 }
 

@@ -20,7 +20,7 @@ from .response_deadline import ResponseDeadline, iter_at_minimum_rate
 from .socket_options import connection_tracer
 from .transport_errors import TRANSPORT_ERRORS, error_from_transport
 
-_CHUNK = 1024 * 1024
+_CHUNK = 256 * 1024
 _REDIRECTS = 5
 _REFUSAL = 64 * 1024  # bytes of one that are read
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import httpx
 
 from .socket_options import HttpClient
+from .transport_errors import TRANSPORT_ERRORS
 
 SMALL_READ = 32 * 1024
 """Bytes. A connection that gives fewer is read faster than it brings them."""
@@ -30,16 +31,24 @@ def pause_between_reads(client: httpx.AsyncClient) -> float:
 
 
 async def iter_gathered(response: httpx.Response, size: int, pause: float) -> AsyncGenerator[bytes, None]:
-    """Yield the body of an answer, as it is packed, in chunks of `size` bytes or a read more; the last is shorter."""
+    """Yield the body of an answer, as it is packed, in chunks of `size` bytes or a read more; the last is shorter.
+
+    Where it breaks off, what has come before is yielded too.
+    """
     read: list[bytes] = []
     count = 0
-    async for data in response.aiter_raw():
-        read.append(data)
-        count += len(data)
-        if count >= size:
+    try:
+        async for data in response.aiter_raw():
+            read.append(data)
+            count += len(data)
+            if count >= size:
+                yield b"".join(read)
+                read, count = [], 0
+            elif pause and len(data) < SMALL_READ and response.num_bytes_downloaded > SMALL_ANSWER:
+                await asyncio.sleep(pause)
+    except TRANSPORT_ERRORS:
+        if read:
             yield b"".join(read)
-            read, count = [], 0
-        elif pause and len(data) < SMALL_READ and response.num_bytes_downloaded > SMALL_ANSWER:
-            await asyncio.sleep(pause)
+        raise
     if read:
         yield b"".join(read)

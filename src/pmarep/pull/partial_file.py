@@ -18,13 +18,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..pmacore import RemoteFile
+from .byte_ranges import ByteRanges, RangeRecord
 from .local_folder import PARTIAL_PREFIX, TRY_PREFIX
 
 SYNC_EVERY = 32 * 1024 * 1024
-"""Bytes after which what was written is forced to the disk. The next run believes no more than that: when power fails,
-some disks keep the length of a file and lose what was in it."""
+"""Bytes after which what was written is forced to the disk, and recorded. The next run believes no more than that: when
+power fails, some disks keep the length of a file and lose what was in it."""
 
-_NAME = re.compile(re.escape(PARTIAL_PREFIX) + "([0-9a-f]{12})-[0-9a-f]{24}\\.part")
+RECORD_SUFFIX = ".ranges"
+
+_NAME = re.compile(re.escape(PARTIAL_PREFIX) + "([0-9a-f]{12})-[0-9a-f]{24}\\.(?:part|ranges)")
 
 
 def place_key(url: str, path: str) -> str:
@@ -33,9 +36,9 @@ def place_key(url: str, path: str) -> str:
 
 
 class PartialFile:
-    """The part of a file that is here. `size`: its bytes, 0 where there is nothing yet.
+    """What is here of a file, which comes in ranges. `path` is where the file goes when it is whole.
 
-    `path` is where the file goes when it is whole.
+    `generation`: which opening of it this is. What was broken off may still be writing in its thread.
     """
 
     def __init__(self, place: str, file: RemoteFile, path: Path) -> None:
@@ -43,22 +46,35 @@ class PartialFile:
         self.wanted = file.size
         version = _digest(f"{file.path}\n{file.size}\n{file.modified}")[:24]
         self._file = path.with_name(f"{PARTIAL_PREFIX}{place}-{version}.part")
+        self._record = RangeRecord(self._file.with_suffix(RECORD_SUFFIX))
         self._stream: int | None = None
-        self._synced = 0
-        self._kept: int | None = None  # bytes that this run has written before
-        self.size = 0
+        self._here = ByteRanges()
+        self._unsynced = 0  # bytes
+        self._opened_before = False
         self.finished = False
         self._committed = False
-        self._lock = threading.Lock()  # what was broken off may still be writing in its thread
+        self.generation = 0
+        self._syncing = threading.Lock()  # while it is forced to the disk; taken before the other
+        self._lock = threading.Lock()
         self._dated = file.modified is not None
         self._mtime_ms = modified_ms(file)
+
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return self._here.size
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Return the ranges that are not here, each with the byte after its last one."""
+        return self._here.gaps(self.wanted)
 
     def left_behind(self) -> int:
         """Return how many bytes an earlier run has left, be they believed or not. Raises nothing."""
         try:
-            return self._file.lstat().st_size
+            size = self._file.lstat().st_size
         except OSError:
             return 0
+        return self._record.read().size or size  # which counts the holes too
 
     def open(self) -> int:
         """Open what an earlier run has left, as far as it is to be believed, or begin anew. Raises OSError.
@@ -67,52 +83,77 @@ class PartialFile:
         """
         if self._stream is not None:
             return 0
+        left_behind = 0 if self._opened_before else self.left_behind()
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         flags |= getattr(os, "O_CLOEXEC", 0)
         self._stream = os.open(self._file, flags, 0o666)
+        self.generation += 1
         found = os.fstat(self._stream)
-        left_behind = found.st_size if self._kept is None else 0
-        self.size = self._believed(found)
-        self._synced = self.size
-        if self.size != found.st_size:
-            os.ftruncate(self._stream, self.size)
-        os.lseek(self._stream, self.size, os.SEEK_SET)
+        if not self._opened_before:
+            self._here = self._believed(found)
+            self._opened_before = True
+        elif self._here.end > found.st_size:  # somebody has cut it
+            self._forget()
+        if self._here.end != found.st_size:
+            os.ftruncate(self._stream, self._here.end)
         return left_behind
 
-    def _believed(self, found: os.stat_result) -> int:
-        """Return how many of the bytes that are here count."""
-        if self._kept is not None:
-            return min(self._kept, found.st_size)
-        if not self._dated or not stat.S_ISREG(found.st_mode) or found.st_size > self.wanted:
-            return 0
-        if found.st_size == self.wanted and found.st_mtime_ns == _WHOLE_NS:
-            return found.st_size
-        return found.st_size // SYNC_EVERY * SYNC_EVERY
+    def _believed(self, found: os.stat_result) -> ByteRanges:
+        """Return which of the bytes that are here count."""
+        usable = self._dated and stat.S_ISREG(found.st_mode)
+        if usable and found.st_size == self.wanted and found.st_mtime_ns == _WHOLE_NS:
+            return ByteRanges([(0, self.wanted)])
+        recorded = self._record.read()
+        if usable and recorded.end <= min(found.st_size, self.wanted):
+            return recorded
+        if recorded.size:
+            self._record.append(ByteRanges())  # before other bytes are written
+        return ByteRanges()
 
-    def write(self, data: bytes) -> None:
-        """Append bytes; nothing once it is closed. Raises OSError."""
-        left = memoryview(data)
+    def write(self, start: int, data: bytes, generation: int) -> None:
+        """Write bytes from `start` on; nothing once that opening of it has ended. Raises OSError."""
         with self._lock:
-            while left and self._stream is not None:
-                count = os.write(self._stream, left)
-                self.size += count
-                left = left[count:]
-                if self.size // SYNC_EVERY > self._synced // SYNC_EVERY:
-                    os.fsync(self._stream)
-                    self._synced = self.size
+            if self._stream is None or generation != self.generation:
+                return
+            os.lseek(self._stream, start, os.SEEK_SET)
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._stream, left) :]
+            self._here.add(start, start + len(data))
+            self._unsynced += len(data)
+            is_due = self._unsynced >= SYNC_EVERY
+        if is_due:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Force what is here to the disk, then the record of it."""
+        with self._syncing:
+            with self._lock:
+                if self._stream is None or self._unsynced < SYNC_EVERY:
+                    return
+                here, self._unsynced = ByteRanges(self._here), 0
+            os.fsync(self._stream)
+            self._record.append(here)
 
     def restart(self) -> int:
         """Throw away what is here; return how many bytes that was. Raises OSError."""
-        with self._lock:
-            lost, self.size, self._synced = self.size, 0, 0
+        with self._syncing, self._lock:
+            lost = self.size
+            self._forget()
+            self.generation += 1
             if self._stream is not None:
                 os.ftruncate(self._stream, 0)
-                os.lseek(self._stream, 0, os.SEEK_SET)
         return lost
+
+    def _forget(self) -> None:
+        """Believe nothing any more: neither in this run nor, before other bytes are written, in the next one."""
+        self._here, self._unsynced = ByteRanges(), 0
+        if self._record.read().size:
+            self._record.append(self._here)
 
     def finish(self) -> None:
         """Force a whole file to the disk, and mark it as whole. Raises OSError."""
-        with self._lock:
+        with self._syncing:
             if self._stream is None:
                 return
             os.fsync(self._stream)
@@ -123,11 +164,10 @@ class PartialFile:
 
     def close(self) -> None:
         """Close the file; what is in it stays. Raises nothing."""
-        with self._lock:
+        with self._syncing, self._lock:
             if self._stream is not None:
                 with suppress(OSError):
                     os.close(self._stream)
-                self._kept = self.size
             self._stream = None
 
     def commit(self) -> None:
@@ -135,6 +175,7 @@ class PartialFile:
         if self._committed:
             return
         times = None if self._mtime_ms is None else (self._mtime_ms * 1_000_000,) * 2
+        self._record.remove()
         with suppress(OSError):  # a disk that cannot hold that time
             os.utime(self._file, ns=times) if times else os.utime(self._file)
         self._file.replace(self.path)

@@ -43,6 +43,11 @@ class DownloadScheduler:
         """Downloads that have no slot yet."""
         return self._semaphore.waiting
 
+    @property
+    def free_slots(self) -> int:
+        """Slots that nobody holds or waits for."""
+        return 0 if self._semaphore.waiting else max(0, self.limit - self._semaphore.held)
+
     def set_round_trip(self, seconds: float) -> None:
         """Start the search for a number as suits the way to the site, as soon as that is known."""
         if self._concurrency is not None and seconds and not self._round_trip:

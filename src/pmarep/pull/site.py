@@ -12,11 +12,12 @@ from ..engine.slide.action import Action
 from ..errors import PmarepError, Remedy, internal_error, where
 from ..events import SiteState, State
 from ..pmacore import PmaCore
-from ..remote.tree import RemoteSlide, RemoteTree
+from ..remote.tree import RemoteTree
 from ..sites import Site
 from ..sites.place import Place
 from .context import PullContext
 from .discovery import FoundSlide, FoundSlides, SlideFinder
+from .file_download import FileDownloader
 from .plan import Plan
 from .scheduler import DownloadScheduler
 from .site_report import SiteReport
@@ -49,9 +50,10 @@ class SitePull:
             lambda: scheduler.connections > 0 or context.others_work(site.name),
         )
         self._tree = RemoteTree(core)
-        self._downloader = SlideDownloader(
-            core, self._tree, scheduler, context.folder, context.disk, self._say_restarted, self._breaker.record_success
+        files = FileDownloader(
+            core, scheduler, context.folder, context.disk, self._say_restarted, self._breaker.record_success
         )
+        self._downloader = SlideDownloader(self._tree, files, context.disk)
         self._found = FoundSlides()
         self._all_found = False
         self._changed = ChangeEvent()
@@ -197,8 +199,8 @@ class SitePull:
             del self._names[found.slide.path]
             self._changed.notify()
 
-    def _say_restarted(self, slide: RemoteSlide, lost: int, why: str) -> None:
-        self.report.say_restarted(self._names.get(slide.path, slide.path), lost, why)
+    def _say_restarted(self, slide: str, lost: int, why: str) -> None:
+        self.report.say_restarted(self._names.get(slide, slide), lost, why)
 
     def _say_state(self, state: State, reason: str | None = None, retry_seconds: float | None = None) -> None:
         self._context.listener(SiteState(site=self.site.name, state=state, reason=reason, retry_seconds=retry_seconds))

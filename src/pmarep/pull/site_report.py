@@ -20,9 +20,10 @@ from ..remote.tree import RemoteSlide
 from ..sites import Site
 from .context import PullContext
 from .discovery import FoundSlide
+from .file_download import PullCounts
 from .plan import Plan
 from .scheduler import DownloadScheduler
-from .slide_download import PullCounts, SlideDownload
+from .slide_download import SlideDownload
 
 
 class SiteReport(SiteOutcomes):

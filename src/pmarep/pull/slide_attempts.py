@@ -84,7 +84,8 @@ class SlideAttempts:
             if plan.action is Action.CONFLICT:
                 await self._report.record_failed(found, plan.reason, needs_decision=True)
                 return True
-            self._download = SlideDownload(self._slide, plan, found.place)
+            # A server may name another version with each answer: a whole file is of one.
+            self._download = SlideDownload(self._slide, plan, found.place, by_ranges=self._versions < VERSIONS)
             self._report.begin(self._download)
             if not self._begun:
                 context.listener(SlideStarted(site=self._report.site.name, slide=found.name))

@@ -50,3 +50,14 @@ async def test_only_over_a_long_way(seconds: float | None, pause: float) -> None
         if seconds is not None:
             client.round_trip.connected(seconds)
         assert pause_between_reads(client) == pause
+
+
+async def test_what_came_before_a_break_is_not_lost() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * 7
+        raise httpx.ReadError("broken")
+
+    chunks = iter_gathered(httpx.Response(200, content=body()), 10, 0.0)
+    assert await anext(chunks) == b"x" * 7
+    with pytest.raises(httpx.ReadError):
+        await anext(chunks)

@@ -75,7 +75,7 @@ def test_no_name_leads_out(outside: Path, path: str) -> None:
         folder.make_parents(where)
         part = PartialFile("0" * 12, file, where)
         part.open()
-        part.write(b"x")
+        part.write(0, b"x", part.generation)
         part.finish()
         part.commit()
     except (PmarepError, OSError):

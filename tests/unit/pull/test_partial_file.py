@@ -12,9 +12,10 @@ from support.discovery import discover
 
 from pmarep.pmacore import RemoteFile
 from pmarep.pull import partial_file
+from pmarep.pull.file_download import FileDownload, PullCounts
 from pmarep.pull.partial_file import PartialFile, modified_ms, place_key, remove_partial_files
 from pmarep.pull.plan import FileToPull
-from pmarep.pull.slide_download import _commit, _File
+from pmarep.pull.slide_download import _commit
 
 PLACE = place_key("https://tokyo.example/", "Slides/in")
 SYNC = 100
@@ -33,19 +34,93 @@ def part(folder: Path, *, size: int = 1000, modified: str | None = "170000000000
 
 def begin(folder: Path, count: int, **file: str | None) -> None:
     one = part(folder, **file)  # type: ignore[arg-type]
-    one.write(b"x" * count)
+    for start in range(0, count, 10):
+        write(one, start, min(10, count - start))
     one.close()
+
+
+def write(one: PartialFile, start: int, count: int) -> None:
+    one.write(start, b"x" * count, one.generation)
 
 
 @pytest.mark.parametrize(("written", "believed"), [(0, 0), (99, 0), (100, 100), (199, 100), (999, 900), (1000, 1000)])
 def test_the_next_run_believes_what_was_synced(tmp_path: Path, written: int, believed: int) -> None:
     begin(tmp_path, written)
-    assert part(tmp_path).size == believed
+    again = part(tmp_path)
+    assert again.size == believed
+    assert again.missing() == ([(believed, 1000)] if believed < 1000 else [])
+
+
+def test_ranges_in_any_order_are_believed_once_synced(tmp_path: Path) -> None:
+    one = part(tmp_path)
+    write(one, 500, 60)
+    write(one, 900, 40)
+    write(one, 0, 30)
+    assert (one.size, one.missing()) == (130, [(30, 500), (560, 900), (940, 1000)])
+    one.close()
+    again = part(tmp_path)
+    assert again.missing() == [(0, 500), (560, 900), (940, 1000)]
+    assert again.left_behind() == 100
+    write(again, 0, 500)
+    write(again, 560, 340)
+    write(again, 940, 60)
+    again.finish()
+    again.commit()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.svs"]
+    assert (tmp_path / "x.svs").read_bytes() == b"x" * 1000
+
+
+def test_nothing_is_recorded_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = part(tmp_path)
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pmarep.pull.partial_file.os.fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            write(one, 0, 500)
+    one.close()
+    assert part(tmp_path).size == 0
+
+
+def test_after_a_restart_nothing_of_before_is_believed(tmp_path: Path) -> None:
+    """Be it that the new bytes of another version reach as far."""
+    one = part(tmp_path)
+    write(one, 400, 200)
+    stale = one.generation
+    assert one.restart() == 200
+    one.write(0, b"stale", stale)  # by a thread that was broken off
+    assert one.size == 0
+    write(one, 590, 10)
+    one.close()
+    assert part(tmp_path).size == 0
+
+
+def test_a_record_of_more_than_is_here_is_not_believed_then_or_later(tmp_path: Path) -> None:
+    begin(tmp_path, 500)
+    (file,) = tmp_path.glob("*.part")
+    file.unlink()
+    again = part(tmp_path)
+    assert again.size == 0
+    write(again, 990, 10)
+    again.close()
+    assert part(tmp_path).size == 0
+
+
+def test_what_somebody_has_cut_begins_again(tmp_path: Path) -> None:
+    one = part(tmp_path)
+    write(one, 0, 300)
+    one.close()
+    (file,) = tmp_path.glob("*.part")
+    file.write_bytes(b"x" * 200)
+    one.open()
+    assert one.size == 0
 
 
 def test_a_finished_partial_file_is_taken_over_whole(tmp_path: Path) -> None:
     one = part(tmp_path)
-    one.write(b"x" * 1000)
+    write(one, 0, 1000)
     one.finish()
     again = part(tmp_path)
     assert again.size == 1000
@@ -59,9 +134,9 @@ def test_files_that_have_their_names_keep_them_when_others_get_theirs_later(tmp_
     names = ["a.dat", "b.dat", "x.mrxs"]
     files = [part(tmp_path, size=2, name=name) for name in names]
     for one in files:
-        one.write(b"xx")
+        write(one, 0, 2)
         one.finish()
-    commit = partial(_commit, [_File(cast(FileToPull, None), one) for one in files])
+    commit = partial(_commit, [FileDownload("", cast(FileToPull, None), one, PullCounts(), True) for one in files])
     (tmp_path / "x.mrxs").mkdir()
     with pytest.raises(OSError):
         commit()
@@ -81,7 +156,7 @@ def test_of_another_file_nothing_is_believed(tmp_path: Path, other: dict[str, st
 
 def test_without_a_time_only_the_same_run_goes_on(tmp_path: Path) -> None:
     one = part(tmp_path, modified=None)
-    one.write(b"x" * 555)
+    write(one, 0, 555)
     one.close()
     one.open()
     assert one.size == 555
@@ -93,7 +168,7 @@ def test_a_closed_partial_file_takes_no_more_bytes(tmp_path: Path) -> None:
     """A thread may still be about to write when its download is broken off: the number of the file may be another's."""
     one = part(tmp_path)
     one.close()
-    one.write(b"x")
+    write(one, 0, 1)
     assert one.size == 0
 
 
@@ -112,7 +187,7 @@ def test_partial_files_are_no_slides_and_no_parts_of_slides(tmp_path: Path) -> N
 def test_only_those_of_a_place_are_removed_and_folders_that_are_empty_then(tmp_path: Path) -> None:
     for folder in ("a/b", "c"):
         (tmp_path / folder).mkdir(parents=True)
-        begin(tmp_path / folder, 5)
+        begin(tmp_path / folder, 105)
     (tmp_path / "c" / ".pmarep-mine.part").touch()
     (tmp_path / ".pmarep-try-0-x").touch()
     remove_partial_files(tmp_path, {"0" * 12})

@@ -1,0 +1,112 @@
+"""What free slots are for: halves of long ranges, and a second connection for one that is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pmarep.clock import Clock
+from pmarep.pmacore import NO_VALIDATORS, Download, FileChanged, PmaCore, RemoteFile, Validators
+from pmarep.pull import file_download
+from pmarep.pull.disk import Disk
+from pmarep.pull.file_download import FileDownload, FileDownloader, PullCounts
+from pmarep.pull.local_folder import LocalFolder
+from pmarep.pull.partial_file import PartialFile
+from pmarep.pull.plan import FileToPull
+from pmarep.pull.scheduler import DownloadScheduler
+from pmarep.retry import ONCE
+
+CONTENT = bytes(range(240)) * 10
+PIECE = 100
+
+
+class Server:
+    """Sends ranges of CONTENT in pieces, each of them when `may_send` lets it go: told from where, and which piece."""
+
+    def __init__(self, may_send: Callable[[int, int], bool]) -> None:
+        self.asked: list[tuple[int, int]] = []
+        self.ended: list[int] = []
+        self.changed = asyncio.Condition()
+        self._may_send = may_send
+        self.validators: Callable[[], Validators] = lambda: NO_VALIDATORS
+
+    @asynccontextmanager
+    async def download(
+        self, slide: str, file: str, size: int, *, start: int, end: int, seen: Validators
+    ) -> AsyncIterator[Download]:
+        assert (slide, file, size) == ("in/x.svs", "x.svs", len(CONTENT))
+        self.asked.append((start, end))
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for number, position in enumerate(range(start, end, PIECE)):
+                while not self._may_send(start, number):
+                    await asyncio.sleep(0.001)
+                yield CONTENT[position : min(position + PIECE, end)]
+
+        try:
+            yield Download(cast(Any, chunks()), start, self.validators(), is_part=(start, end) != (0, size))
+        finally:
+            self.ended.append(start)
+
+
+async def bring(folder: Path, server: Server, connections: int = 4) -> FileDownload:
+    file = RemoteFile(path="in/x.svs", size=len(CONTENT), lastmodified="1700000000000")
+    part = PartialFile("0" * 12, file, folder / "x.svs")
+    download = FileDownload("in/x.svs", FileToPull(file, "x.svs", part.path), part, PullCounts(), True)
+    disk = Disk(folder, Clock())
+    try:
+        scheduler = DownloadScheduler(connections, [], ONCE, Clock())
+        downloader = FileDownloader(
+            cast(PmaCore, server), scheduler, LocalFolder(folder), disk, lambda *_: None, lambda: None
+        )
+        async with asyncio.timeout(60):
+            await downloader.bring(download)
+    finally:
+        disk.close()
+    assert (part.size, download.counts.received, disk.needed) == (len(CONTENT), len(CONTENT), -len(CONTENT))
+    part.commit()
+    assert part.path.read_bytes() == CONTENT
+    return download
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_download, "RANGE", 1000)
+    monkeypatch.setattr(file_download, "SMALLEST_RANGE", 200)
+    monkeypatch.setattr(file_download, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(file_download, "STUCK_SECONDS", 0.0)
+
+
+async def test_free_slots_take_the_second_half_of_the_longest_range(tmp_path: Path) -> None:
+    server = Server(lambda start, number: start != 0 or number < 1 or len(server.asked) > 3)
+    await bring(tmp_path, server)
+    assert server.asked[:3] == [(0, 1000), (1000, 2000), (2000, 2400)]
+    assert server.asked[3] == (550, 1000)  # of (100, 1000)
+
+
+async def test_what_is_stuck_comes_over_another_connection(tmp_path: Path) -> None:
+    """What is left of it is too little to be halved. Then nobody waits for the first one."""
+    server = Server(lambda start, number: start != 0 or number < 1)
+    await bring(tmp_path, server)
+    assert (100, 325) in server.asked
+    assert server.ended[-1] == 0
+
+
+async def test_a_hedge_that_is_later_is_left_alone(tmp_path: Path) -> None:
+    server = Server(
+        lambda start, number: start != 100 and (start != 0 or number < 1 or any(one == 100 for one, _ in server.asked))
+    )
+    await bring(tmp_path, server)
+    assert server.ended[-1] == 100
+
+
+async def test_ranges_of_two_versions_are_no_file(tmp_path: Path) -> None:
+    server = Server(lambda *_: True)
+    server.validators = lambda: Validators(f'"{len(server.asked)}"')
+    with pytest.raises(FileChanged):
+        await bring(tmp_path, server)
