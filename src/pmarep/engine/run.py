@@ -289,7 +289,7 @@ class _Run:
 
     def _found(self, slides: Sequence[Slide], others: Sequence[str]) -> None:
         """Write down what was found, in the thread that finds it."""
-        self.files.add_slides(slides, self.choices.excluded(slides))
+        self.files.add_slides(slides, self.slide_list.just_excluded(slides))
         if self.mirror is not None:
             self.mirror.names.add_slides(slides)
             self.mirror.names.add_left_out(others)

@@ -42,12 +42,18 @@ class SiteChoice:
 
 
 class SiteChoices:
-    """The choices of all sites of a run; most have none."""
+    """The choices of all sites of a run; most have none, and those with the same keys share one, and its bit."""
 
     def __init__(self, sites: Sequence[Site], now: float) -> None:
-        choices = {site.name: SiteChoice(site, now) for site in sites}
-        self._choices = {name: choice for name, choice in choices.items() if not choice.is_any}
-        self._bits = {name: 1 << number for number, name in enumerate(self._choices)}
+        shared: dict[object, SiteChoice] = {}
+        self._choices: dict[str, SiteChoice] = {}
+        self._bits: dict[str, int] = {}
+        for site in sites:
+            choice = shared.setdefault(_keys(site), SiteChoice(site, now))
+            if not choice.is_any:
+                self._choices[site.name] = choice
+                self._bits[site.name] = 1 << list(shared).index(_keys(site))
+        self._by_bit = {self._bits[name]: choice for name, choice in self._choices.items()}
 
     def __bool__(self) -> bool:
         return bool(self._choices)
@@ -62,13 +68,18 @@ class SiteChoices:
 
     def mask(self, slide: Slide) -> int:
         """Return the bits of the sites that do not take a slide."""
-        return sum(self._bits[name] for name, choice in self._choices.items() if choice.refusal(slide) is not None)
+        return sum(bit for bit, choice in self._by_bit.items() if choice.refusal(slide) is not None)
 
-    def excluded(self, slides: Sequence[Slide]) -> Mapping[tuple[str, str], Sequence[int]]:
-        """Return the indices of slides that sites do not take, by site and reason."""
+    def excluded(self, slides: Sequence[Slide], masks: Sequence[int]) -> Mapping[tuple[str, str], Sequence[int]]:
+        """Return the indices of slides that sites do not take, by site and reason. `masks`: those of the slides."""
         found: dict[tuple[str, str], list[int]] = {}
-        for name, choice in self._choices.items():
-            for index, slide in enumerate(slides):
-                if (reason := choice.refusal(slide)) is not None:
+        for index, (slide, mask) in enumerate(zip(slides, masks, strict=True)):
+            reasons = {bit: choice.refusal(slide) for bit, choice in self._by_bit.items() if mask & bit}
+            for name, bit in self._bits.items():
+                if (reason := reasons.get(bit)) is not None:
                     found.setdefault((name, reason), []).append(index)
         return found
+
+
+def _keys(site: Site) -> tuple[object, ...]:
+    return site.include, site.exclude, site.newer_than, site.min_size

@@ -40,6 +40,20 @@ def test_what_is_without_a_date_is_new() -> None:
     assert choice.refusal(slide("a.svs", age=-1)) is None
 
 
+def test_sites_with_the_same_keys_share_a_look_and_each_is_named() -> None:
+    sites = [site("a", exclude=["*.tif"]), site("b"), site("c", exclude=["*.tif"]), site("d", min_size="10")]
+    choices = SiteChoices(sites, NOW)
+    assert choices.of("a") is choices.of("c")
+    assert choices.bit("a") == choices.bit("c")
+    slides = [slide("x.svs", 20), slide("y.tif", 20), slide("z.tif", 5)]
+    masks = [choices.mask(one) for one in slides]
+    assert choices.excluded(slides, masks) == {
+        ("a", "matches an exclude of the site"): [1, 2],
+        ("c", "matches an exclude of the site"): [1, 2],
+        ("d", "smaller than min_size of the site"): [2],
+    }
+
+
 async def test_each_site_sees_its_own_slides_and_totals() -> None:
     choices = SiteChoices([site("all"), site("svs", include=["*.svs"]), site("big", min_size="10")], NOW)
     slides = SlideList(choices)

@@ -72,6 +72,15 @@ class SlideList:
                 self._masks.append(mask)
         self._slides.extend(slides)
 
+    def just_excluded(self, slides: Sequence[Slide]) -> Mapping[tuple[str, str], Sequence[int]]:
+        """Return the indices of those of the slides written last that sites do not take, by site and reason.
+
+        For the thread that finds them.
+        """
+        if not self.choices or not slides:
+            return {}
+        return self.choices.excluded(slides, self._masks[-len(slides) :])
+
     def admit(self, count: int, size: int) -> None:
         """Let sites read the next `count` slides that were written, of `size` bytes together."""
         self.admitted += count
