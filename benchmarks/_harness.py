@@ -302,6 +302,19 @@ class Client:
             sys.exit("the official client failed")
         return run
 
+    @contextlib.contextmanager
+    def downloading(self, site: Site, place: str, rate: int) -> Iterator[None]:
+        """Download slides from a site by curl as long as the block runs, `rate` bytes per second at most."""
+        command = [*in_namespace(self._namespace), sys.executable, str(HERE / "_download.py"), site.url, place]
+        process = subprocess.Popen([*command, str(rate)], env={**self.environment, "PASSWORD": site.password})
+        try:
+            yield
+            if process.wait():
+                sys.exit("curl failed")
+        finally:
+            process.terminate()
+            process.wait()
+
     def forget(self) -> None:
         """Remove the state folder, so that the next push is a first one."""
         shutil.rmtree(self.state, ignore_errors=True)

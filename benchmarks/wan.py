@@ -137,6 +137,7 @@ class Testbed:
         self._timeline: bool = options.timeline
         self._spool: str | None = options.spool_size
         self._scale: float = options.size
+        self._beside: bool = options.beside
         self._keys = {} if options.connections is None else {"connections": options.connections}
         self._keys |= {} if options.own_congestion is None else {"congestion": options.own_congestion}
         self._runs = 0
@@ -282,6 +283,9 @@ class Testbed:
                 sent = stack.enter_context(Traffic([holder], self._links, column=9))
                 traffic = stack.enter_context(Traffic(sites, self._links))
                 if how == "push":
+                    if self._beside:
+                        rate = max(self._links.links[name].rate for name in kinds) * MB / 8
+                        stack.enter_context(self.client.downloading(holder, "Slides/cases", int(rate)))
                     run = self.client.push("--sites", ",".join(kinds))
                 else:
                     run = self.client.copy(f"{source}:/Slides/cases", sites, *bounded)
@@ -295,7 +299,8 @@ class Testbed:
             if any(site.report["bytes"] != size for site in sites):
                 raise SystemExit(f"a site has not {size} bytes: {[site.report['bytes'] for site in sites]}")
             summary = run.events[-1][1]
-            print(f"== {how}: {size / MB:.0f} MB to each; {cost(run)}")
+            beside = " beside a download by curl" if how == "push" and self._beside else ""
+            print(f"== {how}{beside}: {size / MB:.0f} MB to each; {cost(run)}")
             servers = ", ".join(f"{site.name} {site.report['cpu']:.1f} s" for site in (holder, *sites))
             print(f"CPU of the servers: {servers}")
             if how == "copy":
@@ -400,6 +405,11 @@ def main() -> None:
     )
     parser.add_argument("--timeline", action="store_true", help="rate of each second at the link [requests in flight]")
     parser.add_argument("--connections", type=int, help="a fixed number of requests per site, to compare with")
+    parser.add_argument(
+        "--beside",
+        action="store_true",
+        help="beside the push of `copy`, curl downloads the slides as fast as one site could take them",
+    )
     parser.add_argument("--spool-size", help="of a copy, as pmarep takes it; 2G is usual")
     parser.add_argument("--congestion", default="cubic", help="of both ends: cubic, bbr, reno")
     parser.add_argument(
