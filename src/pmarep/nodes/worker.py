@@ -21,6 +21,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
+MOST_MESSAGES = 200
+"""In one answer: the coordinator hears them all in one go, and goes on with other nodes in between."""
+
 _COMMAND = [sys.executable, "-m", "pmarep.cli.node"]
 
 _children: dict[str, _Child] = {}
@@ -119,7 +122,7 @@ def exchange(key: str, confirmed: int, heard: int, first: int, messages: list[st
             "pid": os.getpid(),
             "taken": child.taken,
             "first": child.first,
-            "messages": list(child.messages),
+            "messages": child.messages[:MOST_MESSAGES],
         }
 
 
@@ -135,7 +138,7 @@ async def exchange_soon(
         await asyncio.sleep(0.05)
         child = _child(key)
         with _lock:
-            answer["messages"], answer["first"] = list(child.messages), child.first
+            answer["messages"], answer["first"] = child.messages[:MOST_MESSAGES], child.first
             answer["state"] = "ended" if key in _ended else "running"
     return answer
 

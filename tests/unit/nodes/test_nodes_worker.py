@@ -57,3 +57,9 @@ def test_a_question_that_was_long_on_its_way_extends_nothing(now: list[float]) -
 def test_messages_to_a_process_that_is_not_there_are_not_taken() -> None:
     answer = worker.exchange(KEY, 0, 0, 0, ["{}"])
     assert (answer["state"], answer["taken"]) == ("waiting", 0)
+
+
+def test_an_answer_has_so_many_messages_at_most(child: worker._Child) -> None:
+    child.messages += [str(number) for number in range(worker.MOST_MESSAGES + 3)]
+    assert len(worker.exchange(KEY, 0, 0, 0, [])["messages"]) == worker.MOST_MESSAGES
+    assert len(worker.exchange(KEY, 1, worker.MOST_MESSAGES, 0, [])["messages"]) == 3
