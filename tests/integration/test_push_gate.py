@@ -295,7 +295,6 @@ def test_a_kill_in_the_middle_sends_nothing_raw(gate: Gate, sandbox: Sandbox, nu
     again = [name for name in gate.runs() if gate.runs().count(name) > 1]
     assert len(set(again)) <= 4  # those that were being prepared
     assert len(ran) <= 12
-    assert list((gate.cli.state / "prepared" / "runs").iterdir()) == []
 
 
 def test_a_dry_run_runs_nothing_and_says_what_would_be_run(gate: Gate, sandbox: Sandbox) -> None:
