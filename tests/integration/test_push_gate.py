@@ -319,6 +319,17 @@ def test_a_dry_run_runs_nothing_and_says_what_would_be_run(gate: Gate, sandbox: 
     assert gate.runs() == ran
 
 
+def test_slides_says_which_commands_a_push_would_run(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox, require=gate.require(), prepare=gate.prepare())
+    gate.cli.site("b", sandbox, "Slides/b")
+    gate.slide("a.svs")
+    words = ["slides", str(gate.cli.source), "--sites", "a,b", "--config", str(gate.cli.book)]
+    last = gate.cli._result(words).stdout.splitlines()[-2:]
+    assert last[0].endswith("; a push runs require and prepare first")
+    assert last[1].startswith("b takes 1 of 1 slide")
+    assert gate.runs() == []
+
+
 def test_a_new_rule_prepares_again_and_the_old_slide_is_a_conflict(gate: Gate, sandbox: Sandbox) -> None:
     """Also where the sizes are the same: what is there is surely another."""
     gate.cli.site("a", sandbox, prepare=gate.prepare())

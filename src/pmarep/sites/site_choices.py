@@ -21,6 +21,8 @@ class SiteChoice:
     def __init__(self, site: Site, now: float) -> None:
         since = None if site.newer_than in (None, "off") else parse_moment(site.newer_than or "", now)
         self._by_date = since is not None
+        self.commands = [key for key, words in (("require", site.require), ("prepare", site.prepare)) if words]
+        """The keys of the commands that are run for each slide that would be sent."""
         least = parse_size(site.min_size or "0")
         self.is_any = not (site.include or site.exclude or least) and since is None
         """True where the site takes every slide."""

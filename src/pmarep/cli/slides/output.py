@@ -92,8 +92,8 @@ class SlideOutput:
     def _site_totals(self) -> str:
         of = f"of {count_of(self.counts.slides, 'slide')}"
         return "".join(
-            f"\n{site} takes {slides:,} {of}, {format_size(size)}"
-            for site, (slides, size) in ((site, self._taken[site]) for site in self.choices)
+            f"\n{site} takes {slides:,} {of}, {format_size(size)}{_commands(choice)}"
+            for site, choice, (slides, size) in ((name, one, self._taken[name]) for name, one in self.choices.items())
         )
 
     def _label_totals(self) -> str:
@@ -284,6 +284,11 @@ class TerminalSlideOutput(PlainSlideOutput):
 
 
 _Row = tuple[Slide | LeftOut, LabelImages | None]
+
+
+def _commands(choice: SiteChoice) -> str:
+    """Say which commands a push would run for the slides that a site takes; this one runs none."""
+    return f"; a push runs {' and '.join(choice.commands)} first" if choice.commands else ""
 
 
 def _table(rows: list[_Row], choices: Mapping[str, SiteChoice], *, with_labels: bool) -> Table:
