@@ -67,7 +67,7 @@ def kill_in_the_middle(cli: PushCli, kills: int, pieces: int, size: int, ended: 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("root", "size", "pieces", "kills"),
-    [("Cloud", MIB, 60, KILLS), ("Blobs", SMALLEST_BLOCK, 24, KILLS // 2)],  # its blocks are of 8 MiB
+    [("Cloud", MIB, 60, KILLS), ("Blobs", SMALLEST_BLOCK, 18, 6)],  # its blocks are of 8 MiB
     ids=["s3", "azure"],
 )
 def test_killed_again_and_again(
