@@ -33,7 +33,7 @@ KEYS = {
     "summary": {"exit_code", "seconds", "sites"},
 }
 SITE_KEYS = {"sent", "skipped", "failed", "verified", "bytes_sent", "bytes_resumed", "seconds", "error"}
-SITE_KEYS |= {"left_out", "not_begun", "bytes_kept", "bytes_again"}
+SITE_KEYS |= {"left_out", "excluded", "not_begun", "bytes_kept", "bytes_again"}
 SITE_KEYS |= {"differing", "changed", "not_looked_at", "needs_decision"}
 SITE_KEYS |= {"annotations_added", "annotations_there", "annotations_failed"}
 SITE_KEYS |= {"extra", "deleted", "bytes_deleted", "mirror_error", "pulled"}
