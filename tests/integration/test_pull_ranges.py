@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ RANGES = 11
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_download, "RANGE", 64 * KIB)
     monkeypatch.setattr(partial_file, "SYNC_EVERY", 64 * KIB)
+    monkeypatch.setattr(file_download, "STUCK_SECONDS", inf)  # so that a slow machine asks for nothing twice
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def test_the_next_run_brings_the_ranges_that_are_missing(sandbox: Sandbox,
     before = len(downloads(sandbox))
     done = (await pull([place(sandbox)], here)).finished("tokyo")["x.svs"]
     assert contents(here) == files
-    assert done.resumed_bytes >= 3 * 64 * KIB
+    assert done.resumed_bytes >= 2 * 64 * KIB  # four had been asked for, and two may have been under way
     assert done.bytes + done.resumed_bytes == SIZE
     assert len(downloads(sandbox)) - before < RANGES
 
