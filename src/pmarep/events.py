@@ -123,6 +123,27 @@ def _plain(value: Any) -> Any:
     return value
 
 
+class RoundReason(StrEnum):
+    """Why a round of `--every` begins."""
+
+    START = "start"  # it is the first
+    TIME = "time"  # the time of --every is over
+    CHANGE = "change"  # something in a source has changed
+    RELOAD = "reload"  # the site book was read anew
+
+
+@_immutable
+class RoundStarted(Event):
+    """Sent before all others of a round of `--every`; `summary` is its last event, then the next round follows.
+
+    round: its number, from 1.
+    reason: why it begins now.
+    """
+
+    round: int
+    reason: RoundReason
+
+
 @_immutable
 class RunStarted(Event):
     """Sent once, when the sources were looked through, or after the first seconds of that.
@@ -477,6 +498,8 @@ class Summary(Event):
         sources are on this disk.
     shard: "K/N" where the run was about the slides of one shard (`--shard`): then all numbers are of those.
     mirror: the run was to find slides at the sites that the source has not.
+    unfinished: slides that were still being written, and that a later round of `--every` sends; without that option
+        they are among the `source_problems`.
     """
 
     exit_code: int
@@ -493,6 +516,7 @@ class Summary(Event):
     shard: str | None = None
     pull: bool = False
     mirror: bool = False
+    unfinished: int = 0
 
 
 Listener = Callable[[Event], None]

@@ -17,7 +17,7 @@ HANGING_SECONDS = 1.0
 def main() -> None:
     """Run the console script: every expected error becomes one line and its exit code."""
     arguments = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
-    runs = arguments[:1] in (["push"], ["verify"])
+    runs = arguments[:1] in (["push"], ["copy"], ["verify"], ["pull"])
     with exit_on_signals(events="--json" in arguments) if runs else nullcontext():
         _main()
 

@@ -29,7 +29,7 @@ PANELS = {
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",
-        "--timeout", "--congestion", "--part-size", "--url-lifetime", "--rate", "--latency",
+        "--timeout", "--every", "--between", "--congestion", "--part-size", "--url-lifetime", "--rate", "--latency",
     ),
     "How sure": (
         "--verify", "--level", "--check", "--fingerprint", "--recheck", "--settle", "--verify-tls",

@@ -25,21 +25,26 @@ from .run_observers import RunObserver
 
 
 @contextmanager
-def logging_to_file(path: Path, max_size: int, max_backups: int, verbose: int) -> Iterator[RunObserver]:
+def logging_to_file(
+    path: Path, max_size: int, max_backups: int, verbose: int, *, rounds: bool = False
+) -> Iterator[RunObserver]:
     """Log what happens inside to a file, and an error that ends it; to stderr too where it is to be `verbose`.
 
-    The file has what `-v` prints, with `-vv` what that prints, and the lines of the run. Of `max_size` bytes (0: of any
-    size) it becomes FILE.1, and so on; `max_backups` are kept. Raises UsageError for a file that cannot be written.
+    The file has what `-v` prints, with `-vv` what that prints, and the lines of the run; of `rounds`, unless it is to
+    be `verbose`, only their lines, without skipped slides. Of `max_size` bytes (0: of any size) it becomes FILE.1, and
+    so on; `max_backups` are kept. Raises UsageError for a file that cannot be written.
     """
     start_logging(verbose)
     handler = _PrivateRotatingFile(path, max_size, max_backups)
+    brief = rounds and not verbose
     if not verbose:  # a handler at the root ends Python's own way of showing warnings
         warnings = logging.StreamHandler(sys.stderr)
         warnings.setLevel(logging.WARNING)
         add_to_root(warnings, "%(message)s")
     add_to_root(handler, "%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-    set_levels(max(verbose, 1))
-    observer = _RunLog(handler)
+    if not brief:
+        set_levels(max(verbose, 1))
+    observer = _RunLog(handler, brief)
     observer.write(f"pmarep {__version__}: {shlex.join(sys.argv[1:])}")
     try:
         yield observer
@@ -89,34 +94,40 @@ class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
 
 
 class _RunLog(RunObserver):
-    """Writes the lines of a run to the log file, skipped slides too."""
+    """Writes the lines of each run to the log file; not `brief`: skipped slides too, and how it ended."""
 
-    def __init__(self, handler: _PrivateRotatingFile) -> None:
+    def __init__(self, handler: _PrivateRotatingFile, brief: bool) -> None:
         self._handler = handler
-        self._lines = _Lines(self.write)
+        self._brief = brief
+        self._lines = _Lines(self.write, brief)
 
     def write(self, text: str, level: int = logging.INFO) -> None:
         """Write a line to the file only: what else hears of a run prints it itself."""
         line = {"name": "pmarep", "levelno": level, "levelname": logging.getLevelName(level), "msg": printable(text)}
         self._handler.handle(logging.makeLogRecord(line))
 
+    def before(self) -> None:
+        self._lines = _Lines(self.write, self._brief)  # of this run: there may be many
+
     def handle(self, event: Event) -> None:
         self._lines.handle(event)
 
     def after(self, summary: Summary) -> bool:
-        if summary.sites:  # else it could not begin, and its error says so
+        if summary.sites and not (
+            self._brief and summary.exit_code == 0
+        ):  # else it has not begun, and its error says so
             self.write(f"exit code {summary.exit_code}")
         return not self._handler.failed
 
 
 class _Lines(LinesOutput):
-    """The lines of a run as they are printed elsewhere than on a terminal, skipped slides too, for `write`.
+    """The lines of a run as they are printed elsewhere than on a terminal, for `write`; `brief`: no skipped slides.
 
     Without their times, which every line of a log has; what needs attention is a warning.
     """
 
-    def __init__(self, write: Callable[[str, int], None]) -> None:
-        super().__init__(quiet=False, verbose=True)
+    def __init__(self, write: Callable[[str, int], None], brief: bool) -> None:
+        super().__init__(quiet=False, verbose=not brief)
         self._write = write
 
     def _print(self, text: str, at: datetime | None = None, wrong: bool = False) -> None:  # noqa: ARG002

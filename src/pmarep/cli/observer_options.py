@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 class LogOptions(NamedTuple):
-    """What `-v` and the options of the log file say."""
+    """What `-v` and the options of the log file say. `rounds`: a round in which nothing happens is one line."""
 
     verbose: int
     file: Path | None
     max_size: str
     max_backups: int
+    rounds: bool = False
 
 
 @contextmanager
@@ -36,7 +37,8 @@ def logging_run(options: LogOptions) -> Iterator[list[RunObserver]]:
     from .option_values import parse_option
 
     size = 0 if options.max_size == "off" else parse_option("--log-file-max-size", parse_size, options.max_size)
-    with logging_to_file(options.file.expanduser(), size, options.max_backups, options.verbose) as observer:
+    file, backups = options.file.expanduser(), options.max_backups
+    with logging_to_file(file, size, backups, options.verbose, rounds=options.rounds) as observer:
         yield [observer]
 
 

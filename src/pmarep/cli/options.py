@@ -183,4 +183,14 @@ SchedulerFileOption = Annotated[
     typer.Option(metavar="FILE", help="The same, with the file in which a Dask scheduler says its address."),
 ]
 FollowLinksOption = Annotated[bool, typer.Option("--follow-links", help="Also follow links that lead out of SRC.")]
+EveryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T", help="Stay, and do it again T (10m) after each round, at once where a folder on this disk changes."
+    ),
+]
+BetweenOption = Annotated[
+    str | None,
+    typer.Option(metavar="HH:MM-HH:MM", help="Begin rounds of --every only then (local time), such as 19:00-07:00."),
+]
 NoInputOption = Annotated[bool, typer.Option("--no-input", help="Ask nothing; fail where a question would be asked.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +14,10 @@ from .options import (
     AnnotationsOption,
     AtAllSitesOption,
     AuditOption,
+    BetweenOption,
     ConfigOption,
     ConnectionsOption,
+    EveryOption,
     ExcludeOption,
     FollowLinksOption,
     IncludeOption,
@@ -44,6 +46,9 @@ from .options import (
     ToOption,
     VerboseOption,
 )
+
+if TYPE_CHECKING:
+    from ..events import Event, RoundStarted
 
 
 class ExistingChoice(StrEnum):
@@ -129,6 +134,8 @@ def push(
     max_duration: MaxDurationOption = None,
     stop_at: StopAtOption = None,
     hard: HardOption = False,
+    every: EveryOption = None,
+    between: BetweenOption = None,
     patience: PatienceOption = "10m",
     recheck: RecheckOption = "7d",
     settle: Annotated[
@@ -161,6 +168,7 @@ def push(
     runs hold all sites, 4 if only rules of sites left slides out, 130 if interrupted.
     """
     import os
+    from dataclasses import replace
 
     from ..engine import Existing, Options, Verify
     from ..errors import UsageError
@@ -173,70 +181,96 @@ def push(
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
     from .report import report_observers
+    from .rounds import PreparedRun, Rounds, idle_record_observers, parse_schedule, run_rounds
 
-    logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups)
+    logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups, rounds=every is not None)
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
-        part = parse_shard(shard)
-        book = load_book(config)
-        chosen = book.resolve(sites)
-        warn_unverified_tls(chosen)
-        found = parse_sources(sources, book, only_places=ctx.info_name == "copy")
-        folder = parse_sub_folder(to)
-        check_mirror(book, chosen, folder, mirror=mirror, yes=yes, max_delete=max_delete)
-        options = Options(
-            sources=found,
-            to=folder,
-            include=tuple(include or ()),
-            exclude=tuple(exclude or ()),
-            existing=Existing(existing.value),
-            verify=Verify(verify.value),
-            connections=parse_connections(connections),
-            bwlimit=parse_option("--bwlimit", Timetable.parse, bwlimit) if bwlimit else None,
-            dry_run=dry_run,
-            fresh=fresh,
-            annotations=annotations,
-            mirror=mirror,
-            mirror_deletes=mirror and yes,
-            max_delete=max_delete,
-            max_duration=parse_option("--max-duration", parse_duration, max_duration) if max_duration else None,
-            stop_at=parse_option("--stop-at", parse_time, stop_at) if stop_at else None,
-            hard=hard,
-            settle=parse_option("--settle", parse_duration, settle) if settle else None,
-            patience=parse_option("--patience", parse_duration, patience),
-            recheck=None if recheck == "off" else parse_option("--recheck", parse_duration, recheck) or None,
-            newer_than=parse_newer_than(newer_than),
-            min_size=parse_option("--min-size", parse_size, min_size),
-            ask_pma_start=book.slides.enumerate != "never",
-            trust_pma_start=book.slides.enumerate == "always",
-            allow_empty=allow_empty,
-            follow_links=follow_links,
-            shard=part,
-            at_all_sites=at_all_sites,
-            spool=spool,
-            spool_size=parse_spool_size(spool_size),
-            gate_timeout=book.gate.timeout,
-            gate_cache=book.gate.cache,
-            gate_cache_size=book.gate.cache_size,
-            config=named_book(config),
-            arguments=repeatable_arguments(ctx, found),
-            audit=audit,
-        )
-        selection = selection_options(include, exclude, newer_than, min_size)
-        output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection)
-        names = [site.name for site in chosen]
-        observers = [
-            *report_observers(report, state_dir, part, dry_run=dry_run),
-            *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
-            *log_observers,
-            *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),
-        ]
-        if scheduler is None and scheduler_file is None:
-            code = run_replication(options, chosen, Credentials(os.environ), state_path(state_dir), output, observers)
-        else:
-            from .scheduled_run import SchedulerChoice, run_on_nodes
+        on_nodes = scheduler is not None or scheduler_file is not None
+        schedule = parse_schedule(every, between, {"--dry-run": dry_run, "--fresh": fresh, "--scheduler": on_nodes})
 
-            choice = SchedulerChoice(scheduler, scheduler_file, config, state_dir)
-            code = run_on_nodes(options, chosen, choice, output, observers)
+        def prepare() -> PreparedRun:
+            """Look at all that the command and the site book say; return what runs once, or one round."""
+            book = load_book(config)
+            part = parse_shard(shard)
+            chosen = book.resolve(sites)
+            warn_unverified_tls(chosen)
+            found = parse_sources(sources, book, only_places=ctx.info_name == "copy")
+            folder = parse_sub_folder(to)
+            check_mirror(book, chosen, folder, mirror=mirror, yes=yes, max_delete=max_delete)
+            options = Options(
+                sources=found,
+                to=folder,
+                include=tuple(include or ()),
+                exclude=tuple(exclude or ()),
+                existing=Existing(existing.value),
+                verify=Verify(verify.value),
+                connections=parse_connections(connections),
+                bwlimit=parse_option("--bwlimit", Timetable.parse, bwlimit) if bwlimit else None,
+                dry_run=dry_run,
+                repeated=schedule is not None,
+                fresh=fresh,
+                annotations=annotations,
+                mirror=mirror,
+                mirror_deletes=mirror and yes,
+                max_delete=max_delete,
+                max_duration=parse_option("--max-duration", parse_duration, max_duration) if max_duration else None,
+                stop_at=parse_option("--stop-at", parse_time, stop_at) if stop_at else None,
+                hard=hard,
+                settle=parse_option("--settle", parse_duration, settle) if settle else None,
+                patience=parse_option("--patience", parse_duration, patience),
+                recheck=None if recheck == "off" else parse_option("--recheck", parse_duration, recheck) or None,
+                newer_than=parse_newer_than(newer_than),
+                min_size=parse_option("--min-size", parse_size, min_size),
+                ask_pma_start=book.slides.enumerate != "never",
+                trust_pma_start=book.slides.enumerate == "always",
+                allow_empty=allow_empty,
+                follow_links=follow_links,
+                shard=part,
+                at_all_sites=at_all_sites,
+                spool=spool,
+                spool_size=parse_spool_size(spool_size),
+                gate_timeout=book.gate.timeout,
+                gate_cache=book.gate.cache,
+                gate_cache_size=book.gate.cache_size,
+                config=named_book(config),
+                arguments=repeatable_arguments(ctx, found),
+                audit=audit,
+            )
+            selection = selection_options(include, exclude, newer_than, min_size)
+            names = [site.name for site in chosen]
+
+            def run(begins: RoundStarted | None = None) -> int:
+                output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection, board=begins is None)
+                observers = [
+                    *report_observers(report, state_dir, part, dry_run=dry_run),
+                    *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
+                    *log_observers,
+                    *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),
+                    *idle_record_observers(state_dir, part, begins),
+                ]
+                if scheduler is None and scheduler_file is None:
+                    now = replace(options, newer_than=parse_newer_than(newer_than))
+                    credentials = Credentials(os.environ)
+                    return run_replication(now, chosen, credentials, state_path(state_dir), output, observers, begins)
+                from .scheduled_run import SchedulerChoice, run_on_nodes
+
+                choice = SchedulerChoice(scheduler, scheduler_file, config, state_dir)
+                return run_on_nodes(options, chosen, choice, output, observers)
+
+            return PreparedRun(run, options.paths)
+
+        if schedule is None:
+            code = prepare().run(None)
+        else:
+
+            def tell(event: Event) -> None:
+                output_for(json=json, quiet=quiet, verbose=verbose, board=False).handle(event)
+                for observer in log_observers:
+                    observer.handle(event)
+
+            written = [path for path in (audit, report, metrics, log_file, at_all_sites, spool) if path is not None]
+            ours = [*written, state_path(state_dir)]
+            code = run_rounds(Rounds(schedule, prepare, tell, json=json), ours)
     raise typer.Exit(code)

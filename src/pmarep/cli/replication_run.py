@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..engine import Options
     from ..events import Event as AnyEvent
-    from ..events import Listener, Summary
+    from ..events import Listener, RoundStarted, Summary
     from ..sites import Site
     from .render import Output
     from .run_observers import RunObserver
@@ -62,11 +62,14 @@ def run_replication(
     state_dir: Path,
     output: Output,
     observers: Sequence[RunObserver] = (),
+    begins: RoundStarted | None = None,
 ) -> int:
-    """Run a push or verify to the end, as `run_to_end` does, and return the exit code."""
+    """Run a push or verify to the end, as `run_to_end` does, and return the exit code. `begins`: of a round."""
     from ..engine import replicate
 
     def run(listener: Listener, stop: Event) -> Coroutine[Any, Any, Summary]:
+        if begins is not None:
+            listener(begins)
         return replicate(options, sites, passwords=passwords, state_dir=state_dir, listener=listener, stop=stop)
 
     return run_to_end(run, output, observers)
@@ -106,10 +109,12 @@ def _run(
     import asyncio
 
     from ..system.open_files import raise_limit
+    from ..system.service_manager import keep_alive
     from .signal_handlers import stop_on_signals
 
     raise_limit()
-    gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
+    if not gc.get_freeze_count():  # in the first of several rounds
+        gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
     listeners = [output.handle, *(observer.handle for observer in observers)]
 
     def tell_all(event: AnyEvent) -> None:
@@ -119,8 +124,12 @@ def _run(
     async def main() -> Summary:
         asyncio.get_running_loop().set_exception_handler(log_connection_errors)
         stop = asyncio.Event()
-        with stop_on_signals(stop, output.announce_stopping):
-            return await run(tell_all, stop)
+        alive = asyncio.create_task(keep_alive())
+        try:
+            with stop_on_signals(stop, output.announce_stopping):
+                return await run(tell_all, stop)
+        finally:
+            alive.cancel()
 
     return asyncio.run(main())
 

@@ -150,12 +150,12 @@ class ReportObserver(RunObserver):
 
     def before(self) -> None:
         """Raise UsageError where the file can surely not be written."""
-        from datetime import UTC, datetime
+        import time
 
         from ..report.write import check_file
 
         check_file(self._file, "the report")
-        self._begun = datetime.now(UTC).replace(microsecond=0)
+        self._begun = time.time()
 
     def after(self, summary: Summary) -> bool:
         """Write the report; say on stderr and return False where that is not possible. Not of a run without sites."""
@@ -172,17 +172,12 @@ class ReportObserver(RunObserver):
 
     def _report(self) -> Report:
         """Make the report of the run of this process."""
-        import os
-        import platform
-
         from ..report.choose import report_of
-        from ..state.run_records import records_in
+        from ..state.run_records import own_record
 
-        me = os.getpid(), platform.node()
-        for record in records_in(self._state_dir / "runs"):
-            first = next(record.lines(), {})
-            if record.started >= self._begun and (first.get("pid"), first.get("machine")) == me:
-                return report_of(record)
+        record = own_record(self._state_dir / "runs", self._begun)
+        if record is not None:
+            return report_of(record)
         words = f"cannot write the report {self._file}: this run has left no record in {self._state_dir}"
         raise PmarepError(f"{words}; look at its rights and its room")
 

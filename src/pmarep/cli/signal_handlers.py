@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -16,9 +17,31 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+class _Rounds:
+    """What signals do to a command that repeats: the first ends it, and the round that goes on, if one does."""
+
+    def __init__(self, stop: Callable[[], None], hangup_reloads: bool) -> None:
+        self._stop = stop
+        self.hangup_reloads = hangup_reloads
+        self.stopping = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._stop()
+
+
+_rounds: _Rounds | None = None
+"""Set while a command repeats."""
+
+
 def termination_signals() -> list[signal.Signals]:
     """Return the signals that end programs on this platform, without those ignored on purpose, as by nohup."""
-    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    names = (
+        ("SIGINT", "SIGTERM", "SIGBREAK")
+        if _rounds is not None and _rounds.hangup_reloads
+        else ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    )
+    known = [getattr(signal, name, None) for name in names]
     return [number for number in known if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
 
 
@@ -58,7 +81,7 @@ _SUMMARY = (
     '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
     '"left_out": {}, '
     '"dry_run": false, "verify_only": false, "error": "%s", "annotations": false, "bytes_downloaded": 0, '
-    '"shard": null, "pull": false, "mirror": false}\n'
+    '"shard": null, "pull": false, "mirror": false, "unfinished": 0}\n'
 )
 """The `summary` event as JSON; nothing of ours may be imported to make it."""
 
@@ -80,13 +103,45 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
         if stopping:
             os._exit(INTERRUPTED)  # the journal is on disk already; there is nothing to lose
         stopping = True
+        if _rounds is not None:
+            _rounds.stop()
         loop.call_soon_threadsafe(stop.set)
         loop.call_soon_threadsafe(tell)
 
     before = {number: signal.signal(number, on_signal) for number in termination_signals()}
     _run_started = True
+    if _rounds is not None and _rounds.stopping:  # the signal came just before
+        stop.set()
     try:
         yield
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def signals_between_rounds(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+    """While inside, call `stop` at the first signal that ends programs, in a round too; the second ends the process.
+
+    SIGHUP calls `reload`, but for a program on a terminal: there it says that the window was closed. Handlers call
+    both, so they have to be quick and to wait for nothing.
+    """
+    global _rounds, _run_started
+    hangup = getattr(signal, "SIGHUP", None)
+    rounds = _rounds = _Rounds(stop, hangup is not None and not sys.stderr.isatty())
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if rounds.stopping:
+            os._exit(INTERRUPTED)
+        rounds.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in termination_signals()}
+    if hangup is not None and rounds.hangup_reloads:
+        before[hangup] = signal.signal(hangup, lambda _number, _frame: reload())
+    _run_started = True
+    try:
+        yield
+    finally:
+        _rounds = None
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -83,6 +83,8 @@ class Options:
     `mirror`: slides below the target folder that the source has not are listed; `mirror_deletes`: and deleted, so many
     at a site at most (`max_delete`), or half of those that are there (None).
 
+    `repeated`: the run is one of many rounds. A slide that is still being written is no problem: a later one sends it.
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
@@ -97,6 +99,7 @@ class Options:
     connections: int | Literal["auto"] | None = None
     bwlimit: Timetable | None = None
     dry_run: bool = False
+    repeated: bool = False
     fresh: bool = False
     mirror: bool = False
     mirror_deletes: bool = False

@@ -29,7 +29,7 @@ from ..events import (
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
 from ..sites.site_choices import SiteChoices
-from ..slides import LeftOut, Slide
+from ..slides import LeftOut, Slide, Why
 from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
 from ..state.journal import Journal
@@ -164,6 +164,7 @@ class _Run:
         self.audit = parts.audit(options)
         self.mirror = MirrorRun(SourceNames(), self._source_problem) if options.mirror else None
         self.problems = 0
+        self.unfinished = 0
         self.workers = parts.workers(clock, self._hear)
         self.walked = asyncio.Event()
         self.abort = asyncio.Event()
@@ -283,7 +284,10 @@ class _Run:
         return summary
 
     def _left_out(self, item: LeftOut) -> None:
-        if item.why.is_problem:
+        if item.why is Why.UNFINISHED and self.options.repeated:
+            self.unfinished += 1
+            log.info("%s: %s; a later round sends it", item.path, item.why.value)
+        elif item.why.is_problem:
             self.problems += 1
             self.listener(SourceProblem(path=item.path, why=item.why.value, detail=item.detail))
 
@@ -301,8 +305,10 @@ class _Run:
             return self.producer.error
         if not self.slide_list.complete.is_set():
             return "not every folder of the source was looked through"
-        if self.problems:
-            return f"{count_of(self.problems, 'thing')} in the source could not be sent, or not be read"
+        if self.problems or self.unfinished:
+            return (
+                f"{count_of(self.problems + self.unfinished, 'thing')} in the source could not be sent, or not be read"
+            )
         if source.empty or not len(self.slide_list):
             return f"no slide is in {', '.join(source.empty) or 'the source'}"
         return None
@@ -413,6 +419,7 @@ class _Run:
             bytes_downloaded=0 if self.place_files is None else self.place_files.bytes_downloaded,
             shard=self.shard,
             mirror=self.options.mirror,
+            unfinished=self.unfinished,
         )
 
 

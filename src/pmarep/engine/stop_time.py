@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
 from ..clock import Clock
+from ..daily_window import seconds_until
 from ..units import format_size
 from .options import Options
 
@@ -29,16 +29,6 @@ class StopTime:
             at = now + seconds_until(options.stop_at, clock.local())
             endings.append(cls(at, True, f"--stop-at {options.stop_at:%H:%M}"))
         return min(endings, key=lambda ending: ending.at, default=None)
-
-
-def seconds_until(time: dt.time, now: dt.datetime) -> float:
-    """Count the seconds from `now`, in local time, until it is that time of the day again; a day if it is now."""
-    naive = now.replace(tzinfo=None)
-    then = dt.datetime.combine(naive.date(), time)
-    if then <= naive:
-        then += dt.timedelta(days=1)
-    # timestamp() knows of a summer time that begins or ends before.
-    return max(then.timestamp() - naive.timestamp(), 0.0)
 
 
 def describe_kept(kept: int, again: int) -> str:

@@ -7,6 +7,8 @@ killed.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -101,6 +103,18 @@ def records_in(folder: Path) -> list[RunFile]:
             moment = datetime.strptime(started, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
             found.append(RunFile(path, int(number), moment))
     return sorted(found, key=lambda record: (record.started, record.number), reverse=True)
+
+
+def own_record(folder: Path, begun: float) -> RunFile | None:
+    """Return the record of the last run of this process that began at `begun` (seconds since the epoch) or later."""
+    me = os.getpid(), platform.node()
+    for record in records_in(folder):
+        if record.started.timestamp() < int(begun):
+            return None
+        first = next(record.lines(), {})
+        if (first.get("pid"), first.get("machine")) == me:
+            return record
+    return None
 
 
 def lock_of(path: Path) -> Path:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from support.clocks import FakeClock
 
+from pmarep.daily_window import seconds_until
 from pmarep.engine.options import Options
-from pmarep.engine.stop_time import StopTime, describe_kept, seconds_until
+from pmarep.engine.stop_time import StopTime, describe_kept
 
 SOURCES = (Path("/cases"),)
 

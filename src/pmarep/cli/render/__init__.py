@@ -8,12 +8,15 @@ from .lines import LinesOutput
 from .terminal import is_live
 
 
-def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "") -> Output:
-    """Return the output for a run: JSON lines, the live board on a terminal, or plain lines (with -q or -v too)."""
+def output_for(*, json: bool, quiet: bool, verbose: int, selection: str = "", board: bool = True) -> Output:
+    """Return the output for a run: JSON lines, the live board on a terminal, or plain lines (with -q or -v too).
+
+    `board`: False for rounds, which go on for days.
+    """
     output: Output
     if json:
         output = JsonOutput()
-    elif is_live() and not quiet and not verbose:
+    elif board and is_live() and not quiet and not verbose:
         from .board import BoardOutput
 
         output = BoardOutput()

@@ -130,6 +130,9 @@ def _verdict(summary: Summary, selection: str) -> str:
     problems += [*_missing(summary), *_not_mirrored(summary)]
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
+    if summary.unfinished:
+        verb = "is" if summary.unfinished == 1 else "are"
+        problems.append(f"{count_of(summary.unfinished, 'slide')} {verb} still being written; a later round sends it")
     if problems:
         return "; ".join([*problems, *unequal])
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())

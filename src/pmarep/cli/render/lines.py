@@ -9,15 +9,18 @@ from ...events import (
     AnnotationsFinished,
     Event,
     Progress,
+    RoundStarted,
+    RunStarted,
     SlideExtra,
     SlideFinished,
     SlidePlanned,
     SlideStatus,
+    SourceWaiting,
     State,
     Summary,
 )
 from ...text import printable
-from ...units import format_duration, format_size
+from ...units import count_of, format_duration, format_size
 from .base import Output, left_out_line, summary_lines
 from .live import LiveRun, LiveSite
 from .messages import Level, Messages, sent_line
@@ -35,6 +38,7 @@ class LinesOutput(Output):
         self._messages = Messages()
         self._run = LiveRun(clock or Clock())
         self._progress_said: dict[str, float] = {}
+        self._round: RoundStarted | None = None
 
     def _print(self, text: str, at: datetime | None = None, wrong: bool = False) -> None:
         """Print a line, with the local time before it where `at` is given."""
@@ -48,11 +52,15 @@ class LinesOutput(Output):
     def handle(self, event: Event) -> None:
         self._run.handle(event)
         message = self._messages.about(event)
+        if self._round is not None and isinstance(event, RunStarted | SourceWaiting):
+            return  # a round in which nothing happens is one line
         if message is not None:
             # A dry run is a list, which may be compared with another.
             at = None if _is_planned(event) else event.time
             self._print(message.text, at, wrong=message.level in (Level.ATTENTION, Level.ERROR))
         match event:
+            case RoundStarted():
+                self._round = event
             case SlideFinished(status=SlideStatus.SENT | SlideStatus.PULLED):
                 self._print(sent_line(event), event.time)
             case SlideFinished() if self._verbose and event.status not in (SlideStatus.FAILED, SlideStatus.LEFT_OUT):
@@ -63,6 +71,9 @@ class LinesOutput(Output):
                 self._end(event)
 
     def _end(self, event: Summary) -> None:
+        if self._round is not None and event.exit_code == 0:
+            self._print(round_line(self._round, event), event.time)
+            return
         if line := left_out_line(event):
             self._print(line, wrong=event.left_out.get("unknown", 0) > 0)
         wrong = event.exit_code != 0
@@ -88,6 +99,18 @@ def _is_planned(event: Event) -> bool:
         or (isinstance(event, AnnotationsFinished) and event.dry_run)
         or (isinstance(event, SlideExtra) and event.planned)
     )
+
+
+def round_line(begun: RoundStarted, summary: Summary) -> str:
+    """Return the line about a round of `--every` after which every slide is at every site."""
+    parts = []
+    for name, site in summary.sites.items():
+        counts = f"{name} {site.sent} sent, {site.skipped} skipped"
+        parts.append(f"{counts}, {format_size(site.bytes_sent)}" if site.bytes_sent else counts)
+    if summary.unfinished:
+        verb = "is" if summary.unfinished == 1 else "are"
+        parts.append(f"{count_of(summary.unfinished, 'slide')} {verb} still being written")
+    return f"round {begun.round} ({begun.reason}): {'; '.join(parts)}"
 
 
 def progress_line(site: LiveSite, now: float) -> str:
