@@ -105,7 +105,6 @@ def test_lines_of_rounds(cli: PushCli, sandbox: Sandbox, tmp_path: Path, systemd
         wait_for_status(systemd, "the next round begins in ")
         send(running, signal.SIGTERM)
         result = running.result()
-    print(result.stdout)
     first, *sent, round_1, reloaded, round_2 = result.lines
     assert first == f"note: rounds every 1h00m, and at once after a change in {cli.source}"
     assert sorted(sent) == ["a: sent 1.svs (1000 B in 0s)", "a: sent 2.svs (1000 B in 0s)"]

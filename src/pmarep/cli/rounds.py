@@ -55,7 +55,7 @@ class Schedule:
 class Rounds:
     """Repeats what `prepare` returns until a signal ends it. `tell` hears what is said between rounds.
 
-    `inbox` has what interrupts the time between two rounds: reasons for a round now, and what is to be said. Signal
+    `inbox` has what interrupts the time between two rounds: reasons for a round now, what is to be said, None for the end. Signal
     handlers and the thread that notices changes write to it, so it is a SimpleQueue, which handlers may write to.
     """
 
@@ -64,7 +64,7 @@ class Rounds:
     tell: Callable[[Event], None]
     json: bool = False
     clock: Clock = field(default_factory=Clock)
-    inbox: queue.SimpleQueue[RoundReason | Notice] = field(default_factory=queue.SimpleQueue)
+    inbox: queue.SimpleQueue[RoundReason | Notice | None] = field(default_factory=queue.SimpleQueue)
     stopping: bool = False
 
     def run(self, prepared: PreparedRun) -> int:
@@ -81,7 +81,7 @@ class Rounds:
 
     def _stop(self) -> None:
         self.stopping = True
-        self.inbox.put(Notice(text="stopping", passing=True))
+        self.inbox.put(None)
 
     def _run(self, prepared: PreparedRun) -> int:
         number = code = 0
@@ -129,6 +129,7 @@ class Rounds:
                 continue
             if isinstance(message, Notice):
                 self.tell(message)
+            if message is None or isinstance(message, Notice):
                 continue
             if message is RoundReason.RELOAD:
                 prepared = self._reload(prepared)

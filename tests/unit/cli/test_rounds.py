@@ -20,14 +20,14 @@ from pmarep.events import Event, Notice, RoundReason, RoundStarted, SiteSummary,
 MINUTE = 60.0
 
 
-class Inbox(queue.SimpleQueue[RoundReason | Notice]):
+class Inbox(queue.SimpleQueue[RoundReason | Notice | None]):
     """Gives messages at their times; waiting moves the clock."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self.later: list[tuple[float, Callable[[], object]]] = []
 
-    def get(self, block: bool = True, timeout: float | None = None) -> RoundReason | Notice:
+    def get(self, block: bool = True, timeout: float | None = None) -> RoundReason | Notice | None:
         assert timeout is not None
         due = [at for at, _ in self.later if at <= self._clock.now + timeout]
         self._clock.now = max(self._clock.now, min([self._clock.now + timeout, *due]))
