@@ -55,8 +55,8 @@ class Schedule:
 class Rounds:
     """Repeats what `prepare` returns until a signal ends it. `tell` hears what is said between rounds.
 
-    `inbox` has what interrupts the time between two rounds: reasons for a round now, what is to be said, None for the end. Signal
-    handlers and the thread that notices changes write to it, so it is a SimpleQueue, which handlers may write to.
+    `inbox` has what interrupts the time between two rounds: reasons for a round now, what is to be said, None for the
+    end. Signal handlers and the thread that notices changes write to it: a SimpleQueue, which handlers may write to.
     """
 
     schedule: Schedule
