@@ -116,7 +116,7 @@ def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
 
 def units(folder: Path) -> tuple[Path, Path]:
     """The page's service and timer, with the three places that are another's machine changed to ours."""
-    service, timer = blocks(PAGE, "ini")
+    service, timer, _ = blocks(PAGE, "ini")
     for old, new in (
         ("/usr/local/bin/pmarep", PMAREP), ("/srv/course", folder / "course"), ("/etc/pmarep", folder / "etc"),
         ("/var/lib/pmarep", folder / "state"),
@@ -131,7 +131,8 @@ def units(folder: Path) -> tuple[Path, Path]:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
 def test_systemd_understands_the_units(home: Path) -> None:
-    files = list(map(str, units(home)))
+    files = [*map(str, units(home)), str(home / "pmarep-stays.service")]
+    put(Path(files[-1]), blocks(PAGE, "ini")[2].replace("/usr/local/bin/pmarep", str(PMAREP)))
     done = subprocess.run(
         ["systemd-analyze", "verify", *files], capture_output=True, encoding="utf-8", timeout=PATIENCE
     )

@@ -23,7 +23,7 @@ LAYERS = [
     {"limits", "sites", "state"},
     {"slides"},
     {"pmacore"},
-    {"timetable"},
+    {"daily_window", "timetable"},
     {"aio", "daemon_thread", "retry", "system", "units"},
     {"clock", "errors", "events", "passwords", "rates", "text", "version"},
 ]

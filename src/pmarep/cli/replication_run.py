@@ -113,8 +113,7 @@ def _run(
     from .signal_handlers import stop_on_signals
 
     raise_limit()
-    if not gc.get_freeze_count():  # in the first of several rounds
-        gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
+    gc.freeze()  # modules stay to the end: the collector need not look at them each time, a tenth of a large re-run
     listeners = [output.handle, *(observer.handle for observer in observers)]
 
     def tell_all(event: AnyEvent) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -98,6 +99,7 @@ class Rounds:
             due, reason = self.clock.monotonic() + self.schedule.every, RoundReason.TIME
 
     def _one(self, prepared: PreparedRun, started: RoundStarted) -> int:
+        gc.unfreeze()  # what an earlier round kept from the collector
         try:
             return prepared.run(started)
         except Exception as error:

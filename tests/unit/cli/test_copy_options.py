@@ -10,8 +10,8 @@ import pytest
 from pmarep.cli.copy import copy
 from pmarep.cli.push import push
 
-OF_FOLDERS = {"follow_links", "settle", "at_all_sites"}
-"""What is about files of this disk only."""
+OF_FOLDERS = {"follow_links", "settle", "at_all_sites", "scheduler", "scheduler_file"}
+"""What is about files of a disk only."""
 
 
 def test_copy_has_the_options_of_push_but_those_of_folders() -> None:
