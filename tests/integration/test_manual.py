@@ -109,6 +109,12 @@ def test_commands_that_are_only_shown_have_these_options(block: Block) -> None:
 def test_the_task_of_windows(block: Block) -> None:
     space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
     task = ET.fromstring(block.text)
+    if task.tag == "service":  # of WinSW
+        assert [child.tag for child in task if child.tag in ("id", "executable", "arguments")] == [
+            "id", "executable", "arguments"
+        ]  # fmt: skip
+        check_arguments((task.findtext("arguments") or "").split())
+        return
     assert task.tag == f"{{{space['t']}}}Task"
     # The schema wants these in this order.
     assert [re.sub("{.*}", "", child.tag) for child in task] == [

@@ -187,13 +187,13 @@ def push(
     with always_emit_summary(json), logging_run(logs) as log_observers:
         if hard and not (max_duration or stop_at):
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
+        part = parse_shard(shard)
         on_nodes = scheduler is not None or scheduler_file is not None
         schedule = parse_schedule(every, between, {"--dry-run": dry_run, "--fresh": fresh, "--scheduler": on_nodes})
 
         def prepare() -> PreparedRun:
             """Look at all that the command and the site book say; return what runs once, or one round."""
             book = load_book(config)
-            part = parse_shard(shard)
             chosen = book.resolve(sites)
             warn_unverified_tls(chosen)
             found = parse_sources(sources, book, only_places=ctx.info_name == "copy")

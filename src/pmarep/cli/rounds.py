@@ -99,7 +99,8 @@ class Rounds:
             due, reason = self.clock.monotonic() + self.schedule.every, RoundReason.TIME
 
     def _one(self, prepared: PreparedRun, started: RoundStarted) -> int:
-        gc.unfreeze()  # what an earlier round kept from the collector
+        gc.unfreeze()  # each run keeps what there is from the collector, also what the last one has left
+        gc.collect()
         try:
             return prepared.run(started)
         except Exception as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.cli.rounds import PreparedRun, Rounds, Schedule, idle_record_observers, parse_schedule
+from pmarep.cli.signal_handlers import INTERRUPTED
 from pmarep.daily_window import DailyWindow
 from pmarep.errors import ConfigError, PmarepError, UsageError
 from pmarep.events import Event, Notice, RoundReason, RoundStarted, SiteSummary, Summary
@@ -246,3 +249,28 @@ def test_records_of_rounds_in_which_nothing_happened_go(
     assert observer.after(Summary(exit_code=code, seconds=1.0, sites={"a": site}))
     assert removed == ([] if kept else [tmp_path / "runs"])
     assert idle_record_observers(tmp_path, None, None) == []
+
+
+def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one() -> None:
+    """Each run keeps from the collector what there is when it begins."""
+
+    class Loop:
+        def __init__(self) -> None:
+            self.me = self
+
+    left: list[weakref.ref[Loop]] = []
+    gone: list[bool] = []
+
+    def run(_begins: RoundStarted | None) -> int:
+        gone.extend(one() is None for one in left[-1:])
+        gc.freeze()
+        left.append(weakref.ref(Loop()))
+        return 0 if len(left) < 4 else INTERRUPTED
+
+    clock = FakeClock()
+    rounds = Rounds(EVERY_10, lambda: PreparedRun(run, ()), lambda _: None, clock=clock, inbox=Inbox(clock))
+    try:
+        assert rounds.run(rounds.prepare()) == INTERRUPTED
+    finally:
+        gc.unfreeze()
+    assert gone == [True, True, True]

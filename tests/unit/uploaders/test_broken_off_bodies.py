@@ -155,7 +155,7 @@ async def test_a_download_that_is_left_closes_its_generators(server: SilentServe
     async with PmaCore(Connection(server.url, "u"), password) as core:
         with noting_generators() as generators:
             async with core.download("in/a.svs", "a.svs", SIZE) as chunks:
-                assert len(await anext(chunks)) >= MIB
+                assert await anext(chunks)
             ours = [one for one in generators if Path(one.ag_code.co_filename).is_relative_to(PACKAGE)]
             assert names(ours, only_open=True) == []
             assert "iter_at_minimum_rate" in names(ours)
