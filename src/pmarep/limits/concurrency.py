@@ -14,6 +14,7 @@ FEWEST, MOST = 2, 32
 ALL_SITES = 96  # requests to all sites together, since each takes memory
 FEWEST_UNFORCED = 4  # without errors there is nothing to win below
 USUAL = 8  # requests at the start, at least, where the round trip is long
+MOST_AT_START = 24
 USUAL_NEAR = 5
 """Requests where it is short: few fill the line. So many parts of 8 MiB stay in memory
 (`source.reader.CACHE_BYTES`) until each site has sent them; with more, what is hashed is read again to be sent."""
@@ -21,6 +22,9 @@ USUAL_NEAR = 5
 SECONDS_PER_STREAM = 0.008
 """Seconds of round trip for each request of the start: with 180 ms there are 22. TCP gives a stream with twice the
 round trip half the rate, so this also makes sites that share a line about equal from the beginning."""
+
+SECONDS_PER_DOWNLOAD = 0.0055
+"""The same of downloads, of which each takes little memory: with 180 ms there are 32."""
 
 EPOCH, SETTLING = 2.0, 1.0  # seconds of a measurement, and after each change until the next begins
 LONG_EPOCH = 5.0  # seconds of a measurement where one request more costs something, so that it is better to be sure
@@ -61,13 +65,15 @@ class AdaptiveConcurrency:
 
     Where other sites send too and the sum of all rates stays as it is, what this one wins is taken from them: then it
     grows only as long as it has less than its equal share. `initial` is the number that it starts with at this round
-    trip.
+    trip. `downloads`: the requests are such.
     """
 
-    def __init__(self, uplink: SharedUplink | None = None, most: int = MOST) -> None:
+    def __init__(self, uplink: SharedUplink | None = None, most: int = MOST, *, downloads: bool = False) -> None:
         self._uplink = uplink or SharedUplink()
         self._uplink.sites.append(self)
         self._most = most
+        self._seconds_each = SECONDS_PER_DOWNLOAD if downloads else SECONDS_PER_STREAM
+        self._most_at_start = most if downloads else min(most, MOST_AT_START)
         self.limit = min(USUAL, most)
         self.long_round_trip = False
         self.initial = self.limit
@@ -91,10 +97,8 @@ class AdaptiveConcurrency:
     def start(self, round_trip: float) -> None:
         """Start the search as suits a round trip, in seconds."""
         self.long_round_trip = round_trip >= NEAR
-        usual = (
-            max(USUAL, min(round(round_trip / SECONDS_PER_STREAM), 3 * USUAL)) if self.long_round_trip else USUAL_NEAR
-        )
-        self.initial = min(self._most, usual)
+        usual = max(USUAL, round(round_trip / self._seconds_each)) if self.long_round_trip else USUAL_NEAR
+        self.initial = min(self._most_at_start, usual)
         if not self._careful:
             self.limit = self._before = self.initial
             self._phase = _Phase.WARMING if self.long_round_trip else _Phase.STEADY

@@ -208,7 +208,7 @@ class _Run:
             said = options.connections or site.connections
             own = [] if site.timetable is None else [RateLimiter(site.timetable, clock)]
             most = min(room, downlink.limit_per_site(len(sites)))
-            connections = AdaptiveConcurrency(downlink, most) if said == "auto" else min(said, room)
+            connections = AdaptiveConcurrency(downlink, most, downloads=True) if said == "auto" else min(said, room)
             scheduler = DownloadScheduler(connections, [*own, *overall], new_retry(), clock)
             places = [place for place in self._places if place.site.name == site.name]
             self._pulls.append(SitePull(site, places, self._sessions.core(site), scheduler, self._context))

@@ -165,6 +165,19 @@ def test_a_site_does_not_grow_at_the_cost_of_another() -> None:
     assert min(min(late(one)) for one in limits) >= FEWEST_UNFORCED
 
 
+@pytest.mark.parametrize(
+    ("round_trip", "uploads", "downloads"), [(0.001, 5, 5), (0.02, 8, 8), (0.1, 12, 18), (0.18, 22, 32), (1.0, 24, 32)]
+)
+def test_requests_at_the_start_by_round_trip(round_trip: float, uploads: int, downloads: int) -> None:
+    for expected, is_download in ((uploads, False), (downloads, True)):
+        concurrency = AdaptiveConcurrency(downloads=is_download)
+        concurrency.start(round_trip)
+        assert concurrency.limit == concurrency.initial == expected
+    few = AdaptiveConcurrency(most=4, downloads=True)
+    few.start(0.18)
+    assert few.limit == 4
+
+
 @pytest.mark.parametrize(("sites", "each"), [(1, 32), (3, 32), (4, 24), (8, 12), (100, 4)])
 def test_many_sites_have_fewer_each(sites: int, each: int) -> None:
     assert SharedUplink().limit_per_site(sites) == each

@@ -94,7 +94,7 @@ async def test_what_is_stuck_comes_over_another_connection(tmp_path: Path) -> No
     server = Server(lambda start, number: start != 0 or number < 1)
     await bring(tmp_path, server)
     assert (100, 325) in server.asked
-    assert server.ended[-1] == 0
+    assert 0 in server.ended  # of which nothing more would ever have come
 
 
 async def test_a_hedge_that_is_later_is_left_alone(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ async def test_a_hedge_that_is_later_is_left_alone(tmp_path: Path) -> None:
         lambda start, number: start != 100 and (start != 0 or number < 1 or any(one == 100 for one, _ in server.asked))
     )
     await bring(tmp_path, server)
-    assert server.ended[-1] == 100
+    assert 100 in server.ended
 
 
 async def test_ranges_of_two_versions_are_no_file(tmp_path: Path) -> None:
