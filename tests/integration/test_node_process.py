@@ -144,3 +144,11 @@ def test_a_node_ends_when_its_worker_does(cli: PushCli) -> None:
         node.process.stdin.close()
         node.hear("ended")
         assert node.process.wait(PATIENCE) == 0
+
+
+def test_a_node_that_is_stopped_says_of_no_site_that_it_is(cli: PushCli) -> None:
+    with node_process(cli, task_of(cli)) as node:
+        node.hear("event")
+        node.say({"kind": "stop"})
+        assert node.hear("ended")["error"].startswith("interrupted")
+    assert [said["event"]["state"] for said in node.heard if said["kind"] == "event"] == ["connecting"]

@@ -21,6 +21,7 @@ from ..clock import Clock
 from ..engine import Options, replicate
 from ..engine.audit import NOT_FINISHED, Auditor
 from ..engine.run_parts import RunParts
+from ..engine.site.worker import BROKEN_OFF
 from ..engine.site_workers import SiteWorkers
 from ..engine.slide.decide import destination
 from ..errors import PmarepError, UsageError, internal_error
@@ -35,6 +36,7 @@ from ..events import (
     SlideRetracted,
     SlideStarted,
     SlideStatus,
+    State,
     Summary,
     VerifiedBy,
 )
@@ -205,6 +207,8 @@ class NodeRun:
     def _event(self, event: Event) -> None:
         if isinstance(event, Summary) or not isinstance(event, _SAID):
             return
+        if isinstance(event, SiteState) and event.state is State.STOPPED and event.reason == BROKEN_OFF:
+            return  # nothing is wrong with the site: other nodes go on
         slide = getattr(event, "slide", None)
         if slide is None or self._feed is None:
             self._voice.say({"kind": "event", "event": event.to_dict()})

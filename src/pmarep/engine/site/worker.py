@@ -45,6 +45,9 @@ from .stall_monitor import StallMonitor
 
 log = logging.getLogger(__name__)
 
+BROKEN_OFF = "interrupted"
+"""Why a site is STOPPED of which nothing is wrong: its run ends."""
+
 
 class SiteWorker:
     """Brings the slides of a run to one site; its SiteEvents."""
@@ -142,7 +145,7 @@ class SiteWorker:
                 self._context.stop_run(str(error))
         except asyncio.CancelledError:
             if not self._broken_off:  # else `_stop` has said why
-                self.state_changed(State.STOPPED, "interrupted")
+                self.state_changed(State.STOPPED, BROKEN_OFF)
                 raise
         except Exception as error:  # a bug of ours: no reason for the other sites to stop
             log.debug("%s: internal error in %s", self.site.name, where(error))
