@@ -218,7 +218,8 @@ class NodeWorkers:
     def _end(self, node: Node) -> None:
         """Take back what a node had whose process has ended."""
         node.state = NodeState.ENDED
-        if not node.finished and node.error is None and not self._stopping:
+        expected = node.finished and node.told_to_finish
+        if not expected and node.error is None and not self._stopping:
             self._say(node, "its process has ended unexpectedly; others get what it had")
         self._leave(node)
 
@@ -253,10 +254,9 @@ class NodeWorkers:
             node.say({"kind": "differ", "same": same})
         elif kind == "refused":
             self._refuse(node, message["error"])
-            self._leave(node)
+            node.state = NodeState.LEAVING
             node.say({"kind": "stop"})
         elif kind == "failed":
-            node.exit_code = message["exit_code"]
             self._refuse(node, message["error"])
         else:
             self._accounting.hear(node, message)

@@ -37,7 +37,7 @@ class Members:
     def confirm(self, nodes: Sequence[Node]) -> None:
         """Let those begin that have a part by now, if all others know theirs."""
         settled = all(
-            node.taken >= self._told.get(node.key, 0) for node in self._nodes if node.state is NodeState.WORKING
+            node.taken >= self._told.get(node.key, 0) for node in self._nodes if node.state is not NodeState.SPARE
         )
         for node in nodes:
             if node.state is NodeState.SPARE and node in self._nodes and settled:

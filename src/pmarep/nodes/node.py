@@ -19,12 +19,14 @@ AT_ONCE = 2
 class NodeState(Enum):
     """STARTING: nothing was heard of it yet. SPARE: it is ready, and waits for a part of the limits.
 
-    WORKING: it may have shards. ENDED: its process has ended. LOST: it does not answer, and its time is over.
+    WORKING: it may have shards. LEAVING: it is told to stop, and may still be sending. ENDED: its process has ended.
+    LOST: it does not answer, and its time is over.
     """
 
     STARTING = auto()
     SPARE = auto()
     WORKING = auto()
+    LEAVING = auto()
     ENDED = auto()
     LOST = auto()
 
@@ -51,7 +53,6 @@ class Node:
         self.progress: dict[str, Progress] = {}
         self.failed: dict[str, int] = {}  # by sites: failures that it has said
         self.error: str | None = None
-        self.exit_code = 0
         self.finished = False  # it has said how its run ended
         self.told_to_finish = False
         self.audited = 0  # lines of the audit that it has said

@@ -1,0 +1,103 @@
+"""What becomes of the shards of nodes that are refused or end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from support.clocks import FakeClock
+from support.slides import make_slide
+
+from pmarep.engine import Options
+from pmarep.engine.context import RunContext
+from pmarep.engine.discovery.slide_list import SlideList
+from pmarep.events import Event, Notice, Progress
+from pmarep.nodes.cluster import Cluster, ClusterWorker
+from pmarep.nodes.coordinator import NodeWorkers
+from pmarep.nodes.lease import Lease
+from pmarep.nodes.messages import Message, NodeTask
+from pmarep.nodes.node import Node, NodeState
+from pmarep.nodes.shards import Shard
+from pmarep.remote.session_pool import SessionPool
+from pmarep.sites import Site
+
+SITE = Site(name="tokyo", url="http://pma.example/", username="u", target="Slides/in")
+
+
+class Coordinator(NodeWorkers):
+    """A coordinator of ten slides and one site. `tell` it what a node says."""
+
+    def __init__(self, slide_list: SlideList) -> None:
+        self.said: list[Event] = []
+        clock, options = FakeClock(), Options(sources=())
+        cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, gone=False))
+        super().__init__(cluster, NodeTask.of(options, [SITE], None, None, Lease()), Lease(), clock, self.said.append)
+        slide_list.write([make_slide(f"{number}.svs", 5) for number in range(10)])
+        slide_list.admit(10, 50)
+        context: Any = SimpleNamespace(options=options, slide_list=slide_list, clock=clock, audit=None, record=None)
+        self.make([SITE], cast("SessionPool", None), cast("RunContext", context))
+
+    def working_node(self, *numbers: int) -> Node:
+        """Add a node that has a shard."""
+        name = f"n{len(self._nodes)}"
+        node = Node(ClusterWorker(f"tcp://{name}", name), name, 0.0)
+        node.state = NodeState.WORKING
+        node.give(Shard(numbers, 5 * len(numbers), ""), [SITE.name])
+        self._nodes.append(node)
+        return node
+
+    def tell(self, node: Node, message: Message) -> None:
+        asyncio.run(self._hear(node, message))
+
+    def end(self, node: Node) -> None:
+        self._end(node)
+
+    def bytes_sent(self) -> int:
+        self._accounting.tick(self._nodes)
+        return next(event.bytes_sent for event in reversed(self.said) if isinstance(event, Progress))
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.text for event in self.said if isinstance(event, Notice)]
+
+    @property
+    def pending(self) -> list[int]:
+        return sorted(number for shard in self._pending for number in shard.numbers)
+
+
+@pytest.fixture
+def coordinator() -> Iterator[Coordinator]:
+    with closing(SlideList()) as slide_list:
+        yield Coordinator(slide_list)
+
+
+def progress(sent: int) -> Message:
+    event = Progress(site="tokyo", bytes_done=sent, bytes_total=50, rate=1.0, connections=1, bytes_sent=sent)
+    return {"kind": "event", "event": event.to_dict()}
+
+
+def test_what_a_refused_node_has_goes_to_others_when_its_process_has_ended(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0, 1, 2)
+    coordinator.tell(node, progress(7))
+    coordinator.tell(node, {"kind": "refused", "error": "it does not see the same SRC"})
+    assert coordinator.pending == []  # it may still be sending one
+    assert node.state is NodeState.LEAVING
+    coordinator.tell(node, progress(9))
+    coordinator.tell(node, {"kind": "known", "site": "tokyo", "status": "skipped", "slides": [1],
+                            "time": "2026-03-02T12:00:00+00:00"})  # fmt: skip
+    coordinator.end(node)
+    assert coordinator.pending == [0, 2]
+    assert coordinator.bytes_sent() == 9
+    assert coordinator.notices == ["node n0: it does not see the same SRC; it gets nothing"]
+
+
+def test_a_node_that_ends_its_run_too_early_is_told(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0)
+    coordinator.tell(node, {"kind": "ended", "sites": {}, "error": "interrupted"})
+    coordinator.end(node)
+    assert coordinator.pending == [0]
+    assert coordinator.notices == ["node n0: its process has ended unexpectedly; others get what it had"]
