@@ -92,10 +92,19 @@ def test_a_mirror_leaves_what_the_site_does_not_take(cli: PushCli, sandbox: Sand
     ]  # fmt: skip
 
 
+SAY_DONE = """
+import sys
+from pmarep.source.place.files import PlaceFiles
+PlaceFiles.done = lambda self, site, slide: print("done", site, slide.path, file=sys.stderr)
+"""
+
+
 def test_a_copy_asks_the_keys_of_the_sites_it_sends_to(cli: PushCli, sandbox: Sandbox) -> None:
     assert cli.push("--sites", "all").code == 0
-    result = cli.run("--json", "--sites", "some,new", source=Path("all:"))
+    result = cli.run("--json", "--sites", "some,new", source=Path("all:"), patch=SAY_DONE)
     assert result.code == 0
+    done = {line for line in result.stderr.splitlines() if line.startswith("done ")}
+    assert len(done) == 2 * 4  # also what a site does not take: nothing of it is kept in the spool
     assert {name: of["excluded"] for name, of in result.summary["sites"].items()} == {"some": 2, "new": 3}
     assert sorted(arrived(sandbox, "Slides/some")) == ["autumn/a.svs", "autumn/b.svs"]
 

@@ -24,6 +24,9 @@ class SiteEvents(Protocol):
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """Note slides about which nothing has to be done, or by a dry run no more than to say what would be."""
 
+    def slide_excluded(self, slide: Slide) -> None:
+        """Note a slide of a place that the site does not take, so that nothing of it is kept for the site."""
+
     def slide_announced(self, slide: Slide) -> None:
         """Note that the server has taken the announcement: the requests with bytes come now."""
 

@@ -29,6 +29,8 @@ from pmarep.engine.site_events import KnownSlide
 from pmarep.engine.slide.decide import destination
 from pmarep.pmacore import PmaCore, Unreachable
 from pmarep.sites import Site
+from pmarep.sites.place import Place
+from pmarep.sites.site_choices import SiteChoices
 from pmarep.slides import Slide, SlideFile
 from pmarep.state.journal import Journal
 from pmarep.state.records import RemotePath
@@ -74,6 +76,7 @@ class Bench:
         self.clock = FakeClock()
         self.far = False
         self.known: dict[str, str] = {}
+        self.excluded: list[str] = []
         self.asked = 0
 
     async def replicated(self, slides: Iterable[Slide]) -> None:
@@ -83,15 +86,17 @@ class Bench:
             await self.journal.record_sent(at.place, self.journal.signature(slide))
             self.core.there.add(at.path)
 
-    def prefilter(self, slides: Iterable[Slide], deadline: float | None = None, **options: Any) -> KnownSlideFilter:
-        slide_list = SlideList()
+    def prefilter(
+        self, slides: Iterable[Slide], deadline: float | None = None, site: Site = SITE, **options: Any
+    ) -> KnownSlideFilter:
+        slide_list = SlideList(SiteChoices([site], 0.0))
         found = list(slides)
         slide_list.write(found)
         slide_list.admit(len(found), 0)
         slide_list.finish()
         clock = self.clock
         context = SimpleNamespace(
-            options=Options(sources=(Path("/cases"),), **options),
+            options=Options(**{"sources": (Path("/cases"),), **options}),
             journal=self.journal,
             clock=clock,
             deadline=deadline,
@@ -99,15 +104,19 @@ class Bench:
         )
         breaker = CircuitBreaker(clock, 0, None, lambda *_: None, lambda: False)
         remote = RemoteListing(cast(PmaCore, self.core), clock)
-        recheck = Recheck(SITE, cast(PmaCore, self.core), self.journal, clock, context.options.recheck, 1000)
+        recheck = Recheck(site, cast(PmaCore, self.core), self.journal, clock, context.options.recheck, 1000)
         return KnownSlideFilter(
-            SITE, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far, SiteGate(SITE, None)
+            site, cast(Any, context), breaker, remote, recheck, cast(Any, self), lambda: self.far, SiteGate(site, None)
         )
 
     async def slides_known(self, known: Sequence[KnownSlide]) -> None:
         """As SiteEvents."""
         for slide, _, decision in known:
             self.known[slide.path] = decision.action.value
+
+    def slide_excluded(self, slide: Slide) -> None:
+        """As SiteEvents."""
+        self.excluded.append(slide.path)
 
     async def left(self, slides: Iterable[Slide], **options: Any) -> set[str]:
         """What comes through; every slide is either known or comes through, once."""
@@ -273,3 +282,18 @@ async def test_few_slides_are_read_before_the_first_is_taken(bench: Bench) -> No
     assert prefilter._cursor._next <= 1 + 8 * -(-CHUNK_FILES // 600)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_a_site_does_not_take_of_a_place_is_said_so_that_nothing_is_kept_for_it(bench: Bench) -> None:
+    slides = [make(name) for name in ("a.tif", "b.svs", "c.tif", "d.svs", "e.tif")]
+    site = SITE.model_copy(update={"exclude": ("*.tif",)})
+    place = Place(site.model_copy(update={"name": "b"}), "Slides/b", "b:")
+    for source, excluded in ((place, ["a.tif", "c.tif", "e.tif"]), (Path("/cases"), [])):
+        bench.excluded.clear()
+        left: list[str] = []
+
+        async def put(slide: Slide, left: list[str] = left) -> None:
+            left.append(slide.path)
+
+        await bench.prefilter(slides, site=site, sources=(source,)).run(put)
+        assert (left, bench.excluded) == (["b.svs", "d.svs"], excluded)

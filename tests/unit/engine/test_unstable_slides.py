@@ -103,9 +103,8 @@ def gather(
 
 
 async def some(slide_list: SlideList, index: int) -> str:
-    slide = await slide_list.at(index)
-    assert slide is not None
-    return slide.path
+    assert await slide_list.has(index)
+    return slide_list.found(index).path
 
 
 def age(folder: Path, seconds: float, *names: str) -> None:

@@ -121,13 +121,13 @@ class SlideList:
     def close(self) -> None:
         self._slides.close()
 
-    async def at(self, index: int) -> Slide | None:
-        """Return the slide with this number, as soon as it is found; None when there is none."""
+    async def has(self, index: int) -> bool:
+        """Return whether there is a slide with this number, as soon as that is known."""
         while index >= self.admitted:
             if self.complete.is_set():
-                return None
+                return False
             await self._grown.wait()
-        return self.found(index)
+        return True
 
     def found(self, index: int) -> Slide:
         """Return the slide with this number, one of the `admitted` ones."""
@@ -198,9 +198,9 @@ class SiteSlides:
         """Return a slide before `end`."""
         return self._slide_list.found(number)
 
-    async def at(self, number: int) -> Slide | None:
-        """Return a slide as soon as it is found, None when there is none."""
-        return await self._slide_list.at(number)
+    async def has(self, number: int) -> bool:
+        """Return whether there is a slide with this number, as soon as that is known."""
+        return await self._slide_list.has(number)
 
 
 class SlideCursor:
@@ -215,11 +215,12 @@ class SlideCursor:
         """Return the next slide, None at the end; several takers never get the same one."""
         while True:
             index, self._next = self._next, self._next + 1
-            slide = await self._slides.at(index)
-            if slide is None or self._slides.takes(index):
-                return slide
+            if not await self._slides.has(index):
+                return None
+            if self._slides.takes(index):
+                return self._slides.found(index)
             if self._left is not None:
-                self._left(slide)
+                self._left(self._slides.found(index))
 
     def take_ready(self, slides: int, files: int) -> list[Slide]:
         """Return the next slides that are there already: so many at most, with about so many files."""

@@ -63,7 +63,8 @@ class KnownSlideFilter:
         self._breaker = breaker
         self._listings = listings
         self._slides = SiteSlides(context.slide_list, site.name)
-        self._cursor = SlideCursor(self._slides, self._say_excluded if context.options.dry_run else None)
+        left = events.slide_excluded if context.options.places else None
+        self._cursor = SlideCursor(self._slides, self._say_excluded if context.options.dry_run else left)
         self._events = events
         self._recheck = recheck
         self._far = far

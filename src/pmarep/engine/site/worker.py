@@ -321,6 +321,10 @@ class SiteWorker:
         for slide, _, decision in known:
             self._slide_there(slide, planned=decision.sends)
 
+    def slide_excluded(self, slide: Slide) -> None:
+        """Keep nothing of the slide for the site."""
+        self.report.finished(slide)
+
     def slide_announced(self, slide: Slide) -> None:
         """End the preparation of the slide."""
         self._dispatcher.slide_announced(slide)
