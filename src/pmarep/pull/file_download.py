@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from ..aio import TaskPool
 from ..pmacore import NO_VALIDATORS, FileChanged, PmaCore, RangeRefused, Validators
@@ -70,17 +71,23 @@ class FileDownload:
 
 @dataclass(slots=True, eq=False)
 class _Range:
-    """Bytes of a file that are to come: from `position`, which moved last at `moved_at`, up to `end`.
+    """Bytes of a file that are to come: from `position` up to `end`.
 
-    `rival`: the same bytes over another connection. `limit`: ends the download, when those have come.
+    `silent_since`: when its download began to wait for the server; infinity while what has come is written, or held
+    back by a bandwidth limit. `rival`: the same bytes over another connection. `limit`: ends the download, when those
+    have come.
     """
 
     position: int
     end: int
     rival: _Range | None = None
-    moved_at: float = 0.0
-    is_here: bool = False
+    silent_since: float = inf
     limit: asyncio.Timeout | None = None
+
+    @property
+    def has_come(self) -> bool:
+        """True when nothing is left to ask for: of no bytes there is no range."""
+        return self.position >= self.end
 
 
 class _Transfer:
@@ -191,7 +198,7 @@ class FileDownloader:
     async def _bring_range(self, transfer: _Transfer, one: _Range | None) -> None:
         """Bring a range, over as many attempts as make sense; None: open the file, and bring its first one."""
         attempts = self._scheduler.attempts(lambda: True)
-        while one is None or not one.is_here:
+        while one is None or not one.has_come:
             with attempts:
                 async with self._scheduler.slot(transfer.size if one is None else one.end - one.position):
                     if one is None:
@@ -207,22 +214,21 @@ class FileDownloader:
 
     async def _race(self, transfer: _Transfer, one: _Range) -> None:
         """Download what is missing of a range, unless its rival is sooner."""
-        if one.is_here:
+        if one.has_come:
             return
         loop = asyncio.get_running_loop()
         self._under_way[one] = transfer
-        one.moved_at = loop.time()
+        one.silent_since = loop.time()
         try:
             async with asyncio.timeout(None) as one.limit:
                 await self._receive(transfer, one)
         except TimeoutError:
-            if not one.is_here:
+            if not one.has_come:
                 raise
         finally:
             del self._under_way[one]
-        one.is_here = True
         if one.rival is not None:
-            one.rival.is_here = True
+            one.rival.position = one.rival.end
             if one.rival in self._under_way and one.rival.limit is not None:
                 one.rival.limit.reschedule(loop.time())
 
@@ -252,11 +258,12 @@ class FileDownloader:
             self._share_soon()
 
     def _stuck(self, ranges: Sequence[_Range]) -> _Range | None:
-        """Return a range of which nothing has come for long; None where there is none, or others are hedged."""
+        """Return a range for which the server has been silent for long; None where none, or others are hedged."""
         if sum(one.rival is not None for one in ranges) >= 2 * HEDGES_AT_ONCE:
             return None
         latest = asyncio.get_running_loop().time() - STUCK_SECONDS
-        return next((one for one in ranges if one.rival is None and one.moved_at < latest), None)
+        stuck = (one for one in ranges if one.rival is None and not one.has_come and one.silent_since < latest)
+        return next(stuck, None)
 
     def _may_be_shared(self, transfer: _Transfer) -> bool:
         return (
@@ -300,13 +307,14 @@ class FileDownloader:
             async for data in coming:
                 chunk = data[: one.end - one.position]
                 start, one.position = one.position, one.position + len(chunk)
-                one.moved_at = asyncio.get_running_loop().time()
+                one.silent_since = inf
                 await self._disk.run(partial(part.write, start, chunk, generation))
                 self._count(download)
                 self._came()
                 await self._scheduler.record_received(len(chunk))
                 if one.position >= one.end < asked:  # another brings the rest of what was asked for
                     return
+                one.silent_since = asyncio.get_running_loop().time()
 
     def _count(self, download: FileDownload) -> None:
         """Count what has come: once, though a thread may have written it for a task that was broken off."""

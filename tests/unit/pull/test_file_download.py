@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +11,9 @@ from typing import Any, cast
 import pytest
 
 from pmarep.clock import Clock
-from pmarep.pmacore import NO_VALIDATORS, Download, FileChanged, PmaCore, RemoteFile, Validators
+from pmarep.limits import RateLimiter
+from pmarep.pmacore import NO_VALIDATORS, Download, FileChanged, PmaCore, RemoteFile, TransferBroken, Validators
+from pmarep.pmacore.ranges import ByteRange
 from pmarep.pull import file_download
 from pmarep.pull.disk import Disk
 from pmarep.pull.file_download import FileDownload, FileDownloader, PullCounts
@@ -19,7 +21,7 @@ from pmarep.pull.local_folder import LocalFolder
 from pmarep.pull.partial_file import PartialFile
 from pmarep.pull.plan import FileToPull
 from pmarep.pull.scheduler import DownloadScheduler
-from pmarep.retry import ONCE
+from pmarep.retry import ONCE, Retry
 
 CONTENT = bytes(range(240)) * 10
 PIECE = 100
@@ -34,6 +36,7 @@ class Server:
         self.changed = asyncio.Condition()
         self._may_send = may_send
         self.validators: Callable[[], Validators] = lambda: NO_VALIDATORS
+        self.broken_ends: set[int] = set()  # by where they start: their last bytes come, and no end
 
     @asynccontextmanager
     async def download(
@@ -41,12 +44,15 @@ class Server:
     ) -> AsyncIterator[Download]:
         assert (slide, file, size) == ("in/x.svs", "x.svs", len(CONTENT))
         self.asked.append((start, end))
+        ByteRange(start, end, size)  # raises where there are no bytes in it
 
         async def chunks() -> AsyncIterator[bytes]:
             for number, position in enumerate(range(start, end, PIECE)):
                 while not self._may_send(start, number):
                     await asyncio.sleep(0.001)
                 yield CONTENT[position : min(position + PIECE, end)]
+            if start in self.broken_ends:
+                raise TransferBroken("it breaks off")
 
         try:
             yield Download(cast(Any, chunks()), start, self.validators(), is_part=(start, end) != (0, size))
@@ -54,13 +60,15 @@ class Server:
             self.ended.append(start)
 
 
-async def bring(folder: Path, server: Server, connections: int = 4) -> FileDownload:
+async def bring(
+    folder: Path, server: Server, connections: int = 4, *, limiters: Sequence[RateLimiter] = (), retry: Retry = ONCE
+) -> FileDownload:
     file = RemoteFile(path="in/x.svs", size=len(CONTENT), lastmodified="1700000000000")
     part = PartialFile("0" * 12, file, folder / "x.svs")
     download = FileDownload("in/x.svs", FileToPull(file, "x.svs", part.path), part, PullCounts(), True)
     disk = Disk(folder, Clock())
     try:
-        scheduler = DownloadScheduler(connections, [], ONCE, Clock())
+        scheduler = DownloadScheduler(connections, limiters, retry, Clock())
         downloader = FileDownloader(
             cast(PmaCore, server), scheduler, LocalFolder(folder), disk, lambda *_: None, lambda: None
         )
@@ -103,6 +111,48 @@ async def test_a_hedge_that_is_later_is_left_alone(tmp_path: Path) -> None:
     )
     await bring(tmp_path, server)
     assert 100 in server.ended
+
+
+class HoldingBack:
+    """A bandwidth limit that holds back what comes after the first range until free slots have been looked at."""
+
+    def __init__(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._server = server
+        self._monkeypatch = monkeypatch
+        self._looks = 0
+        share = FileDownloader._share
+
+        def look(downloader: FileDownloader) -> None:
+            self._looks += 1
+            share(downloader)
+
+        monkeypatch.setattr(FileDownloader, "_share", look)
+
+    async def acquire(self, _count: int) -> bool:
+        if self._server.ended:
+            self._monkeypatch.setattr(file_download, "STUCK_SECONDS", -1.0)
+            before = self._looks
+            while self._looks < before + 2:
+                await asyncio.sleep(0.001)
+            self._monkeypatch.setattr(file_download, "STUCK_SECONDS", 1000.0)
+        return True
+
+
+async def test_what_a_bandwidth_limit_holds_back_is_not_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would come twice, and make the limit worse."""
+    monkeypatch.setattr(file_download, "RANGE", 2100)
+    monkeypatch.setattr(file_download, "SMALLEST_RANGE", 2000)
+    monkeypatch.setattr(file_download, "STUCK_SECONDS", 1000.0)
+    server = Server(lambda start, _: start != 2100 or 0 in server.ended)
+    await bring(tmp_path, server, limiters=[cast(RateLimiter, HoldingBack(server, monkeypatch))])
+    assert server.asked == [(0, 2100), (2100, 2400)]
+
+
+async def test_an_answer_that_breaks_off_after_its_last_byte_is_complete(tmp_path: Path) -> None:
+    server = Server(lambda *_: True)
+    server.broken_ends = {2000}
+    await bring(tmp_path, server, retry=Retry(sleep=lambda _: asyncio.sleep(0)))
+    assert (2400, 2400) not in server.asked
 
 
 async def test_ranges_of_two_versions_are_no_file(tmp_path: Path) -> None:
