@@ -72,10 +72,6 @@ class Preparation:
         """Return what a command has made of slides, as far as that is known. The files may be gone."""
         return await asyncio.to_thread(self._find, slides, hash_of(command))
 
-    def is_held(self, slide: Slide) -> bool:
-        """Return whether the files of a result are here, and stay."""
-        return self._cache is not None and isinstance(slide, PreparedSlide) and self._cache.holds(self._name(slide))
-
     @asynccontextmanager
     async def held(self, slide: Slide, command: Sequence[str]) -> AsyncIterator[PreparedSlide]:
         """Yield what a command makes of a slide; its files stay as long as the block runs. Raises PmarepError."""
@@ -92,9 +88,6 @@ class Preparation:
         if self._cache is None:
             raise NotPrepared("a dry run prepares nothing")
         return self._cache
-
-    def _name(self, slide: PreparedSlide) -> str:
-        return Path(slide.folder).relative_to(self._results).parts[0]
 
     def _find(self, slides: Sequence[Slide], command: str) -> list[PreparedSlide | None]:
         keys = [result_key(slide, command) for slide in slides]

@@ -91,6 +91,7 @@ class SiteGate:
         self._run = run
         self._preparation = run.preparation if run is not None and self._prepare else None
         self._waits: dict[str, str] = {}  # the keys of commands by the paths of slides that wait for them
+        self._held: dict[str, PreparedSlide] = {}  # by their paths
 
     @property
     def prepares(self) -> bool:
@@ -117,11 +118,18 @@ class SiteGate:
         async with AsyncExitStack() as held:
             with self._waiting(slide, "prepare"):
                 prepared = await held.enter_async_context(self._needed.held(slide, self._prepare))
-            yield prepared
+            self._held[slide.path] = prepared
+            try:
+                yield prepared
+            finally:
+                del self._held[slide.path]
 
     def check_held(self, slide: Slide) -> None:
-        """Raise NotPrepared where the site has `prepare`, and this is not a result whose files are held."""
-        if self.prepares and not self._needed.is_held(slide):
+        """Raise NotPrepared where the site has `prepare`, and this is not a result whose files it holds itself.
+
+        Another site may let go of them while this one still sends.
+        """
+        if self.prepares and self._held.get(slide.path) is not slide:
             raise NotPrepared("prepare has to be run first")
 
     async def refusal(self, slide: Slide) -> str | None:

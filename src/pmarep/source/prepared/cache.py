@@ -143,10 +143,6 @@ class ResultCache:
                 (self._run / "held" / name).unlink()
             self._released.notify()
 
-    def holds(self, name: str) -> bool:
-        """Return whether a result is held by this run."""
-        return name in self._held
-
     def _usual_size(self) -> int:
         free = shutil.disk_usage(self.results).free + sum(one.size for one in self._there())
         return max(min(USUAL_SIZE, int(free * (1 - LEFT_FREE))), 1)

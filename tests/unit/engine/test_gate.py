@@ -1,0 +1,61 @@
+"""The gate before upload: who holds the results of `prepare`, and what its commands may say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.corpus import tiny_tiff
+
+from pmarep.engine.gate.site_gate import GateRun, SiteGate
+from pmarep.engine.options import Options
+from pmarep.sites import Site
+from pmarep.slides import Slide, find_slides
+from pmarep.source import LocalFiles, SharedReader
+from pmarep.source.prepared import NotPrepared, PreparedSlide
+
+COPY = "import shutil, sys; shutil.copy(*sys.argv[1:])"
+
+
+def site(name: str, code: str = COPY) -> Site:
+    prepare = (sys.executable, "-I", "-S", "-c", code, "{slide}", "{out}")
+    return Site(name=name, url="http://pma.example/", username="u", target=f"Slides/{name}", prepare=prepare)
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Slide:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "x.svs").write_bytes(tiny_tiff(100))
+    [slide] = find_slides(tmp_path / "cases")
+    assert isinstance(slide, Slide)
+    return slide
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[GateRun]:
+    reader = SharedReader(files=LocalFiles())
+    run = GateRun(Options(sources=(tmp_path / "cases",)), [site("a"), site("b")], reader, tmp_path / "state")
+    yield run
+    await run.close()
+    reader.close()
+
+
+async def test_a_site_sends_nothing_that_only_another_one_holds(run: GateRun, slide: Slide) -> None:
+    """The other one may let go of it first; then it may be removed in the middle of the upload."""
+    a, b = SiteGate(site("a"), run), SiteGate(site("b"), run)
+    async with a.held(slide) as prepared:
+        a.check_held(prepared)
+        [known] = await b.known([slide])
+        assert known == prepared
+        assert isinstance(known, PreparedSlide)
+        for other in (known, slide):
+            with pytest.raises(NotPrepared):
+                b.check_held(other)
+        async with b.held(slide) as own:
+            b.check_held(own)
+            with pytest.raises(NotPrepared):
+                b.check_held(slide)
+    with pytest.raises(NotPrepared):
+        a.check_held(prepared)
