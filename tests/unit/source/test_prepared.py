@@ -153,6 +153,24 @@ def test_a_file_that_nobody_may_write_to_is_a_result(tmp_path: Path, source: Pat
     examine(tmp_path / "out", slide_in(source))
 
 
+@pytest.mark.parametrize("write", [FORMATS["mirax"], FORMATS["dicom"]], ids=["mirax", "dicom"])
+def test_what_is_no_file_of_the_result_does_not_stay(
+    tmp_path: Path, source: Path, write: Callable[[Path], object]
+) -> None:
+    """A script's copy for safety is the raw slide, and no size of the cache would be of it."""
+    write(source)
+    out = tmp_path / "out"
+    shutil.copytree(source, out)
+    before = set(out.rglob("*"))
+    (out / "more").mkdir()
+    for name in ("before.bak", "more/log.xyz", ".hidden"):
+        (out / name).write_bytes(b"PATIENT")
+    (out / "link").symlink_to("more")
+    found = examine(out, slide_in(source))
+    assert {path for path in out.rglob("*") if path.is_file()} == {found.local(file) for file in found.files}
+    assert before <= set(out.rglob("*"))
+
+
 # ResultCache
 
 

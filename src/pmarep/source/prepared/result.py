@@ -1,10 +1,10 @@
-"""Look at what a command has left: it has to be one slide, of the name of the one it was made of."""
+"""Look at what a command has left: it has to be one slide, of the name of the one it was made of; no more stays."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class ResultError(PmarepError):
 def examine(folder: Path, source: Slide) -> Slide:
     """Return the slide that a command has left in a folder, on disk and with the mtimes of results. Blocks.
 
-    Its `path` is relative to the folder. Raises ResultError.
+    Its `path` is relative to the folder. What else is there is removed. Raises ResultError.
     """
     try:
         if folder.is_symlink() or not folder.is_dir():
@@ -35,6 +35,7 @@ def examine(folder: Path, source: Slide) -> Slide:
         found = _the_slide(folder, source)
         for file in found.files:
             _check_own(folder, found, file)
+        _remove_others(folder, {os.path.realpath(found.local(file)) for file in found.files})
         return replace(found, files=tuple(_stamped(found, file) for file in found.files))
     except OSError as error:
         raise ResultError(f"what prepare has made of it cannot be read: {os_error_text(error)}") from None
@@ -73,6 +74,19 @@ def _check_own(folder: Path, slide: Slide, file: SlideFile) -> None:
     outside = not lies_below(os.path.realpath(path), os.path.realpath(folder))
     if outside or path.is_symlink() or path.lstat().st_nlink > 1:
         raise ResultError(f"prepare has left {file.path} as a link to another file; it has to copy")
+
+
+def _remove_others(folder: Path, files: Collection[str]) -> None:
+    """Remove what is no file of the slide: a copy for safety would be kept, and is in no size of the cache.
+
+    What a link leads to is left alone, also where a walk follows it (Python 3.11 a junction on Windows).
+    """
+    root = os.path.realpath(folder)
+    for at, _, names in os.walk(folder):
+        for path in [Path(at, name) for name in names]:
+            real = os.path.realpath(path)
+            if real not in files and lies_below(real, root):
+                path.unlink()
 
 
 def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
