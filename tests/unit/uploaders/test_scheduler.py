@@ -16,6 +16,7 @@ from pmarep.retry import Retry
 from pmarep.timetable import Timetable
 from pmarep.uploaders import RequestScheduler, UploadBody
 from pmarep.uploaders.transport.body import LARGEST_PIECE, SMALLEST_PIECE
+from pmarep.uploaders.transport.hedging import HedgeMode
 
 MIB = 1024 * 1024
 
@@ -199,6 +200,26 @@ async def test_pieces_are_small_where_the_line_is_slow(seconds: float, largest: 
     await clock.run(asyncio.ensure_future(scheduler.run(send)))
     assert sum(sizes) == 4 * MIB == scheduler.bytes_acknowledged
     assert sizes[-1] == largest
+
+
+async def test_how_a_site_takes_a_request_twice_is_asked_when_it_has_its_slot() -> None:
+    """Not when it begins to wait for one: what the site's answers are like shows with the first of them."""
+    scheduler = make_scheduler(FakeClock(), connections=1)
+    happened: list[str] = []
+
+    async def work(number: int) -> None:
+        async def send(body: UploadBody) -> None:
+            await asyncio.sleep(0)
+            happened.append(f"{number} sent")
+
+        def hedge() -> HedgeMode:
+            happened.append(f"{number} asked")
+            return HedgeMode.NEVER
+
+        await scheduler.run(send, MIB, hedge=hedge)
+
+    await asyncio.gather(work(1), work(2))
+    assert happened == ["1 asked", "1 sent", "2 asked", "2 sent"]
 
 
 async def test_no_more_requests_than_connections() -> None:

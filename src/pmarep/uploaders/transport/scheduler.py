@@ -130,7 +130,7 @@ class RequestScheduler:
         The block ends without an error where there is to be another attempt, after `Attempts.pause`.
         """
         with attempts:
-            async with self._slot(size, HedgeMode.NEVER) as request:
+            async with self._slot(size, lambda: HedgeMode.NEVER) as request:
                 with self._outcome(request.first, request):
                     yield request.first
 
@@ -148,7 +148,7 @@ class RequestScheduler:
         attempts = self.attempts(size)
         while True:
             with attempts:
-                async with self._slot(size, hedge()) as request:
+                async with self._slot(size, hedge) as request:
                     return await self._run_hedged(send, request)
             await attempts.pause()
 
@@ -209,12 +209,13 @@ class RequestScheduler:
             body.reset(arrived)
 
     @asynccontextmanager
-    async def _slot(self, size: int, how: HedgeMode) -> AsyncIterator[HedgedRequest]:
+    async def _slot(self, size: int, hedge: Callable[[], HedgeMode]) -> AsyncIterator[HedgedRequest]:
         """Hold a slot for a request of `size` bytes, and yield what it is known by while it is in flight."""
         async with self._semaphore.slot(size):
+            # What is known of the site by now: requests may have waited for their slots for an hour.
+            request = HedgedRequest(UploadBody(self, size), hedge())
             self.connections += 1
             _call(self._capacity_listeners)
-            request = HedgedRequest(UploadBody(self, size), how)
             self._in_flight.add(request)
             try:
                 yield request
