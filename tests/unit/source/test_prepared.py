@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from support.corpus import tiny_tiff, write_cws, write_mirax, write_vsi
 from support.corpus_dicom import write_dicom, write_dicomdir
 from support.corpus_zarr import write_zarr
+from support.fork_server import PATIENCE
 
 from pmarep.errors import SourceError
 from pmarep.slides import Slide, find_slides
@@ -199,8 +201,6 @@ async def test_what_was_used_longest_ago_goes_first_and_nothing_that_is_held(tmp
 
 
 async def test_a_reservation_waits_for_what_is_held_here(tmp_path: Path) -> None:
-    import asyncio
-
     cache = ResultCache(tmp_path / "cache", 10 * KIB)
     name = result(cache, bytes(10 * KIB))
     assert cache.hold(name)
@@ -227,6 +227,16 @@ async def test_what_another_run_holds_stays(tmp_path: Path) -> None:
     assert names(second) == set()
     second.close()
     assert list((tmp_path / "cache" / "runs").iterdir()) == []
+
+
+async def test_nobody_waits_for_what_a_killed_run_held(tmp_path: Path) -> None:
+    first, second = (ResultCache(tmp_path / "cache", 10 * KIB) for _ in range(2))
+    first.hold(result(first, bytes(6 * KIB)))
+    first._lock.release()  # as a kill does
+    async with asyncio.timeout(PATIENCE):
+        await second.reserve(8 * KIB)
+    assert names(second) == set()
+    second.close()
 
 
 async def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ In its folder, which only its owner reads:
 - `results/SIZE-NAME/`: the files of one result; the folder's mtime is when it was last used;
 - `runs/NAME/`: what one run is at: `work/` has the folders that commands write to, `held/` an empty file for each
   result that is being sent; `NAME.lock` beside it is locked as long as the run lasts. What a killed run has left is
-  removed by the next one;
+  removed by the next one, or by one that needs the room;
 - `results.sqlite`: KnownResults.
 
 Several runs may use one folder at the same time.
@@ -66,7 +66,7 @@ class ResultCache:
         try:
             make_private_folder(folder)
             make_private_folder(folder / "runs")
-            _remove_left_behind(folder / "runs")
+            self._remove_left_behind()
             self._lock.acquire(timeout=0)
             for one in (self.results, self._run, self._run / "work", self._run / "held"):
                 make_private_folder(one)
@@ -97,7 +97,7 @@ class ResultCache:
                         f"prepare needs {format_size(size)} in {self.results.parent}, and its disk is full; "
                         "make room there"
                     )
-                if not look.removed:
+                if not look.removed and not await asyncio.to_thread(self._remove_left_behind):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LOOK_SECONDS):
                             await self._released.wait()
@@ -171,6 +171,18 @@ class ResultCache:
         for name in names:
             remove_tree(self.results / name)
 
+    def _remove_left_behind(self) -> bool:
+        """Remove what runs have left that were killed, so that nobody waits for what they held. Return whether any."""
+        removed = False
+        for run in [path for path in self._run.parent.iterdir() if path.is_dir() and path != self._run]:
+            lock = FileLock(_lock_of(run), mode=0o600)
+            with suppress(OSError, Timeout):
+                with lock.acquire(timeout=0):
+                    remove_tree(run)
+                _lock_of(run).unlink(missing_ok=True)
+                removed |= not run.exists()
+        return removed
+
     def _look(self) -> tuple[list[_Kept], set[str], int]:
         """Return what is there, what other runs hold of it, and how many bytes are free on the disk. Blocks."""
         others = [path for path in self._run.parent.glob("*/held/*") if path.parent.parent != self._run]
@@ -223,13 +235,3 @@ def remove_tree(folder: Path) -> None:
 
 def _lock_of(run: Path) -> Path:
     return run.with_name(f"{run.name}.lock")
-
-
-def _remove_left_behind(runs: Path) -> None:
-    """Remove what runs have left that were killed."""
-    for run in [path for path in runs.iterdir() if path.is_dir()]:
-        lock = FileLock(_lock_of(run), mode=0o600)
-        with suppress(OSError, Timeout):
-            with lock.acquire(timeout=0):
-                remove_tree(run)
-            _lock_of(run).unlink(missing_ok=True)
