@@ -81,12 +81,24 @@ def test_what_a_site_that_is_down_does_not_take_is_not_missing_there(cli: PushCl
     assert (of["failed"], of["excluded"]) == (3, 1)
 
 
+SAY_NOT_TAKEN = """
+import sys
+from pmarep.engine.mirror.source_names import SourceNames
+has = SourceNames.has
+def say(self, path, site=""):
+    print(path, site, has(self, path, site).value, file=sys.stderr)
+    return has(self, path, site)
+SourceNames.has = say
+"""
+
+
 def test_a_mirror_leaves_what_the_site_does_not_take(cli: PushCli, sandbox: Sandbox) -> None:
     at = sandbox.data / "Slides" / "some"
     tree(at, "draft.svs", "autumn/gone.svs", "other.svs", "Müller 9/x.svs", content=tiny_tiff(700))
-    result = cli.push("--sites", "some", "--mirror", "--yes")
+    result = cli.push("--sites", "some", "--mirror", "--yes", patch=SAY_NOT_TAKEN)
     assert [event["slide"] for event in result.events if event["event"] == "slide_deleted"] == ["autumn/gone.svs"]
     assert result.code == 0
+    assert {"draft.svs some left out", "autumn/a.svs some sent"} <= set(result.stderr.splitlines())
     assert sorted(arrived(sandbox, "Slides/some")) == [
         "Müller 9/x.svs", "autumn/a.svs", "autumn/b.svs", "draft.svs", "other.svs",
     ]  # fmt: skip

@@ -293,9 +293,10 @@ class _Run:
 
     def _found(self, slides: Sequence[Slide], others: Sequence[str]) -> None:
         """Write down what was found, in the thread that finds it."""
-        self.files.add_slides(slides, self.slide_list.just_excluded(slides))
+        excluded = self.slide_list.just_excluded(slides)
+        self.files.add_slides(slides, excluded)
         if self.mirror is not None:
-            self.mirror.names.add_slides(slides)
+            self.mirror.names.add_slides(slides, excluded)
             self.mirror.names.add_left_out(others)
 
     def _source_problem(self) -> str | None:

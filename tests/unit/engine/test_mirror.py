@@ -17,8 +17,12 @@ from pmarep.engine.mirror.site_mirror import refusal
 from pmarep.engine.mirror.source_names import Had, SourceNames
 from pmarep.pmacore import NotFound, PermissionDenied, PmaCore, Refused
 from pmarep.remote.tree import RemoteTree
+from pmarep.sites import Site
+from pmarep.sites.site_choices import SiteChoices
 from pmarep.slides import Slide, SlideFile
 from pmarep.slides.selection import Selection
+
+SITE = Site(name="t", url="https://tokyo.example/", username="u", target="R/in")
 
 
 @pytest.fixture
@@ -32,8 +36,9 @@ def slide(path: str, *companions: str) -> Slide:
     return Slide(path, "any", Path("/x"), tuple(SlideFile(name, 1, 1) for name in (*companions, main)))
 
 
-def find(core: FakeCore, names: SourceNames, folder: str = "R/in", **selection: Any) -> ExtraSlides:
-    return asyncio.run(find_extra_slides(RemoteTree(cast(PmaCore, core)), folder, names, Selection(**selection)))
+def find(core: FakeCore, names: SourceNames, folder: str = "R/in", site: Site = SITE, **selection: Any) -> ExtraSlides:
+    tree, choice = RemoteTree(cast(PmaCore, core)), SiteChoices([site], 0.0).of(site.name)
+    return asyncio.run(find_extra_slides(tree, folder, names, Selection(**selection), site, choice))
 
 
 def extra(found: ExtraSlides) -> list[str]:
@@ -42,17 +47,17 @@ def extra(found: ExtraSlides) -> list[str]:
 
 class TestSourceNames:
     def test_every_file_of_a_slide_is_one(self, names: SourceNames) -> None:
-        names.add_slides([slide("a/m.mrxs", "m/Data0000.dat")])
+        names.add_slides([slide("a/m.mrxs", "m/Data0000.dat")], {})
         assert names.has("A/M.MRXS") is names.has("a/m/data0000.DAT") is Had.SENT
         assert names.has("m.mrxs") is names.has("a/m") is Had.NOT
 
     @pytest.mark.parametrize("there", ["case 1/a.svs", "case 1. ./a.svs", "CASE 1./A.SVS.", 'case 1/a"?.svs'])
     def test_names_that_some_server_may_take_for_one_are_one(self, names: SourceNames, there: str) -> None:
-        names.add_slides([slide("case 1./a.svs"), slide("case 1/a__.svs")])
+        names.add_slides([slide("case 1./a.svs"), slide("case 1/a__.svs")], {})
         assert names.has(there) is Had.SENT
 
     def test_composed_and_decomposed_letters_are_the_same(self, names: SourceNames) -> None:
-        names.add_slides([slide(unicodedata.normalize("NFD", "Mü.svs"))])
+        names.add_slides([slide(unicodedata.normalize("NFD", "Mü.svs"))], {})
         assert names.has(unicodedata.normalize("NFC", "MÜ.svs")) is Had.SENT
 
     def test_what_is_left_out_is_had_with_all_that_is_in_it(self, names: SourceNames) -> None:
@@ -65,7 +70,7 @@ class TestSourceNames:
 
 class TestExtraSlides:
     def test_slides_that_the_source_has_not_wherever_they_lie(self, names: SourceNames) -> None:
-        names.add_slides([slide("a.svs"), slide("x/b.svs")])
+        names.add_slides([slide("a.svs"), slide("x/b.svs")], {})
         core = FakeCore(
             {
                 "R": ["R/outside.svs"],
@@ -104,11 +109,11 @@ class TestExtraSlides:
         assert extra(find(core, names, include=["*.ndpi"])) == ["b.ndpi"]
 
     def test_a_file_of_a_slide_that_the_server_lists_as_one_of_its_own_stays(self, names: SourceNames) -> None:
-        names.add_slides([slide("n.ndpis", "x.ndpi")])
+        names.add_slides([slide("n.ndpis", "x.ndpi")], {})
         assert extra(find(FakeCore({"R": [], "R/in": ["R/in/n.ndpis", "R/in/X.ndpi"]}), names)) == []
 
     def test_a_slide_to_which_a_file_of_the_source_belongs_stays(self, names: SourceNames) -> None:
-        names.add_slides([slide("x.ndpi")])
+        names.add_slides([slide("x.ndpi")], {})
         files = {"R/in/n.ndpis": [file("R/in/X.ndpi"), file("R/in/n.ndpis")]}
         assert extra(find(FakeCore({"R": [], "R/in": ["R/in/x.ndpi", "R/in/n.ndpis"]}, files), names)) == []
 
@@ -131,8 +136,30 @@ class TestExtraSlides:
         assert (candidate.path, extra(found)) == ("R/in/a.svs", [])
         assert "does not tell its files: broken" in reason
 
+    @pytest.mark.parametrize("keys", [{"require": ["may", "{slide}"]}, {"prepare": ["strip", "{slide}", "{out}"]}])
+    def test_a_file_of_what_a_gate_lets_pass_or_makes_stays(self, names: SourceNames, keys: dict[str, Any]) -> None:
+        names.add_slides([slide("n.ndpis", "x.ndpi")], {})
+        core = FakeCore(
+            {"R": [], "R/in": ["R/in/n.ndpis", "R/in/made.ndpi", "R/in/old.ndpi"]},
+            {"R/in/n.ndpis": [file("R/in/made.ndpi"), file("R/in/n.ndpis")]},
+        )
+        assert extra(find(core, names, site=SITE.model_copy(update=keys))) == ["old.ndpi"]
+
+    def test_a_file_of_what_the_site_does_not_take_stays(self, names: SourceNames) -> None:
+        slides = [slide("n.ndpis", "x.ndpi"), *(slide(f"{number}.svs") for number in range(500))]
+        names.add_slides(slides, {("t", "small"): [0], ("other", "small"): [*range(1, 501)]})
+        assert names.has("N.ndpis", "t") is names.has("7.svs", "other") is Had.LEFT_OUT
+        assert names.has("n.ndpis", "other") is names.has("7.svs", "t") is names.has("n.ndpis") is Had.SENT
+        there = ["R/in/n.ndpis", "R/in/had.ndpi", "R/in/old.ndpi"]
+        core = FakeCore(
+            {"R": [], "R/in": [*there, *(f"R/in/{number}.svs" for number in range(500))]},
+            {"R/in/n.ndpis": [file("R/in/had.ndpi"), file("R/in/n.ndpis")]},
+        )
+        assert extra(find(core, names, site=SITE.model_copy(update={"min_size": "1K"}))) == ["old.ndpi"]
+        assert core.asked_for < 10  # none about what it takes
+
     def test_what_the_source_has_costs_no_question_each(self, names: SourceNames) -> None:
-        names.add_slides([slide(f"{number}.svs") for number in range(500)])
+        names.add_slides([slide(f"{number}.svs") for number in range(500)], {})
         core = FakeCore({"R": [], "R/in": [f"R/in/{number}.svs" for number in range(500)]})
         assert extra(find(core, names)) == []
         assert core.asked_for < 10

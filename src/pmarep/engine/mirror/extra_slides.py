@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ...pmacore import NotFound, Refused, RemoteFile
 from ...remote.removal import Candidate
 from ...remote.tree import Ambiguous, RemoteFolder, RemoteSlide, RemoteTree, Unlisted
+from ...sites import Site
 from ...sites.site_choices import SiteChoice
 from ...slides.selection import Selection
 from ...system.windows_names import normalized_key
@@ -44,12 +45,14 @@ class ExtraSlides:
 
 
 async def find_extra_slides(
-    tree: RemoteTree, folder: str, names: SourceNames, selection: Selection, choice: SiteChoice | None = None
+    tree: RemoteTree, folder: str, names: SourceNames, selection: Selection, site: Site, choice: SiteChoice | None
 ) -> ExtraSlides:
     """Find the extra slides below a folder. Raises Refused where the server does not tell all that lies there.
 
-    `choice`: of the site. Nobody knows which files belong to a slide there that it does not take from the source.
+    `choice`: of the site. Nobody knows which files belong to a slide there that it does not take from the source, or
+    that `require` refused or `prepare` made.
     """
+    gated = bool(site.require or site.prepare)
     found = ExtraSlides()
     try:
         at = await tree.find(folder, files=False)
@@ -70,7 +73,7 @@ async def find_extra_slides(
                 continue
             found.total += 1
             name = found.name(one.path)
-            if (had := names.has(name)) is Had.SENT and choice is None:
+            if (had := names.has(name, site.name)) is Had.SENT and not gated:
                 continue
             chosen_away = selection.refusal(name) is not None or (choice is not None and choice.refuses_name(name))
             if had is not Had.NOT or chosen_away:
@@ -116,12 +119,12 @@ class _Owners:
     async def ask_about(self, folder: str) -> None:
         """Ask for the files of slides that may have files in a folder."""
         for above in _levels(folder):
-            for path in self._staying.pop(above, ()):
-                told = await self._tree.told(path)
-                if isinstance(told, Unlisted):
-                    self._silent[above] = path
-                else:
-                    self._files |= _keys(told.files)
+            async with aclosing(self._tree.all_told(self._staying.pop(above, ()))) as slides:
+                async for told in slides:
+                    if isinstance(told, Unlisted):
+                        self._silent[above] = told.path
+                    else:
+                        self._files |= _keys(told.files)
 
     def own(self, files: Sequence[RemoteFile]) -> bool:
         """Return whether one of these files belongs to a slide that stays."""

@@ -57,7 +57,8 @@ class SiteMirror:
         selection = Selection(options.include, options.exclude)
         try:
             choice = self._context.slide_list.choices.of(self._site.name)
-            found = await find_extra_slides(RemoteTree(self._core), folder, self._run.names, selection, choice)
+            tree = RemoteTree(self._core)
+            found = await find_extra_slides(tree, folder, self._run.names, selection, self._site, choice)
             for one, reason in found.unsure:
                 self._stays(found, one, reason)
             too_many = refusal(len(found.extra), found.total, options.max_delete)

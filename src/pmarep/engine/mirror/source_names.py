@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from itertools import accumulate
 
@@ -14,7 +14,7 @@ from ..discovery.collisions import collision_keys
 
 
 class Had(Enum):
-    """How the source has a name. `LEFT_OUT`: not sent, so that nobody knows which files belong to it."""
+    """How the source has a name. `LEFT_OUT`: not sent, so that nobody knows which files belong to it at the site."""
 
     NOT = "not"
     SENT = "sent"
@@ -33,24 +33,31 @@ class SourceNames(TemporaryDatabase):
             (
                 "CREATE TABLE sent (key TEXT PRIMARY KEY) WITHOUT ROWID",
                 "CREATE TABLE left_out (key TEXT PRIMARY KEY) WITHOUT ROWID",
+                "CREATE TABLE not_taken (key TEXT PRIMARY KEY) WITHOUT ROWID",  # of main files, behind a site and a "/"
             ),
             "names of the source",
         )
 
-    def add_slides(self, slides: Sequence[Slide]) -> None:
-        """Add all files of slides that are sent."""
+    def add_slides(self, slides: Sequence[Slide], excluded: Mapping[tuple[str, str], Sequence[int]]) -> None:
+        """Add all files of slides that are sent. `excluded`: indices of those that sites do not take, by site first."""
         self._insert("sent", (key for slide in slides for key in collision_keys(slide)))
+        for (site, _), indices in excluded.items():
+            self._insert("not_taken", (f"{site}/{collision_key(slides[index].path)}" for index in indices))
 
     def add_left_out(self, paths: Sequence[str]) -> None:
         """Add files and folders that are not sent, with all that is in them; their names as LeftOut has them."""
         self._insert("left_out", (collision_key(path.strip("/")) for path in paths))
 
-    def has(self, path: str) -> Had:
-        """Return how the source has a file, by its path from the folder that is mirrored."""
+    def has(self, path: str, site: str = "") -> Had:
+        """Return how the source has a file, by its path from the folder that is mirrored.
+
+        `site`: where a main file that this site does not take counts as left out.
+        """
         keys = {collision_key(path), collision_key(printable(path))}
         with self._lock:
             if any(self._is_in("sent", key) for key in keys):
-                return Had.SENT
+                is_taken = not site or not any(self._is_in("not_taken", f"{site}/{key}") for key in keys)
+                return Had.SENT if is_taken else Had.LEFT_OUT
             levels = (level for key in keys for level in accumulate(key.split("/"), "{}/{}".format))
             return Had.LEFT_OUT if any(self._is_in("left_out", level) for level in levels) else Had.NOT
 
