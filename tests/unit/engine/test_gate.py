@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff
+from support.fork_server import PATIENCE
 
 from pmarep.engine.gate.site_gate import GateRun, SiteGate
 from pmarep.engine.options import Options
 from pmarep.sites import Site
 from pmarep.slides import Slide, find_slides
 from pmarep.source import LocalFiles, SharedReader
-from pmarep.source.prepared import NotPrepared, PreparedSlide
+from pmarep.source.prepared import NoRoomError, NotPrepared, PreparedSlide, Result
 
 COPY = "import shutil, sys; shutil.copy(*sys.argv[1:])"
 
@@ -59,3 +63,32 @@ async def test_a_site_sends_nothing_that_only_another_one_holds(run: GateRun, sl
                 b.check_held(slide)
     with pytest.raises(NotPrepared):
         a.check_held(prepared)
+
+
+async def test_who_is_cancelled_holds_nothing(run: GateRun, slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the result would stay as long as the run, and others would wait for its room for ever."""
+    a, preparation = SiteGate(site("a"), run), run.preparation
+    assert preparation is not None
+    assert preparation._cache is not None
+    async with a.held(slide):
+        pass
+    looking, going_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def look(_result: Result) -> bool:
+        loop.call_soon_threadsafe(looking.set)
+        return going_on.wait(PATIENCE)
+
+    monkeypatch.setattr(preparation, "_is_whole", look)
+    waiting = asyncio.create_task(a.held(slide).__aenter__())
+    await looking.wait()
+    waiting.cancel()
+    await asyncio.gather(waiting, *preparation._tasks, return_exceptions=True)
+    going_on.set()
+    assert not preparation._cache._held
+
+
+async def test_a_cache_that_was_removed_in_the_run_fails_the_slide(run: GateRun, slide: Slide, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "state" / "prepared")
+    with pytest.raises(NoRoomError, match="what prepare makes cannot be kept: "):
+        await SiteGate(site("a"), run).held(slide).__aenter__()

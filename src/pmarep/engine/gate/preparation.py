@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from ...source.prepared import (
     ResultCache,
     ResultError,
 )
+from ...source.prepared.cache import remove_tree
 from ...source.prepared.known import result_key
 from ...source.prepared.result import examine
 from ...uploaders import Digests
@@ -144,9 +144,14 @@ class Preparation:
         """Return a result that is held once, for those who wait for it."""
         known = (await asyncio.to_thread(self._known.find, [key])).get(key)
         if known is not None and cache.hold(known.name):
-            if await asyncio.to_thread(self._is_whole, known):
-                return known
-            cache.release(known.name)
+            whole = False
+            try:
+                whole = await asyncio.to_thread(self._is_whole, known)
+                if whole:
+                    return known
+            finally:
+                if not whole:  # or cancelled
+                    cache.release(known.name)
         try:
             return await self._make(cache, key, slide, command)
         except NoRoomError:
@@ -169,10 +174,11 @@ class Preparation:
     async def _make(self, cache: ResultCache, key: str, slide: Slide, command: Sequence[str]) -> Result:
         """Run the command, and keep and hold what it has made. Raises PmarepError."""
         await self._source.check_slide(slide)
-        room = await cache.reserve(slide.size)
+        room: object = None
         work: Path | None = None
-        kept: Result | None = None
+        kept: str | None = None
         try:
+            room = await cache.reserve(slide.size)
             work = await asyncio.to_thread(cache.work_folder)
             end = await self._commands.run("prepare", command, slide, work)
             if end.code:
@@ -182,20 +188,20 @@ class Preparation:
             found = await asyncio.to_thread(examine, work, slide)
             await self._source.check_slide(slide)  # else it is a result of two versions
             name = await asyncio.to_thread(cache.keep, work, found.size)
+            work = None
             result = Result(name, found.path, found.format, found.files)
-            cache.hold(name)
-            kept = result
+            kept = name if cache.hold(name) else None
             await asyncio.to_thread(self._known.put, key, result)
             return result
         except asyncio.CancelledError:
             if kept is not None:
-                cache.release(kept.name)
+                cache.release(kept)
             raise
         except OSError as error:
             raise NoRoomError(f"what prepare makes cannot be kept: {os_error_text(error)}") from None
         finally:
             if work is not None:
-                await _finished(asyncio.create_task(asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)))
+                await _finished(asyncio.create_task(asyncio.to_thread(remove_tree, work)))
             cache.free(room)
 
 

@@ -135,7 +135,9 @@ class ResultCache:
         return True
 
     def release(self, name: str) -> None:
-        """Undo `hold`."""
+        """Undo `hold`; nothing where that was refused."""
+        if name not in self._held:
+            return
         self._held[name] -= 1
         if not self._held[name]:
             del self._held[name]
