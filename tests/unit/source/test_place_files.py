@@ -149,6 +149,23 @@ async def test_the_end_of_a_whole_file_comes_through_a_spool_that_its_beginning_
     reader.close()
 
 
+async def test_a_range_is_complete_although_the_spool_is_full_of_what_nobody_has_had(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pages go for none of each other."""
+    monkeypatch.setattr(spool, "SMALLEST_SPOOL", 0)
+    files = PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 3 * CHUNK, lambda: ONCE)
+    reader, version = SharedReader(files=files), FileVersion.of(SLIDE, MAIN)
+    SiteReader(reader).announce(SLIDE, [MAIN])
+    async with asyncio.timeout(20):
+        while files._spool.fresh < 3:
+            await asyncio.sleep(0.001)
+        async with files.at_hand(version, 3 * CHUNK, 2 * CHUNK):
+            assert files.open(version).read(3 * CHUNK, 2 * CHUNK) == CONTENT[3 * CHUNK : 5 * CHUNK]
+    await reader.stop()
+    reader.close()
+
+
 async def test_pages_in_use_stay_in_the_spool_when_others_need_room(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

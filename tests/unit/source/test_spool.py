@@ -36,12 +36,12 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
     spool.close()
 
 
-def put(spool: Spool, index: int, need: Need = Need.NOW, of: FileVersion = A) -> bool:
+def put(spool: Spool, index: int, need: Need = Need.NOW, of: FileVersion = A, *, with_others: bool = False) -> bool:
     number = spool.begin((of, index), need)
     if number is None:
         return False
     spool.write(number, bytes([index]) * PAGE)
-    spool.end((of, index))
+    spool.end((of, index), with_others=with_others)
     return True
 
 
@@ -104,6 +104,14 @@ async def test_unread_pages_are_evicted_only_for_a_page_that_is_waited_for(spool
     assert not put(spool, 9, Need.SOON)
     assert put(spool, 9, Need.NOW)
     assert there(spool) == [0, 1, 2, 9]
+
+
+async def test_pages_that_are_needed_together_do_not_go_for_each_other(spool: Spool) -> None:
+    for index in range(PAGES):
+        put(spool, index)
+    for index in (7, 8, 9):
+        put(spool, index, with_others=True)
+    assert there(spool) == [0, 7, 8, 9]
 
 
 async def test_a_page_that_is_read_stays(spool: Spool) -> None:

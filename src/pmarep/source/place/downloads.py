@@ -262,7 +262,7 @@ class Downloads:
         except BaseException:
             self._spool.abandon(key)
             raise
-        self._spool.end(key)
+        self._spool.end(key, with_others=self.wants.is_needed_with_others(version, index))
         pages.discard(index)
         under_way = self._under_way[version]
         under_way.discard(index)

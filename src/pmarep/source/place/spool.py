@@ -72,7 +72,8 @@ class Spool:
     A page stays until room is needed, for a part that has to be sent again. Then those go first that every site has
     had; then those that some site has had, where the fewest still want it, since each may have to download it again;
     of these the newest first: the slowest site finds the longest run of what it comes to next. What nobody has had
-    yet goes last.
+    yet goes last, the newest first too; and at the very end what is needed together with other pages: else these would
+    go for each other, and never be there at once.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -86,7 +87,8 @@ class Spool:
         self._finished: OrderedDict[Key, None] = OrderedDict()  # every site has had it, the oldest first
         # Some site has had it, the newest last; by how many still want it.
         self._partly: defaultdict[int, OrderedDict[Key, None]] = defaultdict(OrderedDict)
-        self._fresh: OrderedDict[Key, None] = OrderedDict()  # no site has had it, the newest last
+        # No site has had it: first what is needed together with others; else the newest last.
+        self._fresh: OrderedDict[Key, None] = OrderedDict()
         self._lost: OrderedDict[FileVersion, BitSet] = OrderedDict()  # pages that went while a site wanted them
         self._sites = 0  # a bit for each
         self._done: dict[int, BitSet] = {}  # the numbers of slides that each site wants nothing more of
@@ -205,11 +207,16 @@ class Spool:
             self._by_slide.setdefault(key[0].slide, set()).add(key)
         return number
 
-    def end(self, key: Key) -> None:
-        """Note that a page has been written."""
+    def end(self, key: Key, *, with_others: bool = False) -> None:
+        """Note that a page has been written. `with_others`: it is needed together with others that are to come."""
         page = self._pages[key]
         page.ready = True
-        (self._fresh if page.left else self._finished)[key] = None
+        if not page.left:
+            self._finished[key] = None
+            return
+        self._fresh[key] = None
+        if with_others:
+            self._fresh.move_to_end(key, last=False)
 
     def abandon(self, key: Key) -> None:
         """Take back `begin`: the page could not be written."""

@@ -79,6 +79,10 @@ class Wants:
         """Return whether somebody waits for a page of a file."""
         return version in self._waited
 
+    def is_needed_with_others(self, version: FileVersion, index: int) -> bool:
+        """Return whether a page is one of several that have to be there at the same time."""
+        return any(want.whole and want.has(version, index) for want in self._reads)
+
     def read(self, version: FileVersion, first: int, last: int, *, whole: bool = False) -> Want:
         """Add pages that are read from now on."""
         want = Want(version, first, last, first, first, whole)
