@@ -109,11 +109,11 @@ def _local(moment: datetime) -> str:
 
 def _verdict(report: Report) -> tuple[str, str]:
     """Return how the run ended, in a sentence, and a class for its colour."""
-    run, words = report.run, words_of(report)
+    run, words, whole = report.run, words_of(report), _whole_words(report)
     missing = "; ".join(filter(None, (_missing_words(report), _unknown_words(report))))
     if run.state == "killed":
         seen = f"The run was killed or the machine went down: its last sign is of {_local(run.ended)}."
-        return f"{seen} {missing or f'Every slide that was found by then is {words.whole}'}.", "bad"
+        return f"{seen} {missing or f'Every slide that was found by then is {whole}'}.", "bad"
     if run.state == "running":
         return (
             f"The run goes on; this is what was known at {_local(run.ended)}. {missing or 'Nothing is missing'}.",
@@ -130,26 +130,29 @@ def _verdict(report: Report) -> tuple[str, str]:
     if said:
         text = "; ".join(said)
         return f"{text[0].upper()}{text[1:]}{'' if text.endswith('?') else '.'}", "bad"
-    said += _mirror_words(summary)
-    if said:
-        return f"{'; '.join(said)}.", "bad"
-    if left_out := sum(site.get("left_out", 0) for site in summary.get("sites", {}).values()):
-        return f"Every slide is at every site, but for {left_out:,} that require leaves out there.", "wait"
+    if others := _may_have_others(summary):
+        return f"Every slide of the source is {whole}; {', '.join(others)} may have others.", "bad"
+    if any(site.get("left_out") for site in summary.get("sites", {}).values()):
+        return f"Every slide is {whole}.", "wait"
     if summary.get("exit_code"):
         return f"The run ended with exit code {summary['exit_code']}.", "bad"
     if not report.slides:
         return f"No slide was found, nothing was {words.moved}.", "good"
-    excluded = any(cell.state is CellState.EXCLUDED for site in report.sites for cell in site.cells.values())
-    where = "where the site book wants it" if excluded else words.whole
-    return f"Every slide is {where}: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
+    return f"Every slide is {whole}: {len(report.slides):,} slides, {len(report.sites)} sites.", "good"
 
 
-def _mirror_words(summary: Mapping[str, Any]) -> list[str]:
-    """Say at which sites slides stay that the source has not, or may."""
-    sites = [name for name, site in summary.get("sites", {}).items() if site.get("extra") or site.get("mirror_error")]
-    if summary.get("dry_run") or not sites:
-        return []
-    return [f"Every slide of the source is at every site; {', '.join(sites)} may have others"]
+def _whole_words(report: Report) -> str:
+    """Say where the slides are when none is missing."""
+    states = Counter(cell.state for site in report.sites for cell in site.cells.values())
+    where = "where the site book wants it" if states[CellState.EXCLUDED] else words_of(report).whole
+    left_out = states[CellState.LEFT_OUT]
+    return f"{where}, but for {left_out:,} that require leaves out there" if left_out else where
+
+
+def _may_have_others(summary: Mapping[str, Any]) -> list[str]:
+    """Return the sites at which a mirror has left slides that the source has not, or may have."""
+    sites = summary.get("sites", {}) if not summary.get("dry_run") else {}
+    return [name for name, site in sites.items() if site.get("extra") or site.get("mirror_error")]
 
 
 def _unknown_words(report: Report) -> str:

@@ -161,6 +161,32 @@ def test_a_folder_without_slides_is_the_reason() -> None:
     assert "No slide is in /e&lt;b&gt;; is its drive mounted?</p>" in text
 
 
+EXCLUDED = {"event": "slides_known", "time": TIME, "site": "tokyo", "status": "excluded", "slides": [[0, 0]]}
+RULED_OUT = {"event": "slide_finished", "time": TIME, "site": "tokyo", "slide": "a/y", "status": "left_out"}
+
+
+WANTED, BUT = "where the site book wants it", "but for 1 that require leaves out there"
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokyo", "said"),
+    [
+        ([EXCLUDED, RULED_OUT], {"left_out": 1}, f"Every slide is {WANTED}, {BUT}."),
+        ([EXCLUDED, RULED_OUT], None, f"Every slide that was found by then is {WANTED}, {BUT}."),
+        ([EXCLUDED], {"extra": 1}, f"Every slide of the source is {WANTED}; tokyo may have others."),
+        ([RULED_OUT], {"left_out": 1}, f"Every slide is at every site, {BUT}."),
+        ([], {"extra": 1}, "Every slide of the source is at every site; tokyo may have others."),
+    ],
+)
+def test_it_is_said_of_no_slide_that_it_is_where_it_must_not_be(
+    lines: list[dict[str, Any]], tokyo: dict[str, int] | None, said: str
+) -> None:
+    found = {**X, "slides": [["x", "SVS", 5, 1], ["y", "SVS", 5, 1]]}
+    there = {"event": "slides_known", "time": TIME, "site": "tokyo", "status": "skipped", "slides": [[0, 1]]}
+    summary = [] if tokyo is None else [ended(exit_code=4, sites={"tokyo": {"error": None, **tokyo}})]
+    assert said in to_html(report_of_lines(found, there, *lines, *summary))
+
+
 def test_a_command_is_in_the_page_as_a_shell_takes_it() -> None:
     report = report_with("a'b")
     assert Page(to_html(report)).data["commands"] == {
