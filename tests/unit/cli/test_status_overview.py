@@ -113,6 +113,7 @@ def test_why_a_run_has_to_be_looked_at(capsys: pytest.CaptureFixture[str]) -> No
         recorded(3, RunState.ENDED, nothing),
         recorded(2, RunState.ENDED, UNDECIDED, scope="b", to="second"),
         recorded(1, RunState.ENDED, blind, scope="c"),
+        recorded(0, RunState.ENDED, {"exit_code": 1, "sites": {}, "source_problems": 2}, scope="d", command="pull"),
     ]
     print_lines(Overview([[one] for one in runs], [], {}, latest(runs)), "")
     moment = MOMENT.astimezone().isoformat(" ", "seconds")
@@ -122,6 +123,7 @@ def test_why_a_run_has_to_be_looked_at(capsys: pytest.CaptureFixture[str]) -> No
         "    2 slides need a decision, or a push refuses the same again: where another",
         "    slide is there, --existing overwrite would replace it and --existing skip leave it",
         f"  1  {moment}  /my cases: exit 1; tokyo 0 sent 0 skipped 6 failed (6 not looked at)",
+        f"  0  {moment}  /my cases: pull, exit 1; 2 places or folders could not be looked at",
     ]
 
 

@@ -229,9 +229,9 @@ def _how_it_ended(one: RecordedRun) -> str:
         said.append(f"no slide is in {', '.join(map(printable, source['empty']))}; is its drive mounted?")
     if problems := summary.get("source_problems", 0):
         pulled = one.command == "pull"
-        what = "place or folder" if pulled else "thing"
+        what = ("place or folder", "places or folders") if pulled else ("thing", "things")
         said.append(
-            f"{count_of(problems, what)} {'could not be looked at' if pulled else 'in the source could not be sent'}"
+            f"{count_of(problems, *what)} {'could not be looked at' if pulled else 'in the source could not be sent'}"
         )
     said += [summary["error"]] if summary.get("error") else []
     return "; ".join(said)
