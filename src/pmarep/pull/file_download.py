@@ -159,14 +159,14 @@ class FileDownloader:
         """Bring what is missing of a file, be it nothing, and force it to the disk. Raises FileChanged, PmarepError."""
         part = download.part
         with closing(part):
-            while True:
+            while not part.finished:
                 transfer = _Transfer(download)
                 self._start(transfer, 1)
                 try:
                     await transfer.run()
                     self._count(download)
                     if not part.missing():
-                        break
+                        await self._disk.run(part.finish)
                 except RangeRefused as error:
                     if not download.by_ranges and not part.size:
                         raise
@@ -175,7 +175,6 @@ class FileDownloader:
                 except FileChanged as error:
                     await self._restart(download, str(error))
                     raise
-            await self._disk.run(part.finish)
         log.debug("%s: all bytes are here", download.wanted.file.path)
 
     def _start(self, transfer: _Transfer, tasks: int) -> None:

@@ -132,14 +132,24 @@ class PartialFile:
                 if self._stream is None or self._unsynced < SYNC_EVERY:
                     return
                 here, self._unsynced = ByteRanges(self._here), 0
-            os.fsync(self._stream)
+            self._force(self._stream)
             self._record.append(here)
+
+    def _force(self, stream: int) -> None:
+        """Force what was written to the disk, or believe only what is recorded: what that loses, no later call says."""
+        try:
+            os.fsync(stream)
+        except OSError:
+            with self._lock:
+                self._here, self._unsynced = self._record.read(), 0
+            raise
 
     def restart(self) -> int:
         """Throw away what is here; return how many bytes that was. Raises OSError."""
         with self._syncing, self._lock:
             lost = self.size
             self._forget()
+            self.finished = False
             self.generation += 1
             if self._stream is not None:
                 os.ftruncate(self._stream, 0)
@@ -152,11 +162,11 @@ class PartialFile:
             self._record.append(self._here)
 
     def finish(self) -> None:
-        """Force a whole file to the disk, and mark it as whole. Raises OSError."""
+        """Force a file to the disk, and mark it as whole; nothing while bytes are missing. Raises OSError."""
         with self._syncing:
-            if self._stream is None:
+            if self._stream is None or self.missing():
                 return
-            os.fsync(self._stream)
+            self._force(self._stream)
         self.close()
         with suppress(OSError):
             os.utime(self._file, ns=(_WHOLE_NS, _WHOLE_NS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -82,6 +83,31 @@ def test_nothing_is_recorded_before_it_is_on_the_disk(tmp_path: Path, monkeypatc
             write(one, 0, 500)
     one.close()
     assert part(tmp_path).size == 0
+
+
+def test_a_file_that_could_not_be_forced_to_the_disk_once_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is lost then is said once: the next call succeeds."""
+    one = part(tmp_path)
+    write(one, 0, 600)
+    fsync = os.fsync
+    failures = [OSError(5, "Input/output error")]
+
+    def fail_once(stream: int) -> None:
+        if failures:
+            raise failures.pop()
+        fsync(stream)
+
+    monkeypatch.setattr("pmarep.pull.partial_file.os.fsync", fail_once)
+    monkeypatch.setattr(partial_file, "SYNC_EVERY", 1000)
+    write(one, 600, 400)
+    with pytest.raises(OSError, match="Input/output"):
+        one.finish()
+    one.finish()  # by another that has brought a range
+    assert (one.finished, one.missing()) == (False, [(600, 1000)])
+    one.close()
+    assert part(tmp_path).missing() == [(600, 1000)]
 
 
 def test_after_a_restart_nothing_of_before_is_believed(tmp_path: Path) -> None:
