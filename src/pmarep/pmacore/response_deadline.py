@@ -20,6 +20,8 @@ seconds not much longer than silence."""
 SLOWEST_DOWNLOAD = 1024
 """Bytes per second at which a file comes back at least, on average over the limit of silence."""
 
+_BODY_ENDED = "send_request_body.complete", "send_request_body.failed"
+
 
 class ResponseDeadline:
     """`async with`: the answer has to be complete in time. Raises TooSlow.
@@ -27,7 +29,8 @@ class ResponseDeadline:
     In as much time as silence may last, and a second more for each `SLOWEST_ANSWER` bytes that have come: say `came`.
     `who` answers, `extra` is what it gets on top, in seconds. Where a body is sent, which may take hours, time begins
     when its last byte has gone: say `sending`. `longest`: seconds that it gets at most once the request goes out over a
-    connection, whatever silence may last. `traced` hears when a request goes out, and when its body has gone.
+    connection, whatever silence may last. `traced` hears when a request goes out, and when its body has gone, or is
+    broken off since the answer has come before.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class ResponseDeadline:
             await trace(name, info)
             if self._sending and name.endswith("send_request_headers.started"):
                 self._limit.reschedule(None)  # it may be sent once more
-            elif self._sending and name.endswith("send_request_body.complete"):
+            elif self._sending and name.endswith(_BODY_ENDED):
                 self._begin()
             elif self._once_connected is not None and name.endswith("send_request_headers.started"):
                 self._seconds = self._once_connected

@@ -27,13 +27,18 @@ def network() -> Iterator[Network]:
         yield network
 
 
-def dripping(network: Network, at_once: bytes, pause: float = SILENCE / 10, drop: bytes = b" ") -> str:
-    """The url of a server that says so much at once when the whole request is there, and then a drop at a time."""
+def dripping(
+    network: Network, at_once: bytes, pause: float = SILENCE / 10, drop: bytes = b" ", *, early: bool = False
+) -> str:
+    """The url of a server that says so much at once when the whole request is there, and then a drop at a time.
+
+    `early`: when the head of the request is there.
+    """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length or b"0"))
+        await reader.readexactly(0 if early else int(length or b"0"))
         writer.write(at_once)
         while True:
             writer.write(drop)
@@ -47,9 +52,9 @@ def connection_to(url: str) -> Connection:
     return Connection(url, "seeder", proxy="none", connect_timeout=SILENCE, timeout=SILENCE)
 
 
-async def slowly() -> AsyncGenerator[bytes, None]:
+async def slowly(count: int = 20) -> AsyncGenerator[bytes, None]:
     """A body that takes longer than an answer may."""
-    for _ in range(20):
+    for _ in range(count):
         await asyncio.sleep(SILENCE / 3)
         yield b"x"
 
@@ -131,6 +136,13 @@ async def test_a_refused_download_that_drips_ends(network: Network) -> None:
         await asyncio.wait_for(read_back(dripping(network, HEAD.replace(b"200 OK", b"403 No") + b"\r\n")), PATIENCE)
 
 
+@pytest.mark.parametrize("work", [post, put])
+async def test_a_refusal_that_drips_before_the_body_has_gone_ends(network: Network, work: Work) -> None:
+    url = dripping(network, HEAD.replace(b"200 OK", b"413 No") + b"\r\n", early=True)
+    with pytest.raises(TransferBroken, match="does not come to the end"):
+        await asyncio.wait_for(work(url), PATIENCE)
+
+
 async def test_a_download_that_moves_may_take_as_long_as_it_likes(network: Network) -> None:
     """Far longer than any answer, and never silent; the end comes from us."""
     url = dripping(network, HEAD + b"\r\n", drop=bytes(4096), pause=SILENCE / 50)
@@ -149,6 +161,30 @@ async def test_a_body_may_take_as_long_as_it_likes(network: Network, work: Work)
         await writer.drain()
 
     await asyncio.wait_for(work(f"http://{LOOPBACK}:{network.serve(handle)}/"), PATIENCE)
+
+
+async def test_a_body_that_goes_again_over_a_new_connection_may_take_as_long_as_it_likes(network: Network) -> None:
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        for length in (1, 9)[connections - 1 :]:
+            await reader.readuntil(b"\r\n\r\n")
+            if length > connections == 1:
+                return  # closed, as if nobody had used it for long
+            await reader.readexactly(length)
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "x"\r\n\r\n')
+            await writer.drain()
+
+    url = f"http://{LOOPBACK}:{network.serve(handle)}/x?X-Amz-Signature=s"
+    storage = PresignedClient(connection_to(url), allow_http=True)
+    try:
+        await storage.put(url, b"x", 1, {})
+        await asyncio.wait_for(storage.put(url, lambda: slowly(9), 9, {}), PATIENCE)
+    finally:
+        await storage.close()
+    assert connections == 2
 
 
 async def test_a_long_answer_that_moves_may_take_as_long_as_it_needs(network: Network) -> None:
