@@ -50,9 +50,6 @@ _EXIT_CODES = {
 }
 _EXIT_CODES_OF_PULL = {2: "nothing was pulled", 3: "another pull goes into the folder", 130: "interrupted"}
 
-_URL_PATH = re.compile(r"(?<=://)([^\s/?'\"]+)(/[^\s?'\"]*[^\s?'\":,;)])")
-"""Host and path of a URL in a text. The path of a webhook is its password."""
-
 
 class HooksObserver(RunObserver):
     """Runs the hooks of one run. `environ` is given to them, without passwords."""
@@ -220,14 +217,9 @@ class _EndedWithUs:
 
 
 def _last_line(output: IO[bytes], words: Sequence[str]) -> str:
-    """Return the last line of what a hook printed, such as `: curl: (7) Failed to connect`, or nothing.
-
-    Without the paths of URLs: of any in it, and of those in the `words` of the hook, which programs print alone too.
-    """
+    """Return the last line of what a hook printed, such as `: curl: (7) Failed to connect`, or nothing."""
     if not (said := last_line(output)):
         return ""
-    from ..pmacore.redact import redact
+    from ..pmacore.redact import redact_output
 
-    line = _URL_PATH.sub(r"\1/***", said)
-    paths = [found[2] for word in words for found in _URL_PATH.finditer(word)]
-    return f": {printable(redact(line, paths))[:300]}"
+    return f": {redact_output(said, words)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html.entities
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from ..text import printable
@@ -26,6 +26,14 @@ _PAIR = re.compile(
 )
 HIDDEN = "***"
 
+_URL_PATH = re.compile(r"(?<=://)([^\s/?'\"]+)(/[^\s?'\"]*[^\s?'\":,;)])")
+"""Host and path of a URL in a text. The path of a webhook is its password."""
+
+_SECRET_OPTION = re.compile(
+    r"(?i)(?:-{1,2}|(?=\w+=))[\w-]*(?:passw|passphrase|pwd|secret|token|api[_-]?key)[\w-]*(?:=(.+))?"
+)
+"""A word of a command that is a secret after its `=`, or that one comes after."""
+
 LONGEST = 20_000
 """Characters of a server's words that are looked at: what is shown of them has some hundred."""
 _MARGIN = 4_000  # at the end of what was cut off there, in which half a secret may stand
@@ -38,6 +46,20 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _QUERY.sub("?" + HIDDEN, text)
     text = _USERINFO.sub(HIDDEN + "@", text)
     return _PAIR.sub(rf"\1\2{HIDDEN}", text)
+
+
+def redact_output(line: str, words: Sequence[str]) -> str:
+    """Make a line that a command of the site book has printed fit to be shown, 300 characters of it at most.
+
+    Without the paths of URLs, of any in it and of those in the `words` of the command, which programs print alone too;
+    and without what follows `--token`, `--password=` and the like in these words: programs repeat what they do not
+    understand.
+    """
+    secrets = [found[2] for word in words for found in _URL_PATH.finditer(word)]
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        if option := _SECRET_OPTION.fullmatch(word):
+            secrets.append(option[1] or after)
+    return printable(redact(_URL_PATH.sub(rf"\1/{HIDDEN}", line), secrets))[:300]
 
 
 def one_line(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:

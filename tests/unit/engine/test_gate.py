@@ -92,3 +92,10 @@ async def test_a_cache_that_was_removed_in_the_run_fails_the_slide(run: GateRun,
     shutil.rmtree(tmp_path / "state" / "prepared")
     with pytest.raises(NoRoomError, match="what prepare makes cannot be kept: "):
         await SiteGate(site("a"), run).held(slide).__aenter__()
+
+
+async def test_the_words_of_a_command_are_in_no_reason(run: GateRun, slide: Slide) -> None:
+    """Programs repeat what they were given and do not understand."""
+    code = "import sys; sys.exit('no such options: ' + ' '.join(sys.argv[2:]))"
+    words = (sys.executable, "-I", "-S", "-c", code, "{slide}", "--token=t0k", "--api-key", "k3y", "https://a.b/hook")
+    assert await run.refusal(slide, words) == "no such options: --token=*** --api-key *** https://a.b/***"

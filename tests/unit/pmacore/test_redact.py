@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.scripted_core import PASSWORD, SESSION, ScriptedCore
 
 from pmarep.pmacore import Refused
-from pmarep.pmacore.redact import RedactingFilter, guard_logging, one_line, redact
+from pmarep.pmacore.redact import RedactingFilter, guard_logging, one_line, redact, redact_output
 
 # What a server makes of its ids and signatures: random letters, at least 12 of them, as nothing shorter is a secret.
 token = st.text(string.ascii_letters + string.digits + "-_", min_size=12, max_size=60)
@@ -129,3 +129,20 @@ def test_tracebacks_are_redacted_too() -> None:
     text = logging.Formatter().format(record)
     assert "RuntimeError" in text
     assert SESSION not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "shown"),
+    [
+        (["tell", "https://hook.example/T0/abc"], "cannot post to /T0/abc", "cannot post to ***"),
+        (["tell"], "404 for https://hook.example/T0/abc", "404 for https://hook.example/***"),
+        (["ask", "--token=abc"], "unknown: --token=abc", "unknown: --token=***"),
+        (["ask", "--api-key", "abc", "x.svs"], "abc is no key for x.svs", "*** is no key for x.svs"),
+        (["env", "MY_SECRET=abc", "ask"], "abc?", "***?"),
+        (["ask", "--rules=3", "/opt/token/3"], "no rule 3 in /opt/token/3", "no rule 3 in /opt/token/3"),
+        (["ask", "--token"], "which token?\x1b[2J", "which token?\\x1b[2J"),
+        (["ask"], "x" * 301, "x" * 300),
+    ],
+)
+def test_what_a_command_prints_holds_no_secret_of_its_words(words: list[str], line: str, shown: str) -> None:
+    assert redact_output(line, words) == shown

@@ -8,10 +8,11 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import PmarepError
-from ...pmacore.redact import redact
+from ...pmacore.redact import redact_output
 from ...sites.validators import OUT, SLIDE
 from ...slides import Slide
 from ...slides.folder import os_error_text
@@ -24,9 +25,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = max(2, min(4, (os.cpu_count() or 1) // 2))
 """Commands of each key that go on at the same time: most need a processor and a disk."""
-
-_LONGEST_REASON = 300
-"""Characters of a command's last line that are told."""
 
 
 class CommandError(PmarepError):
@@ -42,7 +40,10 @@ class GateCommands:
         self._turns = {key: asyncio.Semaphore(AT_ONCE) for key in ("require", "prepare")}  # nobody waits for slow ones
 
     async def run(self, key: str, words: Sequence[str], slide: Slide, out: Path | None = None) -> CommandEnd:
-        """Run the command of a key of the site book for a slide to its end. Raises CommandError."""
+        """Run the command of a key of the site book for a slide to its end. Raises CommandError.
+
+        The last line is without secrets and fit to be printed.
+        """
         filled = [_filled(word, slide, out) for word in words]
         async with self._turns[key]:
             log.info("%s: running %s (%s)", slide.path, key, filled[0])
@@ -52,6 +53,7 @@ class GateCommands:
                 why = os_error_text(error) if isinstance(error, OSError) else str(error)
                 raise CommandError(f"{key} ({program(words)}) could not be started: {why}; nothing was sent") from None
         log.info("%s: %s ended with %s", slide.path, key, end.code)
+        end = replace(end, last_line=redact_output(end.last_line, filled))
         if end.code is None:
             limit = format_duration(self._timeout)
             text = f"{key} ({program(words)}) was not done in {limit} and was ended; timeout in [gate] gives it longer"
@@ -60,14 +62,13 @@ class GateCommands:
 
 
 def said_by(end: CommandEnd) -> str:
-    """Return `: its last line`, without secrets and fit to be printed; empty where it said nothing."""
-    line = printable(redact(end.last_line, []))[:_LONGEST_REASON]
-    return f": {line}" if line else ""
+    """Return `: its last line`; empty where it said nothing."""
+    return f": {end.last_line}" if end.last_line else ""
 
 
 def program(words: Sequence[str]) -> str:
     """Return the program of a command: the other words may hold secrets."""
-    return printable(words[0])[:_LONGEST_REASON]
+    return printable(words[0])[:300]
 
 
 def hash_of(words: Sequence[str]) -> str:
