@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from watchfiles import Change
 
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 2.0
 """Without a change, until those before it are told: a scanner that writes is one change, not thousands."""
 
-_LOOKS_MS = 500  # how often watchfiles asks whether it is to end
+_LOOKS_MS = 500  # how often it is looked whether to end, and whether the folders are the same ones still
 
 
 class ChangeWatcher:
     """Calls `changed` from a thread of its own after changes below `folders`, until it is closed.
 
-    Changes are told after a pause between them, at the latest `longest` seconds after the first. `ours`: files that
-    pmarep writes, and folders whose content it writes; they are not told of. `failed` is called, with a reason, where
-    folders cannot be watched (the system has too few watches, a folder is gone): nothing is told of after that.
+    Changes are told after a pause between them, at the latest `longest` seconds after the first. That a folder goes, or
+    another one is in its place, as where a drive is unmounted or mounted, is a change, and the new one is watched.
+    `ours`: files that pmarep writes, and folders whose content it writes; they are not told of. `failed` is called,
+    with a reason, where folders cannot be watched (the system has too few watches): nothing is told of after that.
     """
 
     def __init__(
@@ -50,33 +48,58 @@ class ChangeWatcher:
         self._thread.join(timeout=2 * _LOOKS_MS / 1000)
 
     def _watch(self) -> None:
-        import watchfiles
-
         # Its own log lines have the names of what changed.
         logging.getLogger("watchfiles.main").setLevel(logging.WARNING)
         try:
-            for _ in watchfiles.watch(
-                *self._folders,
-                watch_filter=self._is_of_source,
-                step=round(PAUSE_SECONDS * 1000),
-                debounce=round(max(self._longest, PAUSE_SECONDS) * 1000),
-                stop_event=self._stop,
-                rust_timeout=_LOOKS_MS,
-                raise_interrupt=False,
-                force_polling=False,
-            ):
-                self._changed()
+            while not self._stop.is_set():
+                self._watch_these()
         except Exception as error:  # its errors have no common class
             self._failed(getattr(error, "strerror", None) or str(error).partition(".")[0] or type(error).__name__)
-        else:
-            if not self._stop.is_set():
-                self._failed("the watching ended")
 
-    def _is_of_source(self, _change: Change, path: str) -> bool:
-        changed = Path(path)
+    def _watch_these(self) -> None:
+        """Tell of changes until the watcher is closed, or a folder has gone, come, or been replaced."""
+        import watchfiles
+
+        watched = [_identity(folder) for folder in self._folders]
+        first = last = None  # times of changes that were not told yet
+        for changes in watchfiles.watch(
+            *(folder for folder, identity in zip(self._folders, watched, strict=True) if identity is not None),
+            watch_filter=None,
+            step=_LOOKS_MS,
+            stop_event=self._stop,
+            rust_timeout=_LOOKS_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            force_polling=False,
+            ignore_permission_denied=True,  # lost+found: what cannot be read is no source
+        ):
+            now = time.monotonic()
+            if any(self._is_of_source(Path(path)) for _, path in changes):
+                first, last = now if first is None else first, now
+            replaced = [_identity(folder) for folder in self._folders] != watched
+            paused = last is not None and now - last >= PAUSE_SECONDS
+            if replaced or paused or (first is not None and now - first >= self._longest):
+                first = last = None
+                self._changed()
+            if replaced:
+                return
+
+    def _is_of_source(self, changed: Path) -> bool:
         return not any(changed == mine or mine in changed.parents or _is_beside(changed, mine) for mine in self._ours)
 
 
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one at the same path; None where there is none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _is_beside(changed: Path, mine: Path) -> bool:
-    """Return whether a file is one that was written beside ours, to replace it, or that it rotated to."""
-    return changed.parent == mine.parent and changed.name.startswith((f".{mine.name}.", f"{mine.name}."))
+    """Return whether a file was written beside ours: to replace it, its lock, or one that it rotated to."""
+    after = changed.name.removeprefix(f"{mine.name}.")
+    return changed.parent == mine.parent and (
+        after == "lock" or after.isdecimal() or changed.name.startswith(f".{mine.name}.")
+    )
