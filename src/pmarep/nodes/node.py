@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ..events import Progress, State
-from .cluster import Cluster, ClusterWorker
+from .cluster import Cluster, ClusterError, ClusterWorker
 from .messages import Message
 from .shards import Shard
 
@@ -82,6 +82,8 @@ class Node:
         answer = await cluster.exchange(
             self.worker, self.key, self.answers, self._heard, self._first, tuple(self._outbox), seconds
         )
+        if answer["state"] == "unknown":
+            raise ClusterError(f"another worker has the address of {self.name}")
         self.answered_at = now()
         self.answers += 1
         self.taken = answer["taken"]

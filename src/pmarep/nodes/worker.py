@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -27,7 +26,6 @@ MOST_MESSAGES = 200
 _COMMAND = [sys.executable, "-m", "pmarep.cli.node"]
 
 _children: dict[str, _Child] = {}
-_ended: dict[str, int | None] = {}
 _lock = threading.Lock()
 
 
@@ -41,7 +39,9 @@ class _Child:
         self.first = 0  # number of the first message in `messages`
         self.messages: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self.ended = False
         self.asked = threading.Event()
+        self.passing = threading.Lock()  # a question that came too late for its answer may still be at it
         self.reader = threading.Thread(target=self._read, name="pmarep-node", daemon=True)
 
     def start(self, task: dict[str, Any]) -> subprocess.Popen[bytes]:
@@ -64,6 +64,10 @@ class _Child:
             stream.write("".join(f"{line}\n" for line in lines).encode())
             stream.flush()
 
+    @property
+    def state(self) -> str:
+        return "ended" if self.ended else "waiting" if self.process is None else "running"
+
     def hear(self, confirmed: int) -> None:
         """Note that the coordinator has so many answers, and that the next one is given now."""
         number, at = self.answers
@@ -75,13 +79,23 @@ class _Child:
     def _read(self) -> None:
         stream = None if self.process is None else self.process.stdout
         for line in stream or ():
-            with _lock:
-                self.messages.append(line.decode())
+            if line.endswith(b"\n"):  # else it was killed while it said that
+                with _lock:
+                    self.messages.append(line.decode())
+
+    def close(self) -> None:
+        """Note that the process has ended, and let go of its pipes."""
+        self.ended = True
+        for stream in (self.process.stdin, self.process.stdout) if self.process is not None else ():
+            with suppress(OSError):
+                if stream is not None and not self.reader.is_alive():
+                    stream.close()
 
 
 def serve(key: str, task: dict[str, Any]) -> None:
     """Run a node's process to its end: the task that Dask runs. Nothing is started where nobody asks for it."""
     silence, ending, margin, *_ = task["lease"]
+    _forget(silence + ending + margin)
     child = _child(key)
     try:
         if not child.asked.wait(silence) or time.monotonic() - child.heard_at > silence:
@@ -95,8 +109,7 @@ def serve(key: str, task: dict[str, Any]) -> None:
                 process.kill()
         child.reader.join(ending)
     finally:
-        with _lock:
-            _ended[key] = None if child.process is None else child.process.returncode
+        child.close()
 
 
 def exchange(key: str, confirmed: int, heard: int, first: int, messages: list[str]) -> dict[str, Any]:
@@ -104,22 +117,24 @@ def exchange(key: str, confirmed: int, heard: int, first: int, messages: list[st
 
     `confirmed`: how many answers of the node the coordinator has. `heard`: how many of its messages. `state` is
     `waiting` until the process is there, and `ended` after its end. Of a node that nobody here knows it is `waiting`
-    too: its task may come.
+    too: its task may come. It is `unknown` where another worker had this address when the node gave its last answer: of
+    what became of that node nothing is known here, and no other is started in its place.
     """
     child = _child(key)
+    if confirmed > child.answers[0]:
+        return {"state": "unknown", "taken": 0, "first": heard, "messages": []}
     child.hear(confirmed)
     child.asked.set()
     if child.process is not None:
-        new = messages[max(child.taken - first, 0) :]
-        child.taken = max(child.taken, first + len(messages))
-        child.write([json.dumps({"kind": "heard", "ago": time.monotonic() - child.heard_at}), *new])
+        with child.passing:
+            new = messages[max(child.taken - first, 0) :]
+            child.taken = max(child.taken, first + len(messages))
+            child.write([json.dumps({"kind": "heard", "ago": time.monotonic() - child.heard_at}), *new])
     with _lock:
         del child.messages[: max(heard - child.first, 0)]
         child.first = max(child.first, heard)
-        state = "ended" if key in _ended else "waiting" if child.process is None else "running"
         return {
-            "state": state,
-            "pid": os.getpid(),
+            "state": child.state,
             "taken": child.taken,
             "first": child.first,
             "messages": child.messages[:MOST_MESSAGES],
@@ -139,10 +154,18 @@ async def exchange_soon(
         child = _child(key)
         with _lock:
             answer["messages"], answer["first"] = child.messages[:MOST_MESSAGES], child.first
-            answer["state"] = "ended" if key in _ended else "running"
+            answer["state"] = child.state
     return answer
 
 
 def _child(key: str) -> _Child:
     with _lock:
         return _children.setdefault(key, _Child())
+
+
+def _forget(seconds: float) -> None:
+    """Forget the nodes that have ended, and whose coordinators were not heard for so long."""
+    with _lock:
+        for key, child in list(_children.items()):
+            if child.ended and time.monotonic() - child.heard_at > seconds:
+                del _children[key]

@@ -16,7 +16,7 @@ from pmarep.engine import Options
 from pmarep.engine.context import RunContext
 from pmarep.engine.discovery.slide_list import SlideList
 from pmarep.events import Event, Notice, Progress
-from pmarep.nodes.cluster import Cluster, ClusterWorker
+from pmarep.nodes.cluster import Cluster, ClusterError, ClusterWorker
 from pmarep.nodes.coordinator import NodeWorkers
 from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import Message, NodeTask
@@ -101,3 +101,13 @@ def test_a_node_that_ends_its_run_too_early_is_told(coordinator: Coordinator) ->
     coordinator.end(node)
     assert coordinator.pending == [0]
     assert coordinator.notices == ["node n0: its process has ended unexpectedly; others get what it had"]
+
+
+async def test_another_worker_with_the_address_of_a_node_is_no_answer_of_it() -> None:
+    async def exchange(*_: object) -> dict[str, Any]:
+        return {"state": "unknown", "taken": 0, "first": 0, "messages": []}
+
+    node = Node(ClusterWorker("tcp://n", "n"), "n", 0.0)
+    with pytest.raises(ClusterError):
+        await node.exchange(cast("Cluster", SimpleNamespace(exchange=exchange)), 0.0, lambda: 100.0)
+    assert (node.answered_at, node.answers) == (0.0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -63,3 +65,25 @@ def test_an_answer_has_so_many_messages_at_most(child: worker._Child) -> None:
     child.messages += [str(number) for number in range(worker.MOST_MESSAGES + 3)]
     assert len(worker.exchange(KEY, 0, 0, 0, [])["messages"]) == worker.MOST_MESSAGES
     assert len(worker.exchange(KEY, 1, worker.MOST_MESSAGES, 0, [])["messages"]) == 3
+
+
+def test_a_line_in_the_middle_of_which_a_node_was_killed_is_no_message(child: worker._Child) -> None:
+    process: Any = SimpleNamespace(stdout=[b'{"kind": "ready"}\n', b'{"kind": "eve'])
+    child.process = process
+    child._read()
+    assert child.messages == ['{"kind": "ready"}\n']
+
+
+def test_a_worker_that_has_taken_the_place_of_another_starts_nothing(child: worker._Child) -> None:
+    """Dask gives the task of a dead worker to one that comes back with its address."""
+    answer = worker.exchange(KEY, 5, 7, 3, ['{"kind": "slides", "slides": []}'])
+    assert answer["state"] == "unknown"
+    assert not child.asked.is_set()
+
+
+def test_nodes_that_have_ended_are_forgotten_in_time(now: list[float]) -> None:
+    for key, lease in ((KEY, 15.0), ("pmarep-test-2", 15.0)):
+        worker.serve(key, {"lease": [0.0, lease, lease]})  # nobody asks for it
+        now[0] += 31
+    assert KEY not in worker._children
+    worker._children.pop("pmarep-test-2")
