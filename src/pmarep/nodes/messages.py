@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from .. import events
 from ..engine import Existing, Options, Verify
+from ..errors import ConfigError
 from ..events import Event, SiteSummary, SlideStatus, State, VerifiedBy
 from ..sites import Site
 from ..timetable import Timetable
@@ -60,6 +62,15 @@ class NodeTask:
             audited=options.audit is not None,
             lease=list(lease),
         )
+
+    @classmethod
+    def read(cls, line: bytes) -> NodeTask:
+        """Return the task of a line. Raises ConfigError where a coordinator of another version has made it."""
+        values = json.loads(line)
+        if values["version"] != __version__:  # it may have other fields as well
+            words = f"it has pmarep {__version__} and the coordinator {values['version']}"
+            raise ConfigError(f"{words}; install the same on all nodes")
+        return cls(**values)
 
     def run_options(self) -> Options:
         """Return the options of the node's run."""

@@ -10,6 +10,7 @@ import pytest
 
 from pmarep import events
 from pmarep.engine import Existing, Options, Verify
+from pmarep.errors import ConfigError
 from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import NodeTask, event_of
 from pmarep.timetable import Timetable
@@ -27,7 +28,7 @@ def test_a_node_has_the_options_of_the_run() -> None:
         recheck=None,
     )
     task = NodeTask.of(options, [], None, None, Lease())
-    there = NodeTask(**json.loads(json.dumps(dataclasses.asdict(task)))).run_options()
+    there = NodeTask.read(json.dumps(dataclasses.asdict(task)).encode()).run_options()
     for name in ("sources", "to", "existing", "verify", "connections", "bwlimit", "patience", "recheck"):
         assert getattr(there, name) == getattr(options, name), name
     assert there.shard is None
@@ -44,3 +45,9 @@ def test_a_node_has_the_options_of_the_run() -> None:
 def test_events_come_back_as_they_were(event: events.Event) -> None:
     line = json.loads(json.dumps(event.to_dict()))
     assert event_of({**line, "unknown": 1}).to_dict() == event.to_dict()
+
+
+def test_a_task_of_another_version_is_refused_whatever_its_fields_are() -> None:
+    line = json.dumps({"version": "99.0", "that": "no node of this version knows"})
+    with pytest.raises(ConfigError, match=r"the coordinator 99\.0; install the same"):
+        NodeTask.read(line.encode())
