@@ -21,6 +21,7 @@ from ..errors import PmarepError, internal_error, where
 from ..events import Listener, Notice
 from ..remote.session_pool import SessionPool
 from ..sites import Site
+from ..slides import Slide
 from ..units import format_duration
 from .accounting import Accounting, SiteOnNodes
 from .cluster import Cluster, ClusterError, ClusterWorker
@@ -192,6 +193,8 @@ class NodeWorkers:
                 await self._clock.sleep(TICK_SECONDS / 2)
                 continue
             said = False
+            if not node.alive:
+                return  # its time was over meanwhile: others have what it had, and its bytes are counted
             try:
                 for message in messages:
                     await self._hear(node, message)
@@ -250,7 +253,8 @@ class NodeWorkers:
         elif kind == "audit":
             await self._audit(node, message)
         elif kind == "differs":
-            same = await asyncio.to_thread(self._changed_here, message["slides"])
+            slides = [self._context.slide_list.found(number) for number in message["slides"]]
+            same = await asyncio.to_thread(_have_changed, slides)
             node.say({"kind": "differ", "same": same})
         elif kind == "refused":
             self._refuse(node, message["error"])
@@ -268,10 +272,6 @@ class NodeWorkers:
             await audit.write(message["line"], on_disk=message["on_disk"])
         if message["on_disk"]:
             node.say({"kind": "audited", "lines": node.audited})
-
-    def _changed_here(self, numbers: Sequence[int]) -> bool:
-        """Return whether slides that differ at a node have changed here too, since they were found."""
-        return all(as_seen_here(self._context.slide_list.found(number)) is None for number in numbers)
 
     # Shards
 
@@ -336,3 +336,8 @@ class NodeWorkers:
         while any(node.alive for node in self._nodes) and self._clock.monotonic() < end and not self._cluster.gone:
             self._heard.clear()
             await self._wait_for_news(TICK_SECONDS)
+
+
+def _have_changed(slides: Sequence[Slide]) -> bool:
+    """Return whether slides that differ at a node have changed here too, since they were found."""
+    return all(as_seen_here(slide) is None for slide in slides)

@@ -21,6 +21,7 @@ _CODES = {
     SlideStatus.LEFT_OUT: 5,
 }
 _ARRIVED = (1, 2, 3)
+_NOT_SENT = (2, 3, 5)
 
 
 class NodesSiteReport:
@@ -88,8 +89,8 @@ class NodesSiteReport:
         if before in _ARRIVED and code != _CODES[SlideStatus.FAILED]:
             return False
         self._outcomes[number] = code
-        if code in (2, 3, 5):
-            self.bytes_skipped += self._context.slide_list.found(number).size
+        if (sign := (code in _NOT_SENT) - (before in _NOT_SENT)) != 0:
+            self.bytes_skipped += sign * self._context.slide_list.found(number).size
         return before != code
 
     def add_run(self, summary: dict[str, Any], failed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from support.slides import make_slide
 from pmarep.engine import Options
 from pmarep.engine.context import RunContext
 from pmarep.engine.discovery.slide_list import SlideList
-from pmarep.events import Event, Notice, Progress
+from pmarep.events import Event, Notice, Progress, SlideFinished, SlideStatus
 from pmarep.nodes.cluster import Cluster, ClusterError, ClusterWorker
 from pmarep.nodes.coordinator import NodeWorkers
 from pmarep.nodes.lease import Lease
@@ -30,6 +31,8 @@ SITE = Site(name="tokyo", url="http://pma.example/", username="u", target="Slide
 
 class Coordinator(NodeWorkers):
     """A coordinator of ten slides and one site. `tell` it what a node says."""
+
+    _clock: FakeClock
 
     def __init__(self, slide_list: SlideList) -> None:
         self.said: list[Event] = []
@@ -56,9 +59,24 @@ class Coordinator(NodeWorkers):
     def end(self, node: Node) -> None:
         self._end(node)
 
+    def answer_after_its_time(self, node: Node, messages: list[Message]) -> None:
+        """Get an answer from a node that is lost while it is asked."""
+
+        async def exchange(*_: object) -> dict[str, Any]:
+            self._clock.now += 100.0
+            self._forget_the_lost()
+            return {"state": "running", "taken": 0, "first": 0, "messages": [json.dumps(one) for one in messages]}
+
+        self._cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, gone=False, exchange=exchange))
+        asyncio.run(self._talk(node))
+
     def bytes_sent(self) -> int:
         self._accounting.tick(self._nodes)
         return next(event.bytes_sent for event in reversed(self.said) if isinstance(event, Progress))
+
+    def bytes_total(self) -> int:
+        self._accounting.tick(self._nodes)
+        return next(event.bytes_total for event in reversed(self.said) if isinstance(event, Progress))
 
     @property
     def notices(self) -> list[str]:
@@ -101,6 +119,21 @@ def test_a_node_that_ends_its_run_too_early_is_told(coordinator: Coordinator) ->
     coordinator.end(node)
     assert coordinator.pending == [0]
     assert coordinator.notices == ["node n0: its process has ended unexpectedly; others get what it had"]
+
+
+def test_a_lost_node_that_answers_after_its_time_is_not_heard(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0)
+    coordinator.answer_after_its_time(node, [{"kind": "ready", "node": "n0"}, progress(9)])
+    assert node.state is NodeState.LOST
+    assert coordinator.bytes_sent() == 0
+
+
+def test_bytes_that_need_not_be_sent_are_counted_once_for_each_slide(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0, 1)
+    for slide, status in ((0, "left_out"), (0, "left_out"), (1, "skipped"), (1, "failed"), (1, "skipped")):
+        event = SlideFinished(site="tokyo", slide=f"{slide}.svs", status=SlideStatus(status))
+        coordinator.tell(node, {"kind": "event", "number": slide, "event": event.to_dict()})
+    assert coordinator.bytes_total() == 40
 
 
 async def test_another_worker_with_the_address_of_a_node_is_no_answer_of_it() -> None:
