@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from pmarep.errors import SourceAway, SourceError
-from pmarep.pmacore import Download, FileChanged, PmaCore, Refused, RemoteFile, Unreachable, Validators
+from pmarep.pmacore import Download, FileChanged, PmaCore, RangeRefused, Refused, RemoteFile, Unreachable, Validators
 from pmarep.retry import ONCE
 from pmarep.slides import Slide, SlideFile
 from pmarep.source import CHUNK, FileVersion, SharedReader, SiteReader
@@ -34,6 +34,8 @@ class Server:
         self.etag = '"1"'
         self.error: Exception | None = None
         self.ranges = True
+        self.refusing = 0  # parts are refused, once so many are asked for
+        self._refusals = 0
 
     @asynccontextmanager
     async def download(
@@ -45,6 +47,11 @@ class Server:
             raise self.error
         whole = not self.ranges or (start, end) == (0, size)
         self.asked.append((0, size) if whole else (start, end))
+        if self.refusing and not whole:
+            self._refusals += 1
+            while self._refusals < self.refusing:
+                await asyncio.sleep(0)
+            raise RangeRefused("ghent has packed a part of a file")
         validators = Validators(self.etag)
         if validators.differ_from(seen) and not whole:
             raise FileChanged("the file has changed at the server")
@@ -125,6 +132,16 @@ async def test_a_server_that_ignores_ranges_is_asked_once(server: Server, reader
     found = await asyncio.gather(*(read(site, *part) for part in parts))
     assert found == [CONTENT[start : start + length] for start, length in parts]
     assert server.asked == [(0, SIZE)]
+
+
+async def test_parts_that_are_refused_at_the_same_time_come_with_the_whole_file(
+    server: Server, reader: SharedReader
+) -> None:
+    site = SiteReader(reader)
+    await read(site, 0, CHUNK)
+    server.refusing = 2
+    found = await asyncio.gather(read(site, 2 * CHUNK, CHUNK), read(site, 4 * CHUNK, CHUNK))
+    assert list(found) == [CONTENT[start * CHUNK : (start + 1) * CHUNK] for start in (2, 4)]
 
 
 async def test_the_spool_hears_of_each_page_that_a_site_has_had(

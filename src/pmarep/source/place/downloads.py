@@ -156,13 +156,13 @@ class Downloads:
         attempts = self._retry.attempts()
         try:
             while pages:
-                left = len(pages)
+                left, whole = len(pages), self._site_of(version) in self._whole
                 with attempts:
                     try:
                         await self._stream(version, pages)
                         break
                     except RangeRefused as error:
-                        if self._site_of(version) in self._whole:
+                        if whole:  # it had not asked for a part
                             raise
                         log.info("%s: %s; whole files are taken", printable(version.path), error)
                         self._take_whole(version, pages)
