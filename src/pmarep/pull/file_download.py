@@ -57,7 +57,7 @@ class FileDownload:
     """A file on its way, over all attempts of a run. `counts`: those of its slide, `slide`: the path of that.
 
     `by_ranges`: it may be asked for in ranges. `seen`: what the server has said of its version. `counted`: how many
-    bytes of it are in `counts`.
+    bytes of it are in `counts`, `resumed` of them from an earlier run.
     """
 
     slide: str
@@ -67,6 +67,7 @@ class FileDownload:
     by_ranges: bool
     seen: Validators = NO_VALIDATORS
     counted: int = 0
+    resumed: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -273,9 +274,9 @@ class FileDownloader:
         download, disk = transfer.download, self._disk
         disk.reusable -= await disk.run(partial(self._open_part, download.part))
         if download.counted == 0:
-            download.counted = resumed = download.part.size
-            download.counts.resumed += resumed
-            disk.needed -= resumed
+            download.counted = download.resumed = download.part.size
+            download.counts.resumed += download.resumed
+            disk.needed -= download.resumed
         gives_ranges = self._gives_ranges.get(_root(download))
         download.by_ranges &= gives_ranges is not False
         transfer.plan()
@@ -336,9 +337,9 @@ class FileDownloader:
         """Throw away what is here of a file."""
         await self._disk.run(download.part.restart)
         lost, download.counted, download.seen = download.counted, 0, NO_VALIDATORS
-        from_before = min(download.counts.resumed, lost)
-        download.counts.resumed -= from_before
-        download.counts.received -= lost - from_before
+        download.counts.resumed -= download.resumed
+        download.counts.received -= lost - download.resumed
+        download.resumed = 0
         self._disk.needed += lost
         if lost:
             self._restarted(download.slide, lost, why)

@@ -36,6 +36,7 @@ class Server:
         self.changed = asyncio.Condition()
         self._may_send = may_send
         self.validators: Callable[[], Validators] = lambda: NO_VALIDATORS
+        self.whole_files: set[int] = set()  # by where what is asked for begins: the whole file comes
         self.broken_ends: set[int] = set()  # by where they start: their last bytes come, and no end
 
     @asynccontextmanager
@@ -45,10 +46,13 @@ class Server:
         assert (slide, file, size) == ("in/x.svs", "x.svs", len(CONTENT))
         self.asked.append((start, end))
         ByteRange(start, end, size)  # raises where there are no bytes in it
+        asked = start
+        if start in self.whole_files:
+            start, end = 0, size
 
         async def chunks() -> AsyncIterator[bytes]:
             for number, position in enumerate(range(start, end, PIECE)):
-                while not self._may_send(start, number):
+                while not self._may_send(asked, number):
                     await asyncio.sleep(0.001)
                 yield CONTENT[position : min(position + PIECE, end)]
             if start in self.broken_ends:
@@ -61,11 +65,18 @@ class Server:
 
 
 async def bring(
-    folder: Path, server: Server, connections: int = 4, *, limiters: Sequence[RateLimiter] = (), retry: Retry = ONCE
+    folder: Path,
+    server: Server,
+    connections: int = 4,
+    *,
+    limiters: Sequence[RateLimiter] = (),
+    retry: Retry = ONCE,
+    resumed: int = 0,
 ) -> FileDownload:
+    """Bring the file. `resumed`: bytes of another file of the slide, which an earlier run has left."""
     file = RemoteFile(path="in/x.svs", size=len(CONTENT), lastmodified="1700000000000")
     part = PartialFile("0" * 12, file, folder / "x.svs")
-    download = FileDownload("in/x.svs", FileToPull(file, "x.svs", part.path), part, PullCounts(), True)
+    download = FileDownload("in/x.svs", FileToPull(file, "x.svs", part.path), part, PullCounts(resumed=resumed), True)
     disk = Disk(folder, Clock())
     try:
         scheduler = DownloadScheduler(connections, limiters, retry, Clock())
@@ -76,6 +87,7 @@ async def bring(
             await downloader.bring(download)
     finally:
         disk.close()
+    assert download.counts.resumed == resumed
     assert (part.size, download.counts.received, disk.needed) == (len(CONTENT), len(CONTENT), -len(CONTENT))
     part.commit()
     assert part.path.read_bytes() == CONTENT
@@ -153,6 +165,13 @@ async def test_an_answer_that_breaks_off_after_its_last_byte_is_complete(tmp_pat
     server.broken_ends = {2000}
     await bring(tmp_path, server, retry=Retry(sleep=lambda _: asyncio.sleep(0)))
     assert (2400, 2400) not in server.asked
+
+
+async def test_what_comes_again_is_taken_off_no_other_file_of_the_slide(tmp_path: Path) -> None:
+    server = Server(lambda start, _: start != 1000 or 0 in server.ended)
+    server.whole_files = {1000}
+    await bring(tmp_path, server, resumed=700)
+    assert (0, 2400) in server.asked
 
 
 async def test_ranges_of_two_versions_are_no_file(tmp_path: Path) -> None:
