@@ -18,7 +18,8 @@ from unittest.mock import patch
 from _harness import Client, Site, machine, scratch_folder, table, write
 
 from pmarep.cli import main as pmarep
-from pmarep.cli.rounds import PreparedRun, Rounds
+from pmarep.cli.replication_run import PreparedRun
+from pmarep.cli.rounds import Rounds
 from pmarep.events import RoundReason
 
 LINES = 10

@@ -259,6 +259,19 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_push_that_is_not_repeated_imports_nothing_for_rounds(cli: PushCli, sandbox: Sandbox) -> None:
+    tree(cli.source, "1.svs")
+    cli.site("a", sandbox)
+    code = "import sys; from pmarep.cli import main\ntry: main()\nexcept SystemExit as end: print(end.code)\n"
+    code += "print([m for m in ('pmarep.cli.rounds', 'watchfiles') if m in sys.modules])"
+    words = ["push", str(cli.source), "--sites", "a", "--settle", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--config", str(cli.book), "--state-dir", str(cli.state)],
+        env=cli.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-2:] == ["0", "[]"], done.stderr
+
+
 def test_a_push_leaves_out_what_httpx_has_for_its_own_command() -> None:
     """A tenth of the start of each of our commands."""
     code = (

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ..events import RoundStarted
     from ..sites.models import HooksTable
+    from ..slides.shard import Shard
     from .run_observers import RunObserver
 
 
@@ -62,3 +64,16 @@ def hook_observers(
     from .hooks import HooksObserver
 
     return [HooksObserver(hooks, command, sites, os.environ)]
+
+
+def idle_record_observers(
+    state_dir: Path | None, shard: Shard | None, begins: RoundStarted | None
+) -> list[RunObserver]:
+    """Return what removes the record of a round in which nothing happened; nothing for a run of its own."""
+    if begins is None:
+        return []
+    from .config_files import state_path
+    from .rounds import IdleRecordRemover
+
+    state = state_path(state_dir)
+    return [IdleRecordRemover((state if shard is None else state / shard.folder) / "runs")]

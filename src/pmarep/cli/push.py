@@ -175,13 +175,12 @@ def push(
     from ..sites import Credentials
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
-    from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
+    from .observer_options import LogOptions, hook_observers, idle_record_observers, logging_run, metrics_observers
     from .option_values import check_mirror, parse_connections, parse_sources, parse_spool_size, parse_sub_folder
     from .render import output_for
     from .repeat import repeatable_arguments
-    from .replication_run import always_emit_summary, run_replication
+    from .replication_run import PreparedRun, always_emit_summary, run_replication
     from .report import report_observers
-    from .rounds import PreparedRun, Rounds, idle_record_observers, parse_schedule, run_rounds
 
     logs = LogOptions(verbose, log_file, log_file_max_size, log_file_max_backups, rounds=every is not None)
     with always_emit_summary(json), logging_run(logs) as log_observers:
@@ -189,7 +188,11 @@ def push(
             raise UsageError("--hard says how a run ends; say when with --max-duration T or --stop-at HH:MM")
         part = parse_shard(shard)
         on_nodes = scheduler is not None or scheduler_file is not None
-        schedule = parse_schedule(every, between, {"--dry-run": dry_run, "--fresh": fresh, "--scheduler": on_nodes})
+        schedule = None
+        if every is not None or between is not None:
+            from .rounds import Rounds, parse_schedule, run_rounds
+
+            schedule = parse_schedule(every, between, {"--dry-run": dry_run, "--fresh": fresh, "--scheduler": on_nodes})
 
         def prepare() -> PreparedRun:
             """Look at all that the command and the site book say; return what runs once, or one round."""

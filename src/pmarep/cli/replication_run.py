@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PmarepError, internal_error
 from .output_streams import echo, write_error_message
@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+class PreparedRun(NamedTuple):
+    """A command whose options and site book were looked at. `run` runs it once; it gets the round that begins, if any.
+
+    `folders`: its sources on this disk.
+    """
+
+    run: Callable[[RoundStarted | None], int]
+    folders: tuple[Path, ...]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..daily_window import DailyWindow
@@ -17,28 +17,16 @@ from ..errors import PmarepError, UsageError, internal_error
 from ..events import Event, Notice, RoundReason, RoundStarted, Summary
 from ..system import service_manager
 from ..units import format_duration, parse_duration
-from .config_files import state_path
 from .option_values import parse_option
-from .replication_run import emit_error_summary
+from .replication_run import PreparedRun, emit_error_summary
 from .run_observers import RunObserver
 from .signal_handlers import INTERRUPTED, signals_between_rounds
 
 if TYPE_CHECKING:
     from ..events import SiteSummary
-    from ..slides.shard import Shard
 
 SLICE_SECONDS = 1.0
 """One wait at most: on Windows a signal is heard only between two of them."""
-
-
-class PreparedRun(NamedTuple):
-    """A command whose options and site book were looked at. `run` runs it once; it gets the round that begins, if any.
-
-    `folders`: its sources on this disk.
-    """
-
-    run: Callable[[RoundStarted | None], int]
-    folders: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +166,10 @@ class _Heartbeat:
             service_manager.notify(service_manager.ALIVE)
 
 
-def parse_schedule(every: str | None, between: str | None, refused: Mapping[str, bool]) -> Schedule | None:
-    """Parse `--every` and `--between`; None without them. `refused`: options that do not go along, where given.
-
-    Raises UsageError.
-    """
+def parse_schedule(every: str | None, between: str | None, refused: Mapping[str, bool]) -> Schedule:
+    """Parse `--every` and `--between`. `refused`: options that do not go along, where given. Raises UsageError."""
     if every is None:
-        if between is not None:
-            raise UsageError("--between says when rounds begin; say how often with --every T")
-        return None
+        raise UsageError("--between says when rounds begin; say how often with --every T")
     seconds = parse_option("--every", parse_duration, every)
     if seconds < 1:
         raise UsageError(f"--every {every} would never rest; write it as 10s, 10m or 1h")
@@ -222,17 +205,7 @@ def run_rounds(rounds: Rounds, ours: Collection[Path]) -> int:
         return rounds.run(prepared)
 
 
-def idle_record_observers(
-    state_dir: Path | None, shard: Shard | None, begins: RoundStarted | None
-) -> list[RunObserver]:
-    """Return what removes the record of a round in which nothing happened; nothing for a run of its own."""
-    if begins is None:
-        return []
-    state = state_path(state_dir)
-    return [_IdleRecordRemover((state if shard is None else state / shard.folder) / "runs")]
-
-
-class _IdleRecordRemover(RunObserver):
+class IdleRecordRemover(RunObserver):
     """Removes the record of a round in which nothing happened: it would push out those of rounds that sent slides."""
 
     def __init__(self, folder: Path) -> None:

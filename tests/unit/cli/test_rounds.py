@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from support.clocks import FakeClock
 
-from pmarep.cli.rounds import PreparedRun, Rounds, Schedule, idle_record_observers, parse_schedule
+from pmarep.cli.observer_options import idle_record_observers
+from pmarep.cli.replication_run import PreparedRun
+from pmarep.cli.rounds import Rounds, Schedule, parse_schedule
 from pmarep.cli.signal_handlers import INTERRUPTED
 from pmarep.daily_window import DailyWindow
 from pmarep.errors import ConfigError, PmarepError, UsageError
@@ -221,7 +223,6 @@ def test_bad_schedules(every: str | None, between: str | None, refused: dict[str
 
 
 def test_schedules_name_their_times() -> None:
-    assert parse_schedule(None, None, {"--dry-run": True}) is None
     assert str(parse_schedule("10m", None, {})) == "every 10m00s"
     assert str(parse_schedule("1h", "19:00-07:00", {})) == "every 1h00m between 19:00 and 07:00"
 
