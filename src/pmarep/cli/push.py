@@ -274,6 +274,7 @@ def push(
                     observer.handle(event)
 
             written = [path for path in (audit, report, metrics, log_file, at_all_sites, spool) if path is not None]
-            ours = [*written, state_path(state_dir)]
+            # Some of these take ~ for the home folder, as in --log-file=~/push.log, which a shell leaves alone.
+            ours = [*written, *(path.expanduser() for path in written), state_path(state_dir)]
             code = run_rounds(Rounds(schedule, prepare, tell, json=json), ours)
     raise typer.Exit(code)

@@ -7,13 +7,15 @@ import os
 import queue
 import signal
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from support.clocks import FakeClock
+from typer.testing import CliRunner
 
+from pmarep.cli.app import app
 from pmarep.cli.observer_options import idle_record_observers
 from pmarep.cli.replication_run import PreparedRun
 from pmarep.cli.rounds import Rounds, Schedule, parse_schedule
@@ -275,3 +277,25 @@ def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one() -> None:
     finally:
         gc.unfreeze()
     assert gone == [True, True, True]
+
+
+def test_no_file_that_pmarep_writes_is_taken_for_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However its path is written, with every option that names one."""
+    seen: list[set[Path]] = []
+
+    def run_rounds(_rounds: Rounds, ours: Collection[Path]) -> int:
+        seen.append({path.resolve() for path in ours})
+        return 0
+
+    monkeypatch.setattr("pmarep.cli.rounds.run_rounds", run_rounds)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    files = [f"--{option}=~/{option}" for option in ("log-file", "report", "metrics")]
+    files += [f"--{option}={option}" for option in ("audit", "at-all-sites", "spool", "state-dir")]
+    result = CliRunner().invoke(app, ["push", "src", "--sites", "a", "--every", "10m", *files])
+    assert result.exit_code == 0, result.output
+    (ours,) = seen
+    assert ours >= {tmp_path / "home" / name for name in ("log-file", "report", "metrics")}
+    assert ours >= {tmp_path / name for name in ("audit", "at-all-sites", "spool", "state-dir")}
