@@ -295,13 +295,13 @@ class FileDownloader:
         async with self._core.download(
             download.slide, file.name, part.wanted, start=one.position, end=one.end, seen=download.seen
         ) as coming:
+            if not coming.is_part and asked - one.position < part.wanted:
+                await self._take_whole(transfer, one)
+            if (coming.is_part or transfer.tasks > 1) and coming.validators.differ_from(download.seen):
+                raise FileChanged(f"{file.file.path} has changed at the site while it was pulled")
             if coming.is_part:
-                if coming.validators.differ_from(download.seen):
-                    raise FileChanged(f"{file.file.path} has changed at the site while it was pulled")
                 self._gives_ranges[_root(download)] = True
                 self._start_all(transfer)
-            elif asked - one.position < part.wanted:
-                await self._take_whole(transfer, one)
             download.seen = coming.validators
             generation = part.generation
             async for data in coming:

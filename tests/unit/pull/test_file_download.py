@@ -179,3 +179,22 @@ async def test_ranges_of_two_versions_are_no_file(tmp_path: Path) -> None:
     server.validators = lambda: Validators(f'"{len(server.asked)}"')
     with pytest.raises(FileChanged):
         await bring(tmp_path, server)
+
+
+async def test_a_hedge_of_another_version_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file is asked for without a range, also when nothing of it has come yet."""
+    monkeypatch.setattr(file_download, "RANGE", len(CONTENT))
+    monkeypatch.setattr(file_download, "SMALLEST_RANGE", len(CONTENT))
+    race = FileDownloader._race
+
+    async def share_and_race(downloader: FileDownloader, *range_: Any) -> None:
+        downloader._gives_ranges["in"] = True
+        downloader._share_soon()
+        await race(downloader, *range_)
+
+    monkeypatch.setattr(FileDownloader, "_race", share_and_race)
+    server = Server(lambda *_: len(server.asked) > 1)
+    server.validators = lambda: Validators(f'"{len(server.asked)}"')
+    with pytest.raises(FileChanged):
+        await bring(tmp_path, server)
+    assert server.asked == [(0, 2400), (0, 2400)]
