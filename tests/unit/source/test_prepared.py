@@ -215,6 +215,23 @@ async def test_a_reservation_waits_for_what_is_held_here(tmp_path: Path) -> None
     cache.close()
 
 
+async def test_room_that_is_given_back_during_a_look_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pmarep.source.prepared.cache.LOOK_SECONDS", 2 * PATIENCE)
+    cache = ResultCache(tmp_path / "cache", 10 * KIB)
+    other = await cache.reserve(6 * KIB)
+    look, loop = cache._look, asyncio.get_running_loop()
+
+    def look_slowly() -> object:
+        found = look()
+        loop.call_soon_threadsafe(cache.free, other)  # as where a command fails
+        return found
+
+    monkeypatch.setattr(cache, "_look", look_slowly)
+    async with asyncio.timeout(PATIENCE):
+        await cache.reserve(8 * KIB)
+    cache.close()
+
+
 async def test_what_another_run_holds_stays(tmp_path: Path) -> None:
     first, second = (ResultCache(tmp_path / "cache", 10 * KIB) for _ in range(2))
     name = result(first, bytes(6 * KIB))

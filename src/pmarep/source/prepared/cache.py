@@ -19,7 +19,7 @@ import secrets
 import shutil
 import sys
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,19 +91,27 @@ class ResultCache:
                 "make cache_size in [gate] larger"
             )
         async with self._turn:
-            while (look := await self._make_room(size)).excess:
-                if not look.removed and not look.awaited:
-                    raise NoRoomError(
-                        f"prepare needs {format_size(size)} in {self.results.parent}, and its disk is full; "
-                        "make room there"
-                    )
-                if not look.removed and not await asyncio.to_thread(self._remove_left_behind):
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_SECONDS):
-                            await self._released.wait()
+            while not await self._has_room(size):
+                pass
             token = object()
             self._reserved[token] = size
             return token
+
+    async def _has_room(self, size: int) -> bool:
+        """Try to make room for so many bytes; where there is none, wait until there may be. Raises NoRoomError."""
+        with closing(self._released.wait()) as released:  # also what is released during the look
+            look = await self._make_room(size)
+            if not look.excess:
+                return True
+            if not look.removed and not look.awaited:
+                raise NoRoomError(
+                    f"prepare needs {format_size(size)} in {self.results.parent}, and its disk is full; make room there"
+                )
+            if not look.removed and not await asyncio.to_thread(self._remove_left_behind):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await released
+        return False
 
     def free(self, token: object) -> None:
         """Give back the room that was reserved."""
@@ -167,7 +175,7 @@ class ResultCache:
             self._doomed.difference_update(victims)
             _, _, free = await asyncio.to_thread(self._look)
             excess = max(excess, reserved + size + MARGIN - free)
-        return _Look(max(excess, 0), bool(victims), bool(self._held or self._reserved or elsewhere))
+        return _Look(max(excess, 0), bool(victims), bool(self._held or reserved or elsewhere))
 
     def _remove(self, names: list[str]) -> None:
         for name in names:
