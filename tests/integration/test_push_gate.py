@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
@@ -496,3 +497,17 @@ def test_a_site_that_is_away_takes_no_result_from_another(gate: Gate, sandbox: S
     result = gate.cli.push("--patience", "0")
     assert (result.code, result.counts("a")) == (1, (1, 0, 0))
     assert arrived(sandbox) == {"a.svs": clean}
+
+
+def test_verify_puts_the_hashes_of_results_on_record_though_the_cache_is_small(
+    gate: Gate, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Each result has to go before the next one is made."""
+    gate.cli.site("a", sandbox, prepare=gate.prepare())
+    with gate.cli.book.open("a") as book:
+        book.write('[gate]\ncache_size = "25K"\n')
+    clean = {f"{number}.svs": gate.slide(f"{number}.svs", 20_000) for number in range(4)}
+    assert gate.cli.push().code == 0
+    assert gate.cli.verify("--json", "--audit", str(tmp_path / "audit")).code == 0
+    hashes = {line["slide"]: [file["sha256"] for file in line["files"]] for line in audit_lines(tmp_path / "audit")}
+    assert hashes == {name: [hashlib.sha256(content).hexdigest()] for name, content in clean.items()}

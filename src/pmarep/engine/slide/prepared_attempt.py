@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from ...errors import SourceError
 from ...events import SlideStatus
+from ...slides import Slide
 from ...source.prepared import NotPrepared
 from .action import Action
 from .attempt import SlideAttempts, planned
@@ -31,7 +33,17 @@ class PreparedSlideAttempts(SlideAttempts):
         if known is None and not options.verify_only and (why := await self._gate.refusal(source)) is not None:
             return Outcome(SlideStatus.LEFT_OUT, why)
         async with self._gate.held(source) as job.slide:
-            return await super().run(job)
+            outcome = await super().run(job)
+            if hashes and outcome.status is SlideStatus.VERIFIED:
+                await self._hash(job.slide)
+            return outcome
+
+    async def _hash(self, slide: Slide) -> None:
+        """Compute the hashes that the audit will ask for, while the files are held."""
+        digests = self._context.digests_of(slide)
+        with suppress(SourceError):  # the audit says so
+            for file in slide.files:
+                await digests.sha256(slide, file)
 
     async def _plan_unknown(self, job: SlideJob) -> Outcome:
         """Say what a run would do with a slide of which only `prepare` can tell what would be sent."""
