@@ -105,9 +105,13 @@ def test_ctrl_c_ends_the_nodes(sandbox: Sandbox, held: HeldRun) -> None:
     wait_until_gone(held.node)
 
 
-def test_nodes_end_by_themselves_when_the_coordinator_is_killed(held: HeldRun) -> None:
+def test_nodes_end_by_themselves_when_the_coordinator_is_killed(cli: PushCli, held: HeldRun) -> None:
     held.running.kill()
-    wait_until_gone(held.node)
+    held.hold.release()
+    again = cli.push()  # waits for them: only then does it send
+    assert not is_running(held.node)
+    assert again.code == 0, again.events
+    assert [event["text"] for event in again.events if event["event"] == "notice" and "may still" in event["text"]]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into the memory of other processes")

@@ -34,9 +34,10 @@ from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
 from ..state.journal import Journal
 from ..state.journal_takeover import Scope, other_states, take_over
+from ..state.nodes_at_work import NodesAtWork
 from ..state.records import JournalError
 from ..state.target_locks import hold_targets
-from ..units import count_of
+from ..units import count_of, format_duration
 from ..uploaders import Digests
 from .annotation_run import AnnotationRun
 from .context import RunContext
@@ -100,6 +101,9 @@ async def replicate(
         ending.enter_context(closing(run))
         ending.push_async_callback(run.gate.close)
         busy = ending.enter_context(hold_targets(state_dir / "locks", places, options.shard))
+        nodes = NodesAtWork(state_dir / "locks", [place for name, place in places if name not in busy])
+        if not await run.wait_for_nodes(nodes.seconds_left(), stop):
+            return run.interrupted()
         missing: dict[str, str] | None = {}
         if parts.sends:
             run.sessions.check_connections()
@@ -219,6 +223,17 @@ class _Run:
             if not said:
                 said = True
                 self.listener(Notice(text=f"waiting for {what()}", passing=True))
+
+    async def wait_for_nodes(self, seconds: float, stop: asyncio.Event) -> bool:
+        """Wait for nodes that may still be sending; return False where the run is to end before."""
+        if seconds <= 0:
+            return True
+        waited = format_duration(seconds)
+        self.listener(Notice(text=f"nodes of a run that has died may still be sending: waiting {waited}", passing=True))
+        timer, stopped = asyncio.create_task(self.clock.sleep(seconds)), asyncio.create_task(stop.wait())
+        await asyncio.wait({timer, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_all([timer, stopped])
+        return not stop.is_set()
 
     def leave_out(self, why: dict[str, str]) -> None:
         """Leave these sites out of the run."""

@@ -11,6 +11,7 @@ import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..aio import cancel_all
@@ -22,6 +23,7 @@ from ..events import Listener, Notice
 from ..remote.session_pool import SessionPool
 from ..sites import Site
 from ..slides import Slide
+from ..state.nodes_at_work import NodesAtWork
 from ..units import format_duration
 from .accounting import Accounting, SiteOnNodes
 from .cluster import Cluster, ClusterError, ClusterWorker
@@ -54,10 +56,13 @@ ENDING_SECONDS = 15.0
 class NodeWorkers:
     """Serves all sites by nodes. Raises nothing of its own: where no node can be had, the run is stopped."""
 
-    def __init__(self, cluster: Cluster, task: NodeTask, lease: Lease, clock: Clock, listener: Listener) -> None:
+    def __init__(
+        self, cluster: Cluster, task: NodeTask, lease: Lease, locks: Path, clock: Clock, listener: Listener
+    ) -> None:
         self._cluster = cluster
         self._task = task
         self._lease = lease
+        self._locks = locks
         self._clock = clock
         self._listener = listener
         self._run = secrets.token_hex(4)
@@ -89,6 +94,7 @@ class NodeWorkers:
         self._site_names = [site.name for site in sites]
         self._accounting = Accounting(sites, context, self._listener)
         fixed = [context.options.connections or site.connections for site in sites]
+        self._at_work = NodesAtWork(self._locks, [site.destination_key for site in sites])
         self._members = Members([number for number in fixed if isinstance(number, int)])
 
     async def run(self, stopped: asyncio.Task[bool]) -> bool:
@@ -106,6 +112,7 @@ class NodeWorkers:
             await cancel_all([work, *self._talks])
             for node in self._nodes:
                 self._cluster.release(node.key)
+            self._note_nodes_at_work(0.0)
             self._accounting.close(complete=not self._stopping)
 
     async def _work(self) -> None:
@@ -119,6 +126,7 @@ class NodeWorkers:
                 await self._look_at_workers(began)
                 self._accounting.tick(self._nodes)
                 self._forget_the_lost()
+                self._note_nodes_at_work(2 * TICK_SECONDS)
             self._divide()
             self._hand_out(waiting=now - began < GATHER_SECONDS)
             self._finish_in_time()
@@ -217,6 +225,14 @@ class NodeWorkers:
             if node.alive and now - node.answered_at > self._lease.lost:
                 node.state = NodeState.LOST
                 self._leave(node)
+
+    def _note_nodes_at_work(self, more: float) -> None:
+        """Note how long nodes may be sending if nothing were heard of them any more, but for `more` seconds."""
+        answers = [node.answered_at for node in self._nodes if node.alive]
+        if answers:
+            self._at_work.note(max(answers) + self._lease.lost + more - self._clock.monotonic())
+        else:
+            self._at_work.forget()
 
     def _end(self, node: Node) -> None:
         """Take back what a node had whose process has ended."""

@@ -71,7 +71,7 @@ async def replicate_on_nodes(
     cluster = await connect()
     try:
         task = NodeTask.of(options, list(sites), config, node_state_dir, lease)
-        parts = RunParts(workers=partial(NodeWorkers, cluster, task, lease), sends=False)
+        parts = RunParts(workers=partial(NodeWorkers, cluster, task, lease, state_dir / "locks"), sends=False)
         return await replicate(
             options,
             sites,

@@ -59,9 +59,14 @@ def hold_targets(
         yield busy
 
 
+def lock_name(place: str) -> str:
+    """Return how the files of a place are called in the folder of the locks, without their ending."""
+    return hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
 @contextmanager
 def _hold_one(folder: Path, name: str, place: str, shard: Shard | None) -> Iterator[None]:
-    base = hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    base = lock_name(place)
     own = base if shard is None else f"{base}-{shard.folder}"
     note = folder / f"{own}.json"
     with _locked(folder, folder / f"{own}.lock", 0, f"{name}: another run holds this site's target", note):

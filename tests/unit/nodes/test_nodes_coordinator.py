@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from pmarep.nodes.node import Node, NodeState
 from pmarep.nodes.shards import Shard
 from pmarep.remote.session_pool import SessionPool
 from pmarep.sites import Site
+from pmarep.state.nodes_at_work import NodesAtWork
 
 SITE = Site(name="tokyo", url="http://pma.example/", username="u", target="Slides/in")
 
@@ -34,11 +36,12 @@ class Coordinator(NodeWorkers):
 
     _clock: FakeClock
 
-    def __init__(self, slide_list: SlideList) -> None:
+    def __init__(self, slide_list: SlideList, locks: Path) -> None:
         self.said: list[Event] = []
         clock, options = FakeClock(), Options(sources=())
         cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, gone=False))
-        super().__init__(cluster, NodeTask.of(options, [SITE], None, None, Lease()), Lease(), clock, self.said.append)
+        task = NodeTask.of(options, [SITE], None, None, Lease())
+        super().__init__(cluster, task, Lease(), locks, clock, self.said.append)
         slide_list.write([make_slide(f"{number}.svs", 5) for number in range(10)])
         slide_list.admit(10, 50)
         context: Any = SimpleNamespace(options=options, slide_list=slide_list, clock=clock, audit=None, record=None)
@@ -70,6 +73,9 @@ class Coordinator(NodeWorkers):
         self._cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, gone=False, exchange=exchange))
         asyncio.run(self._talk(node))
 
+    def note_nodes(self) -> None:
+        self._note_nodes_at_work(0.0)
+
     def bytes_sent(self) -> int:
         self._accounting.tick(self._nodes)
         return next(event.bytes_sent for event in reversed(self.said) if isinstance(event, Progress))
@@ -88,9 +94,9 @@ class Coordinator(NodeWorkers):
 
 
 @pytest.fixture
-def coordinator() -> Iterator[Coordinator]:
+def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
     with closing(SlideList()) as slide_list:
-        yield Coordinator(slide_list)
+        yield Coordinator(slide_list, tmp_path)
 
 
 def progress(sent: int) -> Message:
@@ -126,6 +132,19 @@ def test_a_lost_node_that_answers_after_its_time_is_not_heard(coordinator: Coord
     coordinator.answer_after_its_time(node, [{"kind": "ready", "node": "n0"}, progress(9)])
     assert node.state is NodeState.LOST
     assert coordinator.bytes_sent() == 0
+
+
+def test_a_run_that_comes_next_knows_how_long_nodes_may_be_sending(coordinator: Coordinator, tmp_path: Path) -> None:
+    def left() -> float:
+        return NodesAtWork(tmp_path, [SITE.destination_key]).seconds_left()
+
+    assert left() == 0
+    node = coordinator.working_node(0)
+    coordinator.note_nodes()
+    assert 0 < left() <= Lease().lost
+    coordinator.end(node)
+    coordinator.note_nodes()
+    assert (left(), list(tmp_path.iterdir())) == (0, [])
 
 
 def test_bytes_that_need_not_be_sent_are_counted_once_for_each_slide(coordinator: Coordinator) -> None:
