@@ -100,7 +100,7 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
-        if stopping:
+        if stopping or (_rounds is not None and _rounds.stopping):
             os._exit(INTERRUPTED)  # the journal is on disk already; there is nothing to lose
         stopping = True
         if _rounds is not None:
@@ -128,7 +128,7 @@ def signals_between_rounds(stop: Callable[[], None], reload: Callable[[], None])
     """
     global _rounds, _run_started
     hangup = getattr(signal, "SIGHUP", None)
-    rounds = _rounds = _Rounds(stop, hangup is not None and not sys.stderr.isatty())
+    rounds = _rounds = _Rounds(stop, hangup is not None and not (sys.stdout.isatty() or sys.stderr.isatty()))
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         if rounds.stopping:

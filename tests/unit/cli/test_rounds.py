@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import queue
@@ -19,7 +20,7 @@ from pmarep.cli.app import app
 from pmarep.cli.observer_options import idle_record_observers
 from pmarep.cli.replication_run import PreparedRun
 from pmarep.cli.rounds import Rounds, Schedule, parse_schedule
-from pmarep.cli.signal_handlers import INTERRUPTED
+from pmarep.cli.signal_handlers import INTERRUPTED, signals_between_rounds, stop_on_signals
 from pmarep.daily_window import DailyWindow
 from pmarep.errors import ConfigError, PmarepError, UsageError
 from pmarep.events import Event, Notice, RoundReason, RoundStarted, SiteSummary, Summary
@@ -199,12 +200,26 @@ def test_signals_between_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
-def test_a_closed_terminal_ends_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+@pytest.mark.parametrize("terminal", ["stdout", "stderr"])
+def test_a_closed_terminal_ends_the_rounds(monkeypatch: pytest.MonkeyPatch, terminal: str) -> None:
+    monkeypatch.setattr(f"sys.{terminal}.isatty", lambda: True)
     play = Play(EVERY_10, most=5)
     play.send(4, lambda: os.kill(os.getpid(), signal.SIGHUP))
     assert play.go() == 0
     assert play.begun == [("12:00", "start")]
+
+
+async def test_a_second_signal_ends_a_round_that_begins_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", codes.append)
+    stop = asyncio.Event()
+    with signals_between_rounds(lambda: None, lambda: None):
+        signal.raise_signal(signal.SIGTERM)
+        with stop_on_signals(stop, lambda: None):
+            assert stop.is_set()
+            assert codes == []
+            signal.raise_signal(signal.SIGTERM)
+            assert codes == [INTERRUPTED]
 
 
 @pytest.mark.parametrize(
