@@ -256,6 +256,17 @@ async def test_nobody_waits_for_what_a_killed_run_held(tmp_path: Path) -> None:
     second.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_folders_that_others_could_read_become_private(tmp_path: Path) -> None:
+    for name in ("results", "runs"):
+        (tmp_path / "cache" / name).mkdir(parents=True, mode=0o755)
+    cache = ResultCache(tmp_path / "cache", 10 * KIB)
+    assert {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "cache").iterdir()} == {
+        "results": 0o700, "runs": 0o700,
+    }  # fmt: skip
+    cache.close()
+
+
 async def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = ResultCache(tmp_path / "cache", 10 * KIB)
     usage = shutil.disk_usage(tmp_path)

@@ -70,6 +70,8 @@ class ResultCache:
             self._lock.acquire(timeout=0)
             for one in (self.results, self._run, self._run / "work", self._run / "held"):
                 make_private_folder(one)
+            for one in (self.results, self._run.parent):  # which may have been there, for others to read
+                one.chmod(0o700)
             self._size = size or self._usual_size()
         except (OSError, Timeout) as error:
             self._lock.release(force=True)
