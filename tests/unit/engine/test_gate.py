@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from support.fork_server import PATIENCE
 
 from pmarep.engine.gate.site_gate import GateRun, SiteGate
 from pmarep.engine.options import Options
+from pmarep.errors import UsageError
 from pmarep.sites import Site
 from pmarep.slides import Slide, find_slides
 from pmarep.source import LocalFiles, SharedReader
@@ -63,6 +65,16 @@ async def test_a_site_sends_nothing_that_only_another_one_holds(run: GateRun, sl
                 b.check_held(slide)
     with pytest.raises(NotPrepared):
         a.check_held(prepared)
+
+
+@pytest.mark.parametrize(("cache", "fits"), [("cache", False), (".cache/deep", True), ("../cache", True)])
+async def test_a_cache_in_a_source_is_refused(
+    run: GateRun, slide: Slide, tmp_path: Path, cache: str, fits: bool
+) -> None:
+    """A walk would find what is in it."""
+    options = Options(sources=(tmp_path / "cases",), gate_cache=tmp_path / "cases" / cache)
+    with nullcontext() if fits else pytest.raises(UsageError, match="it would be pushed; name another cache"):
+        await GateRun(options, [site("a")], run._source, tmp_path / "state").close()
 
 
 async def test_who_is_cancelled_holds_nothing(run: GateRun, slide: Slide, monkeypatch: pytest.MonkeyPatch) -> None:

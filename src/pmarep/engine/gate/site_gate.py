@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from ...errors import UsageError
 from ...sites import Site
 from ...slides import Slide
 from ...source import CACHE_BYTES, SharedReader
@@ -39,6 +40,7 @@ class GateRun:
         self.preparation: Preparation | None = None
         if any(site.prepare for site in sites):
             folder = (options.gate_cache or state_dir / CACHE_FOLDER).absolute()
+            _check_outside(folder, options)
             cache = None
             if not options.dry_run:
                 make_private_folder(state_dir)
@@ -80,6 +82,17 @@ class GateRun:
         if end.code < 0:
             raise CommandError(f"require ({program(words)}) was ended by signal {-end.code}; nothing was sent")
         return said_by(end).removeprefix(": ") or f"require ({program(words)}) ended with exit code {end.code}"
+
+
+def _check_outside(folder: Path, options: Options) -> None:
+    """Raise UsageError where a walk would find results, and half of them, as slides of a source.
+
+    It looks into no hidden folder, such as ~/.local.
+    """
+    real = Path(os.path.realpath(folder))
+    for source in map(Path, map(os.path.realpath, options.paths)):
+        if real.is_relative_to(source) and not any(part[0] == "." for part in real.relative_to(source).parts):
+            raise UsageError(f"{folder} is in {source}, where it would be pushed; name another cache in [gate]")
 
 
 class SiteGate:
