@@ -16,7 +16,6 @@ import pytest
 from support.corpus import tree
 from support.fork_server import PATIENCE
 from support.push_cli import PushCli, transfers
-from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 from pmarep.engine import Options
@@ -25,11 +24,6 @@ from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import NodeTask
 from pmarep.sites import SiteBook
 from pmarep.slides import Slide, find_slides
-
-
-@pytest.fixture
-def sandbox(start_sandbox: StartSandbox) -> Sandbox:
-    return start_sandbox("tokyo")
 
 
 @pytest.fixture

@@ -14,17 +14,11 @@ from support.corpus import tree
 from support.dask_cluster import SHORT_LEASE, DaskProcesses, dask_processes, is_running, nodes_of, wait_until_gone
 from support.fork_server import PATIENCE
 from support.push_cli import PushCli, Running, arrived, contents
-from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Hold, Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Dask's workers take no signals there")
 HELD = r"path=.*held\.svs"
-
-
-@pytest.fixture
-def sandbox(start_sandbox: StartSandbox) -> Sandbox:
-    return start_sandbox("tokyo")
 
 
 @pytest.fixture

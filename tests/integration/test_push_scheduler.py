@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 from support.corpus import tree
 from support.push_cli import PushCli, arrived, contents, logins, transfers
-from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 from pmarep.nodes.cluster import LOCAL_WORKERS
-
-
-@pytest.fixture
-def sandbox(start_sandbox: StartSandbox) -> Sandbox:
-    return start_sandbox("tokyo")
 
 
 @pytest.fixture

@@ -12,16 +12,10 @@ from support.corpus import tree
 from support.fork_server import PATIENCE, run
 from support.manual import blocks
 from support.push_cli import PushCli, arrived, contents, transfers
-from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import Sandbox
 
 PAGE = "several-nodes.md"
-
-
-@pytest.fixture
-def sandbox(start_sandbox: StartSandbox) -> Sandbox:
-    return start_sandbox("tokyo")
 
 
 @pytest.fixture
