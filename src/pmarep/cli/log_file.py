@@ -63,7 +63,7 @@ def logging_to_file(
 class _PrivateRotatingFile(logging.handlers.RotatingFileHandler):
     """A log file that only its owner can read, since names may be patients'; a full one becomes FILE.1, FILE.2, ...
 
-    `failed`: a line could not be written. That is said once, and the run goes on.
+    `failed`: a line could not be written. That is said once a run, and the run goes on.
     """
 
     def __init__(self, path: Path, max_size: int, max_backups: int) -> None:
@@ -113,11 +113,11 @@ class _RunLog(RunObserver):
         self._lines.handle(event)
 
     def after(self, summary: Summary) -> bool:
-        if summary.sites and not (
-            self._brief and summary.exit_code == 0
-        ):  # else it has not begun, and its error says so
+        has_begun = bool(summary.sites)  # else its error says how it ended
+        if has_begun and not (self._brief and summary.exit_code == 0):
             self.write(f"exit code {summary.exit_code}")
-        return not self._handler.failed
+        failed, self._handler.failed = self._handler.failed, False  # the next round may have room again
+        return not failed
 
 
 class _Lines(LinesOutput):

@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,22 @@ def test_a_full_disk_is_reported_once_and_ends_nothing(capsys: pytest.CaptureFix
         capsys.readouterr().err
         == "pmarep: cannot write the log file /dev/full: No space left on device; the run goes on\n"
     )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk is there")  # noqa: PTH110
+def test_a_round_that_could_be_written_down_has_not_failed(file: Path) -> None:
+    """Though one before it has, while the disk was full."""
+    with logging_to_file(Path("/dev/full"), 0, 1, verbose=0, rounds=True) as observer:
+        observer.handle(sent("a.svs"))
+        assert not observer.after(DONE)
+        handler = next(one for one in logging.getLogger().handlers if isinstance(one, RotatingFileHandler))
+        with file.open("w") as room:
+            full, handler.stream = handler.stream, room
+            observer.before()
+            observer.handle(sent("b.svs"))
+            assert observer.after(DONE)
+            handler.stream = full
+    assert "b.svs" in file.read_text()
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
