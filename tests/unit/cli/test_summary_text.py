@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pmarep.cli.render.base import summary_lines
-from pmarep.cli.render.lines import LinesOutput
-from pmarep.events import SiteState, SiteSummary, State, Summary
+from pmarep.cli.render.lines import LinesOutput, round_line
+from pmarep.events import RoundReason, RoundStarted, SiteState, SiteSummary, State, Summary
 
 WAITING = "waiting for https://a.example/ to answer the log-in, for 10s now"
 
@@ -39,6 +41,21 @@ def test_slides_that_were_not_begun_have_not_failed() -> None:
 )
 def test_what_did_not_arrive_is_counted_by_what_helps(site: SiteSummary, verdict: str) -> None:
     assert summary_lines(Summary(exit_code=1, seconds=1.0, sites={"a": site, "b": SiteSummary()}))[-1] == verdict
+
+
+@pytest.mark.parametrize(
+    ("slides", "words"),
+    [
+        (1, "1 slide is still being written; a later round sends it"),
+        (2, "2 slides are still being written; a later round sends them"),
+    ],
+)
+def test_slides_that_are_still_being_written_come_with_a_later_round(slides: int, words: str) -> None:
+    summary = Summary(exit_code=1, seconds=1.0, sites={"a": SiteSummary(failed=1)}, unfinished=slides)
+    assert summary_lines(summary)[-1].endswith(f"; {words}")
+    done = replace(summary, exit_code=0, sites={"a": SiteSummary(skipped=3)})
+    line = round_line(RoundStarted(round=7, reason=RoundReason.CHANGE), done)
+    assert line == f"round 7 (change): a 0 sent, 3 skipped; {words.partition(';')[0]}"
 
 
 def test_a_verification_that_could_not_look_says_so() -> None:

@@ -102,6 +102,11 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
     return "; ".join(parts)
 
 
+def unfinished_text(slides: int) -> str:
+    """Return `2 slides are still being written`."""
+    return f"{count_of(slides, 'slide')} {'is' if slides == 1 else 'are'} still being written"
+
+
 def _left_out(site: SiteSummary) -> str:
     return f", {site.left_out} left out" if site.left_out else ""
 
@@ -131,8 +136,8 @@ def _verdict(summary: Summary, selection: str) -> str:
     if summary.source_problems:
         problems.append(f"{count_of(summary.source_problems, 'thing')} in the source could not be sent, see above")
     if summary.unfinished:
-        verb = "is" if summary.unfinished == 1 else "are"
-        problems.append(f"{count_of(summary.unfinished, 'slide')} {verb} still being written; a later round sends it")
+        them = "it" if summary.unfinished == 1 else "them"
+        problems.append(f"{unfinished_text(summary.unfinished)}; a later round sends {them}")
     if problems:
         return "; ".join([*problems, *unequal])
     total = sum(site.sent + site.skipped + site.verified for site in summary.sites.values())

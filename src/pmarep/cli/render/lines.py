@@ -20,8 +20,8 @@ from ...events import (
     Summary,
 )
 from ...text import printable
-from ...units import count_of, format_duration, format_size
-from .base import Output, left_out_line, summary_lines
+from ...units import format_duration, format_size
+from .base import Output, left_out_line, summary_lines, unfinished_text
 from .live import LiveRun, LiveSite
 from .messages import Level, Messages, sent_line
 
@@ -108,8 +108,7 @@ def round_line(begun: RoundStarted, summary: Summary) -> str:
         counts = f"{name} {site.sent} sent, {site.skipped} skipped"
         parts.append(f"{counts}, {format_size(site.bytes_sent)}" if site.bytes_sent else counts)
     if summary.unfinished:
-        verb = "is" if summary.unfinished == 1 else "are"
-        parts.append(f"{count_of(summary.unfinished, 'slide')} {verb} still being written")
+        parts.append(unfinished_text(summary.unfinished))
     return f"round {begun.round} ({begun.reason}): {'; '.join(parts)}"
 
 
