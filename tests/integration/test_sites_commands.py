@@ -13,7 +13,7 @@ from support.sandboxes import PASSWORD, USER, StartSandbox
 from support.sites_cli import MemoryKeyring, ScriptedPrompt, SitesCli
 
 from pmacore_sandbox import Sandbox
-from pmarep.cli.sites.add_dialog import add_interactively
+from pmarep.cli.sites.add_dialog import _command, add_interactively
 from pmarep.errors import ConfigError
 from pmarep.sites import Credentials, SiteBook
 
@@ -403,3 +403,12 @@ def test_a_name_that_is_taken_is_reported_before_anything_is_asked(add: Add, tmp
     (tmp_path / "sites.toml").write_text("[groups]\ntokyo = []\n")
     with pytest.raises(ConfigError, match='there is already a group "tokyo"; choose another name'):
         add()
+
+
+def test_the_command_that_adds_a_site_shows_no_words_of_its_commands() -> None:
+    commands = dict.fromkeys(("password_command", "require", "prepare"), "tool {slide} {out} geheim")
+    words = _command("tokyo", {"include": ["*.svs", "a b"], "target": "T", **commands})
+    assert words == (
+        "pmarep sites add tokyo --include '*.svs' --include 'a b' --target T "
+        "--password-command ... --require ... --prepare ..."
+    )

@@ -325,7 +325,13 @@ def test_show_says_where_each_value_comes_from(sites_cli: SitesCli) -> None:
     assert "verify_tls true built in" in lines
     assert "groups class" in lines
     assert "password from the variable PMAREP_PASSWORD_CAMPUS" in lines
-    sites_cli.book.write_text(ODD.replace("server='campus'", "server='campus'\npassword_command = 'op read geheim'"))
+    sites_cli.book.write_text(
+        ODD.replace(
+            "server='campus'",
+            "server='campus'\npassword_command = 'op read geheim'\n"
+            "require = 'may {slide} geheim'\nprepare = ['strip', '{slide}', '{out}', 'geheim']",
+        )
+    )
     del sites_cli.environ["PMAREP_PASSWORD_CAMPUS"]
     done = sites_cli("show", "box-anna", "--json")
     assert '"password_from": "its password_command"' in done.stdout

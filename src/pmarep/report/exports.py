@@ -130,8 +130,6 @@ def to_csv(report: Report) -> str:
 
 def why(cell: Cell, site: ReportSite) -> str | None:
     """Return why a slide is not at a site, or not sent there, as far as anybody has said so; None where it is there."""
-    if cell.state is CellState.EXCLUDED:
-        return cell.error
     return None if cell.state.is_there or cell.state is CellState.ELSEWHERE else cell.error or site.reason
 
 

@@ -96,6 +96,18 @@ def test_runs_that_go_on_and_were_killed(capsys: pytest.CaptureFixture[str], mon
     ]
 
 
+def test_what_a_site_does_not_take_is_not_to_come(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = {"exit_code": 0, "sites": {"tokyo": {"sent": 1, "skipped": 0, "failed": 0, "excluded": 4}}}
+    runs = [recorded(2, RunState.RUNNING), recorded(1, RunState.ENDED, summary)]
+    for one in runs:
+        assert one.progress is not None
+        one.progress.sites["tokyo"].excluded = 4
+    print_lines(Overview([[one] for one in runs]), "")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("  tokyo  running  3 of 5, 1 failed  ")
+    assert [line.endswith(" (4 excluded by the site book)") for line in lines[-2:]] == [True, True]
+
+
 def test_a_place_ends_in_one_colon(capsys: pytest.CaptureFixture[str]) -> None:
     runs = [
         recorded(number, state, sources=("tokyo:",)) for number, state in ((2, RunState.RUNNING), (1, RunState.KILLED))

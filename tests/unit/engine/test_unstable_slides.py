@@ -17,8 +17,10 @@ from support.clocks import JumpingClock
 from support.corpus import tree, write_mirax, write_ndpis, write_vsi
 
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
-from pmarep.engine.discovery.slide_list import SlideList
+from pmarep.engine.discovery.slide_list import SiteSlides, SlideList
 from pmarep.engine.options import Options
+from pmarep.sites import Site
+from pmarep.sites.site_choices import SiteChoices
 from pmarep.slides import LeftOut, Why
 from pmarep.slides.shard import Shard
 
@@ -46,7 +48,10 @@ class EventfulClock(JumpingClock):
 
 @dataclass
 class Seen:
-    """How a producer went. `first` and `at_start`: slides that sites could have, and totals, after the walk."""
+    """How a producer went. `first` and `at_start`: slides that sites could have, and totals, after the walk.
+
+    `excluded`: what the site does not take, after the walk and in the end.
+    """
 
     first: list[str] = field(default_factory=list)
     at_start: tuple[int, int] = (0, 0)
@@ -57,6 +62,7 @@ class Seen:
     waiting: list[tuple[int, float]] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     error: str | None = None
+    excluded: list[int] = field(default_factory=list)
 
     @property
     def reasons(self) -> dict[str, tuple[Why, str]]:
@@ -68,6 +74,7 @@ def gather(
     clock: EventfulClock | None = None,
     busy_rounds: int = 0,
     deadline: float | None = None,
+    site: Site | None = None,
     **options: Any,
 ) -> Seen:
     """A whole producer. For so many looks, sites have other work; then they are idle."""
@@ -80,7 +87,7 @@ def gather(
         return left[0] < 0
 
     async def go() -> None:
-        slide_list = SlideList()
+        slide_list = SlideList(SiteChoices([] if site is None else [site], 0.0))
         listener = DiscoveryListener(
             seen.problems.append, lambda slides, seconds: seen.waiting.append((slides, round(seconds, 3)))
         )
@@ -90,9 +97,13 @@ def gather(
         assert not slide_list.complete.is_set()
         seen.first = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
         seen.at_start = len(slide_list), slide_list.bytes
+        if site is not None:
+            seen.excluded.append(SiteSlides(slide_list, site.name).excluded)
         await producer.watch_unstable(idle, deadline)
         assert slide_list.complete.is_set()
         seen.slides = [(await some(slide_list, index)) for index in range(slide_list.admitted)]
+        if site is not None:
+            seen.excluded.append(SiteSlides(slide_list, site.name).excluded)
         seen.total, seen.bytes, seen.error = len(slide_list), slide_list.bytes, producer.error
         producer.close()
         slide_list.close()
@@ -396,3 +407,10 @@ def test_a_slide_that_comes_into_another_shard_meanwhile_is_told(tmp_path: Path)
     (reason,) = seen.reasons.values()
     assert reason[0] is Why.UNFINISHED
     assert "belongs to another shard" in reason[1]
+
+
+def test_what_a_site_does_not_take_is_counted_once_while_it_waits_and_after(tmp_path: Path) -> None:
+    tree(tmp_path, "a.svs", "b.svs", "old/c.svs", "old/d.svs")
+    age(tmp_path, HOUR, "a.svs", "old/c.svs")
+    site = Site(name="t", url="https://tokyo.example/", username="u", target="T", exclude=("old",))
+    assert gather(tmp_path, site=site).excluded == [2, 2]

@@ -184,7 +184,9 @@ def test_it_is_said_of_no_slide_that_it_is_where_it_must_not_be(
     found = {**X, "slides": [["x", "SVS", 5, 1], ["y", "SVS", 5, 1]]}
     there = {"event": "slides_known", "time": TIME, "site": "tokyo", "status": "skipped", "slides": [[0, 1]]}
     summary = [] if tokyo is None else [ended(exit_code=4, sites={"tokyo": {"error": None, **tokyo}})]
-    assert said in to_html(report_of_lines(found, there, *lines, *summary))
+    page = to_html(report_of_lines(found, there, *lines, *summary))
+    assert said in page
+    assert f"<td>{2 - len(lines)}</td><td>0</td><td>0</td>" in page  # there, missing, not tried
 
 
 def test_a_command_is_in_the_page_as_a_shell_takes_it() -> None:

@@ -24,7 +24,8 @@ from pmarep.sites.duplicate_site import plan_server_move
     ],
 )
 def test_the_servers_name(url: str, more: str, name: str, is_new: bool) -> None:
-    text = f'{more}[sites.tokyo]\nurl = "{url}"\nusername = "u"\ntarget = "T"\nbwlimit = "2M"\n[groups]\ngeo = []\n'
+    own = 'target = "T"\nbwlimit = "2M"\nmin_size = 5\n'
+    text = f'{more}[sites.tokyo]\nurl = "{url}"\nusername = "u"\n{own}[groups]\ngeo = []\n'
     move = plan_server_move(SiteBook.parse(BookText(Path("sites.toml"), text)), "tokyo")
     assert move is not None
     assert (move.server, move.is_new, move.keys) == (name, is_new, ("url", "username"))

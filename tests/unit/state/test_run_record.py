@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 import os
+import platform
 import stat
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from pmarep.events import (
 from pmarep.slides import Slide, SlideFile
 from pmarep.state import run_record, run_records
 from pmarep.state.run_record import FLUSH_SECONDS, RunRecord
-from pmarep.state.run_records import RunFile, RunRecordError, make_room, records_in
+from pmarep.state.run_records import RunFile, RunRecordError, make_room, own_record, records_in
 
 STARTED = datetime(2026, 11, 27, 21, 42, 37, tzinfo=UTC)
 
@@ -244,3 +245,15 @@ def test_a_record_of_another_version_is_refused_and_what_is_none_is_empty(tmp_pa
     file.unlink()
     with pytest.raises(RunRecordError, match="cannot read"):
         list(record.lines())
+
+
+def test_the_last_record_of_this_process_is_its_own(tmp_path: Path) -> None:
+    mine, machine = os.getpid(), platform.node()
+    for second, (pid, name) in enumerate(((mine, machine), (mine + 1, machine), (mine, "other")), 1):
+        line = json.dumps({"event": "run", "record": run_records.VERSION, "pid": pid, "machine": name})
+        (tmp_path / f"20261127T20000{second}Z-{second}.jsonl.gz").write_bytes(gzip.compress(f"{line}\n".encode()))
+    begun = datetime(2026, 11, 27, 20, 0, 1, tzinfo=UTC).timestamp()
+    found = own_record(tmp_path, begun + 0.9)
+    assert found is not None
+    assert found.number == 1
+    assert own_record(tmp_path, begun + 1) is None
