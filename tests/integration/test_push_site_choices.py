@@ -75,10 +75,12 @@ def test_they_come_on_top_of_the_options(cli: PushCli, sandbox: Sandbox) -> None
 
 def test_what_a_site_that_is_down_does_not_take_is_not_missing_there(cli: PushCli) -> None:
     cli.site("down", "http://127.0.0.1:9/", exclude=["draft.svs"])
-    result = cli.push("--sites", "down")
+    cli.site("nobody", "http://127.0.0.1:9/2/", exclude=["autumn/"])
+    del cli.environment["PMAREP_PASSWORD_NOBODY"]
+    result = cli.push("--sites", "down,nobody")
     assert result.code == 1
-    of = result.summary["sites"]["down"]
-    assert (of["failed"], of["excluded"]) == (3, 1)
+    found = {name: (of["failed"], of["excluded"]) for name, of in result.summary["sites"].items()}
+    assert found == {"down": (3, 1), "nobody": (2, 2)}
 
 
 SAY_NOT_TAKEN = """
