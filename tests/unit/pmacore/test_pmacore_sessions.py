@@ -9,10 +9,11 @@ import json
 import re
 import socket
 import ssl
+from collections.abc import AsyncGenerator, Callable, Coroutine
 
 import httpx
 import pytest
-from support.scripted_core import PASSWORD, SESSION, ScriptedCore, aspnet, html, refusal
+from support.scripted_core import PASSWORD, SESSION, URL, ScriptedCore, aspnet, html, refusal
 
 from pmarep.errors import Remedy
 from pmarep.pmacore import (
@@ -30,6 +31,7 @@ from pmarep.pmacore import (
     Unreachable,
 )
 from pmarep.pmacore.authentication import KNOWN_SESSIONS
+from pmarep.pmacore.http import Body
 from pmarep.pmacore.session_attempts import SESSIONS, SessionAttempts
 from pmarep.retry import MAX_RETRY_AFTER, ONCE, Retry
 
@@ -162,6 +164,108 @@ async def test_many_calls_notice_an_ended_session_and_one_logs_in() -> None:
     async with script.core() as core:
         await asyncio.gather(*(core.slides("Slides") for _ in range(20)))
     assert len(script.asked("authenticate")) == 2
+
+
+SESSION_ENDED = refusal("Invalid session")
+POST = "transfer/Upload/1"
+
+
+async def post(core: PmaCore) -> None:
+    async def content() -> AsyncGenerator[bytes, None]:
+        yield b"x"
+
+    await core.post_file("1", "x.svs", Body(content, 1, "image/tiff"))
+
+
+def core_at(handle: Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]) -> PmaCore:
+    async def password() -> str:
+        return PASSWORD
+
+    return PmaCore(Connection(URL, "seeder"), password, http=httpx.AsyncClient(transport=httpx.MockTransport(handle)))
+
+
+@pytest.mark.parametrize(("posts", "at_once"), [(False, 1), (True, 3)])
+async def test_after_the_end_of_a_session_calls_are_repeated_one_at_a_time_but_files_are_not(
+    posts: bool, at_once: int
+) -> None:
+    sessions = iter("abcdefgh")
+    script = ScriptedCore(authenticate=lambda: {"Success": True, "SessionId": next(sessions)}, Ping=False)
+    all_came = asyncio.Event()
+    came = running = most = 0
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal came, running, most
+        if not request.url.path.endswith(("GetFiles", POST)):
+            return script(request)
+        came += 1
+        if came <= 3:
+            if came == 3:
+                all_came.set()
+            await all_came.wait()
+            return SESSION_ENDED
+        running += 1
+        most = max(most, running)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        running -= 1
+        return httpx.Response(200, json=[])
+
+    async with asyncio.timeout(30), core_at(handle) as core:
+        await asyncio.gather(*(post(core) if posts else core.slides("Slides") for _ in range(3)))
+    assert (came, most) == (6, at_once)
+
+
+async def test_a_call_is_repeated_in_more_sessions_while_others_are_answered() -> None:
+    answers = [SESSION_ENDED] * (SESSIONS + 2) + [httpx.Response(200, json=[])]
+    script = ScriptedCore(GetFiles=answers, GetFilenames=[], Ping=False)
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("GetFiles"):
+            await core.slide_files("Slides/a.svs")
+        return script(request)
+
+    async with core_at(handle) as core:
+        assert await core.slides("Slides") == []
+    assert len(script.asked("GetFiles")) == SESSIONS + 3
+
+
+@pytest.mark.parametrize(("served", "pings"), [(False, 1), (True, 0)])
+async def test_a_session_that_was_good_just_now_is_not_asked_about_after_a_failed_file(
+    served: bool, pings: int
+) -> None:
+    script = ScriptedCore(GetFiles=[], **{POST: html(503)})
+    async with script.core() as core:
+        if served:
+            await core.slides("Slides")
+        with pytest.raises(ServerError):
+            await post(core)
+    assert len(script.asked("Ping")) == pings
+
+
+async def test_a_session_that_was_good_just_now_is_asked_about_after_another_failed_call() -> None:
+    script = ScriptedCore(GetFiles=[httpx.Response(200, json=[]), html(503)])
+    async with script.core() as core:
+        await core.slides("Slides")
+        with pytest.raises(ServerError):
+            await core.slides("Slides")
+    assert len(script.asked("Ping")) == 1
+
+
+async def test_a_file_is_not_sent_again_later_by_the_client() -> None:
+    """Those who count its bytes do that."""
+    script = ScriptedCore(Ping=False, **{POST: SESSION_ENDED})
+    async with script.core(retry=Retry(sleep=lambda _: asyncio.sleep(0))) as core:
+        with pytest.raises(SessionLost):
+            await post(core)
+    assert len(script.asked(POST)) == SESSIONS
+
+
+async def test_a_file_that_a_sign_in_page_has_taken_may_be_sent_again() -> None:
+    script = ScriptedCore(GetFiles=[], **{POST: httpx.Response(302, headers={"location": "https://hotel.example/"})})
+    async with script.core() as core:
+        await core.slides("Slides")
+        with pytest.raises(Intercepted):
+            await post(core)
 
 
 @pytest.mark.parametrize("goodbye", [html(500), refusal("Invalid session"), httpx.ConnectError("down"), html(200)])

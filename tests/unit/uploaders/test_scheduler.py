@@ -235,6 +235,7 @@ async def test_no_more_requests_than_connections() -> None:
     work = asyncio.gather(*(scheduler.run(send) for _ in range(10)))
     assert await clock.run(asyncio.ensure_future(_nothing(work))) == 4
     assert most == 3
+    assert not scheduler._in_flight
 
 
 async def test_the_rate_is_that_of_the_last_seconds() -> None:
