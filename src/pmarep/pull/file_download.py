@@ -259,7 +259,7 @@ class FileDownloader:
 
     def _stuck(self, ranges: Sequence[_Range]) -> _Range | None:
         """Return a range for which the server has been silent for long; None where none, or others are hedged."""
-        if sum(one.rival is not None for one in ranges) >= 2 * HEDGES_AT_ONCE:
+        if len({frozenset((one, one.rival)) for one in ranges if one.rival is not None}) >= HEDGES_AT_ONCE:
             return None
         latest = asyncio.get_running_loop().time() - STUCK_SECONDS
         stuck = (one for one in ranges if one.rival is None and not one.has_come and one.silent_since < latest)

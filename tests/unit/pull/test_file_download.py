@@ -117,6 +117,30 @@ async def test_what_is_stuck_comes_over_another_connection(tmp_path: Path) -> No
     assert 0 in server.ended  # of which nothing more would ever have come
 
 
+async def test_only_a_few_ranges_are_hedged_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all are stuck, the line is."""
+    monkeypatch.setattr(file_download, "RANGE", 300)
+    looks, share = 0, FileDownloader._share
+
+    def look(downloader: FileDownloader) -> None:
+        nonlocal looks
+        share(downloader)
+        looks += any(one.rival is not None for one in downloader._under_way)
+
+    monkeypatch.setattr(FileDownloader, "_share", look)
+    server = Server(lambda start, number: start == 0 or number < 1 or looks > 20)
+    hedged: list[int] = []
+    race = FileDownloader._race
+
+    async def note_and_race(downloader: FileDownloader, *range_: Any) -> None:
+        hedged.append(sum(one.rival is not None for one in downloader._under_way))
+        await race(downloader, *range_)
+
+    monkeypatch.setattr(FileDownloader, "_race", note_and_race)
+    await bring(tmp_path, server, 30)
+    assert 0 < max(hedged) <= 2 * file_download.HEDGES_AT_ONCE
+
+
 async def test_a_hedge_that_is_later_is_left_alone(tmp_path: Path) -> None:
     server = Server(
         lambda start, number: start != 100 and (start != 0 or number < 1 or any(one == 100 for one, _ in server.asked))
