@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +26,18 @@ def test_ranges_are_the_bytes_that_were_added(pairs: list[tuple[int, int]]) -> N
     assert (ranges.size, ranges.end) == (len(added), max(added, default=-1) + 1)
     missing = [byte for start, end in ranges.gaps(30) for byte in range(start, end)]
     assert missing == sorted(set(range(30)) - added)
+
+
+def test_ranges_that_touch_are_one() -> None:
+    assert list(ByteRanges([(5, 9), (0, 5), (9, 12)])) == [(0, 12)]
+
+
+def test_a_line_is_on_the_disk_when_it_is_appended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else other bytes may be there before it says that the old ones are gone."""
+    sizes: list[int] = []
+    monkeypatch.setattr("pmarep.pull.byte_ranges.os.fsync", lambda stream: sizes.append(os.fstat(stream).st_size))
+    RangeRecord(tmp_path / "x.ranges").append(ByteRanges())
+    assert sizes == [(tmp_path / "x.ranges").stat().st_size] != [0]
 
 
 def test_the_last_whole_line_of_a_record_counts(tmp_path: Path) -> None:

@@ -123,6 +123,17 @@ def test_after_a_restart_nothing_of_before_is_believed(tmp_path: Path) -> None:
     assert part(tmp_path).size == 0
 
 
+def test_a_whole_file_that_is_thrown_away_is_not_whole(tmp_path: Path) -> None:
+    """It is closed by then: what is on the disk goes when it is opened again."""
+    one = part(tmp_path)
+    write(one, 0, 1000)
+    one.finish()
+    assert one.restart() == 1000
+    assert not one.finished
+    one.open()
+    assert (one.size, [path.stat().st_size for path in tmp_path.glob("*.part")]) == (0, [0])
+
+
 def test_a_record_of_more_than_is_here_is_not_believed_then_or_later(tmp_path: Path) -> None:
     begin(tmp_path, 500)
     (file,) = tmp_path.glob("*.part")

@@ -264,6 +264,15 @@ async def test_a_server_that_is_away_comes_back(server: Server, reader: SharedRe
     assert await read(site) == CONTENT
 
 
+async def test_a_look_that_failed_is_taken_again(server: Server, reader: SharedReader) -> None:
+    site = SiteReader(reader)
+    server.error = Unreachable("ghent does not answer")
+    with pytest.raises(SourceAway):
+        await site.confirm(SLIDE)
+    server.error = None
+    await site.confirm(SLIDE)
+
+
 async def test_a_refusal_is_no_absence(server: Server, reader: SharedReader) -> None:
     server.error = Refused("no right to download")
     with pytest.raises(SourceError, match="no right to download") as found:

@@ -278,6 +278,14 @@ def test_a_part_that_is_needed_as_a_whole_is_complete_before_the_next() -> None:
     assert wants.take_urgent() is None
 
 
+def test_only_a_part_that_is_needed_as_a_whole_needs_its_pages_together() -> None:
+    wants = Wants(lambda *_: False)
+    wants.read(A, 0, 10)
+    wants.read(A, 4, 6, whole=True)
+    assert [index for index in range(10) if wants.is_needed_with_others(A, index)] == [4, 5]
+    assert not wants.is_needed_with_others(B, 4)
+
+
 def test_a_long_read_is_downloaded_as_a_piece_first_and_then_a_window() -> None:
     settled: set[tuple[FileVersion, int]] = set()
     wants = wants_of(settled)
