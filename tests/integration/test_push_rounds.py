@@ -172,10 +172,13 @@ def test_a_slide_that_is_still_being_written_is_no_failure(
     assert arrived(sandbox) == contents(cli.source)
 
 
-def test_a_signal_in_a_round_ends_it_and_all(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_signal_in_a_round_ends_it_and_all(cli: PushCli, sandbox: Sandbox, systemd: socket.socket) -> None:
     tree(cli.source, "1.svs")
+    cli.environment["WATCHDOG_USEC"] = "200000"
     with cli.start("--every", "1h", "--settle", "1h") as running:
         running.wait_for(lambda event: event["event"] == "source_waiting")
+        wait_for_status(systemd, "round 1")
+        wait_for_status(systemd, "WATCHDOG=1")
         running.interrupt()
         result = running.result()
     assert result.code == 130

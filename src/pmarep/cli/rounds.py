@@ -107,7 +107,7 @@ class Rounds:
 
         `due`: of clock.monotonic(); `reason`: that of a round which begins then.
         """
-        heartbeat = _Heartbeat()
+        heartbeat = _Heartbeat(self.clock)
         self._say_status(due)
         while not self.stopping:
             left = self._seconds_left(due)
@@ -153,16 +153,18 @@ class Rounds:
 
 
 class _Heartbeat:
-    """Tells systemd that this process lives, as often as it asks for."""
+    """Tells systemd that this process lives, as often as it asks for, where `beat` is called in every slice of time."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._every = service_manager.watchdog_seconds()
         self._last = float("-inf")
         self.beat()
 
     def beat(self) -> None:
-        if self._every is not None and time.monotonic() - self._last >= min(self._every, SLICE_SECONDS):
-            self._last = time.monotonic()
+        now = self._clock.monotonic()
+        if self._every is not None and now + SLICE_SECONDS - self._last >= self._every:
+            self._last = now
             service_manager.notify(service_manager.ALIVE)
 
 

@@ -24,6 +24,7 @@ from pmarep.cli.signal_handlers import INTERRUPTED, signals_between_rounds, stop
 from pmarep.daily_window import DailyWindow
 from pmarep.errors import ConfigError, PmarepError, UsageError
 from pmarep.events import Event, Notice, RoundReason, RoundStarted, SiteSummary, Summary
+from pmarep.system import service_manager
 
 MINUTE = 60.0
 
@@ -186,6 +187,22 @@ def test_a_bad_site_book_leaves_the_old_one(tmp_path: Path) -> None:
     play.go()
     assert play.book == "first"
     assert play.said == ["the site book was not read anew, the rounds go on with the old one: sites.toml: line 3: no ]"]
+
+
+def test_systemd_hears_between_rounds_as_often_as_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", str(240 * 10**6))
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    play = Play(EVERY_10, most=2)
+    heard: list[float] = []
+
+    def notify(*messages: str) -> None:
+        if service_manager.ALIVE in messages:
+            heard.append(play.clock.now)
+
+    monkeypatch.setattr(service_manager, "notify", notify)
+    play.go()
+    # Two minutes apart at most, and whenever a round has ended; the rounds themselves have an event loop that says it.
+    assert heard == [0, 60, 179, 298, 417, 536, 655, 720]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
