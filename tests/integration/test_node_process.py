@@ -123,8 +123,11 @@ def test_another_version_is_refused(cli: PushCli) -> None:
 
 
 def test_a_node_without_a_password_sends_nothing(cli: PushCli, sandbox: Sandbox) -> None:
-    del cli.environment["PMAREP_PASSWORD_TOKYO"]
+    cli.site("ghent", sandbox, "Slides/ghent")
+    del cli.environment["PMAREP_PASSWORD_TOKYO"]  # that of ghent it has
     with node_process(cli, task_of(cli)) as node:
+        node.say_slides(*found(cli))
+        node.say({"kind": "finish"})
         said = node.hear("failed")
     assert said["exit_code"] == 2
     assert "tokyo" in said["error"]

@@ -17,9 +17,9 @@ from support.slides import make_slide
 from pmarep.engine import Options
 from pmarep.engine.context import RunContext
 from pmarep.engine.discovery.slide_list import SlideList
-from pmarep.events import Event, Notice, Progress, SlideFinished, SlideStatus
+from pmarep.events import Event, Notice, Progress, SiteState, SiteSummary, SlideFinished, SlideStatus, State
 from pmarep.nodes.cluster import Cluster, ClusterError, ClusterWorker
-from pmarep.nodes.coordinator import NodeWorkers
+from pmarep.nodes.coordinator import MOST_STARTS, NodeWorkers
 from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import Message, NodeTask
 from pmarep.nodes.node import Node, NodeState
@@ -39,12 +39,14 @@ class Coordinator(NodeWorkers):
     def __init__(self, slide_list: SlideList, locks: Path) -> None:
         self.said: list[Event] = []
         clock, options = FakeClock(), Options(sources=())
-        cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, gone=False))
+        cluster = cast("Cluster", SimpleNamespace(release=lambda _: None, start=lambda *_: None, gone=False))
         task = NodeTask.of(options, [SITE], None, None, Lease())
         super().__init__(cluster, task, Lease(), locks, clock, self.said.append)
         slide_list.write([make_slide(f"{number}.svs", 5) for number in range(10)])
         slide_list.admit(10, 50)
-        context: Any = SimpleNamespace(options=options, slide_list=slide_list, clock=clock, audit=None, record=None)
+        context: Any = SimpleNamespace(
+            options=options, slide_list=slide_list, clock=clock, audit=None, record=None, deadline=None
+        )
         self.make([SITE], cast("SessionPool", None), cast("RunContext", context))
 
     def working_node(self, *numbers: int) -> Node:
@@ -84,6 +86,13 @@ class Coordinator(NodeWorkers):
         self._accounting.tick(self._nodes)
         return next(event.bytes_total for event in reversed(self.said) if isinstance(event, Progress))
 
+    def summary(self) -> SiteSummary:
+        (site,) = self
+        return site.report.summary(early=False)
+
+    def start(self, worker: ClusterWorker) -> None:
+        self._start(worker)
+
     @property
     def notices(self) -> list[str]:
         return [event.text for event in self.said if isinstance(event, Notice)]
@@ -111,8 +120,7 @@ def test_what_a_refused_node_has_goes_to_others_when_its_process_has_ended(coord
     assert coordinator.pending == []  # it may still be sending one
     assert node.state is NodeState.LEAVING
     coordinator.tell(node, progress(9))
-    coordinator.tell(node, {"kind": "known", "site": "tokyo", "status": "skipped", "slides": [1],
-                            "time": "2026-03-02T12:00:00+00:00"})  # fmt: skip
+    coordinator.tell(node, known(1))
     coordinator.end(node)
     assert coordinator.pending == [0, 2]
     assert coordinator.bytes_sent() == 9
@@ -147,11 +155,59 @@ def test_a_run_that_comes_next_knows_how_long_nodes_may_be_sending(coordinator: 
     assert (left(), list(tmp_path.iterdir())) == (0, [])
 
 
+def finished(number: int, status: str) -> Message:
+    event = SlideFinished(site="tokyo", slide=f"{number}.svs", status=SlideStatus(status))
+    return {"kind": "event", "number": number, "event": event.to_dict()}
+
+
+def known(*numbers: int) -> Message:
+    time = "2026-03-02T12:00:00+00:00"
+    return {"kind": "known", "site": "tokyo", "status": "skipped", "slides": list(numbers), "time": time}
+
+
+def test_a_slide_that_is_sent_and_then_found_there_is_counted_and_said_once(coordinator: Coordinator) -> None:
+    first, second = coordinator.working_node(0, 1), coordinator.working_node(0, 1)
+    coordinator.tell(first, finished(0, "sent"))
+    coordinator.tell(second, known(0, 1))
+    coordinator.tell(second, finished(1, "skipped"))
+    assert (coordinator.summary().sent, coordinator.summary().skipped, coordinator.summary().failed) == (1, 1, 8)
+    assert [event.slide for event in coordinator.said if isinstance(event, SlideFinished)] == ["0.svs", "1.svs"]
+
+
+def test_slides_whose_outcome_was_said_are_not_given_to_others(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0, 1, 2)
+    coordinator.tell(node, finished(0, "sent"))
+    coordinator.tell(node, finished(1, "failed"))
+    coordinator.end(node)
+    assert coordinator.pending == [2]
+
+
+def test_a_site_that_has_stopped_at_a_node_is_in_error(coordinator: Coordinator) -> None:
+    node = coordinator.working_node(0)
+    stopped = SiteState(site="tokyo", state=State.STOPPED, reason="its disk is full")
+    coordinator.tell(node, {"kind": "event", "event": stopped.to_dict()})
+    coordinator.end(node)
+    assert coordinator.pending == []
+    assert (coordinator.summary().error, coordinator.summary().failed) == ("its disk is full", 10)
+
+
+def test_a_worker_at_which_nodes_crash_gets_no_more(coordinator: Coordinator) -> None:
+    worker = ClusterWorker("tcp://n", "n")
+
+    async def crash() -> None:
+        for _ in range(MOST_STARTS):
+            coordinator.start(worker)
+        assert coordinator.notices == []
+        coordinator.start(worker)
+
+    asyncio.run(crash())
+    assert coordinator.notices == ["node n: its process has ended 3 times without a word; it gets nothing"]
+
+
 def test_bytes_that_need_not_be_sent_are_counted_once_for_each_slide(coordinator: Coordinator) -> None:
     node = coordinator.working_node(0, 1)
     for slide, status in ((0, "left_out"), (0, "left_out"), (1, "skipped"), (1, "failed"), (1, "skipped")):
-        event = SlideFinished(site="tokyo", slide=f"{slide}.svs", status=SlideStatus(status))
-        coordinator.tell(node, {"kind": "event", "number": slide, "event": event.to_dict()})
+        coordinator.tell(node, finished(slide, status))
     assert coordinator.bytes_total() == 40
 
 

@@ -12,7 +12,7 @@ import pytest
 from pmarep.slides.shard import Shard
 from pmarep.state import journal_takeover
 from pmarep.state.journal import Journal
-from pmarep.state.journal_takeover import Scope, take_over
+from pmarep.state.journal_takeover import Scope, SlideTakeOver, take_over
 from pmarep.state.records import SEEN, SENT, Entry, RemotePath
 
 SERVER = "http://tokyo"
@@ -137,3 +137,19 @@ async def test_a_damaged_journal_of_another_is_said(states: States) -> None:
     await states.take_over()
     assert len(states.notes) == 1
     assert "listings of the sites" in states.notes[0]
+
+
+async def test_single_slides_are_taken_over_where_the_own_journal_does_not_know_them(states: States) -> None:
+    await states.upload(states.other, "a.svs", 1)
+    await states.upload(states.other, "not asked for.svs", 2)
+    with closing(Journal(states.own)) as journal, closing(Journal(states.other)) as other:
+        await journal.record_seen(place("b.svs"), "x")
+        await other.record_sent(place("b.svs"), "x")
+    with closing(SlideTakeOver(states.own, [states.own, states.other])) as takes:
+        await takes.take(SERVER, [place(name).path for name in ("a.svs", "b.svs", "c.svs")])
+    taken, kept = await states.own_entry("a.svs"), await states.own_entry("b.svs")
+    assert taken is not None
+    assert taken.parts == {"a.svs": {3: "tag"}}
+    assert kept is not None
+    assert kept.state == SEEN
+    assert await states.own_entry("not asked for.svs") is None
