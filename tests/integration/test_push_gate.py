@@ -511,3 +511,11 @@ def test_verify_puts_the_hashes_of_results_on_record_though_the_cache_is_small(
     assert gate.cli.verify("--json", "--audit", str(tmp_path / "audit")).code == 0
     hashes = {line["slide"]: [file["sha256"] for file in line["files"]] for line in audit_lines(tmp_path / "audit")}
     assert hashes == {name: [hashlib.sha256(content).hexdigest()] for name, content in clean.items()}
+
+
+def test_fingerprints_of_what_different_commands_make_are_not_compared(gate: Gate, sandbox: Sandbox) -> None:
+    gate.cli.site("a", sandbox, "Slides/a", prepare=gate.prepare())
+    gate.cli.site("b", sandbox, "Slides/b")
+    gate.slide("a.svs")
+    result = gate.cli.push("--verify", "fingerprint")
+    assert (result.code, result.counts("a"), result.counts("b")) == (0, (1, 0, 0), (1, 0, 0))

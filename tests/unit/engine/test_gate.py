@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff
 from support.fork_server import PATIENCE
 
+from pmarep.engine.gate.commands import GateCommands
 from pmarep.engine.gate.site_gate import GateRun, SiteGate
 from pmarep.engine.options import Options
 from pmarep.errors import UsageError
@@ -21,6 +23,7 @@ from pmarep.sites import Site
 from pmarep.slides import Slide, find_slides
 from pmarep.source import LocalFiles, SharedReader
 from pmarep.source.prepared import NoRoomError, NotPrepared, PreparedSlide, Result
+from pmarep.state.records import signature
 
 COPY = "import shutil, sys; shutil.copy(*sys.argv[1:])"
 
@@ -111,3 +114,20 @@ async def test_the_words_of_a_command_are_in_no_reason(run: GateRun, slide: Slid
     code = "import sys; sys.exit('no such options: ' + ' '.join(sys.argv[2:]))"
     words = (sys.executable, "-I", "-S", "-c", code, "{slide}", "--token=t0k", "--api-key", "k3y", "https://a.b/hook")
     assert await run.refusal(slide, words) == "no such options: --token=*** --api-key *** https://a.b/***"
+
+
+async def test_the_same_file_in_another_folder_is_another_question(run: GateRun, slide: Slide, tmp_path: Path) -> None:
+    """Names, sizes and times may be the same; the folder may be the case."""
+    shutil.copytree(tmp_path / "cases", tmp_path / "b")
+    other = replace(slide, folder=tmp_path / "b")
+    words = (sys.executable, "-I", "-S", "-c", "import sys; sys.exit('/b/' in sys.argv[1] and 'no')", "{slide}")
+    assert signature(other) == signature(slide)
+    assert await run.refusal(slide, words) is None
+    assert await run.refusal(other, words) == "no"
+
+
+async def test_no_command_gets_our_passwords(run: GateRun, slide: Slide) -> None:
+    commands = GateCommands({"PMAREP_PASSWORD_TOKYO": "secret", "HOME": "/h"}, 60)
+    code = "import os; print(sorted(n for n in os.environ if n in ('HOME', 'PMAREP_PASSWORD_TOKYO')))"
+    end = await commands.run("require", (sys.executable, "-I", "-S", "-c", code, "{slide}"), slide)
+    assert (end.code, end.last_line) == (0, "['HOME']")
