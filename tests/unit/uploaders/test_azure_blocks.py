@@ -22,6 +22,7 @@ from pmarep.state.records import RemotePath
 from pmarep.state.unfinished import LARGEST_BLOCK, SMALLEST_BLOCK, block_size
 from pmarep.uploaders import Digests, PresignedClient, RequestScheduler, SlideUpload, TransferCounts, UploadContext
 from pmarep.uploaders.azure import MAX_BLOCKS, AzureUploader, _blocks, block_id
+from pmarep.uploaders.base import Replaced
 
 SIZES = st.integers(1, 3 * 1024**4)
 
@@ -66,14 +67,14 @@ async def test_what_azure_has_is_counted_and_recorded(tmp_path: Path, size: int,
     context = UploadContext(cast(Any, None), storage, scheduler, source, digests, journal)
     announced = Announcement.read({"Id": 1, "UploadType": 2, "Urls": ["http://azure.example/c/x.svs?sig=s"]}, "x")
     slide, place = Slide("x.svs", "Aperio SVS", tmp_path, (file,)), RemotePath("http://pma.example/", "in/x.svs")
-    upload = SlideUpload(context, announced, "in", slide, place, TransferCounts())
+    upload = SlideUpload(context, announced, "in", slide, place, TransferCounts(replaced=Replaced.INTACT))
     try:
         await AzureUploader(upload).send(file)
     finally:
         source.close()
         digests.close()
         reader.close()
-    assert upload.sent.bytes == size
+    assert (upload.sent.bytes, upload.sent.begun, upload.sent.replaced) == (size, True, Replaced.MIXED)
     recorded = journal.record_part_sent.await_args_list
     assert sorted(recorded) == [call(place, "x.svs", number, "") for number in range(blocks)]
     journal.record_file_sent.assert_awaited_once_with(place, "x.svs")

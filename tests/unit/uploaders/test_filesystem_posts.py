@@ -25,7 +25,7 @@ from pmarep.uploaders.filesystem import form_frame
 CONTENT = b"0123456789" * 200_000
 
 
-def upload(folder: Path, server: Any) -> SlideUpload:
+def upload(folder: Path, server: Any, retry: Retry | None = None) -> SlideUpload:
     path = folder / "ä b.svs"
     path.write_bytes(CONTENT)
     file = SlideFile(path.name, len(CONTENT), path.stat().st_mtime_ns)
@@ -37,7 +37,7 @@ def upload(folder: Path, server: Any) -> SlideUpload:
     core = PmaCore(Connection("http://pma.example/", "seeder"), password, http=http)
     clock = Clock()
     unused = cast(Any, None)
-    scheduler, journal = RequestScheduler(4, [], Retry(attempts=1), clock), AsyncMock(spec=Journal)
+    scheduler, journal = RequestScheduler(4, [], retry or Retry(attempts=1), clock), AsyncMock(spec=Journal)
     context = UploadContext(core, unused, scheduler, SiteReader(SharedReader()), unused, journal)
     slide = Slide(path.name, "Aperio SVS", folder, (file,))
     return SlideUpload(
@@ -85,6 +85,30 @@ async def test_bytes_that_went_to_an_ended_session_are_counted_once(tmp_path: Pa
     await uploader_for(one).send(one.slide.main)
     scheduler = one.context.scheduler
     assert (one.sent.bytes, scheduler.bytes_acknowledged, scheduler.bytes_in_flight) == (len(CONTENT), len(CONTENT), 0)
+
+
+async def test_a_file_that_fails_goes_again_after_a_pause(tmp_path: Path) -> None:
+    """Without its slot, and with nothing of it in flight."""
+    answers, pauses = [503, 503, 204], list[tuple[int, int]]()
+
+    def server(request: httpx.Request) -> httpx.Response:
+        if "GetVersionInfo" in request.url.path:
+            return httpx.Response(200, json="3.0")
+        if "authenticate" in request.url.path:
+            return httpx.Response(200, json={"Success": True, "SessionId": "s"})
+        if "Ping" in request.url.path:
+            return httpx.Response(200, json=True)
+        return httpx.Response(answers.pop(0))
+
+    async def pause(_seconds: float) -> None:
+        pauses.append((scheduler.connections, scheduler.bytes_in_flight))
+
+    one = upload(tmp_path, server, Retry(sleep=pause))
+    scheduler = one.context.scheduler
+    await uploader_for(one).send(one.slide.main)
+    assert (answers, pauses) == ([], [(0, 0), (0, 0)])
+    assert one.sent.begun
+    assert one.sent.bytes == scheduler.bytes_acknowledged == len(CONTENT)
 
 
 async def test_a_refused_file_counts_nothing(tmp_path: Path) -> None:

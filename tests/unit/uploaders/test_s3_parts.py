@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from pmarep.clock import Clock
+from pmarep.errors import SourceError
 from pmarep.pmacore import (
     AnnounceAgain,
     Announcement,
@@ -41,6 +43,7 @@ from pmarep.uploaders import (
     announced,
 )
 from pmarep.uploaders.s3 import S3Uploader
+from pmarep.uploaders.transport.hedging import HedgeMode
 
 CONTENT = bytes(range(256)) * 100
 HALF = len(CONTENT) // 2
@@ -152,6 +155,45 @@ async def test_an_etag_that_is_another_md5(ship: Ship, tag: str, headers: dict[s
         await S3Uploader(upload).send(upload.slide.main)
     assert upload.sent.bytes == 0
     assert core.completed == []
+
+
+async def test_damage_to_a_source_that_has_changed_unseen_is_the_sources(ship: Ship) -> None:
+    def bucket(request: httpx.Request) -> httpx.Response:
+        path = upload.slide.local(upload.slide.main)
+        path.write_bytes(bytes(len(CONTENT)))
+        os.utime(path, ns=(0, upload.slide.main.mtime_ns))
+        return answering(NOT_THE_MD5)(request)
+
+    upload = ship(bucket, parts=False)
+    with pytest.raises(SourceError, match=r"changed|was replaced"):
+        await S3Uploader(upload).send(upload.slide.main)
+    assert upload.sent.begun
+    assert upload.sent.bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "parts", "mode"),
+    [
+        (V4, True, HedgeMode.ANY_ORDER),
+        (V4, False, HedgeMode.LAST_WINS),
+        (V2, True, HedgeMode.NEVER),
+        (V2, False, HedgeMode.NEVER),
+    ],
+)
+async def test_how_s3_takes_a_request_twice_once_etags_have_proved_to_be_md5s(
+    ship: Ship, url: str, parts: bool, mode: HedgeMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload, modes = ship(answering(None), url=url, parts=parts), set[HedgeMode]()
+    run = upload.context.scheduler.run
+
+    async def noting_run(send: Any, size: int, *, hedge: Callable[[], HedgeMode]) -> Any:
+        result = await run(send, size, hedge=hedge)
+        modes.add(hedge())
+        return result
+
+    monkeypatch.setattr(upload.context.scheduler, "run", noting_run)
+    await S3Uploader(upload).send(upload.slide.main)
+    assert modes == {mode}
 
 
 async def test_no_etag_at_all(ship: Ship) -> None:
