@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import AsyncMock, call
@@ -59,7 +60,13 @@ def test_ids_have_one_length_and_belong_to_one_version(number: int, size: int, n
 async def test_what_azure_has_is_counted_and_recorded(tmp_path: Path, size: int, blocks: int) -> None:
     (tmp_path / "x.svs").write_bytes(bytes(size))
     file = SlideFile("x.svs", size, (tmp_path / "x.svs").stat().st_mtime_ns)
-    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(201)))
+    requests: list[httpx.Request] = []
+
+    def container(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(201)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(container))
     storage = PresignedClient(Connection("http://pma.example/", "u"), allow_http=False, http=http)
     scheduler, journal = RequestScheduler(4, [], Retry(attempts=1), Clock()), AsyncMock(spec=Journal)
     reader = SharedReader()
@@ -67,13 +74,18 @@ async def test_what_azure_has_is_counted_and_recorded(tmp_path: Path, size: int,
     context = UploadContext(cast(Any, None), storage, scheduler, source, digests, journal)
     announced = Announcement.read({"Id": 1, "UploadType": 2, "Urls": ["http://azure.example/c/x.svs?sig=s"]}, "x")
     slide, place = Slide("x.svs", "Aperio SVS", tmp_path, (file,)), RemotePath("http://pma.example/", "in/x.svs")
-    upload = SlideUpload(context, announced, "in", slide, place, TransferCounts(replaced=Replaced.INTACT))
+    counts, still_free = TransferCounts(replaced=Replaced.INTACT), AsyncMock()
+    upload = SlideUpload(context, announced, "in", slide, place, counts, still_free=still_free)
     try:
         await AzureUploader(upload).send(file)
     finally:
         source.close()
         digests.close()
         reader.close()
+    still_free.assert_awaited_once_with()
+    for request in requests[: blocks or 1]:
+        digest = hashlib.md5(request.content, usedforsecurity=False).digest()
+        assert request.headers["content-md5"] == base64.b64encode(digest).decode()
     assert (upload.sent.bytes, upload.sent.begun, upload.sent.replaced) == (size, True, Replaced.MIXED)
     recorded = journal.record_part_sent.await_args_list
     assert sorted(recorded) == [call(place, "x.svs", number, "") for number in range(blocks)]
