@@ -226,4 +226,4 @@ class IdleRecordRemover(RunObserver):
 
 
 def _did_something(site: SiteSummary) -> bool:
-    return any((site.sent, site.left_out, site.annotations_added, site.extra, site.deleted))
+    return any((site.sent, site.annotations_added, site.extra, site.deleted))

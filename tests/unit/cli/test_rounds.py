@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from pmarep.cli.app import app
 from pmarep.cli.observer_options import idle_record_observers
 from pmarep.cli.replication_run import PreparedRun
-from pmarep.cli.rounds import Rounds, Schedule, parse_schedule
+from pmarep.cli.rounds import Rounds, Schedule, parse_schedule, run_rounds
 from pmarep.cli.signal_handlers import INTERRUPTED, signals_between_rounds, stop_on_signals
 from pmarep.daily_window import DailyWindow
 from pmarep.errors import ConfigError, PmarepError, UsageError
@@ -267,6 +267,7 @@ def test_schedules_name_their_times() -> None:
         (0, SiteSummary(skipped=5), False),
         (0, SiteSummary(sent=1, skipped=5), True),
         (0, SiteSummary(skipped=5, deleted=1), True),
+        (0, SiteSummary(skipped=5, extra=1), True),
         (0, SiteSummary(skipped=5, annotations_added=1), True),
         (4, SiteSummary(skipped=5, left_out=1), True),
         (1, SiteSummary(skipped=5, failed=1), True),
@@ -297,10 +298,12 @@ def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one() -> None:
     gone: list[bool] = []
 
     def run(_begins: RoundStarted | None) -> int:
-        gone.extend(one() is None for one in left[-1:])
+        gone.extend(one() is None for one in left[-2:])
+        early = Loop()
+        left.append(weakref.ref(early))
         gc.freeze()
         left.append(weakref.ref(Loop()))
-        return 0 if len(left) < 4 else INTERRUPTED
+        return 0 if len(left) < 8 else INTERRUPTED
 
     clock = FakeClock()
     rounds = Rounds(EVERY_10, lambda: PreparedRun(run, ()), lambda _: None, clock=clock, inbox=Inbox(clock))
@@ -308,7 +311,29 @@ def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one() -> None:
         assert rounds.run(rounds.prepare()) == INTERRUPTED
     finally:
         gc.unfreeze()
-    assert gone == [True, True, True]
+    assert gone == [True] * 6
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_only_folders_on_local_disks_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool) -> None:
+    watched: list[Path] = []
+
+    class Watcher:
+        def __init__(self, folders: list[Path], *_: object) -> None:
+            watched.extend(folders)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("pmarep.source.change_watcher.ChangeWatcher", Watcher)
+    monkeypatch.setattr("pmarep.system.file_systems.is_on_local_disk", lambda _: local)
+    said: list[Event] = []
+    prepared = PreparedRun(lambda _: INTERRUPTED, (tmp_path, tmp_path / "a file"))
+    assert run_rounds(Rounds(EVERY_10, lambda: prepared, said.append), ()) == INTERRUPTED
+    assert watched == ([tmp_path] if local else [])
+    (first,) = said
+    assert isinstance(first, Notice)
+    assert first.text == f"rounds every 10m00s{f', and at once after a change in {tmp_path}' if local else ''}"
 
 
 def test_no_file_that_pmarep_writes_is_taken_for_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
