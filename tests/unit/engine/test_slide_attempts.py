@@ -23,6 +23,7 @@ from pmarep.errors import PmarepError, SourceAway, SourceError
 from pmarep.events import Event, SlidePlanned, SlideStarted, SlideStatus, VerifiedBy
 from pmarep.pmacore import NotArrived, Overtaken, Refused, Unreachable
 from pmarep.sites import Site
+from pmarep.source.prepared import NotPrepared
 from pmarep.state.records import SEEN, SENT, Entry
 from pmarep.uploaders import TransferCounts
 
@@ -320,3 +321,11 @@ async def test_what_has_overtaken_a_slide_was_not_opened_and_is_not_proved(monke
     bench.uploads = [sends(400, Overtaken("another came"))]
     outcome = await bench.attempts.run(bench.job)
     assert (outcome.verified_by, outcome.proof) == (VerifiedBy.FILES, None)
+
+
+async def test_nothing_is_sent_to_a_site_with_prepare_but_what_that_has_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Decision(Action.SEND, "not there"))
+    bench.attempts._gate = SiteGate(SITE.model_copy(update={"prepare": ("anonymise", "{out}")}), None)
+    with pytest.raises(NotPrepared):
+        await bench.attempts.run(bench.job)
+    assert not bench.job.begun
