@@ -213,7 +213,8 @@ def test_ctrl_c_twice_ends_at_once(cli: PushCli, sandbox: Sandbox) -> None:
     """Even where the server lets nobody log out."""
     hold, goodbye = hold_last_data_file(sandbox), Hold()
     sandbox.faults.add(goodbye, path="DeAuthenticate")
-    with cli.start("-v") as running:
+    no_repetition = LatePatch("import pmarep.cli.signal_handlers as handlers\nhandlers.REPEATED_SECONDS = 0.0")
+    with cli.start("-v", patch=no_repetition) as running:
         wait_until_all_but_the_held(sandbox, cli, hold)
         running.interrupt()
         assert goodbye.reached.wait(PATIENCE)

@@ -17,17 +17,40 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+REPEATED_SECONDS = 0.5
+"""A second signal so soon after the first one is no wish to end at once: timeout(1) sends each to its command, and
+again to the whole group of processes."""
+
+
+class _Signals:
+    """The signals that have come to end what goes on."""
+
+    def __init__(self) -> None:
+        self._first_at: float | None = None
+
+    @property
+    def have_come(self) -> bool:
+        """True after the first one."""
+        return self._first_at is not None
+
+    def is_first(self) -> bool:
+        """Take a signal: return whether it is the first. A later one ends the process, unless it is a repetition."""
+        now = time.monotonic()
+        if self._first_at is None:
+            self._first_at = now
+            return True
+        if now - self._first_at >= REPEATED_SECONDS:
+            os._exit(INTERRUPTED)  # the journal is on disk already; there is nothing to lose
+        return False
+
+
 class _Rounds:
     """What signals do to a command that repeats: the first ends it, and the round that goes on, if one does."""
 
     def __init__(self, stop: Callable[[], None], hangup_reloads: bool) -> None:
-        self._stop = stop
+        self.stop = stop
         self.hangup_reloads = hangup_reloads
-        self.stopping = False
-
-    def stop(self) -> None:
-        self.stopping = True
-        self._stop()
+        self.signals = _Signals()
 
 
 _rounds: _Rounds | None = None
@@ -96,13 +119,11 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
 
     global _run_started
     loop = asyncio.get_running_loop()
-    stopping = False
+    signals = _Signals() if _rounds is None else _rounds.signals
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping or (_rounds is not None and _rounds.stopping):
-            os._exit(INTERRUPTED)  # the journal is on disk already; there is nothing to lose
-        stopping = True
+        if not signals.is_first():
+            return
         if _rounds is not None:
             _rounds.stop()
         loop.call_soon_threadsafe(stop.set)
@@ -110,7 +131,7 @@ def stop_on_signals(stop: asyncio.Event, tell: Callable[[], None]) -> Iterator[N
 
     before = {number: signal.signal(number, on_signal) for number in termination_signals()}
     _run_started = True
-    if _rounds is not None and _rounds.stopping:  # the signal came just before
+    if signals.have_come:  # just before
         stop.set()
     try:
         yield
@@ -131,9 +152,8 @@ def signals_between_rounds(stop: Callable[[], None], reload: Callable[[], None])
     rounds = _rounds = _Rounds(stop, hangup is not None and not (sys.stdout.isatty() or sys.stderr.isatty()))
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if rounds.stopping:
-            os._exit(INTERRUPTED)
-        rounds.stop()
+        if rounds.signals.is_first():
+            rounds.stop()
 
     before = {number: signal.signal(number, on_signal) for number in termination_signals()}
     if hangup is not None and rounds.hangup_reloads:

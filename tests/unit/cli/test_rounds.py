@@ -229,6 +229,7 @@ def test_a_closed_terminal_ends_the_rounds(monkeypatch: pytest.MonkeyPatch, term
 async def test_a_second_signal_ends_a_round_that_begins_after_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
     monkeypatch.setattr("os._exit", codes.append)
+    monkeypatch.setattr("pmarep.cli.signal_handlers.REPEATED_SECONDS", 0.0)
     stop = asyncio.Event()
     with signals_between_rounds(lambda: None, lambda: None):
         signal.raise_signal(signal.SIGTERM)
@@ -237,6 +238,24 @@ async def test_a_second_signal_ends_a_round_that_begins_after_the_first(monkeypa
             assert codes == []
             signal.raise_signal(signal.SIGTERM)
             assert codes == [INTERRUPTED]
+
+
+async def test_a_signal_that_is_sent_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by timeout(1): to its command, and to the group that this is in."""
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", codes.append)
+    monkeypatch.setattr("pmarep.cli.signal_handlers.REPEATED_SECONDS", 3600.0)
+    said: list[str] = []
+    stop = asyncio.Event()
+    with stop_on_signals(stop, lambda: said.append("stopping")):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        await stop.wait()
+        await asyncio.sleep(0)
+    with signals_between_rounds(lambda: said.append("the end"), lambda: None):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    assert (said, codes) == (["stopping", "the end"], [])
 
 
 @pytest.mark.parametrize(
