@@ -258,6 +258,7 @@ class Core:
         storage, slide = self.locate(image)
         wanted = slide[:-1] + self._as_stored(split_path(path, "The path"))
         found = storage.find(wanted)
-        if found is None or found not in self.slides(storage, slide[:-1]).files_of(slide):
+        # By path: a file that is replaced between the two looks is of the slide all the same.
+        if found is None or found.path not in (file.path for file in self.slides(storage, slide[:-1]).files_of(slide)):
             raise Refusal(f"The slide has no file {path!r}", status=404)
         return storage, found

@@ -55,9 +55,11 @@ async def pull(
 
 
 def put(sandbox: Sandbox, files: dict[str, bytes], target: str = "Slides/in") -> dict[str, bytes]:
-    """Lay files into a folder of a sandbox, past its interface; return them."""
+    """Lay files into a folder of a sandbox, past its interface; return them. Each appears whole."""
     for name, content in files.items():
         file = sandbox.data / target / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        new = file.with_name(f"{file.name}.new")
+        new.write_bytes(content)
+        new.replace(file)
     return files
