@@ -4,6 +4,6 @@
 `scripted_core`, `fake_core`, `hostile_server` and `pma_start` are the servers, `network` what lies before them,
 `fault_proxy` and `fault_kinds` what goes wrong on the way, `clocks` the time. `corpus*` write slides; `discovery` tells
 what is found. `forms` are forms for a sandbox, and fill them in. `boards` makes events for the board, `events_schema`
-checks the lines of `--json`, `plain_http` asks a server of a test.
+checks the lines of `--json`, `plain_http` asks a server of a test. `gate` has sites with `require` and `prepare`.
 `fork_server` starts the command in a tenth of the time of a new Python; a `LatePatch` may change it.
 """
