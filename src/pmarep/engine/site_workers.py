@@ -39,6 +39,10 @@ class SiteWorkers:
     def __iter__(self) -> Iterator[SiteWorker]:
         return iter(self._workers)
 
+    def limits(self) -> dict[str, tuple[int, int | None]]:
+        """Return the requests at once and the bytes per second that each site may have now, by its name."""
+        return {worker.site.name: (worker.scheduler.limit, worker.scheduler.bandwidth) for worker in self._workers}
+
     @property
     def busy(self) -> bool:
         """True while any site has a slide in progress."""

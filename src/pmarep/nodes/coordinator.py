@@ -206,7 +206,6 @@ class NodeWorkers:
             try:
                 for message in messages:
                     await self._hear(node, message)
-                self._members.confirm(self._nodes)
                 if state == "ended" and not messages:
                     self._end(node)
             except PmarepError as error:  # of the audit, or of the list of slides
@@ -266,6 +265,9 @@ class NodeWorkers:
         if kind == "ready":
             node.identity, node.state = message["node"], NodeState.SPARE
             self._members.add(node)
+        elif kind == "share":
+            log.info("node %s keeps to: %s", node.name, message["limits"])
+            self._members.confirm(node, message["change"])
         elif kind == "audit":
             await self._audit(node, message)
         elif kind == "differs":

@@ -2,8 +2,8 @@
 
 To a node: `slides` (a shard), `differ` (what the coordinator sees of slides that differ), `share` (which part of the
 limits is the node's), `audited` (how many lines of the audit are in the file), `finish` (no more shards come), `stop`.
-From a node: `ready`, `differs`, `refused`, `event`, `known` (slides with which nothing had to be done), `audit`, and
-last `ended` or `failed`.
+From a node: `ready`, `share` (it keeps to its part, and which limits that makes), `differs`, `refused`, `event`,
+`known` (slides with which nothing had to be done), `audit`, and last `ended` or `failed`.
 """
 
 from __future__ import annotations

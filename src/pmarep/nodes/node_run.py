@@ -28,6 +28,7 @@ from ..errors import PmarepError, UsageError, internal_error
 from ..events import (
     AnnotationsFinished,
     Event,
+    Listener,
     Notice,
     Progress,
     SiteState,
@@ -138,6 +139,8 @@ class NodeRun:
         self._audit = AuditRelay(voice.say) if task.audited else None
         self._feed: ShardFeed | None = None
         self._take_over: SlideTakeOver | None = None
+        self._workers: SiteWorkers | None = None
+        self._confirming: asyncio.Task[None] | None = None
         self._before: list[Message] = []  # came before the feed was there
         self.stop = asyncio.Event()
 
@@ -145,7 +148,7 @@ class NodeRun:
         """Act on a message of the coordinator."""
         kind = message["kind"]
         if kind == "share":
-            self._share.change(message["number"], message["count"])
+            self._change_share(message)
         elif kind == "audited" and self._audit is not None:
             self._audit.written(message["lines"])
         elif kind == "stop":
@@ -159,6 +162,19 @@ class NodeRun:
         elif kind == "finish":
             self._feed.finish()
 
+    def _change_share(self, message: Message) -> None:
+        """Become another part of the limits, and say so once no more than that is in use."""
+        if self._confirming is not None:
+            self._confirming.cancel()
+        self._share.change(message["number"], message["count"])
+
+        async def confirm() -> None:
+            await self._share.wait_until_kept()
+            limits = {} if self._workers is None else self._workers.limits()
+            self._voice.say({"kind": "share", "change": message["change"], "limits": limits})
+
+        self._confirming = asyncio.create_task(confirm())
+
     async def run(self) -> None:
         """Run to the end. Its end is said, whatever it is."""
         with ExitStack() as stack:
@@ -168,7 +184,7 @@ class NodeRun:
             self._voice.say({"kind": "ready", "node": f"{platform.node()}/{name}", "machine": platform.node()})
             parts = RunParts(
                 producer=self._make_feed,
-                workers=lambda clock, listener: SiteWorkers(clock, listener, self._share),
+                workers=self._make_workers,
                 audit=lambda _: self._audit,
                 recorded=False,
             )
@@ -196,6 +212,10 @@ class NodeRun:
         for site in self._sites:
             paths = [destination(site, self._options.to, slide).path for slide in slides]
             await self._take_over.take(site.url, paths)
+
+    def _make_workers(self, clock: Clock, listener: Listener) -> SiteWorkers:
+        self._workers = SiteWorkers(clock, listener, self._share)
+        return self._workers
 
     def _make_feed(self, *arguments: Any) -> ShardFeed:
         self._feed = ShardFeed(*arguments, said=self._voice.say, prepare=self._prepare)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pmarep.limits import NodeShare
 
 
@@ -19,3 +21,18 @@ def test_it_changes() -> None:
     share = NodeShare()
     share.change(1, 4)
     assert (share.of_rate(1000), share.of_requests(4)) == (250, 1)
+
+
+async def test_a_smaller_part_is_kept_when_no_more_is_in_use() -> None:
+    share, used, told = NodeShare(), 3, []
+    share.join(lambda: told.append(share.of_requests(4)), lambda: used > share.of_requests(4))
+    share.change(0, 2)
+    assert told == [2]
+    waiting = asyncio.create_task(share.wait_until_kept())
+    await asyncio.sleep(0)
+    share.note_release()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    used = 2
+    share.note_release()
+    await waiting

@@ -10,7 +10,7 @@ import pytest
 from support.clocks import FakeClock
 
 from pmarep.clock import Clock
-from pmarep.limits import AdaptiveConcurrency, RateLimiter
+from pmarep.limits import AdaptiveConcurrency, NodeShare, RateLimiter
 from pmarep.pmacore import Refused, ServerError
 from pmarep.retry import Retry
 from pmarep.timetable import Timetable
@@ -333,3 +333,37 @@ async def test_a_longer_way_than_thought_begins_anew_with_more() -> None:
     assert (scheduler.limit, scheduler.hedging.round_trip) == (11, 0.18)
     scheduler.set_round_trip(0.002)  # it was a slow name server that made it look far
     assert (scheduler.limit, concurrency.long_round_trip, scheduler.hedging.round_trip) == (5, False, 0.002)
+
+
+async def test_requests_that_wait_begin_when_a_node_gives_its_part_to_others() -> None:
+    clock, share, going = FakeClock(), NodeShare(0, 2), asyncio.Event()
+    scheduler = RequestScheduler(4, [], Retry(sleep=clock.sleep), clock, share)
+
+    async def send(_: UploadBody) -> None:
+        await going.wait()
+
+    requests = [asyncio.create_task(scheduler.run(send)) for _ in range(6)]
+    await asyncio.sleep(0)
+    assert scheduler.connections == 2
+    share.change(0, 1)
+    await asyncio.sleep(0)
+    assert scheduler.connections == 4
+    share.change(0, 4)
+    kept = asyncio.create_task(share.wait_until_kept())
+    await asyncio.sleep(0)
+    assert not kept.done()  # three more than its part are under way
+    going.set()
+    await kept
+    assert scheduler.connections <= 1
+    await asyncio.gather(*requests)
+
+
+async def test_the_bandwidth_of_a_node_is_its_part_of_the_limit() -> None:
+    clock, share = FakeClock(), NodeShare(0, 2)
+    limiter = RateLimiter(Timetable.parse("10M"), clock, share)
+    scheduler = RequestScheduler(4, [limiter], Retry(sleep=clock.sleep), clock, share)
+    assert scheduler.bandwidth == 5 * MIB
+    work = sends(scheduler, 10)
+    assert await clock.run(work) == pytest.approx(2.0, rel=0.06)
+    share.change(0, 1)
+    assert scheduler.bandwidth == 10 * MIB

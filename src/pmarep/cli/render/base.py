@@ -33,17 +33,12 @@ class Output(ABC):
         """Show an event. Called for each, in order, in the run's event loop, so it has to be quick."""
 
     def write_line(self, text: str) -> None:
-        """Print a line. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending.
-
-        Where a disk is full each line is tried: rounds go on for days, and somebody makes room.
-        """
+        """Print a line. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
         try:
             print(text, flush=True)
         except OSError as error:
-            if is_broken_pipe(error):
-                discard_stdout()
-            else:
-                self.write_error = self.write_error or error
+            self.write_error = self.write_error or (None if is_broken_pipe(error) else error)
+            discard_stdout()
 
     def announce_stopping(self) -> None:  # noqa: B027  (an output may say nothing)
         """Say that the run was interrupted and is ending."""

@@ -77,6 +77,11 @@ class RequestScheduler:
         self.bytes_sent = 0  # that the network has taken, also those of requests that failed
         self._acknowledged_listeners: list[Callable[[], None]] = []
         self._capacity_listeners: list[Callable[[], None]] = []
+        self._share.join(self._share_changed, lambda: self.concurrency is None and self._semaphore.held > self.limit)
+
+    def _share_changed(self) -> None:
+        self._semaphore.grant()
+        _call(self._capacity_listeners)
 
     def on_acknowledged(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever the site has acknowledged bytes."""
@@ -85,6 +90,11 @@ class RequestScheduler:
     def on_capacity(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever a request has got its slot, or there may be more requests than before."""
         self._capacity_listeners.append(listener)
+
+    @property
+    def bandwidth(self) -> int | None:
+        """Bytes per second that may go now; None without a limit."""
+        return min((limiter.limit for limiter in self._limiters if limiter.limit is not None), default=None)
 
     @property
     def limit(self) -> int:
@@ -108,7 +118,7 @@ class RequestScheduler:
 
     def set_draining(self, draining: bool) -> None:
         """Say whether no more requests will come than those that are here: then slow ones are hedged."""
-        limited = any(limiter.limit is not None for limiter in self._limiters)
+        limited = self.bandwidth is not None
         self.hedging.enabled = (
             draining and self.concurrency is not None and self.concurrency.long_round_trip and not limited
         )
@@ -211,17 +221,20 @@ class RequestScheduler:
     @asynccontextmanager
     async def _slot(self, size: int, hedge: Callable[[], HedgeMode]) -> AsyncIterator[HedgedRequest]:
         """Hold a slot for a request of `size` bytes, and yield what it is known by while it is in flight."""
-        async with self._semaphore.slot(size):
-            # What is known of the site by now: requests may have waited for their slots for an hour.
-            request = HedgedRequest(UploadBody(self, size), hedge())
-            self.connections += 1
-            _call(self._capacity_listeners)
-            self._in_flight.add(request)
-            try:
-                yield request
-            finally:
-                self._in_flight.discard(request)
-                self.connections -= 1
+        try:
+            async with self._semaphore.slot(size):
+                # What is known of the site by now: requests may have waited for their slots for an hour.
+                request = HedgedRequest(UploadBody(self, size), hedge())
+                self.connections += 1
+                _call(self._capacity_listeners)
+                self._in_flight.add(request)
+                try:
+                    yield request
+                finally:
+                    self._in_flight.discard(request)
+                    self.connections -= 1
+        finally:
+            self._share.note_release()
 
     async def throttle(self, chunk: bytes) -> AsyncGenerator[tuple[bytes, bool], None]:
         """Yield the chunk in pieces, each when every bandwidth limit lets it go, and whether it had to wait."""
