@@ -38,6 +38,7 @@ class ChangeWatcher:
         self._ours = [path.resolve() for path in ours]
         self._changed = changed
         self._failed = failed
+        self._known = self._identities()  # as was told last: a folder that comes while it is told has come since
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="changes", daemon=True)
         self._thread.start()
@@ -52,18 +53,20 @@ class ChangeWatcher:
         logging.getLogger("watchfiles.main").setLevel(logging.WARNING)
         try:
             while not self._stop.is_set():
-                self._watch_these()
+                self._watch_until_replaced()
         except Exception as error:  # its errors have no common class
             self._failed(getattr(error, "strerror", None) or str(error).partition(".")[0] or type(error).__name__)
 
-    def _watch_these(self) -> None:
+    def _identities(self) -> list[tuple[int, int] | None]:
+        return [_identity(folder) for folder in self._folders]
+
+    def _watch_until_replaced(self) -> None:
         """Tell of changes until the watcher is closed, or a folder has gone, come, or been replaced."""
         import watchfiles
 
-        watched = [_identity(folder) for folder in self._folders]
         first = last = None  # times of changes that were not told yet
         for changes in watchfiles.watch(
-            *(folder for folder, identity in zip(self._folders, watched, strict=True) if identity is not None),
+            *(folder for folder in self._folders if _identity(folder) is not None),
             watch_filter=None,
             step=_LOOKS_MS,
             stop_event=self._stop,
@@ -76,12 +79,13 @@ class ChangeWatcher:
             now = time.monotonic()
             if any(self._is_of_source(Path(path)) for _, path in changes):
                 first, last = now if first is None else first, now
-            replaced = [_identity(folder) for folder in self._folders] != watched
+            found = self._identities()
             paused = last is not None and now - last >= PAUSE_SECONDS
-            if replaced or paused or (first is not None and now - first >= self._longest):
+            if found != self._known or paused or (first is not None and now - first >= self._longest):
                 first = last = None
                 self._changed()
-            if replaced:
+            if found != self._known:
+                self._known = found
                 return
 
     def _is_of_source(self, changed: Path) -> bool:

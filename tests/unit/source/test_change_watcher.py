@@ -140,13 +140,15 @@ def watch_instead(monkeypatch: pytest.MonkeyPatch, looks: Sequence[set[tuple[int
     return given
 
 
-def calls_of_watchfiles(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Path, ...], dict[str, Any]]]:
-    """Return the folders and the options that watchfiles gets, and will get."""
-    calls = []
+def calls_of_watchfiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> queue.SimpleQueue[tuple[tuple[Path, ...], dict[str, Any]]]:
+    """Return the folders and the options that watchfiles will get."""
+    calls: queue.SimpleQueue[tuple[tuple[Path, ...], dict[str, Any]]] = queue.SimpleQueue()
     real = watchfiles.watch
 
     def watch(*folders: Path, **how: Any) -> Any:
-        calls.append((folders, how))
+        calls.put((folders, how))
         return real(*folders, **how)
 
     monkeypatch.setattr("watchfiles.watch", watch)
@@ -164,10 +166,27 @@ def test_a_folder_that_goes_and_comes_again_is_a_change_and_watched(
     with watching(other, also=[drive]) as told:
         drive.rmdir()
         assert told.get(timeout=PATIENCE) == "changed"
+        assert calls.get(timeout=PATIENCE)[0] == (other, drive)
+        assert calls.get(timeout=PATIENCE)[0] == (other,)
         drive.mkdir()
         assert told.get(timeout=PATIENCE) == "changed"
         wait_until_watched(drive, told)
-    assert [folders for folders, _ in calls] == [(other, drive), (other,), (other, drive)]
+    assert calls.get()[0] == (other, drive)
+
+
+def test_a_folder_that_comes_again_while_it_is_told_that_it_has_gone(tmp_path: Path) -> None:
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    told: queue.SimpleQueue[list[Path]] = queue.SimpleQueue()
+
+    def change() -> None:
+        told.put(list(tmp_path.iterdir()))
+        drive.mkdir(exist_ok=True)
+
+    with closing(ChangeWatcher([tmp_path, drive], 3600, [tmp_path], change, pytest.fail)):
+        drive.rmdir()
+        assert told.get(timeout=PATIENCE) == []
+        assert told.get(timeout=PATIENCE) == [drive]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no mode bits")
@@ -178,7 +197,7 @@ def test_a_folder_that_may_not_be_read_keeps_no_other_from_being_watched(
     (tmp_path / "lost+found").mkdir(mode=0o000)
     calls = calls_of_watchfiles(monkeypatch)
     with watching(tmp_path):
-        assert all(how["ignore_permission_denied"] for _, how in calls)
+        assert calls.get()[1]["ignore_permission_denied"]
 
 
 def test_a_folder_that_cannot_be_watched_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
