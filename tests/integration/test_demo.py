@@ -26,9 +26,21 @@ from pmarep.errors import PmarepError
 
 SLIDES = "from pmarep.demo import environment; environment.SIDE, environment.RATES = "
 SMALL_SLIDES = LatePatch(SLIDES + "768, {'tokyo': 5e6, 'saopaulo': 4e6}")
-SLIDES_IN_PARTS = {  # just larger than a part of S3, or a block
-    "s3": LatePatch(SLIDES + "1280, {'tokyo': 60e6, 'saopaulo': 40e6}"),
-    "azure": LatePatch(SLIDES + "1600, {'tokyo': 60e6, 'saopaulo': 40e6}"),
+# In a cloud, and so in parts or blocks, in a tenth of a second.
+_PIECE = 640 * 1024
+_SLIDES_IN_PIECES = SLIDES + "300, {'tokyo': 60e6, 'saopaulo': 40e6}\n"
+SLIDES_IN_PIECES = {
+    "s3": LatePatch(f"""{_SLIDES_IN_PIECES}
+import os
+from pmarep.demo import storage
+storage.PART_SIZE = {_PIECE}
+os.environ["S3_UPLOAD_PART_MIN_SIZE"] = "{_PIECE}"  # moto's
+"""),
+    "azure": LatePatch(f"""{_SLIDES_IN_PIECES}
+from pmarep.state import unfinished
+from pmarep.uploaders import azure
+unfinished.MIB = unfinished.SMALLEST_BLOCK = azure.SMALLEST_BLOCK = {_PIECE}
+"""),
 }
 
 
@@ -105,10 +117,10 @@ def cloud(request: pytest.FixtureRequest) -> str:
 
 
 def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
-    process = home.start("--kind", cloud, patch=SLIDES_IN_PARTS[cloud], HTTP_PROXY="http://127.0.0.1:9")
+    process = home.start("--kind", cloud, patch=SLIDES_IN_PIECES[cloud], HTTP_PROXY="http://127.0.0.1:9")
     code, output, errors = finish(process)
     assert (code, errors) == (0, ""), output
-    # Four slides and one that is a bit smaller, in parts of 5 MiB or blocks of 8.
+    # Four slides and one that is a bit smaller, in two each.
     pieces = {"s3": "parts: 10 to tokyo, 10 to saopaulo", "azure": "blocks: 10 to tokyo, 10 to saopaulo"}
     assert f"\nLarger files went in {pieces[cloud]}\n" in output
     assert output.count("  identical\n") == 12
@@ -120,7 +132,7 @@ def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
 def test_interrupted_it_leaves_nothing_of_an_emulator(home: Home, cloud: str) -> None:
     """Before a server uses it, and when all slides are there: how it stops does not depend on what it is."""
     after = {"s3": "Made-up", "azure": "What the servers"}
-    interrupt(home.start("--kind", cloud, patch=SMALL_SLIDES), after[cloud], signal.SIGINT, 1)
+    interrupt(home.start("--kind", cloud, patch=SLIDES_IN_PIECES[cloud]), after[cloud], signal.SIGINT, 1)
     assert home.left == []
 
 
