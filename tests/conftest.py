@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+import typer.main
 from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
 
 from pmacore_sandbox import Sandbox, Settings
@@ -27,6 +29,9 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "trusts_
 hypothesis.settings.register_profile("pmarep", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("random", deadline=None)
 hypothesis.settings.load_profile("pmarep")
+
+# typer makes its parsers of all commands at each call, a quarter of a second.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 
 def pytest_configure() -> None:

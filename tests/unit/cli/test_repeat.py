@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import typer
@@ -36,8 +37,9 @@ def repeated(command: str, *arguments: str) -> tuple[str, ...]:
     group = typer.main.get_command(app)
     context = group.commands[command].make_context(command, list(arguments))  # type: ignore[attr-defined]
     found: list[tuple[str, ...]] = []
-    context.command.callback = lambda **_: found.append(repeatable_arguments(context, sources_of(context)))
-    context.command.invoke(context)
+    record = lambda **_: found.append(repeatable_arguments(context, sources_of(context)))  # noqa: E731
+    with mock.patch.object(context.command, "callback", record):
+        context.command.invoke(context)
     return found[0]
 
 
