@@ -14,75 +14,15 @@ import pytest
 from support.corpus import tiny_tiff, write_mirax
 from support.corpus_labels import APERIO_LABEL, aperio, write_tiff
 from support.fork_server import PATIENCE
+from support.gate import PATIENT, STRIP, Gate, leaked
 from support.push_cli import PushCli, arrived, contents
 
 from pmacore_sandbox import Sandbox
-
-PATIENT = b"PATIENT: Jane Doe, born 1970-01-01"
-
-STRIP = """
-import pathlib, sys
-slide, out, ran = map(pathlib.Path, sys.argv[1:4])
-with ran.open("a") as log:
-    log.write(slide.name + "\\n")
-for file in [slide, *(slide.with_suffix("").rglob("*") if slide.with_suffix("").is_dir() else [])]:
-    copy = out / file.relative_to(slide.parent)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    if file.is_file():
-        copy.write_bytes(file.read_bytes().replace(%r, b""))
-""" % (b"\0" + PATIENT)
-"""Copies a slide without the name in it."""
-
-ASK = """
-import pathlib, sys
-slide, ran = map(pathlib.Path, sys.argv[1:3])
-with ran.open("a") as log:
-    log.write(slide.name + "\\n")
-print("looking")
-if slide.name.startswith("secret"):
-    sys.exit("no consent for " + slide.stem)
-"""
-
-
-class Gate:
-    """Sites with commands; how often these have run."""
-
-    def __init__(self, cli: PushCli, folder: Path) -> None:
-        self.cli = cli
-        self.folder = folder
-        self.ran = folder / "ran"
-
-    def command(self, code: str, *words: str) -> list[str]:
-        script = self.folder / f"command-{abs(hash(code))}.py"
-        script.write_text(code, encoding="utf-8")
-        return [sys.executable, "-I", "-S", str(script), *words]
-
-    def prepare(self, code: str = STRIP) -> list[str]:
-        return self.command(code, "{slide}", "{out}", str(self.ran))
-
-    def require(self, code: str = ASK) -> list[str]:
-        return self.command(code, "{slide}", str(self.ran))
-
-    def runs(self) -> list[str]:
-        return sorted(self.ran.read_text().split()) if self.ran.exists() else []
-
-    def slide(self, name: str, size: int = 2000) -> bytes:
-        """Write a slide with a patient's name; return it as it may leave."""
-        path = self.cli.source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = tiny_tiff(size)
-        path.write_bytes(content + b"\0" + PATIENT)
-        return content
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
     return Gate(PushCli(tmp_path / "cli"), tmp_path)
-
-
-def leaked(*folders: Path) -> list[str]:
-    """Files below folders that hold the patient's name."""
-    return [name for folder in folders for name, content in contents(folder).items() if PATIENT in content]
 
 
 def audit_lines(file: Path) -> list[dict[str, Any]]:

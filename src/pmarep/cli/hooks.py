@@ -42,6 +42,9 @@ HIDDEN = "hidden (slide_names = true shows it)"
 MOST_PROBLEMS = 1000
 """Failures that a hook is told by name, at most: nobody reads more, and a site that is down fails every slide."""
 
+ENDING_SECONDS = 60.0
+"""What a hook may take beyond its time limit: to be started, and to be ended with all that it has started."""
+
 _EXIT_CODES = {
     2: "nothing was sent",
     3: "other runs hold all targets",
@@ -56,6 +59,7 @@ class HooksObserver(RunObserver):
 
     def __init__(self, hooks: HooksTable, command: str, sites: Sequence[str], environ: Mapping[str, str]) -> None:
         self._hooks = hooks
+        self.longest = hooks.timeout + ENDING_SECONDS
         self._command = command
         self._sites = list(sites)
         self._environ = without_passwords(environ)

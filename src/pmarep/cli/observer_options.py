@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ..events import RoundStarted
     from ..sites.models import HooksTable
     from ..slides.shard import Shard
     from .run_observers import RunObserver
@@ -66,11 +65,9 @@ def hook_observers(
     return [HooksObserver(hooks, command, sites, os.environ)]
 
 
-def idle_record_observers(
-    state_dir: Path | None, shard: Shard | None, begins: RoundStarted | None
-) -> list[RunObserver]:
-    """Return what removes the record of a round in which nothing happened; nothing for a run of its own."""
-    if begins is None:
+def idle_record_observers(state_dir: Path | None, shard: Shard | None, *, rounds: bool) -> list[RunObserver]:
+    """Return what removes the records of rounds in which nothing happened; nothing for a run of its own."""
+    if not rounds:
         return []
     from .config_files import state_path
     from .rounds import IdleRecordRemover

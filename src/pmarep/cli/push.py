@@ -243,6 +243,7 @@ def push(
             )
             selection = selection_options(include, exclude, newer_than, min_size)
             names = [site.name for site in chosen]
+            idle_record = idle_record_observers(state_dir, part, rounds=schedule is not None)
 
             def run(begins: RoundStarted | None = None) -> int:
                 output = output_for(json=json, quiet=quiet, verbose=verbose, selection=selection, board=begins is None)
@@ -251,7 +252,7 @@ def push(
                     *metrics_observers(metrics, metrics_label or (), names, dry_run=dry_run),
                     *log_observers,
                     *hook_observers(book.hooks, str(ctx.info_name), names, dry_run=dry_run),
-                    *idle_record_observers(state_dir, part, begins),
+                    *idle_record,
                 ]
                 if scheduler is None and scheduler_file is None:
                     now = replace(options, newer_than=parse_newer_than(newer_than))

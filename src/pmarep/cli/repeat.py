@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..sites.place import Place
 
-NOT_REPEATED = ("json", "quiet", "verbose", "fresh", "config", "state_dir")
-"""Options that say how a run is shown, that would undo what was kept, or that are written anew."""
+NOT_REPEATED = ("json", "quiet", "verbose", "fresh", "every", "between", "config", "state_dir")
+"""Options that say how a run is shown, that undo what was kept, that make it stay, or that are written anew."""
 
 
 def repeatable_arguments(ctx: typer.Context, sources: Sequence[Path | Place]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import PmarepError, internal_error
-from .output_streams import echo, write_error_message
+from .output_streams import discard_stdout, echo, write_error_message
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
@@ -82,24 +82,29 @@ def run_replication(
             listener(begins)
         return replicate(options, sites, passwords=passwords, state_dir=state_dir, listener=listener, stop=stop)
 
-    return run_to_end(run, output, observers)
+    return run_to_end(run, output, observers, is_round=begins is not None)
 
 
 def run_to_end(
     run: Callable[[Listener, Event], Coroutine[Any, Any, Summary]],
     output: Output,
     observers: Sequence[RunObserver] = (),
+    *,
+    is_round: bool = False,
 ) -> int:
     """Run to the end and return the exit code. The first Ctrl-C (SIGTERM, SIGHUP) ends it cleanly, the second at once.
 
     `run` gets who hears its events, and what is set when it is to end. A run whose output was lost does not end as if
-    all were well: whoever counts on the events has not got them.
+    all were well: whoever counts on the events has not got them. `is_round`: others may follow, with an
+    output that takes lines again.
     """
-    from ..events import Summary
+    from ..events import Notice, Summary
+    from ..system.service_manager import alive_for
 
     use_one_malloc_arena()
     for observer in observers:
-        observer.before()
+        with alive_for(observer.longest):
+            observer.before()
     try:
         with output:
             summary = _run(run, output, observers)
@@ -108,7 +113,13 @@ def run_to_end(
         _tell_end(observers, Summary(exit_code=code, seconds=0.0, sites={}, error=words))
         raise
     if output.write_error is not None:
-        echo(write_error_message(output.write_error), err=True)
+        words = write_error_message(output.write_error)
+        for observer in observers:
+            observer.handle(Notice(text=words.removeprefix("pmarep: ")))
+        with suppress(OSError):  # stderr may lead to the same disk
+            echo(words, err=True)
+        if not is_round:
+            discard_stdout()
         summary = _failed(summary)
     return _tell_end(observers, summary)
 
@@ -145,8 +156,12 @@ def _run(
 
 def _tell_end(observers: Sequence[RunObserver], summary: Summary) -> int:
     """Tell the observers how a run ended; return the exit code, 1 instead of 0 where one of them could not write."""
+    from ..system.service_manager import alive_for
+
     for observer in observers:
-        if not observer.after(summary):
+        with alive_for(observer.longest):
+            written = observer.after(summary)
+        if not written:
             summary = _failed(summary)
     return summary.exit_code
 

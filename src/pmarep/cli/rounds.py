@@ -24,6 +24,7 @@ from .signal_handlers import INTERRUPTED, signals_between_rounds
 
 if TYPE_CHECKING:
     from ..events import SiteSummary
+    from ..state.run_records import RunFile
 
 SLICE_SECONDS = 1.0
 """One wait at most: on Windows a signal is heard only between two of them."""
@@ -208,10 +209,14 @@ def run_rounds(rounds: Rounds, ours: Collection[Path]) -> int:
 
 
 class IdleRecordRemover(RunObserver):
-    """Removes the record of a round in which nothing happened: it would push out those of rounds that sent slides."""
+    """Removes the records of rounds in which nothing happened: they would push out those of rounds that sent slides.
+
+    Of rounds, one after the other, that fail and send nothing, such as with a conflict, the last one keeps its record.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._superseded: RunFile | None = None
 
     def before(self) -> None:
         self._begun = time.time()
@@ -219,9 +224,16 @@ class IdleRecordRemover(RunObserver):
     def after(self, summary: Summary) -> bool:
         from ..state.run_records import own_record, remove_records
 
-        if summary.exit_code == 0 and not any(_did_something(site) for site in summary.sites.values()):
-            record = own_record(self._folder, self._begun)
+        if summary.exit_code == INTERRUPTED or any(_did_something(site) for site in summary.sites.values()):
+            self._superseded = None
+            return True
+        record = own_record(self._folder, self._begun)
+        if summary.exit_code == 0:
             remove_records([] if record is None else [record])
+            self._superseded = None
+        elif record is not None:  # else the round could not begin
+            remove_records([] if self._superseded is None else [self._superseded])
+            self._superseded = record
         return True
 
 

@@ -9,7 +9,12 @@ if TYPE_CHECKING:
 
 
 class RunObserver:
-    """Hears of one push, verify or pull, from before its beginning to after its end. This one does nothing."""
+    """Hears of one push, verify or pull, from before its beginning to after its end. This one does nothing.
+
+    `longest`: seconds that `before` or `after` may take; a service manager takes it for a hang only after that.
+    """
+
+    longest = 600.0
 
     def before(self) -> None:
         """Act before the run begins, and before any output of it. Raises UsageError where that cannot be."""

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from ..slides.file_names import is_system_name
+
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 2.0
@@ -21,8 +23,9 @@ class ChangeWatcher:
 
     Changes are told after a pause between them, at the latest `longest` seconds after the first. That a folder goes, or
     another one is in its place, as where a drive is unmounted or mounted, is a change, and the new one is watched.
-    `ours`: files that pmarep writes, and folders whose content it writes; they are not told of. `failed` is called,
-    with a reason, where folders cannot be watched (the system has too few watches): nothing is told of after that.
+    `ours`: files that pmarep writes, and folders whose content it writes; they are not told of, and neither is what
+    lies in folders that a walk does not look into. `failed` is called, with a reason, where folders cannot be watched
+    (the system has too few watches): nothing is told of after that.
     """
 
     def __init__(
@@ -89,7 +92,10 @@ class ChangeWatcher:
                 return
 
     def _is_of_source(self, changed: Path) -> bool:
-        return not any(changed == mine or mine in changed.parents or _is_beside(changed, mine) for mine in self._ours)
+        if any(changed == mine or mine in changed.parents or _is_beside(changed, mine) for mine in self._ours):
+            return False
+        below = [changed.relative_to(folder).parts for folder in self._folders if changed.is_relative_to(folder)]
+        return not below or any(not any(map(is_system_name, parts[:-1])) for parts in below)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -56,7 +56,10 @@ def test_a_place_is_no_path() -> None:
 
 
 def test_options_of_output_and_fresh_are_not_repeated() -> None:
+    """Nor those of rounds: who types what goes on with one wants it to end."""
     command = repeated("push", "/a", "--sites", "b", "--json", "-q", "-vv", "--fresh")
+    assert command == ("push", "/a", "--sites", "b")
+    command = repeated("push", "/a", "--sites", "b", "--every", "10m", "--between", "19:00-07:00")
     assert command == ("push", "/a", "--sites", "b")
 
 

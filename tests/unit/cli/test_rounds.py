@@ -304,12 +304,33 @@ def test_records_of_rounds_in_which_nothing_happened_go(
     removed: list[object] = []
     monkeypatch.setattr("pmarep.state.run_records.own_record", lambda folder, _begun: folder)
     monkeypatch.setattr("pmarep.state.run_records.remove_records", removed.extend)
-    begins = RoundStarted(round=2, reason=RoundReason.TIME)
-    (observer,) = idle_record_observers(tmp_path, None, begins)
+    (observer,) = idle_record_observers(tmp_path, None, rounds=True)
     observer.before()
     assert observer.after(Summary(exit_code=code, seconds=1.0, sites={"a": site}))
     assert removed == ([] if kept else [tmp_path / "runs"])
-    assert idle_record_observers(tmp_path, None, None) == []
+    assert idle_record_observers(tmp_path, None, rounds=False) == []
+
+
+def test_of_rounds_that_fail_and_send_nothing_the_last_one_has_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conflict that nobody resolves would push out all others in some days."""
+    records, number = set[int](), 0
+    monkeypatch.setattr("pmarep.state.run_records.own_record", lambda *_: number)
+    monkeypatch.setattr("pmarep.state.run_records.remove_records", records.difference_update)
+    (observer,) = idle_record_observers(tmp_path, None, rounds=True)
+    kept = []
+    for code, sent in ((1, 0), (1, 0), (4, 0), (1, 1), (1, 0), (0, 0), (1, 0), (1, 0), (130, 0), (1, 0)):
+        number += 1
+        records.add(number)
+        observer.before()
+        assert observer.after(Summary(exit_code=code, seconds=1.0, sites={"a": SiteSummary(sent=sent)}))
+        kept.append(sorted(records))
+    assert kept[:7] == [[1], [2], [3], [3, 4], [3, 4, 5], [3, 4, 5], [3, 4, 5, 7]]
+    assert kept[7:] == [[3, 4, 5, 8], [3, 4, 5, 8, 9], [3, 4, 5, 8, 9, 10]]
+    monkeypatch.setattr("pmarep.state.run_records.own_record", lambda *_: None)
+    assert observer.after(Summary(exit_code=3, seconds=1.0, sites={}))  # has no record, and puts none in its place
+    assert records == {3, 4, 5, 8, 9, 10}
 
 
 def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:

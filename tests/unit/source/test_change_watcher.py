@@ -93,6 +93,12 @@ def test_a_folder_that_comes_later_is_watched_too(tmp_path: Path) -> None:
         ("report.html.svs", 1),
         ("sub/report.html", 1),
         ("stateless.svs", 1),
+        (".cache/prepared/runs/1-a/work/x.svs", 0),
+        ("sub/@eaDir/x.svs/thumbnail.svs", 0),
+        ("sub/.pmarepignore", 1),
+        ("slide.zarr/.zattrs", 1),
+        ("", 1),
+        ("/elsewhere.svs", 1),
     ],
 )
 def test_files_that_pmarep_writes_are_no_change(

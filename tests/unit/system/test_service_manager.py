@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +84,21 @@ async def test_an_event_loop_says_again_and_again_that_it_turns(
 async def test_nothing_is_said_where_no_watchdog_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
     await service_manager.keep_alive()
+
+
+def test_what_turns_no_event_loop_is_alive_for_its_time(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a hook, which has a time limit, and no longer: what takes more hangs."""
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    with service_manager.alive_for(0.05):
+        heard = [manager.recv(4096) for _ in range(6)]
+        (beating,) = [one for one in threading.enumerate() if one.name == "watchdog"]
+        beating.join()
+    assert heard == [b"WATCHDOG=1"] * 6
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(4096)
+    with service_manager.alive_for(3600):
+        (beating,) = [one for one in threading.enumerate() if one.name == "watchdog"]
+    assert not beating.is_alive()

@@ -33,12 +33,17 @@ class Output(ABC):
         """Show an event. Called for each, in order, in the run's event loop, so it has to be quick."""
 
     def write_line(self, text: str) -> None:
-        """Print a line. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending."""
+        """Print a line. A closed pipe or terminal, or a full disk behind `>`, is no reason to stop sending.
+
+        Where a disk is full each line is tried: rounds go on for days, and somebody makes room.
+        """
         try:
             print(text, flush=True)
         except OSError as error:
-            self.write_error = self.write_error or (None if is_broken_pipe(error) else error)
-            discard_stdout()
+            if is_broken_pipe(error):
+                discard_stdout()
+            else:
+                self.write_error = self.write_error or error
 
     def announce_stopping(self) -> None:  # noqa: B027  (an output may say nothing)
         """Say that the run was interrupted and is ending."""
