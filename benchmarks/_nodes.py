@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,13 +27,13 @@ HUB = "10.80.0.1"
 
 @dataclass
 class Cluster:
-    """A scheduler and workers. `cpu`: seconds of all of them, and of the nodes that they started, after `stop`."""
+    """A scheduler and workers. `cpu`: seconds of the scheduler, of the workers, and of the nodes that these started."""
 
     folder: Path
     environment: Mapping[str, str]
     host: str = "127.0.0.1"
     namespace: str | None = None
-    cpu: float = 0.0
+    cpu: Counter[str] = field(default_factory=Counter)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -66,13 +67,24 @@ class Cluster:
 
     def stop(self) -> None:
         """End all of them, at once: a worker without its scheduler takes its time."""
-        for process in self.processes.values():
+        for name, process in self.processes.items():
+            own, children = cpu_of(process.pid)
+            self.cpu["scheduler" if name == "scheduler" else "workers"] += own
+            self.cpu["nodes"] += children
             process.kill()
-            with suppress(ChildProcessError):  # it has ended before, and Popen knows
-                _, _, usage = os.wait4(process.pid, 0)
-                self.cpu += usage.ru_utime + usage.ru_stime
-            process.returncode = -9
+            process.wait()
         self.processes.clear()
+
+
+def cpu_of(process: int) -> tuple[float, float]:
+    """Return the CPU seconds of a process, and of its children that have ended."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended before
+        return 0.0, 0.0
+    ticks = os.sysconf("SC_CLK_TCK")
+    user, system, children_user, children_system = map(int, words[11:15])
+    return (user + system) / ticks, (children_user + children_system) / ticks
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from _harness import MB, TARGET, Client, Site, cost, machine, scratch_folder, size_of, table, write
+from _harness import MB, TARGET, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write
 from _links import Link
 from _nodes import Cluster, NodeLinks, cluster, linked_cluster, wait_for_workers
 from scale import BYTES, lay_out, remember
@@ -51,24 +51,27 @@ def there(options: argparse.Namespace, folder: Path) -> None:
         rows = []
         alone = client.push("--recheck", "off")
         assert all(site["skipped"] == len(paths) for site in alone.sites.values())
-        rows.append(
-            ["one process", f"{alone.seconds:.1f} s", f"{alone.cpu:.1f} s", "", f"{alone.peak / MB:.0f} MB", ""]
-        )
-        for nodes in sorted({2, options.nodes}):
+        rows.append(["one process", f"{alone.seconds:.1f} s", f"{alone.cpu:.1f} s", "", "", "", _peak(alone), "", ""])
+        for nodes in sorted({1, 2, options.nodes}):
             with cluster(folder, client.environment, nodes) as idle:
                 time.sleep(2)
             for turn in ("first", "next"):
                 with cluster(folder, client.environment, nodes) as busy:
                     run = client.push("--recheck", "off", "--scheduler-file", str(busy.file))
                 assert all(site["skipped"] == len(paths) for site in run.sites.values())
-                others = busy.cpu - idle.cpu
-                more = (run.cpu + others) / alone.cpu - 1
+                others = {name: max(busy.cpu[name] - idle.cpu[name], 0.0) for name in ("scheduler", "workers", "nodes")}
+                total = run.cpu + sum(others.values())
                 rows.append(
-                    [f"{nodes} nodes, {turn} run", f"{run.seconds:.1f} s", f"{run.cpu:.1f} s", f"{others:.1f} s",
-                     f"{run.peak / MB:.0f} MB", f"{more:+.0%}"]
+                    [f"{nodes} {'node' if nodes == 1 else 'nodes'}, {turn} run", f"{run.seconds:.1f} s",
+                     f"{run.cpu:.1f} s", *(f"{one:.1f} s" for one in others.values()), _peak(run),
+                     f"{run.cpu / alone.cpu - 1:+.0%}", f"{total / alone.cpu - 1:+.0%}"]
                 )  # fmt: skip
     print(f"== {len(paths):,} slides that are at {options.sites} sites")
-    table(["", "time", "CPU", "CPU of nodes", "peak", "CPU in all"], rows)
+    table(["", "time", "CPU", "scheduler", "workers", "nodes", "peak", "CPU: coordinator", "all"], rows)
+
+
+def _peak(run: Run) -> str:
+    return f"{run.peak / MB:.0f} MB"
 
 
 @contextmanager

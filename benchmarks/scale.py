@@ -48,10 +48,15 @@ async def remember(client: Client, sites: list[Site], days: float) -> None:
 
     journal = Journal(client.state)
     try:
-        for slide in find_slides(client.source):
-            assert isinstance(slide, Slide)
-            path = f"{TARGET}/{slide.path}"
-            await asyncio.gather(*(journal.record_sent(RemotePath(site.url, path), signature(slide)) for site in sites))
+        slides = [slide for slide in find_slides(client.source) if isinstance(slide, Slide)]
+        for start in range(0, len(slides), 500):  # which share commits
+            await asyncio.gather(
+                *(
+                    journal.record_sent(RemotePath(site.url, f"{TARGET}/{slide.path}"), signature(slide))
+                    for slide in slides[start : start + 500]
+                    for site in sites
+                )
+            )
     finally:
         journal.close()
     with closing(sqlite3.connect(client.state / "journal.sqlite")) as db, db:
