@@ -114,9 +114,10 @@ class ShardFeed(SlideProducer):
 def as_seen_here(slide: Slide) -> Slide | None:
     """Return a slide with the times that its files have here; None where one is not here, or is another."""
     files = []
+    folder = slide.folder_name
     for file in slide.files:
         try:
-            found = os.stat(slide.local(file))  # noqa: PTH116  (half the time of Path.stat)
+            found = os.stat(os.path.join(folder, file.local_name or file.path))  # noqa: PTH116, PTH118  (a third of Path's time)
         except (OSError, ValueError):
             return None
         if found.st_size != file.size or abs(found.st_mtime_ns - file.mtime_ns) > CLOCKS_NS:

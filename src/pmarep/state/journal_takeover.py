@@ -7,7 +7,7 @@ another way. For each slide at a site the journal counts that has recorded somet
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,12 +100,13 @@ class SlideTakeOver:
         """Take over what is known about slides of a server, from whichever journal has it latest."""
         if not self._others:
             return
-        own = await self._mine.known(server, paths)
-        unknown = [path for path in paths if path not in own]
+        unknown = await self._mine.unknown(server, paths)
+        if not unknown:
+            return
         latest: dict[str, tuple[_Known, _JournalPages]] = {}
         for other in list(self._others):
             try:
-                for path, known in (await other.known(server, unknown)).items() if unknown else ():
+                for path, known in (await other.known(server, unknown)).items():
                     if _is_newer(known, latest[path][0] if path in latest else None):
                         latest[path] = known, other
             except PmarepError as error:
@@ -154,6 +155,15 @@ async def _take_from(
         theirs.close()
 
 
+def _pages(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Divide paths into as many as one question may be about."""
+    return (paths[start : start + MAX_PATHS_PER_QUERY] for start in range(0, len(paths), MAX_PATHS_PER_QUERY))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
 def _is_newer(known: _Known, own: _Known | None) -> bool:
     return own is None or known.changed > own.changed or (known.changed == own.changed and known.looked > own.looked)
 
@@ -172,10 +182,21 @@ class _JournalPages(JournalConnection):
 
         def work() -> dict[str, _Known]:
             found: dict[str, _Known] = {}
-            for start in range(0, len(paths), MAX_PATHS_PER_QUERY):
-                some = paths[start : start + MAX_PATHS_PER_QUERY]
-                found |= self._known(f"{_KNOWN} path IN ({', '.join('?' * len(some))})", server, *some)
+            for some in _pages(paths):
+                found |= self._known(f"{_KNOWN} path IN ({_marks(some)})", server, *some)
             return found
+
+        return await self._read(work)
+
+    async def unknown(self, server: str, paths: Sequence[str]) -> list[str]:
+        """Return those of these slides of which nothing is known at a server."""
+
+        def work() -> list[str]:
+            found: set[str] = set()
+            for some in _pages(paths):
+                query = f"SELECT path FROM slide WHERE server = ? AND path IN ({_marks(some)})"  # noqa: S608
+                found.update(path for (path,) in self._db.execute(query, (server, *some)))
+            return [path for path in paths if path not in found]
 
         return await self._read(work)
 
@@ -185,37 +206,60 @@ class _JournalPages(JournalConnection):
     async def entries(self, server: str, paths: Sequence[str]) -> list[_Entry]:
         """Return all rows about slides, but for those that have gone meanwhile; the oldest first."""
 
-        def one(path: str) -> _Entry | None:
-            slide, files, parts, looked = (
-                self._db.execute(f"SELECT * FROM {table} WHERE server = ? AND path = ?", (server, path)).fetchall()  # noqa: S608
-                for table in ("slide", "file", "part", "looked")
-            )
-            return _Entry(slide[0], files, parts, looked[0][2] if looked else 0.0) if slide else None
+        def work() -> list[_Entry]:
+            found: dict[str, _Entry] = {}
+            for some in _pages(paths):
+                slides, files, parts, looked = (
+                    self._db.execute(
+                        f"SELECT * FROM {table} WHERE server = ? AND path IN ({_marks(some)})",  # noqa: S608
+                        (server, *some),
+                    ).fetchall()
+                    for table in ("slide", "file", "part", "looked")
+                )
+                at = {path: time for _, path, time in looked}
+                found |= {row[1]: _Entry(row, [], [], at.get(row[1], 0.0)) for row in slides}
+                for row in files:
+                    if row[1] in found:  # else another process has changed it meanwhile
+                        found[row[1]].files.append(row)
+                for row in parts:
+                    if row[1] in found:
+                        found[row[1]].parts.append(row)
+            return sorted(found.values(), key=lambda entry: float(entry.slide[7]))
 
-        found = await self._read(lambda: [entry for path in paths if (entry := one(path)) is not None])
-        return sorted(found, key=lambda entry: float(entry.slide[7]))
+        return await self._read(work)
 
     async def put(self, entries: Sequence[_Entry]) -> None:
         """Put entries in place of what is known about the same slides."""
 
         def work() -> None:
+            # First those with uploads, while rows that others replace still tell who had an upload id later.
             for entry in entries:
-                self._put(entry)
+                if entry.slide[4] is not None:
+                    self._put([self._claimed(entry)])
+            self._put([entry for entry in entries if entry.slide[4] is None])
 
         await self._write(work)
 
-    def _put(self, entry: _Entry) -> None:
-        server, path, _, _, upload_id, *_ = entry.slide
-        slide, files, parts = list(entry.slide), entry.files, entry.parts
+    def _put(self, entries: Sequence[_Entry]) -> None:
+        if not entries:
+            return
+        every, columns = self._db.executemany, _marks(entries[0].slide)
+        every("DELETE FROM slide WHERE server = ? AND path = ?", [entry.slide[:2] for entry in entries])
+        every(f"INSERT INTO slide VALUES ({columns})", [entry.slide for entry in entries])  # noqa: S608
+        every("INSERT INTO file VALUES (?, ?, ?)", [row for entry in entries for row in entry.files])
+        every("INSERT INTO part VALUES (?, ?, ?, ?, ?)", [row for entry in entries for row in entry.parts])
+        looked = [(*entry.slide[:2], entry.looked) for entry in entries if entry.looked]
+        every("INSERT INTO looked VALUES (?, ?, ?)", looked)
+
+    def _claimed(self, entry: _Entry) -> _Entry:
+        """Claim the upload id of an entry; return the entry without its upload where that is no longer its own."""
+        server, path, _, _, upload_id, _, _, changed, *_ = entry.slide
         self._db.execute("DELETE FROM slide WHERE server = ? AND path = ?", (server, path))
-        if upload_id is not None and not self._claim(server, upload_id, float(entry.slide[7])):
-            slide[4] = slide[6] = None
-            files, parts = [], []
-        self._db.execute(f"INSERT INTO slide VALUES ({', '.join('?' * len(slide))})", slide)  # noqa: S608
-        self._db.executemany("INSERT INTO file VALUES (?, ?, ?)", files)
-        self._db.executemany("INSERT INTO part VALUES (?, ?, ?, ?, ?)", parts)
-        if entry.looked:
-            self._db.execute("INSERT INTO looked VALUES (?, ?, ?)", (server, path, entry.looked))
+        if self._claim(server, upload_id, float(changed)):
+            return entry
+        slide = list(entry.slide)
+        slide[4] = slide[6] = None
+        return entry._replace(slide=tuple(slide), files=[], parts=[])
 
     def _claim(self, server: str, upload_id: str, changed: float) -> bool:
         """Take an upload id from slides that had it before; return False where one had it later (see Journal)."""

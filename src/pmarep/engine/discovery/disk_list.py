@@ -7,6 +7,7 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -118,4 +119,11 @@ def unpack_found(row: tuple[Any, ...]) -> Slide | LeftOut:
 
 def unpack_slide(row: tuple[Any, ...], number: int = -1) -> Slide:
     path, kind, folder, files, is_place = row
-    return Slide(path, kind, folder if is_place else Path(folder), tuple([SlideFile(*file) for file in files]), number)
+    files = tuple([SlideFile(*file) for file in files])
+    return Slide(path, kind, folder if is_place else _folder(folder), files, number)
+
+
+@lru_cache(maxsize=256)
+def _folder(path: str) -> Path:
+    """Return a folder, the same one for the slides in it: to make a Path costs more than all else about a slide."""
+    return Path(path)
