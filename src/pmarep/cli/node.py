@@ -5,6 +5,7 @@ Its first line is its task. Site book, passwords and state folder are this machi
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
         from ..sites import Credentials
         from .config_files import load_book, state_path
 
+        gc.freeze()  # as a run without nodes does
         asyncio.get_running_loop().set_exception_handler(log_connection_errors)
         voice = Voice(sys.stdout.buffer)
         line = await asyncio.to_thread(sys.stdin.buffer.readline)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ..clock import Clock
-from ..events import Listener
+from ..events import Listener, SlideStatus
 from ..slides import Slide
 from ..source import SharedReader
 from ..source.prepared import PreparedSlide
@@ -25,6 +26,9 @@ from .options import Options
 from .slide.deletion import DeletionGuard
 from .slide.verify import Fingerprints
 from .stop_time import StopTime
+
+KnownListener = Callable[[str, Sequence[Slide], SlideStatus, datetime], None]
+"""Hears of slides with which nothing had to be done at a site, many at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class RunContext:
     deletions: DeletionGuard = field(default_factory=DeletionGuard)
     sites: int = 1  # how many there are
     record: RunRecord | None = None  # none of a dry run
+    known: KnownListener | None = None  # hears what otherwise is an event for each slide
     at_all_sites: VerifiedAtAllSites | None = None
     mirror: MirrorRun | None = None  # where slides that the source has not are looked for
     annotations: AnnotationRun | None = None  # where they are to be brought too

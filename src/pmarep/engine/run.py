@@ -382,6 +382,7 @@ class _Run:
             self.gate,
             sites=len(self.sites),
             record=self.files.record,
+            known=self.parts.known,
             at_all_sites=self.files.at_all_sites,
             mirror=self.mirror,
             annotations=AnnotationRun.of(self.options, self.sessions, self.listener),

@@ -14,7 +14,7 @@ from ..remote.session_pool import SessionPool
 from ..sites import Site
 from ..sites.place import Place
 from .audit import Audit, AuditLog, Auditor
-from .context import RunContext
+from .context import KnownListener, RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
 from .discovery.slide_list import SlideList
 from .options import Options
@@ -74,7 +74,8 @@ def audit_file(options: Options) -> Audit | None:
 class RunParts:
     """`producer` fills the list of slides, `workers` bring them to the sites, `audit` opens the audit.
 
-    `sends`: it is this process that talks to the sites. `recorded`: the run is one in the list of runs.
+    `sends`: it is this process that talks to the sites. `recorded`: the run is one in the list of runs. `known` hears
+    of slides with which nothing had to be done; None: each is an event.
     """
 
     producer: NewProducer = SlideProducer
@@ -82,3 +83,4 @@ class RunParts:
     audit: Callable[[Options], Audit | None] = audit_file
     sends: bool = True
     recorded: bool = True
+    known: KnownListener | None = None

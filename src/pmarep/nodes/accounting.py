@@ -70,8 +70,7 @@ class Accounting:
             self._listener(
                 SlideFinished(time=time, site=site, slide=path, status=status, verified_by=VerifiedBy.LISTING)
             )
-        for number in message["slides"]:
-            node.note_outcome(site, number)
+        node.note_outcomes(site, message["slides"])
 
     def _event(self, node: Node, event: Event, number: int | None) -> None:
         if isinstance(event, Progress):
@@ -95,7 +94,7 @@ class Accounting:
         if isinstance(event, SlideFinished):
             if event.status is SlideStatus.FAILED:
                 node.failed[name] = node.failed.get(name, 0) + 1
-            node.note_outcome(name, number)
+            node.note_outcomes(name, [number])
 
     def _site_state(self, node: Node, event: SiteState) -> None:
         if self.ending:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,7 @@ class ShardFeed(SlideProducer):
         self._shards: asyncio.Queue[Message | None] = asyncio.Queue()
         self._verdict: asyncio.Future[bool] | None = None
         self._by_path: dict[str, int] = {}
+        self._numbers = array("Q")  # the coordinator's, in the order of the list of slides
 
     def take(self, shard: Message) -> None:
         """Take a shard: rows of its slides, each with the coordinator's number first."""
@@ -58,6 +60,10 @@ class ShardFeed(SlideProducer):
     def number(self, path: str) -> int:
         """Return the coordinator's number of a slide."""
         return self._by_path[path]
+
+    def numbers(self, slides: Sequence[Slide]) -> list[int]:
+        """Return the coordinator's numbers of slides of the list."""
+        return [self._numbers[slide.number] for slide in slides]
 
     async def walk(self) -> None:
         """Put the slides of one shard after the other on the list."""
@@ -99,7 +105,7 @@ class ShardFeed(SlideProducer):
                 return False
         for slide, row in zip(slides, rows, strict=True):
             self._by_path[slide.path] = row[0]
-
+            self._numbers.append(row[0])
         await self._prepare(slides)
 
         def write() -> None:

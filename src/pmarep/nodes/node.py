@@ -106,14 +106,12 @@ class Node:
         """Note that it has a shard."""
         self.shards.append(GivenShard(shard, [site for site in sites if site not in self.stopped]))
 
-    def note_outcome(self, site: str, number: int) -> None:
-        """Note that something was said of a slide at a site."""
+    def note_outcomes(self, site: str, numbers: Iterable[int]) -> None:
+        """Note that something was said of slides at a site."""
         for given in self.shards:
-            if number in given.left.get(site, ()):
-                given.left[site].discard(number)
-                if not given.left[site]:
-                    self._drop_complete()
-                return
+            if site in given.left:
+                given.left[site].difference_update(numbers)
+        self._drop_complete()
 
     def stop_site(self, site: str) -> None:
         """Note that it sends nothing more to a site."""

@@ -12,6 +12,7 @@ import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +40,6 @@ from ..events import (
     SlideStatus,
     State,
     Summary,
-    VerifiedBy,
 )
 from ..limits import NodeShare
 from ..sites import Site
@@ -55,32 +55,50 @@ _SAID = (
     SlideStarted, SlideFinished, SlideRetracted, SlideRestarted, AnnotationsFinished, Notice, SiteState, Progress,
 )  # fmt: skip
 
+HELD_SECONDS = 0.2
+
 MOST_NODES = 1000
 """State folders of nodes on one machine."""
 
 
 class Voice:
-    """Says messages, one for each line. Those of one turn of the event loop go out together."""
+    """Says messages, one for each line. Those of one turn of the event loop go out together.
+
+    What can wait goes out with the next message that cannot, or after HELD_SECONDS: each answer to the coordinator
+    costs as much as hundreds of slides.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._held: list[Message] = []
+        self._known: dict[tuple[str, str], list[int]] = {}  # of messages held after which nothing else was said
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
 
     def say(self, message: Message) -> None:
-        if not self._held:
-            asyncio.get_running_loop().call_soon(self.flush)
+        self._known.clear()
         self._held.append(message)
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
-    def say_known(self, event: SlideFinished, number: int) -> None:
-        """Say that nothing had to be done with a slide, together with others of which that is true."""
-        last = self._held[-1] if self._held else {}
-        alike = {"kind": "known", "site": event.site, "status": event.status, "time": event.time.isoformat()}
-        if all(last.get(key) == value for key, value in alike.items()):
-            last["slides"].append(number)
-        else:
-            self.say({**alike, "slides": [number]})
+    def say_known(self, site: str, numbers: list[int], status: SlideStatus, time: datetime) -> None:
+        """Say that nothing had to be done with slides at a site. It can wait."""
+        if (site, status) in self._known:
+            self._known[site, status] += numbers
+            return
+        self._known[site, status] = numbers
+        self._held.append(
+            {"kind": "known", "site": site, "status": status, "time": time.isoformat(), "slides": numbers}
+        )
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(HELD_SECONDS, self.flush)
 
     def flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._soon = None, False
+        self._known.clear()
         held, self._held = self._held, []
         try:
             self._stream.write(b"".join(json.dumps(message).encode() + b"\n" for message in held))
@@ -187,6 +205,7 @@ class NodeRun:
                 workers=self._make_workers,
                 audit=lambda _: self._audit,
                 recorded=False,
+                known=self._known,
             )
             summary = await replicate(
                 self._options,
@@ -233,16 +252,11 @@ class NodeRun:
         if slide is None or self._feed is None:
             self._voice.say({"kind": "event", "event": event.to_dict()})
             return
-        number = self._feed.number(slide)
-        if (
-            isinstance(event, SlideFinished)
-            and event.status in (SlideStatus.SKIPPED, SlideStatus.VERIFIED)
-            and event.verified_by is VerifiedBy.LISTING
-            and not event.seconds
-        ):
-            self._voice.say_known(event, number)
-        else:
-            self._voice.say({"kind": "event", "number": number, "event": event.to_dict()})
+        self._voice.say({"kind": "event", "number": self._feed.number(slide), "event": event.to_dict()})
+
+    def _known(self, site: str, slides: Sequence[Slide], status: SlideStatus, time: datetime) -> None:
+        if self._feed is not None:
+            self._voice.say_known(site, self._feed.numbers(slides), status, time)
 
 
 class _AllOrNone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,7 @@ async def replicate_on_nodes(
     check_options(options, sites)
     lease = lease or Lease()
     cluster = await connect()
+    gc.freeze()  # Dask's modules stay to the end: the collector need not look at them each time
     try:
         task = NodeTask.of(options, list(sites), config, node_state_dir, lease)
         parts = RunParts(workers=partial(NodeWorkers, cluster, task, lease, state_dir / "locks"), sends=False)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +42,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.ended = False
         self.asked = threading.Event()
+        self.waiting: set[Callable[[], None]] = set()  # are called once there is something to say
         self.passing = threading.Lock()  # a question that came too late for its answer may still be at it
         self.reader = threading.Thread(target=self._read, name="pmarep-node", daemon=True)
 
@@ -82,10 +84,19 @@ class _Child:
             if line.endswith(b"\n"):  # else it was killed while it said that
                 with _lock:
                     self.messages.append(line.decode())
+                self._wake()
+
+    def _wake(self) -> None:
+        with _lock:
+            waiting, self.waiting = self.waiting, set()
+        for wake in waiting:
+            with suppress(RuntimeError):  # the worker ends, and its event loop has
+                wake()
 
     def close(self) -> None:
         """Note that the process has ended, and let go of its pipes."""
         self.ended = True
+        self._wake()
         for stream in (self.process.stdin, self.process.stdout) if self.process is not None else ():
             with suppress(OSError):
                 if stream is not None and not self.reader.is_alive():
@@ -145,17 +156,25 @@ async def exchange_soon(
     key: str, confirmed: int, heard: int, first: int, messages: list[str], seconds: float
 ) -> dict[str, Any]:
     """Do as `exchange` does, but wait up to `seconds` until there is something to say."""
-    end = time.monotonic() + seconds
-    loop = asyncio.get_running_loop()
+    loop, news = asyncio.get_running_loop(), asyncio.Event()
     # In a thread: a process that does not read would hold up the worker.
     answer = await loop.run_in_executor(None, exchange, key, confirmed, heard, first, messages)
-    while not answer["messages"] and answer["state"] == "running" and time.monotonic() < end:
-        await asyncio.sleep(0.05)
-        child = _child(key)
-        with _lock:
-            answer["messages"], answer["first"] = child.messages[:MOST_MESSAGES], child.first
-            answer["state"] = child.state
-    return answer
+    if answer["messages"] or answer["state"] != "running":
+        return answer
+    child = _child(key)
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(news.set)
+
+    with _lock:
+        if child.messages or child.ended:
+            news.set()
+        child.waiting.add(wake)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(news.wait(), seconds)
+    with _lock:
+        child.waiting.discard(wake)
+        return {**answer, "messages": child.messages[:MOST_MESSAGES], "first": child.first, "state": child.state}
 
 
 def _child(key: str) -> _Child:

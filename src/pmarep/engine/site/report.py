@@ -92,14 +92,18 @@ class SiteReport(SiteOutcomes):
         now, site, verified_by = datetime.now(UTC), self.site.name, VerifiedBy.LISTING
         if self._context.record is not None and slides:
             self._context.record.add_known(site, [slide.number for slide in slides], status, verified_by, now)
+        if self._context.known is not None and slides:
+            self._context.known(site, slides, status, now)
         for slide in slides:
             self._count(slide, status)
             self.finished(slide)
-            if not self._context.options.dry_run:
+            if self._context.options.dry_run:
+                continue
+            if self._context.known is None:
                 self._context.listener(
                     SlideFinished(time=now, site=site, slide=slide.path, status=status, verified_by=verified_by)
                 )
-                await self._record(slide, status, TransferCounts(), 0.0, None)
+            await self._record(slide, status, TransferCounts(), 0.0, None)
 
     def add_unfinished(self, slide: Slide, sent: TransferCounts) -> None:
         """Count and record a slide of which so much is at the site, and of which nothing more is said in this run."""
