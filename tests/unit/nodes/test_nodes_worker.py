@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -65,6 +67,28 @@ def test_an_answer_has_so_many_messages_at_most(child: worker._Child) -> None:
     child.messages += [str(number) for number in range(worker.MOST_MESSAGES + 3)]
     assert len(worker.exchange(KEY, 0, 0, 0, [])["messages"]) == worker.MOST_MESSAGES
     assert len(worker.exchange(KEY, 1, worker.MOST_MESSAGES, 0, [])["messages"]) == 3
+
+
+@pytest.mark.parametrize("said", [["a"], []])
+async def test_a_question_is_answered_at_once_when_the_node_speaks_or_ends(
+    child: worker._Child, said: list[str]
+) -> None:
+    process: Any = SimpleNamespace(stdout=io.BytesIO("".join(f"{line}\n" for line in said).encode()), stdin=None)
+    child.process = process
+    question = asyncio.create_task(worker.exchange_soon(KEY, 0, 0, 0, [], float("inf")))
+    while not child.waiting:
+        await asyncio.sleep(0)
+    await asyncio.to_thread(child._read if said else child.close)
+    answer = await question
+    assert (answer["messages"], answer["state"]) == ([f"{line}\n" for line in said], "running" if said else "ended")
+    assert not child.waiting
+
+
+async def test_a_question_ends_in_time_and_is_not_kept(child: worker._Child) -> None:
+    process: Any = SimpleNamespace(stdin=None)
+    child.process = process
+    assert (await worker.exchange_soon(KEY, 0, 0, 0, [], 0.0))["messages"] == []
+    assert not child.waiting
 
 
 def test_a_line_in_the_middle_of_which_a_node_was_killed_is_no_message(child: worker._Child) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -13,7 +14,7 @@ from pmarep.slides.shard import Shard
 from pmarep.state import journal_takeover
 from pmarep.state.journal import Journal
 from pmarep.state.journal_takeover import Scope, SlideTakeOver, take_over
-from pmarep.state.records import SEEN, SENT, Entry, RemotePath
+from pmarep.state.records import MAX_PATHS_PER_QUERY, SEEN, SENT, Entry, RemotePath
 
 SERVER = "http://tokyo"
 SCOPES = [Scope(SERVER, "Slides/in")]
@@ -132,11 +133,41 @@ async def test_an_upload_id_belongs_to_the_slide_that_had_it_last(states: States
     assert (owners, rest) == ((["b.svs"], ["a.svs"]) if newer else (["a.svs"], ["b.svs"]))
 
 
+async def test_an_upload_id_that_a_replaced_row_had_later_is_not_claimed(states: States) -> None:
+    await states.upload(states.other, "a.svs", 1)
+    await states.upload(states.own, "b.svs", 1)
+    with closing(Journal(states.other)) as other:
+        await other.record_sent(place("b.svs"), "x")
+    for folder, name, moment in (
+        (states.other, "a.svs", 500.0),
+        (states.own, "b.svs", 700.0),
+        (states.other, "b.svs", 1000.0),
+    ):
+        set_time(folder, name, "changed", moment)
+    await states.take_over()
+    older, newer = await states.own_entry("a.svs"), await states.own_entry("b.svs")
+    assert older is not None
+    assert (older.upload, older.files, older.parts) == (None, frozenset(), {})
+    assert newer is not None
+    assert newer.state == SENT
+
+
 async def test_a_damaged_journal_of_another_is_said(states: States) -> None:
     (states.other / "journal.sqlite").write_bytes(b"no database, and long enough to be looked at" * 100)
     await states.take_over()
     assert len(states.notes) == 1
     assert "listings of the sites" in states.notes[0]
+
+
+async def test_more_slides_are_taken_over_than_one_question_may_be_about(states: States) -> None:
+    names = [f"{number:04}.svs" for number in range(MAX_PATHS_PER_QUERY + 1)]
+    with closing(Journal(states.other)) as other:
+        await asyncio.gather(*(other.record_sent(place(name), f"of {name}") for name in names))
+    with closing(SlideTakeOver(states.own, [states.own, states.other])) as takes:
+        await takes.take(SERVER, [place(name).path for name in names])
+    with closing(Journal(states.own)) as own:
+        known = await own.known(SERVER, [place(name).path for name in names])
+    assert known == {place(name).path: (SENT, f"of {name}") for name in names}
 
 
 async def test_single_slides_are_taken_over_where_the_own_journal_does_not_know_them(states: States) -> None:
