@@ -7,6 +7,7 @@ from a cron mail at 3 a.m. No message ever holds a password, a session id or the
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar
@@ -41,6 +42,14 @@ class UsageError(PmarepError):
 
 class ConfigError(UsageError):
     """The site book says something that cannot be used."""
+
+
+class ProblemsError(ConfigError):
+    """A file for people has mistakes: `problems` are all of them, each in a line of its own."""
+
+    def __init__(self, text: str, problems: Sequence[str]) -> None:
+        super().__init__(text)
+        self.problems = tuple(problems)
 
 
 class CredentialsError(UsageError):

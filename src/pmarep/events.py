@@ -229,6 +229,7 @@ class SlideFinished(Event):
     verified_by: how closely this run has looked at the slide there; None where it failed, or another one stays there.
     needs_decision: it failed, and the next run refuses it too unless it is told otherwise (`--existing`, `--fresh`,
         `label_images`).
+    to: its path below the site's target and `--to`, where a map gives it another name there; None otherwise.
     """
 
     site: str
@@ -240,6 +241,7 @@ class SlideFinished(Event):
     error: str | None = None
     verified_by: VerifiedBy | None = None
     needs_decision: bool = False
+    to: str | None = None
 
 
 @_immutable
@@ -500,6 +502,7 @@ class Summary(Event):
     mirror: the run was to find slides at the sites that the source has not.
     unfinished: slides that were still being written, and that a later round of `--every` sends; without that option
         they are among the `source_problems`.
+    map_only: slides that a map does not name at a site were left out there; they count as `excluded`.
     """
 
     exit_code: int
@@ -517,6 +520,7 @@ class Summary(Event):
     pull: bool = False
     mirror: bool = False
     unfinished: int = 0
+    map_only: bool = False
 
 
 Listener = Callable[[Event], None]

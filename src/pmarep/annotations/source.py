@@ -59,7 +59,7 @@ class RemoteAnnotations:
 
     async def of(self, slide: Slide) -> SourceAnnotations | None:
         """Ask the slide's server, once for all who ask at the same time. Raises PmarepError."""
-        place = f"{slide.folder_name}/{slide.main.path}"
+        place = f"{slide.folder_name}/{slide.main.source_name}"
         lock = self._asking.setdefault(place, asyncio.Lock())
         async with lock:
             if place in self._kept:

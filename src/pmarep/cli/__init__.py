@@ -6,12 +6,15 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 from .output_streams import discard_stdout, echo, flush_error, is_broken_pipe, open_closed_streams, write_error_message
 from .signal_handlers import exit_on_signals
 
 HANGING_SECONDS = 1.0
+SHOWN = 1000
+"""Problems of one file that are said; nobody mends more at once."""
 
 
 def main() -> None:
@@ -37,7 +40,7 @@ def _main() -> None:
 
 
 def _run() -> int:
-    from pmarep.errors import PmarepError, internal_error, where
+    from pmarep.errors import PmarepError, ProblemsError, internal_error, where
 
     stdout = sys.stdout
     try:
@@ -48,6 +51,8 @@ def _run() -> int:
         code = app(prog_name="pmarep", standalone_mode=False, windows_expand_args=False)
     except PmarepError as error:
         flush_error()  # what was said before comes before
+        if isinstance(error, ProblemsError):
+            _print_problems(error.problems)
         echo(f"pmarep: {error}", err=True)
         return error.exit_code
     except Exception as error:
@@ -71,6 +76,13 @@ def _run() -> int:
                 return _without_output(failure, 0)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return code if isinstance(code, int) else 0
+
+
+def _print_problems(problems: Sequence[str]) -> None:
+    for problem in problems[:SHOWN]:
+        echo(problem, err=True)
+    if len(problems) > SHOWN:
+        echo(f"... and {len(problems) - SHOWN} more", err=True)
 
 
 def _words_of_typer(error: Exception) -> str | None:

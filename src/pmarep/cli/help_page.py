@@ -19,13 +19,13 @@ PANELS = {
         "--recursive", "--files", "--site", "--source", "--older-than", "--damaged", "--include", "--exclude",
         "--newer-than", "--min-size", "--allow-empty", "--follow-links", "--existing", "--mirror", "--max-delete",
         "--annotations", "--fresh", "--dry-run", "--problems", "--formats", "--labels", "--unset", "--update",
-        "--write", "--names", "--discard", "--fault", "--shard",
+        "--write", "--names", "--map-only", "--discard", "--fault", "--shard",
     ),
     "Where": (
-        "--sites", "--to", "--url", "--server", "--username", "--target", "--password-command", "--password-file",
-        "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user", "--password",
-        "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides", "--spool",
-        "--spool-size", "--scheduler", "--scheduler-file",
+        "--sites", "--to", "--map", "--url", "--server", "--username", "--target", "--password-command",
+        "--password-file", "--ca-bundle", "--client-cert", "--proxy", "--data", "--port", "--host", "--path", "--user",
+        "--password", "--root", "--s3-root", "--s3-endpoint", "--azure-root", "--azure-endpoint", "--kind", "--slides",
+        "--spool", "--spool-size", "--scheduler", "--scheduler-file",
     ),
     "How fast": (
         "--connections", "--bwlimit", "--max-duration", "--stop-at", "--hard", "--patience", "--connect-timeout",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..sites import Site, SiteBook
+    from ..sites.name_map import NameMap
     from ..sites.place import Place
     from ..slides.shard import Shard
 
@@ -78,6 +79,17 @@ def parse_connections(text: str | None) -> int | Literal["auto"] | None:
     except ValueError as error:
         raise UsageError(f"--connections {text!r}: {error}") from None
     return "auto" if isinstance(found, str) else found
+
+
+def read_names(file: Path | None, book: SiteBook, *, only: bool) -> NameMap | None:
+    """Read the file of `--map`; its mistakes are said when the slides are known. Raises UsageError."""
+    from ..sites.name_map import NameMap
+
+    if file is None:
+        if only:
+            raise UsageError("--map-only is about slides that --map does not name; say --map FILE.csv too")
+        return None
+    return NameMap.read(file.expanduser(), book)
 
 
 def check_mirror(

@@ -46,6 +46,17 @@ IncludeOption = Annotated[
 ExcludeOption = Annotated[
     list[str] | None, typer.Option(metavar="PATTERN", help="Leave out slides that match, as in .gitignore; repeatable.")
 ]
+MapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        metavar="FILE.csv",
+        help="Other names for slides at sites: a CSV file with the columns slide, site and to.",
+    ),
+]
+MapOnlyOption = Annotated[
+    bool, typer.Option("--map-only", help="Leave out at each site the slides that --map does not name there.")
+]
 MirrorOption = Annotated[
     bool,
     typer.Option("--mirror", help="List the slides below the target folder that SRC has not; with --yes delete them."),

@@ -25,6 +25,8 @@ from .options import (
     LogFileMaxBackupsOption,
     LogFileMaxSizeOption,
     LogFileOption,
+    MapOnlyOption,
+    MapOption,
     MaxDeleteOption,
     MetricsLabelOption,
     MetricsOption,
@@ -112,6 +114,8 @@ def push(
     sources: PathsOrPlacesArgument,
     sites: SitesOption,
     to: ToOption = "",
+    map_file: MapOption = None,
+    map_only: MapOnlyOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
@@ -176,7 +180,14 @@ def push(
     from ..timetable import Timetable
     from ..units import parse_duration, parse_size, parse_time
     from .observer_options import LogOptions, hook_observers, idle_record_observers, logging_run, metrics_observers
-    from .option_values import check_mirror, parse_connections, parse_sources, parse_spool_size, parse_sub_folder
+    from .option_values import (
+        check_mirror,
+        parse_connections,
+        parse_sources,
+        parse_spool_size,
+        parse_sub_folder,
+        read_names,
+    )
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import PreparedRun, always_emit_summary, run_replication
@@ -205,6 +216,8 @@ def push(
             options = Options(
                 sources=found,
                 to=folder,
+                names=read_names(map_file, book, only=map_only),
+                only_named=map_only,
                 include=tuple(include or ()),
                 exclude=tuple(exclude or ()),
                 existing=Existing(existing.value),
@@ -255,7 +268,11 @@ def push(
                     *idle_record,
                 ]
                 if scheduler is None and scheduler_file is None:
-                    now = replace(options, newer_than=parse_newer_than(newer_than))
+                    now = replace(
+                        options,
+                        newer_than=parse_newer_than(newer_than),
+                        names=options.names if begins is None else read_names(map_file, book, only=map_only),
+                    )
                     credentials = Credentials(os.environ)
                     return run_replication(now, chosen, credentials, state_path(state_dir), output, observers, begins)
                 from .scheduled_run import SchedulerChoice, run_on_nodes

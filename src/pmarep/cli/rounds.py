@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import Clock
 from ..daily_window import DailyWindow
-from ..errors import PmarepError, UsageError, internal_error
+from ..errors import PmarepError, ProblemsError, UsageError, internal_error
 from ..events import Event, Notice, RoundReason, RoundStarted, Summary
 from ..system import service_manager
 from ..units import format_duration, parse_duration
@@ -98,6 +98,8 @@ class Rounds:
             code, words = (
                 (error.exit_code, str(error)) if isinstance(error, PmarepError) else (1, internal_error(error))
             )
+            for problem in error.problems if isinstance(error, ProblemsError) else ():
+                self.tell(Notice(text=problem))
             self.tell(Notice(text=f"round {started.round} could not be made: {words}"))
             if self.json:
                 emit_error_summary(code, words)

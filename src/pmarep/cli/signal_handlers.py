@@ -104,7 +104,7 @@ _SUMMARY = (
     '"source": {"slides": 0, "bytes": 0, "reasons": {}, "empty": [], "filtered": [], "may_be_empty": false}, '
     '"left_out": {}, '
     '"dry_run": false, "verify_only": false, "error": "%s", "annotations": false, "bytes_downloaded": 0, '
-    '"shard": null, "pull": false, "mirror": false, "unfinished": 0}\n'
+    '"shard": null, "pull": false, "mirror": false, "unfinished": 0, "map_only": false}\n'
 )
 """The `summary` event as JSON; nothing of ours may be imported to make it."""
 

@@ -22,6 +22,8 @@ from .options import (
     LogFileMaxBackupsOption,
     LogFileMaxSizeOption,
     LogFileOption,
+    MapOnlyOption,
+    MapOption,
     MetricsLabelOption,
     MetricsOption,
     MinSizeOption,
@@ -59,6 +61,8 @@ def verify(
         ),
     ] = _Level.size,
     to: ToOption = "",
+    map_file: MapOption = None,
+    map_only: MapOnlyOption = False,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     newer_than: NewerThanOption = None,
@@ -97,7 +101,7 @@ def verify(
     from ..sites import Credentials
     from ..units import parse_duration, parse_size
     from .observer_options import LogOptions, hook_observers, logging_run, metrics_observers
-    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder
+    from .option_values import parse_connections, parse_sources, parse_spool_size, parse_sub_folder, read_names
     from .render import output_for
     from .repeat import repeatable_arguments
     from .replication_run import always_emit_summary, run_replication
@@ -113,6 +117,8 @@ def verify(
         options = Options(
             sources=found,
             to=parse_sub_folder(to),
+            names=read_names(map_file, book, only=map_only),
+            only_named=map_only,
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             newer_than=parse_newer_than(newer_than),

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from ..sites.name_map import NameMap
 from ..sites.place import Place
 from ..slides.shard import Shard
 from ..timetable import Timetable
@@ -85,6 +86,8 @@ class Options:
 
     `repeated`: the run is one of many rounds. A slide that is still being written is no problem: a later one sends it.
 
+    `names`: other names that slides get at sites; `only_named`: slides without a row for a site do not go there.
+
     `allow_empty`: a source without any slide in it is no failure. `follow_links`: also those that lead out of a source.
     """
 
@@ -124,6 +127,8 @@ class Options:
     gate_timeout: float = 600.0
     gate_cache: Path | None = None
     gate_cache_size: int | None = None
+    names: NameMap | None = None
+    only_named: bool = False
     config: Path | None = None
     arguments: tuple[str, ...] = ()
 

@@ -41,6 +41,7 @@ from ..units import count_of, format_duration
 from ..uploaders import Digests
 from .annotation_run import AnnotationRun
 from .context import RunContext
+from .discovery.name_check import NameCheck
 from .discovery.producer import DiscoveryListener
 from .discovery.slide_list import SiteSlides, SlideList
 from .gate.checks import check_gates
@@ -64,6 +65,8 @@ SCAN_SECONDS = 0.5  # how long the start waits for the walk, so that most runs k
 WALK_SECONDS = 10.0  # after --max-duration: a walk that takes longer is broken off
 SAID_AFTER = 10.0  # what is waited for so long is said
 INTERRUPTED = 130
+FOUND_AT_ONCE = 200
+"""Slides that are recorded at once, as they are found."""
 
 
 async def replicate(
@@ -115,6 +118,8 @@ async def replicate(
             raise TargetBusyError(
                 f"{'; '.join(run.left_out.values())}; nothing was sent, start again when that has ended"
             )
+        if not await run.check_names(stop):
+            return run.interrupted()
         journal = Journal(own_state, mend=not options.dry_run, read_only=options.dry_run)
         try:
             if parts.sends and not options.dry_run:
@@ -151,8 +156,9 @@ class _Run:
         self._output = listener
         self.clock = clock
         self.files = RunFiles(options, sites, clock, self._hear)
-        self.choices = SiteChoices(sites, clock.local().timestamp())
-        self.slide_list = SlideList(self.choices)
+        only = options.names if options.only_named else None
+        self.choices = SiteChoices(sites, clock.local().timestamp(), only)
+        self.slide_list = SlideList(self.choices, options.names)
         self.producer = parts.producer(
             options,
             self.slide_list,
@@ -160,13 +166,20 @@ class _Run:
             DiscoveryListener(self._left_out, self._waiting, self._found),
             lambda place: sessions.core(place.site),
         )
+        self.name_check: NameCheck | None = None
+        if options.names is not None:
+            self.name_check = self.producer.names = NameCheck(options.names, self.names, only=options.only_named)
+        self.walk: asyncio.Task[None] | None = None
+        self._unrecorded: list[Event] | None = None if self.name_check is None else []  # before there is a record
         self.place_files = place_files(options, sessions, clock, state_dir)
         local = LocalFiles(None if options.follow_links else roots_of(options.paths))
         self.reader = SharedReader(files=self.place_files or local)
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()
         self.audit = parts.audit(options)
-        self.mirror = MirrorRun(SourceNames(), self._source_problem) if options.mirror else None
+        self.mirror = (
+            MirrorRun(SourceNames(options.names, self.names), self._source_problem) if options.mirror else None
+        )
         self.problems = 0
         self.unfinished = 0
         self.workers = parts.workers(clock, self._hear)
@@ -183,6 +196,8 @@ class _Run:
         """Pass an event on. An output that fails (a full disk behind `>`, a terminal that is gone) ends no run."""
         self.idle_tracker.hear(event)
         self.files.hear(event)
+        if self._unrecorded is not None:
+            self._unrecorded.append(event)
         try:
             self._output(event)
         except Exception as error:
@@ -195,6 +210,8 @@ class _Run:
 
     def close(self) -> None:
         self.producer.close()
+        if self.name_check is not None:
+            self.name_check.close()
         self.slide_list.close()
         self.digests.close()
         self.reader.close()
@@ -235,6 +252,31 @@ class _Run:
         await cancel_all([timer, stopped])
         return not stop.is_set()
 
+    async def check_names(self, stop: asyncio.Event) -> bool:
+        """Look through the sources before anything is sent, where slides get other names at sites.
+
+        Returns False where the run is to end before. Raises NameMapError with all that is wrong with the names.
+        """
+        if self.name_check is None:
+            return True
+        self.walk = asyncio.create_task(self.producer.walk())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            in_time = await self.wait({self.walk, stopped}, lambda: "all slides of SRC to be found, as --map needs")
+            if stop.is_set() or not in_time:
+                return False
+            self.walk.result()
+        finally:
+            await cancel_all([stopped, *([] if self.walk.done() else [self.walk])])
+        await asyncio.to_thread(self.name_check.finish, complete=self.producer.error is None)
+        for site in self.sites if not self.options.only_named else ():
+            if count := self.name_check.unmapped(site.name):
+                which = f"{count} of {count_of(len(SiteSlides(self.slide_list, site.name)), 'slide')}"
+                keep = ("is", "keeps its name") if count == 1 else ("are", "keep their names")
+                text = f"{site.name}: {which} {keep[0]} not in the map and {keep[1]}"
+                self.listener(Notice(text=f"{text}; --map-only leaves such slides out", passing=True))
+        return True
+
     def leave_out(self, why: dict[str, str]) -> None:
         """Leave these sites out of the run."""
         self.left_out = {name: why[name] for name in self.names if name in why}
@@ -259,7 +301,12 @@ class _Run:
         if not dry and self.parts.recorded:
             number = await journal.record_run_started(self.options.source_names)
             self.files.begin(journal.file.parent / "runs", number)
-        walk = asyncio.create_task(self.producer.walk())
+        if self._unrecorded is not None:
+            await asyncio.to_thread(self._record_found)
+            before, self._unrecorded = self._unrecorded, None
+            for event in before:
+                self.files.hear(event)
+        walk = self.walk or asyncio.create_task(self.producer.walk())
         walk.add_done_callback(lambda _: self.walked.set())
         watching = asyncio.create_task(self._watch_unstable(walk))
         stopped = asyncio.create_task(any_of(stop, self.abort))
@@ -310,9 +357,19 @@ class _Run:
         """Write down what was found, in the thread that finds it."""
         excluded = self.slide_list.just_excluded(slides)
         self.files.add_slides(slides, excluded)
+        if self.name_check is not None:
+            self.name_check.count(slides, excluded)
         if self.mirror is not None:
             self.mirror.names.add_slides(slides, excluded)
             self.mirror.names.add_left_out(others)
+
+    def _record_found(self) -> None:
+        """Record the slides that were found before there was a record."""
+        if self.files.record is None:
+            return
+        for first in range(0, self.slide_list.admitted, FOUND_AT_ONCE):
+            numbers = range(first, min(first + FOUND_AT_ONCE, self.slide_list.admitted))
+            self.files.add_slides(*self.slide_list.found_before(numbers))
 
     def _source_problem(self) -> str | None:
         """Return why not everything is known that the source has; None where it is."""
@@ -437,6 +494,7 @@ class _Run:
             shard=self.shard,
             mirror=self.options.mirror,
             unfinished=self.unfinished,
+            map_only=self.options.only_named,
         )
 
 

@@ -11,6 +11,7 @@ from ..clock import Clock
 from ..errors import PmarepError, UsageError
 from ..events import Event, Listener, Notice, Summary
 from ..sites import Site
+from ..sites.name_map import NameMap, SiteNames
 from ..slides import Slide
 from ..source import SharedReader
 from ..state.file_list import empty_list
@@ -74,6 +75,8 @@ class RunFiles:
         """
         if self.record is not None:
             self.record.add_slides(slides, excluded)
+            if self._options.names is not None:
+                self.record.add_names(slides, _named(self._options.names, self._sites, slides))
 
     async def write_list(self, slide_list: SlideList, reader: SharedReader) -> None:
         """Write the list of files that are verified at every site, if it is asked for."""
@@ -97,3 +100,16 @@ class RunFiles:
             if summary is not None:
                 self.record.add_event(summary)
             await self.record.close()
+
+
+def _named(names: NameMap, sites: Sequence[Site], slides: Sequence[Slide]) -> dict[tuple[str, ...], dict[int, str]]:
+    """Return the paths that slides have at sites by a map, by their indices, for sites with the same names together."""
+    alike: dict[SiteNames, list[str]] = {}
+    for site in sites:
+        alike.setdefault(names.of(site.name), []).append(site.name)
+    return {
+        tuple(members): {
+            index: row.to for index, slide in enumerate(slides) if (row := found.row(slide.path)) is not None
+        }
+        for found, members in alike.items()
+    }

@@ -34,6 +34,7 @@ def check_options(options: Options, sites: Sequence[Site]) -> None:
     refused = {
         "--shard": (options.shard is not None, "the coordinator makes shards itself"),
         "--mirror": (options.mirror, "a mirror is made by one machine, after all slides have arrived"),
+        "--map": (options.names is not None, "names are looked up by the machine that sends"),
         "--dry-run": (options.dry_run, "a dry run sends nothing, so one machine does"),
         "--at-all-sites": (options.at_all_sites is not None, "it lists files by what one machine has seen of them"),
         "a place as SRC": (bool(options.places), "nodes read from a folder that all of them see"),

@@ -65,7 +65,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
                 "files": slide.files,
                 "bytes": slide.bytes,
                 "source": slide.local,
-                "sites": {site.name: _cell(report.cell(index, site), site) for site in report.sites},
+                "sites": {site.name: _cell(report.cell(index, site), site, index) for site in report.sites},
             }
             for index, slide in enumerate(report.slides)
         ],
@@ -83,7 +83,7 @@ def to_json(report: Report, state_dir: Path | None = None) -> str:
     return json.dumps(data)
 
 
-def _cell(cell: Cell, site: ReportSite) -> Mapping[str, Any]:
+def _cell(cell: Cell, site: ReportSite, index: int) -> Mapping[str, Any]:
     return {
         "state": cell.state.value,
         "finished": _when(cell),
@@ -93,6 +93,7 @@ def _cell(cell: Cell, site: ReportSite) -> Mapping[str, Any]:
         "seconds": _seconds(cell),
         "error": why(cell, site),
         "needs_decision": cell.needs_decision,
+        **({"to": site.names[index]} if index in site.names else {}),
     }
 
 
@@ -114,7 +115,7 @@ def to_csv(report: Report) -> str:
         path, kind, local = map(spreadsheet_cell, (slide.path, slide.format, slide.local))
         what = [path, kind, slide.files, slide.bytes, local]
         for site in report.sites:
-            cell, to = report.cell(index, site), at_site(site, report.run.about["to"], slide)
+            cell, to = report.cell(index, site), at_site(site, report, index)
             if cell.state is CellState.ELSEWHERE:
                 continue
             where = [spreadsheet_cell(site.name), spreadsheet_cell(to), cell.state.value, _when(cell), cell.verified_by]

@@ -37,6 +37,7 @@ def merge_reports(reports: Sequence[Report]) -> Report:
                 merged.sites.append(ReportSite(*key))
             whole = next(one for one in merged.sites if (one.name, one.url, one.target) == key)
             whole.cells.update((numbers[index], cell) for index, cell in site.cells.items())
+            whole.names.update((numbers[index], name) for index, name in site.names.items())
         merged.deleted += report.deleted
         merged.extra += report.extra
         merged.problems += _new(merged.problems, report.problems, ("path", "why"))

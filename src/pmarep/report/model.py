@@ -109,6 +109,7 @@ class ReportSite:
     begins: list[datetime] = field(default_factory=list)  # of the time that each sample is about
     pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     cells: dict[int, Cell] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)  # paths below the target, where a map gives another name
 
     def add_sample(self, progress: Line, started: datetime) -> None:
         """Add the sample of a progress event of a run that has `started` then."""
@@ -216,6 +217,9 @@ class _Builder:
             match line["event"]:
                 case "slides":
                     numbers += self._add_slides(line)
+                case "slides_named":
+                    for name in line["sites"]:
+                        sites[name].names.update((numbers[number], to) for number, to in line["slides"])
                 case "slides_known":
                     cell = _cell(line)
                     sites[line["site"]].cells.update(
@@ -286,9 +290,11 @@ def folder_at_site(site: ReportSite, to: str) -> str:
     return posixpath.join(site.target, *filter(None, [to]))
 
 
-def at_site(site: ReportSite, to: str, slide: ReportSlide) -> str:
+def at_site(site: ReportSite, report: Report, index: int) -> str:
     """Return the virtual path of a slide's main file at a site."""
-    return slide.remote or posixpath.join(folder_at_site(site, to), slide.path)
+    slide = report.slides[index]
+    name = site.names.get(index, slide.path)
+    return slide.remote or posixpath.join(folder_at_site(site, report.run.about["to"]), name)
 
 
 def _cell(line: Line) -> Cell:

@@ -155,6 +155,7 @@
     if (site.looks[slide] !== "-") fact(list, "verified by", LOOKS[Number(site.looks[slide])]);
     fact(list, "size", size(data.bytes[slide]) + " in " + data.files[slide] + (data.files[slide] === 1 ? " file" : " files"));
     fact(list, "format", data.formats[data.format[slide]]);
+    if (site.named[slide]) fact(list, "name there", site.named[slide]);
     const sent = site.sent[slide];
     if (sent) fact(list, data.words.moved + " now", size(sent[0]) + (sent[1] ? ", and " + size(sent[1]) + " by an earlier run" : "") + ", " + sent[2] + " s");
     detail.append(list);

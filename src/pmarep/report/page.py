@@ -369,6 +369,7 @@ def _site_data(site: ReportSite, report: Report, errors: dict[str, int]) -> dict
             for index, cell in enumerate(cells)
             if cell.bytes or cell.resumed
         },
+        "named": {index: printable(name) for index, name in site.names.items()},
         "errors": {
             index: errors.setdefault(printable(cell.error), len(errors))
             for index, cell in enumerate(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ def command_for_all(report: Report, state_dir: Path | None) -> str | None:
     words += ["--min-size", str(run["min_size"])] if run["min_size"] else []
     words += ["--follow-links"] if run["follow_links"] else []
     words += _option("--shard", run.get("shard") or "")
+    words += _map_options(run)
     return _command([*words, *_how(run, state_dir)], run)
 
 
@@ -42,11 +44,25 @@ def command_for_slide(report: Report, slide: ReportSlide, sites: Sequence[Report
     if report.is_pull:
         where = "/".join(part for part in (run["folder"], slide.path.rpartition("/")[0]) if part)
         return _command(["pull", f"{sites[0].name}:/{slide.remote}", where, *_how(run, state_dir)], run)
+    if run.get("map"):  # which names slides by their paths from the sources
+        words = ["push", *run["sources"], "--sites", ",".join(site.name for site in sites), *_option("--to", run["to"])]
+        words += [*_option("--include", f"/{_escaped(slide.path)}"), *_map_options(run)]
+        words += ["--follow-links"] if run["follow_links"] else []
+        return _command([*words, *_how(run, state_dir)], run)
     folder = slide.path.rpartition("/")[0]
     to = "/".join(part for part in (run["to"], folder) if part)
     words = ["push", slide.local, "--sites", ",".join(site.name for site in sites), *_option("--to", to)]
     words += ["--follow-links"] if run["follow_links"] else []
     return _command([*words, *_how(run, state_dir)], run)
+
+
+def _map_options(run: Line) -> list[str]:
+    return [*_option("--map", run.get("map") or ""), *(["--map-only"] if run.get("map_only") else [])]
+
+
+def _escaped(path: str) -> str:
+    """Return a pattern that matches a path and no other."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", path)
 
 
 def _how(run: Line, state_dir: Path | None) -> list[str]:

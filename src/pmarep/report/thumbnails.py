@@ -83,7 +83,7 @@ class _Fetching:
         if id(at) not in self._usable or at.name in self.given_up:
             return False
         site, pool = self._usable[id(at)]
-        path = at_site(at, self._report.run.about["to"], self._report.slides[index])
+        path = at_site(at, self._report, index)
         try:
             image = await pool.core(site).thumbnail(path, SIDE, SIDE)
         except PmarepError as error:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,42 +9,35 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ProblemsError
 from ..units import count_of
 from .book import SiteBook
 from .book_parser import effective_server, merge_keys
+from .csv_rows import CsvProblems, check_surplus, csv_rows
 from .models import SiteTable
 from .site_names import check_name, did_you_mean, quoted
 from .toml_lines import Value
 from .validators import looks_secret
 
-_DELIMITERS = ",;\t"
 _NEEDED = ("url", "username", "target")
 COLUMNS = ("name", *SiteTable.model_fields)
 
 
-class CsvImportError(ConfigError):
+class CsvImportError(ProblemsError):
     """A CSV file cannot be used. `problems`: everything wrong, each as `file, line n, column m (key): what`."""
 
     def __init__(self, file: Path, problems: Sequence[str]) -> None:
-        super().__init__(f"{file} has {count_of(len(problems), 'problem')}; nothing was changed")
-        self.problems = tuple(problems)
+        super().__init__(f"{file} has {count_of(len(problems), 'problem')}; nothing was changed", problems)
 
 
 @dataclass
-class _CsvImport:
-    """The state of one import: the file, the book, and the problems found so far."""
+class _CsvImport(CsvProblems):
+    """The state of one import: the book, and the problems found so far."""
 
-    file: Path
-    book: SiteBook
-    server: str | None
-    update: bool
-    problems: list[str] = field(default_factory=list)
+    book: SiteBook = field(kw_only=True)
+    server: str | None = field(kw_only=True)
+    update: bool = field(kw_only=True)
     lines: dict[str, int] = field(default_factory=dict)  # of names
-
-    def add_problem(self, line: int, words: str, column: tuple[int, str] | None = None) -> None:
-        where = f", column {column[0]} ({column[1]})" if column else ""
-        self.problems.append(f"{self.file}, line {line}{where}: {words}")
 
 
 def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool) -> dict[str, dict[str, Value]]:
@@ -59,8 +49,8 @@ def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool)
     if server is not None and server not in book.servers:
         hint = did_you_mean(server, book.servers) or f"; known: {', '.join(book.servers) or 'none'}"
         raise ConfigError(f"{book.path}: there is no server {quoted(server)}{hint}")
-    importing = _CsvImport(file, book, server, update)
-    records = _records(importing)
+    importing = _CsvImport(file, book=book, server=server, update=update)
+    records = csv_rows(importing, COLUMNS, "name,target")
     found: dict[str, dict[str, Value]] = {}
     line, header = next(records, (1, []))
     columns = _columns(importing, line, header)
@@ -73,46 +63,6 @@ def read_csv_sites(file: Path, book: SiteBook, server: str | None, update: bool)
     if importing.problems:
         raise CsvImportError(file, importing.problems)
     return found
-
-
-def _records(importing: _CsvImport) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not empty, with the line each begins at."""
-    text = _text(importing.file)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), strict=True)
-    line = 1
-    try:
-        for cells in rows:
-            if any(cell.strip() for cell in cells):
-                yield line, [cell.strip() for cell in cells]
-            line = rows.line_num + 1
-    except csv.Error as error:
-        importing.add_problem(line, f"this is not CSV: {error}")
-
-
-def _text(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise ConfigError(f"{file} is not there; name a CSV file with the columns name,target") from None
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror}); look at its rights") from None
-    # What Excel calls "Unicode text".
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f'{file}, line {line}: the file is not UTF-8; save it as "CSV UTF-8"') from None
-
-
-def _delimiter(header: str) -> str:
-    """Return the delimiter with which most columns of the header are known."""
-
-    def known(delimiter: str) -> int:
-        return sum(cell.strip(' "').lower() in COLUMNS for cell in header.split(delimiter))
-
-    return max(_DELIMITERS, key=known)
 
 
 def _columns(importing: _CsvImport, line: int, header: list[str]) -> list[str]:
@@ -135,11 +85,7 @@ def _columns(importing: _CsvImport, line: int, header: list[str]) -> list[str]:
 
 
 def _row(importing: _CsvImport, line: int, columns: list[str], cells: list[str]) -> tuple[str, dict[str, Value]]:
-    for number, cell in enumerate(cells[len(columns) :], len(columns) + 1):
-        if cell:
-            importing.add_problem(
-                line, f"column {number} has no name in the first line; values with delimiters need quotes"
-            )
+    check_surplus(importing, line, columns, cells)
     name, values, bad = "", {}, set()
     for number, (column, cell) in enumerate(zip(columns, cells, strict=False), 1):
         try:

@@ -1,6 +1,6 @@
 """Which slides of a run each site is to have: `include`, `exclude`, `newer_than` and `min_size` of the site book.
 
-They come on top of the options of the command, which are for all sites.
+They come on top of the options of the command, which are for all sites; and so does a map with `--map-only`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,28 @@ from ..slides import Slide
 from ..slides.selection import Selection
 from ..units import parse_moment, parse_size
 from .models import Site
+from .name_map import NameMap, SiteNames
 
 _NAMES = ("include of the site", "exclude of the site", "newer_than of the site", "min_size of the site")
 
 
-class SiteChoice:
-    """What one site takes. `now`, in seconds since the epoch: what an age in `newer_than` counts from."""
+NOT_MAPPED = "not in the map"
 
-    def __init__(self, site: Site, now: float) -> None:
+
+class SiteChoice:
+    """What one site takes. `now`, in seconds since the epoch: what an age in `newer_than` counts from.
+
+    `names`: it takes those slides only that have a row in them.
+    """
+
+    def __init__(self, site: Site, now: float, names: SiteNames | None = None) -> None:
+        self._names = names
         since = None if site.newer_than in (None, "off") else parse_moment(site.newer_than or "", now)
         self._by_date = since is not None
         self.commands = [key for key, words in (("require", site.require), ("prepare", site.prepare)) if words]
         """The keys of the commands that are run for each slide that would be sent."""
         least = parse_size(site.min_size or "0")
-        self.is_any = not (site.include or site.exclude or least) and since is None
+        self.is_any = not (site.include or site.exclude or least or names) and since is None
         """True where the site takes every slide."""
         self._selection = Selection(site.include or (), site.exclude or (), since, least, names=_NAMES)
 
@@ -36,7 +44,10 @@ class SiteChoice:
         reason = self._selection.refusal(slide.path)
         if reason is None and self._by_date and all(file.mtime_ns >= 0 for file in slide.files):
             reason = self._selection.too_old(slide.files)
-        return reason or self._selection.too_small(slide.files)
+        reason = reason or self._selection.too_small(slide.files)
+        if reason is None and self._names is not None and self._names.row(slide.path) is None:
+            reason = NOT_MAPPED
+        return reason
 
     def refuses_name(self, path: str) -> bool:
         """Return whether the site takes no slide of this path from the source."""
@@ -44,17 +55,22 @@ class SiteChoice:
 
 
 class SiteChoices:
-    """The choices of all sites of a run; most have none, and those with the same keys share one, and its bit."""
+    """The choices of all sites of a run; most have none, and those with the same keys share one, and its bit.
 
-    def __init__(self, sites: Sequence[Site], now: float) -> None:
+    `only`: a map; slides that have no row for a site in it do not go there.
+    """
+
+    def __init__(self, sites: Sequence[Site], now: float, only: NameMap | None = None) -> None:
         shared: dict[object, SiteChoice] = {}
         self._choices: dict[str, SiteChoice] = {}
         self._bits: dict[str, int] = {}
         for site in sites:
-            choice = shared.setdefault(_keys(site), SiteChoice(site, now))
+            names = None if only is None else only.of(site.name)
+            keys = (*_keys(site), names)
+            choice = shared.setdefault(keys, SiteChoice(site, now, names))
             if not choice.is_any:
                 self._choices[site.name] = choice
-                self._bits[site.name] = 1 << list(shared).index(_keys(site))
+                self._bits[site.name] = 1 << list(shared).index(keys)
         self._by_bit = {self._bits[name]: choice for name, choice in self._choices.items()}
 
     def __bool__(self) -> bool:

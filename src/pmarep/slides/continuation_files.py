@@ -59,6 +59,11 @@ def czi_group(folder: Folder, names: Sequence[str]) -> SlideGroups:
     return groups
 
 
+def is_named_as_continuation(name: str) -> bool:
+    """Return whether a .czi is called as a file that continues another one."""
+    return _CZI.fullmatch(name) is not None
+
+
 def _continues(path: str) -> bool:
     """Return whether a .czi is a part of another; one that a browser has numbered says that it is whole by itself."""
     try:

@@ -25,14 +25,19 @@ class SlideFile:
 
     `path` is relative to the folder that holds the slide's main file, with "/" between its parts: what is announced
     to PMA.core. `size` is in bytes, `mtime_ns` in nanoseconds since the epoch, both as of discovery. `local_name` is
-    the same path as it stands on this disk, where that differs: a scanner's index says `Data0001.dat`, the disk has
-    `DATA0001.DAT`, and a reader of the slide will ask for what the index says.
+    the same path as it stands at the source, where that differs: a scanner's index says `Data0001.dat`, the disk has
+    `DATA0001.DAT`, and a reader of the slide will ask for what the index says; or a map gives a slide another name.
     """
 
     path: str
     size: int
     mtime_ns: int
     local_name: str | None = None
+
+    @property
+    def source_name(self) -> str:
+        """The same path as it is at the source."""
+        return self.local_name or self.path
 
 
 @value
@@ -44,6 +49,9 @@ class Slide:
     (`SITE:/Root/folder`). `files` are all files, the main file last: nobody who browses
     the server may see half a slide, so this is also the order of sending. `number` is its place in the list of a run,
     -1 outside of one: two slides are the same whatever their numbers.
+
+    `to`: its path below a target, where a map (`--map`) gives it another than `path`; `original` is the slide without
+    that. The files of such a slide have the names that they get there.
     """
 
     path: str
@@ -51,6 +59,13 @@ class Slide:
     folder: Path | str
     files: tuple[SlideFile, ...]
     number: int = field(default=-1, compare=False)
+    to: str | None = None
+    original: Slide | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def target_path(self) -> str:
+        """Its path below a target."""
+        return self.path if self.to is None else self.to
 
     @property
     def main(self) -> SlideFile:
@@ -65,7 +80,7 @@ class Slide:
         """Return the local path of a file of this slide, which has to lie on this disk."""
         if isinstance(self.folder, str):
             raise TypeError(f"{self.path} does not lie on this disk")
-        return self.folder / (file.local_name or file.path)
+        return self.folder / file.source_name
 
     @property
     def folder_name(self) -> str:

@@ -32,8 +32,8 @@ class FileVersion(NamedTuple):
     @classmethod
     def of(cls, slide: Slide, file: SlideFile) -> Self:
         if isinstance(slide.folder, str):
-            main = f"{slide.folder}/{slide.main.path}"
-            return cls(f"{slide.folder}/{file.path}", file.size, file.mtime_ns, main)
+            main = f"{slide.folder}/{slide.main.source_name}"
+            return cls(f"{slide.folder}/{file.source_name}", file.size, file.mtime_ns, main)
         return cls(str(slide.local(file)), file.size, file.mtime_ns)
 
 

@@ -166,6 +166,14 @@ class RunRecord:
             outcome = {"site": site, "status": EXCLUDED, "error": reason, "slides": list(_ranges(numbers))}
             self._lines.append(_json({"event": "slides_known", "time": now, **outcome}))
 
+    def add_names(self, slides: Sequence[Slide], named: Mapping[tuple[str, ...], Mapping[int, str]]) -> None:
+        """Record other names at sites of the slides that were recorded last: by sites, paths by their indices."""
+        first = self._slides - len(slides)
+        for sites, names in named.items():
+            if names and not self._takes_no("slides"):
+                rows = [(first + index, to) for index, to in names.items()]
+                self._lines.append(_json({"event": "slides_named", "sites": list(sites), "slides": rows}))
+
     def add_slide_to_pull(self, site: str, slide: str, at: str, folder: Path, size: int, files: int) -> None:
         """Record a slide that was found at a site. `slide`: its path in `folder`; `at`: its virtual path."""
         below, slash, name = slide.rpartition("/")

@@ -18,12 +18,20 @@ def windows_key(name: str) -> str:
     NTFS compares names through a table of single upper case characters. So `ß` is not `SS` and the Turkish `ı` is not
     `I`, which casefold() or upper() would make of them.
     """
-    return name.upper() if name.isascii() else "".join(map(_upper, name))
+    return name.upper() if name.isascii() else name.translate(_UPPER)
 
 
-def _upper(character: str) -> str:
-    upper = character.upper()
-    return upper if len(upper) == 1 and upper.lower() == character else character
+class _UpperCase(dict[int, str]):
+    """The upper case of each character that has been asked for, by its number."""
+
+    def __missing__(self, number: int) -> str:
+        character = chr(number)
+        upper = character.upper()
+        self[number] = found = upper if len(upper) == 1 and upper.lower() == character else character
+        return found
+
+
+_UPPER = _UpperCase()
 
 
 def normalized_key(name: str) -> str:

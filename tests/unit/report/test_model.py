@@ -63,7 +63,7 @@ def test_each_outcome_has_its_state() -> None:
     assert (report.cell(0, tokyo).time, report.cell(0, tokyo).verified_by) == (STARTED + timedelta(seconds=3), "size")
     assert (report.cell(4, tokyo).error, report.cell(4, tokyo).verified_by) == ("damaged", None)
     assert report.slides[0].local == "/data/a/1"
-    assert at_site(tokyo, "2026", report.slides[0]) == "Slides/in/2026/a/1"
+    assert at_site(tokyo, report, 0) == "Slides/in/a/1"
     assert sum(site is tokyo for _, site, _ in report.missing()) == 3
     assert report.run.state == "killed"
     assert made_of(running=True).run.state == "running"

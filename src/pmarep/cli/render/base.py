@@ -97,7 +97,7 @@ def _site_line(site: SiteSummary, of: Summary) -> str:
         if site.bytes_resumed:
             parts.append(f"{format_size(site.bytes_resumed)} were there from an earlier run")
     if site.excluded:
-        parts.append(f"{site.excluded} excluded by the site book")
+        parts.append(f"{site.excluded} excluded by the site book{' or the map' if of.map_only else ''}")
     if of.annotations:
         parts.append(annotations_text(site.annotations_added, site.annotations_there, planned=of.dry_run))
     if of.mirror:
@@ -157,7 +157,8 @@ def _verdict(summary: Summary, selection: str) -> str:
     if summary.exit_code not in (0, LEFT_OUT_CODE):
         return "; ".join(["not every site is complete", *unequal])
     if any(site.excluded for site in summary.sites.values()):
-        chosen = "every slide is where the site book wants it"
+        who = "the map and the site book want" if summary.map_only else "the site book wants"
+        chosen = f"every slide is where {who} it"
         return "; ".join([*unequal, f"{chosen}{', and no other one' if summary.mirror else ''}"])
     done = "every other slide is at every site" if unequal else "every slide is at every site"
     return "; ".join([*unequal, f"{done}{', and no other one' if summary.mirror else ''}"])

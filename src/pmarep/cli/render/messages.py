@@ -135,4 +135,5 @@ def sent_line(event: SlideFinished) -> str:
     """Return the line about a slide that has been sent or pulled."""
     resumed = f", {format_size(event.resumed_bytes)} were there" if event.resumed_bytes else ""
     size = f"{format_size(event.bytes)} in {format_duration(event.seconds)}{resumed}"
-    return f"{event.site}: {event.status} {event.slide} ({size})"
+    name = f" as {event.to}" if event.to is not None else ""
+    return f"{event.site}: {event.status} {event.slide}{name} ({size})"

@@ -15,8 +15,6 @@ from ..output_streams import echo
 if TYPE_CHECKING:
     from ...sites import SiteBook
 
-SHOWN = 20
-
 
 def import_sites(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns name, target and any other key of a site.")],
@@ -39,18 +37,11 @@ def import_sites(
     from ...sites import SiteBook
     from ...sites.book_edit import add_sites
     from ...sites.book_text import BookText
-    from ...sites.csv_import import CsvImportError, read_csv_sites
+    from ...sites.csv_import import read_csv_sites
 
     path = book_path(config)
     book = SiteBook.load(path) if path.exists() else SiteBook.parse(BookText(path, ""))
-    try:
-        found = read_csv_sites(file, book, server, update)
-    except CsvImportError as error:
-        for problem in error.problems[:SHOWN]:
-            echo(problem, err=True)
-        if len(error.problems) > SHOWN:
-            echo(f"... and {len(error.problems) - SHOWN} more", err=True)
-        raise
+    found = read_csv_sites(file, book, server, update)
     after = add_sites(path, found, update=update)
     changed = [name for name in found if name in book.sites]
     words = [f"added {len(found) - len(changed)}"] if len(found) > len(changed) else []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...errors import UsageError
 from .. import completion
 from ..config_files import book_path, load_book, naming_config
 from ..option_values import parse_newer_than, parse_option, parse_shard
@@ -18,6 +19,8 @@ from ..options import (
     ExcludeOption,
     FollowLinksOption,
     IncludeOption,
+    MapOnlyOption,
+    MapOption,
     MinSizeOption,
     NewerThanOption,
     ShardOption,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from pmarep.sites.name_map import NameMap
     from pmarep.sites.site_choices import SiteChoice
     from pmarep.slides import LeftOut, Slide
     from pmarep.slides.labels import LabelImages
@@ -64,6 +68,8 @@ def slides(
             autocompletion=completion.site_or_group,
         ),
     ] = None,
+    map_file: MapOption = None,
+    map_only: MapOnlyOption = False,
     labels: Annotated[
         bool, typer.Option("--labels", help="Say whether each slide carries a label or macro image.")
     ] = False,
@@ -80,7 +86,7 @@ def slides(
     """List the slides in SRC, and what is left out, why, and what to do about it.
 
     Patterns as in .gitignore: '*.svs' and 'old' in any folder, '2024/*.svs' from SRC; case does not matter.
-    Ends with 1 if something that should be a slide cannot be sent, with 2 if SRC cannot be used.
+    Ends with 1 if something that should be a slide cannot be sent, with 2 if SRC or FILE.csv cannot be used.
     """
     from pmarep.sites import slides_settings
     from pmarep.slides import find_slides
@@ -90,7 +96,8 @@ def slides(
 
     with naming_config(config):
         settings = slides_settings(book_path(config), needed=config is not None)
-    choices = _choices(sites, config)
+    named = _read_map(map_file, sites, config, only=map_only)
+    choices = _choices(sites, config, named if map_only else None)
     part = parse_shard(shard)
     since, least = parse_newer_than(newer_than), parse_option("--min-size", parse_size, min_size)
     with ExitStack() as stack:
@@ -117,25 +124,44 @@ def slides(
         ]
         output = _output(len(sources) > 1, json=json, verbose=verbose, only_problems=problems, labels=labels)
         output.choices = choices
+        check = None
+        if named is not None:
+            from pmarep.engine.discovery.name_check import NameCheck
+
+            output.names = {site: named.of(site) for site in choices}
+            check = stack.enter_context(closing(NameCheck(named, list(choices), only=map_only)))
         output.shard = "" if part is None else str(part)
         for source, things in found:
             output.source = source
+            if check is not None:
+                things = map(check.add, things)
             for thing in _as_of_now(things if part is None else (one for one in things if part.has(one.path))):
                 output.add(thing)
         output.finish()
+        if check is not None:
+            check.finish(complete=True)
     for line in describe_unmatched(include or (), exclude or (), matched):
         echo(line, err=True)
     if output.counts.problems:
         raise typer.Exit(1)
 
 
-def _choices(names: list[str] | None, config: Path | None) -> dict[str, SiteChoice]:
-    """Return what each of the sites takes."""
+def _read_map(file: Path | None, sites: list[str] | None, config: Path | None, *, only: bool) -> NameMap | None:
+    from ..option_values import read_names
+
+    if file is not None and not sites:
+        raise UsageError("--map is about names at sites; say at which with --sites")
+    return read_names(file, load_book(config), only=only) if file is not None or only else None
+
+
+def _choices(names: list[str] | None, config: Path | None, only: NameMap | None) -> dict[str, SiteChoice]:
+    """Return what each of the sites takes. `only`: of this map."""
     if not names:
         return {}
     from pmarep.sites.site_choices import SiteChoice
 
-    return {site.name: SiteChoice(site, time.time()) for site in load_book(config).select(names)}
+    chosen, now = load_book(config).select(names), time.time()
+    return {site.name: SiteChoice(site, now, None if only is None else only.of(site.name)) for site in chosen}
 
 
 def _as_of_now(things: Iterable[Slide | LeftOut]) -> Iterator[Slide | LeftOut]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pmarep.sites.name_map import SiteNames
 from pmarep.sites.site_choices import SiteChoice
 from pmarep.slides import Kind, LeftOut, Slide, Why
 from pmarep.slides.formats import format_of
@@ -42,6 +43,7 @@ class SlideOutput:
         self._only_problems = only_problems
         self._look = look
         self.choices: Mapping[str, SiteChoice] = {}  # of sites that are asked for, by their names
+        self.names: Mapping[str, SiteNames] | None = None  # what slides are called there, where a map says that
         self._taken: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # slides and bytes, by site
         self.counts = SourceCounts()
         self.label_counts: Counter[Carries] = Counter()
@@ -71,6 +73,13 @@ class SlideOutput:
     def _refusals(self, slide: Slide) -> dict[str, str | None]:
         """Return why each site that is asked for does not take a slide; None where it does."""
         return {site: choice.refusal(slide) for site, choice in self.choices.items()}
+
+    def _paths(self, slide: Slide) -> dict[str, str]:
+        """Return the path of a slide below the target of each site that takes it."""
+        if self.names is None:
+            return {}
+        rows = {site: self.names[site].row(slide.path) for site, why in self._refusals(slide).items() if why is None}
+        return {site: slide.path if row is None else row.to for site, row in rows.items()}
 
     def _slide(self, slide: Slide, labels: LabelImages | None) -> None:
         raise NotImplementedError
@@ -133,6 +142,8 @@ class JsonSlideOutput(SlideOutput):
             line |= {"label_image": labels.label.value, "macro_image": labels.macro.value}
         if self.choices:
             line["sites"] = self._refusals(slide)
+        if self.names is not None:
+            line["to"] = self._paths(slide)
         self._print(line)
 
     def _problem(self, thing: LeftOut) -> None:
@@ -174,7 +185,8 @@ class PlainSlideOutput(SlideOutput):
         self._print(*_cells(slide, count_of(len(slide.files), "file")), *found, *self._site_cells(slide))
 
     def _site_cells(self, slide: Slide) -> list[str]:
-        return [f"{site}: {reason or 'yes'}" for site, reason in self._refusals(slide).items()]
+        paths = self._paths(slide)
+        return [f"{site}: {reason or paths.get(site, 'yes')}" for site, reason in self._refusals(slide).items()]
 
     def _problem(self, thing: LeftOut) -> None:
         if self._only_problems:
@@ -256,7 +268,7 @@ class TerminalSlideOutput(PlainSlideOutput):
 
     def finish(self) -> None:
         if self._waiting:
-            self._console.print(_table(self._waiting, self.choices, with_labels=self._look is not None))
+            self._console.print(_table(self._waiting, self.choices, self._paths, with_labels=self._look is not None))
         if not self._only_problems:
             super().finish()
             return
@@ -291,7 +303,13 @@ def _commands(choice: SiteChoice) -> str:
     return f"; a push runs {' and '.join(choice.commands)} first" if choice.commands else ""
 
 
-def _table(rows: list[_Row], choices: Mapping[str, SiteChoice], *, with_labels: bool) -> Table:
+def _table(
+    rows: list[_Row],
+    choices: Mapping[str, SiteChoice],
+    paths_of: Callable[[Slide], Mapping[str, str]],
+    *,
+    with_labels: bool,
+) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Slide", overflow="fold")
     table.add_column("Format", no_wrap=True)
@@ -306,8 +324,9 @@ def _table(rows: list[_Row], choices: Mapping[str, SiteChoice], *, with_labels: 
         # Text, so that brackets and colons in names stay what they are.
         if isinstance(thing, Slide):
             name, *cells = _cells(thing, str(len(thing.files)))
-            reasons = (choice.refusal(thing) for choice in choices.values())
-            table.add_row(Text(printable(name)), *cells, *map(_carries, labels or ()), *map(_taken, reasons))
+            paths = paths_of(thing)
+            taken = [_taken(choice.refusal(thing), paths.get(site)) for site, choice in choices.items()]
+            table.add_row(Text(printable(name)), *cells, *map(_carries, labels or ()), *taken)
         else:
             style = "red" if thing.why.is_problem else "dim"
             kind = format_of(thing.path)
@@ -323,8 +342,8 @@ def _carries(answer: Carries) -> Text:
     return Text(answer.value, {Carries.YES: "yellow", Carries.UNKNOWN: "dim"}.get(answer, ""))
 
 
-def _taken(reason: str | None) -> Text:
-    return Text("yes") if reason is None else Text(reason, "dim")
+def _taken(reason: str | None, path: str | None) -> Text:
+    return Text("yes" if path is None else printable(path)) if reason is None else Text(reason, "dim")
 
 
 def _problem_cells(thing: LeftOut) -> tuple[str, ...]:

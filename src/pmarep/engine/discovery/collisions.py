@@ -38,6 +38,6 @@ class NameCollisions(TemporaryDatabase, Generic[Owner]):
 
 
 def collision_keys(slide: Slide) -> Iterator[str]:
-    """Yield the keys of a slide's files, by their paths from the source."""
-    above, slash, _ = slide.path.rpartition("/")
+    """Yield the keys of a slide's files, by their paths below a target."""
+    above, slash, _ = slide.target_path.rpartition("/")
     return (collision_key(above + slash + file.path) for file in slide.files)

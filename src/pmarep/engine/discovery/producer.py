@@ -27,6 +27,7 @@ from ...text import printable
 from ..options import Options
 from .collisions import NameCollisions, collision_keys
 from .disk_list import DiskList
+from .name_check import NameCheck
 from .slide_list import NO_CHOICES, SlideList
 from .stability import UnstableSlide, look_at, unstable_list
 
@@ -127,6 +128,8 @@ class SlideProducer:
         listener: DiscoveryListener,
         core: Callable[[Place], PmaCore] | None = None,
     ) -> None:
+        self.names: NameCheck | None = None
+        """Hears of everything that is found, where slides get other names at sites."""
         self._matched: set[OptionValue] = set()
         self._patterns = options.include, options.exclude
         self._shard = options.shard
@@ -305,10 +308,10 @@ class SlideProducer:
     def _without_collision(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
         """Leave a slide out if another source has a file of its name: one would overwrite the other."""
         if self._collisions is None or not isinstance(thing, Slide):
-            return thing
+            return thing if self.names is None else self.names.add(thing)
         other = self._collisions.claim((key, number) for key in collision_keys(thing))
         if other is None:
-            return thing
+            return thing if self.names is None else self.names.add(thing)
         where = self._scanners[other].source
         words = f"{where} has a file of this name too; push them apart"
         return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))

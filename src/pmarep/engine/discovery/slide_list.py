@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...aio import ChangeEvent
+from ...sites.name_map import OWN_NAMES, NameMap
 from ...sites.site_choices import SiteChoices
 from ...slides import Slide
 from .disk_list import DiskList, pack_found, unpack_slide
@@ -34,10 +35,12 @@ class SlideList:
 
     `len()` and `bytes` are what the run will send, as far as is known: `admitted` slides, which sites can have, and
     those `expected`, which may still be being written. `choices`: sites that do not take all of them (`SiteSlides`).
+    `names`: what slides are called at sites, where that is another name.
     """
 
-    def __init__(self, choices: SiteChoices = NO_CHOICES) -> None:
+    def __init__(self, choices: SiteChoices = NO_CHOICES, names: NameMap | None = None) -> None:
         self.choices = choices
+        self.names = names
         self._masks: list[int] = []  # of all slides, where there are choices: the sites that do not take it
         self._unwanted: deque[tuple[int, int, int]] = deque()  # number, mask and size, from the one thread to the other
         self._excluded: dict[int, list[int]] = defaultdict(
@@ -80,6 +83,13 @@ class SlideList:
         if not self.choices or not slides:
             return {}
         return self.choices.excluded(slides, self._masks[-len(slides) :])
+
+    def found_before(self, numbers: range) -> tuple[Sequence[Slide], Mapping[tuple[str, str], Sequence[int]]]:
+        """Return slides that were written, and the indices of those of them that sites do not take."""
+        slides = [self.found(number) for number in numbers]
+        if not self.choices:
+            return slides, {}
+        return slides, self.choices.excluded(slides, [self._masks[number] for number in numbers])
 
     def admit(self, count: int, size: int) -> None:
         """Let sites read the next `count` slides that were written, of `size` bytes together."""
@@ -157,12 +167,16 @@ def _unpack_numbered(row: tuple[Any, ...]) -> Slide:
 
 
 class SiteSlides:
-    """The slides of a run that one site takes, in their order. `len()` and `bytes` as of a SlideList."""
+    """The slides of a run that one site takes, in their order and as they are called there.
+
+    `len()` and `bytes` as of a SlideList.
+    """
 
     def __init__(self, slide_list: SlideList, site: str) -> None:
         self._slide_list = slide_list
         self._bit = slide_list.choices.bit(site)
         self.choice = slide_list.choices.of(site)
+        self.names = OWN_NAMES if slide_list.names is None else slide_list.names.of(site)
 
     def __len__(self) -> int:
         return len(self._slide_list) - self.excluded
@@ -196,7 +210,7 @@ class SiteSlides:
 
     def found(self, number: int) -> Slide:
         """Return a slide before `end`."""
-        return self._slide_list.found(number)
+        return self.names.named(self._slide_list.found(number))
 
     async def has(self, number: int) -> bool:
         """Return whether there is a slide with this number, as soon as that is known."""

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from ...errors import UsageError
+from ...errors import SourceError, UsageError
 from ...sites import Site
+from ...sites.name_map import OWN_NAMES, SiteNames
 from ...slides import Slide
+from ...slides.renaming import AnySlide, RenameError
 from ...source import CACHE_BYTES, SharedReader
-from ...source.prepared import KnownResults, NotPrepared, PreparedSlide, ResultCache
+from ...source.prepared import KnownResults, NotPrepared, PreparedSlide, ResultCache, source_of
 from ...state.records import signature
 from ...system.private_folder import make_private_folder
 from ..options import Options
@@ -96,9 +98,13 @@ def _check_outside(folder: Path, options: Options) -> None:
 
 
 class SiteGate:
-    """The gate before one site: asks `require`, and gives what `prepare` makes instead of the slides of the source."""
+    """The gate before one site: asks `require`, and gives what `prepare` makes instead of the slides of the source.
 
-    def __init__(self, site: Site, run: GateRun | None) -> None:
+    Commands see each slide under its own name, the site under that of `names`.
+    """
+
+    def __init__(self, site: Site, run: GateRun | None, names: SiteNames = OWN_NAMES) -> None:
+        self._names = names
         self._require = site.require or ()
         self._prepare = site.prepare or ()
         self._run = run
@@ -123,14 +129,30 @@ class SiteGate:
 
     async def known(self, slides: Sequence[Slide]) -> list[PreparedSlide | None]:
         """Return what the site would be sent, as far as that is known without running anything."""
-        return await self._needed.known(slides, self._prepare)
+        found = await self._needed.known([source_of(slide) for slide in slides], self._prepare)
+        return [None if result is None else self._named_result(result) for result in found]
+
+    def named(self, slide: AnySlide) -> AnySlide:
+        """Return a slide as it is called at the site. Raises SourceError where it cannot have that name."""
+        try:
+            return self._names.named(slide)
+        except RenameError as error:
+            raise SourceError(f"what prepare has made of it cannot have its name at the site: {error}") from None
+
+    def _named_result(self, result: PreparedSlide) -> PreparedSlide | None:
+        """Return a result under its name at the site; None where it cannot have that, which an attempt finds out."""
+        try:
+            return self.named(result)
+        except SourceError:
+            return None
 
     @asynccontextmanager
     async def held(self, slide: Slide) -> AsyncIterator[PreparedSlide]:
         """Hold what `prepare` makes of a slide of the source. Raises PmarepError."""
         async with AsyncExitStack() as held:
             with self._waiting(slide, "prepare"):
-                prepared = await held.enter_async_context(self._needed.held(slide, self._prepare))
+                made = await held.enter_async_context(self._needed.held(source_of(slide), self._prepare))
+            prepared = self.named(made)
             self._held[slide.path] = prepared
             try:
                 yield prepared
@@ -150,7 +172,7 @@ class SiteGate:
         if not self._require or self._run is None:
             return None
         with self._waiting(slide, "require"):
-            return await self._run.refusal(slide, self._require)
+            return await self._run.refusal(source_of(slide), self._require)
 
     def command_of(self, path: str) -> str | None:
         """Return the key of the command that a slide, named by its path, waits for; None where it does not."""

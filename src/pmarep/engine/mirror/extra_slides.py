@@ -83,16 +83,18 @@ async def find_extra_slides(
     owners = _Owners(tree, staying)
     async with aclosing(tree.all_told(candidates)) as slides:
         async for told in slides:
-            await _sort(told, names, owners, found)
+            await _sort(told, names, owners, found, site.name)
     return found
 
 
-async def _sort(slide: RemoteSlide | Unlisted, names: SourceNames, owners: _Owners, found: ExtraSlides) -> None:
+async def _sort(
+    slide: RemoteSlide | Unlisted, names: SourceNames, owners: _Owners, found: ExtraSlides, site: str
+) -> None:
     """Find out whether a slide whose name the source has not is extra."""
     if isinstance(slide, Unlisted):
         found.unsure.append((Candidate(slide.path), f"the server does not tell its files: {slide.error}"))
         return
-    if any(names.has(found.name(file.path.strip("/"))) is not Had.NOT for file in slide.files):
+    if any(names.has(found.name(file.path.strip("/")), site) is not Had.NOT for file in slide.files):
         return
     await owners.ask_about(slide.path.rpartition("/")[0])
     if owners.own(slide.files):

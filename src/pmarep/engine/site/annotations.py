@@ -17,6 +17,7 @@ from ...slides import Slide
 from ...units import count_of
 from ..annotation_run import AnnotationRun
 from ..context import RunContext
+from ..discovery.slide_list import SiteSlides
 from ..slide.decide import destination
 from .report import SiteReport
 
@@ -40,6 +41,7 @@ class SiteAnnotations:
         self._source = run.source
         self._context = context
         self._report = report
+        self._slides = SiteSlides(context.slide_list, site.name)
         self._replica = AnnotationReplica(
             site.name, core, context.clock, run.databases, dry_run=context.options.dry_run
         )
@@ -81,7 +83,7 @@ class SiteAnnotations:
                 if self._context.deadline is not None and self._context.clock.monotonic() >= self._context.deadline:
                     self._left_over += 1
                     continue
-                await self._bring(self._context.slide_list.found(number), planned)
+                await self._bring(self._slides.found(number), planned)
             if self._complete:
                 return
             await self._changed.wait()

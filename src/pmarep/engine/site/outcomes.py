@@ -62,7 +62,9 @@ class SiteOutcomes:
         """Say that so many bytes of a slide, named by its path, have to go again."""
         self._shared.listener(SlideRestarted(site=self.site.name, slide=slide, bytes=lost, reason=reason))
 
-    def _finish(self, slide: str, outcome: Outcome, moved: int, resumed: int, seconds: float) -> None:
+    def _finish(
+        self, slide: str, outcome: Outcome, moved: int, resumed: int, seconds: float, to: str | None = None
+    ) -> None:
         """Say how a slide has ended, and record it. `moved`: bytes of this run, `resumed`: of earlier ones."""
         event = SlideFinished(
             site=self.site.name,
@@ -74,6 +76,7 @@ class SiteOutcomes:
             error=outcome.error,
             verified_by=outcome.verified_by,
             needs_decision=outcome.needs_decision,
+            to=to,
         )
         if self._shared.record is not None:
             self._shared.record.add_event(event)

@@ -79,7 +79,7 @@ class SiteReport(SiteOutcomes):
         if self._context.at_all_sites is not None:
             self._context.at_all_sites.note(self.site.name, slide.number, outcome.proof)
         seconds = self.seconds_since(started)
-        self._finish(slide.path, outcome, sent.bytes, sent.resumed, seconds)
+        self._finish(slide.path, outcome, sent.bytes, sent.resumed, seconds, slide.to)
         # What has arrived may fail all the same: a server that restarts gives its place to another slide.
         if slide.path not in self._on_record or (
             status is SlideStatus.FAILED and self._on_record[slide.path] is not status
@@ -101,7 +101,9 @@ class SiteReport(SiteOutcomes):
                 continue
             if self._context.known is None:
                 self._context.listener(
-                    SlideFinished(time=now, site=site, slide=slide.path, status=status, verified_by=verified_by)
+                    SlideFinished(
+                        time=now, site=site, slide=slide.path, status=status, verified_by=verified_by, to=slide.to
+                    )
                 )
             await self._record(slide, status, TransferCounts(), 0.0, None)
 

@@ -67,7 +67,8 @@ class SiteWorker:
             self.state_changed,
             lambda: scheduler.connections > 0 or context.others_work(site.name),
         )
-        self._gate = SiteGate(site, context.gate)
+        self._slides = SiteSlides(context.slide_list, site.name)
+        self._gate = SiteGate(site, context.gate, self._slides.names)
         self._preparation = self._gate.preparation
         looks = context.labels
         if self._preparation is not None:
@@ -76,7 +77,7 @@ class SiteWorker:
             site,
             context.options,
             looks,
-            SiteSlides(context.slide_list, site.name),
+            self._slides,
             context.journal,
             context.clock,
             context.listener,
@@ -240,6 +241,7 @@ class SiteWorker:
             context.fingerprints,
             lambda slide: destination(self.site, context.options.to, slide).path,
             self,
+            self._gate.named,
         )
         uploads = UploadContext(self._core, storage, self.scheduler, source, digests, context.journal)
         announcer = UploadAnnouncer(

@@ -89,7 +89,7 @@ _AT_REST = (SENT, SEEN, DIFFERS)  # nothing of ours is unfinished there
 
 
 def destination(site: Site, to: str, slide: Slide) -> Destination:
-    folder = "/".join([part for part in (site.target, to, slide.path.rpartition("/")[0]) if part])
+    folder = "/".join([part for part in (site.target, to, slide.target_path.rpartition("/")[0]) if part])
     return Destination(site, folder, f"{folder}/{slide.main.path}")
 
 

@@ -24,10 +24,10 @@ class PreparedSlideAttempts(SlideAttempts):
         [known] = await self._gate.known([source])
         hashes = options.verify_only and self._context.audit is not None
         if not job.begun and not hashes and (known is not None or options.verify_only):
-            job.slide = known or source
+            job.slide = known or self._gate.named(source)
             with suppress(NotPrepared):
                 return await super().run(job)
-        job.slide = source
+        job.slide = self._gate.named(source)
         if options.dry_run:
             return await self._plan_unknown(job)
         if known is None and not options.verify_only and (why := await self._gate.refusal(source)) is not None:
@@ -47,9 +47,9 @@ class PreparedSlideAttempts(SlideAttempts):
 
     async def _plan_unknown(self, job: SlideJob) -> Outcome:
         """Say what a run would do with a slide of which only `prepare` can tell what would be sent."""
-        at = self._destination(job.source)
+        at = self._destination(job.slide)
         there = await self._listings.slide_in(at.folder, at.path)
         words = "not there" if there is None else "one of its name is there, and what is to be sent is not known"
         decision = Decision(Action.SEND, f"{words}; {self._gate.would_run()}")
-        self._context.listener(planned(job.source, at, decision))
+        self._context.listener(planned(job.slide, at, decision))
         return await self._outcome(job, at, decision)

@@ -100,7 +100,7 @@ class _Listener:
 
 
 class SlideVerifier:
-    """Verifies the slides of one site. `where`: a slide's virtual path there."""
+    """Verifies the slides of one site. `where`: a slide's virtual path there; `named`: it as it is called there."""
 
     def __init__(
         self,
@@ -112,8 +112,10 @@ class SlideVerifier:
         fingerprints: Fingerprints,
         where: Callable[[Slide], str],
         events: SiteEvents,
+        named: Callable[[Slide], Slide] = lambda slide: slide,
     ) -> None:
         self._site = site
+        self._named = named
         self._core = core
         self._source = source
         self._retry = Retry(sleep=clock.sleep)
@@ -217,16 +219,17 @@ class SlideVerifier:
                 continue
             if not self._fingerprints.forget(_name(slide), other._site):
                 continue
+            theirs = other._named(slide)
             try:
                 try:
-                    await other.read_back(slide)
+                    await other.read_back(theirs)
                 except NotArrived as error:
-                    await other._events.slide_wrong(slide, str(error))
+                    await other._events.slide_wrong(theirs, str(error))
             except PmaCoreError as error:
                 log.info("%s: could not read %s back: %s", other._site, slide.path, error)
                 text = f"its fingerprint is not that of {self._site}, whose bytes are right, and it cannot be read back"
                 await other._events.slide_suspect(
-                    slide, f"{text} ({error}); the next push --verify fingerprint looks again"
+                    theirs, f"{text} ({error}); the next push --verify fingerprint looks again"
                 )
 
     async def look_again(self, slide: Slide) -> bool:

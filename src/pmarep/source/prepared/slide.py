@@ -20,5 +20,5 @@ class PreparedSlide(Slide):
 
 
 def source_of(slide: Slide) -> Slide:
-    """Return the slide of the source: what a prepared slide was made of, or the slide itself."""
-    return slide.source if isinstance(slide, PreparedSlide) else slide
+    """Return the slide of the source, under its own name: what a prepared slide was made of, or the slide itself."""
+    return slide.source if isinstance(slide, PreparedSlide) else slide.original or slide

@@ -1,0 +1,109 @@
+"""A map of names held against the slides that are there: one walk, all problems, work in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.slides import make_slide
+
+from pmarep.engine.discovery import collisions, name_check
+from pmarep.engine.discovery.name_check import NameCheck
+from pmarep.sites import SiteBook
+from pmarep.sites.book_text import BookText
+from pmarep.sites.name_map import NameMap, NameMapError
+from pmarep.slides import LeftOut, Slide, Why
+
+BOOK = "".join(f'[sites.{name}]\nurl = "https://x/"\nusername = "u"\ntarget = "T/{name}"\n' for name in "abc")
+
+
+def read(folder: Path, *rows: str) -> NameMap:
+    file = folder / "names.csv"
+    file.write_text("\n".join(("slide,site,to", *rows)), "utf-8")
+    return NameMap.read(file, SiteBook.parse(BookText(folder / "sites.toml", BOOK)))
+
+
+def problems(found: NameMap, things: Sequence[Slide | LeftOut], only: bool = False, sites: str = "ab") -> list[str]:
+    with closing(NameCheck(found, tuple(sites), only=only)) as check:
+        for thing in things:
+            assert check.add(thing) is thing
+        try:
+            check.finish(complete=True)
+        except NameMapError as error:
+            return [problem.removeprefix(f"{found.file}, ") for problem in error.problems]
+    return []
+
+
+def excluded(path: str, why: Why = Why.EXCLUDED) -> LeftOut:
+    return LeftOut(path, why, "matches an --exclude")
+
+
+def test_a_slide_that_is_not_there_and_one_that_is_left_out(tmp_path: Path) -> None:
+    rows = (
+        "x.svs,,1.svs",
+        "old/y.svs,a,2.svs",
+        "z.svs,a,3.svs",
+        "bad/z.svs,,4.svs",
+        "n.txt,,5.txt",
+        "gone.svs,c,6.svs",
+    )
+    found = read(tmp_path, *rows)
+    left = [excluded("old/"), excluded("bad", Why.UNREADABLE), excluded("n.txt", Why.NOT_A_SLIDE)]
+    assert problems(found, [make_slide("z.svs"), *left]) == [
+        "line 2, column 1 (slide): there is no slide x.svs in SRC; write it as pmarep slides prints it",
+        "line 6, column 1 (slide): n.txt is no slide that is sent: matches an --exclude",
+    ]  # and of the last row nothing: its site is not in the run
+
+
+def test_files_of_two_slides_in_one_place(tmp_path: Path) -> None:
+    slides = [make_slide("a.svs"), make_slide("b.svs"), make_slide("own/c.svs"), make_slide("d.vsi", 1, "_d_/x.ets")]
+    found = read(tmp_path, "a.svs,,p/q.svs", "b.svs,a,P/Q.svs")
+    assert problems(found, slides) == [
+        "line 3, column 3 (to): line 2 gives a.svs this place too, at a; choose another",
+    ]
+    assert problems(read(tmp_path, "b.svs,a,OWN/c.svs"), slides) == [
+        "line 2, column 3 (to): own/c.svs is not in the map for a, and has this place under its own name; choose "
+        "another, or add it to the map"
+    ]
+    assert problems(read(tmp_path, "b.svs,a,OWN/c.svs"), slides, only=True) == []
+    swapped = read(tmp_path, "a.svs,,b.svs", "b.svs,,a.svs")
+    assert problems(swapped, slides) == []
+
+
+def test_a_slide_that_is_found_late_is_said_and_not_sent(tmp_path: Path) -> None:
+    found = read(tmp_path, "a.svs,a,late.svs", "b.svs,,c.svs")
+    with closing(NameCheck(found, ("a", "b"), only=False)) as check:
+        check.add(make_slide("a.svs"))
+        check.add(make_slide("b.svs"))
+        check.finish(complete=True)
+        assert check.add(make_slide("b.svs")) == make_slide("b.svs")
+        late = check.add(make_slide("LATE.svs"))
+    assert isinstance(late, LeftOut)
+    assert (late.why, late.detail) == (Why.BAD_NAME, f"line 2 of {found.file} gives its name to another slide")
+
+
+def test_an_incomplete_walk_proves_nothing_missing(tmp_path: Path) -> None:
+    with closing(NameCheck(read(tmp_path, "a.svs,,b.svs"), ("a",), only=False)) as check:
+        check.finish(complete=False)
+
+
+def test_work_grows_with_the_rows_and_not_faster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    keys = collisions.collision_keys
+
+    def counted(slide: Slide) -> list[str]:
+        nonlocal made
+        made += 1
+        return list(keys(slide))
+
+    monkeypatch.setattr(name_check, "collision_keys", counted)
+    work = []
+    for count in (200, 800):
+        made = 0
+        rows = [f"{n}.svs,{'' if n % 2 else 'abc'[n % 3]},x/{n}.svs" for n in range(count)]
+        assert problems(read(tmp_path, *rows), [make_slide(f"{n}.svs") for n in range(count)], sites="abc") == []
+        work.append(made / count)
+    assert work[0] == pytest.approx(work[1], rel=0.01)
+    assert work[1] <= 2
