@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.corpus import tree
 from support.fork_server import PATIENCE
-from support.push_cli import PushCli, transfers
+from support.push_cli import PushCli, arrived, transfers
 
 from pmacore_sandbox import Sandbox
 from pmarep.engine import Options
@@ -53,9 +53,9 @@ class NodeProcess:
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
 
-    def say_slides(self, *slides: Slide) -> None:
+    def say_slides(self, *slides: Slide, sites: Sequence[str] = ("tokyo",)) -> None:
         rows = [(number, *pack_found(slide)) for number, slide in enumerate(slides)]
-        self.say({"kind": "slides", "slides": rows})
+        self.say({"kind": "slides", "slides": rows, "sites": list(sites)})
 
     def hear(self, kind: str) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -122,16 +122,31 @@ def test_another_version_is_refused(cli: PushCli) -> None:
         assert "the coordinator 0.0.1; install the same" in node.hear("failed")["error"]
 
 
-def test_a_node_without_a_password_sends_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+def test_a_node_without_the_password_of_a_site_sends_to_the_others(cli: PushCli, sandbox: Sandbox) -> None:
     cli.site("ghent", sandbox, "Slides/ghent")
-    del cli.environment["PMAREP_PASSWORD_TOKYO"]  # that of ghent it has
+    del cli.environment["PMAREP_PASSWORD_TOKYO"]
+    cli.book.write_text(cli.book.read_text().replace(sandbox.url, sandbox.url.replace("127.0.0.1", "localhost"), 1))
     with node_process(cli, task_of(cli)) as node:
-        node.say_slides(*found(cli))
+        node.say_slides(*found(cli), sites=cli.names)
         node.say({"kind": "finish"})
-        said = node.hear("failed")
-    assert said["exit_code"] == 2
-    assert "tokyo" in said["error"]
-    assert transfers(sandbox) == []
+        sites = node.hear("ended")["sites"]
+    stopped = [said["event"] for said in node.heard if said.get("event", {}).get("state") == "stopped"]
+    assert [event["site"] for event in stopped] == ["tokyo"]
+    assert "no password" in stopped[0]["reason"]
+    assert sites["ghent"]["sent"] == 2
+    assert not arrived(sandbox)
+
+
+def test_a_shard_is_sent_to_its_sites_only(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("ghent", sandbox, "Slides/ghent")
+    first, second = found(cli)
+    with node_process(cli, task_of(cli)) as node:
+        node.say_slides(first, sites=["ghent"])
+        node.say_slides(second, sites=["ghent", "tokyo"])
+        node.say({"kind": "finish"})
+        sites = node.hear("ended")["sites"]
+    assert (sites["tokyo"]["sent"], sites["ghent"]["sent"]) == (1, 2)
+    assert list(arrived(sandbox)) == [second.path]
 
 
 def test_a_node_ends_when_its_worker_does(cli: PushCli) -> None:

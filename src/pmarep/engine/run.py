@@ -28,7 +28,6 @@ from ..events import (
 )
 from ..remote.session_pool import Passwords, SessionPool
 from ..sites import Site
-from ..sites.site_choices import SiteChoices
 from ..slides import LeftOut, Slide, Why
 from ..source import LocalFiles, SharedReader
 from ..source.scanner import roots_of
@@ -157,7 +156,7 @@ class _Run:
         self.clock = clock
         self.files = RunFiles(options, sites, clock, self._hear)
         only = options.names if options.only_named else None
-        self.choices = SiteChoices(sites, clock.local().timestamp(), only)
+        self.choices = parts.choices(sites, clock.local().timestamp(), only)
         self.slide_list = SlideList(self.choices, options.names)
         self.producer = parts.producer(
             options,

@@ -12,7 +12,9 @@ from ..events import Listener, SiteSummary
 from ..pmacore import PmaCore
 from ..remote.session_pool import SessionPool
 from ..sites import Site
+from ..sites.name_map import NameMap
 from ..sites.place import Place
+from ..sites.site_choices import SiteChoices
 from .audit import Audit, AuditLog, Auditor
 from .context import KnownListener, RunContext
 from .discovery.producer import DiscoveryListener, SlideProducer
@@ -74,13 +76,14 @@ def audit_file(options: Options) -> Audit | None:
 class RunParts:
     """`producer` fills the list of slides, `workers` bring them to the sites, `audit` opens the audit.
 
-    `sends`: it is this process that talks to the sites. `recorded`: the run is one in the list of runs. `known` hears
-    of slides with which nothing had to be done; None: each is an event.
+    `choices`: which slides each site takes. `sends`: it is this process that talks to the sites. `recorded`: the run is
+    one in the list of runs. `known` hears of slides with which nothing had to be done; None: each is an event.
     """
 
     producer: NewProducer = SlideProducer
     workers: Callable[[Clock, Listener], Workers] = SiteWorkers
     audit: Callable[[Options], Audit | None] = audit_file
+    choices: Callable[[Sequence[Site], float, NameMap | None], SiteChoices] = SiteChoices
     sends: bool = True
     recorded: bool = True
     known: KnownListener | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from ..engine.context import RunContext
 from ..events import (
@@ -27,6 +28,12 @@ _ORDER = (State.RUNNING, State.PAUSED, State.CONNECTING, State.DONE, State.STOPP
 """What a site does, where nodes differ: the first of these that is true of any."""
 
 
+class SiteStopped(Protocol):
+    """Hears that a node sends nothing more to a site, and why; `early`: since there is no time left."""
+
+    def __call__(self, node: Node, site: str, why: str, *, early: bool) -> None: ...
+
+
 class SiteOnNodes:
     """One site of a run, as all nodes together serve it."""
 
@@ -41,10 +48,13 @@ class SiteOnNodes:
 class Accounting:
     """The outcomes of all sites, from what nodes say."""
 
-    def __init__(self, sites: Sequence[Site], context: RunContext, listener: Listener) -> None:
+    def __init__(
+        self, sites: Sequence[Site], context: RunContext, listener: Listener, site_stopped: SiteStopped
+    ) -> None:
         self.sites = {site.name: SiteOnNodes(site, context) for site in sites}
         self._context = context
         self._listener = listener
+        self._site_stopped = site_stopped
         self._notices: set[str] = set()
         self.ending = False
         """True once the run is broken off: that sites end is no news then."""
@@ -56,9 +66,13 @@ class Accounting:
         if kind == "known":
             self._known(node, message)
         elif kind == "event":
-            self._event(node, event_of(message["event"]), message.get("number"))
+            event = event_of(message["event"])
+            if isinstance(event, SiteState):
+                self._site_state(node, event, early=message.get("early", False))
+            else:
+                self._event(node, event, message.get("number"))
         elif kind == "ended":
-            node.finished = True
+            node.finished, node.ended_by = True, message["error"]
             for name, said in message["sites"].items():
                 self.sites[name].report.add_run(said, node.failed.get(name, 0))
 
@@ -75,8 +89,6 @@ class Accounting:
     def _event(self, node: Node, event: Event, number: int | None) -> None:
         if isinstance(event, Progress):
             node.progress[event.site] = event
-        elif isinstance(event, SiteState):
-            self._site_state(node, event)
         elif isinstance(event, Notice):
             if event.text not in self._notices:  # what each node says is said once
                 self._notices.add(event.text)
@@ -96,14 +108,14 @@ class Accounting:
                 node.failed[name] = node.failed.get(name, 0) + 1
             node.note_outcomes(name, [number])
 
-    def _site_state(self, node: Node, event: SiteState) -> None:
+    def _site_state(self, node: Node, event: SiteState, *, early: bool) -> None:
         if self.ending:
             return
         node.states[event.site] = event.state
         site = self.sites[event.site]
         if event.state is State.STOPPED:
-            node.stop_site(event.site)
-            site.report.error = site.report.error or event.reason
+            site.report.ended_early |= early
+            self._site_stopped(node, event.site, event.reason or "", early=early)
         self._nodes[node.key] = node
         self._say_state(site, event)
 
@@ -111,12 +123,22 @@ class Accounting:
         """Say the state of a site where it is another than before."""
         states = {node.states.get(site.site.name) for node in self._nodes.values() if node.alive}
         state = next((state for state in _ORDER if state in states), State.CONNECTING)
-        if state is State.DONE:
-            return  # said at the end, for all nodes
+        if state in (State.DONE, State.STOPPED) or site.state is State.STOPPED:
+            return  # said once that is true for all nodes, also those to come
         if state is not site.state or (state is event.state and state is State.PAUSED):
             site.state = state
             about = event if event.state is state else SiteState(site=site.site.name, state=state)
             self._listener(about)
+
+    def with_missing_slides(self) -> list[str]:
+        """Return the sites that are not given up, and of which slides have no outcome."""
+        return [name for name, site in self.sites.items() if site.state is not State.STOPPED and site.report.missing]
+
+    def give_up(self, name: str, why: str) -> None:
+        """Say that no node sends to a site any more."""
+        site = self.sites[name]
+        site.state, site.report.error = State.STOPPED, why
+        self._listener(SiteState(site=name, state=State.STOPPED, reason=why))
 
     def node_ended(self, node: Node) -> None:
         """Keep what a node has counted that has ended."""

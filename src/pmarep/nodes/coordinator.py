@@ -1,23 +1,20 @@
 """Give the slides of a run to nodes, shard by shard, and hear what becomes of them: `NodeWorkers`.
 
-To the run it is what `SiteWorkers` is: one worker for each site, which has a report. What the nodes say is heard in
-accounting.py, which node has which part of the limits is decided in members.py.
+To the run it is what `SiteWorkers` is: one worker for each site, which has a report. What the nodes say of slides is
+heard in accounting.py; which node has which part of the limits is decided in members.py, which slides it gets in
+shard_queue.py, and where there is one in starter.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..aio import cancel_all
 from ..clock import Clock
 from ..engine.context import RunContext
-from ..engine.discovery.disk_list import pack_found
 from ..errors import PmarepError, internal_error, where
 from ..events import Listener, Notice
 from ..remote.session_pool import SessionPool
@@ -26,13 +23,14 @@ from ..slides import Slide
 from ..state.nodes_at_work import NodesAtWork
 from ..units import format_duration
 from .accounting import Accounting, SiteOnNodes
-from .cluster import Cluster, ClusterError, ClusterWorker
+from .cluster import Cluster, ClusterError
 from .feed import as_seen_here
 from .lease import Lease
 from .members import Members
 from .messages import Message, NodeTask
 from .node import Node, NodeState
-from .shards import Shard, divide, take_next
+from .shard_queue import ShardQueue
+from .starter import NodeStarter
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +41,11 @@ EXCHANGE_SECONDS = 0.5
 GATHER_SECONDS = 5.0
 """How long the first shards wait for nodes that are just starting, so that each gets those that fall to it."""
 
-FIRST_WORKER_SECONDS = 30.0
-"""How long a worker is waited for at least, however little patience there is with sites."""
-
-MOST_STARTS = 3
-"""Of nodes at one worker: where each crashes, another will."""
-
 ENDING_SECONDS = 15.0
 """How long nodes have to say what they have kept when a run is broken off."""
+
+MOST_REASONS = 3
+"""Why a site has stopped at nodes: so many different ones are said."""
 
 
 class NodeWorkers:
@@ -65,15 +60,10 @@ class NodeWorkers:
         self._locks = locks
         self._clock = clock
         self._listener = listener
-        self._run = secrets.token_hex(4)
-        self._nodes: list[Node] = []
-        self._starts: dict[str, int] = {}
-        self._refused: dict[str, Node] = {}  # by addresses of workers
         self._talks: set[asyncio.Task[None]] = set()
-        self._pending: list[Shard] = []
-        self._divided = 0  # slides of the list
         self._finishing = self._stopping = False
         self._heard = asyncio.Event()
+        self._stops_said: set[tuple[str, str]] = set()
         self._site_names: list[str] = []
 
     def __iter__(self) -> Iterator[SiteOnNodes]:
@@ -82,7 +72,7 @@ class NodeWorkers:
     @property
     def busy(self) -> bool:
         """True while any node has slides."""
-        return any(node.shards for node in self._nodes)
+        return any(node.shards for node in self._starter.nodes)
 
     def others_work(self, name: str) -> bool:  # noqa: ARG002  (nodes know their own sites)
         """Return whether any node has slides."""
@@ -92,10 +82,12 @@ class NodeWorkers:
         """Make what counts the outcomes of these sites."""
         self._context = context
         self._site_names = [site.name for site in sites]
-        self._accounting = Accounting(sites, context, self._listener)
+        self._accounting = Accounting(sites, context, self._listener, self._site_stopped)
         fixed = [context.options.connections or site.connections for site in sites]
         self._at_work = NodesAtWork(self._locks, [site.destination_key for site in sites])
         self._members = Members([number for number in fixed if isinstance(number, int)])
+        self._queue = ShardQueue(context.slide_list, self._site_names)
+        self._starter = NodeStarter(self._cluster, self._task, self._lease, context, self._begin_talk, self._say)
 
     async def run(self, stopped: asyncio.Task[bool]) -> bool:
         """Wait until all sites are done, or `stopped` is; return whether it is."""
@@ -110,24 +102,26 @@ class NodeWorkers:
             return True
         finally:
             await cancel_all([work, *self._talks])
-            for node in self._nodes:
+            for node in self._starter.nodes:
                 self._cluster.release(node.key)
             self._note_nodes_at_work(0.0)
             self._accounting.close(complete=not self._stopping)
 
     async def _work(self) -> None:
         """Start nodes, give them shards, and wait until all is done."""
-        began = self._answered_at = self._clock.monotonic()
+        began = self._clock.monotonic()
         looked = float("-inf")
         while not self._is_over():
             now = self._clock.monotonic()
             if now - looked >= TICK_SECONDS:
                 looked = now
-                await self._look_at_workers(began)
-                self._accounting.tick(self._nodes)
+                if not self._finishing and await self._starter.look():
+                    self._give_up_sites()
+                self._accounting.tick(self._starter.nodes)
                 self._forget_the_lost()
                 self._note_nodes_at_work(2 * TICK_SECONDS)
-            self._divide()
+            if self._context.walked.is_set():
+                self._queue.divide(self._alive)
             self._hand_out(waiting=now - began < GATHER_SECONDS)
             self._finish_in_time()
             self._heard.clear()
@@ -138,50 +132,17 @@ class NodeWorkers:
         await asyncio.wait({timer, news}, return_when=asyncio.FIRST_COMPLETED)
         await cancel_all([timer, news])
 
+    @property
+    def _alive(self) -> int:
+        return sum(node.alive for node in self._starter.nodes)
+
     def _is_over(self) -> bool:
-        return self._finishing and not any(node.alive for node in self._nodes)
+        return self._finishing and not self._alive
 
     # Nodes
 
-    async def _look_at_workers(self, began: float) -> None:
-        """Start a node at each worker that has none."""
-        try:
-            workers = await self._cluster.workers()
-        except ClusterError as error:
-            if self._cluster.gone and self._clock.monotonic() - self._answered_at > self._lease.silence:
-                words = f"{error}; nodes end by themselves, start again when it is there: what has arrived is skipped"
-                self._context.stop_run(words)
-            return
-        self._answered_at = self._clock.monotonic()
-        if self._finishing:
-            return
-        have = {node.worker.address for node in self._nodes if node.alive}
-        for worker in workers:
-            if worker.address not in have and worker.address not in self._refused:
-                self._start(worker)
-        if any(node.alive for node in self._nodes):
-            return
-        if self._refused and not {worker.address for worker in workers} - set(self._refused):
-            reasons = {node.error: node for node in self._refused.values()}
-            self._context.stop_run(f"no node can send: {'; '.join(str(reason) for reason in reasons)}")
-        elif self._clock.monotonic() - began > (patience := max(self._context.options.patience, FIRST_WORKER_SECONDS)):
-            waited = format_duration(patience)
-            self._context.stop_run(f"no worker has come in {waited}; start workers, and then this again")
-
-    def _start(self, worker: ClusterWorker) -> None:
-        starts = self._starts[worker.address] = self._starts.get(worker.address, 0) + 1
-        node = Node(worker, f"pmarep-{self._run}-{len(self._nodes) + 1}", self._clock.monotonic())
-        if starts > MOST_STARTS:
-            self._refuse(node, f"its process has ended {MOST_STARTS} times without a word")
-            return
-        deadline = self._context.deadline
-        left = None if deadline is None else max(deadline - self._clock.monotonic(), 0.0)
-        self._nodes.append(node)
-        self._cluster.start(worker, node.key, replace(self._task, seconds_left=left))
-        self._spawn(self._talk(node))
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+    def _begin_talk(self, node: Node) -> None:
+        task = asyncio.create_task(self._talk(node))
         self._talks.add(task)
         task.add_done_callback(self._talks.discard)
 
@@ -220,14 +181,14 @@ class NodeWorkers:
     def _forget_the_lost(self) -> None:
         """Take back what nodes had whose time is over."""
         now = self._clock.monotonic()
-        for node in self._nodes:
+        for node in self._starter.nodes:
             if node.alive and now - node.answered_at > self._lease.lost:
                 node.state = NodeState.LOST
                 self._leave(node)
 
     def _note_nodes_at_work(self, more: float) -> None:
         """Note how long nodes may be sending if nothing were heard of them any more, but for `more` seconds."""
-        answers = [node.answered_at for node in self._nodes if node.alive]
+        answers = [node.answered_at for node in self._starter.nodes if node.alive]
         if answers:
             self._at_work.note(max(answers) + self._lease.lost + more - self._clock.monotonic())
         else:
@@ -238,22 +199,19 @@ class NodeWorkers:
         node.state = NodeState.ENDED
         expected = node.finished and node.told_to_finish
         if not expected and node.error is None and not self._stopping:
-            self._say(node, "its process has ended unexpectedly; others get what it had")
+            why = (
+                "its process has ended unexpectedly" if node.ended_by is None else f"its run has ended: {node.ended_by}"
+            )
+            self._say(node, f"{why}; others get what it had")
         self._leave(node)
 
     def _leave(self, node: Node) -> None:
         self._members.remove(node)
         self._cluster.release(node.key)
         self._accounting.node_ended(node)
-        numbers = node.take_back()
-        if numbers and not self._stopping and not self._finishing:
-            self._pending += self._shards_of(numbers)
-
-    def _refuse(self, node: Node, why: str) -> None:
-        """Give a node nothing, now and later, and say why."""
-        node.error = why
-        self._refused[node.worker.address] = node
-        self._say(node, f"{why}; it gets nothing")
+        left = node.take_back()
+        if not self._stopping and not self._finishing:
+            self._queue.put_back(left, self._alive)
 
     def _say(self, node: Node, words: str) -> None:
         self._listener(Notice(text=f"node {node.name}: {words}"))
@@ -275,11 +233,11 @@ class NodeWorkers:
             same = await asyncio.to_thread(_have_changed, slides)
             node.say({"kind": "differ", "same": same})
         elif kind == "refused":
-            self._refuse(node, message["error"])
+            self._starter.refuse(node, message["error"])
             node.state = NodeState.LEAVING
             node.say({"kind": "stop"})
         elif kind == "failed":
-            self._refuse(node, message["error"])
+            self._starter.refuse(node, message["error"])
         else:
             self._accounting.hear(node, message)
 
@@ -293,65 +251,67 @@ class NodeWorkers:
 
     # Shards
 
-    def _divide(self) -> None:
-        """Make shards of what was found, once that is all of it, or of what has come later."""
-        slides = self._context.slide_list
-        if self._context.walked.is_set() and slides.admitted > self._divided:
-            numbers = range(self._divided, slides.admitted)
-            self._divided = slides.admitted
-            self._pending += self._shards_of(numbers)
-
-    def _shards_of(self, numbers: Sequence[int]) -> list[Shard]:
-        slides = self._context.slide_list
-        nodes = max(1, sum(node.alive for node in self._nodes))
-        return divide(numbers, slides.found, nodes, slides=len(slides), size=slides.bytes)
-
     def _hand_out(self, *, waiting: bool) -> None:
         """Give shards to nodes that have too little."""
-        if waiting and any(node.state is NodeState.STARTING for node in self._nodes):
+        if waiting and any(node.state is NodeState.STARTING for node in self._starter.nodes):
             return
-        working = [node for node in self._nodes if node.state is NodeState.WORKING]
-        everywhere = set.intersection(*(node.stopped for node in working)) if working else set()
-        if working and everywhere == set(self._site_names):
-            self._pending.clear()
-            return
-        names = [node.identity for node in working]
-        for node in working:
-            while node.stopped <= everywhere and node.hungry(self._site_names):
-                shard = take_next(self._pending, node.identity, names)
-                if shard is None:
-                    return
-                found = self._context.slide_list.found
-                rows = [(number, *pack_found(found(number))) for number in shard.numbers]
-                node.say({"kind": "slides", "slides": rows})
-                node.give(shard, self._site_names)
+        working = [node for node in self._starter.nodes if node.state is NodeState.WORKING]
+        self._queue.hand_out(working)
+        if any(self._queue.has_for(node) for node in self._members.waiting):
+            for node in working:
+                if not node.shards and not self._queue.has_for(node):
+                    self._starter.leave_out(node, "; ".join(dict.fromkeys(node.stopped.values())))
+                    node.state = NodeState.LEAVING  # another gets its part of the limits, and can do what it cannot
+                    self._tell_to_finish(node)
+
+    def _site_stopped(self, node: Node, site: str, why: str, *, early: bool) -> None:
+        """Give others what a node had for a site at which it has stopped. `early`: since the run's time is over."""
+        self._queue.put_back({site: node.stop_site(site, why)}, self._alive)
+        others = any(self._starter.may_serve(one, site) for one in self._starter.nodes)
+        if others and not early and (site, why) not in self._stops_said:
+            self._stops_said.add((site, why))
+            self._say(node, f"it sends nothing more to {site}, other nodes do: {why}")
+
+    def _give_up_sites(self) -> None:
+        """Give up the sites at which every node has stopped."""
+        nodes = self._starter.nodes
+        for site in self._accounting.with_missing_slides() if self._alive else ():
+            reasons = dict.fromkeys(node.stopped[site] for node in nodes if site in node.stopped)
+            if reasons and not any(self._starter.may_serve(node, site) for node in nodes):
+                self._queue.give_up(site)
+                self._accounting.give_up(site, "; ".join(list(reasons)[:MOST_REASONS]))
 
     def _finish_in_time(self) -> None:
         """Tell the nodes to end, once no slide is left, or none is to be begun any more."""
         deadline = self._context.deadline
         over = deadline is not None and self._clock.monotonic() >= deadline
         if over:
-            self._pending.clear()
-        complete = self._context.slide_list.complete.is_set() and self._divided == self._context.slide_list.admitted
-        none_left = not self._pending and not self.busy
-        if not self._finishing and (over or (complete and none_left)):
+            self._queue.clear()
+        if over or (self._queue.complete and not self._queue and not self.busy):
             self._finishing = True
         if self._finishing:
-            for node in self._nodes:
-                if node.alive and not node.told_to_finish:
-                    node.told_to_finish = True
-                    node.say({"kind": "finish"})
+            for node in self._starter.nodes:
+                if node.state is NodeState.STARTING and not node.has_process:
+                    node.state = NodeState.ENDED  # its worker has no room for it
+                    self._leave(node)
+                elif node.alive and not node.told_to_finish:
+                    self._tell_to_finish(node)
+
+    @staticmethod
+    def _tell_to_finish(node: Node) -> None:
+        node.told_to_finish = True
+        node.say({"kind": "finish"})
 
     async def _stop(self) -> None:
         """End all nodes: what can be kept is kept. Wait until they have said what that is."""
         self._stopping = self._accounting.ending = True
         end = self._clock.monotonic() + ENDING_SECONDS
-        for node in self._nodes:
+        for node in self._starter.nodes:
             if node.state is NodeState.STARTING:
                 node.state = NodeState.ENDED
             elif node.alive:
                 node.say({"kind": "stop"})
-        while any(node.alive for node in self._nodes) and self._clock.monotonic() < end and not self._cluster.gone:
+        while self._alive and self._clock.monotonic() < end and not self._cluster.gone:
             self._heard.clear()
             await self._wait_for_news(TICK_SECONDS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,9 @@ from ..daemon_thread import in_thread
 from ..engine.discovery.disk_list import unpack_slide
 from ..engine.discovery.producer import SlideProducer
 from ..errors import TemporaryFileError
+from ..sites import Site
+from ..sites.name_map import NameMap
+from ..sites.site_choices import SiteChoices
 from ..slides import Slide
 from .messages import Message
 
@@ -23,18 +26,39 @@ CLOCKS_NS = 2_000_000_000
 """Two mounts of one folder may round the times of its files differently, as SMB and FAT do."""
 
 
+class ShardSites(SiteChoices):
+    """Which sites get the slides of the shard that is written at the moment: the coordinator has chosen them."""
+
+    def __init__(self, sites: Sequence[Site], now: float, only: NameMap | None = None) -> None:  # noqa: ARG002
+        super().__init__((), now)
+        self._bits = {site.name: 1 << number for number, site in enumerate(sites)}
+        self._mask = 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def choose(self, sites: Collection[str]) -> None:
+        """Let these sites get what is written from now on."""
+        self._mask = sum(bit for name, bit in self._bits.items() if name not in sites)
+
+    def mask(self, slide: Slide) -> int:  # noqa: ARG002  (all of a shard are alike)
+        """Return the bits of the sites that do not get a slide."""
+        return self._mask
+
+
 class ShardFeed(SlideProducer):
     """Fills the list of slides with the shards that `take` gets, until `finish`.
 
     `said` gets a message where slides differ here: then the shard waits for `judge`. `prepare` is awaited with the
-    slides of a shard before they are sent. Raises UsageError, when it is made, where a source is not here at all.
+    slides of a shard, and its sites, before they are sent. Raises UsageError, when it is made, where a source is not
+    here at all.
     """
 
     def __init__(
         self,
         *arguments: Any,
         said: Callable[[Message], None],
-        prepare: Callable[[Sequence[Slide]], Awaitable[None]],
+        prepare: Callable[[Sequence[Slide], Collection[str]], Awaitable[None]],
     ) -> None:
         super().__init__(*arguments)
         self._said = said
@@ -69,8 +93,7 @@ class ShardFeed(SlideProducer):
         """Put the slides of one shard after the other on the list."""
         try:
             while (shard := await self._shards.get()) is not None:
-                rows = shard["slides"]
-                if not await self._put(rows):
+                if not await self._put(shard["slides"], shard["sites"]):
                     return
         except TemporaryFileError as error:
             self.error = str(error)
@@ -81,7 +104,7 @@ class ShardFeed(SlideProducer):
         """End the list: what still changed, the coordinator has waited for."""
         self._slide_list.finish()
 
-    async def _put(self, rows: Sequence[Any]) -> bool:
+    async def _put(self, rows: Sequence[Any], sites: Collection[str]) -> bool:
         """Look at the slides and put them on the list; return False where the node sees another source."""
         slides: list[Slide] = []
         differ: list[int] = []
@@ -106,9 +129,11 @@ class ShardFeed(SlideProducer):
         for slide, row in zip(slides, rows, strict=True):
             self._by_path[slide.path] = row[0]
             self._numbers.append(row[0])
-        await self._prepare(slides)
+        await self._prepare(slides, sites)
 
         def write() -> None:
+            if isinstance(self._slide_list.choices, ShardSites):
+                self._slide_list.choices.choose(sites)
             self._slide_list.write(slides)
             self._listener.found(slides, ())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any
 
@@ -34,9 +34,8 @@ class NodeState(Enum):
 class GivenShard:
     """A shard at a node: for each site, the slides of which no outcome was heard."""
 
-    def __init__(self, shard: Shard, sites: Iterable[str]) -> None:
-        self.shard = shard
-        self.left = {site: set(shard.numbers) for site in sites}
+    def __init__(self, shard: Shard) -> None:
+        self.left = {site: set(shard.numbers) for site in shard.sites}
 
 
 class Node:
@@ -48,15 +47,17 @@ class Node:
         self.identity = key
         self.state = NodeState.STARTING
         self.shards: list[GivenShard] = []
-        self.stopped: set[str] = set()  # sites that get nothing more from it
+        self.stopped: dict[str, str] = {}  # sites that get nothing more from it, and why
         self.states: dict[str, State] = {}
         self.progress: dict[str, Progress] = {}
         self.failed: dict[str, int] = {}  # by sites: failures that it has said
         self.error: str | None = None
         self.finished = False  # it has said how its run ended
+        self.ended_by: str | None = None  # what has ended its run before it was told to finish
         self.told_to_finish = False
         self.audited = 0  # lines of the audit that it has said
-        self.answered_at = now
+        self.has_process = False
+        self.started_at = self.answered_at = now
         self.answers = 0
         self.taken = 0
         self._heard = 0
@@ -84,6 +85,7 @@ class Node:
         )
         if answer["state"] == "unknown":
             raise ClusterError(f"another worker has the address of {self.name}")
+        self.has_process = answer["state"] != "waiting"
         self.answered_at = now()
         self.answers += 1
         self.taken = answer["taken"]
@@ -97,14 +99,14 @@ class Node:
     def has_more_to_say(self) -> bool:
         return bool(self._outbox)
 
-    def hungry(self, sites: Sequence[str]) -> bool:
-        """Return whether it should have another shard: where any site has too little of them."""
+    def hungry(self, sites: Iterable[str]) -> set[str]:
+        """Return the sites that have too little from it."""
         active = [site for site in sites if site not in self.stopped]
-        return any(sum(bool(given.left.get(site)) for given in self.shards) < AT_ONCE for site in active)
+        return {site for site in active if sum(bool(given.left.get(site)) for given in self.shards) < AT_ONCE}
 
-    def give(self, shard: Shard, sites: Sequence[str]) -> None:
+    def give(self, shard: Shard) -> None:
         """Note that it has a shard."""
-        self.shards.append(GivenShard(shard, [site for site in sites if site not in self.stopped]))
+        self.shards.append(GivenShard(shard))
 
     def note_outcomes(self, site: str, numbers: Iterable[int]) -> None:
         """Note that something was said of slides at a site."""
@@ -113,18 +115,21 @@ class Node:
                 given.left[site].difference_update(numbers)
         self._drop_complete()
 
-    def stop_site(self, site: str) -> None:
-        """Note that it sends nothing more to a site."""
-        self.stopped.add(site)
-        for given in self.shards:
-            given.left.pop(site, None)
+    def stop_site(self, site: str, why: str) -> set[int]:
+        """Note that it sends nothing more to a site; return the numbers of the slides that it had for it."""
+        self.stopped[site] = why
+        left = {number for given in self.shards for number in given.left.pop(site, ())}
         self._drop_complete()
+        return left
 
     def _drop_complete(self) -> None:
         self.shards = [given for given in self.shards if any(given.left.values())]
 
-    def take_back(self) -> list[int]:
-        """Take all slides from it that are not at every site, and return their numbers."""
-        numbers = {number for given in self.shards for left in given.left.values() for number in left}
+    def take_back(self) -> dict[str, set[int]]:
+        """Take from it all that is not there; return the numbers of these slides, by the sites that are to get them."""
+        left: dict[str, set[int]] = {}
+        for given in self.shards:
+            for site, numbers in given.left.items():
+                left.setdefault(site, set()).update(numbers)
         self.shards = []
-        return sorted(numbers)
+        return left

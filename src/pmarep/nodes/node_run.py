@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +47,7 @@ from ..slides import Slide
 from ..state.journal_takeover import SlideTakeOver
 from ..state.state_folders import node_folder, state_folders
 from ..system.private_folder import make_private_folder
-from .feed import ShardFeed
+from .feed import ShardFeed, ShardSites
 from .lease import Lease
 from .messages import Message, NodeTask
 
@@ -204,13 +204,14 @@ class NodeRun:
                 producer=self._make_feed,
                 workers=self._make_workers,
                 audit=lambda _: self._audit,
+                choices=ShardSites,
                 recorded=False,
                 known=self._known,
             )
             summary = await replicate(
                 self._options,
                 self._sites,
-                passwords=_AllOrNone(self._passwords, self._sites),
+                passwords=self._passwords,
                 state_dir=state,
                 listener=self._event,
                 stop=self.stop,
@@ -223,12 +224,12 @@ class NodeRun:
         if self._take_over is not None:
             self._take_over.close()
 
-    async def _prepare(self, slides: Sequence[Slide]) -> None:
-        """Take over what journals of this machine's other nodes, and of runs without any, know of slides."""
+    async def _prepare(self, slides: Sequence[Slide], sites: Collection[str]) -> None:
+        """Take over what journals of this machine's other nodes, and of runs without any, know of slides at sites."""
         if self._take_over is None:
             others = [folder.path for folder in state_folders([self._state_dir])]
             self._take_over = SlideTakeOver(self._own, others)
-        for site in self._sites:
+        for site in (site for site in self._sites if site.name in sites):
             paths = [destination(site, self._options.to, slide).path for slide in slides]
             await self._take_over.take(site.url, paths)
 
@@ -246,8 +247,12 @@ class NodeRun:
     def _event(self, event: Event) -> None:
         if isinstance(event, Summary) or not isinstance(event, _SAID):
             return
-        if isinstance(event, SiteState) and event.state is State.STOPPED and event.reason == BROKEN_OFF:
-            return  # nothing is wrong with the site: other nodes go on
+        if isinstance(event, SiteState):
+            if event.state is State.STOPPED and event.reason == BROKEN_OFF:
+                return  # nothing is wrong with the site: other nodes go on
+            early = any(one.report.ended_early for one in self._workers or () if one.site.name == event.site)
+            self._voice.say({"kind": "event", "event": event.to_dict(), "early": early})
+            return
         slide = getattr(event, "slide", None)
         if slide is None or self._feed is None:
             self._voice.say({"kind": "event", "event": event.to_dict()})
@@ -257,21 +262,6 @@ class NodeRun:
     def _known(self, site: str, slides: Sequence[Slide], status: SlideStatus, time: datetime) -> None:
         if self._feed is not None:
             self._voice.say_known(site, self._feed.numbers(slides), status, time)
-
-
-class _AllOrNone:
-    """Passwords of a node, which takes part only where it has those of all sites."""
-
-    def __init__(self, passwords: Any, sites: list[Site]) -> None:
-        self._passwords = passwords
-        self._sites = sites
-        self._all: dict[str, str] | None = None
-
-    def password_for(self, site: Site) -> str:
-        """Return the password of a site. Raises CredentialsError where that of any is missing."""
-        if self._all is None:
-            self._all = {one.name: self._passwords.password_for(one) for one in self._sites}
-        return self._all[site.name]
 
 
 @contextmanager

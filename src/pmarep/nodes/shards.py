@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..slides import Slide
 
@@ -17,11 +17,15 @@ MOST_SLIDES = 2000
 
 @dataclass(slots=True)
 class Shard:
-    """Slides by their numbers in the list of the run; `key` is the folder that the first of them lies in."""
+    """Slides by their numbers in the list of the run, and the sites that are to get them.
+
+    `key` is the folder that the first of them lies in.
+    """
 
     numbers: Sequence[int]
     bytes: int
     key: str
+    sites: frozenset[str]
     _preferred: tuple[frozenset[str], str] | None = field(default=None, repr=False)
 
     def preferred(self, nodes: frozenset[str]) -> str:
@@ -31,7 +35,15 @@ class Shard:
         return self._preferred[1]
 
 
-def divide(numbers: Iterable[int], slide: Callable[[int], Slide], nodes: int, *, slides: int, size: int) -> list[Shard]:
+def divide(
+    numbers: Iterable[int],
+    slide: Callable[[int], Slide],
+    sites: frozenset[str],
+    nodes: int,
+    *,
+    slides: int,
+    size: int,
+) -> list[Shard]:
     """Divide slides, in their order, into about PER_NODE shards for each node; `slides` and `size` are their totals.
 
     A shard ends between two folders where that is possible, so that each folder is listed by one node.
@@ -45,7 +57,7 @@ def divide(numbers: Iterable[int], slide: Callable[[int], Slide], nodes: int, *,
 
     def end() -> None:
         if current:
-            shards.append(Shard(tuple(current), total, key))
+            shards.append(Shard(tuple(current), total, key, sites))
             current.clear()
 
     for number in numbers:
@@ -65,12 +77,20 @@ def divide(numbers: Iterable[int], slide: Callable[[int], Slide], nodes: int, *,
     return shards
 
 
-def take_next(pending: list[Shard], node: str, nodes: Collection[str]) -> Shard | None:
-    """Take the largest shard that falls to a node, or else the largest of all; None where none is left."""
-    if not pending:
+def take_next(
+    pending: list[Shard], node: str, nodes: Collection[str], wanted: Collection[str], possible: Collection[str]
+) -> Shard | None:
+    """Take the largest shard that falls to a node, or else the largest of all; None where none is left.
+
+    It is for any site that is `wanted`. Where more are `possible` it is for those too; for the others it stays.
+    """
+    for_them = [shard for shard in pending if not shard.sites.isdisjoint(wanted)]
+    if not for_them:
         return None
     alive = frozenset(nodes) | {node}
-    own = [shard for shard in pending if shard.preferred(alive) == node]
-    found = max(own or pending, key=lambda shard: (shard.bytes, len(shard.numbers)))
+    own = [shard for shard in for_them if shard.preferred(alive) == node]
+    found = max(own or for_them, key=lambda shard: (shard.bytes, len(shard.numbers)))
     pending.remove(found)
-    return found
+    if rest := found.sites.difference(possible):
+        pending.append(replace(found, sites=rest))
+    return replace(found, sites=found.sites - rest)

@@ -27,7 +27,8 @@ _NOT_SENT = (2, 3, 5)
 class NodesSiteReport:
     """The outcomes at one site: one byte for each slide, so that none is counted twice; the last word counts.
 
-    `error`: why the site gets nothing more. Nodes' own summaries add what no event says.
+    `error`: why the site gets nothing more. `ended_early`: since no slide could be there in time. Nodes' own summaries
+    add what no event says.
     """
 
     def __init__(self, site: Site, context: RunContext) -> None:
@@ -43,10 +44,16 @@ class NodesSiteReport:
         self._unfinished = self._kept = self._again = self._differing = self._changed = 0
         self.bytes_skipped = 0
         self.error: str | None = None
+        self.ended_early = False
 
     def close(self) -> None:
         """Stop the clock: the site has ended."""
         self._seconds = self._seconds or self._context.clock.monotonic() - self._started
+
+    @property
+    def missing(self) -> int:
+        """Slides of which nothing is known."""
+        return len(self._context.slide_list) - len(self._outcomes) + self._outcomes.count(0)
 
     def has_outcome(self, number: int) -> bool:
         """Return whether something is known of a slide."""
@@ -119,7 +126,7 @@ class NodesSiteReport:
         sent, skipped, verified, failed, left_out = (count(code) for code in _CODES.values())
         missing = len(self._context.slide_list) - sent - skipped - verified - left_out
         begun = min(failed + self._unfinished, missing)
-        not_begun = missing - begun if early and self.error is None else 0
+        not_begun = missing - begun if self.ended_early or (early and self.error is None) else 0
         annotations = self._annotations.values()
         return SiteSummary(
             sent=sent,
