@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
+NULL := nul
 else
 BIN := $(VENV)/bin
+NULL := /dev/null
 endif
 # Of `make demo`: filesystem, s3 or azure.
 KIND := filesystem
@@ -23,7 +25,11 @@ demo: $(READY) $(if $(filter azure,$(KIND)),$(AZURITE))
 test: $(READY) $(AZURITE)
 	@$(MAKE) --no-print-directory -j3 lint docs tests
 
+# In a fresh clone: pytest compiles 300 modules of tests, which each worker would do for itself.
+COMPILE_TESTS = $(if $(wildcard tests/unit/__pycache__ tests/unit/*/__pycache__),,$(BIN)/python -m pytest --collect-only -qq >$(NULL))
+
 tests: $(READY) $(AZURITE)
+	-@$(COMPILE_TESTS)
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
@@ -38,6 +44,7 @@ check: $(READY)
 	@$(MAKE) --no-print-directory -j2 lint unit-tests
 
 unit-tests: $(READY)
+	-@$(COMPILE_TESTS)
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 
 # The manual, into site/. It fails at a link or an anchor that leads nowhere, and at a page that loads what is elsewhere.

@@ -106,7 +106,7 @@ def test_to_all_kinds_of_storage_each_byte_once(
     copier.cli.site("boston", boston)
     for number, name in enumerate(WILD):
         write(folder(ghent) / name, 1000 * number + 1)
-    write(folder(ghent) / "large.svs", 20 * MIB + 17)
+    write(folder(ghent) / "large.svs", SMALLEST_BLOCK + MIB + 17)
     write_mirax(folder(ghent) / "cases" / "m.mrxs", data_files=5, data_size=MIB // 2)
     write_vsi(folder(ghent) / "n.vsi")
     there = contents(folder(ghent))

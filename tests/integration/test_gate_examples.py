@@ -9,7 +9,6 @@ import numpy as np
 import openslide
 import pytest
 import tifffile
-import wsidicom
 from support.corpus_dicom import Slide, image, save, write_dicom
 from support.corpus_labels import APERIO_LABEL, APERIO_MACRO, GT450_LABEL, GT450_MACRO, Picture, aperio, write_tiff
 from support.push_cli import PushCli, arrived, contents
@@ -70,6 +69,8 @@ def test_the_label_of_an_svs_is_removed(
 
 
 def test_the_label_of_a_dicom_series_is_removed(cli: PushCli, sandbox: Sandbox) -> None:
+    import wsidicom
+
     cli.site("a", sandbox, prepare=prepare("strip_label_dicom.py"), label_images="refuse")
     folder = cli.source / "case 1"
     folder.mkdir(parents=True)

@@ -82,7 +82,8 @@ def test_every_size_and_kind_of_slide(cli: PushCli, tokyo: CloudSandbox, root: s
 
 @CLOUDS
 def test_names_in_the_wild(cli: PushCli, cloud_sandbox: StartCloud, root: str) -> None:
-    tokyo = cloud_sandbox("tokyo", s3_options={"part_size": 65536, "multipart_above": 65536})
+    options = {"part_size": 65536, "multipart_above": 65536}
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options=options)
     cli.site("tokyo", tokyo.sandbox, target=f"{root}/in & out +1")
     for name in wild_names():
         tree(cli.source, f"{name[:60]}/{name}.svs", content=os.urandom(70_000))

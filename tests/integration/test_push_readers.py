@@ -7,7 +7,6 @@ from pathlib import Path
 import openslide
 import pytest
 import tifffile
-import wsidicom
 from support.corpus import tree, write_afi, write_mirax, write_pyramidal_tiff, write_svs
 from support.corpus_dicom import Slide, annotation, ct_image, save, write_concatenation, write_dicom, write_dicomdir
 from support.corpus_ome import write_companion, write_ome
@@ -69,6 +68,8 @@ def test_openslide_opens_what_arrived(cli: PushCli, site: Path) -> None:
 
 
 def test_wsidicom_opens_what_arrived(cli: PushCli, site: Path) -> None:
+    import wsidicom
+
     write_dicom(cli.source / "series", levels=3)
     write_dicomdir(cli.source / "media", ct=True)
     result = cli.push()
@@ -93,6 +94,8 @@ def test_tifffile_opens_what_arrived(cli: PushCli, site: Path) -> None:
 
 def test_disks_that_do_not_keep_the_case_of_names(cli: PushCli, site: Path) -> None:
     """The names that an index expects are those that arrive, so that a reader there finds all files."""
+    import wsidicom
+
     listed = write_dicomdir(cli.source / "media")
     for path in sorted((cli.source / "media").rglob("*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(path.name.lower()))

@@ -113,10 +113,15 @@ class Running:
                     self._changed.notify_all()
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], count: int = 1) -> None:
-        """Until `count` events of `--json` are such."""
+        """Until `count` events of `--json` are such; `wanted` is asked once about each."""
+        looked_at = found = 0
 
         def seen() -> bool:
-            return sum(wanted(json.loads(line)) for line in self._lines) >= count
+            nonlocal looked_at, found
+            new = self._lines[looked_at:]
+            looked_at += len(new)
+            found += sum(wanted(json.loads(line)) for line in new)
+            return found >= count
 
         with self._changed:
             assert self._changed.wait_for(seen, PATIENCE), f"never came; so far: {self._lines} {self._errors}"

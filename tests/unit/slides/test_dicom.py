@@ -8,7 +8,6 @@ from pathlib import Path
 
 import openslide
 import pytest
-import wsidicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
@@ -57,6 +56,8 @@ def header(path: Path) -> Header:
 
 @pytest.mark.parametrize("native", [False, True])
 def test_one_series_is_one_slide_and_readers_open_it(tmp_path: Path, native: bool) -> None:
+    import wsidicom
+
     paths = write_dicom(tmp_path, levels=3, native=native)
     assert summary(grouped(tmp_path)) == {"0.dcm": (["1.dcm", "2.dcm", "3.dcm", "4.dcm"], [])}
     with openslide.OpenSlide(paths[0]) as slide:

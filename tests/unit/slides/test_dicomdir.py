@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import wsidicom
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
@@ -40,6 +39,8 @@ def rewrite(folder: Path, **values: object) -> None:
 
 
 def test_all_that_a_directory_lists(tmp_path: Path) -> None:
+    import wsidicom
+
     listed = write_dicomdir(tmp_path, ct=True)
     tree(tmp_path, "PT000000/README.TXT", "viewer.exe")
     parts = collect(tmp_path)
