@@ -103,9 +103,7 @@ def test_raw_spaces_in_sas_urls(cli: PushCli, cloud_sandbox: StartCloud) -> None
     assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(cli.source)
 
 
-@CLOUDS
-def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: StartCloud, root: str) -> None:
-    del root
+def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: StartCloud) -> None:
     tokyo = cloud_sandbox("tokyo")
     for kind in ("Slides", "Cloud", "Blobs"):
         cli.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
