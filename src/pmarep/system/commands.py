@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import re
 import shlex
@@ -14,6 +15,9 @@ from contextlib import suppress
 from typing import IO
 
 Command = tuple[str, ...] | str
+
+NO_WINDOW = 0x08000000
+"""CREATE_NO_WINDOW of Windows: a console of its own, which nobody sees, and whose Ctrl-C is not ours."""
 
 END_SECONDS = 1.0
 """What a command that was killed may take to be gone."""
@@ -56,6 +60,20 @@ def executable_command(command: Command, path: str | None) -> list[str] | str:
     return [shutil.which(command[0], path=path) or command[0], *command[1:]]
 
 
+def executable_for_names(command: tuple[str, ...], path: str | None) -> list[str] | str:
+    """Return the same for a command some words of which are names of files, which may be anything.
+
+    cmd, which runs batch files on Windows, takes `&` and others for its own where a word is not quoted, and subprocess
+    quotes blanks only; what stands between two `%` it replaces even then. Raises ValueError for what nobody can quote.
+    """
+    found = executable_command(command, path)
+    if sys.platform != "win32" or not found[0].lower().endswith((".bat", ".cmd")):
+        return found
+    if any('"' in word or word.count("%") > 1 for word in found):
+        raise ValueError('no batch file can be given a name with two % or a "; let the command start a program instead')
+    return " ".join(f'"{word}"' for word in found)
+
+
 def _first_and_rest(command: str) -> tuple[str, str]:
     found = _FIRST_WORD.match(command)
     return (found[1] or found[2], found[3]) if found else (command, "")
@@ -95,8 +113,17 @@ def last_line(output: IO[bytes]) -> str:
     """Return the last line of what a command printed, empty where it printed nothing."""
     output.seek(0, 2)
     output.seek(max(0, output.tell() - _TAIL))
-    lines = [line.strip() for line in output.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    lines = [line.strip() for line in output.read().splitlines() if line.strip()]
+    return _decoded(lines[-1]) if lines else ""
+
+
+def _decoded(said: bytes) -> str:
+    """Decode what a command printed: UTF-8, or what programs of Windows print to files, in the system's code page."""
+    if sys.platform == "win32":
+        with suppress(UnicodeDecodeError):
+            return said.decode("utf-8")
+        return said.decode(locale.getencoding(), "replace")
+    return said.decode("utf-8", "replace")
 
 
 def without_passwords(environ: Mapping[str, str]) -> dict[str, str]:

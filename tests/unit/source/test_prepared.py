@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,6 +275,42 @@ async def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(NoRoomError, match=r"its disk is full; make room there"):
         await cache.reserve(KIB)
+    cache.close()
+
+
+async def test_what_cannot_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows where another program reads it. To try again and again would never end."""
+    cache = ResultCache(tmp_path / "cache", 10 * KIB)
+    name = result(cache, bytes(10 * KIB))
+    monkeypatch.setattr("pmarep.source.prepared.cache.remove_tree", lambda _: None)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(NoRoomError, match=f"{name} cannot be removed; make room there"):
+            await cache.reserve(KIB)
+    monkeypatch.undo()
+    cache.free(await cache.reserve(KIB))
+    assert names(cache) == set()
+    cache.close()
+
+
+@pytest.mark.parametrize(("platform", "kept"), [("win32", True), ("linux", False)])
+def test_a_virus_scanner_that_reads_a_new_result_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, kept: bool
+) -> None:
+    cache = ResultCache(tmp_path / "cache", None)
+    rename, refusals = Path.rename, [PermissionError(13, "Access is denied")] * 3
+
+    def refused(path: Path, target: Path) -> Path:
+        if refusals:
+            raise refusals.pop()
+        return rename(path, target)
+
+    work = cache.work_folder()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refused)
+        patch.setattr(sys, "platform", platform)
+        patch.setattr("pmarep.source.prepared.cache.KEEP_PAUSE_SECONDS", 0.0)
+        with nullcontext() if kept else pytest.raises(PermissionError):
+            assert cache.keep(work, 0) in names(cache)
     cache.close()
 
 

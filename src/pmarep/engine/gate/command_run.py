@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...daemon_thread import in_thread
-from ...system.commands import end_process_group, executable_command, last_line
+from ...system.commands import NO_WINDOW, end_process_group, executable_for_names, last_line
+
+_NTSTATUS_ERROR, _NTSTATUS_LAST = 0xC0000000, 0xCFFFFFFF
+"""Exit codes of processes that Windows has ended: 0xC000013A by Ctrl-C, 0xC0000005 for a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,13 @@ class CommandEnd:
 
     code: int | None
     last_line: str
+
+    @property
+    def ended_by(self) -> str:
+        """Return what ended the command, such as `signal 9`; empty where it has ended by itself or was not done."""
+        if self.code is None or 0 <= self.code < _NTSTATUS_ERROR or self.code > _NTSTATUS_LAST:
+            return ""
+        return f"signal {-self.code}" if self.code < 0 else f"Windows (0x{self.code:08X})"
 
 
 async def run_to_end(words: Sequence[str], environ: Mapping[str, str], seconds: float) -> CommandEnd:
@@ -28,12 +39,13 @@ async def run_to_end(words: Sequence[str], environ: Mapping[str, str], seconds: 
     # A file, no pipe: whoever inherits a pipe and stays would be waited for.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(  # noqa: ASYNC220  (vfork: some milliseconds)
-            executable_command(tuple(words), environ.get("PATH")),
+            executable_for_names(tuple(words), environ.get("PATH")),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             env=dict(environ),
             start_new_session=True,
+            creationflags=NO_WINDOW if sys.platform == "win32" else 0,
         )
         code: list[int] = []
         try:

@@ -81,8 +81,8 @@ class GateRun:
         await self._source.check_slide(slide)
         if not end.code:
             return None
-        if end.code < 0:
-            raise CommandError(f"require ({program(words)}) was ended by signal {-end.code}; nothing was sent")
+        if end.ended_by:
+            raise CommandError(f"require ({program(words)}) was ended by {end.ended_by}; nothing was sent")
         return said_by(end).removeprefix(": ") or f"require ({program(words)}) ended with exit code {end.code}"
 
 

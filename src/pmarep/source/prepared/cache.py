@@ -18,6 +18,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
@@ -42,6 +43,10 @@ MARGIN = 64 * 1024**2
 
 LOOK_SECONDS = 1.0
 """Until another run may have let go of what it holds."""
+
+
+KEEP_TRIES, KEEP_PAUSE_SECONDS = 20, 0.5
+"""On Windows no folder can be renamed while a file in it is open, as new ones are to virus scanners."""
 
 
 class NoRoomError(ResultError):
@@ -106,8 +111,9 @@ class ResultCache:
             if not look.excess:
                 return True
             if not look.removed and not look.awaited:
+                why = f"{self.results / look.stuck} cannot be removed" if look.stuck else "its disk is full"
                 raise NoRoomError(
-                    f"prepare needs {format_size(size)} in {self.results.parent}, and its disk is full; make room there"
+                    f"prepare needs {format_size(size)} in {self.results.parent}, and {why}; make room there"
                 )
             if not look.removed and not await asyncio.to_thread(self._remove_left_behind):
                 with suppress(TimeoutError):
@@ -130,7 +136,14 @@ class ResultCache:
         """Take a finished folder over, in one step; return its name. Raises OSError."""
         name = f"{size}-{secrets.token_hex(8)}"
         os.utime(folder)
-        folder.rename(self.results / name)
+        for left in reversed(range(KEEP_TRIES)):
+            try:
+                folder.rename(self.results / name)
+                break
+            except PermissionError:
+                if sys.platform != "win32" or not left:
+                    raise
+                time.sleep(KEEP_PAUSE_SECONDS)
         return name
 
     def hold(self, name: str) -> bool:
@@ -175,9 +188,12 @@ class ResultCache:
             self._doomed.update(victims)
             await asyncio.to_thread(self._remove, victims)
             self._doomed.difference_update(victims)
-            _, _, free = await asyncio.to_thread(self._look)
-            excess = max(excess, reserved + size + MARGIN - free)
-        return _Look(max(excess, 0), bool(victims), bool(self._held or reserved or elsewhere))
+            there, _, free = await asyncio.to_thread(self._look)
+            excess = max(sum(one.size for one in there) + reserved + size - self._size, reserved + size + MARGIN - free)
+        stuck = {one.name for one in there}.intersection(victims)  # open in another program, or another user's
+        return _Look(
+            max(excess, 0), len(victims) > len(stuck), bool(self._held or reserved or elsewhere), min(stuck, default="")
+        )
 
     def _remove(self, names: list[str]) -> None:
         for name in names:
@@ -219,11 +235,15 @@ class _Kept(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """Bytes that are still too many, whether results were removed, and whether somebody may let go of some."""
+    """Bytes that are still too many, whether results were removed, and whether somebody may let go of some.
+
+    `stuck`: one that could not be removed.
+    """
 
     excess: int
     removed: bool
     awaited: bool
+    stuck: str
 
 
 def remove_tree(folder: Path) -> None:

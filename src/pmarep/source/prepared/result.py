@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,8 @@ def _remove_others(folder: Path, files: Collection[str]) -> None:
         for path in [Path(at, name) for name in names]:
             real = os.path.realpath(path)
             if real not in files and lies_below(real, root):
+                if sys.platform == "win32":
+                    path.chmod(0o600)  # nothing that is read-only can be removed there
                 path.unlink()
 
 
