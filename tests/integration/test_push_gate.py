@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -14,10 +15,11 @@ import pytest
 from support.corpus import tiny_tiff, write_mirax
 from support.corpus_labels import APERIO_LABEL, aperio, write_tiff
 from support.fork_server import PATIENCE
-from support.gate import PATIENT, STRIP, Gate, leaked
-from support.push_cli import PushCli, arrived, contents
+from support.gate import PATIENT, STRIP, Gate, Wire, leaked
+from support.push_cli import PushCli, arrived, contents, transfers
 
 from pmacore_sandbox import Sandbox
+from pmacore_sandbox.faults import Hold
 
 
 @pytest.fixture
@@ -92,6 +94,50 @@ def test_a_require_that_cannot_answer_fails_the_slide(
     assert result.code == 1
     assert words in result.finished("a")["a.svs"]["error"]
     assert arrived(sandbox) == {}
+
+
+def test_nothing_that_was_written_after_the_answer_is_sent(
+    gate: Gate, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even what is written into the file while it is sent, with its time put back."""
+    wire, hold = Wire(monkeypatch), Hold()
+    gate.cli.site("a", sandbox, require=gate.require())
+    slide = gate.cli.source / "a.svs"
+    slide.write_bytes(tiny_tiff(5_000_000))
+    os.utime(slide, (1e9, 1e9))
+    sandbox.faults.add(hold, path="path=", method="POST")
+    with gate.cli.start("--bwlimit", "1M") as running:  # else it may be read already
+        assert hold.reached.wait(PATIENCE)
+        with slide.open("r+b") as file:
+            for at in range(10_000, 5_000_000, 100_000):
+                file.seek(at)
+                file.write(PATIENT)
+        os.utime(slide, (1e9, 1e9))
+        hold.release()
+        result = running.result()
+    assert result.code == 1
+    assert "while being sent" in result.finished("a")["a.svs"]["error"]  # changed or replaced, by when it is seen
+    assert wire.leaks == set()
+
+
+def test_a_slide_that_is_half_there_is_asked_about_again(gate: Gate, sandbox: Sandbox) -> None:
+    """The consent was taken back between two runs."""
+    gate.cli.site("a", sandbox, require=gate.require("pass"))
+    write_mirax(gate.cli.source / "m.mrxs", data_files=4, data_size=100_000)
+    hold = Hold()
+    sandbox.faults.add(hold, path="path=", method="POST", after=4)
+    with gate.cli.start("--connections", "1") as running:
+        assert hold.reached.wait(PATIENCE)
+        running.kill()
+    hold.release()
+    assert sandbox.wait_idle()
+    sandbox.clear_requests()
+    gate.cli.book.write_text("")
+    gate.cli.site("a", sandbox, require=gate.require("import sys; sys.exit('not any more')"))
+    result = gate.cli.push()
+    assert result.code == 4
+    assert result.finished("a")["m.mrxs"]["error"] == "not any more"
+    assert transfers(sandbox) == []
 
 
 # prepare

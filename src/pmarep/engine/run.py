@@ -171,7 +171,8 @@ class _Run:
         self.walk: asyncio.Task[None] | None = None
         self._unrecorded: list[Event] | None = None if self.name_check is None else []  # before there is a record
         self.place_files = place_files(options, sessions, clock, state_dir)
-        local = LocalFiles(None if options.follow_links else roots_of(options.paths))
+        roots = None if options.follow_links else roots_of(options.paths)
+        local = LocalFiles(roots, strict=any(site.require for site in self.sites))
         self.reader = SharedReader(files=self.place_files or local)
         self.digests = Digests(self.reader)
         self.fingerprints = Fingerprints()

@@ -29,14 +29,17 @@ _MANY = 512  # threads; so many come to be only if nearly all of them hang
 class LocalFiles:
     """The files of slides on this disk, or on a network drive: the SourceFiles of local folders.
 
-    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere.
+    `roots`: what is read has to lie in one of these folders, or be one of these files; None: anywhere. `strict`: no
+    byte of a file that was written to since it was found is given out, not even where it is written while it is read:
+    somebody has looked into it, and let it pass.
     """
 
     step: int | None = None
     ahead: ReadAhead | None = None
 
-    def __init__(self, roots: Sequence[str] | None = None) -> None:
+    def __init__(self, roots: Sequence[str] | None = None, *, strict: bool = False) -> None:
         self._known = FileIdentities(roots)
+        self._strict = strict
         self._probe = FolderProbe()
         self._threads = ThreadPoolExecutor(_MANY, thread_name_prefix="probe")  # in no read slot: few of them hang
 
@@ -53,7 +56,7 @@ class LocalFiles:
 
     def open(self, version: FileVersion) -> LocalFile:
         """Open a file. Raises SourceError if it is another one by now than when it was found, or was first read."""
-        return LocalFile(open_version(version, self._known), version)
+        return LocalFile(open_version(version, self._known), version, self._known if self._strict else None)
 
     def check(self, version: FileVersion) -> None:
         """Raise SourceError if there is another file by now, or none."""
@@ -94,15 +97,22 @@ _NOTHING = nullcontext()
 
 
 class LocalFile:
-    """An open file on this disk."""
+    """An open file on this disk. `known`: each read is followed by a look whether the file is still the same."""
 
-    def __init__(self, handle: BinaryIO, version: FileVersion) -> None:
+    def __init__(self, handle: BinaryIO, version: FileVersion, known: FileIdentities | None = None) -> None:
         self._handle = handle
         self._version = version
+        self._known = known
 
     def read(self, start: int, length: int) -> bytes:
         """Read exactly `length` bytes at `start`. Raises SourceError."""
-        return read_at(self._handle, self._version, start, length)
+        found = read_at(self._handle, self._version, start, length)
+        if self._known is not None:
+            try:
+                _compare(os.fstat(self._handle.fileno()), self._version, self._known)
+            except OSError as error:
+                raise _failed(self._version, error) from None
+        return found
 
     def close(self) -> None:
         """Close it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import threading
@@ -101,6 +102,20 @@ async def test_who_is_cancelled_holds_nothing(run: GateRun, slide: Slide, monkey
     await asyncio.gather(waiting, *preparation._tasks, return_exceptions=True)
     going_on.set()
     assert not preparation._cache._held
+
+
+async def test_a_result_that_was_edited_in_the_cache_is_made_again(run: GateRun, slide: Slide, tmp_path: Path) -> None:
+    """Though its size and time are the same. Each run reads it once."""
+    async with SiteGate(site("a"), run).held(slide) as prepared:
+        made = prepared.local(prepared.main)
+    clean, info = made.read_bytes(), made.stat()
+    made.write_bytes(clean[:-7] + b"PATIENT")
+    os.utime(made, ns=(info.st_atime_ns, info.st_mtime_ns))
+    later = GateRun(Options(sources=(tmp_path / "cases",)), [site("a")], run._source, tmp_path / "state")
+    async with SiteGate(site("a"), later).held(slide) as again:
+        assert again.local(again.main) != made
+        assert again.local(again.main).read_bytes() == clean
+    await later.close()
 
 
 async def test_a_cache_that_was_removed_in_the_run_fails_the_slide(run: GateRun, slide: Slide, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from pmarep.source.prepared import (
     PreparedSlide,
     Result,
     ResultCache,
+    ResultError,
 )
 from pmarep.source.prepared.known import result_key
 from pmarep.source.prepared.result import examine
@@ -173,6 +175,51 @@ def test_what_is_no_file_of_the_result_does_not_stay(
     found = examine(out, slide_in(source))
     assert {path for path in out.rglob("*") if path.is_file()} == {found.local(file) for file in found.files}
     assert before <= set(out.rglob("*"))
+
+
+def copy_with(copy: Callable[..., object]) -> Callable[[Path, Path], object]:
+    def write(source: Path, out: Path) -> None:
+        shutil.copy(source / "m.mrxs", out)
+        shutil.copytree(source / "m", out / "m", copy_function=copy)
+
+    return write
+
+
+def without_a_file(source: Path, out: Path) -> None:
+    copy_with(shutil.copy)(source, out)
+    (out / "m" / "Data0001.dat").unlink()
+
+
+def with_a_link(source: Path, out: Path) -> None:
+    shutil.copy(source / "m.mrxs", out)
+    (out / "m").symlink_to(source / "m")
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda source, out: shutil.copy(source / "m.mrxs", out), "its folder m/ is missing"),
+        (without_a_file, "missing: m/Data0001.dat"),
+        (with_a_link, "a link that leads out"),
+        (copy_with(os.symlink), "missing: m/Slidedat.ini"),
+        (copy_with(os.link), "Slidedat.ini as a link to another file; it has to copy"),
+        (lambda source, out: shutil.copy(source / "m.mrxs", out / "m.svs"), "has left m.svs, where m.mrxs was to be"),
+        (lambda source, out: shutil.copy(source / "m.mrxs", out / ".m.mrxs"), "nothing that is a slide"),
+        (lambda source, out: shutil.copytree(source, out / "x"), "has left x/m.mrxs, where m.mrxs was to be"),
+    ],
+    ids=["no folder", "a file less", "folder is a link", "links", "hard links", "ending", "hidden", "folder"],
+)
+def test_half_a_slide_and_parts_of_the_source_are_no_result(
+    tmp_path: Path, source: Path, write: Callable[[Path, Path], object], words: str
+) -> None:
+    FORMATS["mirax"](source)
+    (tmp_path / "out").mkdir()
+    before = {path: path.stat() for path in source.rglob("*")}
+    write(source, tmp_path / "out")
+    with pytest.raises(ResultError, match=re.escape(words)):
+        examine(tmp_path / "out", slide_in(source))
+    for path, info in before.items():
+        assert (path.stat().st_mtime_ns, path.stat().st_mode) == (info.st_mtime_ns, info.st_mode)
 
 
 # ResultCache

@@ -24,7 +24,7 @@ from ...source.prepared import (
 )
 from ...source.prepared.cache import remove_tree
 from ...source.prepared.known import result_key
-from ...source.prepared.result import examine
+from ...source.prepared.result import examine, is_whole
 from ...uploaders import Digests
 from .commands import CommandError, GateCommands, hash_of, program, said_by
 
@@ -55,6 +55,7 @@ class Preparation:
         self._making: dict[str, _Making] = {}
         self._tasks: set[asyncio.Task[Result]] = set()
         self._failed: OrderedDict[str, str] = OrderedDict()
+        self._read: set[str] = set()  # results that this run has made, or read once
         self.reader = SharedReader(memory, files=PreparedFiles(self._results))
         self.digests = Digests(self.reader)
 
@@ -163,13 +164,12 @@ class Preparation:
             raise
 
     def _is_whole(self, result: Result) -> bool:
-        """Return whether the files of a result are here as they were made."""
+        """Return whether the files of a result are here as they were made. Those of an earlier run are read."""
         folder = (self._results / result.name / result.path).parent
-        try:
-            found = [(folder / (file.local_name or file.path)).stat() for file in result.files]
-        except OSError:
-            return False
-        return [(one.st_size, one.st_mtime_ns) for one in found] == [(one.size, one.mtime_ns) for one in result.files]
+        whole = is_whole(folder, result.files, read=result.name not in self._read)
+        if whole:
+            self._read.add(result.name)
+        return whole
 
     async def _make(self, cache: ResultCache, key: str, slide: Slide, command: Sequence[str]) -> Result:
         """Run the command, and keep and hold what it has made. Raises PmarepError."""
@@ -189,6 +189,7 @@ class Preparation:
             await self._source.check_slide(slide)  # else it is a result of two versions
             name = await asyncio.to_thread(cache.keep, work, found.size)
             work = None
+            self._read.add(name)
             result = Result(name, found.path, found.format, found.files)
             kept = name if cache.hold(name) else None
             await asyncio.to_thread(self._known.put, key, result)

@@ -25,7 +25,7 @@ class PreparedFiles(LocalFiles):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__([os.path.realpath(folder)])
+        super().__init__([os.path.realpath(folder)], strict=True)
         self._below = os.path.join(folder, "")  # noqa: PTH118  (with a separator at its end)
 
     def open(self, version: FileVersion) -> LocalFile:

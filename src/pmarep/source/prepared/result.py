@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from ...errors import PmarepError, UsageError
 from ...slides import LeftOut, Slide, find_slides
@@ -99,12 +100,35 @@ def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
     """
     path = slide.local(file)
     path.chmod(0o600)  # a copy may have the source's mode, and be one that nobody may write to
-    digest = hashlib.sha256()
     with path.open("rb+") as handle:
-        while chunk := handle.read(_CHUNK):
-            digest.update(chunk)
+        seconds = _mtime_of(handle)
         os.fsync(handle.fileno())
-    seconds = _EARLIEST + int.from_bytes(digest.digest()[:8]) % _SECONDS // 2 * 2
     os.utime(path, (seconds, seconds))
     info = path.stat()
     return replace(file, size=info.st_size, mtime_ns=info.st_mtime_ns)
+
+
+def is_whole(folder: Path, files: Iterable[SlideFile], *, read: bool) -> bool:
+    """Return whether files of a result are there as they were made. Blocks. `read`: look at their content too."""
+    try:
+        return all(_is_as_made(folder / (file.local_name or file.path), file, read=read) for file in files)
+    except OSError:
+        return False
+
+
+def _is_as_made(path: Path, file: SlideFile, *, read: bool) -> bool:
+    info = path.stat()
+    if (info.st_size, info.st_mtime_ns) != (file.size, file.mtime_ns):
+        return False
+    if not read:
+        return True
+    with path.open("rb") as handle:
+        return _mtime_of(handle) * 10**9 == file.mtime_ns
+
+
+def _mtime_of(file: BinaryIO) -> int:
+    """Return the mtime that a file of a result has: made of its content."""
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return _EARLIEST + int.from_bytes(digest.digest()[:8]) % _SECONDS // 2 * 2
