@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 SMALLEST_QUEUE = 64_000  # bytes
+MTU = 1500
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,13 @@ class Links:
             inside(far, "ip", "route", "replace", "10.78.0.1", "dev", there)
 
 
-def link_program(folder: Path) -> Path:
+def link_program(folder: Path, mtu: int = MTU) -> Path:
     """Build the program that plays a link. Ends the benchmark where that is not possible."""
     if sys.platform != "linux" or os.geteuid() != 0:
         sys.exit("long-distance links need Linux and root; run this with sudo")
     program = folder / "link"
-    subprocess.run(["gcc", "-O2", "-o", str(program), str(Path(__file__).with_name("link.c"))], check=True)
+    source = Path(__file__).with_name("link.c")
+    subprocess.run(["gcc", "-O2", f"-DMTU={mtu}", "-o", str(program), str(source)], check=True)
     return program
 
 
@@ -121,8 +123,13 @@ def add_namespace(name: str, stack: ExitStack) -> None:
     inside(name, "ip", "link", "set", "lo", "up")
 
 
-def lay(link: Link, number: int, near: str, far: str, program: Path, stack: ExitStack) -> None:
-    """Lay a link between two namespaces: devices `toN` and `siteN`, with the addresses 10.78.N.1 and 10.78.N.2."""
+def lay(
+    link: Link, number: int, near: str, far: str, program: Path, stack: ExitStack, mtu: int = MTU
+) -> subprocess.Popen[bytes]:
+    """Lay a link between two namespaces: devices `toN` and `siteN`, with the addresses 10.78.N.1 and 10.78.N.2.
+
+    Returns the process that plays it.
+    """
     here, there = f"to{number}", f"site{number}"
     command = [str(program), near, here, far, there, *link.arguments()]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
@@ -133,7 +140,8 @@ def lay(link: Link, number: int, near: str, far: str, program: Path, stack: Exit
     for name, device, own, peer in ((near, here, 1, 2), (far, there, 2, 1)):
         address = [f"10.78.{number}.{own}", "peer", f"10.78.{number}.{peer}"]
         inside(name, "ip", "addr", "add", *address, "dev", device)
-        inside(name, "ip", "link", "set", device, "mtu", "1500", "txqueuelen", "10000", "up")
+        inside(name, "ip", "link", "set", device, "mtu", str(mtu), "txqueuelen", "10000", "up")
+    return process
 
 
 def _route(namespace: str, to: str, device: str, congestion: str) -> None:

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from _harness import in_namespace
-from _links import Link, add_namespace, inside, lay, link_program
+from _links import MTU, Link, add_namespace, inside, lay, link_program
 
 SETTINGS = {"DASK_LOGGING__DISTRIBUTED": "critical", "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 LOCAL = Link("", 0.2, 1000, 0)
@@ -33,7 +32,7 @@ class Cluster:
     environment: Mapping[str, str]
     host: str = "127.0.0.1"
     namespace: str | None = None
-    cpu: Counter[str] = field(default_factory=Counter)
+    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("scheduler", "workers", "nodes"), 0.0))
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -115,11 +114,15 @@ class NodeLinks:
     `hub` is where coordinator and scheduler are: it has a local line to each node, and none to a site.
     """
 
-    def __init__(self, folder: Path, nodes: int, sites: Sequence[str], line: Link, *, shared: bool) -> None:
+    def __init__(
+        self, folder: Path, nodes: int, sites: Sequence[str], line: Link, *, shared: bool, mtu: int = MTU
+    ) -> None:
         self.nodes = [f"n{number + 1}" for number in range(nodes)]
         self.sites = list(sites)
         self.line = line
         self._shared = shared
+        self._mtu = mtu
+        self._playing: list[int] = []  # processes that play lines
         self._folder = folder
         self._stack = ExitStack()
         self._number = 0
@@ -135,7 +138,7 @@ class NodeLinks:
         return f"10.78.{self.nodes.index(node) + 1}.2"
 
     def __enter__(self) -> NodeLinks:
-        self._program = link_program(self._folder)
+        self._program = link_program(self._folder, self._mtu)
         with ExitStack() as stack:
             self._lay_all(stack)
             self._stack = stack.pop_all()
@@ -180,8 +183,14 @@ class NodeLinks:
         self._number += 1
         if link is self.line and self._shared:
             self._first_line = self._number
-        lay(link, self._number, self.namespace(near), self.namespace(far), self._program, stack)
+        spaces = self.namespace(near), self.namespace(far)
+        self._playing.append(lay(link, self._number, *spaces, self._program, stack, self._mtu).pid)
         return f"to{self._number}", f"site{self._number}"
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of the lines so far."""
+        return sum(cpu_of(process)[0] for process in self._playing)
 
     def _route(self, name: str, site: str, device: str) -> None:
         inside(self.namespace(name), "ip", "route", "replace", self.address(site), "dev", device)

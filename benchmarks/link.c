@@ -23,9 +23,11 @@
 #include <unistd.h>
 
 #define SECOND 1000000000ull
+#ifndef MTU
+#define MTU 1500
+#endif
 enum {
-  MTU = 1500,
-  SLOTS = 1 << 15,   // packets on the way: 49 MB, more than any rate times delay here
+  SLOTS = MTU > 1500 ? 1 << 12 : 1 << 15,  // packets on the way: 37 MB or more, more than any rate times delay here
   BATCH = 512,       // packets taken from one device before the other has its turn
   TICK_NS = 250000,  // packets that fall due within a tick go together: fewer system calls, no jitter that TCP sees
 };

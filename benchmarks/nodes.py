@@ -1,15 +1,15 @@
 """Measure a push on several nodes (`--scheduler`). Linux; links need root, ip and gcc; needs nginx.
 
     .venv/bin/python benchmarks/nodes.py there [--slides 100000] [--sites 4] [--nodes 4]
-    sudo .venv/bin/python benchmarks/nodes.py links [--rate 100] [--size 1.0]
+    sudo .venv/bin/python benchmarks/nodes.py links [--rate 100] [--size 1.0] [--mtu 9000] [--peer]
     sudo .venv/bin/python benchmarks/nodes.py uplink [--rate 100] [--size 1.0]
     .venv/bin/python benchmarks/nodes.py kill [--slides 500]
 
 `there`: slides that are at their sites already, by one process and by nodes: CPU of all processes, and time. What a
-scheduler and workers cost that do nothing is measured too, and taken off.
+scheduler and workers cost at their start, and in that time if they do nothing, is measured too and taken off.
 
 `links`: each node has a line of its own to each of two sites; rates of one node and of all. `uplink`: all of them share
-one line.
+one line. With `--peer`, curl does the same in the same namespaces, as far as the machine lets it.
 
 `kill`: a worker is killed by -9 five times, the scheduler once, and the run started again; then every byte is compared.
 """
@@ -20,21 +20,37 @@ import argparse
 import asyncio
 import hashlib
 import json
+import resource
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from _harness import MB, TARGET, Client, Run, Site, cost, machine, scratch_folder, size_of, table, write
-from _links import Link
+from _harness import (
+    MB,
+    PART_SIZE,
+    TARGET,
+    Client,
+    Run,
+    Site,
+    in_namespace,
+    machine,
+    scratch_folder,
+    size_of,
+    table,
+    write,
+)
+from _links import MTU, Link
 from _nodes import Cluster, NodeLinks, cluster, linked_cluster, wait_for_workers
 from scale import BYTES, lay_out, remember
 
 from pmacore_sandbox import Sandbox, Settings
 from pmacore_sandbox.app import App
+
+IDLE_SECONDS = 8.0
 
 
 def there(options: argparse.Namespace, folder: Path) -> None:
@@ -51,16 +67,25 @@ def there(options: argparse.Namespace, folder: Path) -> None:
         rows = []
         alone = client.push("--recheck", "off")
         assert all(site["skipped"] == len(paths) for site in alone.sites.values())
+        alone.events.clear()
         rows.append(["one process", f"{alone.seconds:.1f} s", f"{alone.cpu:.1f} s", "", "", "", _peak(alone), "", ""])
         for nodes in sorted({1, 2, options.nodes}):
+            with cluster(folder, client.environment, nodes) as started:
+                pass
             with cluster(folder, client.environment, nodes) as idle:
-                time.sleep(2)
+                time.sleep(IDLE_SECONDS)
             for turn in ("first", "next"):
                 with cluster(folder, client.environment, nodes) as busy:
                     run = client.push("--recheck", "off", "--scheduler-file", str(busy.file))
                 assert all(site["skipped"] == len(paths) for site in run.sites.values())
-                others = {name: max(busy.cpu[name] - idle.cpu[name], 0.0) for name in ("scheduler", "workers", "nodes")}
+                others = {
+                    name: busy.cpu[name]
+                    - started.cpu[name]
+                    - (idle.cpu[name] - started.cpu[name]) * run.seconds / IDLE_SECONDS
+                    for name in ("scheduler", "workers", "nodes")
+                }
                 total = run.cpu + sum(others.values())
+                run.events.clear()  # the next child's peak begins with this process's size
                 rows.append(
                     [f"{nodes} {'node' if nodes == 1 else 'nodes'}, {turn} run", f"{run.seconds:.1f} s",
                      f"{run.cpu:.1f} s", *(f"{one:.1f} s" for one in others.values()), _peak(run),
@@ -83,37 +108,97 @@ def servers(links: NodeLinks, folder: Path, kind: str) -> Iterator[list[Site]]:
         ]
 
 
+class Busy:
+    """How busy all CPUs of the machine were while the block ran: `share`, from 0 to 1."""
+
+    def __enter__(self) -> Self:
+        self._before = self._ticks()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        idle, total = (after - before for before, after in zip(self._before, self._ticks(), strict=True))
+        self.share = 1 - idle / total
+
+    @staticmethod
+    def _ticks() -> tuple[int, int]:
+        ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return ticks[3] + ticks[4], sum(ticks)
+
+
 def rates(options: argparse.Namespace, folder: Path, *, shared: bool) -> None:
-    """Rates of one node and of all, over lines of their own, or over one line."""
+    """Rates of one node and of all, over lines of their own, or over one line; of pmarep and, if asked for, of curl."""
     line = Link("", options.rtt, options.rate, options.loss)
+    found = dict[tuple[str, int], float]()
     rows = []
     for nodes in (1, options.nodes):
-        with NodeLinks(folder, options.nodes, ("s1", "s2"), line, shared=shared) as links:
+        with NodeLinks(folder, options.nodes, ("s1", "s2"), line, shared=shared, mtu=options.mtu) as links:
             client = Client(folder, links.namespace("hub"))
-            seconds = options.seconds * (1 if shared else nodes)
-            size = int(options.rate * MB / 8 * seconds * options.size / 48)
+            size = int(options.rate * MB / 8 * options.seconds * (1 if shared else nodes) * options.size / 48)
             for number in range(48):
                 write(client.source / f"case{number:02}" / "slide.svs", size)
-            with servers(links, folder / f"run{nodes}", "s3") as sites:
-                client.sites(sites)
-                client.forget()
-                with linked_cluster(folder, client.environment, links, nodes) as found:
-                    run = client.push("--scheduler-file", str(found.file))
-                assert run.sites
-            sent = size_of(client.source) * len(links.sites)
-            first = min(run.first("slide_started", site.name) for site in sites)
-            last = max(at for at, event in run.events if event["event"] == "slide_finished")
-            rate = sent * 8 / MB / (last - first)
-            rows.append((nodes, sent, last - first, rate, run))
+            for what in ("pmarep", "curl") if options.peer else ("pmarep",):
+                lines = links.cpu
+                with servers(links, folder / f"{what}{nodes}", "s3") as sites, Busy() as busy:
+                    if what == "curl":
+                        sent, took, clients = curl(links, sites, nodes, folder, size_of(client.source))
+                    else:
+                        sent, took, clients = push(client, links, sites, nodes, folder)
+                rate = found[what, nodes] = sent * 8 / MB / took
+                cpus = clients, sum(site.report["cpu"] for site in sites), links.cpu - lines
+                rows.append(
+                    [what, nodes, f"{sent / MB:.0f} MB", f"{took:.1f} s", f"{rate:.0f} Mbit/s",
+                     *(f"{cpu / sent * 1000 * MB:.1f} ms" for cpu in cpus), f"{busy.share:.0%}"]
+                )  # fmt: skip
     print(f"== {'one line for all' if shared else 'a line of its own for each node and site'}: {line}")
-    table(
-        ["nodes", "sent", "time", "rate", "coordinator"],
-        [
-            [n, f"{sent / MB:.0f} MB", f"{took:.1f} s", f"{rate:.0f} Mbit/s", cost(run)]
-            for n, sent, took, rate, run in rows
-        ],
-    )
-    print(f"{options.nodes} nodes: {rows[1][3] / rows[0][3]:.2f} times the rate of one\n", flush=True)
+    table(["", "nodes", "sent", "time", "rate", "CPU per MB", "servers'", "lines'", "machine busy"], rows)
+    for what in ("pmarep", "curl") if options.peer else ("pmarep",):
+        print(f"{what}, {options.nodes} nodes: {found[what, options.nodes] / found[what, 1]:.2f} times the rate of one")
+    print(flush=True)
+
+
+def push(client: Client, links: NodeLinks, sites: Sequence[Site], nodes: int, folder: Path) -> tuple[int, float, float]:
+    """Push by so many nodes; return bytes, seconds from the first slide to the last, CPU seconds of all processes."""
+    client.sites(sites)
+    client.forget()
+    with linked_cluster(folder, client.environment, links, nodes) as found:
+        run = client.push("--scheduler-file", str(found.file))
+    assert run.sites
+    first = min(run.first("slide_started", site.name) for site in sites)
+    last = max(at for at, event in run.events if event["event"] == "slide_finished")
+    return size_of(client.source) * len(sites), last - first, run.cpu + sum(found.cpu.values())
+
+
+def curl(links: NodeLinks, sites: Sequence[Site], nodes: int, folder: Path, size: int) -> tuple[int, float, float]:
+    """PUT about `size` bytes to each site by curl, in files as large as a part, 8 at a time from each node to each.
+
+    Returns bytes, seconds and CPU seconds.
+    """
+    part = folder / "part"
+    write(part, PART_SIZE)
+    count = max(1, round(size / nodes / PART_SIZE))
+    commands = []
+    for node in links.nodes[:nodes]:
+        for site in sites:
+            config = folder / f"{node}-{site.name}.curl"
+            config.write_text(
+                "".join(
+                    f'upload-file = "{part}"\nurl = "{site.storage}/{node}-{number}/1"\noutput = "/dev/null"\n'
+                    for number in range(count)
+                )
+            )
+            words = ["curl", "--silent", "--fail", "--parallel", "--parallel-max", "8", "--config", str(config)]
+            commands.append([*in_namespace(links.namespace(node)), *words])
+    before, start = children_cpu(), time.perf_counter()
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands
+    ]
+    assert all(process.wait() == 0 for process in processes)
+    return count * PART_SIZE * len(commands), time.perf_counter() - start, children_cpu() - before
+
+
+def children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Posts:
@@ -227,6 +312,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100, help="Mbit/s of a line")
     parser.add_argument("--rtt", type=float, default=20, help="ms")
     parser.add_argument("--loss", type=float, default=0.0, help="per cent")
+    parser.add_argument("--mtu", type=int, default=MTU, help="of the lines: with larger packets they take less CPU")
+    parser.add_argument("--peer", action="store_true", help="the same bytes by curl too, in the same namespaces")
     parser.add_argument("--seconds", type=float, default=30, help="that one node needs")
     parser.add_argument("--size", type=float, default=1.0)
     parser.add_argument("--dir", type=Path)

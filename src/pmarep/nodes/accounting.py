@@ -78,11 +78,10 @@ class Accounting:
 
     def _known(self, node: Node, message: Message) -> None:
         site, status, time = message["site"], SlideStatus(message["status"]), datetime.fromisoformat(message["time"])
-        new = self.sites[site].report.known(message["slides"], status, VerifiedBy.LISTING, time)
-        for number in new:
-            path = self._context.slide_list.found(number).path
+        slides = [self._context.slide_list.found(number) for number in message["slides"]]
+        for slide in self.sites[site].report.known(slides, status, VerifiedBy.LISTING, time):
             self._listener(
-                SlideFinished(time=time, site=site, slide=path, status=status, verified_by=VerifiedBy.LISTING)
+                SlideFinished(time=time, site=site, slide=slide.path, status=status, verified_by=VerifiedBy.LISTING)
             )
         node.note_outcomes(site, message["slides"])
 

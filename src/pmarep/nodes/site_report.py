@@ -11,6 +11,7 @@ from ..engine.context import RunContext
 from ..engine.slide.decide import destination
 from ..events import AnnotationsFinished, Event, SiteSummary, SlideFinished, SlideRetracted, SlideStatus, VerifiedBy
 from ..sites import Site
+from ..slides import Slide
 from .messages import site_summary_of
 
 _CODES = {
@@ -21,6 +22,7 @@ _CODES = {
     SlideStatus.LEFT_OUT: 5,
 }
 _ARRIVED = (1, 2, 3)
+_FAILED = 4
 _NOT_SENT = (2, 3, 5)
 
 
@@ -72,7 +74,7 @@ class NodesSiteReport:
     def _finish(self, number: int, event: SlideFinished) -> bool:
         self._bytes_sent += event.bytes
         self._bytes_resumed += event.resumed_bytes
-        if not self._set(number, _CODES[event.status]):
+        if not self._set(self._context.slide_list.found(number), _CODES[event.status]):
             return False
         self._needs_decision.discard(number)
         if event.needs_decision:
@@ -81,23 +83,28 @@ class NodesSiteReport:
             self._context.record.add_event(event)
         return True
 
-    def known(self, numbers: Iterable[int], status: SlideStatus, verified_by: VerifiedBy, time: datetime) -> list[int]:
+    def known(
+        self, slides: Iterable[Slide], status: SlideStatus, verified_by: VerifiedBy, time: datetime
+    ) -> list[Slide]:
         """Count slides with which nothing had to be done; return those of which that is new."""
-        new = [number for number in numbers if self._set(number, _CODES[status])]
+        code = _CODES[status]
+        new = [slide for slide in slides if self._set(slide, code)]
         if self._context.record is not None and new:
-            self._context.record.add_known(self._site.name, new, status, verified_by, time)
+            numbers = [slide.number for slide in new]
+            self._context.record.add_known(self._site.name, numbers, status, verified_by, time)
         return new
 
-    def _set(self, number: int, code: int) -> bool:
+    def _set(self, slide: Slide, code: int) -> bool:
         """Note an outcome; return False where it is no news, such as that a slide is there which came there before."""
+        number = slide.number
         if number >= len(self._outcomes):
             self._outcomes.extend(bytes(number + 1 - len(self._outcomes)))
         before = self._outcomes[number]
-        if before in _ARRIVED and code != _CODES[SlideStatus.FAILED]:
+        if before in _ARRIVED and code != _FAILED:
             return False
         self._outcomes[number] = code
         if (sign := (code in _NOT_SENT) - (before in _NOT_SENT)) != 0:
-            self.bytes_skipped += sign * self._context.slide_list.found(number).size
+            self.bytes_skipped += sign * slide.size
         return before != code
 
     def add_run(self, summary: dict[str, Any], failed: int) -> None:
