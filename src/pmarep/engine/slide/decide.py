@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ...pmacore import PmaCore, Refused, RemoteFile
 from ...sites import Site
 from ...slides import Slide
+from ...slides.model import value
 from ...source.prepared import PreparedSlide
 from ...state.journal import Journal
 from ...state.records import (
@@ -31,7 +32,7 @@ from .action import ABOUT_OTHER, Action
 from .stamp import same_main, stamp_of
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Destination:
     """Where a slide goes at a site: `folder` and `path` are virtual paths, of its folder and its main file."""
 
