@@ -1,12 +1,15 @@
 """Measure a push on several nodes (`--scheduler`). Linux; links need root, ip and gcc; needs nginx.
 
     .venv/bin/python benchmarks/nodes.py there [--slides 100000] [--sites 4] [--nodes 4]
+    sudo .venv/bin/python benchmarks/nodes.py far --slides 10000 --sites 1 --rtt 400
     sudo .venv/bin/python benchmarks/nodes.py links [--rate 100] [--size 1.0] [--mtu 9000] [--peer]
     sudo .venv/bin/python benchmarks/nodes.py uplink [--rate 100] [--size 1.0]
     .venv/bin/python benchmarks/nodes.py kill [--slides 500]
 
 `there`: slides that are at their sites already, by one process and by nodes: CPU of all processes, and time. What a
 scheduler and workers cost at their start, and in that time if they do nothing, is measured too and taken off.
+
+`far`: the same at sites so far away that answers are waited for: time of 1, 2, 4 nodes.
 
 `links`: each node has a line of its own to each of two sites; rates of one node and of all. `uplink`: all of them share
 one line. With `--peer`, curl does the same in the same namespaces, as far as the machine lets it.
@@ -53,13 +56,19 @@ from pmacore_sandbox.app import App
 IDLE_SECONDS = 8.0
 
 
+def hold(paths: Sequence[str], folder: Path) -> Path:
+    """Write the file that says what a server has from the start."""
+    below = TARGET.partition("/")[2]
+    holds = folder / "holds.txt"
+    holds.write_text("\n".join(f"{below}/{path}\t{BYTES}" for path in paths))
+    return holds
+
+
 def there(options: argparse.Namespace, folder: Path) -> None:
     """Slides that are there already: what does it cost to say so on several nodes?"""
     client = Client(folder)
     paths = lay_out(client.source, options.slides)
-    holds = folder / "holds.txt"
-    below = TARGET.partition("/")[2]
-    holds.write_text("\n".join(f"{below}/{path}\t{BYTES}" for path in paths))
+    holds = hold(paths, folder)
     with ExitStack() as stack:
         sites = [stack.enter_context(Site(f"s{n}", "s3", folder, holds=holds)) for n in range(options.sites)]
         client.sites(sites)
@@ -106,6 +115,35 @@ def servers(links: NodeLinks, folder: Path, kind: str) -> Iterator[list[Site]]:
             stack.enter_context(Site(name, kind, folder, host=links.address(name), namespace=links.namespace(name)))
             for name in links.sites
         ]
+
+
+def far(options: argparse.Namespace, folder: Path) -> None:
+    """Slides that are there already, at sites that are far away: does the time fall with nodes?"""
+    names = [f"s{number}" for number in range(options.sites)]
+    line = Link("", options.rtt, options.rate, options.loss)
+    rows = []
+    with NodeLinks(folder, options.nodes, names, line, shared=False, mtu=options.mtu) as links, ExitStack() as stack:
+        client = Client(folder, links.namespace("hub"))
+        paths = lay_out(client.source, options.slides)
+        holds = hold(paths, folder)
+        sites = [
+            stack.enter_context(
+                Site(name, "s3", folder, host=links.address(name), namespace=links.namespace(name), holds=holds)
+            )
+            for name in names
+        ]
+        client.sites(sites)
+        asyncio.run(remember(client, sites, 0))
+        nodes = 1
+        while nodes <= options.nodes:
+            for turn in ("first", "next"):
+                with linked_cluster(folder, client.environment, links, nodes) as found, Busy() as busy:
+                    run = client.push("--recheck", "off", "--scheduler-file", str(found.file))
+                assert all(site["skipped"] == len(paths) for site in run.sites.values())
+                rows.append([nodes, turn, f"{run.seconds:.1f} s", f"{busy.share:.0%}"])
+            nodes *= 2
+    print(f"== {len(paths):,} slides that are at {options.sites} sites, {line}")
+    table(["nodes", "run", "time", "machine busy"], rows)
 
 
 class Busy:
@@ -305,7 +343,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["there", "links", "uplink", "kill"])
+    parser.add_argument("what", choices=["there", "far", "links", "uplink", "kill"])
     parser.add_argument("--slides", type=int, default=None, help="100000; of kill: 500")
     parser.add_argument("--sites", type=int, default=4)
     parser.add_argument("--nodes", type=int, default=4)
@@ -323,6 +361,8 @@ def main() -> None:
     with scratch_folder(options.dir) as folder:
         if options.what == "there":
             there(options, folder)
+        elif options.what == "far":
+            far(options, folder)
         elif options.what == "kill":
             kill(options, folder)
         else:
