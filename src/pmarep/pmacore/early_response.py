@@ -16,6 +16,10 @@ import anyio
 import httpcore
 
 _CHUNK = 64 * 1024
+_LARGEST_READ = 256 * 1024
+"""Bytes of a read, where httpcore asks for 64 KiB: as many as asyncio takes from a socket at once, which else is cut in
+four, and each quarter costs as much as the whole."""
+
 _TURNS = 8  # of the event loop, in which what has come is read
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
@@ -61,7 +65,7 @@ class EarlyResponseStream(httpcore.AsyncNetworkStream):
         self._writes = 0
         heard = self._heard
         if heard is None:
-            return await self._stream.read(max_bytes, timeout)
+            return await self._stream.read(max(max_bytes, _LARGEST_READ), timeout)
         await asyncio.wait({heard}, timeout=timeout)
         if not heard.done():
             raise httpcore.ReadTimeout

@@ -10,7 +10,7 @@ import httpx
 from .socket_options import HttpClient
 from .transport_errors import TRANSPORT_ERRORS
 
-SMALL_READ = 32 * 1024
+SMALL_READ = 128 * 1024
 """Bytes. A connection that gives fewer is read faster than it brings them."""
 
 SMALL_ANSWER = 64 * 1024

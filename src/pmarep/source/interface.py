@@ -84,6 +84,10 @@ class SourceFiles(Protocol):
         """Bytes that may be at hand at once, of one file; None: all of it."""
 
     @property
+    def reads_now(self) -> bool:
+        """Whether `read_now` mostly brings something, so that no chunk needs to be read before it is wanted."""
+
+    @property
     def ahead(self) -> ReadAhead | None:
         """Who is to hear of what sites are about to read; None: nobody."""
 
@@ -98,6 +102,9 @@ class SourceFiles(Protocol):
 
     def open(self, version: FileVersion) -> OpenFile:
         """Open a file, of which only what is at hand is read."""
+
+    def read_now(self, version: FileVersion, start: int, length: int, /) -> bytes | None:
+        """Read a range, of one chunk at most, that can be read without waiting; None: it has to be opened and read."""
 
     def check(self, version: FileVersion) -> None:
         """Raise SourceError if it is another file by now, as far as that is known here."""

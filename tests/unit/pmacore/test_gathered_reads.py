@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import httpcore
 import httpx
 import pytest
 
+from pmarep.pmacore.early_response import EarlyResponseStream
 from pmarep.pmacore.gathered_reads import PAUSE, iter_gathered, pause_between_reads
 from pmarep.pmacore.socket_options import HttpClient
 
@@ -38,7 +40,7 @@ async def test_chunks_are_of_whole_reads(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_only_small_reads_of_a_long_answer_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = [4 * KIB, 60 * KIB, 4 * KIB, 64 * KIB, 4 * KIB]
+    reads = [4 * KIB, 60 * KIB, 4 * KIB, 128 * KIB, 4 * KIB]
     _, pauses = await gathered(reads, KIB**2, PAUSE, monkeypatch)
     assert pauses == [PAUSE] * 2
     assert (await gathered(reads, KIB**2, 0.0, monkeypatch))[1] == []
@@ -61,3 +63,18 @@ async def test_what_came_before_a_break_is_not_lost() -> None:
     assert await anext(chunks) == b"x" * 7
     with pytest.raises(httpx.ReadError):
         await anext(chunks)
+
+
+async def test_a_read_takes_as_much_as_the_system_gives_at_once() -> None:
+    asked: list[int] = []
+
+    class Stream(httpcore.AsyncNetworkStream):
+        async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            asked.append(max_bytes)
+            return b"x"
+
+        def get_extra_info(self, info: str) -> None:
+            return None
+
+    assert await EarlyResponseStream(Stream()).read(64 * KIB) == b"x"
+    assert asked == [256 * KIB]

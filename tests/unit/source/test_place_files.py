@@ -18,6 +18,7 @@ from pmarep.slides import Slide, SlideFile
 from pmarep.source import CHUNK, FileVersion, SharedReader, SiteReader
 from pmarep.source.place import downloads, spool, wants
 from pmarep.source.place.files import PlaceFiles, is_dated, moment_ns
+from pmarep.source.place.page_file import READS_NOW, PageFile
 
 SIZE = 5 * CHUNK + 100
 CONTENT = os.urandom(SIZE)
@@ -25,6 +26,8 @@ CONTENT = os.urandom(SIZE)
 
 class Server:
     """A PMA.core with one slide, as far as a source asks it."""
+
+    round_trip = None
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []
@@ -194,6 +197,48 @@ async def test_pages_in_use_stay_in_the_spool_when_others_need_room(
         assert files.open(version).read(CHUNK - 5, 10) == CONTENT[CHUNK - 5 : CHUNK + 5]
     await reader.stop()
     reader.close()
+
+
+@pytest.mark.skipif(not READS_NOW, reason="this system cannot tell whether a read would wait")
+async def test_what_the_system_has_in_memory_is_read_in_no_thread(
+    reader: SharedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def preadv(_descriptor: int, buffers: list[bytearray], start: int, flags: int) -> int:
+        assert flags == os.RWF_NOWAIT
+        buffers[0][:] = CONTENT[start : start + len(buffers[0])]
+        return len(buffers[0])
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    monkeypatch.setattr(PageFile, "read", None)
+    async with reader.at_hand(FileVersion.of(SLIDE, MAIN), 0, SIZE):
+        assert await read(SiteReader(reader)) == CONTENT
+
+
+@pytest.mark.skipif(not READS_NOW, reason="this system cannot tell whether a read would wait")
+@pytest.mark.parametrize("count", [None, CHUNK - 1])
+async def test_what_the_system_would_wait_for_is_read_in_a_thread(
+    reader: SharedReader, monkeypatch: pytest.MonkeyPatch, count: int | None
+) -> None:
+    asked = 0
+
+    def preadv(*_: object) -> int:
+        nonlocal asked
+        asked += 1
+        if count is None:
+            raise BlockingIOError
+        return count
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    async with reader.at_hand(FileVersion.of(SLIDE, MAIN), 0, SIZE):
+        assert await read(SiteReader(reader)) == CONTENT
+    assert asked
+
+
+@pytest.mark.parametrize(
+    ("round_trips", "count"), [([None], 12), ([0.001], 4), ([0.02], 4), ([0.08], 8), ([0.18], 12), ([0.02, 0.08], 8)]
+)
+def test_more_is_downloaded_at_once_over_a_longer_way(round_trips: list[float | None], count: int) -> None:
+    assert downloads.downloads_at_once(round_trips) == count
 
 
 async def test_nothing_is_downloaded_ahead_from_a_server_that_is_away(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ...aio import cancel_all
@@ -21,8 +21,12 @@ from .wants import PIECE, Wants
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 12
-"""Downloads at a time: of 2 MiB each they fill 200 Mbit/s over 180 ms, also where a connection loses packets."""
+AT_ONCE, AT_ONCE_NEAR = 12, 4
+"""Downloads at a time: of 2 MiB each they fill 200 Mbit/s over 180 ms, also where a connection loses packets. From a
+server that is near few do, and with fewer a part is whole sooner and each read brings more."""
+
+SECONDS_EACH = 0.01
+"""Seconds of round trip for each download that there may be."""
 
 AT_ONCE_WITH_PLENTY = 2
 """The same with plenty of pages that no site has had."""
@@ -102,17 +106,18 @@ class Downloads:
 
     def start_more(self) -> None:
         """Begin what may be begun now."""
-        while not self._stopped and len(self._tasks) < AT_ONCE + URGENT:
+        at_once = downloads_at_once([core.round_trip for core in self._cores.values()])
+        while not self._stopped and len(self._tasks) < at_once + URGENT:
             piece = self.wants.take_urgent()
-            if piece is None and len(self._tasks) < self._at_once_ahead() and not self._is_quiet():
+            if piece is None and len(self._tasks) < self._at_once_ahead(at_once) and not self._is_quiet():
                 piece = self.wants.take_ahead(min(self._spool.room_ahead() - self._to_come(), PIECE))
             if piece is None:
                 return
             self._start(*piece)
 
-    def _at_once_ahead(self) -> int:
+    def _at_once_ahead(self, at_once: int) -> int:
         """Return how many downloads there may be of what nobody waits for: few where sites have plenty to send."""
-        return AT_ONCE if self._spool.fresh + self._to_come() < PLENTY else AT_ONCE_WITH_PLENTY
+        return at_once if self._spool.fresh + self._to_come() < PLENTY else AT_ONCE_WITH_PLENTY
 
     def _start(self, version: FileVersion, first: int, last: int) -> None:
         if self._site_of(version) in self._whole:
@@ -306,3 +311,9 @@ class Downloads:
         self._read_at.move_to_end(slide)
         if len(self._read_at) > REMEMBERED:
             self._read_at.popitem(last=False)
+
+
+def downloads_at_once(round_trips: Iterable[float | None]) -> int:
+    """Return how many downloads there may be, by the longest of the round trips to the servers, in seconds."""
+    needed = max(AT_ONCE if seconds is None else round(seconds / SECONDS_EACH) for seconds in round_trips)
+    return min(max(needed, AT_ONCE_NEAR), AT_ONCE)

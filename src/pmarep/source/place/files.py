@@ -21,7 +21,7 @@ from ...system.windows_names import normalized_key
 from ..interface import FileVersion, ReadAhead
 from ..releasing_semaphore import consume_exception
 from .downloads import Downloads
-from .page_file import PAGE
+from .page_file import PAGE, READS_NOW
 from .spool import Spool, keys_of
 
 REMEMBERED = 4096
@@ -44,6 +44,7 @@ class PlaceFiles:
     """
 
     step: int | None = 16 * 1024**2
+    reads_now = READS_NOW
 
     def __init__(
         self, cores: Mapping[str, PmaCore], folder: Path, size: int, retry: Callable[[], Retry] = Retry
@@ -95,6 +96,10 @@ class PlaceFiles:
     def open(self, version: FileVersion) -> SpooledFile:
         """Open a file, of which only what is at hand is read."""
         return SpooledFile(self._spool, version)
+
+    def read_now(self, version: FileVersion, start: int, length: int, /) -> bytes | None:
+        """Read from the spool what its system has in memory."""
+        return self._spool.read_now(version, start, length)
 
     def check(self, version: FileVersion) -> None:
         """Do nothing: each download has been checked, and `confirm` asks the server."""

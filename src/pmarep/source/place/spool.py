@@ -236,6 +236,14 @@ class Spool:
             start, length = start + count, length - count
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def read_now(self, version: FileVersion, start: int, length: int) -> bytes | None:
+        """Read a range of a page without waiting for the disk; None where that cannot be, or it is not there."""
+        index, low = divmod(start, PAGE)
+        page = self._pages.get((version, index))
+        if page is None or not page.ready or low + length > PAGE:
+            return None
+        return self._file.read_now(page.number, low, length)
+
     def _place(self, need: Need) -> int | None:
         if self._free:
             return self._free.pop()

@@ -33,9 +33,9 @@ class Want:
     at: int
     whole: bool
 
-    def has(self, version: FileVersion, index: int) -> bool:
-        """Return whether a page is among them."""
-        return self.first <= index < self.last and self.version == version
+    def has(self, index: int) -> bool:
+        """Return whether a page of the file is among them."""
+        return self.first <= index < self.last
 
 
 class Wants:
@@ -61,6 +61,7 @@ class Wants:
         self._is_to_wait = is_to_wait
         self._waited: dict[FileVersion, set[int]] = {}
         self._reads: dict[Want, None] = {}
+        self._reads_of: dict[FileVersion, dict[Want, None]] = {}
         self._announced: OrderedDict[tuple[int, str], deque[Want]] = OrderedDict()  # by site and slide
 
     def wait(self, version: FileVersion, index: int) -> None:
@@ -81,22 +82,27 @@ class Wants:
 
     def is_needed_with_others(self, version: FileVersion, index: int) -> bool:
         """Return whether a page is one of several that have to be there at the same time."""
-        return any(want.whole and want.has(version, index) for want in self._reads)
+        return any(want.whole and want.has(index) for want in self._reads_of.get(version, ()))
 
     def read(self, version: FileVersion, first: int, last: int, *, whole: bool = False) -> Want:
         """Add pages that are read from now on."""
         want = Want(version, first, last, first, first, whole)
         self._reads[want] = None
+        self._reads_of.setdefault(version, {})[want] = None
         return want
 
     def end_read(self, want: Want) -> None:
         """Take them out: the read has ended."""
         del self._reads[want]
+        reads = self._reads_of[want.version]
+        del reads[want]
+        if not reads:
+            del self._reads_of[want.version]
 
     def moved(self, version: FileVersion, index: int) -> None:
         """Note that a page has been sent."""
-        for want in self._reads:
-            if want.has(version, index):
+        for want in self._reads_of.get(version, ()):
+            if want.has(index):
                 want.at = max(want.at, index)
 
     def announce(self, site: int, slide: str, versions: list[FileVersion]) -> None:
@@ -115,8 +121,8 @@ class Wants:
 
     def rewind(self, version: FileVersion, index: int) -> None:
         """Note that a page, and those after it, are not there after all."""
-        for want in self._reads:
-            if want.has(version, index):
+        for want in self._reads_of.get(version, ()):
+            if want.has(index):
                 want.next = min(want.next, index)
 
     def take_urgent(self) -> tuple[FileVersion, int, int] | None:
