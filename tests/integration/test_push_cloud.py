@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.cloud import MIB, PART, CloudSandbox, StartCloud
+from support.cloud import MIB, SMALL_BLOCKS, CloudSandbox, StartCloud
 from support.corpus import tree, wild_names, write_mirax, write_svs, write_vsi
-from support.fork_server import LatePatch
+from support.fork_server import PATIENCE, LatePatch
 from support.push_cli import NO_PAUSES, PushCli, contents
 
-from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Corrupt, Drop, EndSessions
-from pmarep.state.unfinished import SMALLEST_BLOCK
+from pmacore_sandbox import SERVER_BUSY, SLOW_DOWN, CannedResponse, Corrupt, Drop, EndSessions, Hold
 
 KINDS = pytest.mark.parametrize("root", ["Slides", "Cloud", "Blobs"], ids=["filesystem", "s3", "azure"])
 CLOUDS = pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
-BLOCK = {"Cloud": PART, "Blobs": SMALLEST_BLOCK}
+PART = MIB
+"""Bytes of S3's parts and of Azure's blocks."""
 BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
 
 
 @pytest.fixture
 def cli(tmp_path: Path) -> PushCli:
-    return PushCli(tmp_path / "cli")
+    return PushCli(tmp_path / "cli", SMALL_BLOCKS)
 
 
 @pytest.fixture
 def tokyo(cloud_sandbox: StartCloud, cli: PushCli, root: str) -> CloudSandbox:
-    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs")
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": PART})
     cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
     return tokyo
 
@@ -42,23 +41,13 @@ def there(tokyo: CloudSandbox, root: str) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Until something can be seen at a server."""
-    pause = threading.Event()
-    for _ in range(6000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came")
-
-
 def announcements(tokyo: CloudSandbox) -> int:
     return sum(r.method == "POST" and r.path == "transfer/Upload" for r in tokyo.sandbox.requests)
 
 
 @KINDS
 def test_every_size_and_kind_of_slide(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
-    block = BLOCK.get(root, PART)
+    block = PART
     sizes = (1, block - 1, block, block + 1, 2 * block, 3 * block + 5)
     for size in sizes:
         tree(cli.source, f"of {size}.svs", content=os.urandom(size))
@@ -97,17 +86,17 @@ def test_names_in_the_wild(cli: PushCli, cloud_sandbox: StartCloud, root: str) -
 def test_raw_spaces_in_sas_urls(cli: PushCli, cloud_sandbox: StartCloud) -> None:
     tokyo = cloud_sandbox("tokyo", azure_options={"raw_spaces": True})
     cli.site("tokyo", tokyo.sandbox, target="Blobs/in here")
-    tree(cli.source, "a b.svs", content=os.urandom(SMALLEST_BLOCK + 1))
+    tree(cli.source, "a b.svs", content=os.urandom(PART + 1))
     tree(cli.source, "c d.svs", content=os.urandom(10))
     assert cli.push().code == 0
     assert {k.removeprefix("in here/"): v for k, v in tokyo.azure.objects().items()} == contents(cli.source)
 
 
 def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: StartCloud) -> None:
-    tokyo = cloud_sandbox("tokyo")
+    tokyo = cloud_sandbox("tokyo", s3_options={"part_size": PART})
     for kind in ("Slides", "Cloud", "Blobs"):
         cli.site(kind.lower(), tokyo.sandbox, target=f"{kind}/in")
-    tree(cli.source, "a.svs", content=os.urandom(2 * SMALLEST_BLOCK + 7))
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART + 7))
     write_mirax(cli.source / "m.mrxs", data_files=3, data_size=200_000)
     result = cli.push()
     assert result.code == 0, result.stdout
@@ -118,21 +107,21 @@ def test_all_three_kinds_on_one_server_at_once(cli: PushCli, cloud_sandbox: Star
 @CLOUDS
 def test_passing_failures_are_tried_again(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(cli.source, "a.svs", content=os.urandom(4 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(4 * PART))
     side.faults.add(BUSY[root], path=r"a\.svs\?", times=2)
-    side.faults.add(Drop(MIB), path=r"a\.svs\?", after=3, times=1)
+    side.faults.add(Drop(PART // 2), path=r"a\.svs\?", after=3, times=1)
     side.faults.add(Corrupt(1000), path=r"a\.svs\?", after=5, times=1)
     result = cli.push()
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(cli.source)
-    assert result.finished("tokyo")["a.svs"]["bytes"] == 4 * BLOCK[root]
+    assert result.finished("tokyo")["a.svs"]["bytes"] == 4 * PART
     assert tokyo.s3.open_multipart_uploads() == []
 
 
 @CLOUDS
 def test_a_damaged_part_is_found_and_sent_again(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     rule = side.faults.add(Corrupt(5), path=r"a\.svs\?", times=1)
     assert cli.push().code == 0
     assert rule.hits == 1
@@ -145,10 +134,13 @@ def test_a_damaged_part_is_found_and_sent_again(cli: PushCli, tokyo: CloudSandbo
 def test_urls_that_expire_in_the_middle(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     """The run ends well by itself, and says how much had to be sent again and why."""
     side = tokyo.side(root)
-    tree(cli.source, "a.svs", content=os.urandom(6 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(6 * PART))
+    hold = Hold()
+    side.faults.add(hold, path=r"a\.svs\?", after=3, times=1)
     with cli.start("--connections", "1") as running:
-        until(lambda: len(side.acknowledged()) >= 3)
+        assert hold.reached.wait(PATIENCE)
         tokyo.expire_urls()
+        hold.release()
         result = running.result()
     assert result.code == 0, result.stdout
     assert there(tokyo, root) == contents(cli.source)
@@ -165,7 +157,7 @@ def test_urls_that_expire_in_the_middle(cli: PushCli, tokyo: CloudSandbox, root:
 
 @CLOUDS
 def test_a_session_that_ends_before_the_parts_are_put_together(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
-    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     method = "CompleteMultipart" if root == "Cloud" else r"transfer/Upload/\d+$"
     rule = tokyo.sandbox.faults.add(EndSessions(), path=method, times=1)
     assert cli.push().code == 0
@@ -218,10 +210,13 @@ def test_complete_multipart_fails_for_a_whole_run(cli: PushCli, tokyo: CloudSand
 def test_blocks_that_azure_has_lost(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     """Another commit to the blob discards what was sent: all of it goes again, within the run."""
     side = tokyo.azure
-    tree(cli.source, "a.svs", content=os.urandom(4 * SMALLEST_BLOCK))
+    tree(cli.source, "a.svs", content=os.urandom(4 * PART))
+    hold = Hold()
+    side.faults.add(hold, path=r"a\.svs\?", after=2, times=1)
     with cli.start("--connections", "1") as running:
-        until(lambda: len(side.acknowledged()) >= 2)
+        assert hold.reached.wait(PATIENCE)
         running.kill()
+    hold.release()
     assert side.wait_idle()
     blob = side.client.get_blob_client("in/a.svs")
     blob.upload_blob(b"somebody else", overwrite=True)
@@ -279,7 +274,7 @@ def test_memory_does_not_grow_with_the_parts(
 @CLOUDS
 def test_no_secret_of_the_storage_is_seen(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
     side = tokyo.side(root)
-    tree(cli.source, "a.svs", content=os.urandom(2 * BLOCK[root]))
+    tree(cli.source, "a.svs", content=os.urandom(2 * PART))
     side.faults.add(BUSY[root], path=r"a\.svs\?", times=1)
     side.faults.add(Drop(1000), path=r"a\.svs\?", after=1, times=1)
     for options in (["-vv"], ["--json"]):
@@ -307,12 +302,12 @@ hedging.HedgedRequest._offer_hedge = at_once
 
 @CLOUDS
 def test_what_is_sent_twice_at_once_arrives_once(cli: PushCli, tokyo: CloudSandbox, root: str) -> None:
-    size = 3 * BLOCK[root] + 1000
+    size = 3 * PART + 1000
     tree(cli.source, *(f"{name}.svs" for name in wild_names()[:2]), content=os.urandom(size))
     tree(cli.source, "in one piece.svs", content=os.urandom(1_000_000))
     result = cli.push("-vv", "--verify", "deep", patch=LatePatch(HEDGES))
     assert result.code == 0, result.stdout
-    for raced in (BLOCK[root], 1_000_000):
+    for raced in (PART, 1_000_000):
         assert f"{raced} bytes are sent once more, over another connection" in result.stderr
     assert result.summary["sites"]["tokyo"]["bytes_sent"] == 2 * size + 1_000_000
     assert there(tokyo, root) == contents(cli.source)

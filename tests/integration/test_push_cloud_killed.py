@@ -12,20 +12,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.cloud import MIB, StartCloud
+from support.cloud import MIB, SMALL_BLOCKS, StartCloud
 from support.corpus import write_mirax
-from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived, contents
 
 KILLS = 20
 CONNECTIONS = 4
-
-SMALL_BLOCKS = LatePatch("""
-from pmarep.state import unfinished
-from pmarep.uploaders import azure
-unfinished.SMALLEST_BLOCK = azure.SMALLEST_BLOCK = 1 << 20
-""")
-"""Azure's blocks as large as the parts of S3, and not of 8 MiB, which cost it much."""
 
 
 @pytest.fixture
@@ -60,8 +52,7 @@ def kill_in_the_middle(cli: PushCli, kills: int, pieces: int, size: int, ended: 
     At ten pieces a second of this `size` some 7 can be over by then. When there are hardly enough for the `kills` to
     come, at once.
     """
-    limit = f"{10 * size // MIB}M"
-    with cli.start("--connections", str(CONNECTIONS), "--bwlimit", limit, patch=SMALL_BLOCKS) as running:
+    with cli.start("--connections", str(CONNECTIONS), "--bwlimit", f"{10 * size // MIB}M") as running:
         running.wait_for(lambda event: event["event"] == "slide_started")
         if pieces > kills + 8:
             wanted = random.randrange(3)
@@ -87,7 +78,7 @@ def test_killed_again_and_again(
     figure: Callable[[str], None],
 ) -> None:
     random.seed(7)
-    cli = PushCli(tmp_path / "cli")
+    cli = PushCli(tmp_path / "cli", SMALL_BLOCKS)
     tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": size})
     side = tokyo.side(root)
     cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
@@ -104,7 +95,7 @@ def test_killed_again_and_again(
         assert not known & pieces_of(side.acknowledged()[acknowledged:]), "an acknowledged part was sent again"
     known = journaled(cli)
     before = len(side.requests)
-    result = cli.push("--connections", str(CONNECTIONS), patch=SMALL_BLOCKS)
+    result = cli.push("--connections", str(CONNECTIONS))
     assert result.code == 0, result.stdout
     sent = pieces_of((request.key, request.part) for request in side.requests[before:])
     assert not known & sent

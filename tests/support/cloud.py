@@ -37,6 +37,7 @@ from pmacore_sandbox import (
 from pmacore_sandbox.emulators.buckets import create_bucket, create_container, moto_client
 from pmacore_sandbox.emulators.gateway import StorageRequest
 from pmacore_sandbox.emulators.validation import RequestValidator
+from support.fork_server import LatePatch
 
 MIB = 1024**2
 KINDS = ["Cloud", "Blobs"]
@@ -44,6 +45,13 @@ KINDS = ["Cloud", "Blobs"]
 
 PART = 5 * MIB
 """Size of S3's parts, unless a test wants another."""
+
+SMALL_BLOCKS = LatePatch(f"""
+from pmarep.state import unfinished
+from pmarep.uploaders import azure
+unfinished.SMALLEST_BLOCK = azure.SMALLEST_BLOCK = {MIB}
+""")
+"""A patch for commands: Azure's blocks have 1 MiB, where the 8 MiB that they have would only cost time."""
 
 
 class Side:

@@ -166,9 +166,13 @@ class Running:
 
 
 class PushCli:
-    """Runs the real command: `cli.site("tokyo", sandbox)`, `cli.push("--sites", "tokyo")`."""
+    """Runs the real command: `cli.site("tokyo", sandbox)`, `cli.push("--sites", "tokyo")`.
 
-    def __init__(self, folder: Path) -> None:
+    `patch` is in all its commands, and comes before their own; only `push_measured` does without.
+    """
+
+    def __init__(self, folder: Path, patch: LatePatch | None = None) -> None:
+        self._patch = patch
         self.source = folder / "cases"
         self.source.mkdir(parents=True)
         self.state = folder / "state"
@@ -224,8 +228,14 @@ class PushCli:
         return self._result(["sites", "test", "--config", str(self.book), *extra])
 
     def _result(self, arguments: list[str], patch: str = "") -> Result:
-        with Running(start(arguments, self.environment, patch=patch)) as running:
+        with self._running(arguments, patch) as running:
             return running.result()
+
+    def _running(self, arguments: list[str], patch: str) -> Running:
+        if self._patch is not None:
+            assert not patch or isinstance(patch, LatePatch)
+            patch = LatePatch(f"{self._patch}\n{patch}")
+        return Running(start(arguments, self.environment, patch=patch))
 
     def push_measured(self, *extra: str) -> tuple[Result, int]:
         """A push with `--json`, and the most memory that it had, in bytes (not on Windows)."""
@@ -244,7 +254,7 @@ class PushCli:
 
     def start_shown(self, *extra: str, patch: str = "") -> Running:
         """A push with the output that people see, not waited for."""
-        return Running(start(self.arguments(*extra), self.environment, patch=patch))
+        return self._running(self.arguments(*extra), patch)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
