@@ -149,6 +149,16 @@ def test_a_shard_is_sent_to_its_sites_only(cli: PushCli, sandbox: Sandbox) -> No
     assert list(arrived(sandbox)) == [second.path]
 
 
+def test_a_node_knows_what_runs_without_nodes_have_sent(cli: PushCli, sandbox: Sandbox) -> None:
+    assert cli.push().counts("tokyo") == (2, 0, 0)
+    sandbox.clear_requests()
+    with node_process(cli, task_of(cli)) as node:
+        node.say_slides(*found(cli))
+        node.say({"kind": "finish"})
+        assert node.hear("ended")["sites"]["tokyo"]["skipped"] == 2
+    assert [request.path for request in sandbox.requests if "GetFilenames" in request.path] == []
+
+
 def test_a_node_ends_when_its_worker_does(cli: PushCli) -> None:
     with node_process(cli, task_of(cli)) as node:
         node.hear("ready")

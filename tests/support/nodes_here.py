@@ -14,7 +14,7 @@ import pytest
 from pmarep.engine import Options
 from pmarep.events import Event, Notice
 from pmarep.nodes import worker
-from pmarep.nodes.cluster import ClusterWorker
+from pmarep.nodes.cluster import Cluster, ClusterWorker
 from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import NodeTask
 from pmarep.nodes.run import replicate_on_nodes
@@ -92,7 +92,7 @@ class WorkersHere:
 
 
 async def push_by_nodes(
-    cli: PushCli, cluster: WorkersHere, *, on_event: Callable[[Event], None] = ignore_event, **options: Any
+    cli: PushCli, cluster: Cluster, *, on_event: Callable[[Event], None] = ignore_event, **options: Any
 ) -> Report:
     """Push the source of `cli` to all its sites by the nodes of a cluster; `options` are those of `Options`."""
     events: list[Event] = []
@@ -101,7 +101,7 @@ async def push_by_nodes(
         events.append(event)
         on_event(event)
 
-    async def connect() -> WorkersHere:
+    async def connect() -> Cluster:
         return cluster
 
     book = SiteBook.load(cli.book)

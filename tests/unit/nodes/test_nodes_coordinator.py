@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,10 +29,14 @@ from pmarep.nodes.shards import Shard
 from pmarep.nodes.starter import MOST_STARTS
 from pmarep.remote.session_pool import SessionPool
 from pmarep.sites import Site
+from pmarep.slides import Slide, find_slides
 from pmarep.state.nodes_at_work import NodesAtWork
 
 SITE = Site(name="tokyo", url="http://pma.example/", username="u", target="Slides/in")
 OTHER = Site(name="ghent", url="http://ghent.example/", username="u", target="Slides/in")
+
+
+TEN = [make_slide(f"{number}.svs", 5) for number in range(10)]
 
 
 class Coordinator(NodeWorkers):
@@ -39,7 +44,7 @@ class Coordinator(NodeWorkers):
 
     _clock: FakeClock
 
-    def __init__(self, slide_list: SlideList, locks: Path, *sites: Site) -> None:
+    def __init__(self, slide_list: SlideList, locks: Path, *sites: Site, slides: Sequence[Slide] = TEN) -> None:
         self.said: list[Event] = []
         clock, options = FakeClock(), Options(sources=())
 
@@ -49,8 +54,8 @@ class Coordinator(NodeWorkers):
         cluster: Any = SimpleNamespace(release=lambda _: None, start=lambda *_: None, gone=False, workers=no_workers)
         task = NodeTask.of(options, list(sites), None, None, Lease())
         super().__init__(cluster, task, Lease(), locks, clock, self.said.append)
-        slide_list.write([make_slide(f"{number}.svs", 5) for number in range(10)])
-        slide_list.admit(10, 50)
+        slide_list.write(slides)
+        slide_list.admit(len(slides), sum(slide.size for slide in slides))
         context: Any = SimpleNamespace(
             options=options, slide_list=slide_list, clock=clock, audit=None, record=None, deadline=None,
             walked=asyncio.Event(),
@@ -174,6 +179,29 @@ def test_what_a_refused_node_has_goes_to_others_when_its_process_has_ended(coord
     assert coordinator.pending == [0, 2]
     assert coordinator.bytes_sent() == 9
     assert coordinator.notices == ["node n0: it does not see the same SRC; it gets nothing"]
+
+
+@pytest.mark.parametrize(("here", "same"), [(b"12345", False), (b"another one", True), (None, True)])
+def test_slides_that_differ_at_a_node_are_looked_at_here_too(tmp_path: Path, here: bytes | None, same: bool) -> None:
+    """The node sees another SRC, or slides have changed for all."""
+    file = tmp_path / "0.svs"
+    file.write_bytes(b"12345")
+    slide = next(slide for slide in find_slides(tmp_path) if isinstance(slide, Slide))
+    if here is None:
+        file.unlink()
+    else:
+        file.write_bytes(here)
+        os.utime(file, ns=(slide.files[0].mtime_ns, slide.files[0].mtime_ns))
+    with closing(SlideList()) as slide_list:
+        coordinator = Coordinator(slide_list, tmp_path, SITE, slides=[slide])
+        node = coordinator.working_node(0)
+        coordinator.tell(node, {"kind": "differs", "slides": [0]})
+    assert json.loads(node._outbox[-1]) == {"kind": "differ", "same": same}
+
+
+def test_a_node_ends_by_itself_within_a_minute() -> None:
+    lease = Lease()
+    assert lease.silence + lease.ending < lease.lost <= 60
 
 
 def test_a_node_that_ends_its_run_too_early_is_told(coordinator: Coordinator) -> None:
