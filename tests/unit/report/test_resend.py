@@ -9,6 +9,7 @@ from support.records import ABOUT
 
 from pmarep.report.model import Report, build_report
 from pmarep.report.resend import command_for_all, command_for_slide
+from pmarep.slides.patterns import GitPattern
 
 TIME = "2026-11-27T20:00:00.000+00:00"
 
@@ -43,6 +44,19 @@ def test_the_command_names_what_the_run_was_told() -> None:
         "pmarep push /data/a/x.svs --sites tokyo --to 2026/a --follow-links --existing skip --verify deep "
         "--config '/my sites.toml'"
     )
+
+
+def test_names_of_a_map_are_not_lost() -> None:
+    """A slide that is sent alone, by its own path, would go there under its own name."""
+    found = report("tokyo", sources=["/data"], to="2026", include=["*.svs"], map="/my map.csv", map_only=True)
+    assert command_for_all(found, None) == (
+        "pmarep push /data --sites tokyo --to 2026 --include '*.svs' --map '/my map.csv' --map-only"
+    )
+    slide = found.slides[0]._replace(path="a/x [1] *?.svs")
+    assert command_for_slide(found, slide, found.sites[:1], None) == (
+        "pmarep push /data --sites tokyo --to 2026 --include '/a/x \\[1\\] \\*\\?.svs' --map '/my map.csv' --map-only"
+    )
+    assert GitPattern(r"/a/x \[1\] \*\?.svs").matches(["A", "X [1] *?.SVS"], folder=False)
 
 
 def test_there_is_no_command_where_nothing_is_missing() -> None:
