@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,11 @@ from support.cloud import MIB, StartCloud
 from support.corpus import tiny_tiff, tree, write_mirax, write_vsi
 from support.fork_server import PATIENCE
 from support.gate import Gate
-from support.push_cli import PushCli, arrived, contents
+from support.push_cli import PushCli, arrived, contents, files_sent, transfers
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
 
-from pmacore_sandbox import Sandbox
+from pmacore_sandbox import Hold, Sandbox
 from pmarep.annotations.side_file import side_file_of, write_side_file
 
 FILE = r"transfer/Upload/[0-9]+\?path="
@@ -37,6 +39,34 @@ def named(cli: PushCli, *rows: str) -> tuple[str, str]:
     file = cli.state.parent / "names.csv"
     file.write_text("\n".join(("slide,site,to", *rows)), "utf-8")
     return "--map", str(file)
+
+
+def test_a_killed_push_goes_on_under_the_same_names(cli: PushCli, sandbox: Sandbox) -> None:
+    write_mirax(cli.source / "Smith.mrxs", data_files=4, data_size=200_000)
+    option = named(cli, "Smith.mrxs,,case 1/x.mrxs")
+    hold = Hold(after_bytes=100_000)
+    sandbox.faults.add(hold, path=FILE + "x/Data0003.dat", times=1)
+    with cli.start(*option) as running:
+        assert hold.reached.wait(PATIENCE)
+        running.wait_for(lambda event: _acknowledged(cli) >= 5)
+        running.kill()
+    sandbox.faults.clear()
+    assert sandbox.wait_idle()
+    sandbox.clear_requests()
+    result = cli.push(*option)
+    assert result.code == 0
+    assert sorted(files_sent(sandbox)) == ["x.mrxs", "x/Data0003.dat"]
+    assert "transfer/Upload" not in transfers(sandbox)  # nothing was announced again
+    expected = {name.replace("Smith", "case 1/x"): content for name, content in contents(cli.source).items()}
+    assert arrived(sandbox) == expected
+    finished = result.finished("a")["Smith.mrxs"]
+    assert (finished["to"], finished["status"]) == ("case 1/x.mrxs", "sent")
+    assert finished["resumed_bytes"] > 600_000
+
+
+def _acknowledged(cli: PushCli) -> int:
+    with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
+        return int(journal.execute("SELECT count(*) FROM file").fetchone()[0])
 
 
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
