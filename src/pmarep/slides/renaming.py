@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 from ..text import printable
 from .continuation_files import is_named_as_continuation
 from .file_names import is_system_name, name_problem
-from .formats import extension_of, format_of
+from .formats import Format, extension_of, format_of
 from .model import Slide, SlideFile
 
 
@@ -91,11 +91,11 @@ def rename(slide: AnySlide, to: str) -> AnySlide:
         where = "rename its folder" if source.format in _NAMED_BY_FOLDER else "give it another folder"
         words = f"a slide of {source.format} keeps its name, since {rule.reason}"
         raise RenameError(f'{words}; {where}, with a to that ends with "/"')
-    _check_ending(source, old, new)
+    ending = _common_ending(source, old, new)
     main = _renamed(source.main, new)
     if rule.prefix is None or len(source.files) == 1:
         return replace(source, files=(main,), to=to, original=source)
-    stem, new_stem = _stem(old), _stem(new)
+    stem, new_stem = old[: len(old) - ending], new[: len(new) - ending]
     before, after = rule.prefix(stem), rule.prefix(new_stem)
     companions = []
     for file in source.files[:-1]:
@@ -133,27 +133,31 @@ def check_path(to: str) -> None:
         raise RenameError(f"{problem}; choose another")
 
 
-def ending_of(name: str) -> str:
+def _ending(name: str, entry: Format | None) -> str:
     """Return the end of a name that says its format, in lower case: `svs` or `ome.tif`; "" where nothing does.
 
-    The last number of a DICOM UID is none.
+    `entry`: the format that has such names. The last number of a DICOM UID is none.
     """
     last = extension_of(name)
-    entry = format_of(name)
     if entry is not None:
-        return max((one for one in entry.extensions if name.lower().endswith(f".{one}")), key=len, default=last)
+        lower = name.lower()
+        return max((one for one in entry.extensions if lower.endswith(f".{one}")), key=len, default=last)
     return "" if last.isdigit() else last
 
 
-def _check_ending(source: Slide, old: str, new: str) -> None:
-    before, after = ending_of(old), ending_of(new)
-    if before != after or (format_of(new) is not format_of(old)):
+def _common_ending(source: Slide, old: str, new: str) -> int:
+    """Return the length of the end, with its dot, that says the format in both names. Raises RenameError."""
+    entry = format_of(old)
+    before = _ending(old, entry)
+    if before != _ending(new, entry) or format_of(new) is not entry:
         wanted = f"has to end with .{before}" if before else "can have no extension"
         raise RenameError(f"the name {wanted} as that of the slide: it tells what the file is")
     if source.format == "Zeiss CZI" and is_named_as_continuation(new):
         raise RenameError("a name like n (1).czi is that of a file that continues n.czi; choose another")
-    if not _stem(new).strip(". "):
+    length = len(before) + 1 if before else 0
+    if not new[: len(new) - length].strip(". "):
         raise RenameError("it is nothing but an extension; write a name before it")
+    return length
 
 
 def _check_folder(source: Slide, to: str) -> None:
@@ -163,11 +167,6 @@ def _check_folder(source: Slide, to: str) -> None:
     above, target = source.path.rpartition("/")[0], to.rpartition("/")[0]
     if above.lower().endswith(".zarr") and not target.lower().endswith(".zarr"):
         raise RenameError("the folder of a Zarr has to end with .zarr, as it does here")
-
-
-def _stem(name: str) -> str:
-    ending = ending_of(name)
-    return name[: -len(ending) - 1] if ending else name
 
 
 def _is_called_so(path: str, stem: str) -> bool:
