@@ -46,8 +46,8 @@ class MapRow:
 
 
 def key_of(path: str) -> str:
-    """Return what is the same for all ways to write the path of a slide."""
-    return normalized_key(path.strip())
+    """Return what is the same for all ways to write the path of a slide. Blanks count: ` a.svs` is another slide."""
+    return normalized_key(path)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

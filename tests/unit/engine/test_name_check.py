@@ -68,6 +68,9 @@ def test_files_of_two_slides_in_one_place(tmp_path: Path) -> None:
         "another, or add it to the map"
     ]
     assert problems(read(tmp_path, "b.svs,a,OWN/c.svs"), slides, only=True) == []
+    blank = make_slide(" a.svs")  # another slide, and not the one that the row names
+    assert problems(read(tmp_path, "a.svs,,x.svs", "./ a.svs,,y.svs"), [make_slide("a.svs"), blank]) == []
+    assert read(tmp_path, "a.svs,,x.svs").of("a").row(" a.svs") is None
     swapped = read(tmp_path, "a.svs,,b.svs", "b.svs,,a.svs")
     assert problems(swapped, slides) == []
 
