@@ -87,6 +87,18 @@ def test_a_slide_that_is_found_late_is_said_and_not_sent(tmp_path: Path) -> None
     assert (late.why, late.detail) == (Why.BAD_NAME, f"line 2 of {found.file} gives its name to another slide")
 
 
+def test_a_named_slide_that_is_complete_late_does_not_get_the_place_of_another(tmp_path: Path) -> None:
+    found = read(tmp_path, "m.svs,a,x/y.svs", "n.svs,b,z.svs")
+    with closing(NameCheck(found, ("a", "b"), only=False)) as check:
+        check.add(LeftOut("m.svs", Why.INCOMPLETE, "empty"))
+        check.add(make_slide("n.svs"))
+        check.add(make_slide("X/y.svs"))
+        check.finish(complete=True)
+        late = check.add(make_slide("m.svs"))
+    assert isinstance(late, LeftOut)
+    assert late.detail == "X/y.svs has its place at a under its own name"
+
+
 def test_an_incomplete_walk_proves_nothing_missing(tmp_path: Path) -> None:
     with closing(NameCheck(read(tmp_path, "a.svs,,b.svs"), ("a",), only=False)) as check:
         check.finish(complete=False)

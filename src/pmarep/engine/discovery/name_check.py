@@ -77,9 +77,9 @@ class NameCheck(TemporaryDatabase):
             own = list(collision_keys(thing))
             if self._finished:
                 why = why or self._taken(key, own)
-            else:
+            if why is None or not self._finished:
                 self._own += [(to_bytes(place), to_bytes(thing.path)) for place in own]
-                if len(self._own) > _BATCH:
+                if self._finished or len(self._own) > _BATCH:
                     self._write_own()
         if why is None or not self._finished:
             return thing
@@ -117,6 +117,9 @@ class NameCheck(TemporaryDatabase):
                     why = self._problem(row, "to", str(error))
                     continue
             for place in known[row.to]:
+                if self._finished and (path := self._own_slide(part, place)) is not None:
+                    why = f"{printable(path)} has its place at {_sites(part)} under its own name"
+                    break
                 other = part.taken.setdefault(place, row)
                 if other is not row and other.key != key:
                     why = self._two_for_one(part, row, other)
@@ -161,14 +164,16 @@ class NameCheck(TemporaryDatabase):
 
     def _check_against_own(self, part: _Part, key: str, row: MapRow) -> None:
         """Find a slide that keeps its name at these sites, and has a file in the place of another one's."""
-        with self._lock:
-            found = self._execute("SELECT path FROM own WHERE key = ?", (to_bytes(key),)).fetchone()
-        if found is None:
-            return
-        path = to_text(found[0])
-        if part.names.row(path) is None:
+        if (path := self._own_slide(part, key)) is not None:
             words = f"{printable(path)} is not in the map for {_sites(part)}, and has this place under its own name"
             self._problem(row, "to", f"{words}; choose another, or add it to the map")
+
+    def _own_slide(self, part: _Part, key: str) -> str | None:
+        """Return the slide that keeps its name at these sites and has a place, by its key; None where none has it."""
+        with self._lock:
+            found = self._execute("SELECT path FROM own WHERE key = ?", (to_bytes(key),)).fetchone()
+        path = None if found is None else to_text(found[0])
+        return path if path is not None and part.names.row(path) is None else None
 
     def _write_own(self) -> None:
         rows, self._own = self._own, []
