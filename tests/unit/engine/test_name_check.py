@@ -11,6 +11,7 @@ from support.slides import make_slide
 
 from pmarep.engine.discovery import collisions, name_check
 from pmarep.engine.discovery.name_check import NameCheck
+from pmarep.engine.mirror.source_names import Had, SourceNames
 from pmarep.sites import SiteBook
 from pmarep.sites.book_text import BookText
 from pmarep.sites.name_map import NameMap, NameMapError
@@ -88,15 +89,45 @@ def test_a_slide_that_is_found_late_is_said_and_not_sent(tmp_path: Path) -> None
 
 
 def test_a_named_slide_that_is_complete_late_does_not_get_the_place_of_another(tmp_path: Path) -> None:
-    found = read(tmp_path, "m.svs,a,x/y.svs", "n.svs,b,z.svs")
+    found = read(tmp_path, "m.svs,a,x/y.svs", "n.svs,b,z.svs", "q.svs,,p.svs")
     with closing(NameCheck(found, ("a", "b"), only=False)) as check:
         check.add(LeftOut("m.svs", Why.INCOMPLETE, "empty"))
+        check.add(LeftOut("q.svs", Why.INCOMPLETE, "empty"))
         check.add(make_slide("n.svs"))
         check.add(make_slide("X/y.svs"))
         check.finish(complete=True)
         late = check.add(make_slide("m.svs"))
+        assert check.add(make_slide("p.svs")) == make_slide("p.svs")
+        assert isinstance(check.add(make_slide("q.svs")), LeftOut)
     assert isinstance(late, LeftOut)
     assert late.detail == "X/y.svs has its place at a under its own name"
+
+
+def test_where_a_name_is_that_of_some_sites_only(tmp_path: Path) -> None:
+    slides = [make_slide("a.svs"), make_slide("b.svs")]
+    assert problems(read(tmp_path, "a.svs,a,1.svs", "b.svs,b,a.svs"), slides) == [
+        "line 3, column 3 (to): a.svs is not in the map for b, and has this place under its own name; choose another, "
+        "or add it to the map"
+    ]
+    assert problems(read(tmp_path, "a.svs,,1.svs", "a.svs,a,2.svs", "b.svs,a,1.svs"), slides) == []
+    with closing(NameCheck(read(tmp_path, "a.svs,a,b.svs", "b.svs,a,a.svs"), ("a", "b"), only=False)) as check:
+        for finished in (False, True):  # and once more, as what is looked at again
+            for slide in slides:
+                assert check.add(slide) is slide
+            if not finished:
+                check.finish(complete=True)
+        check.count(slides, {("b", "exclude"): [1]})
+        assert (check.unmapped("a"), check.unmapped("b")) == (0, 1)
+
+
+def test_places_of_other_files_and_of_slides_that_are_not_there(tmp_path: Path) -> None:
+    vsi = make_slide("d.vsi", 1, "_d_/x.ets")
+    vsi = Slide(vsi.path, "cellSens VSI", vsi.folder, vsi.files)
+    assert problems(read(tmp_path, "d.vsi,,p/e.vsi", "x.ets,,p/_E_/x.ets"), [vsi, make_slide("x.ets")]) == [
+        "line 3, column 3 (to): line 2 gives d.vsi this place too, at a, b; choose another"
+    ]
+    found = problems(read(tmp_path, "a.svs,,1.svs", "b.svs,,1.SVS"), [])
+    assert "line 3, column 3 (to): line 2 gives a.svs this place too, at a, b; choose another" in found
 
 
 def test_an_incomplete_walk_proves_nothing_missing(tmp_path: Path) -> None:
@@ -122,3 +153,13 @@ def test_work_grows_with_the_rows_and_not_faster(tmp_path: Path, monkeypatch: py
         work.append(made / count)
     assert work[0] == pytest.approx(work[1], rel=0.01)
     assert work[1] <= 2
+
+
+def test_a_mirror_has_slides_under_their_names_at_the_site(tmp_path: Path) -> None:
+    names = read(tmp_path, "a.svs,a,1.svs", "gone.svs,a,2.svs", "c.svs,a,3.svs")
+    with closing(SourceNames(names, ("a", "b"))) as had:
+        had.add_slides([make_slide("a.svs"), make_slide("c.svs")], {("a", "exclude"): [1]})
+        assert [had.has(name, "a") for name in ("1.svs", "a.svs", "2.svs", "3.svs")] == [
+            Had.SENT, Had.NOT, Had.LEFT_OUT, Had.LEFT_OUT,
+        ]  # fmt: skip
+        assert [had.has(name, "b") for name in ("1.svs", "a.svs")] == [Had.NOT, Had.SENT]

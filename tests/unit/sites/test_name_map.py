@@ -61,6 +61,16 @@ def test_a_row_for_a_site_counts_before_one_for_a_group_and_that_before_one_for_
     assert names(read(tmp_path, "slide,to\nx.svs,1.svs\nx.svs,1.svs\n"), "x.svs") == ["1.svs"] * 3
 
 
+def test_a_renamed_slide_is_named_by_its_own_name_again(tmp_path: Path) -> None:
+    found = read(tmp_path, "slide,site,to\nx.svs,box-a,1.svs\nx.svs,tokyo,2.svs\nz.svs,,3.svs\n")
+    slide = make_slide("x.svs")
+    first = found.of("box-a").named(slide)
+    second = found.of("tokyo").named(first)
+    assert (first.main.path, second.main.path, second.main.source_name) == ("1.svs", "2.svs", "x.svs")
+    assert second.original is slide
+    assert found.of("box-b").named(second) is slide
+
+
 ELSE = "gives this slide another name"
 
 
