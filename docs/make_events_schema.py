@@ -33,11 +33,11 @@ TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$"
 def schema() -> dict[str, Any]:
     """Return the schema of one line."""
     definitions: dict[str, Any] = {}
-    names = []
+    names: dict[str, None] = {}
     parts: tuple[Any, ...] = (events.SiteSummary, events.SourceSummary)
     for kind in events.Event.__subclasses__():
         name = kind(**_empty(kind)).name
-        names.append(name)
+        names[name] = None  # once: up to Python 3.11.4 a class with slots leaves the one without behind it
         definitions[name] = _object(kind, definitions, name)
     for part in parts:
         definitions[part.__name__] = _object(part, definitions)

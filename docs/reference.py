@@ -180,7 +180,8 @@ def events_page() -> str:
         "durations seconds, rates bytes per second. What may change and what may not: [the contract]"
         "(../contract.md#events---json-of-push-verify-and-pull)."
     ]
-    parts += [_event(f"`{event_name(kind)}`", kind, 2) for kind in Event.__subclasses__()]
+    kinds = {event_name(kind): kind for kind in Event.__subclasses__()}  # up to Python 3.11.4 some are there twice
+    parts += [_event(f"`{name}`", kind, 2) for name, kind in kinds.items()]
     parts += [_event("A site in `summary`", SiteSummary, 3), _event("`source` in `summary`", SourceSummary, 3)]
     parts.append(
         f"## Values\n\n- `status` of `slide_finished`: {', '.join(f'`{one}`' for one in SlideStatus)}\n"

@@ -88,7 +88,8 @@ def _runs(secret: str) -> list[str]:
 
 def _run_of_backslashes(count: int) -> str:
     # In one piece and never given back: where each were tried for itself, there were 8 to the power of `count` ways.
-    return rf"(?:\\|(?i:u005c|x5c|%(?:25){{0,3}}5c|&(?:amp;){{0,3}}(?:#92|#x5c|bsol);)){{1,{8 * count}}}+"
+    # An atomic group: up to Python 3.11.4 a group with alternatives in it that is repeated by `{1,8}+` misses some.
+    return rf"(?>(?:\\|(?i:u005c|x5c|%(?:25){{0,3}}5c|&(?:amp;){{0,3}}(?:#92|#x5c|bsol);)){{1,{8 * count}}})"
 
 
 def _character(character: str) -> str:
