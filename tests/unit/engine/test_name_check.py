@@ -41,6 +41,18 @@ def excluded(path: str, why: Why = Why.EXCLUDED) -> LeftOut:
     return LeftOut(path, why, "matches an --exclude")
 
 
+@pytest.mark.parametrize("left_out", [False, True])
+def test_a_row_that_could_mean_either_of_two_slides(tmp_path: Path, left_out: bool) -> None:
+    """Whichever is found first: the one that it means may be another patient's."""
+    found = read(tmp_path, "A.svs,,1.svs")
+    twin = excluded("A.svs", Why.BAD_NAME) if left_out else make_slide("A.svs")
+    words = (
+        "line 2, column 1 (slide): a.svs and A.svs are both there, one name to a server; give one of them another here"
+    )
+    assert problems(found, [make_slide("a.svs"), twin]) == [words]
+    assert problems(read(tmp_path, "A.svs,,1.svs"), [make_slide("A.svs"), excluded("A.svs", Why.BAD_NAME)]) == []
+
+
 def test_a_slide_that_is_not_there_and_one_that_is_left_out(tmp_path: Path) -> None:
     rows = (
         "x.svs,,1.svs",

@@ -58,6 +58,7 @@ class NameCheck(TemporaryDatabase):
             for level in _folders(key):
                 self._below.setdefault(level, []).append(key)
         self._no_slides: dict[str, str] = {}  # why not, by keys of rows
+        self._found: dict[str, str] = {}  # the slide that has been found for a row, by the row's key
         self._own: list[tuple[bytes, bytes]] = []  # to be written down
         self._has_own = False
         self._finished = False
@@ -72,7 +73,7 @@ class NameCheck(TemporaryDatabase):
             return thing
         key = key_of(thing.path)
         self._waited.pop(key, None)
-        why = self._claim_mapped(thing, key) if key in self._mapped else None
+        why = self._twin(thing.path, key) or self._claim_mapped(thing, key) if key in self._mapped else None
         if not self._only and (key not in self._mapped or any(part.names.row_of(key) is None for part in self._parts)):
             own = list(collision_keys(thing))
             if self._finished:
@@ -99,8 +100,19 @@ class NameCheck(TemporaryDatabase):
             if key in self._waited:
                 self._no_slides[key] = thing.detail
             return
+        if key in self._mapped:
+            self._twin(thing.path.strip("/"), key)
         for found in (key, *self._below.get(key, ())):  # what is said of a folder is of all in it
             self._waited.pop(found, None)
+
+    def _twin(self, path: str, key: str) -> str | None:
+        """Return why a row may mean another slide: their paths differ in nothing but case or composed letters."""
+        other = self._found.setdefault(key, printable(path))
+        if other == printable(path):
+            return None
+        row = next(row for part in self._parts if (row := part.names.row_of(key)) is not None)
+        words = f"{other} and {printable(path)} are both there, one name to a server; give one of them another here"
+        return self._problem(row, "slide", words)
 
     def _claim_mapped(self, slide: Slide, key: str) -> str | None:
         """Claim the places of a slide's files at sites that give it another name; return why it cannot have them."""
