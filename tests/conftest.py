@@ -20,6 +20,7 @@ from pmacore_sandbox.emulators.processes import EmulatorMissing, azurite, moto
 
 if TYPE_CHECKING:
     from support.cloud import StartCloud
+    from support.push_cli import PushCli
 
 # The system's certificates are read for each push to a cloud, 25 ms. Nothing in the tests is one of its sites.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "trusts_nobody.pem")
@@ -90,6 +91,16 @@ def start_sandbox(tmp_path: Path, stopping: list[Sandbox]) -> Iterator[StartSand
 def sandbox(start_sandbox: StartSandbox) -> Sandbox:
     """One stand-in with one root-directory, `Slides`."""
     return start_sandbox()
+
+
+@pytest.fixture
+def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
+    """The command with one site, `a`."""
+    from support.push_cli import PushCli
+
+    cli = PushCli(tmp_path / "cli")
+    cli.site("a", sandbox)
+    return cli
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,6 @@ from pmarep.cli.app import app
 from pmarep.errors import UsageError
 
 
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    """With one site, `a`."""
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
 def changed(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 

@@ -8,16 +8,7 @@ import pytest
 from support.corpus import tree
 from support.push_cli import PushCli
 
-from pmacore_sandbox import Sandbox
-
 NOT_MOUNTED = "is its drive mounted? (--allow-empty: that is no failure)"
-
-
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
 
 
 @pytest.mark.parametrize("files", [[], [".DS_Store"], ["read me.txt", "old/thumbs.jpg.txt"]])

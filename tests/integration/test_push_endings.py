@@ -22,14 +22,6 @@ from pmacore_sandbox import CannedResponse, Hold, Sandbox
 FILE = r"transfer/Upload/[0-9]+\?path="
 
 
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    """With one site, `a`."""
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
 # Ctrl-C
 
 # A transfer that is being ended needs a while for it, and is ended only after the Ctrl-C has come.

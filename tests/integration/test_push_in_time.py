@@ -31,13 +31,6 @@ Clock.monotonic = monotonic
 
 
 @pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
-@pytest.fixture
 def later(tmp_path: Path) -> Callable[[float], None]:
     """So many seconds are over all at once, for a push that is started with `patched`."""
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-import pytest
 from support.corpus import tree, write_svs
 from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived, files_sent
@@ -13,14 +11,6 @@ from support.push_cli import PushCli, arrived, files_sent
 from pmacore_sandbox import CannedResponse, Sandbox
 
 IMPATIENT = LatePatch("import pmarep.engine.slide.arrival\npmarep.engine.slide.arrival.READABLE_SECONDS = 0.0")
-
-
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    """With one site, `a`."""
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
 
 
 def line_of(output: str) -> list[str]:

@@ -27,13 +27,6 @@ from pmarep.annotations.side_file import side_file_of, write_side_file
 FILE = r"transfer/Upload/[0-9]+\?path="
 
 
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
 def named(cli: PushCli, *rows: str) -> tuple[str, str]:
     """Write a map; return the option that names it."""
     file = cli.state.parent / "names.csv"
@@ -209,6 +202,19 @@ def test_each_round_reads_the_map_anew_and_a_broken_one_makes_none(
     assert any("line 2, column 3 (to)" in text for text in notices)
     assert any(text.startswith("round 2 could not be made: ") for text in notices)
     assert sorted(arrived(sandbox)) == ["1.svs", "2.svs", "c.svs"]
+
+
+def test_a_row_never_means_a_slide_of_another_source_whose_name_differs_in_case(
+    tmp_path: Path, cli: PushCli, sandbox: Sandbox
+) -> None:
+    """The one of the second source is left out in any case: it would overwrite the first."""
+    other = tmp_path / "other"
+    tree(cli.source, "smith.svs", content=tiny_tiff(900))
+    tree(other, "Smith.svs", content=tiny_tiff(901))
+    result = cli.push(str(other), *named(cli, "Smith.svs,,1.svs"))
+    assert result.code == 2
+    assert "line 2, column 1 (slide): smith.svs and Smith.svs are both there" in result.stderr
+    assert arrived(sandbox) == {}
 
 
 def test_what_does_not_go_together(cli: PushCli) -> None:

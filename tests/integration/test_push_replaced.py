@@ -34,13 +34,6 @@ def rewrite(path: Path) -> None:
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
 @pytest.mark.parametrize("change", [replace, rewrite])
 def test_while_it_is_sent(cli: PushCli, sandbox: Sandbox, change: Callable[[Path], None]) -> None:
     """Too large to be in the network's buffers when it changes. The run after it sends all of the new one."""

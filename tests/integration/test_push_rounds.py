@@ -21,13 +21,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends and reload
 
 
 @pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
-@pytest.fixture
 def systemd(tmp_path: Path, cli: PushCli) -> Iterator[socket.socket]:
     """The socket on which a service says how it is."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as at:

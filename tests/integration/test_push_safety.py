@@ -23,14 +23,6 @@ IMPATIENT = LatePatch("import pmarep.engine.slide.arrival\npmarep.engine.slide.a
 QUOTA = CannedResponse.refusal("The quota of this root-directory is exceeded already")
 
 
-@pytest.fixture
-def cli(tmp_path: Path, sandbox: Sandbox) -> PushCli:
-    """With one site, `a`."""
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    return cli
-
-
 def in_journal(cli: PushCli, query: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
         return journal.execute(query).fetchall()

@@ -148,7 +148,7 @@ def as_seen_here(slide: Slide) -> Slide | None:
     folder = slide.folder_name
     for file in slide.files:
         try:
-            found = os.stat(os.path.join(folder, file.local_name or file.path))  # noqa: PTH116, PTH118  (a third of Path's time)
+            found = os.stat(os.path.join(folder, file.source_name))  # noqa: PTH116, PTH118  (a third of Path's time)
         except (OSError, ValueError):
             return None
         if found.st_size != file.size or abs(found.st_mtime_ns - file.mtime_ns) > CLOCKS_NS:

@@ -56,6 +56,7 @@ _SAID = (
 )  # fmt: skip
 
 HELD_SECONDS = 0.2
+"""How long known slides wait for something else to be said: nobody sees it, and each message costs."""
 
 MOST_NODES = 1000
 """State folders of nodes on one machine."""

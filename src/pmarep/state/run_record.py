@@ -306,7 +306,7 @@ def _row(slide: Slide, below: int) -> list[str | int]:
     files = slide.files
     name, main = slide.path[below:], files[-1]
     row: list[str | int] = [name, slide.format, main.size if len(files) == 1 else slide.size, len(files)]
-    local = main.local_name or main.path
+    local = main.source_name
     return row if local == name else [*row, local]
 
 

@@ -209,7 +209,7 @@ def _unless_broken(slide: Slide) -> Slide | LeftOut:
 def _not_readable(slide: Slide) -> str | None:
     """Return the first file that the operating system would not let us read; None: all can be read."""
     folder = os.fspath(slide.folder)  # no Path for each of a million files
-    names = (file.local_name or file.path for file in slide.files)
+    names = (file.source_name for file in slide.files)
     return next((name for name in names if not os.access(f"{folder}/{name}", os.R_OK)), None)
 
 

@@ -307,14 +307,12 @@ class SlideProducer:
 
     def _without_collision(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
         """Leave a slide out if another source has a file of its name: one would overwrite the other."""
-        if self._collisions is None or not isinstance(thing, Slide):
-            return thing if self.names is None else self.names.add(thing)
-        other = self._collisions.claim((key, number) for key in collision_keys(thing))
-        if other is None:
-            return thing if self.names is None else self.names.add(thing)
-        where = self._scanners[other].source
-        words = f"{where} has a file of this name too; push them apart"
-        return LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
+        if self._collisions is not None and isinstance(thing, Slide):
+            other = self._collisions.claim((key, number) for key in collision_keys(thing))
+            if other is not None:
+                words = f"{self._scanners[other].source} has a file of this name too; push them apart"
+                thing = LeftOut(thing.path, Why.BAD_NAME, words, files=len(thing.files))
+        return thing if self.names is None else self.names.add(thing)
 
     def _is_of_shard(self, found: Slide | LeftOut) -> bool:
         return self._shard is None or self._shard.has(found.path)
