@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -159,7 +158,7 @@ class FileDownloader:
     async def bring(self, download: FileDownload) -> None:
         """Bring what is missing of a file, be it nothing, and force it to the disk. Raises FileChanged, PmarepError."""
         part = download.part
-        with closing(part):
+        try:
             while not part.finished:
                 transfer = _Transfer(download)
                 self._start(transfer, 1)
@@ -176,6 +175,8 @@ class FileDownloader:
                 except FileChanged as error:
                     await self._restart(download, str(error))
                     raise
+        finally:  # also when it is cancelled: what has come is for the next run
+            await asyncio.shield(self._disk.run(part.close))
         log.debug("%s: all bytes are here", download.wanted.file.path)
 
     def _start(self, transfer: _Transfer, tasks: int) -> None:

@@ -123,13 +123,13 @@ class PartialFile:
             self._unsynced += len(data)
             is_due = self._unsynced >= SYNC_EVERY
         if is_due:
-            self._sync()
+            self._sync(SYNC_EVERY)
 
-    def _sync(self) -> None:
-        """Force what is here to the disk, then the record of it."""
+    def _sync(self, at_least: int) -> None:
+        """Force what is here to the disk, then the record of it, where so many bytes are not recorded."""
         with self._syncing:
             with self._lock:
-                if self._stream is None or self._unsynced < SYNC_EVERY:
+                if self._stream is None or self._unsynced < at_least:
                     return
                 here, self._unsynced = ByteRanges(self._here), 0
             self._force(self._stream)
@@ -167,13 +167,16 @@ class PartialFile:
             if self._stream is None or self.missing():
                 return
             self._force(self._stream)
+            self._unsynced = 0
         self.close()
         with suppress(OSError):
             os.utime(self._file, ns=(_WHOLE_NS, _WHOLE_NS))
         self.finished = True
 
     def close(self) -> None:
-        """Close the file; what is in it stays. Raises nothing."""
+        """Close the file; what is in it stays, and the next run goes on from there. Raises nothing."""
+        with suppress(OSError):
+            self._sync(at_least=1)
         with self._syncing, self._lock:
             if self._stream is not None:
                 with suppress(OSError):

@@ -33,11 +33,17 @@ def part(folder: Path, *, size: int = 1000, modified: str | None = "170000000000
     return found
 
 
-def begin(folder: Path, count: int, **file: str | None) -> None:
+def begin(folder: Path, count: int, **file: str | None) -> PartialFile:
     one = part(folder, **file)  # type: ignore[arg-type]
     for start in range(0, count, 10):
         write(one, start, min(10, count - start))
-    one.close()
+    return one
+
+
+def kill(one: PartialFile) -> None:
+    """Leave it as a process does that is killed."""
+    assert one._stream is not None
+    os.close(one._stream)
 
 
 def write(one: PartialFile, start: int, count: int) -> None:
@@ -45,11 +51,31 @@ def write(one: PartialFile, start: int, count: int) -> None:
 
 
 @pytest.mark.parametrize(("written", "believed"), [(0, 0), (99, 0), (100, 100), (199, 100), (999, 900), (1000, 1000)])
-def test_the_next_run_believes_what_was_synced(tmp_path: Path, written: int, believed: int) -> None:
-    begin(tmp_path, written)
+def test_after_a_kill_the_next_run_believes_what_was_synced(tmp_path: Path, written: int, believed: int) -> None:
+    kill(begin(tmp_path, written))
     again = part(tmp_path)
     assert again.size == believed
     assert again.missing() == ([(believed, 1000)] if believed < 1000 else [])
+
+
+@pytest.mark.parametrize("written", [0, 99, 199, 1000])
+def test_after_an_orderly_end_the_next_run_believes_all(tmp_path: Path, written: int) -> None:
+    begin(tmp_path, written).close()
+    assert part(tmp_path).size == written
+
+
+def test_what_cannot_be_forced_to_the_disk_in_the_end_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = begin(tmp_path, 150)
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pmarep.pull.partial_file.os.fsync", fail)
+        one.close()
+    assert part(tmp_path).size == 100
 
 
 def test_ranges_in_any_order_are_believed_once_synced(tmp_path: Path) -> None:
@@ -58,7 +84,7 @@ def test_ranges_in_any_order_are_believed_once_synced(tmp_path: Path) -> None:
     write(one, 900, 40)
     write(one, 0, 30)
     assert (one.size, one.missing()) == (130, [(30, 500), (560, 900), (940, 1000)])
-    one.close()
+    kill(one)
     again = part(tmp_path)
     assert again.missing() == [(0, 500), (560, 900), (940, 1000)]
     assert again.left_behind() == 100
@@ -119,7 +145,7 @@ def test_after_a_restart_nothing_of_before_is_believed(tmp_path: Path) -> None:
     one.write(0, b"stale", stale)  # by a thread that was broken off
     assert one.size == 0
     write(one, 590, 10)
-    one.close()
+    kill(one)
     assert part(tmp_path).size == 0
 
 
@@ -135,13 +161,13 @@ def test_a_whole_file_that_is_thrown_away_is_not_whole(tmp_path: Path) -> None:
 
 
 def test_a_record_of_more_than_is_here_is_not_believed_then_or_later(tmp_path: Path) -> None:
-    begin(tmp_path, 500)
+    begin(tmp_path, 500).close()
     (file,) = tmp_path.glob("*.part")
     file.unlink()
     again = part(tmp_path)
     assert again.size == 0
     write(again, 990, 10)
-    again.close()
+    kill(again)
     assert part(tmp_path).size == 0
 
 
@@ -187,7 +213,7 @@ def test_files_that_have_their_names_keep_them_when_others_get_theirs_later(tmp_
     "other", [{"size": 1001}, {"modified": "1700000000001"}, {"modified": None}, {"name": "y.svs"}]
 )
 def test_of_another_file_nothing_is_believed(tmp_path: Path, other: dict[str, str]) -> None:
-    begin(tmp_path, 500)
+    begin(tmp_path, 500).close()
     assert part(tmp_path, **other).size == 0  # type: ignore[arg-type]
 
 
