@@ -13,7 +13,7 @@ from . import zarr
 from .folder import NOT_FILE_OR_FOLDER, Folder, LoopError, Scandir, UnusableEntry, os_error_text
 from .formats import FORMATS, Format
 from .links import LinkPolicy
-from .model import Cause, Kind, LeftOut, Slide, SlideFile, Why
+from .model import Cause, ClaimedFile, Kind, LeftOut, Slide, SlideFile, Why
 from .ownership import SlideLookup
 from .selection import OptionValue, Selection
 from .walk import Walk, why_no_slide
@@ -22,6 +22,7 @@ from .walk_folder import WalkFolder
 __all__ = [
     "FORMATS",
     "Cause",
+    "ClaimedFile",
     "Format",
     "Kind",
     "LeftOut",
@@ -94,12 +95,13 @@ def find_again(
     lookup: SlideLookup | None = None,
     follow_links: bool = False,
     scandir: Scandir = os.scandir,
-) -> Slide | LeftOut:
+) -> Slide | LeftOut | ClaimedFile:
     """Return a slide that find_slides() found in `source`, as it is now. `slide_path` is its `Slide.path`.
 
     Reads the slide's own folder anew and the folders in it that are the slide's; of those above only the listing, since
     a DICOMDIR there may have files here. A LeftOut of the same path if the slide is not complete any more, not wanted
-    any more, or has gone. Takes the arguments of find_slides(); `.pmarepignore` files are not read again.
+    any more, or has gone; a ClaimedFile if it is a part of another slide by now. Takes the arguments of find_slides();
+    `.pmarepignore` files are not read again.
     """
     above, slash, name = slide_path.rpartition("/")
     selection = Selection(include, exclude, newer_than, min_size)
@@ -125,7 +127,7 @@ def find_again(
         )
     owner, found = walk.find_one(walk_folder, name)
     if owner:
-        return LeftOut(slide_path, Why.INCOMPLETE, f"belongs to {printable(owner)} by now")
+        return ClaimedFile(slide_path, owner)
     return found or LeftOut(slide_path, Why.INCOMPLETE, "is no slide any more")
 
 

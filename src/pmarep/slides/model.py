@@ -153,6 +153,17 @@ class LeftOut:
     files: int = 1
 
 
+@value
+class ClaimedFile:
+    """A file that was a slide of its own when it was found, and belongs to another one by now.
+
+    `owner`: the name of the main file of that.
+    """
+
+    path: str
+    owner: str
+
+
 class BrokenFileError(Exception):
     """A file that no reader of slides could read. The text says why, in one line."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..slides import LeftOut, Slide, Why, find_again, find_slides
+from ..slides import ClaimedFile, LeftOut, Slide, Why, find_again, find_slides
 from ..slides.folder import error_text
 from ..slides.links import LinkPolicy
 from ..slides.pma_start import PmaStart
@@ -62,7 +62,7 @@ class SourceScanner:
         """Find everything, once."""
         return self._found
 
-    def again(self, before: Slide | LeftOut) -> Slide | LeftOut:
+    def again(self, before: Slide | LeftOut) -> Slide | LeftOut | ClaimedFile:
         """Find the same slide as it is now. Blocks."""
         path = before.path if isinstance(before, Slide) else expected_main_path(self._folder, before)
         if isinstance(before, LeftOut) and path == before.path and os.path.isdir(self._folder / path):  # noqa: PTH112

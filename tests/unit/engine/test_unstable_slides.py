@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.clocks import JumpingClock
-from support.corpus import tree, write_mirax, write_ndpis, write_vsi
+from support.corpus import tiny_tiff, tree, write_mirax, write_ndpis, write_vsi
 
 from pmarep.engine.discovery.producer import DiscoveryListener, SlideProducer
 from pmarep.engine.discovery.slide_list import SiteSlides, SlideList
@@ -299,13 +299,52 @@ def test_slides_that_vanish_while_they_wait_are_reported(tmp_path: Path) -> None
     assert "gone" in detail
 
 
+def half_written(folder: Path, name: str = "8") -> Callable[[], None]:
+    """Write an image set whose index does not name the third file yet; return what completes it."""
+    index = write_ndpis(folder / f"{name}.ndpis")
+    whole = index.read_bytes()
+    index.write_bytes(whole[: whole.index(b"Image2")])
+
+    def complete() -> None:
+        index.write_bytes(whole)
+
+    return complete
+
+
+def test_a_file_that_the_rest_of_an_index_claims_is_no_slide_of_its_own(tmp_path: Path) -> None:
+    tree(tmp_path, "a.svs", "z.svs")
+    seen = gather(tmp_path, clock=EventfulClock(half_written(tmp_path)), busy_rounds=100)
+    assert (sorted(seen.slides), seen.total, seen.problems) == (["8.ndpis", "a.svs", "z.svs"], 3, [])
+
+
+def test_a_file_that_the_index_of_another_shard_claims_is_no_slide_of_its_own(tmp_path: Path) -> None:
+    name = next(n for n in map(str, range(100)) if Shard(1, 2).has(f"{n}-TRITC.ndpi") and Shard(2, 2).has(f"{n}.ndpis"))
+    seen = gather(tmp_path, clock=EventfulClock(half_written(tmp_path, name)), busy_rounds=100, shard=Shard(1, 2))
+    assert (seen.slides, seen.total, seen.problems) == ([], 0, [])
+
+
+def test_a_file_that_belongs_to_a_slide_which_nobody_has_found_is_told(tmp_path: Path) -> None:
+    tree(tmp_path, "changing.svs")
+
+    def comes() -> None:
+        grow(tmp_path / "b" / "m.mrxs")()
+        write_ndpis(tmp_path / "b" / "new.ndpis", names=["a.ndpi"])
+
+    write_mirax(tmp_path / "b" / "m.mrxs")
+    (tmp_path / "b" / "a.ndpi").write_bytes(tiny_tiff(3000))
+    seen = gather(tmp_path, clock=EventfulClock(comes), busy_rounds=100)
+    assert sorted(seen.slides) == ["b/m.mrxs", "changing.svs"]
+    words = "belongs to new.ndpis by now, which came while its folder was read; push again"
+    assert seen.reasons == {"b/a.ndpi": (Why.UNFINISHED, words)}
+
+
 def test_a_picture_that_turns_out_to_be_part_of_a_set_is_not_sent_alone(tmp_path: Path) -> None:
     tree(tmp_path, "n-DAPI.ndpi", "n-FITC.ndpi")
     seen = gather(tmp_path, clock=EventfulClock(lambda: write_ndpis(tmp_path / "n.ndpis")), busy_rounds=9)
     assert seen.slides == []
     assert {path: why for path, (why, _) in seen.reasons.items()} == {
-        "n-DAPI.ndpi": Why.INCOMPLETE,
-        "n-FITC.ndpi": Why.INCOMPLETE,
+        "n-DAPI.ndpi": Why.UNFINISHED,
+        "n-FITC.ndpi": Why.UNFINISHED,
     }
     assert all("n.ndpis" in detail for _, detail in seen.reasons.values())
 

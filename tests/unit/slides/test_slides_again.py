@@ -20,7 +20,7 @@ from support.corpus import (
 )
 from support.discovery import discover, refusing
 
-from pmarep.slides import LeftOut, Slide, Why, find_again
+from pmarep.slides import ClaimedFile, LeftOut, Slide, Why, find_again
 from pmarep.slides.folder import Folder
 
 EVERY = [
@@ -70,7 +70,7 @@ class TestFindAgain:
     def test_of_another_slide_by_now(self, tmp_path: Path) -> None:
         write_ndpis(tmp_path / "a" / "n.ndpis", names=["x.ndpi"])
         again = find_again(tmp_path, "a/x.ndpi")
-        assert again == LeftOut("a/x.ndpi", Why.INCOMPLETE, "belongs to n.ndpis by now")
+        assert again == ClaimedFile("a/x.ndpi", "n.ndpis")
 
     def test_by_the_same_rules(self, tmp_path: Path) -> None:
         tree(tmp_path, "a/n.svs")
@@ -90,7 +90,7 @@ class TestFindAgain:
         tree(main.parent, "sub/a.jpg")
         assert find_again(tmp_path, "s/sub/a.jpg").path == "s/sub/a.jpg"
         again = find_again(tmp_path, "s/sub/a.jpg")
-        assert isinstance(again, LeftOut)
+        assert isinstance(again, ClaimedFile)
         assert "belongs to SlideScan.ini" in again.detail
 
 

@@ -29,7 +29,7 @@ from .collisions import NameCollisions, collision_keys
 from .disk_list import DiskList
 from .name_check import NameCheck
 from .slide_list import NO_CHOICES, SlideList
-from .stability import UnstableSlide, look_at, unstable_list
+from .stability import Claimants, UnstableSlide, look_at, unstable_list
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class _Batch:
             self.others.append(thing.path)
 
     def pass_over(self) -> None:
-        """Note something that belongs to another shard, so that batches come as often as in a run without shards."""
+        """Note what belongs to another shard or slide, so that batches come as often as in a run without."""
         self.things += 1
 
     def replaces(self, unstable: UnstableSlide) -> None:
@@ -148,6 +148,7 @@ class SlideProducer:
         self._clock = clock
         self._listener = listener
         self._unstable = unstable_list()
+        self._claimants = Claimants()
         self._waiting = 0
         self._seen = 0.0  # of clock.monotonic(): when the last of them was looked at
         self._stopping = threading.Event()
@@ -176,8 +177,9 @@ class SlideProducer:
                 for thing in scanner.find():
                     self._note(number, thing)
                     found = self._without_collision(number, thing)
+                    sorted_ = self._sorted(number, found, batch.now)
                     if self._is_of_shard(found):
-                        batch.add(self._sorted(number, found, batch.now))
+                        batch.add(sorted_)
                     else:
                         batch.pass_over()
                     if batch.full or (first and batch.slides):
@@ -294,16 +296,22 @@ class SlideProducer:
         return _Batch(self._clock.local().timestamp(), choices=self._slide_list.choices)
 
     def _sorted(self, number: int, found: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
+        """Tell what may still be being written from the rest, and note what may claim other files. Blocks."""
         stability = self._stability
         if stability is None:
             return found
+        digest = 0
         if isinstance(found, Slide):
-            return UnstableSlide(number, found) if stability.is_recent(newest_mtime_ns(found), now) else found
-        # A file that is no slide is no matter, however recent.
-        around = self._local[number].snapshot_incomplete(found) if found.why.is_problem else None
-        if around is None or not stability.is_recent(around.newest_mtime_ns, now):
+            is_recent = stability.is_recent(newest_mtime_ns(found), now)
+        else:  # a file that is no slide is no matter, however recent
+            around = self._local[number].snapshot_incomplete(found) if found.why.is_problem else None
+            is_recent = around is not None and stability.is_recent(around.newest_mtime_ns, now)
+            digest = 0 if around is None else around.digest
+        if not is_recent:
             return found
-        return UnstableSlide(number, found, around.digest)
+        unstable = UnstableSlide(number, found, digest)
+        self._claimants.add(unstable)
+        return unstable
 
     def _without_collision(self, number: int, thing: Slide | LeftOut) -> Slide | LeftOut:
         """Leave a slide out if another source has a file of its name: one would overwrite the other."""
@@ -385,9 +393,12 @@ class SlideProducer:
         def everything(batch: _Batch) -> Iterator[_Batch]:
             for unstable in before:
                 batch.replaces(unstable)
-                thing = look_at(self._local[unstable.source], unstable)
+                thing = look_at(self._local[unstable.source], unstable, self._claimants)
                 thing = self._without_collision(unstable.source, thing) if isinstance(thing, Slide) else thing
-                batch.add(self._unless_of_another_shard(thing))
+                if thing is None:
+                    batch.pass_over()
+                else:
+                    batch.add(self._unless_of_another_shard(thing))
                 if batch.full:
                     yield batch
                     batch = self._new_batch()
