@@ -91,7 +91,7 @@ class TestFindAgain:
         assert find_again(tmp_path, "s/sub/a.jpg").path == "s/sub/a.jpg"
         again = find_again(tmp_path, "s/sub/a.jpg")
         assert isinstance(again, ClaimedFile)
-        assert "belongs to SlideScan.ini" in again.detail
+        assert again.owner == "SlideScan.ini"
 
 
 class TestAsked:
