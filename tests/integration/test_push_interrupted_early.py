@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree
+from support.fork_server import LatePatch
 from support.push_cli import PushCli
 
 from pmarep.cli.signal_handlers import INTERRUPTED_BEFORE_START
@@ -18,10 +19,12 @@ from pmarep.events import Summary
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself Ctrl-C there")
 
 AT_ONCE = "import os, signal\nimport pmarep.cli\nrun = pmarep.cli._run\n{handler}pmarep.cli._run = interrupted\n"
+IN_AN_IMPORT = "in the middle of an import"
 MOMENTS = {
     "when it starts": "def interrupted(): os.kill(os.getpid(), {number}); return run()\n",
-    "in the middle of an import": (
+    IN_AN_IMPORT: (
         "import sys\n"
+        "for name in [name for name in sys.modules if name.startswith('pmarep.engine')]: del sys.modules[name]\n"
         "class Finder:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'pmarep.engine.run': os.kill(os.getpid(), {number})\n"
@@ -53,8 +56,8 @@ def cli(tmp_path: Path) -> PushCli:
     return cli
 
 
-def patch(moment: str, number: int = signal.SIGINT) -> str:
-    return AT_ONCE.format(handler=MOMENTS[moment].format(number=int(number)))
+def patch(moment: str, number: int = signal.SIGINT, before: str = "") -> LatePatch:
+    return LatePatch(before + AT_ONCE.format(handler=MOMENTS[moment].format(number=int(number))))
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -70,13 +73,13 @@ def test_with_events(cli: PushCli, moment: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_for_people(cli: PushCli, number: int) -> None:
-    result = cli.run(patch=patch("in the middle of an import", number))
+    result = cli.run(patch=patch(IN_AN_IMPORT, number))
     assert (result.code, result.stdout, result.stderr) == (130, "", f"pmarep: {INTERRUPTED_BEFORE_START}\n")
 
 
 def test_a_process_that_is_deaf_to_it_goes_on(cli: PushCli) -> None:
     """`nohup pmarep push`"""
     deaf = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    result = cli.push("--sites", "b", patch=deaf + patch("when it starts"))
+    result = cli.push("--sites", "b", patch=patch("when it starts", before=deaf))
     assert result.code == 2
     assert os.linesep.join(result.stderr.splitlines()).startswith("pmarep: ")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived, contents, logins, transfers
 
 from pmacore_sandbox import Sandbox
@@ -62,7 +63,7 @@ def test_options_that_exclude_a_scheduler_are_refused(cli: PushCli, options: lis
 
 
 def test_without_dask_it_is_said_what_to_install(cli: PushCli) -> None:
-    result = cli.run("--scheduler", "local", patch="import sys\nsys.modules['distributed'] = None")
+    result = cli.run("--scheduler", "local", patch=LatePatch("import sys\nsys.modules['distributed'] = None"))
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr == "pmarep: --scheduler needs dask.distributed; install it with: pip install 'pmarep[dask]'\n"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff, tree
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, arrived
 
 from pmacore_sandbox import Sandbox
@@ -97,7 +98,7 @@ SourceNames.has = say
 def test_a_mirror_leaves_what_the_site_does_not_take(cli: PushCli, sandbox: Sandbox) -> None:
     at = sandbox.data / "Slides" / "some"
     tree(at, "draft.svs", "autumn/gone.svs", "other.svs", "Müller 9/x.svs", content=tiny_tiff(700))
-    result = cli.push("--sites", "some", "--mirror", "--yes", patch=SAY_NOT_TAKEN)
+    result = cli.push("--sites", "some", "--mirror", "--yes", patch=LatePatch(SAY_NOT_TAKEN))
     assert [event["slide"] for event in result.events if event["event"] == "slide_deleted"] == ["autumn/gone.svs"]
     assert result.code == 0
     assert {"draft.svs some left out", "autumn/a.svs some sent"} <= set(result.stderr.splitlines())
@@ -115,7 +116,7 @@ PlaceFiles.done = lambda self, site, slide: print("done", site, slide.path, file
 
 def test_a_copy_asks_the_keys_of_the_sites_it_sends_to(cli: PushCli, sandbox: Sandbox) -> None:
     assert cli.push("--sites", "all").code == 0
-    result = cli.run("--json", "--sites", "some,new", source=Path("all:"), patch=SAY_DONE)
+    result = cli.run("--json", "--sites", "some,new", source=Path("all:"), patch=LatePatch(SAY_DONE))
     assert result.code == 0
     done = {line for line in result.stderr.splitlines() if line.startswith("done ")}
     assert len(done) == 2 * 4  # also what a site does not take: nothing of it is kept in the spool

@@ -127,7 +127,7 @@ def test_a_report_that_cannot_be_written_is_one_line_and_exit_code_1(tmp_path: P
     cli.site("tokyo", sandbox)
     patch = "import pmarep.report.write\ndef fail(*_): raise OSError(28, 'No space left on device')\n"
     patch += "pmarep.report.write.replace_private_file = fail"
-    done = cli.push("--report", str(tmp_path / "x.html"), patch=patch)
+    done = cli.push("--report", str(tmp_path / "x.html"), patch=LatePatch(patch))
     assert done.code == 1
     assert (
         done.stderr

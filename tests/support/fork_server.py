@@ -26,7 +26,8 @@ PATIENCE = 240.0
 
 _FORKS = sys.platform == "linux" and os.environ.get("PMAREP_TESTS_FORK") != "0"
 _READ_LATE = (
-    *("PMAREP_", "_PMAREP_COMPLETE", "COMP_", "PYTHON_KEYRING_BACKEND", "TEST_KEYRING", "PYTEST_", "COLUMNS"),
+    *("PMAREP_", "_PMAREP_COMPLETE", "COMP_", "PYTHON_KEYRING_BACKEND", "TEST_KEYRING", "PYTEST_", "COLUMNS", "LINES"),
+    *("NOTIFY_SOCKET", "WATCHDOG_", "SSL_CERT_"),
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
