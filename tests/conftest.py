@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "trusts_nobody.pem")
 
 # By default an example that takes 200 ms fails its test: on a busy machine, any one may. And examples are other ones in
-# each run, so that any change may meet a failure that is not its own: `--hypothesis-profile random` looks for those.
-hypothesis.settings.register_profile("pmarep", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("random", deadline=None)
+# each run, so that any change may meet a failure that is not its own: `--hypothesis-profile random`, as in `make soak`,
+# looks for those, and for more.
+hypothesis.settings.register_profile("pmarep", deadline=None, derandomize=True, max_examples=40)
+hypothesis.settings.register_profile("random", deadline=None, max_examples=400)
 hypothesis.settings.load_profile("pmarep")
 
 # typer makes its parsers of all commands at each call, a quarter of a second.

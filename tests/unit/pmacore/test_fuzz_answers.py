@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import FEW
 
 from pmarep.pmacore import Announcement, Connection, FileToSend, PmaCore, PmaCoreError, UploadStatus
 from pmarep.uploaders.presigned import PresignedClient, expiry, is_live
@@ -47,8 +48,6 @@ CALLS: dict[str, Any] = {
     "complete_multipart": lambda core: core.complete_multipart("Slides/in/x.svs", "u", [(1, "e")]),
     "upload_status": lambda core: core.upload_status(17),
 }
-
-quick = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def dumped(answer: Any) -> bytes:
@@ -95,13 +94,12 @@ async def asked(call: str, server: Server) -> Any:
 
 
 @pytest.mark.parametrize("call", CALLS)
-@quick
+@settings(max_examples=FEW)
 @given(answer=anything, status=st.sampled_from([200, 200, 200, 201, 204, 400, 401, 404, 413, 500, 503]))
 async def test_any_json(call: str, answer: Any, status: int) -> None:
     await asked(call, Server(status, dumped(answer), "application/json"))
 
 
-@quick
 @given(
     call=st.sampled_from(sorted(CALLS)),
     content=st.binary(max_size=200)
@@ -123,7 +121,6 @@ def _is_no_odd_text(value: Any) -> bool:
     return not isinstance(value, str) or value.isascii()
 
 
-@quick
 @given(
     answer=anything
     | st.fixed_dictionaries({"Success": scalars, "SessionId": scalars.filter(_is_no_odd_text), "Reason": scalars})
@@ -152,7 +149,6 @@ announcements = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=200)
 @given(announcements)
 @example({"Id": 17, "UploadType": 1, "Urls": [f"https://storage.example/x?{SECRET}"], "MultipartFiles": 7})
 def test_an_announcement(answer: dict[str, Any]) -> None:
@@ -166,7 +162,6 @@ def test_an_announcement(answer: dict[str, Any]) -> None:
         assert all(isinstance(url, str) for url in read.every_url)
 
 
-@settings(deadline=None, max_examples=100)
 @given(anything)
 def test_an_upload_status(answer: Any) -> None:
     try:
@@ -188,7 +183,6 @@ odd_urls = st.lists(_pieces, max_size=8).map("".join) | st.builds(
 )
 
 
-@settings(deadline=None, max_examples=200)
 @given(odd_urls)
 @example("http://[::1/x")
 async def test_any_upload_url(url: str) -> None:
@@ -202,7 +196,6 @@ async def test_any_upload_url(url: str) -> None:
         await storage.close()
 
 
-@settings(deadline=None, max_examples=300)
 @given(odd_urls)
 @example("http://[::1/x?se=2026-01-01")
 def test_when_any_url_ends(url: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.scripted_core import URL, ScriptedCore
 
@@ -63,7 +63,6 @@ async def test_nor_is_a_refusal_or_a_page(unit: str) -> None:
             await core.slides("Slides")
 
 
-@settings(max_examples=40, deadline=None)
 @given(secret=hard)
 @example("7\\:").via("a URL of it was missed by Python 3.11.2")
 def test_a_secret_is_hidden_however_it_is_spelled(secret: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.engine import Existing
@@ -63,7 +63,6 @@ def tree(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 
 
-@settings(max_examples=400, deadline=None)
 @given(path=PATHS)
 def test_no_name_leads_out(outside: Path, path: str) -> None:
     here = outside / "deep" / "here"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.errors import ConfigError
@@ -112,7 +112,6 @@ def books(draw: st.DrawFn) -> str:
 
 
 @given(books(), st.booleans())
-@settings(max_examples=200, deadline=None)
 def test_every_line_stays_and_only_the_site_is_new(
     tmp_path_factory: pytest.TempPathFactory, text: str, dos: bool
 ) -> None:

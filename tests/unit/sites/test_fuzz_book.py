@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pmarep.errors import PmarepError
@@ -49,7 +49,6 @@ def read(content: bytes) -> None:
         assert CANARY not in words
 
 
-@settings(deadline=None, max_examples=300)
 @given(books)
 @example("a = " + "[" * 100)
 @example(f'[sites.a]\nurl = "https://u:{CANARY}@a.example/"\n')
@@ -58,7 +57,6 @@ def test_any_lines(text: str) -> None:
     read(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe[sites]")
 @example(b"\0")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.errors import ConfigError
@@ -130,7 +130,6 @@ def changed(draw: st.DrawFn) -> tuple[str, BookText, str]:
 
 
 @given(changed())
-@settings(max_examples=300, deadline=None)
 def test_no_other_line_moves(case: tuple[str, BookText, str]) -> None:
     text, after, change = case
     tomllib.loads(after.text)

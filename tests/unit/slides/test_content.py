@@ -59,7 +59,7 @@ def test_a_copy_that_broke_off(tmp_path: Path, write: Callable[..., Path], part:
     assert "cut off" in str(broken(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(big=st.booleans(), order=st.sampled_from("<>"), tiled=st.booleans(), sub=st.integers(0, 2), data=st.data())
 def test_whole_ones_pass_and_torn_ones_do_not(
     tmp_path: Path, big: bool, order: Literal["<", ">"], tiled: bool, sub: int, data: st.DataObject
@@ -129,7 +129,6 @@ def test_large_ones_that_are_no_bigtiff_pass(tmp_path: Path) -> None:
     check_content(slide_of(path))
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.sampled_from([b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"]), st.binary(max_size=300))
 def test_rubbish_does_no_harm(tmp_path_factory: pytest.TempPathFactory, magic: bytes, rest: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "rubbish.tif"

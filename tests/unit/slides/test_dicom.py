@@ -8,7 +8,7 @@ from pathlib import Path
 
 import openslide
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -307,7 +307,6 @@ class _Reads:
         self._patch.undo()
 
 
-@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_any_damage_is_survived(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from support.corpus import tree
@@ -167,7 +167,6 @@ def test_a_directory_is_read_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.M
     assert collect(tmp_path).problems == ["cannot be read as a DICOM directory: larger than 0 MiB"]
 
 
-@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_any_damage_is_survived(data: st.DataObject) -> None:
     content = bytearray(_sample())

@@ -79,7 +79,7 @@ def check(top: Path, found: Discovered) -> None:
     assert seen <= counted <= seen + shared
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(trees(), extras, rules, globs, st.booleans())
 def test_of_any_folder(
     made: tuple[dict[str, bytes], dict[str, list[str]]],

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.corpus import tree
+from support.examples import FEW
 
 from pmarep.slides import LeftOut, Slide, find_slides
 
@@ -73,7 +74,7 @@ def looked_at(name: str, content: bytes) -> Iterator[Found]:
 
 @pytest.mark.parametrize("name", INDEXES)
 def test_any_index(name: str) -> None:
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=FEW)
     @given(index_texts(name))
     @example(b"")
     @example(b"\xff\xfe\x00")

@@ -26,6 +26,7 @@ from support.corpus_labels import (
     write_ndpi,
     write_tiff,
 )
+from support.examples import FEW
 
 from pmarep.slides import Slide, SlideFile
 from pmarep.slides.labels import Carries, label_images
@@ -66,7 +67,7 @@ _patches = st.lists(
 
 @pytest.mark.parametrize("kind", _WRITERS)
 @given(patches=_patches, end=st.none() | st.integers(0, 5000))
-@settings(max_examples=40)
+@settings(max_examples=FEW)
 def test_damaged_files(kind: str, patches: list[tuple[int, bytes]], end: int | None) -> None:
     content = bytearray(sample(kind)[:end])
     for at, data in patches:
@@ -76,7 +77,7 @@ def test_damaged_files(kind: str, patches: list[tuple[int, bytes]], end: int | N
 
 @pytest.mark.parametrize("kind", _WRITERS)
 @given(content=st.binary(max_size=300))
-@settings(max_examples=25)
+@settings(max_examples=FEW)
 def test_any_bytes(kind: str, content: bytes) -> None:
     look_at(kind, content)
     look_at(kind, sample(kind)[:16] + content)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.corpus import tree, wild_names
 from support.corpus_ome import binary_only, ome_xml, uuid_of, write_companion, write_ome, write_plane
@@ -338,7 +338,6 @@ def test_any_text_is_an_index_or_refused(data: bytes) -> None:
         parse(data)
 
 
-@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_any_damage_to_a_tiff_file_is_survived(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -352,7 +351,6 @@ def test_any_damage_to_a_tiff_file_is_survived(data: st.DataObject) -> None:
         grouped(Path(folder))
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     texts=st.dictionaries(
         st.sampled_from("abcde"),

@@ -83,7 +83,7 @@ atoms = st.sampled_from(
 rules = st.lists(st.lists(atoms, min_size=1, max_size=6).map("".join), min_size=1, max_size=4)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rules=rules)
 def test_the_rules_are_those_of_git(repository: tuple[Path, list[str]], rules: list[str]) -> None:
     folder, paths = repository
@@ -102,7 +102,6 @@ def parsed(patterns: list[str]) -> PatternList | None:
         return None
 
 
-@settings(max_examples=200, deadline=None)
 @given(rules)
 def test_options_and_files_have_the_same_rules(rules: list[str]) -> None:
     """But for comments, blanks at the end of a line and empty lines, which only a file has."""
@@ -116,7 +115,6 @@ def test_options_and_files_have_the_same_rules(rules: list[str]) -> None:
     }
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(atoms, min_size=1, max_size=6).map("".join))
 def test_options_match_as_pathspec_does(pattern: str) -> None:
     patterns = parsed([pattern])

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.corpus import tree
 from support.corpus_dicom import Slide as DicomSlide
@@ -154,7 +154,6 @@ def may_be_part_of(path: str, main: str, named: dict[str, list[str]]) -> bool:
     return path in [(above + slash + one).lower() for one in named.get(main, [])]
 
 
-@settings(deadline=None, max_examples=150)
 @given(trees(), st.lists(st.sampled_from(["*.svs", "n/**", "N.*", "*.ndpis", "**/_n_/*"]), max_size=2), st.integers())
 def test_nothing_is_lost_or_sent_twice(
     made: tuple[dict[str, bytes], dict[str, list[str]]], exclude: list[str], seed: int
@@ -183,7 +182,6 @@ def test_nothing_is_lost_or_sent_twice(
             assert find_again(top, slide.path, exclude=exclude) == slide
 
 
-@settings(deadline=None, max_examples=100)
 @given(trees())
 def test_on_windows_all_that_is_sent_has_a_name_of_its_own(
     made: tuple[dict[str, bytes], dict[str, list[str]]],
@@ -204,7 +202,6 @@ def test_on_windows_all_that_is_sent_has_a_name_of_its_own(
         assert len(announced) == len(set(announced))
 
 
-@settings(deadline=None, max_examples=100)
 @given(trees(), st.lists(st.sampled_from(["*.svs", "n/", "!n.*", "N/", "*.dat", "/_n_", "x y/"]), max_size=3))
 def test_ignoring_slides_loses_no_file(made: tuple[dict[str, bytes], dict[str, list[str]]], rules: list[str]) -> None:
     files, named = made

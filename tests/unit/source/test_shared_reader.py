@@ -311,7 +311,7 @@ readers = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(readers, min_size=1, max_size=12), st.integers(0, 8), st.data())
 async def test_each_gets_exactly_the_bytes_of_the_file(
     slide: Slide,
@@ -375,7 +375,7 @@ async def test_each_gets_exactly_the_bytes_of_the_file(
     reader.close()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 3), max_size=8)), min_size=1, max_size=6),
     st.integers(0, 8),

@@ -50,7 +50,7 @@ async def test_a_whole_file(source: SiteReader, tmp_path: Path, size: int) -> No
     assert len(chunks) == -(-size // CHUNK)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 3 * CHUNK), st.integers(0, 3 * CHUNK))
 async def test_any_range(tmp_path: Path, one: int, other: int) -> None:
     start, end = sorted((one, other))

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmarep.system.windows_names import (
@@ -23,7 +23,6 @@ paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
 endings = st.text(st.sampled_from(". "), max_size=4)
 
 
-@settings(deadline=None)
 @given(paths, st.lists(endings, min_size=4, max_size=4), st.sampled_from(["NFC", "NFD"]))
 def test_names_that_windows_takes_for_one_place_have_one_collision_key(
     path: str, ends: list[str], form: Literal["NFC", "NFD"]
@@ -34,7 +33,6 @@ def test_names_that_windows_takes_for_one_place_have_one_collision_key(
     assert collision_key(f"{path}\n{other}").split("\n") == [collision_key(path)] * 2
 
 
-@settings(deadline=None)
 @given(paths, paths)
 def test_other_places(one: str, other: str) -> None:
     """What neither Windows nor people alter is the same place only in another case."""
@@ -75,7 +73,6 @@ def test_names_that_windows_keeps_are_not_altered(name: str) -> None:
     assert not is_altered_by_windows(name)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_nothing_printable_disturbs(text: str) -> None:
     shown = printable(text)
