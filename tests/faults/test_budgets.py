@@ -1,20 +1,16 @@
-"""How long a slide and a site are tried: storages that are down while their PMA.core answers, and slides that never go.
-
-The clock runs 250 times as fast as usual.
-"""
+"""How long a slide and a site are tried: storages that are down, and slides that never go."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import in_process
-from support.clocks import FastClock
 from support.cloud import KINDS, CloudSandbox, StartCloud
 from support.corpus import tree
+from support.idle_clock import IdleClock
 from support.in_process import Report
 from support.push_cli import arrived, contents
 from support.sandboxes import StartSandbox
@@ -24,11 +20,10 @@ from pmarep.engine import Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideStatus, State
 from pmarep.sites import Site
 
-PATIENCE = 600.0
-SLIDES = 12
+PATIENCE = 240.0
 LONG_PATIENCE = 100_000.0
-"""Where it is not to end: every second of a busy machine counts as four minutes."""
-HANGS = 60.0  # seconds of real time after which a test fails
+"""Where it is not to end."""
+SLIDES = 6
 BUSY = {"Cloud": SLOW_DOWN, "Blobs": SERVER_BUSY}
 
 Push = Callable[..., Awaitable[Report]]
@@ -47,13 +42,13 @@ def push(source: Path, tmp_path: Path) -> Push:
 
     async def push(cloud: CloudSandbox, root: str, **options: Any) -> Report:
         settings = cloud.sandbox.settings
-        site = Site(name="tokyo", url=cloud.sandbox.url, username=settings.user, target=f"{root}/in", timeout=2)
+        site = Site(name="tokyo", url=cloud.sandbox.url, username=settings.user, target=f"{root}/in")
         return await in_process.push(
             source,
             [site],
             tmp_path / "state",
             settings.password,
-            **{"patience": PATIENCE, "clock": FastClock(), **options},
+            **{"patience": PATIENCE, "clock": IdleClock(), **options},
         )
 
     return push
@@ -78,8 +73,7 @@ def after_pauses(count: int, what: Callable[[], None]) -> Callable[[Event], None
     return on_event
 
 
-@pytest.mark.parametrize("connections", [1, 8])
-@pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
+@pytest.mark.parametrize(("root", "connections"), [("Cloud", 3), ("Blobs", 1)], ids=["s3", "azure"])
 async def test_a_storage_that_is_down_for_the_first_half(
     cloud_sandbox: StartCloud, push: Push, source: Path, root: str, connections: int
 ) -> None:
@@ -93,14 +87,16 @@ async def test_a_storage_that_is_down_for_the_first_half(
     assert side.objects() == {f"in/{name}": content for name, content in contents(source).items()}
     assert len(pauses(report)) >= 6
     assert not [why for why in pauses(report) if not ("the storage failed (" in why and "; trying again in " in why)]
-    # Eight slides fail at once, then one at a time is on trial; each try is five requests at most.
+    # So many slides fail at once, then one at a time is on trial; each try is five requests at most.
     assert rule.hits <= 5 * (connections + 6)
 
 
 @pytest.mark.parametrize("root", KINDS, ids=["s3", "azure"])
 async def test_a_storage_that_fails_to_give_a_file_back_is_asked_again(
-    cloud_sandbox: StartCloud, push: Push, root: str
+    cloud_sandbox: StartCloud, push: Push, source: Path, root: str
 ) -> None:
+    for slide in list(source.iterdir())[2:]:
+        slide.unlink()
     cloud = cloud_sandbox(azure=root == "Blobs")
     rule = cloud.side(root).faults.add(BUSY[root], method="GET", times=3)
     report = await push(cloud, root, verify=Verify.DEEP)
@@ -122,17 +118,17 @@ async def test_a_storage_that_stays_down_is_given_up(cloud_sandbox: StartCloud, 
     report = await push(cloud, "Cloud")
     assert report.code == 1
     assert "the storage failed" in (report.summary.sites["tokyo"].error or "")
-    assert "; given up after 1" in (report.summary.sites["tokyo"].error or "")
+    assert "; given up after " in (report.summary.sites["tokyo"].error or "")
     assert report.finished("tokyo") == {}  # it is not the slides' fault
     assert report.summary.seconds >= PATIENCE
-    assert rule.hits <= 5 * (8 + 25)
+    assert rule.hits <= 5 * (6 + 15)
 
 
-@pytest.mark.parametrize("connections", [1, 3])
-@pytest.mark.parametrize("poison", [("00",), ("00", "01"), ("00", "05", "11")])
+@pytest.mark.parametrize(("connections", "poison"), [(1, ("00",)), (1, ("00", "03", "05")), (3, ("00", "01", "02"))])
 async def test_slides_that_never_go_hold_up_no_others(
     cloud_sandbox: StartCloud, push: Push, connections: int, poison: tuple[str, ...]
 ) -> None:
+    """After the first of them has failed, another one arrives: else it were the storage."""
     cloud = cloud_sandbox(azure=False)
     rule = cloud.s3.faults.add(SLOW_DOWN, method="PUT", path=rf"/({'|'.join(poison)})\.svs")
     bad = {f"{name}.svs" for name in poison}
@@ -152,32 +148,32 @@ async def test_a_folder_of_slides_that_the_server_does_not_want(
 ) -> None:
     """ASP.NET says 500 to what it dislikes, which may as well be its own trouble; the others arrive all the same."""
     sandbox = start_sandbox()
-    sandbox.faults.add(CannedResponse.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0")
+    sandbox.faults.add(CannedResponse.aspnet("Value cannot be null."), path=r"transfer/Upload/[0-9]+\?path=0[0-3]")
     site = Site(name="tokyo", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
     report = await in_process.push(
         source,
         [site],
         tmp_path / "state",
         sandbox.settings.password,
-        clock=FastClock(),
+        clock=IdleClock(),
         patience=PATIENCE,
         connections=1,
     )
-    assert set(arrived(sandbox)) == {"10.svs", "11.svs"}
+    assert set(arrived(sandbox)) == {"04.svs", "05.svs"}
     assert report.summary.sites["tokyo"].error is None
     assert {name for name, end in report.finished("tokyo").items() if end.status is SlideStatus.FAILED} == {
-        f"0{number}.svs" for number in range(10)
+        f"0{number}.svs" for number in range(4)
     }
 
 
 async def test_max_duration_ends_all_waiting(cloud_sandbox: StartCloud, push: Push) -> None:
     cloud = cloud_sandbox(azure=False)
     cloud.s3.faults.add(SLOW_DOWN, method="PUT", path="/00")
-    waiting = push(cloud, "Cloud", connections=2, max_duration=60.0, patience=1e7)
-    report = await asyncio.wait_for(waiting, HANGS)
+    report = await push(cloud, "Cloud", connections=2, max_duration=60.0, patience=1e7)
     assert report.code == 1
-    ended = report.finished("tokyo").get("00.svs")  # none where there was no time to begin it
-    assert ended is None or (ended.status, "the storage failed" in str(ended.error)) == (SlideStatus.FAILED, True)
+    ended = report.finished("tokyo")["00.svs"]
+    assert ended.status is SlideStatus.FAILED
+    assert "the storage failed" in str(ended.error)
     assert "/00.svs" not in str(cloud.s3.objects())
 
 

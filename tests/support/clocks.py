@@ -1,4 +1,7 @@
-"""Clocks for tests: `FakeClock` and `JumpingClock` stand still but for sleepers, the others go faster than time."""
+"""Clocks for tests: `FakeClock` and `JumpingClock` stand still but for sleepers, the others go faster than time.
+
+For a whole push in which several sleep, or servers may be slow, take `IdleClock` of idle_clock.py.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pmarep.events import Event, SlideFinished, Summary
 from pmarep.sites import Site
 from pmarep.sites.place import Place
 from support.clocks import SkippingClock
+from support.idle_clock import IdleClock
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ async def push(
         events.append(event)
         on_event(event)
 
-    summary = await replicate(
-        Options(sources=(source,), **{"patience": 0.0, "settle": 0.0, **options}),
-        sites,
-        passwords=SamePassword(password),
-        state_dir=state,
-        listener=listener,
-        clock=clock or SkippingClock(),
-    )
+    clock = clock or SkippingClock()
+    with clock.watching() if isinstance(clock, IdleClock) else nullcontext():
+        summary = await replicate(
+            Options(sources=(source,), **{"patience": 0.0, "settle": 0.0, **options}),
+            sites,
+            passwords=SamePassword(password),
+            state_dir=state,
+            listener=listener,
+            clock=clock,
+        )
     return Report(events, summary)
