@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...clock import Clock
 from ...daemon_thread import in_thread
@@ -15,7 +15,6 @@ from ...errors import PmarepError, TemporaryFileError, UsageError, where
 from ...events import SourceSummary
 from ...pmacore import PmaCore, PmaCoreError
 from ...sites.place import Place
-from ...sites.site_choices import SiteChoices
 from ...slides import LeftOut, Slide, Why
 from ...slides.folder import error_text
 from ...slides.selection import OptionValue, describe_unmatched
@@ -25,17 +24,16 @@ from ...source.place import PlaceScanner
 from ...source.scanner import SourceScanner, scanners
 from ...text import printable
 from ..options import Options
+from .batch import FoundBatch
 from .collisions import NameCollisions, collision_keys
 from .disk_list import DiskList
 from .name_check import NameCheck
-from .slide_list import NO_CHOICES, SlideList
+from .slide_list import SlideList
 from .stability import Claimants, UnstableSlide, look_at, unstable_list
 
 log = logging.getLogger(__name__)
 
-BATCH = 200  # things that are written down and handed over at once ...
-BATCH_FILES = 2000  # ... or fewer, where they have many files
-BATCH_SECONDS = 0.2  # ... or after so long, where a server lists them one by one
+BATCH_SECONDS = 0.2  # after which a batch is handed over, where a server lists things one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,67 +47,6 @@ class DiscoveryListener:
     left_out: Callable[[LeftOut], None]
     waiting: Callable[[int, float], None]
     found: Callable[[Sequence[Slide], Sequence[str]], None] = lambda _slides, _others: None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch of what a thread has found, and its counts, which stay when the rest is on disk.
-
-    `now`: seconds since the epoch. `waiting`, `expected`, `expected_bytes`: by how much there is more to look at again;
-    `expected_excluded`: of that, slides and bytes that sites do not take, by the masks of `choices`.
-    """
-
-    now: float
-    slides: list[Slide] = field(default_factory=list)
-    unstable: list[UnstableSlide] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    things: int = 0
-    files: int = 0
-    waiting: int = 0
-    expected: int = 0
-    expected_bytes: int = 0
-    choices: SiteChoices = NO_CHOICES
-    expected_excluded: dict[int, list[int]] = field(default_factory=dict)
-    counts: SourceCounts = field(default_factory=SourceCounts)
-
-    def add(self, thing: Slide | LeftOut | UnstableSlide) -> None:
-        self.things += 1
-        if not isinstance(thing, UnstableSlide):
-            self.counts.add(thing)
-        if isinstance(thing, Slide):
-            self.files += len(thing.files)
-            self.slides.append(thing)
-        elif isinstance(thing, UnstableSlide):
-            self.unstable.append(thing)
-            self._count(thing, 1)
-        elif thing.why.is_problem:
-            self.left_out.append(thing)
-        else:
-            self.others.append(thing.path)
-
-    def pass_over(self) -> None:
-        """Note what belongs to another shard or slide, so that batches come as often as in a run without."""
-        self.things += 1
-
-    def replaces(self, unstable: UnstableSlide) -> None:
-        """Uncount an unstable slide: what is added next is what has become of it."""
-        self._count(unstable, -1)
-
-    def _count(self, unstable: UnstableSlide, sign: int) -> None:
-        self.waiting += sign
-        if isinstance(unstable.found, Slide):
-            self.files += len(unstable.found.files)
-            self.expected += sign
-            self.expected_bytes += sign * unstable.found.size
-            if self.choices and (mask := self.choices.mask(unstable.found)):
-                sums = self.expected_excluded.setdefault(mask, [0, 0])
-                sums[0] += sign
-                sums[1] += sign * unstable.found.size
-
-    @property
-    def full(self) -> bool:
-        return self.things >= BATCH or self.files >= BATCH_FILES
 
 
 class SlideProducer:
@@ -171,7 +108,7 @@ class SlideProducer:
     async def walk(self) -> None:
         """Walk all sources, in a thread; keep what may still be being written for `watch_unstable`."""
 
-        def everything(batch: _Batch) -> Iterator[_Batch]:
+        def everything(batch: FoundBatch) -> Iterator[FoundBatch]:
             first = True
             for number, scanner in enumerate(self._local):
                 for thing in scanner.find():
@@ -230,7 +167,7 @@ class SlideProducer:
             raise
         await self._hand_over_listed(batch)
 
-    async def _hand_over_listed(self, batch: _Batch) -> None:
+    async def _hand_over_listed(self, batch: FoundBatch) -> None:
         def work() -> None:
             self._slide_list.write(batch.slides)
             self._listener.found(batch.slides, batch.others)
@@ -274,7 +211,9 @@ class SlideProducer:
     def _names(self, numbers: Set[int]) -> list[str]:
         return [printable(str(self._scanners[number].source)) for number in sorted(numbers)]
 
-    async def _hand_over(self, find: Callable[[_Batch], Iterator[_Batch]], unstable: DiskList[UnstableSlide]) -> None:
+    async def _hand_over(
+        self, find: Callable[[FoundBatch], Iterator[FoundBatch]], unstable: DiskList[UnstableSlide]
+    ) -> None:
         """Run `find` in a thread: each batch is written down there, and counted in the event loop."""
         loop = asyncio.get_running_loop()
 
@@ -292,8 +231,8 @@ class SlideProducer:
 
         await in_thread(work)
 
-    def _new_batch(self) -> _Batch:
-        return _Batch(self._clock.local().timestamp(), choices=self._slide_list.choices)
+    def _new_batch(self) -> FoundBatch:
+        return FoundBatch(self._clock.local().timestamp(), choices=self._slide_list.choices)
 
     def _sorted(self, number: int, found: Slide | LeftOut, now: float) -> Slide | LeftOut | UnstableSlide:
         """Tell what may still be being written from the rest, and note what may claim other files. Blocks."""
@@ -337,7 +276,7 @@ class SlideProducer:
         words = "its main file has come meanwhile, and belongs to another shard; push again"
         return LeftOut(found.path, Why.UNFINISHED, words, files=files)
 
-    def _take(self, batch: _Batch) -> None:
+    def _take(self, batch: FoundBatch) -> None:
         """Count a batch, in the event loop."""
         self.counts.merge(batch.counts)
         if batch.waiting > 0:
@@ -390,7 +329,7 @@ class SlideProducer:
         """Look once at everything that waits. What stands still goes to the sites, the rest waits on."""
         before, after = self._unstable, unstable_list()
 
-        def everything(batch: _Batch) -> Iterator[_Batch]:
+        def everything(batch: FoundBatch) -> Iterator[FoundBatch]:
             for unstable in before:
                 batch.replaces(unstable)
                 thing = look_at(self._local[unstable.source], unstable, self._claimants)
