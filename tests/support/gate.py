@@ -11,6 +11,7 @@ def test_it(gate: Gate, sandbox: Sandbox, wire: Wire) -> None:
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -19,9 +20,14 @@ from starlette.types import Message
 
 from pmacore_sandbox.middleware import InterceptedRequest
 from support.corpus import tiny_tiff
+from support.fork_server import LatePatch
 from support.push_cli import PushCli, contents
+from support.waiting import until
 
 PATIENT = b"PATIENT: Jane Doe, born 1970-01-01"
+
+TWO_AT_ONCE = LatePatch("from pmarep.engine.gate import commands; commands.AT_ONCE = 2")
+"""A patch for commands: as on a machine of few processors."""
 
 STRIP = """
 import pathlib, sys
@@ -71,6 +77,15 @@ class Gate:
 
     def runs(self) -> list[str]:
         return sorted(self.ran.read_text().split()) if self.ran.exists() else []
+
+    def wait_for_commands(self) -> None:
+        """Wait for the end of those that a killed run has left (on Linux)."""
+        until(lambda: not any(map(self._is_of_these, Path("/proc").glob("[0-9]*/cmdline"))))
+
+    def _is_of_these(self, process: Path) -> bool:
+        with suppress(OSError):  # it has just ended
+            return str(self.folder / "command-").encode() in process.read_bytes()
+        return False
 
     def slide(self, name: str, size: int = 2000) -> bytes:
         """Write a slide with a patient's name; return it as it may leave."""
