@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import heapq
+import itertools
 import time
+from collections.abc import Sized
 from typing import Any
 
 from pmarep.clock import Clock
@@ -19,7 +22,8 @@ class FakeClock(Clock):
     def __init__(self, at: str = "12:00") -> None:
         self.now = 0.0
         self._begin = dt.datetime.combine(dt.date(2026, 3, 2), dt.time.fromisoformat(at), dt.UTC)
-        self._sleepers: list[tuple[float, asyncio.Event]] = []
+        self._sleepers: list[tuple[float, int, asyncio.Event]] = []
+        self._count = itertools.count()  # of two that sleep as long, the first wakes first
 
     def monotonic(self) -> float:
         return self.now
@@ -29,17 +33,19 @@ class FakeClock(Clock):
 
     async def sleep(self, seconds: float) -> None:
         woken = asyncio.Event()
-        self._sleepers.append((self.now + seconds, woken))
+        heapq.heappush(self._sleepers, (self.now + seconds, next(self._count), woken))
         await woken.wait()
 
     async def run(self, work: asyncio.Future[Any]) -> float:
         """Move time on whenever everybody sleeps; the time when the work is done."""
+        ready: Sized = getattr(asyncio.get_running_loop(), "_ready", "unknown")
         while not work.done():
             for _ in range(20):  # let everybody run who can
                 await asyncio.sleep(0)
+                if not ready:
+                    break
             if self._sleepers and not work.done():
-                self._sleepers.sort(key=lambda sleeper: sleeper[0])
-                at, woken = self._sleepers.pop(0)
+                at, _, woken = heapq.heappop(self._sleepers)
                 self.now = max(self.now, at)
                 woken.set()
         work.result()
