@@ -350,7 +350,7 @@ def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one(monkeypatc
         left.append(weakref.ref(early))
         gc.freeze()
         left.append(weakref.ref(Loop()))
-        return 0 if len(left) < 8 else INTERRUPTED
+        return 0 if len(left) < 6 else INTERRUPTED
 
     clock = FakeClock()
     rounds = Rounds(EVERY_10, lambda: PreparedRun(run, ()), lambda _: None, clock=clock, inbox=Inbox(clock))
@@ -359,7 +359,7 @@ def test_what_a_round_leaves_to_the_collector_is_gone_in_the_next_one(monkeypatc
     finally:
         gc.collect()
         gc.freeze()  # as it was
-    assert gone == [True] * 6
+    assert gone == [True] * 4
 
 
 @pytest.mark.parametrize("local", [True, False])

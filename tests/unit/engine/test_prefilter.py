@@ -176,7 +176,7 @@ async def test_known_slides_cost_one_listing_a_folder(bench: Bench, monkeypatch:
 async def test_more_is_asked_at_once_where_answers_take_long(
     bench: Bench, far: bool, seconds: float, most: int
 ) -> None:
-    slides = many(folders=60, slides=20)
+    slides = many(folders=60, slides=4)
     await bench.replicated(slides)
     bench.far, clock = far, bench.clock
     bench.core.answer = lambda _: clock.sleep(seconds)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import sys
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pmarep.engine.discovery import slide_list as slide_list_module
 from pmarep.engine.discovery.collisions import NameCollisions, collision_keys
 from pmarep.engine.discovery.disk_list import DiskList, pack_found, unpack_found
 from pmarep.engine.discovery.slide_list import KEPT_FILES, SiteSlides, SlideCursor, SlideList
@@ -73,17 +73,14 @@ def test_a_disk_list_has_no_more_than_it_was_given() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it has a name, and nobody else can open it")
-def test_the_temporary_file_has_no_name(tmp_path: Path) -> None:
-    code = (
-        "import os, sys\nfrom pmarep.engine.discovery.disk_list import DiskList\n"
-        "from pmarep.engine.discovery.collisions import NameCollisions\n"
-        "listed, collisions = DiskList(str, str), NameCollisions()\n"
-        "listed.extend(['patient'])\nassert listed[0] == 'patient'\n"
-        "print(os.listdir(os.environ['TMPDIR']))"
-    )
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+def test_the_temporary_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    listed, collisions = DiskList[str](lambda one: (one,), lambda packed: str(packed[0])), NameCollisions[int]()
+    listed.extend(["patient"])
+    assert listed[0] == "patient"
+    assert list(tmp_path.iterdir()) == []
+    listed.close()
+    collisions.close()
 
 
 def test_several_sites_read_each_at_its_own_pace_while_it_grows() -> None:
@@ -125,26 +122,28 @@ def test_slides_that_one_site_has_read_are_not_read_again_by_the_next() -> None:
     asyncio.run(check())
 
 
-def test_a_catalogue_of_many_files_is_not_in_memory() -> None:
-    """As objects, 5000 slides of 25 files have 30 MB and more."""
+def test_a_catalogue_of_many_files_is_not_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As objects, 1000 slides of 25 files have 6 MB and more."""
+    kept = 2000
+    monkeypatch.setattr(slide_list_module, "KEPT_FILES", kept)
 
     async def check() -> None:
         slide_list = SlideList()
         tracemalloc.start()
-        for start in range(0, 5000, 100):
+        for start in range(0, 1000, 100):
             slide_list.write([make(start + number, 25) for number in range(100)])
-        slide_list.admit(5000, 5000)
+        slide_list.admit(1000, 1000)
         slide_list.finish()
         cursor = SlideCursor(SiteSlides(slide_list, "tokyo"))
         count = 0
         while (slide := await cursor.take()) is not None:
             assert (slide.path, len(slide.files)) == (f"m{count}.mrxs", 25)
             count += 1
-        assert count == 5000
+        assert count == 1000
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         slide_list.close()
-        assert peak < KEPT_FILES * 700
+        assert peak < kept * 700
 
     asyncio.run(check())
 

@@ -210,7 +210,7 @@ def test_no_site_is_starved_on_a_line_that_four_share(noise: float) -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.4])
-def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
+def test_lines_of_their_own_stay_full(noise: float) -> None:
     """Each has a line of its own, so what one loses the other does not win."""
     uplink = SharedUplink()
     sites = [AdaptiveConcurrency(uplink), AdaptiveConcurrency(uplink)]
@@ -220,7 +220,7 @@ def test_lines_of_their_own_stay_full_for_hours(noise: float) -> None:
     def rates(limits: Sequence[float]) -> Sequence[float]:
         return [min(25 * MB, limits[0] * 1.6 * MB), min(12.5 * MB, limits[1] * 0.6 * MB)]
 
-    limits = run(sites, rates, 3 * 3600, noise=noise)
+    limits = run(sites, rates, 3600, noise=noise)
     moved = [rates(now) for now in zip(*map(late, limits), strict=True)]
     for site, capacity in enumerate((25 * MB, 12.5 * MB)):
         assert sum(each[site] for each in moved) / len(moved) >= 0.97 * capacity

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import plain_http
-from support.fork_server import PATIENCE
+from support import fork_server, plain_http
+from support.fork_server import PATIENCE, LatePatch
 
 from pmacore_sandbox import Sandbox, Settings
 from pmarep.cli.app import app
@@ -54,17 +54,17 @@ def test_the_command_serves_until_it_is_stopped(tmp_path: Path, number: signal.S
         assert rest == ""
 
 
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **fork_server.USUAL_ENVIRONMENT, **variables}
+    environment.pop("PMAREP_SANDBOX_PASSWORD", None)
+    return fork_server.run(["sandbox", *arguments], environment)
+
+
 def test_a_password_is_needed(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "PMAREP_SANDBOX_PASSWORD"}
-    command = [*PMAREP, "sandbox", "--data", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = run("--data", str(tmp_path))
     assert done.returncode == 2
     assert "PMAREP_SANDBOX_PASSWORD" in done.stderr
-    result = subprocess.run(
-        [*PMAREP, "sandbox", "--help"], capture_output=True, text=True, encoding="utf-8",
-        env={**environment, "COLUMNS": "200"},
-    )  # fmt: skip
-    words = " ".join(result.stdout.replace("│", " ").split())
+    words = " ".join(run("--help", COLUMNS="200").stdout.replace("│", " ").split())
     assert (
         "--password TEXT The user's password; required, here or in the variable. [variable: PMAREP_SANDBOX_PASSWORD]"
         in words
@@ -72,11 +72,9 @@ def test_a_password_is_needed(tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_a_clear_sentence(tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['uvicorn'] = None; sys.argv = ['pmarep', 'sandbox', '--data', sys.argv[1],"
-        "'--password', 'p']; import pmarep.cli; pmarep.cli.main()"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    missing = LatePatch("import sys\nassert 'uvicorn' not in sys.modules\nsys.modules['uvicorn'] = None")
+    environment = {**os.environ, **fork_server.USUAL_ENVIRONMENT}
+    done = fork_server.run(["sandbox", "--data", str(tmp_path), "--password", "p"], environment, patch=missing)
     assert done.returncode == 1
     assert "in a clone of the sources with: pipx install --force '.[sandbox]'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import fork_server
 from support.corpus import tree, wild_names, write_mirax
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, LatePatch
 
 from pmarep.cli.app import app
 
@@ -101,20 +102,24 @@ def test_names_of_every_kind_in_every_encoding(tmp_path: Path) -> None:
         tree(tmp_path, f"{name}.svs")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b.svs")).write_bytes(b"x")
     for encoding in ("utf-8", "ascii", "cp1252"):
-        environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
-        plain, lines = (
-            subprocess.run(
-                [sys.executable, "-m", "pmarep", "slides", tmp_path, *options],
-                env=environment, capture_output=True, timeout=PATIENCE, check=False,
-            )
-            for options in ([], ["--json"])
-        )  # fmt: skip
-        assert plain.returncode == lines.returncode == 1, plain.stderr
-        assert b"\x1b" not in plain.stdout + lines.stdout
-        assert b"\\xff\\x1b.svs\tbad name\t" in plain.stdout
-        slides = {json.loads(line).get("slide") for line in lines.stdout.splitlines()}
+        plain, lines = encoded(encoding, str(tmp_path)), encoded(encoding, str(tmp_path), "--json")
+        assert "\x1b" not in plain + lines
+        assert "\\xff\\x1b.svs\tbad name\t" in plain
+        slides = {json.loads(line).get("slide") for line in lines.splitlines()}
         assert slides - {None} == {f"{name}.svs" for name in wild_names()}
-    assert b"\r" not in plain.stdout
+    assert "\r" not in plain
+
+
+def encoded(encoding: str, *arguments: str) -> str:
+    """What is printed where the standard streams have an encoding."""
+    streams = f"import sys\nfor one in (sys.stdout, sys.stderr): one.reconfigure(encoding={encoding!r}, newline='')"
+    environment = {**os.environ, **fork_server.USUAL_ENVIRONMENT}
+    process = fork_server.start(["slides", *arguments], environment, patch=LatePatch(streams))
+    assert isinstance(process.stdout, io.TextIOWrapper)
+    process.stdout.reconfigure(encoding=encoding, newline="")
+    code, output, errors = fork_server.finish(process)
+    assert code == 1, errors
+    return output
 
 
 def test_usage_errors(tmp_path: Path) -> None:
@@ -134,15 +139,14 @@ def test_usage_errors(tmp_path: Path) -> None:
 
 def test_a_reader_who_leaves_ends_it_quietly(tmp_path: Path) -> None:
     tree(tmp_path, *(f"{number}.svs" for number in range(2000)))
-    with subprocess.Popen(
-        [sys.executable, "-m", "pmarep", "slides", tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stderr
+    process = fork_server.start(["slides", str(tmp_path)], {**os.environ, **fork_server.USUAL_ENVIRONMENT})
+    assert process.stdout
+    assert process.stderr
+    with process.stderr:
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(PATIENCE) in (0, 1)  # click says 1
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == ""
 
 
 def test_a_table_on_a_terminal_with_whole_names(tmp_path: Path) -> None:

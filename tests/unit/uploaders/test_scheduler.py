@@ -257,7 +257,7 @@ def found(clock: Clock, *limits: str, round_trip: float = 0.18) -> tuple[Request
     return RequestScheduler(concurrency, limiters, Retry(sleep=clock.sleep), clock), concurrency
 
 
-async def flies(scheduler: RequestScheduler, count: int, seconds: float = 30.0, pieces: int = 300) -> int:
+async def flies(scheduler: RequestScheduler, count: int, seconds: float = 30.0, pieces: int = 60) -> int:
     """The most requests at once, of so many whose pieces take that long together."""
     most = 0
     clock = scheduler.clock
@@ -281,7 +281,7 @@ async def test_the_limit_grows_while_that_brings_more() -> None:
 
 async def test_the_limit_does_not_grow_against_a_bandwidth_limit() -> None:
     scheduler, _ = found(FakeClock(), "40K", round_trip=0.02)
-    assert await flies(scheduler, 20) == 8
+    assert await flies(scheduler, 20, pieces=300) == 8
 
 
 async def test_errors_make_it_smaller() -> None:
