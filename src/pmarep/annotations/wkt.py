@@ -49,14 +49,14 @@ def _is_balanced(text: str) -> bool:
 
 
 def _without_points_brackets(tokens: list[str]) -> list[str]:
-    """Drop the brackets around each point of a MULTIPOINT, which may be written or not."""
+    """Drop the brackets around each point of a MULTIPOINT, which may be written or not, be it several."""
     parts: list[str] = []
     depth, points = 0, -1  # brackets that are open; those around the brackets of a MULTIPOINT's points
     for item in tokens:
         if item[0].isalpha() and item not in _OTHER_WORDS:
             points = depth + 1 if item == "MULTIPOINT" else -1
         depth -= item == ")"
-        if not (item in "()" and depth == points):
+        if not (item in "()" and 0 < points <= depth):
             parts.append(item)
         depth += item == "("
     return parts

@@ -30,7 +30,9 @@ def _posix_word(word: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     # In octal, which ends after three digits: a hexadecimal number would swallow a digit that follows it.
-    return "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8", "surrogateescape"))
+    # Half of a surrogate pair that stands for no byte is from a name of another system: NTFS has such.
+    errors = "surrogateescape" if "\udc80" <= found[0] <= "\udcff" else "surrogatepass"
+    return "".join(f"\\{byte:03o}" for byte in found[0].encode("utf-8", errors))
 
 
 def _windows_word(word: str) -> str:

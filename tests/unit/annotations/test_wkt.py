@@ -70,6 +70,7 @@ def test_any_text_is_taken(text: str) -> None:
         ("POINTZ(1 2 3)", "POINT Z (1 2 3)"),
         ("POINT(-0 1)", "POINT(0 1)"),
         ("polygon empty", "POLYGON EMPTY"),
+        ("MULTIPOINT(((1 2)))", normalized("MULTIPOINT(((1 2)))")),
         (
             "GEOMETRYCOLLECTION(MULTIPOINT((1 2)),POLYGON((0 0,1 1,1 0,0 0)))",
             "geometrycollection ( multipoint ( 1 2 ), polygon((0.0 0,1 1,1 0,0 0)) )",

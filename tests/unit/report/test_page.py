@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.browser import Browser, find_browser
 from support.records import ABOUT, ODD_NAMES, made_up_run
@@ -89,6 +89,7 @@ PLAIN = Page(to_html(report_with("plain"))).elements
 
 
 @given(NAMES)
+@example("\ud800 of Windows")
 def test_no_name_is_markup_or_script(name: str) -> None:
     text = to_html(report_with(name), Path("/state"))
     page = Page(text)

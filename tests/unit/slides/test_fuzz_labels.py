@@ -83,6 +83,12 @@ def test_any_bytes(kind: str, content: bytes) -> None:
     look_at(kind, sample(kind)[:16] + content)
 
 
+def test_a_directory_where_no_file_can_be_is_not_known() -> None:
+    content = bytearray(sample("Zeiss CZI"))
+    struct.pack_into("<q", content, 104, 2**63 - 1)
+    assert look_at("Zeiss CZI", bytes(content)) == (Carries.UNKNOWN, Carries.UNKNOWN)
+
+
 @pytest.mark.parametrize("end", range(0, 3000, 97))
 def test_a_file_that_is_cut_off_never_has_none_where_it_would_have_one(end: int) -> None:
     assert Carries.NO not in look_at("Aperio SVS", sample("Aperio SVS")[:end])

@@ -7,6 +7,7 @@ the like.
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def of_czi(path: str) -> LabelImages:
         if not head.startswith(_HEAD) or len(head) < _DIRECTORY_AT + 8:
             return NOT_KNOWN
         (at,) = struct.unpack_from("<q", head, _DIRECTORY_AT)
-        if at <= 0:  # none was written, or the file not to its end
+        if not 0 < at < os.fstat(file.fileno()).st_size:  # none was written, or the file not to its end
             return NOT_KNOWN
         file.seek(at)
         start = file.read(_DIRECTORY_HEAD)
