@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -43,6 +44,12 @@ MRXS = {
     "m/sub/Index & 1.dat": b"index",
     "m/empty.dat": b"",
 }
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine asks for nothing twice."""
+    monkeypatch.setattr(file_download, "STUCK_SECONDS", math.inf)
 
 
 @pytest.fixture

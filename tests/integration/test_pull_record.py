@@ -6,13 +6,12 @@ import asyncio
 import json
 import shlex
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from support.fork_server import PATIENCE, run, start
+from support.fork_server import run, start
 from support.pulls import place, pull, put
-from support.push_cli import PushCli, Running
+from support.push_cli import PushCli, Running, wait_until
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Hold, Sandbox
@@ -126,10 +125,9 @@ def test_status_knows_a_pull_that_goes_on_and_one_that_was_killed(tmp_path: Path
     words = ["pull", "tokyo:", str(here), "--config", str(cli.book), "--state-dir", str(cli.state), "--json"]
     with Running(start(words, cli.environment)) as running:
         running.wait_for(lambda event: event["event"] == "slide_finished")
-        until = time.monotonic() + PATIENCE
-        while (one := known()).progress is None or not one.progress.sites["tokyo"].pulled:  # a moment later
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_until(lambda: (on := known().progress) is not None and bool(on.sites["tokyo"].pulled))  # a moment later
+        one = known()
+        assert one.progress is not None
         assert (one.state, one.progress.slides, one.progress.folder) == (RunState.RUNNING, 2, str(here))
         running.kill()
     hold.release()

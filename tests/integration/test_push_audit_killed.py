@@ -75,7 +75,7 @@ def test_killed_when_the_slide_had_arrived_unnoticed(cli: PushCli, tmp_path: Pat
         "import os\nfrom pmarep.state.journal import Journal\n"
         "async def dies(*_): os._exit(9)\nJournal.record_file_sent = dies"
     )
-    with cli.start("--audit", str(audit), patch=dies) as running:
+    with cli.start("--audit", str(audit), patch=LatePatch(dies)) as running:
         assert running.process.wait(PATIENCE) == 9
     assert lines(audit) == []
     assert cli.push("--audit", str(audit)).counts("a") == (0, 1, 0)

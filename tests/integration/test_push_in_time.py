@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ def test_a_hard_end_breaks_off_and_says_what_is_kept(
     tree(cli.source, *(f"z{number}.svs" for number in range(20)))
     hold = Hold(after_bytes=100_000)
     sandbox.faults.add(hold, path=FILE + "m/Data0003.dat", times=1)
-    # A time that was a minute ago is tomorrow's, so at most a day away.
-    options = [word.format("00:00") for word in hard]
+    at = f"{datetime.now() + timedelta(hours=12):%H:%M}"  # half a day away, whenever this runs
+    options = [word.format(at) for word in hard]
     with cli.start("--connections", "1", *options, patch=patched) as running:
         assert hold.reached.wait(PATIENCE)
         later(86_400)
@@ -103,7 +104,7 @@ def test_a_hard_end_breaks_off_and_says_what_is_kept(
     kept, again = (result.summary["sites"]["a"][key] for key in ("bytes_kept", "bytes_again"))
     assert kept >= 400_000
     assert 0 < again <= 400_000
-    option = "--max-duration" if hard[0] == "--max-duration" else "--stop-at 00:00"
+    option = "--max-duration" if hard[0] == "--max-duration" else f"--stop-at {at}"
     assert result.summary["error"].startswith(f"stopped at {option}; ")
     assert " of unfinished slides are kept for the next run, " in result.summary["error"]
     sandbox.faults.clear()
@@ -165,7 +166,7 @@ def test_a_password_that_never_comes_is_reported_and_ends_with_the_run(
 ) -> None:
     """The others are sent to as far as there is time, and nobody waits for ever."""
     tree(cli.source, "a.svs")
-    cli.site("b", start_sandbox("b"), password_command=["sleep", "50"])
+    cli.site("b", start_sandbox("b"), password_command=["sleep", "600"])
     del cli.environment["PMAREP_PASSWORD_B"]
     quickly = LatePatch(patched + "real_sleep = Clock.sleep\n" + QUICKLY)
     with cli.start("--max-duration", "1h", patch=quickly) as running:

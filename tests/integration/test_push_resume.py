@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.corpus import tree, write_mirax
 from support.fork_server import PATIENCE, LatePatch
-from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, transfers
+from support.push_cli import NO_PAUSES, PushCli, Running, arrived, contents, files_sent, transfers, wait_until
 from support.sandbox_client import Client
 
 from pmacore_sandbox import CannedResponse, Hold, Sandbox
@@ -42,15 +41,12 @@ def wait_until_all_but_the_held(sandbox: Sandbox, cli: PushCli, hold: Hold) -> N
     assert hold.reached.wait(PATIENCE)
     wanted = 5  # Data0000 to Data0002, Index.dat, Slidedat.ini
     query = "SELECT (SELECT count(*) FROM file), (SELECT count(*) FROM slide WHERE state = 'sent')"
-    seen: tuple[int, int] | None = None
-    pause = threading.Event()
-    for _ in range(3000):
+
+    def known() -> bool:
         with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
-            seen = journal.execute(query).fetchone()
-        if seen == (wanted, 1):
-            return
-        pause.wait(0.01)
-    raise AssertionError(f"the journal stays at {seen}")
+            return bool(journal.execute(query).fetchone() == (wanted, 1))
+
+    wait_until(known)
 
 
 def stop_in_the_middle(cli: PushCli, sandbox: Sandbox, end: Callable[[Running], object]) -> None:
@@ -213,7 +209,10 @@ def test_ctrl_c_twice_ends_at_once(cli: PushCli, sandbox: Sandbox) -> None:
     """Even where the server lets nobody log out."""
     hold, goodbye = hold_last_data_file(sandbox), Hold()
     sandbox.faults.add(goodbye, path="DeAuthenticate")
-    no_repetition = LatePatch("import pmarep.cli.signal_handlers as handlers\nhandlers.REPEATED_SECONDS = 0.0")
+    no_repetition = LatePatch(
+        "import pmarep.cli.signal_handlers as handlers\nhandlers.REPEATED_SECONDS = 0.0\n"
+        "import pmarep.pmacore.session_client as client\nclient.GOODBYE_SECONDS = 1e6"
+    )
     with cli.start("-v", patch=no_repetition) as running:
         wait_until_all_but_the_held(sandbox, cli, hold)
         running.interrupt()
@@ -222,7 +221,7 @@ def test_ctrl_c_twice_ends_at_once(cli: PushCli, sandbox: Sandbox) -> None:
         result = running.result()
     assert result.code == 130
     assert "logged in" in result.stderr
-    assert "could not log out" not in result.stderr  # which comes after 5 s
+    assert "could not log out" not in result.stderr  # nobody has waited for that
     sandbox.faults.clear()
     assert cli.push().code == 0
     assert arrived(sandbox) == contents(cli.source)
@@ -233,6 +232,7 @@ def test_ctrl_c_while_connecting(cli: PushCli, sandbox: Sandbox) -> None:
     sandbox.faults.add(hold, path="GetVersionInfo")
     with cli.start() as running:
         assert hold.reached.wait(PATIENCE)
+        running.wait_for(lambda event: 2 in (event.get("slides"), event.get("slides_total")))  # both have been found
         running.interrupt()
         result = running.result()
     assert result.code == 130

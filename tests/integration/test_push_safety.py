@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.corpus import tiny_tiff, tree, write_mirax, write_ndpis
 from support.fork_server import PATIENCE, LatePatch
-from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, transfers
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents, files_sent, transfers, wait_until
 
 from pmacore_sandbox import CannedResponse, Drop, Hold, Sandbox
 
@@ -28,22 +26,13 @@ def in_journal(cli: PushCli, query: str) -> list[tuple[object, ...]]:
         return journal.execute(query).fetchall()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it never came")
-
-
 def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, path: str, *extra: str, known: int = 0) -> None:
     """A push killed while the server reads a file, when `known` others are in the journal."""
     hold = Hold()
     sandbox.faults.add(hold, path=FILE + path, times=1)
     with cli.start(*extra) as running:
         assert hold.reached.wait(PATIENCE)
-        until(lambda: in_journal(cli, "SELECT count(*) FROM file") == [(known,)])
+        wait_until(lambda: in_journal(cli, "SELECT count(*) FROM file") == [(known,)])
         running.kill()
     sandbox.faults.clear()
     assert sandbox.wait_idle()

@@ -3,71 +3,81 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.clocks import SkippingClock
 from support.corpus import tree, write_mirax
 from support.fork_server import LatePatch
-from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
+from support.in_process import Report, push
+from support.push_cli import NO_PAUSES, PushCli, arrived, contents, transfers
+from support.sandboxes import PASSWORD, USER
 
 from pmacore_sandbox import Sandbox
+from pmarep.events import SourceProblem
+from pmarep.sites import Site
 
 on_linux_or_windows = pytest.mark.skipif(
     sys.platform not in ("linux", "win32"), reason="who has a file open cannot be asked on this platform"
 )
 
-# Copies the files of slides in many small pieces, so that each slide takes so many seconds: the files of a slide one
-# after the other, all slides at once. The first piece comes before anybody says go. A file is closed between two
-# pieces: only its size and time tell that there is more to come.
-SCANNER = """
-import sys, threading, time
+GROWS = """
 from pathlib import Path
-
-PIECES = 30
-source, target, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-begun, go = threading.Barrier(len(sys.argv) - 3), threading.Event()
-
-def scan(names):
-    for name in names:
-        content = (source / name).read_bytes()
-        (target / name).parent.mkdir(exist_ok=True)
-        size = max(len(content) // PIECES, 1)
-        for start in range(0, len(content), size):
-            with (target / name).open("ab") as file:
-                file.write(content[start:start + size])
-            if name == names[0] and start == 0:
-                begun.wait()
-                go.wait()
-            time.sleep(seconds / len(names) / PIECES)
-
-slides = [threading.Thread(target=scan, args=(names.split("|"),)) for names in sys.argv[4:]]
-for slide in slides: slide.start()
-begun.wait()
-print("begun", flush=True)
-sys.stdin.readline()
-go.set()
+from pmarep.clock import Clock
+real = Clock.sleep
+async def sleep(self, seconds):
+    if seconds > 100:
+        with Path({path!r}).open("ab") as file:
+            file.write(b"more")
+    await real(self, min(seconds, 0.1) if seconds > 100 else seconds)
+Clock.sleep = sleep
 """
 
+
+def grows(path: Path) -> LatePatch:
+    """A patch by which a file grows whenever the push waits to see whether it does, which takes no time."""
+    return LatePatch(GROWS.format(path=str(path)))
+
+
+PIECES = 3
 DATA = [f"Data{number:04}.dat" for number in range(3)]
 
 
-def files_of(stem: str, *names: str) -> str:
-    return "|".join([f"{stem}.mrxs", *(f"{stem}/{name}" for name in names)])
+def scan(originals: Path, scanned: Path, stem: str, *names: str) -> Iterator[None]:
+    """Write a MIRAX slide file by file, in pieces. A file is closed after each: only its size and time tell of more."""
+    for name in (f"{stem}.mrxs", *(f"{stem}/{name}" for name in names)):
+        content = (originals / name).read_bytes()
+        (scanned / name).parent.mkdir(exist_ok=True)
+        size = -(-len(content) // PIECES)
+        for start in range(0, len(content), size):
+            with (scanned / name).open("ab") as file:
+                file.write(content[start : start + size])
+            yield
 
 
-def scanner(originals: Path, scanned: Path, seconds: float) -> subprocess.Popen[bytes]:
-    """Scans two MIRAX slides: one whose index is there from the beginning, one whose index comes last."""
-    write_mirax(originals / "early.mrxs", data_size=300_000, seed=1)
-    write_mirax(originals / "late.mrxs", data_size=300_000, seed=2)
-    early = files_of("early", "Slidedat.ini", "Index.dat", *DATA)
-    late = files_of("late", *DATA, "Index.dat", "Slidedat.ini")
-    command = [sys.executable, "-c", SCANNER, str(originals), str(scanned), str(seconds), early, late]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+class Scanner(SkippingClock):
+    """Scans two slides at once while a push waits: one whose index comes first, one whose index comes last."""
+
+    def __init__(self, originals: Path, scanned: Path) -> None:
+        super().__init__()
+        for seed, stem in enumerate(("early", "late")):
+            write_mirax(originals / f"{stem}.mrxs", data_size=30_000, seed=seed)
+        self.at_work = [
+            scan(originals, scanned, "early", "Slidedat.ini", "Index.dat", *DATA),
+            scan(originals, scanned, "late", *DATA, "Index.dat", "Slidedat.ini"),
+        ]
+        self.write()
+
+    def write(self) -> None:
+        """Write a piece of each slide that is not finished."""
+        self.at_work = [slide for slide in self.at_work if next(slide, slide) is None]
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds > 100:
+            self.write()
+        await super().sleep(seconds)
 
 
 def check_nothing_is_half(sandbox: Sandbox, originals: Path) -> None:
@@ -78,32 +88,22 @@ def check_nothing_is_half(sandbox: Sandbox, originals: Path) -> None:
             assert {path: there.get(path) for path in of_slide} == {path: whole[path] for path in of_slide}
 
 
-def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
-    cli = PushCli(tmp_path / "cli")
-    cli.site("a", sandbox)
-    originals = tmp_path / "originals"
-    pushes: list[Result] = []
-    with scanner(originals, cli.source, seconds=4) as at_work:
-        assert at_work.stdout is not None
-        assert at_work.stdin is not None
-        at_work.stdout.readline()
-        with cli.start("--settle", "2s") as running:
-            running.wait_for(lambda event: event["event"] == "source_waiting")
-            at_work.stdin.write(b"go\n")
-            at_work.stdin.close()
-            pushes.append(running.result())
-        while at_work.poll() is None:
-            check_nothing_is_half(sandbox, originals)
-            pushes.append(cli.push("--settle", "2s"))
+async def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
+    originals, source = tmp_path / "originals", tmp_path / "cases"
+    source.mkdir()
+    scanner = Scanner(originals, source)
+    site = Site(name="a", url=sandbox.url, username=USER, target="Slides/in")
+    pushes: list[Report] = []
+    while scanner.at_work or pushes[-1].code != 0:
+        pushes.append(await push(source, [site], tmp_path / "state", PASSWORD, settle=3600.0, clock=scanner))
         check_nothing_is_half(sandbox, originals)
-    pushes.append(cli.push("--settle", "2s"))
-    assert arrived(sandbox) == contents(cli.source) == contents(originals)
+    assert len(pushes) > 5
+    assert arrived(sandbox) == contents(source) == contents(originals)
     assert transfers(sandbox).count("transfer/Upload") == 2  # announced once each, and so never begun too early
-    assert sum(push.counts("a")[0] for push in pushes) == 2
-    assert [push.counts("a")[2] for push in pushes] == [0] * len(pushes)
-    assert pushes[0].code == 1
-    assert pushes[-1].code == 0
-    unfinished = {e["why"] for push in pushes for e in push.events if e["event"] == "source_problem"}
+    assert sum(push.summary.sites["a"].sent for push in pushes) == 2
+    assert [push.summary.sites["a"].failed for push in pushes] == [0] * len(pushes)
+    assert [push.code for push in pushes] == [1] * (len(pushes) - 1) + [0]
+    unfinished = {e.why for push in pushes for e in push.events if isinstance(e, SourceProblem)}
     assert unfinished == {"still being written"}
 
 
@@ -127,31 +127,11 @@ def total(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """While inside, a file grows all the time; it is closed between two pieces."""
-    over = threading.Event()
-
-    def write() -> None:
-        while not over.wait(0.02):
-            with path.open("ab") as file:
-                file.write(b"more")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        yield
-    finally:
-        over.set()
-        writer.join()
-
-
 def test_what_never_stands_still_is_left_for_the_next_run(tmp_path: Path, sandbox: Sandbox) -> None:
     cli = PushCli(tmp_path / "cli")
     cli.site("a", sandbox)
     tree(cli.source, "growing.svs", "still.svs", content=os.urandom(5000))
-    with writing(cli.source / "growing.svs"):
-        result = cli.run("--settle", "1s")
+    result = cli.run("--settle", "1h", patch=grows(cli.source / "growing.svs"))
     assert result.code == 1
     assert "2 slides are still being written or just copied; looking again in " in result.stdout
     assert (
@@ -215,8 +195,8 @@ def test_a_site_that_stays_away_and_a_slide_that_is_never_finished(tmp_path: Pat
     cli.site("there", sandbox)
     cli.site("away", "http://127.0.0.1:9/")
     tree(cli.source, "still.svs", "moving.svs")
-    with writing(cli.source / "moving.svs"):
-        result = cli.push("--settle", "1s", "--patience", "4s", patch=NO_PAUSES)
+    patch = LatePatch(f"{NO_PAUSES}\n{grows(cli.source / 'moving.svs')}")
+    result = cli.push("--settle", "1h", "--patience", "1s", patch=patch)
     assert result.code == 1
     assert result.counts("there") == (1, 0, 0)
     assert "refused the connection" in result.summary["sites"]["away"]["error"]
@@ -234,12 +214,12 @@ def test_nobody_waits_for_slides_that_no_site_will_take(tmp_path: Path, sandbox:
 def test_a_full_temporary_disk_is_reported_and_what_was_found_is_sent(tmp_path: Path, sandbox: Sandbox) -> None:
     cli = PushCli(tmp_path / "cli")
     cli.site("a", sandbox)
-    tree(cli.source, *(f"{number:04}{'x' * 200}.svs" for number in range(1200)))
-    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))"
+    tree(cli.source, *(f"{number:04}{'x' * 200}.svs" for number in range(600)))
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))"
     result = cli.push("--dry-run", patch=LatePatch(limit))
     assert result.code == 1
     planned = result.counts("a")[0]
-    assert 0 < planned < 1200
+    assert 0 < planned < 600
     assert "cannot keep the list of slides in " in result.summary["error"]
     assert "make room there" in result.summary["error"]
     assert result.stderr == ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.corpus import tree, write_mirax
 from support.fork_server import PATIENCE, run, start
-from support.push_cli import PushCli, Result, Running, arrived, contents, files_sent, transfers
+from support.push_cli import PushCli, Result, Running, arrived, contents, files_sent, transfers, wait_until
 from support.sandboxes import StartSandbox
 
 from pmacore_sandbox import CannedResponse, Hold, Sandbox
@@ -64,16 +63,14 @@ def stop_in_the_middle(cli: PushCli, sandbox: Sandbox) -> None:
     hold = Hold(after_bytes=1000)
     sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=m/Data0003.dat", times=1)
     query = "SELECT (SELECT count(*) FROM file WHERE server = ?), (SELECT count(*) FROM slide WHERE state != 'sent')"
+
+    def known() -> bool:
+        with closing(sqlite3.connect(cli.state / "shard-3-of-3/journal.sqlite", timeout=30)) as journal:
+            return bool(journal.execute(query, (sandbox.url,)).fetchone() == (5, 1))
+
     with cli.start("--shard", "3/3") as running:
         assert hold.reached.wait(PATIENCE)
-        seen, pause = None, threading.Event()
-        for _ in range(3000):
-            with closing(sqlite3.connect(cli.state / "shard-3-of-3/journal.sqlite", timeout=30)) as journal:
-                seen = journal.execute(query, (sandbox.url,)).fetchone()
-            if seen == (5, 1):
-                break
-            pause.wait(0.01)
-        assert seen == (5, 1)
+        wait_until(known)
         running.kill()
     sandbox.faults.clear()
     assert sandbox.wait_idle()

@@ -1,4 +1,7 @@
-"""Each command once as a process of its own, which imports what it needs: other tests fork from one that has it all."""
+"""Each command once as a process of its own, which imports what it needs: other tests fork from one that has it all.
+
+`push`, `sites list` and `slides` are such processes in test_unattended.py and test_streams.py.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,8 @@ from support.push_cli import PushCli
 from pmacore_sandbox import Sandbox
 
 COMMANDS = (
-    "push {source} --sites a --dry-run",
     "verify {source} --sites a",
-    "slides {source} --json",
-    "slides --formats",
     "status",
-    "status --json",
-    "sites list",
     "sites show a",
     "sites schema",
     "sites test a",
@@ -38,8 +36,8 @@ def test_as_a_process_of_its_own(tmp_path: Path, sandbox: Sandbox, command: str)
     cli = PushCli(tmp_path / "cli")
     cli.site("a", sandbox)
     tree(cli.source, "a.svs")
-    options = [] if command.startswith(("slides", "sites schema")) else ["--config", str(cli.book)]
-    if command.startswith(("push", "verify", "status")):
+    options = [] if command == "sites schema" else ["--config", str(cli.book)]
+    if command.startswith(("verify", "status")):
         options += ["--state-dir", str(cli.state)]
         options = options[2:] if command.startswith("status") else options
     words = [word.format(source=cli.source) for word in command.split()]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 from support.corpus import tree
 from support.fork_server import LatePatch, run
-from support.push_cli import PushCli
+from support.push_cli import PushCli, wait_until
 
 from pmacore_sandbox import CannedResponse, Sandbox, SlowRead
 from pmarep.state.run_records import RunFile, records_in
@@ -88,8 +87,7 @@ def test_a_killed_run_has_reported_what_arrived(tmp_path: Path, sandbox: Sandbox
     sandbox.faults.add(SlowRead(1000.0), path="slow.svs")
     with cli.start() as running:
         running.wait_for(lambda event: event["event"] == "slide_finished")
-        while not of(newest(cli), "slide_finished"):
-            time.sleep(0.02)
+        wait_until(lambda: bool(of(newest(cli), "slide_finished")))
         assert newest(cli).is_running()
         running.kill()
     record = newest(cli)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from support.fork_server import run_at_terminal
 from support.sandboxes import PASSWORD, USER
 from support.sites_cli import MemoryKeyring, ScriptedPrompt, SitesCli
 
@@ -428,26 +428,7 @@ def test_on_a_real_terminal_no_input_asks_nothing(sites_cli: SitesCli, no_input:
 
 
 def on_terminal(sites_cli: SitesCli, args: list[str], typed: bytes) -> tuple[int, str]:
-    """Run pmarep at a terminal, where `typed` waits to be read; exit code and what was to be seen."""
-    import pty  # not on Windows
-
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(sites_cli.folder)
-        os.execve(sys.executable, [sys.executable, "-m", "pmarep", *args], sites_cli.environment)
-    os.write(terminal, typed)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:  # how Linux says that the other side is closed
-            break
-        if not piece:
-            break
-        seen += piece
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), seen.decode().replace("\r\n", "\n")
+    return run_at_terminal(args, sites_cli.environment, typed, folder=sites_cli.folder)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pty")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE, LatePatch, run
+from support.fork_server import LatePatch, run, run_at_terminal
 from support.pma_start import Helper, pma_start, reply
 from support.push_cli import PushCli, arrived, contents
 
@@ -35,7 +34,7 @@ def helper() -> Iterator[Helper]:
         yield helper
 
 
-def at_url(helper: Helper | None = None) -> str:
+def at_url(helper: Helper | None = None) -> LatePatch:
     """A patch by which PMA.start is this one instead of whatever has its port."""
     url = helper.url if helper else "http://127.0.0.1:9/"
     return LatePatch(f"import pmarep.slides.pma_start as p; p.URL = {url!r}")
@@ -70,21 +69,10 @@ def age(path: Path, days: float) -> None:
 def test_on_a_terminal(cli: PushCli) -> None:
     write_mirax(cli.source / "whole.mrxs")
     tree(cli.source, "half.mrxs", "notes.txt")
-    master, slave = pty.openpty()
     environment = {**cli.environment, "PMAREP_CONFIG": str(cli.book), "COLUMNS": "80", "TERM": "dumb"}
-    start = f"{at_url()}\nfrom pmarep.cli import main\nmain()"
-    arguments = [sys.executable, "-c", start, "slides", str(cli.source)]
-    with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
-        os.close(slave)
-        shown = b""
-        try:
-            while chunk := os.read(master, 4096):
-                shown += chunk
-        except OSError:
-            pass  # Linux's way to say that the other end is closed
-        os.close(master)
-        assert process.wait(PATIENCE) == 1
-    table, problems, left, totals = shown.decode().replace("\r\n", "\n").split("\n\n")
+    code, shown = run_at_terminal(["slides", str(cli.source)], environment, patch=at_url())
+    assert code == 1
+    table, problems, left, totals = shown.split("\n\n")
     assert [line.split()[-1] for line in table.splitlines()] == ["State", "incomplete", "complete"]
     assert problems.splitlines()[0].startswith("incomplete (1): wait if it is still being copied; else copy")
     assert problems.splitlines()[-2:] == ["  half.mrxs", "      its folder half/ is missing"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.corpus import tree
 from support.fork_server import PATIENCE, run
-from support.push_cli import PushCli
+from support.push_cli import PushCli, wait_until
 
 from pmacore_sandbox import Hold, Sandbox
 from pmarep.state.journal import Journal
@@ -119,14 +119,18 @@ def test_what_is_kept_of_all_slides_is_added_up(cli: PushCli) -> None:
 
 def running_now(cli: PushCli) -> dict[str, Any]:
     """The run, once its record says that a slide was found and that the site is being sent to."""
-    for _ in range(1000):
+
+    def said() -> bool:
         (now,) = json.loads(status(cli, "--json"))["runs"]
+        found.update(now)
         if now["progress"] is None:  # its record has no line yet
-            continue
+            return False
         assert now["state"] == "running"
-        if now["progress"]["slides"] == 1 and now["progress"]["sites"]["tokyo"]["state"] == "running":
-            return dict(now)
-    pytest.fail(f"never said: {now}")
+        return bool(now["progress"]["slides"] == 1 and now["progress"]["sites"]["tokyo"]["state"] == "running")
+
+    found: dict[str, Any] = {}
+    wait_until(said)
+    return found
 
 
 def test_a_run_is_seen_from_outside_and_gone_on_with_where_it_was_killed(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.corpus import tree
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, USUAL_ENVIRONMENT, run
 from support.push_cli import arrived, contents
 from support.sandboxes import PASSWORD, USER, StartSandbox
 
@@ -51,6 +51,14 @@ def cron(home: Path, command: str, **variables: str) -> subprocess.CompletedProc
         ["/usr/bin/env", "-i", *assignments, "/bin/sh", "-c", command],
         cwd=home, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=PATIENCE,
     )  # fmt: skip
+
+
+def push_here(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command of a crontab, in a process that is forked: it has no terminal either."""
+    return run(
+        ["push", str(home / "course"), "--sites", "tokyo"],
+        {**os.environ, **USUAL_ENVIRONMENT, "HOME": str(home), **variables},
+    )
 
 
 def crontab(text: str) -> tuple[dict[str, str], str]:
@@ -105,7 +113,7 @@ def test_the_crontab_with_a_password_file(home: Path, sandbox: Sandbox) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert arrived(sandbox, "Slides/incoming") == contents(home / "course")
     (home / ".config/pmarep/tokyo.password").unlink()
-    done = cron(home, command)
+    done = push_here(home)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(
         r"pmarep: no password for tokyo: its password_file .*tokyo\.password cannot be read "
@@ -157,17 +165,16 @@ def test_the_service_of_systemd(home: Path, sandbox: Sandbox) -> None:
     shutil.copy(source, home / "credentials" / name)
     environment = dict(word.split("=", 1) for word in shlex.split(service["Environment"]))
 
-    def start(**more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            shlex.split(service["ExecStart"]), env={**environment, "PATH": "/usr/bin:/bin", **more}, cwd="/",
-            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=PATIENCE,
-        )  # fmt: skip
-
-    done = start(CREDENTIALS_DIRECTORY=str(home / "credentials"))
+    variables = {**environment, "PATH": "/usr/bin:/bin", "CREDENTIALS_DIRECTORY": str(home / "credentials")}
+    done = subprocess.run(
+        shlex.split(service["ExecStart"]), env=variables, cwd="/",
+        stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=PATIENCE,
+    )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert arrived(sandbox, "Slides/incoming") == contents(home / "course")
     assert list((home / "state").iterdir())
-    done = start()  # by hand, without the credentials
+    words = shlex.split(service["ExecStart"])[1:]
+    done = run(words, {**os.environ, **USUAL_ENVIRONMENT, **environment})  # by hand, without the credentials
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "set PMAREP_PASSWORD_TOKYO" in done.stderr
 
@@ -175,8 +182,7 @@ def test_the_service_of_systemd(home: Path, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("keyring", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
 def test_without_keyring_and_terminal(home: Path, sandbox: Sandbox, keyring: str) -> None:
     put(home / ".config/pmarep/sites.toml", site("tokyo", sandbox))
-    command = f"{shlex.quote(str(PMAREP))} push $HOME/course --sites tokyo"
-    done = cron(home, command, PYTHON_KEYRING_BACKEND=keyring)
+    done = push_here(home, PYTHON_KEYRING_BACKEND=keyring)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("pmarep: no password for tokyo: ")
     assert (
@@ -185,7 +191,7 @@ def test_without_keyring_and_terminal(home: Path, sandbox: Sandbox, keyring: str
     )
     assert done.stderr.count("\n") == 1
     assert not sandbox.requests
-    done = cron(home, command, PYTHON_KEYRING_BACKEND=keyring, PMAREP_PASSWORD_TOKYO=PASSWORD)
+    done = push_here(home, PYTHON_KEYRING_BACKEND=keyring, PMAREP_PASSWORD_TOKYO=PASSWORD)
     assert done.returncode == 0, done.stderr
     assert arrived(sandbox) == contents(home / "course")
 

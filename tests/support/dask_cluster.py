@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.fork_server import PATIENCE, LatePatch
 
-SHORT_LEASE = LatePatch("import pmarep.nodes.lease as lease\nlease.Lease.__new__.__defaults__ = (3.0, 3.0, 2.0)")
+SHORT_LEASE = LatePatch("import pmarep.nodes.lease as lease\nlease.Lease.__new__.__defaults__ = (3.0, 3.0, 6.0)")
 """A patch for a coordinator: its nodes end sooner where nobody is heard, and their slides go to others sooner."""
 
 _PLAIN = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_LOGGING__DISTRIBUTED": "critical"}

@@ -18,6 +18,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +28,7 @@ PATIENCE = 240.0
 _FORKS = sys.platform == "linux" and os.environ.get("PMAREP_TESTS_FORK") != "0"
 _READ_LATE = (
     *("PMAREP_", "_PMAREP_COMPLETE", "COMP_", "PYTHON_KEYRING_BACKEND", "TEST_KEYRING", "PYTEST_", "COLUMNS", "LINES"),
-    *("NOTIFY_SOCKET", "WATCHDOG_", "SSL_CERT_"),
+    *("TERM", "NOTIFY_SOCKET", "WATCHDOG_", "SSL_CERT_"),
     *("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TMPDIR", "TEMP"),
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
@@ -99,13 +100,14 @@ class _ForkServer:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
 
-    def start(self, request: Sequence[object], stdin: int) -> ForkedProcess:
+    def start(self, request: Sequence[object], stdin: int, terminal: int | None) -> ForkedProcess:
         status, their_status = socket.socketpair()
         out, their_out = os.pipe()
         err, their_err = os.pipe()
         theirs = [their_out, their_err, their_status.detach()]
+        streams = [stdin, their_out, their_err] if terminal is None else [terminal] * 3
         try:
-            socket.send_fds(self._channel, [json.dumps(request).encode()], [stdin, *theirs])
+            socket.send_fds(self._channel, [json.dumps(request).encode()], [*streams, theirs[2]])
         finally:
             for file in theirs:
                 os.close(file)
@@ -141,11 +143,12 @@ def start(
     stdin: int = subprocess.DEVNULL,
     patch: str = "",
     own_group: bool = False,
+    terminal: int | None = None,
 ) -> Process:
     """Start `pmarep` with these arguments. `patch` is Python that runs in the process before pmarep is imported.
 
     stdout and stderr are pipes that the caller has to read; `stdin` is an open file. `own_group`: the process leads a
-    process group, as a shell's job does.
+    process group, as a shell's job does. `terminal`: an open file that stdin, stdout and stderr are instead.
     """
     fixed = {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
     whole = "demo" if arguments[:1] == ["demo"] else "pmarep"
@@ -154,15 +157,17 @@ def start(
         how = ["-c", f"{patch}\nfrom pmarep.cli import main\nmain()"] if patch else ["-m", "pmarep"]
         return subprocess.Popen(
             [sys.executable, *how, *arguments],
-            env=environment, cwd=folder, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-            process_group=0 if own_group else None,
+            env=environment, cwd=folder, stdin=stdin if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=subprocess.PIPE if terminal is None else terminal,
+            encoding="utf-8", process_group=0 if own_group else None,
         )  # fmt: skip
     if key not in _servers:
         _servers[key] = _ForkServer(fixed, key[1])
     with Path(os.devnull).open("rb") as nothing:
         file = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
         request = [list(arguments), dict(environment), str(folder or Path.cwd()), patch, own_group]
-        return _servers[key].start(request, file)
+        return _servers[key].start(request, file, terminal)
 
 
 def run(
@@ -181,6 +186,28 @@ def run(
         input_pipe.close()
         process = start(arguments, environment, folder=folder, stdin=stdin.fileno(), patch=patch)
     return subprocess.CompletedProcess(list(arguments), *finish(process))
+
+
+def run_at_terminal(
+    arguments: Sequence[str], environment: Mapping[str, str], typed: bytes = b"", *, folder: Path | None = None,
+    patch: str = "",
+) -> tuple[int, str]:  # fmt: skip
+    """Run `pmarep` at a terminal, where `typed` waits to be read, to its end. Return its code and what was seen."""
+    import pty  # not on Windows
+
+    ours, theirs = pty.openpty()
+    os.write(ours, typed)
+    process = start(arguments, environment, folder=folder, patch=patch, terminal=theirs)
+    os.close(theirs)
+    seen = b""
+    with suppress(OSError):  # how Linux says that nobody has the other side any more
+        while piece := os.read(ours, 4096):
+            seen += piece
+    os.close(ours)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+    return process.wait(PATIENCE), seen.decode().replace("\r\n", "\n")
 
 
 def finish(process: Process) -> tuple[int, str, str]:

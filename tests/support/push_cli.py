@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -82,6 +83,14 @@ class Result:
         """Slides that the run has left for the next one."""
         number: int = self.summary["sites"][site]["not_begun"]
         return number
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event tells of, such as a row in a journal that another process writes."""
+    pause, end = threading.Event(), time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        pause.wait(0.02)
 
 
 class Running:
