@@ -28,9 +28,13 @@ test: $(READY) $(AZURITE)
 # In a fresh clone: pytest compiles 300 modules of tests, which each worker would do for itself.
 COMPILE_TESTS = $(if $(wildcard tests/unit/__pycache__ tests/unit/*/__pycache__),,$(BIN)/python -m pytest --collect-only -qq >$(NULL))
 
+# Each worker takes the next file: tests/faults are first, and the short ones of tests/unit last, so that no core has
+# nothing to do while another is at the last long tests.
+FILES_IN_ORDER = --dist loadfile --no-loadscope-reorder
+
 tests: $(READY) $(AZURITE)
 	-@$(COMPILE_TESTS)
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 4 $(FILES_IN_ORDER)
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
 # that restart, fail and lose bytes; then ten times the examples of `make test`, and random ones. CYCLES=20 for a short
@@ -47,7 +51,7 @@ check: $(READY)
 
 unit-tests: $(READY)
 	-@$(COMPILE_TESTS)
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
+	$(BIN)/python -m pytest -n 2 $(FILES_IN_ORDER) tests/unit
 
 # The manual, into site/. It fails at a link or an anchor that leads nowhere, and at a page that loads what is elsewhere.
 export NO_MKDOCS_2_WARNING := 1
