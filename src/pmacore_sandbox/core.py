@@ -233,9 +233,10 @@ class Core:
         upload = self.uploads.get(text)
         storage, _ = self.locate(upload.root)
         self._record_arrivals(storage, upload.folder)
+        there = storage.find_all(upload.path(file) for file in upload.files.values() if file.complete)
         files = []
         for file in upload.files.values():
-            stored = storage.find(upload.path(file)) if file.complete else None
+            stored = there.get(upload.path(file)) if file.complete else None
             files.append({"Path": file.path, "Complete": stored is not None and stored.size == file.length})
         if all(file["Complete"] for file in files):
             self.uploads.finish(upload)
@@ -256,9 +257,8 @@ class Core:
     def find_for_download(self, image: object, path: object) -> tuple[RootDirectory, Any]:
         """Return the root-directory and a file of a slide; `path` is relative to the slide's folder."""
         storage, slide = self.locate(image)
-        wanted = slide[:-1] + self._as_stored(split_path(path, "The path"))
-        found = storage.find(wanted)
-        # By path: a file that is replaced between the two looks is of the slide all the same.
-        if found is None or found.path not in (file.path for file in self.slides(storage, slide[:-1]).files_of(slide)):
-            raise Refusal(f"The slide has no file {path!r}", status=404)
-        return storage, found
+        wanted = storage.match_key(slide[:-1] + self._as_stored(split_path(path, "The path")))
+        for file in self.slides(storage, slide[:-1]).files_of(slide):
+            if storage.match_key(file.path) == wanted:
+                return storage, file
+        raise Refusal(f"The slide has no file {path!r}", status=404)

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
 
-from .models import AnnouncedFile, StoredFile, Upload
+from .models import StoredFile
 from .paths import Parts, fold, join
 from .refusals import NotFoundRefusal, Refusal
 from .roots.base import RootDirectory
@@ -63,7 +63,15 @@ class SlideLookup:
         files = self.files_of(path)
         upload = self._uploads.uploaded_by(self._root.name, files[-1].path)
         if upload is not None:
-            missing = next((file for file in upload.files.values() if not self._has_arrived(upload, file)), None)
+            sizes = {self._root.match_key(file.path): file.size for file in files}
+            missing = next(
+                (
+                    file
+                    for file in upload.files.values()
+                    if not file.complete or sizes.get(self._root.match_key(upload.path(file))) != file.length
+                ),
+                None,
+            )
             if missing is not None:
                 raise Refusal(f"The slide {path[-1]!r} cannot be opened: {missing.path!r} has not arrived", code=2)
         elif not self._has_companions(files):
@@ -111,12 +119,6 @@ class SlideLookup:
             return None
         return upload.complete
 
-    def _has_arrived(self, upload: Upload, file: AnnouncedFile) -> bool:
-        if not file.complete:
-            return False
-        stored = self._root.find(upload.path(file))
-        return stored is not None and stored.size == file.length
-
     def _companions(self, main: StoredFile) -> list[StoredFile]:
         found: list[StoredFile] = []
         folder = _companion_folder(main.path)
@@ -125,8 +127,11 @@ class SlideLookup:
         upload = self._uploads.uploaded_by(self._root.name, main.path)
         if upload is None:
             return found + self._named_in_index(main)
-        announced = (self._root.find(upload.path(file)) for file in upload.files.values())
-        return found + [file for file in announced if file is not None]
+        known = {self._root.match_key(file.path) for file in (*found, main)}
+        announced = map(upload.path, upload.files.values())
+        return found + list(
+            self._root.find_all(path for path in announced if self._root.match_key(path) not in known).values()
+        )
 
     def _has_companions(self, files: list[StoredFile]) -> bool:
         extension = _extension(files[-1].path[-1])

@@ -6,7 +6,7 @@ cloud answer announcements with the URLs to send to, and downloads with a URL to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,6 +39,9 @@ class RootDirectory(Protocol):
 
     def find(self, path: Parts) -> StoredFile | None:
         """Return the file at a path, or None."""
+
+    def find_all(self, paths: Iterable[Parts]) -> dict[Parts, StoredFile]:
+        """Return those of some files that are there, by the paths that were asked about."""
 
     def has_folder(self, folder: Parts) -> bool:
         """Return whether a folder exists."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ class FileSystemRoot:
             return None
         stat = where.stat()
         return StoredFile(where.relative_to(self._base).parts, stat.st_size, stat.st_mtime_ns)
+
+    def find_all(self, paths: Iterable[Parts]) -> dict[Parts, StoredFile]:
+        return {path: found for path in paths if (found := self.find(path)) is not None}
 
     def has_folder(self, folder: Parts) -> bool:
         where = self._locate(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from typing import Any, Protocol
@@ -112,6 +112,18 @@ class ObjectStoreRoot:
         found = self._objects.stat(self._key(path)) if path else None
         return None if found is None else self._stored(found)
 
+    def find_all(self, paths: Iterable[Parts]) -> dict[Parts, StoredFile]:
+        """Return several files by one listing, unless too much lies beside them."""
+        wanted = set(paths)
+        levels = zip(*(path[:-1] for path in wanted), strict=False)
+        folder = tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
+        if len(wanted) > 2 and folder not in self._large_folders:
+            listed = list(islice(self._objects.list_all(self._folder_key(folder)), _MOST_LISTED + 1))
+            if len(listed) <= _MOST_LISTED:
+                return {file.path: file for file in map(self._stored, listed) if file.path in wanted}
+            self._large_folders.add(folder)
+        return {path: found for path in wanted if (found := self.find(path)) is not None}
+
     def has_folder(self, folder: Parts) -> bool:
         return not folder or self._objects.has_prefix(self._folder_key(folder))
 
@@ -137,23 +149,13 @@ class ObjectStoreRoot:
         return None if self._objects.stat(key) is None else self._objects.set_marker(key)
 
     def have_arrived(self, files: Sequence[tuple[Parts, AnnouncedFile]]) -> list[bool]:
-        sizes = self._sizes({path for path, _ in files})
+        there = self.find_all(path for path, _ in files)
         return [
-            sizes.get(path) == file.length
+            path in there
+            and there[path].size == file.length
             and (file.previous_marker is None or self._objects.read_marker(self._key(path)) != file.previous_marker)
             for path, file in files
         ]
-
-    def _sizes(self, paths: set[Parts]) -> dict[Parts, int]:
-        """Return the sizes of those files that are there: several by one listing, unless too much lies beside them."""
-        levels = zip(*(path[:-1] for path in paths), strict=False)
-        folder = tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
-        if len(paths) > 2 and folder not in self._large_folders:
-            listed = list(islice(self._objects.list_all(self._folder_key(folder)), _MOST_LISTED + 1))
-            if len(listed) <= _MOST_LISTED:
-                return {self._path(one.key): one.size for one in listed}
-            self._large_folders.add(folder)
-        return {path: found.size for path in paths if (found := self.find(path)) is not None}
 
     def upload_urls(self, upload: Upload) -> dict[str, Any]:
         return self._objects.upload_urls([(self._key(upload.path(file)), file) for file in upload.files.values()])
