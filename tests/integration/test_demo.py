@@ -25,16 +25,15 @@ from pmarep.demo.environment import DemoEnvironment
 from pmarep.errors import PmarepError
 
 SLIDES = "from pmarep.demo import environment; environment.SIDE, environment.RATES = "
-SMALL_SLIDES = LatePatch(SLIDES + "768, {'tokyo': 5e6, 'saopaulo': 4e6}")
-# In a cloud, and so in parts or blocks, in a tenth of a second.
+SMALL_SLIDES = SLIDES + "512, {'tokyo': 5e6, 'saopaulo': 4e6}"
+ONE_HARDLY_SENDS = LatePatch(SLIDES + "300, {'tokyo': None, 'saopaulo': 200e3}")
+# In parts or blocks, in a tenth of a second.
 _PIECE = 640 * 1024
 _SLIDES_IN_PIECES = SLIDES + "300, {'tokyo': 60e6, 'saopaulo': 40e6}\n"
 SLIDES_IN_PIECES = {
     "s3": LatePatch(f"""{_SLIDES_IN_PIECES}
-import os
 from pmarep.demo import storage
 storage.PART_SIZE = {_PIECE}
-os.environ["S3_UPLOAD_PART_MIN_SIZE"] = "{_PIECE}"  # moto's
 """),
     "azure": LatePatch(f"""{_SLIDES_IN_PIECES}
 from pmarep.state import unfinished
@@ -42,6 +41,30 @@ from pmarep.uploaders import azure
 unfinished.MIB = unfinished.SMALLEST_BLOCK = azure.SMALLEST_BLOCK = {_PIECE}
 """),
 }
+
+
+WAITS = """
+import threading
+from pmarep.cli import demo
+said, asked, interrupted = demo._say, demo.Ending._on_signal, threading.Event()
+def say(text):
+    said(text)
+    if {after!r} in text:
+        interrupted.wait(240)
+def on_signal(*arguments):
+    asked(*arguments)
+    interrupted.set()
+demo._say, demo.Ending._on_signal = say, on_signal
+"""
+"""It goes on only when it is interrupted."""
+
+
+NOT_INSTALLED = """
+import sys
+for name in [name for name in sys.modules if name.startswith(("pmarep.demo", "pmacore_sandbox"))]:
+    del sys.modules[name]  # which the fork server has imported
+sys.modules[{missing!r}] = None
+"""
 
 
 class Home:
@@ -91,7 +114,7 @@ def home(tmp_path: Path) -> Home:
 def test_it_shows_that_all_slides_are_at_both_sites(home: Home) -> None:
     # A proxy and a wish for colours, as hospitals and CI machines have them, change nothing.
     process = subprocess.Popen(
-        [sys.executable, "-m", "pmarep", "demo"],
+        [sys.executable, "-c", f"{SMALL_SLIDES}; from pmarep.cli import main; main()", "demo"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
         env=home.environ | {"HTTP_PROXY": "http://127.0.0.1:9", "FORCE_COLOR": "1"},
     )  # fmt: skip
@@ -116,8 +139,13 @@ def cloud(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
-    process = home.start("--kind", cloud, patch=SLIDES_IN_PIECES[cloud], HTTP_PROXY="http://127.0.0.1:9")
+def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str, request: pytest.FixtureRequest) -> None:
+    """The emulator of all tests does as well as one of its own, which is started in the test below."""
+    url = request.getfixturevalue({"s3": "moto_url", "azure": "azurite_url"}[cloud])
+    emulator = "\nfrom contextlib import nullcontext\nfrom pmarep.demo import storage"
+    emulator += f"\nstorage.moto = storage.azurite = lambda **_: nullcontext({url!r})"
+    patch = LatePatch(SLIDES_IN_PIECES[cloud] + emulator)
+    process = home.start("--kind", cloud, patch=patch, HTTP_PROXY="http://127.0.0.1:9")
     code, output, errors = finish(process)
     assert (code, errors) == (0, ""), output
     # Four slides and one that is a bit smaller, in two each.
@@ -130,9 +158,10 @@ def test_it_shows_the_same_in_a_cloud(home: Home, cloud: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_interrupted_it_leaves_nothing_of_an_emulator(home: Home, cloud: str) -> None:
-    """Before a server uses it, and when all slides are there: how it stops does not depend on what it is."""
-    after = {"s3": "Made-up", "azure": "What the servers"}
-    interrupt(home.start("--kind", cloud, patch=SLIDES_IN_PIECES[cloud]), after[cloud], signal.SIGINT, 1)
+    """Before a server uses it, and afterwards: how it stops does not depend on what it is."""
+    after = {"s3": "Made-up", "azure": "$ pmarep push"}[cloud]
+    patch = LatePatch(SLIDES_IN_PIECES[cloud] + WAITS.format(after=after))
+    interrupt(home.start("--kind", cloud, patch=patch), after, signal.SIGINT, 1)
     assert home.left == []
 
 
@@ -150,7 +179,7 @@ def test_a_terminal_gets_the_board(home: Home) -> None:
         os.close(theirs)
         shown = _read_all(ours)
     assert process.returncode == 0, shown
-    for seen in ("━━━", "0 of 6 slides", "total", "MiB/s"):
+    for seen in ("━━━", "0 of 6 slides", "total", "iB/s"):
         assert seen in shown
     assert "\x1b[?25l" not in shown  # the cursor is there all the time
     assert shown.count("identical\x1b") == 12
@@ -170,17 +199,17 @@ def _read_all(terminal: int) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
-    ("after", "number", "times"),
+    ("after", "number", "times", "patch"),
     [
-        ("Made-up", signal.SIGINT, 1),  # writing slides
-        ("$ pmarep push", signal.SIGTERM, 1),
-        (": sent ", signal.SIGINT, 1),
-        (": sent ", signal.SIGINT, 3),
-        ("What the servers", signal.SIGHUP, 1),
+        ("Made-up", signal.SIGINT, 1, ONE_HARDLY_SENDS),  # writing slides
+        ("$ pmarep push", signal.SIGTERM, 1, ONE_HARDLY_SENDS),
+        (": sent ", signal.SIGINT, 1, ONE_HARDLY_SENDS),
+        (": sent ", signal.SIGINT, 3, ONE_HARDLY_SENDS),
+        ("What the servers", signal.SIGHUP, 1, SLIDES + "300, {'tokyo': None, 'saopaulo': None}"),
     ],
 )
-def test_interrupted_it_leaves_nothing(home: Home, after: str, number: signal.Signals, times: int) -> None:
-    interrupt(home.start(patch=SMALL_SLIDES), after, number, times)
+def test_interrupted_it_leaves_nothing(home: Home, after: str, number: signal.Signals, times: int, patch: str) -> None:
+    interrupt(home.start(patch=LatePatch(patch + WAITS.format(after=after))), after, number, times)
     assert home.left == []
 
 
@@ -217,7 +246,7 @@ def interrupt(process: Process, after: str, number: signal.Signals, times: int) 
     ],
 )
 def test_what_is_not_installed_is_one_line(home: Home, missing: str, kind: str, line: str) -> None:
-    process = home.start("--kind", kind, patch=f"import sys; sys.modules[{missing!r}] = None")
+    process = home.start("--kind", kind, patch=LatePatch(NOT_INSTALLED.format(missing=missing)))
     assert finish(process) == (1, "", f"pmarep: {line}\n")
     assert home.left == []
 
