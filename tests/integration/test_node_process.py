@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,10 +12,10 @@ from typing import Any
 
 import pytest
 from support.corpus import tree
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, NodeProcess
 from support.push_cli import PushCli, arrived, transfers
 
-from pmacore_sandbox import Sandbox
+from pmacore_sandbox import Hold, Sandbox
 from pmarep.engine import Options
 from pmarep.engine.discovery.disk_list import pack_found
 from pmarep.nodes.lease import Lease
@@ -41,16 +39,16 @@ def task_of(cli: PushCli, **changes: Any) -> NodeTask:
     return NodeTask(**{**asdict(task), **changes})
 
 
-class NodeProcess:
+class Node:
     """A node: `say` a message to it, `hear` the next of a kind."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
+    def __init__(self, cli: PushCli, task: NodeTask) -> None:
+        self.process = NodeProcess(cli.environment)
         self.heard: list[dict[str, Any]] = []
+        self.say(asdict(task))
 
     def say(self, message: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message) + "\n")
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
         self.process.stdin.flush()
 
     def say_slides(self, *slides: Slide, sites: Sequence[str] = ("tokyo",)) -> None:
@@ -58,7 +56,6 @@ class NodeProcess:
         self.say({"kind": "slides", "slides": rows, "sites": list(sites)})
 
     def hear(self, kind: str) -> dict[str, Any]:
-        assert self.process.stdout is not None
         for line in self.process.stdout:
             self.heard.append(json.loads(line))
             if self.heard[-1]["kind"] == kind:
@@ -67,17 +64,14 @@ class NodeProcess:
 
 
 @contextmanager
-def node_process(cli: PushCli, task: NodeTask) -> Iterator[NodeProcess]:
-    command = [sys.executable, "-m", "pmarep.cli.node"]
-    with subprocess.Popen(
-        command, env=cli.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+def node_process(cli: PushCli, task: NodeTask) -> Iterator[Node]:
+    node = Node(cli, task)
+    with node.process.stdin, node.process.stdout:
         try:
-            node = NodeProcess(process)
-            node.say(asdict(task))
             yield node
         finally:
-            process.kill()
+            node.process.kill()
+            node.process.wait()
 
 
 def found(cli: PushCli) -> list[Slide]:
@@ -162,13 +156,13 @@ def test_a_node_knows_what_runs_without_nodes_have_sent(cli: PushCli, sandbox: S
 def test_a_node_ends_when_its_worker_does(cli: PushCli) -> None:
     with node_process(cli, task_of(cli)) as node:
         node.hear("ready")
-        assert node.process.stdin is not None
         node.process.stdin.close()
         node.hear("ended")
         assert node.process.wait(PATIENCE) == 0
 
 
-def test_a_node_that_is_stopped_says_of_no_site_that_it_is(cli: PushCli) -> None:
+def test_a_node_that_is_stopped_says_of_no_site_that_it_is(cli: PushCli, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Hold(), path="/authenticate")  # else it may say that it is connected
     with node_process(cli, task_of(cli)) as node:
         node.hear("event")
         node.say({"kind": "stop"})

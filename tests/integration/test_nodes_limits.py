@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,40 +19,37 @@ from pmacore_sandbox import Hold, Sandbox
 
 
 class CountingHold(Hold):
-    """Holds requests, and counts them: `wait_for(4)` returns when the fourth has come; `most` were held at once.
+    """Holds requests, and counts them: `held` are held, and `most` were at once.
 
     One whose client has gone stays held.
     """
 
     def __init__(self) -> None:
         super().__init__(after_bytes=10)
-        self.held = self.most = self._come = 0
+        self.held = self.most = 0
         self._counted = threading.Condition()
 
     async def wait(self) -> None:
-        self._count(1)
-        try:
-            await super().wait()
-        finally:
-            self._count(-1)
+        with self._counted:
+            self.held += 1
+            self.most = max(self.most, self.held)
+            self._counted.notify_all()
+        await super().wait()
 
     def release_some(self, count: int) -> None:
         """Let those go on that have waited longest."""
+        with self._counted:
+            self.held -= count
         for loop, event in self._waiting[:count]:
             loop.call_soon_threadsafe(event.set)
         del self._waiting[:count]
 
-    def _count(self, more: int) -> None:
-        with self._counted:
-            self.held += more
-            self._come += more == 1
-            self.most = max(self.most, self.held)
-            self._counted.notify_all()
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds, which is looked at whenever another request is held."""
 
-    async def wait_for(self, count: int) -> None:
         def wait() -> None:
             with self._counted:
-                assert self._counted.wait_for(lambda: self._come >= count, PATIENCE), self._come
+                assert self._counted.wait_for(condition, PATIENCE), self.held
 
         await asyncio.to_thread(wait)
 
@@ -72,24 +70,30 @@ async def test_connections_and_bandwidth_are_divided_anew_when_a_node_comes_or_g
     sandbox.faults.add(hold, method="POST", path=r"\?path=.*svs")
     sandbox.faults.add(second_login, path="/authenticate", after=1, times=1)
     held_when_b_begins: list[int] = []
+    smaller = asyncio.Event()
 
     def hear(name: str, message: str) -> None:
+        if name == "a" and '"share"' in message and '"count": 2' in message:
+            smaller.set()
         if name == "b" and '"slides"' in message:
             held_when_b_begins.append(hold.held)
 
     cluster = WorkersHere(monkeypatch, hear)
     cluster.add("a", cli.environment)
     running = asyncio.create_task(push_by_nodes(cli, cluster))
-    await hold.wait_for(4)
+    await hold.wait_for(lambda: hold.held == 4)
     cluster.add("b", cli.environment)
-    await asyncio.to_thread(second_login.reached.wait, PATIENCE)  # b is there, and may not begin
+    assert await asyncio.to_thread(second_login.reached.wait, PATIENCE)  # b is there, and may not begin
     second_login.release()
-    hold.release_some(2)
-    await hold.wait_for(6)
+    await asyncio.wait_for(smaller.wait(), PATIENCE)
+    while not held_when_b_begins:
+        hold.release_some(hold.held - 2)
+        await hold.wait_for(lambda: hold.held > 2)  # of b; or of a, which has not read yet what its part is now
+    await hold.wait_for(lambda: hold.held == 4)
     assert hold.most == 4
     assert held_when_b_begins[0] == 2
     cluster.remove("b")
-    await hold.wait_for(8)
+    await hold.wait_for(lambda: hold.held == 6)
     most = hold.most
     hold.release()
     report = await running

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -100,12 +100,13 @@ class _ForkServer:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
 
-    def start(self, request: Sequence[object], stdin: int, terminal: int | None) -> ForkedProcess:
+    def start(self, request: Sequence[object], stdin: int, stdout: int | None, terminal: int | None) -> ForkedProcess:
         status, their_status = socket.socketpair()
         out, their_out = os.pipe()
         err, their_err = os.pipe()
         theirs = [their_out, their_err, their_status.detach()]
-        streams = [stdin, their_out, their_err] if terminal is None else [terminal] * 3
+        written = their_out if stdout is None else stdout
+        streams = [stdin, written, their_err] if terminal is None else [terminal] * 3
         try:
             socket.send_fds(self._channel, [json.dumps(request).encode()], [*streams, theirs[2]])
         finally:
@@ -141,14 +142,16 @@ def start(
     *,
     folder: Path | None = None,
     stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
     patch: str = "",
     own_group: bool = False,
     terminal: int | None = None,
 ) -> Process:
     """Start `pmarep` with these arguments. `patch` is Python that runs in the process before pmarep is imported.
 
-    stdout and stderr are pipes that the caller has to read; `stdin` is an open file. `own_group`: the process leads a
-    process group, as a shell's job does. `terminal`: an open file that stdin, stdout and stderr are instead.
+    stdout and stderr are pipes that the caller has to read; `stdin` is an open file, and `stdout` may be one.
+    `own_group`: the process leads a process group, as a shell's job does. `terminal`: an open file that stdin, stdout
+    and stderr are instead.
     """
     fixed = {name: value for name, value in environment.items() if not name.startswith(_READ_LATE)}
     whole = "demo" if arguments[:1] == ["demo"] else "pmarep"
@@ -158,7 +161,7 @@ def start(
         return subprocess.Popen(
             [sys.executable, *how, *arguments],
             env=environment, cwd=folder, stdin=stdin if terminal is None else terminal,
-            stdout=subprocess.PIPE if terminal is None else terminal,
+            stdout=(subprocess.PIPE if stdout is None else stdout) if terminal is None else terminal,
             stderr=subprocess.PIPE if terminal is None else terminal,
             encoding="utf-8", process_group=0 if own_group else None,
         )  # fmt: skip
@@ -167,7 +170,32 @@ def start(
     with Path(os.devnull).open("rb") as nothing:
         file = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
         request = [list(arguments), dict(environment), str(folder or Path.cwd()), patch, own_group]
-        return _servers[key].start(request, file, terminal)
+        return _servers[key].start(request, file, stdout, terminal)
+
+
+_NODE = LatePatch("from pmarep.cli.node import main\nmain()")  # which ends its process itself
+
+
+class NodeProcess:
+    """The process of a node, as far as `subprocess.Popen[bytes]` is used for one; what it says on stderr is dropped."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        readable, writable = os.pipe()
+        with os.fdopen(readable, "rb") as stdin:
+            self._process = start([], environment, stdin=stdin.fileno(), patch=_NODE, own_group=True)
+        assert self._process.stdout is not None
+        self.pid = self._process.pid
+        self.stdin: IO[bytes] = os.fdopen(writable, "wb")
+        self.stdout: IO[bytes] = self._process.stdout.buffer  # type: ignore[attr-defined]
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        code = self._process.wait(timeout)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        return code
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 def run(
@@ -212,12 +240,11 @@ def run_at_terminal(
 
 def finish(process: Process) -> tuple[int, str, str]:
     """Wait for the end of a process; return its exit code and what is left to read of its stdout and stderr."""
-    assert process.stdout is not None
     assert process.stderr is not None
-    with ThreadPoolExecutor(1) as reader, process.stdout, process.stderr:
+    with ThreadPoolExecutor(1) as reader, process.stdout or nullcontext(), process.stderr:
         try:
             errors = reader.submit(process.stderr.read)
-            output = process.stdout.read()
+            output = process.stdout.read() if process.stdout is not None else ""
             return process.wait(PATIENCE), output, errors.result(PATIENCE)
         finally:
             process.kill()

@@ -1,4 +1,4 @@
-"""Nodes without Dask: real processes of nodes, as workers start them, and a coordinator in the test's own process."""
+"""Nodes without Dask: processes of nodes, forked and not started anew, and a coordinator in the test's own process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from pmarep.nodes.lease import Lease
 from pmarep.nodes.messages import NodeTask
 from pmarep.nodes.run import replicate_on_nodes
 from pmarep.sites import SiteBook
-from support.fork_server import PATIENCE
+from support.fork_server import PATIENCE, NodeProcess
 from support.in_process import Report, ignore_event
 from support.push_cli import PushCli
 
@@ -40,7 +41,7 @@ class WorkersHere:
         self.tasks: list[NodeTask] = []
         self._environments: dict[str, Mapping[str, str]] = {}
         self._threads: dict[str, threading.Thread] = {}
-        self._processes: dict[str, list[subprocess.Popen[bytes]]] = {}
+        self._processes: dict[str, list[NodeProcess]] = {}
         self._said = said
         replaced = SimpleNamespace(**{**vars(subprocess), "Popen": self._start_process})
         monkeypatch.setattr(worker, "subprocess", replaced)
@@ -57,10 +58,9 @@ class WorkersHere:
         """Kill the process of the node that a worker has."""
         self._processes[name][-1].kill()
 
-    def _start_process(self, *arguments: Any, **keys: Any) -> subprocess.Popen[bytes]:
+    def _start_process(self, *_command: Any, **_keys: Any) -> NodeProcess:
         name = threading.current_thread().name
-        keys.update(env=self._environments[name], stderr=None)
-        process = cast("subprocess.Popen[bytes]", subprocess.Popen(*arguments, **keys))
+        process = NodeProcess(self._environments[name])
         self._processes.setdefault(name, []).append(process)
         return process
 
@@ -85,7 +85,7 @@ class WorkersHere:
 
     async def close(self) -> None:
         for process in (one for processes in self._processes.values() for one in processes):
-            if process.stdin is not None:
+            with suppress(OSError):
                 process.stdin.close()  # it ends by itself then
         for thread in self._threads.values():
             await asyncio.to_thread(thread.join, PATIENCE)
