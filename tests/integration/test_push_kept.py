@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cloud import StartCloud
+from support.cloud import MIB, SMALL_BLOCKS, StartCloud
 from support.corpus import tree, write_mirax
-from support.fork_server import PATIENCE, run
+from support.fork_server import PATIENCE
 from support.push_cli import PushCli
 
 from pmacore_sandbox import Hold, Sandbox
 
-MIB = 1024 * 1024
 FILE = r"transfer/Upload/[0-9]+\?path="
 
 
@@ -31,8 +30,8 @@ def planned(cli: PushCli) -> dict[str, Any]:
 
 
 def status(cli: PushCli, *extra: str) -> str:
-    done = run(["status", "--state-dir", str(cli.state), *extra], cli.environment)
-    done.check_returncode()
+    done = cli.any("status", "--state-dir", str(cli.state), *extra)
+    assert done.code == 0
     return done.stdout
 
 
@@ -48,17 +47,17 @@ def stop_at(cli: PushCli, sandbox: Sandbox, path: str, after: int) -> None:
 
 
 def test_a_file_that_begins_anew_is_not_resumed(cli: PushCli, sandbox: Sandbox) -> None:
-    tree(cli.source, "a.svs", content=os.urandom(20 * MIB))  # more than fits into what lies between the two
+    tree(cli.source, "a.svs", content=os.urandom(12 * MIB))  # more than fits into what lies between the two
     cli.site("a", sandbox)
     stop_at(cli, sandbox, FILE, 100_000)
     event = planned(cli)
-    assert (event["action"], event["bytes"]) == ("send", 20 * MIB)
+    assert (event["action"], event["bytes"]) == ("send", 12 * MIB)
     assert event["reason"] == "partly sent before, but nothing of it is kept"
     assert "would send a.svs" in cli.run("--dry-run").stdout
-    assert "a.svs  (nothing kept, 20.0 MiB to send)" in status(cli)
+    assert "a.svs  (nothing kept, 12.0 MiB to send)" in status(cli)
     (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert (place["files_kept"], place["parts_kept"]) == (0, 0)
-    assert (place["bytes_kept"], place["bytes_to_send"]) == (0, 20 * MIB)
+    assert (place["bytes_kept"], place["bytes_to_send"]) == (0, 12 * MIB)
 
 
 def test_files_that_are_there_are_kept(cli: PushCli, sandbox: Sandbox) -> None:
@@ -79,9 +78,10 @@ def test_files_that_are_there_are_kept(cli: PushCli, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("kind", ["S3", "Azure"])
-def test_parts_are_kept(cli: PushCli, cloud_sandbox: StartCloud, kind: str) -> None:
-    cloud = cloud_sandbox("tokyo", azure=kind == "Azure")
-    tree(cli.source, "a.svs", content=os.urandom(20 * MIB))
+def test_parts_are_kept(tmp_path: Path, cloud_sandbox: StartCloud, kind: str) -> None:
+    cli = PushCli(tmp_path / "cli", patch=SMALL_BLOCKS)
+    cloud = cloud_sandbox("tokyo", azure=kind == "Azure", s3_options={"part_size": MIB})
+    tree(cli.source, "a.svs", content=os.urandom(5 * MIB))
     cli.site("a", cloud.sandbox, f"{'Cloud' if kind == 'S3' else 'Blobs'}/in")
     hold = Hold()
     storage = cloud.s3 if kind == "S3" else cloud.azure
@@ -93,9 +93,9 @@ def test_parts_are_kept(cli: PushCli, cloud_sandbox: StartCloud, kind: str) -> N
     storage.faults.clear()
     event = planned(cli)
     assert event["action"] == "resume"
-    assert 0 < event["bytes"] < 20 * MIB
+    assert 0 < event["bytes"] < 5 * MIB
     assert f"a.svs  ({event['reason'].partition(': ')[2]})" in status(cli)
     (place,) = json.loads(status(cli, "--json"))["unfinished"]
     assert place["parts_kept"] > 0
-    assert (place["bytes_kept"], place["bytes_to_send"]) == (20 * MIB - event["bytes"], event["bytes"])
+    assert (place["bytes_kept"], place["bytes_to_send"]) == (5 * MIB - event["bytes"], event["bytes"])
     assert cli.push().finished("a")["a.svs"]["bytes"] == event["bytes"]

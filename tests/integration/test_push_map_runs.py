@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.annotations import annotation, annotations_at
-from support.cloud import MIB, StartCloud
+from support.cloud import MIB, SMALL_BLOCKS, StartCloud
 from support.corpus import tiny_tiff, tree, write_mirax, write_vsi
 from support.fork_server import PATIENCE
 from support.gate import Gate
@@ -64,9 +64,10 @@ def _acknowledged(cli: PushCli) -> int:
 
 @pytest.mark.parametrize("root", ["Cloud", "Blobs"], ids=["s3", "azure"])
 def test_to_clouds(tmp_path: Path, cloud_sandbox: StartCloud, root: str) -> None:
-    cli, tokyo = PushCli(tmp_path / "cli"), cloud_sandbox("tokyo", azure=root == "Blobs")
+    cli = PushCli(tmp_path / "cli", patch=SMALL_BLOCKS)
+    tokyo = cloud_sandbox("tokyo", azure=root == "Blobs", s3_options={"part_size": MIB})
     cli.site("tokyo", tokyo.sandbox, target=f"{root}/in")
-    tree(cli.source, "Smith.svs", content=os.urandom(6 * MIB))
+    tree(cli.source, "Smith.svs", content=os.urandom(2 * MIB))
     write_vsi(cli.source / "Jones.vsi")
     option = named(cli, "Smith.svs,,1/a.svs", "Jones.vsi,tokyo,b.vsi")
     assert cli.push(*option, "--verify", "deep").counts("tokyo") == (2, 0, 0)

@@ -110,26 +110,21 @@ def old(cli: PushCli) -> bytes:
     return b"old" * 1000
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [
+def test_nothing_is_deleted_for_another_refusal(cli: PushCli, sandbox: Sandbox, old: bytes) -> None:
+    for refusal in (
         QUOTA,
         CannedResponse.refusal("The folder does not exist"),
         CannedResponse.refusal("x.svs already fills the disk"),
         CannedResponse.iis(507),
         CannedResponse.iis(413),
         CannedResponse(403),
-    ],
-    ids=["quota", "no folder", "full", "507", "413", "403"],
-)
-def test_nothing_is_deleted_for_another_refusal(
-    cli: PushCli, sandbox: Sandbox, old: bytes, refusal: CannedResponse
-) -> None:
-    sandbox.faults.add(refusal, method="POST", path="transfer/Upload$")
-    result = cli.push("--existing", "overwrite")
-    assert (result.code, result.counts("a")) == (1, (0, 0, 1))
-    assert arrived(sandbox) == {"x.svs": old}
-    assert not deletions(sandbox)
+    ):
+        rule = sandbox.faults.add(refusal, method="POST", path="transfer/Upload$")
+        result = cli.push("--existing", "overwrite")
+        sandbox.faults.remove(rule)
+        assert (result.code, result.counts("a")) == (1, (0, 0, 1)), refusal
+        assert arrived(sandbox) == {"x.svs": old}, refusal
+        assert not deletions(sandbox), refusal
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["", "the answer to DeleteSlide gets lost"])

@@ -84,30 +84,29 @@ def test_a_server_that_ends_every_session_is_given_up(
 ) -> None:
     cli.site("good", sandbox)
     mad = start_sandbox("mad")
-    cli.site("mad", mad)
+    cli.site("mad", mad, include=["a.svs"])
     rule = mad.faults.add(EndSessions(), path="transfer/Upload$")
     result = cli.push(patch=NO_PAUSES)
     assert result.code == 1
     assert result.counts("good") == (3, 0, 0)
-    assert result.counts("mad") == (0, 0, 3)
+    assert result.counts("mad") == (0, 0, 1)
     # A request whose connection a busy machine loses is made once more: a limit, not a count.
-    assert rule.hits <= 2 * SESSIONS * ATTEMPTS * FRUITLESS_ATTEMPTS * 3
+    assert rule.hits <= 2 * SESSIONS * ATTEMPTS * FRUITLESS_ATTEMPTS
     # The last one may be for a question that ends no session, asked after the last announcement.
     assert logins(mad) <= rule.hits + 1
     assert "ends each session at once" in result.finished("mad")["a.svs"]["error"]
     assert not files_sent(mad)
 
 
-@pytest.mark.parametrize("status", [None, 403])
-@pytest.mark.parametrize("every", [3, 9])
+@pytest.mark.parametrize(("every", "status"), [(3, None), (9, 403)])
 def test_sessions_that_end_all_the_time_cost_no_slide(cli: PushCli, sandbox: Sandbox, every: int, status: int) -> None:
-    """Twelve slides at once: what is under way when a session ends goes again, in one new session for all."""
-    tree(cli.source, *(f"{number}.svs" for number in range(9)), content=os.urandom(1000))
+    """Six slides at once: what is under way when a session ends goes again, in one new session for all."""
+    tree(cli.source, *(f"{number}.svs" for number in range(3)), content=os.urandom(1000))
     cli.site("a", sandbox)
     rule = sandbox.faults.add(EndSessions(status), every=every)
     result = cli.push("--patience", "10m", patch=NO_PAUSES)
     assert result.code == 0, result.stdout
-    assert result.counts("a") == (12, 0, 0)
+    assert result.counts("a") == (6, 0, 0)
     assert arrived(sandbox) == contents(cli.source)
     assert logins(sandbox) <= rule.hits + 1
     assert sandbox.open_sessions == 0
@@ -126,7 +125,7 @@ def test_two_runs_where_a_user_may_have_one_session(
     monkeypatch.setattr(SessionRegistry, "open", open_one)
     other = PushCli(tmp_path / "other")
     for one, target in ((cli, "Slides/in"), (other, "Slides/other")):
-        tree(one.source, *(f"{number}.svs" for number in range(9)), content=os.urandom(1000))
+        tree(one.source, *(f"{number}.svs" for number in range(4)), content=os.urandom(1000))
         one.site("a", sandbox, target)
     with other.start("--patience", "10m", patch=NO_PAUSES) as running:
         results = cli.push("--patience", "10m", patch=NO_PAUSES), running.result()
@@ -165,8 +164,7 @@ def test_no_password_anywhere_sends_nothing(cli: PushCli, sandbox: Sandbox) -> N
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("order", ["a,b", "b,a"])
-@pytest.mark.parametrize("has_one", ["A", "B"])
+@pytest.mark.parametrize(("order", "has_one"), [("a,b", "B"), ("b,a", "A")])
 def test_one_password_does_for_sites_that_share_a_session(
     cli: PushCli, sandbox: Sandbox, order: str, has_one: str
 ) -> None:

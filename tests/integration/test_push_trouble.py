@@ -103,17 +103,20 @@ def test_an_unknown_root_directory(cli: PushCli, sandbox: Sandbox, start_sandbox
     assert not transfers(boxes)
 
 
-@pytest.mark.parametrize("name", ['what"ever', "why?", "a:b", "a|b", "a<b>", "trailing."])
-def test_a_name_that_the_server_refuses_fails_alone(cli: PushCli, sandbox: Sandbox, name: str) -> None:
-    folder = f"{name}/" if name.endswith(".") else ""
-    tree(cli.source, f"{folder}{name}.svs", "good.svs", "sub/good.svs")
+def test_names_that_the_server_refuses_fail_alone(cli: PushCli, sandbox: Sandbox) -> None:
+    names = ['what"ever', "why?", "a:b", "c|d", "e<f>"]
+    paths = {f"{name}.svs": name for name in names} | {"trailing./x.svs": "trailing."}
+    tree(cli.source, *paths, "good.svs", "sub/good.svs")
     cli.site("a", sandbox)
-    result = cli.push(patch=LatePatch("import pmarep.engine.remote_listing as r\nr.LAG_SECONDS = 0.2"))
+    result = cli.push(
+        patch=LatePatch("import pmarep.engine.remote_listing as r\nr.SHOWN_AFTER, r.LAG_SECONDS = (), 0.2")
+    )
     assert result.code == 1
-    assert result.counts("a") == (2, 0, 1)
-    error = result.finished("a")[f"{folder}{name}.svs"]["error"]
-    assert "refused" in error or "rename it" in error
-    assert name in error
+    assert result.counts("a") == (2, 0, 6)
+    for path, name in paths.items():
+        error = result.finished("a")[path]["error"]
+        assert "refused" in error or "rename it" in error
+        assert name in error
     assert set(arrived(sandbox)) == {"good.svs", "sub/good.svs"}
     assert sandbox.open_sessions == 0
 

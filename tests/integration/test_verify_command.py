@@ -14,7 +14,7 @@ import pytest
 from support.cloud import StartCloud
 from support.corpus import tree, wild_names, write_mirax, write_svs
 from support.fork_server import PATIENCE, LatePatch
-from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers
+from support.push_cli import NO_PAUSES, PushCli, Result, arrived, contents, transfers, wait_until
 from support.sandbox_client import Client
 from support.sandboxes import StartSandbox
 
@@ -72,14 +72,16 @@ def test_verify_says_what_is_there_and_sends_nothing(cli: PushCli, three: list[S
 
 
 @pytest.mark.parametrize("level", ["fingerprint", "deep"])
-def test_a_flipped_bit_is_found_and_sent_again(cli: PushCli, three: list[Sandbox], level: str) -> None:
+def test_a_flipped_bit_is_found_and_sent_again(cli: PushCli, start_sandbox: StartSandbox, level: str) -> None:
     """Sizes do not tell; the slide is marked, and the next push mends it, at that site only."""
-    for name in wild_names()[:3]:
-        tree(cli.source, f"{name}.svs", content=os.urandom(40_000))
+    two = [start_sandbox(name) for name in "ab"]
+    for sandbox in two:
+        cli.site(sandbox.data.name, sandbox)
+    tree(cli.source, f"{wild_names()[0]}.svs", content=os.urandom(40_000))
     write_mirax(cli.source / "m.mrxs")
     assert cli.push().code == 0
     assert cli.verify("--level", level).code == 0
-    damage(three[1], "m/Data0001.dat")
+    damage(two[1], "m/Data0001.dat")
     assert cli.verify().code == 0  # sizes and readable
     result = cli.verify("--level", level)
     assert result.code == 1
@@ -92,13 +94,13 @@ def test_a_flipped_bit_is_found_and_sent_again(cli: PushCli, three: list[Sandbox
     assert (site, slide) == ("b", "m.mrxs")
     assert "m/Data0001.dat is not the same there" in error
     assert "the next" in error
-    assert [result.summary["sites"][name]["failed"] for name in "abc"] == [0, 1, 0]
-    for sandbox in three:
+    assert [result.summary["sites"][name]["failed"] for name in "ab"] == [0, 1]
+    for sandbox in two:
         sandbox.clear_requests()
     again = cli.push("--verify", level)
     assert again.code == 0, again.stdout
-    assert [again.counts(name)[0] for name in "abc"] == [0, 1, 0]
-    assert arrived(three[1]) == contents(cli.source)
+    assert [again.counts(name)[0] for name in "ab"] == [0, 1]
+    assert arrived(two[1]) == contents(cli.source)
 
 
 def test_a_foreign_slide_is_not_marked(cli: PushCli, three: list[Sandbox]) -> None:
@@ -135,23 +137,23 @@ def test_a_foreign_slide_that_push_took_for_ours(cli: PushCli, three: list[Sandb
     assert arrived(three[1]) == contents(cli.source)
 
 
-@pytest.mark.parametrize(
-    ("fault", "path"),
-    [
-        (CannedResponse.refusal("Too many downloads"), "transfer/Download"),
-        (CannedResponse(200, "<html>Sign in</html>", "text/html"), "transfer/Download"),
-        (CannedResponse(403), "GetImageInfo"),
-        (CannedResponse.refusal("Busy"), "GetImageInfo"),
-    ],
-    ids=["refusal", "sign-in page", "403", "not now"],
-)
-def test_a_refusal_is_no_damage(cli: PushCli, three: list[Sandbox], fault: CannedResponse, path: str) -> None:
+REFUSALS = [
+    (CannedResponse.refusal("Too many downloads"), "transfer/Download"),
+    (CannedResponse(200, "<html>Sign in</html>", "text/html"), "transfer/Download"),
+    (CannedResponse(403), "GetImageInfo"),
+    (CannedResponse.refusal("Busy"), "GetImageInfo"),
+]
+
+
+def test_a_refusal_is_no_damage(cli: PushCli, sandbox: Sandbox) -> None:
+    cli.site("a", sandbox)
     tree(cli.source, "x.svs", content=os.urandom(50_000))
-    assert cli.push("--sites", "a").code == 0
-    rule = three[0].faults.add(fault, path=path)
-    assert cli.verify("--sites", "a", "--level", "deep").code == 1
-    three[0].faults.remove(rule)
-    assert cli.push("--sites", "a").counts("a") == (0, 1, 0)
+    assert cli.push().code == 0
+    for fault, path in REFUSALS:
+        rule = sandbox.faults.add(fault, path=path)
+        assert cli.run("--level", "deep", command="verify", patch=NO_PAUSES).code == 1, fault
+        sandbox.faults.remove(rule)
+        assert cli.push().counts("a") == (0, 1, 0), fault
 
 
 def test_all_sites_that_agree_with_a_damaged_one_are_found(cli: PushCli, three: list[Sandbox]) -> None:
@@ -176,38 +178,39 @@ def test_trouble_of_another_site_is_not_ours(cli: PushCli, three: list[Sandbox])
 CONTENT = os.urandom(50_000)
 
 
-def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, left: bytes) -> None:
-    """A first push, killed while it sends x.svs to a server that writes in place; `left` is what has come of it."""
-    tree(cli.source, "x.svs", content=CONTENT)
+def killed_in_the_middle(cli: PushCli, sandbox: Sandbox, *left: bytes) -> None:
+    """A first push, killed while it sends x.svs to a server that writes in place; `left` is what has come of it.
+
+    Of more slides, where more is left: x1.svs, x2.svs, ...
+    """
+    names = ["x.svs"] if len(left) == 1 else [f"x{number}.svs" for number in range(len(left))]
+    tree(cli.source, *names, content=CONTENT)
     cli.site("a", sandbox)
-    hold = Hold()
-    sandbox.faults.add(hold, path=r"transfer/Upload/[0-9]+\?path=")
-    with cli.start() as running:
-        assert hold.reached.wait(PATIENCE)
+    rule = sandbox.faults.add(Hold(), path=r"transfer/Upload/[0-9]+\?path=")
+    with cli.start("--connections", str(len(left))) as running:
+        wait_until(lambda: rule.hits == len(left))
         running.kill()
     sandbox.stop()
     (sandbox.data / "Slides/in").mkdir(exist_ok=True)
-    (sandbox.data / "Slides/in/x.svs").write_bytes(left)
+    for name, content in zip(names, left, strict=True):
+        (sandbox.data / "Slides/in" / name).write_bytes(content)
     (sandbox.data / ".sandbox" / "state.jsonl").unlink()
     sandbox.start()
 
 
 @pytest.mark.parametrize(
-    ("left", "existing"),
+    ("existing", "left"),
     [
-        (b"", "fail"),
-        (CONTENT[:1], "skip"),
-        (CONTENT[:20_000], "fail"),
-        (CONTENT[:20_000], "skip"),
-        (CONTENT[:20_000] + bytes(10_000), "fail"),
-        (CONTENT[:20_000] + bytes(30_000), "skip"),
-        (bytes(50_000), "fail"),
+        ("fail", [b"", CONTENT[:20_000], CONTENT[:20_000] + bytes(10_000), bytes(50_000)]),
+        ("skip", [CONTENT[:1], CONTENT[:20_000], CONTENT[:20_000] + bytes(30_000)]),
     ],
-    ids=["nothing", "a byte", "a beginning", "skip a beginning", "and some room", "and all its room", "room only"],
+    ids=["nothing, a beginning, and some room, room only", "a byte, a beginning, and all its room"],
 )
-def test_what_a_killed_run_left_torn_is_finished(cli: PushCli, sandbox: Sandbox, left: bytes, existing: str) -> None:
-    killed_in_the_middle(cli, sandbox, left)
-    assert cli.push("--existing", existing).counts("a") == (1, 0, 0)
+def test_what_a_killed_run_left_torn_is_finished(
+    cli: PushCli, sandbox: Sandbox, existing: str, left: list[bytes]
+) -> None:
+    killed_in_the_middle(cli, sandbox, *left)
+    assert cli.push("--existing", existing).counts("a") == (len(left), 0, 0)
     assert arrived(sandbox) == contents(cli.source)
 
 
@@ -245,17 +248,15 @@ def test_what_is_whole_and_not_understood_is_no_success(cli: PushCli, sandbox: S
     assert "its bytes are there" in result.finished("a")["x.svs"]["error"]
 
 
-@pytest.mark.parametrize(
-    "theirs",
-    [CONTENT[::-1], CONTENT[:20_000][::-1], CONTENT + b"more", CONTENT[:20_000] + bytes(29_999) + b"x"],
-    ids=["as large", "smaller", "larger", "different at its end"],
-)
-def test_what_somebody_else_has_put_there_meanwhile_is_theirs(cli: PushCli, sandbox: Sandbox, theirs: bytes) -> None:
-    killed_in_the_middle(cli, sandbox, theirs)
-    for existing, counts in (("fail", (0, 0, 1)), ("skip", (0, 1, 0))):
+def test_what_somebody_else_has_put_there_meanwhile_is_theirs(cli: PushCli, sandbox: Sandbox) -> None:
+    """As large, smaller, larger, and different at its end."""
+    start = CONTENT[:20_000]
+    theirs = [CONTENT[::-1], start[::-1], CONTENT + b"more", start + bytes(29_999) + b"x"]
+    killed_in_the_middle(cli, sandbox, *theirs)
+    for existing, counts in (("fail", (0, 0, 4)), ("skip", (0, 4, 0))):
         assert cli.push("--existing", existing).counts("a") == counts
-        assert arrived(sandbox) == {"x.svs": theirs}
-    assert cli.push("--existing", "overwrite").counts("a") == (1, 0, 0)
+        assert arrived(sandbox) == {f"x{number}.svs": content for number, content in enumerate(theirs)}
+    assert cli.push("--existing", "overwrite").counts("a") == (4, 0, 0)
     assert arrived(sandbox) == contents(cli.source)
 
 
