@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import shutil
@@ -12,8 +11,8 @@ from typing import Any
 
 import pytest
 from support import in_process
-from support.clocks import FastClock, SkippingClock
 from support.corpus import tree
+from support.idle_clock import IdleClock
 from support.in_process import Report
 from support.push_cli import arrived, contents
 from support.sandboxes import StartSandbox
@@ -24,8 +23,8 @@ from pmarep.sites import Site
 
 from .test_budgets import after_pauses
 
-SLIDES = 200
-PATIENCE = 600.0
+SLIDES = 40
+PATIENCE = 240.0
 FILE = r"transfer/Upload/[0-9]+\?path="
 DOWN = CannedResponse.aspnet("Object reference not set to an instance of an object.")
 
@@ -41,14 +40,13 @@ def counted(sandbox: Sandbox) -> Counter[str]:
 
 async def push(tmp_path: Path, sandbox: Sandbox, **options: Any) -> Report:
     site = Site(name="a", url=sandbox.url, username=sandbox.settings.user, target="Slides/in")
-    work = in_process.push(
+    return await in_process.push(
         tmp_path / "cases",
         [site],
         tmp_path / "state",
         sandbox.settings.password,
-        **{"clock": FastClock(), "patience": PATIENCE, **options},
+        **{"clock": IdleClock(), "patience": PATIENCE, **options},
     )
-    return await asyncio.wait_for(work, 120)
 
 
 @pytest.fixture
@@ -65,9 +63,9 @@ async def test_a_server_that_takes_no_file_is_asked_little(tmp_path: Path, sandb
     assert report.code == 1
     assert {end.status for end in report.finished("a").values()} == {SlideStatus.FAILED}
     asked = counted(sandbox)
-    assert SLIDES <= asked["posts"] <= 2 * SLIDES
-    assert asked["versions"] <= 40
-    assert asked["pings"] <= 40
+    assert SLIDES <= asked["posts"] <= 3 * SLIDES  # with five requests for each of three attempts it were 15
+    assert asked["versions"] <= 25
+    assert asked["pings"] <= 25
 
 
 async def test_a_storage_that_comes_back_gets_everything(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -75,14 +73,14 @@ async def test_a_storage_that_comes_back_gets_everything(tmp_path: Path, sandbox
     report = await push(tmp_path, sandbox, patience=1e6, on_event=after_pauses(5, sandbox.faults.clear))
     assert report.code == 0, report.error("a")
     assert arrived(sandbox) == contents(tmp_path / "cases")
-    assert counted(sandbox)["posts"] <= SLIDES + 150
+    assert counted(sandbox)["posts"] <= 3 * SLIDES
 
 
 async def test_a_folder_that_the_server_does_not_want_stops_no_others(tmp_path: Path, sandbox: Sandbox) -> None:
-    sandbox.faults.add(DOWN, path=FILE + "0[0-2]")  # the first thirty
+    sandbox.faults.add(DOWN, path=FILE + "00")  # the first ten
     report = await push(tmp_path, sandbox)
     assert report.code == 1
-    assert report.summary.sites["a"].sent == SLIDES - 30
+    assert report.summary.sites["a"].sent == SLIDES - 10
 
 
 class AtFirstPause:
@@ -117,7 +115,7 @@ async def test_a_slide_that_is_there_proves_no_storage(tmp_path: Path, between: 
     """Two fail while they are sent, with one between them that need not be sent: the storage is down."""
     between.faults.add(DOWN, path=FILE)
     pause = AtFirstPause(between, r"[?]path=.*/([0-9])\.svs")
-    report = await push(tmp_path, between, clock=SkippingClock(), connections=1, on_event=pause)
+    report = await push(tmp_path, between, connections=1, on_event=pause)
     assert report.code == 0, report.error("a")
     assert pause.counted is not None
     assert pause.counted["0"] == pause.counted["2"]  # none was tried again before that
@@ -130,7 +128,7 @@ async def test_a_slide_that_is_there_proves_that_the_server_answers(tmp_path: Pa
     between.clear_requests()
     between.faults.add(CannedResponse.iis(503), path=r"api/json/Get.*(/|%2F)[02]\.svs")
     pause = AtFirstPause(between, r"api/json/Get.*(?:/|%2F)([0-9])\.svs")
-    report = await push(tmp_path, between, clock=SkippingClock(), connections=1, on_event=pause)
+    report = await push(tmp_path, between, connections=1, on_event=pause)
     assert report.code == 0, report.error("a")
     assert pause.counted is not None
     assert pause.counted["0"] == 2 * pause.counted["2"]  # it was tried again before that

@@ -54,6 +54,12 @@ unfinished.SMALLEST_BLOCK = azure.SMALLEST_BLOCK = {MIB}
 """A patch for commands: Azure's blocks have 1 MiB, where the 8 MiB that they have would only cost time."""
 
 
+def make_blocks_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a push within the test."""
+    monkeypatch.setattr("pmarep.state.unfinished.SMALLEST_BLOCK", MIB)
+    monkeypatch.setattr("pmarep.uploaders.azure.SMALLEST_BLOCK", MIB)
+
+
 class Side:
     """One storage behind a cloud sandbox: the gateway before it, and what lies in it."""
 

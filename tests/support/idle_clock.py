@@ -65,36 +65,65 @@ class IdleClock(Clock):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """See the requests of this process, and the threads' work of the running loop, within the block."""
-        handle, loop = PooledTransport.handle_async_request, asyncio.get_running_loop()
-        run: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
-
-        async def counted_request(transport: PooledTransport, request: httpx.Request) -> httpx.Response:
-            self._begin()
-            try:
-                answer = await handle(transport, request)
-            except BaseException:
-                self._end()
-                raise
-            answer.stream = _Watched(cast(httpx.AsyncByteStream, answer.stream), self._end)
-            return answer
-
-        def counted_work(*work: Any) -> asyncio.Future[Any]:
-            self._begin()
-            running = run(*work)
-            running.add_done_callback(lambda _: self._end())
-            return running
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PooledTransport, "handle_async_request", counted_request)
-            patch.setattr(loop, "run_in_executor", counted_work)
+        if not _watching:
+            _patch()
+        _watching.append(self)
+        try:
             yield
+        finally:
+            _watching.remove(self)
+            if not _watching:
+                _patches.undo()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Count something that is under way now."""
         self._begun += 1
         self._under_way += 1
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Count something as no longer under way."""
         self._under_way -= 1
+
+
+_watching: list[IdleClock] = []
+_patches = pytest.MonkeyPatch()
+
+
+def _patch() -> None:
+    handle, loop = PooledTransport.handle_async_request, asyncio.get_running_loop()
+    run: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
+
+    async def counted_request(transport: PooledTransport, request: httpx.Request) -> httpx.Response:
+        end = _begin()
+        try:
+            answer = await handle(transport, request)
+        except BaseException:
+            end()
+            raise
+        answer.stream = _Watched(cast(httpx.AsyncByteStream, answer.stream), end)
+        return answer
+
+    def counted_work(*work: Any) -> asyncio.Future[Any]:
+        end = _begin()
+        running = run(*work)
+        running.add_done_callback(lambda _: end())
+        return running
+
+    _patches.setattr(PooledTransport, "handle_async_request", counted_request)
+    _patches.setattr(loop, "run_in_executor", counted_work)
+
+
+def _begin() -> Callable[[], None]:
+    """Tell all clocks that something is under way; return what tells them that it has ended."""
+    told = list(_watching)
+    for clock in told:
+        clock.begin()
+
+    def end() -> None:
+        for clock in told:
+            clock.end()
+
+    return end
 
 
 class _Watched(httpx.AsyncByteStream):
