@@ -65,6 +65,7 @@ class IdleClock(Clock):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """See the requests of this process, and the threads' work of the running loop, within the block."""
+        self._ticking = False  # the loop of an earlier run has taken its tick away
         if not _watching:
             _patch()
         _watching.append(self)

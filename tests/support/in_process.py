@@ -13,7 +13,6 @@ from pmarep.engine import Options, replicate
 from pmarep.events import Event, SlideFinished, Summary
 from pmarep.sites import Site
 from pmarep.sites.place import Place
-from support.clocks import SkippingClock
 from support.idle_clock import IdleClock
 
 
@@ -68,7 +67,7 @@ async def push(
         events.append(event)
         on_event(event)
 
-    clock = clock or SkippingClock()
+    clock = clock or IdleClock()
     with clock.watching() if isinstance(clock, IdleClock) else nullcontext():
         summary = await replicate(
             Options(sources=(source,), **{"patience": 0.0, "settle": 0.0, **options}),
