@@ -37,12 +37,14 @@ tests: $(READY) $(AZURITE)
 	$(BIN)/python -m pytest -n 4 $(FILES_IN_ORDER)
 
 # Kills pushes at random moments and compares every byte; then as many random campaigns of two machines against servers
-# that restart, fail and lose bytes; then ten times the examples of `make test`, and random ones. CYCLES=20 for a short
-# one, SEED=7 to repeat one.
+# that restart, fail and lose bytes; then ten times the examples, nights and restarts of `make test`, and random ones.
+# CYCLES=20 for a short one, SEED=7 to repeat one.
 CYCLES := 200
 soak: $(READY) $(AZURITE)
 	$(BIN)/python benchmarks/soak.py --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
 	PMAREP_CAMPAIGNS=$(CYCLES) $(if $(SEED),PMAREP_FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s --timeout 0 tests/faults/test_campaigns.py
+	PMAREP_MODEL_EXAMPLES=50 PMAREP_RESTARTS=10 $(BIN)/python -m pytest -n 2 --timeout 0 $(if $(SEED),--hypothesis-seed $(SEED)) \
+		tests/faults/test_model.py tests/faults/test_two_machines.py tests/faults/test_restarts.py
 	$(BIN)/python -m pytest -n 2 --timeout 0 --hypothesis-profile random $(if $(SEED),--hypothesis-seed $(SEED)) -m hypothesis tests/unit
 
 # What is quick: lint, types, unit tests.

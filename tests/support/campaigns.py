@@ -9,12 +9,11 @@ that send one slide in the same moment cannot be told apart (SECURITY.md).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,6 @@ from pmacore_sandbox.faults import Action, Drop, EndSessions
 from pmarep.engine import Existing, Verify
 from pmarep.events import Event, SiteState, SlideFinished, SlideRetracted, SlideStatus, State
 from pmarep.sites import Site
-from support.clocks import FastClock, SkippingClock
 from support.corpus import write_mirax
 from support.in_process import Report, push
 from support.model_sites import ModelSite, killed, push_options
@@ -38,7 +36,7 @@ SINGLE = ("case1/000001.svs", "case2/000001.svs", "case3/000001.svs", "b ä & + 
 MULTI = "m.mrxs"
 STEPS = 5
 PATIENCE = 120.0
-"""Seconds of the run's own clock, which is faster."""
+"""Seconds of the run's own clock, which goes on only while nothing is under way."""
 
 FIREWALL = CannedResponse(403, "<html><head><title>Web Page Blocked!</title></head><body></body></html>", "text/html")
 FORCIBLY = "An existing connection was forcibly closed by the remote host"
@@ -83,6 +81,29 @@ class Machine:
             slide = MULTI if path.startswith("m/") else path
             found.setdefault(slide, {})[path] = content
         return found
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """What happens during a push when a site has answered so many more requests, and not if there are fewer."""
+
+    model_site: ModelSite
+    after: int
+    what: Callable[[], None]
+
+    async def during(self, work: Coroutine[Any, Any, Report]) -> Report:
+        """Run a push, and what happens; both are over when this returns."""
+        pushing, enough = asyncio.create_task(work), asyncio.create_task(self._enough_requests())
+        await asyncio.wait({pushing, enough}, return_when=asyncio.FIRST_COMPLETED)
+        if enough.done():
+            await asyncio.to_thread(self.what)
+        enough.cancel()
+        return await pushing
+
+    async def _enough_requests(self) -> None:
+        count = len(self.model_site.sandbox.requests) + self.after
+        while len(self.model_site.sandbox.requests) < count:
+            await asyncio.sleep(0.001)
 
 
 def files_of(slide: str, there: Files) -> Files:
@@ -196,16 +217,9 @@ class Campaign:
     def restart_within(self, machine: Machine) -> None:
         """A server restarts while a push goes on, and gives its upload ids out from the start again."""
         model_site, existing = self._chance.choice(self._model_sites), self._existing()
-        after = self._chance.randint(3, 25)
-
-        async def restart() -> None:
-            before = len(model_site.sandbox.requests)
-            while len(model_site.sandbox.requests) < before + after:
-                await asyncio.sleep(0.001)
-            await asyncio.to_thread(model_site.restart_from_the_start)
-
-        what = f"{machine.name} pushes, {existing.value}, {model_site.name} restarts after {after} requests"
-        self._pushed(machine, existing, what, meanwhile=restart, patience=PATIENCE)
+        meanwhile = Meanwhile(model_site, self._chance.randint(3, 25), model_site.restart_from_the_start)
+        what = f"{machine.name} pushes, {existing.value}, {model_site.name} restarts after {meanwhile.after} requests"
+        self._pushed(machine, existing, what, meanwhile=meanwhile, patience=PATIENCE)
 
     def change(self, machine: Machine) -> None:
         """A file of the source is written again, perhaps with as many bytes as before."""
@@ -220,10 +234,7 @@ class Campaign:
         file, existing = self._some_file(machine), self._existing()
         model_site, after = self._chance.choice(self._model_sites), self._chance.randint(3, 20)
 
-        async def replace() -> None:
-            before = len(model_site.sandbox.requests)
-            while len(model_site.sandbox.requests) < before + after:
-                await asyncio.sleep(0.001)
+        def replace() -> None:
             stat = file.stat()
             new = file.with_name("new")
             new.write_bytes(os.urandom(stat.st_size))
@@ -235,7 +246,7 @@ class Campaign:
             machine,
             existing,
             f"{file.name} of {machine.name} is replaced while it pushes",
-            meanwhile=replace,
+            meanwhile=Meanwhile(model_site, after, replace),
             before_change=old,
         )
         self._note_versions()
@@ -356,16 +367,8 @@ class Campaign:
                 machine.versions.append(files)
 
     async def _push(self, machine: Machine, existing: Existing, **options: Any) -> Report:
-        clock = FastClock() if options.get("patience") else SkippingClock()
         return await push(
-            machine.source,
-            self._sites(),
-            machine.state,
-            PASSWORD,
-            existing=existing,
-            connections=2,
-            clock=clock,
-            **options,
+            machine.source, self._sites(), machine.state, PASSWORD, existing=existing, connections=2, **options
         )
 
     def _pushed(
@@ -373,25 +376,15 @@ class Campaign:
         machine: Machine,
         existing: Existing,
         what: str,
-        meanwhile: Callable[[], Any] | None = None,
+        meanwhile: Meanwhile | None = None,
         before_change: dict[str, Files] | None = None,
         **options: Any,
     ) -> Report:
         self._step(what)
         before = self._there()
 
-        async def run() -> Report:
-            task = asyncio.create_task(meanwhile()) if meanwhile is not None else None
-            try:
-                return await self._push(machine, existing, **options)
-            finally:
-                if task is not None:
-                    if not task.done():
-                        task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
-
-        report = asyncio.run(run())
+        push = self._push(machine, existing, **options)
+        report = asyncio.run(push if meanwhile is None else meanwhile.during(push))
         for model_site in self._model_sites:
             model_site.wait_idle()
         if before_change is not None:

@@ -107,8 +107,12 @@ class Side:
         """Key and part of each PUT that was answered with success, in order."""
         return [(r.key, r.part) for r in self.requests if r.method == "PUT" and 200 <= r.status < 300]
 
-    def names(self) -> list[str]:
+    def etags(self, prefix: str = "") -> dict[str, str]:
+        """ETags of the objects whose names begin with `prefix`; another one is of other bytes."""
         raise NotImplementedError
+
+    def names(self) -> list[str]:
+        return list(self.etags())
 
     def chunks(self, name: str) -> Iterator[bytes]:
         raise NotImplementedError
@@ -147,10 +151,10 @@ class S3Side(Side):
         except self.client.exceptions.NoSuchBucket:
             pass  # a test took it away
 
-    def names(self) -> list[str]:
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        keys = (item["Key"] for page in pages for item in page.get("Contents", ()))
-        return [key for key in keys if not key.endswith("/")]
+    def etags(self, prefix: str = "") -> dict[str, str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        items = (item for page in pages for item in page.get("Contents", ()))
+        return {item["Key"]: item["ETag"] for item in items if not item["Key"].endswith("/")}
 
     def chunks(self, name: str) -> Iterator[bytes]:
         yield from self.client.get_object(Bucket=self.bucket, Key=name)["Body"].iter_chunks(MIB)
@@ -181,8 +185,9 @@ class AzureSide(Side):
         with suppress(ResourceNotFoundError):  # a test took it away
             self.client.delete_container()
 
-    def names(self) -> list[str]:
-        return [blob.name for blob in self.client.list_blobs() if not blob.name.endswith("/")]
+    def etags(self, prefix: str = "") -> dict[str, str]:
+        blobs = self.client.list_blobs(name_starts_with=prefix)
+        return {blob.name: blob.etag or "" for blob in blobs if not blob.name.endswith("/")}
 
     def chunks(self, name: str) -> Iterator[bytes]:
         yield from self.client.download_blob(name).chunks()

@@ -16,8 +16,8 @@ from pmacore_sandbox.faults import FaultInjector
 from pmarep.engine import Options, replicate
 from pmarep.events import Event
 from pmarep.sites import Site
-from support.clocks import SkippingClock
 from support.cloud import CloudSandbox
+from support.idle_clock import IdleClock
 from support.in_process import SamePassword
 from support.push_cli import arrived
 from support.sandboxes import USER
@@ -31,6 +31,7 @@ class ModelSite:
         self.sandbox = sandbox
         self.root = root
         self.cloud = cloud
+        self._read: dict[tuple[str, str], bytes] = {}  # objects of a cloud, by name and ETag
 
     def site(self, folder: str) -> Site:
         return Site(name=self.name, url=self.sandbox.url, username=USER, target=f"{self.root}/{folder}")
@@ -39,9 +40,12 @@ class ModelSite:
         """What lies in its target folder."""
         if self.cloud is None:
             return arrived(self.sandbox, f"{self.root}/{folder}")
-        side = self.cloud.side(self.root)
-        mine = [name for name in side.names() if name.startswith(folder + "/")]
-        return {name.removeprefix(folder + "/"): b"".join(side.chunks(name)) for name in mine}
+        side, found = self.cloud.side(self.root), {}
+        for name, etag in side.etags(folder + "/").items():
+            if (name, etag) not in self._read:
+                self._read[name, etag] = b"".join(side.chunks(name))
+            found[name.removeprefix(folder + "/")] = self._read[name, etag]
+        return found
 
     @property
     def faults(self) -> FaultInjector:
@@ -75,35 +79,29 @@ async def killed(
     """The run stands still while the server works; what it would do at its end is undone, so that the journal stays
     as it was at that moment. Without a kill if there are not so many requests."""
     events: list[Event] = []
-    hold = Hold()
+    hold, clock = Hold(), IdleClock()
     chosen = model_site.faults.add(hold, method="PUT" if model_site.cloud else "POST", after=after, times=1)
-    run = asyncio.create_task(
-        replicate(
-            options,
-            sites,
-            passwords=SamePassword(password),
-            state_dir=state,
-            listener=events.append,
-            clock=SkippingClock(),
-        )
-    )
-    while not run.done() and not hold.reached.is_set():
-        await asyncio.sleep(0.001)
-    if not run.done() and handled:
-        await asyncio.sleep(0.005)  # the bodies of the requests go out
-        hold.release()
-        # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
-        # have gone out.
-        waiting = threading.Thread(target=model_site.wait_idle, daemon=True)
-        waiting.start()
-        waiting.join(0.5)
-    known_events = list(events)
-    journal = journal_of(state)
-    model_site.faults.remove(chosen)
-    run.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await run
-        return events
+    passwords = SamePassword(password)
+    work = replicate(options, sites, passwords=passwords, state_dir=state, listener=events.append, clock=clock)
+    with clock.watching():
+        run = asyncio.create_task(work)
+        while not run.done() and not hold.reached.is_set():
+            await asyncio.sleep(0.001)
+        if not run.done() and handled:
+            await asyncio.sleep(0.005)  # the bodies of the requests go out
+            hold.release()
+            # Blocks our loop on purpose: answers come, and nobody reads them. Not for ever, for some bodies may not
+            # have gone out.
+            waiting = threading.Thread(target=model_site.wait_idle, daemon=True)
+            waiting.start()
+            waiting.join(0.5)
+        known_events = list(events)
+        journal = journal_of(state)
+        model_site.faults.remove(chosen)
+        run.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await run
+            return events
     hold.release()
     for other in model_sites:
         assert await asyncio.to_thread(other.wait_idle)
