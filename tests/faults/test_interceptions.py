@@ -18,15 +18,11 @@ FIREWALL = CannedResponse(
 )
 
 
-async def pushed(tmp_path: Path, sandbox: Sandbox, patience: float = 1e9) -> in_process.Report:
-    """The site is never given up, unless told otherwise: the clock that flies has hours in a second of a busy machine.
-
-    Few requests at once: it adds up the pauses of all.
-    """
+async def pushed(tmp_path: Path, sandbox: Sandbox) -> in_process.Report:
     tree(tmp_path / "cases", *(f"case {number % 3}/{number}.svs" for number in range(SLIDES)))
     site = Site(name="tokyo", url=sandbox.url, username="seeder", target="Slides/in")
     return await in_process.push(
-        tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=patience, connections=2
+        tmp_path / "cases", [site], tmp_path / "state", PASSWORD, patience=3600.0, connections=2
     )
 
 
@@ -52,7 +48,7 @@ async def test_a_firewall_answers_now_and_then(tmp_path: Path, sandbox: Sandbox,
 async def test_a_slide_that_a_firewall_never_lets_through(tmp_path: Path, sandbox: Sandbox) -> None:
     """That one fails, and it is said who does not want it; the others arrive."""
     sandbox.faults.add(FIREWALL, path="path=3.svs")
-    report = await pushed(tmp_path, sandbox, patience=3600.0)
+    report = await pushed(tmp_path, sandbox)
     failed = [slide for slide, event in report.finished("tokyo").items() if event.error]
     assert failed == ["case 0/3.svs"]
     assert 'a web page ("Request Rejected"), which is not PMA.core\'s' in report.error("tokyo")

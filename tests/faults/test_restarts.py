@@ -29,7 +29,7 @@ RUNS = int(os.environ.get("PMAREP_RESTARTS", "1"))
 SLIDES, SIZE = 10, 200_000
 RESTARTS = 3
 NEVER_GIVEN_UP = 1e9
-"""Seconds of patience: the clock of these runs has had ten minutes before a busy machine has started a server."""
+"""Seconds of patience: their clock skips the pauses, ten minutes of them while a busy machine starts a server."""
 
 
 def write_alike(folder: Path, chance: random.Random, slides: int = SLIDES, size: int = SIZE) -> None:
