@@ -153,7 +153,7 @@ class HeldFile(StringIO):
 
     def write(self, text: str) -> int:
         self.reached.set()
-        assert self.released.wait(20)
+        assert self.released.wait(60)
         return super().write(text)
 
 
@@ -162,7 +162,7 @@ def test_a_terminal_that_is_held_holds_up_nothing_and_loses_nothing() -> None:
     held = window._file = window.board._terminal = HeldFile()
     with window.board:
         window.handle(*started("tokyo"))
-        assert held.reached.wait(20)
+        assert held.reached.wait(60)
         for number in range(20):
             window.handle(failed("tokyo", f"{number}.svs"))  # would stand still, if the board waited
         held.released.set()

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.clocks import FakeClock
+from support.clocks import FakeClock, turns
 from support.slides import make_slide
 
 from pmarep.engine.site.queue import OLDEST_EVERY, WINDOW, WINDOW_FILES, SlideQueue
@@ -91,7 +91,7 @@ async def test_the_window_bounds_slides_and_files() -> None:
     for number in range(WINDOW):
         await queue.put(make(number))
     one_more = asyncio.create_task(queue.put(make(WINDOW)))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not one_more.done()
     await take(queue)
     await one_more
@@ -99,7 +99,7 @@ async def test_the_window_bounds_slides_and_files() -> None:
     many_files = tuple(SlideFile(f"{number}.dat", 1, 5) for number in range(WINDOW_FILES))
     await few.put(Slide("m.mrxs", "MIRAX", Path("/cases"), many_files))
     second = asyncio.create_task(few.put(make(1)))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not second.done()
     second.cancel()
 
@@ -132,7 +132,7 @@ async def test_get_waits_for_what_is_due_later_and_for_new_ones() -> None:
     first.due = 30.0
     queue.put_back(first)
     waiting = asyncio.create_task(take(queue))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not waiting.done()
     await queue.put(make(2))
     queue.close()
@@ -147,7 +147,7 @@ async def test_the_end_is_when_nothing_can_come_back() -> None:
     job = await take(queue)
     assert queue.exhausted
     end = asyncio.create_task(queue.get())
-    await asyncio.sleep(0.01)
+    await turns()
     assert not end.done()  # the attempt may fail
     queue.put_back(job)
     assert await end is job
@@ -166,7 +166,7 @@ async def test_jobs_that_are_held_make_room_for_others_and_a_window_full_of_them
         queue.hold(held[-1], 1.0)
     await putting
     again = asyncio.create_task(take(queue))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not again.done()
     assert await clock.run(again) == pytest.approx(1.0)
     assert again.result() is held[0]

@@ -210,7 +210,7 @@ async def test_after_the_end_of_a_session_calls_are_repeated_one_at_a_time_but_f
         running -= 1
         return httpx.Response(200, json=[])
 
-    async with asyncio.timeout(30), core_at(handle) as core:
+    async with asyncio.timeout(60), core_at(handle) as core:
         await asyncio.gather(*(post(core) if posts else core.slides("Slides") for _ in range(3)))
     assert (came, most) == (6, at_once)
 
@@ -464,7 +464,7 @@ async def test_logging_in_opens_two_connections_at_once() -> None:
     async def password() -> str:
         return PASSWORD
 
-    async with asyncio.timeout(20), await asyncio.start_server(pairs, "127.0.0.1", 0) as server:
+    async with asyncio.timeout(60), await asyncio.start_server(pairs, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with PmaCore(Connection(f"http://127.0.0.1:{port}/", "seeder"), password) as core:
             await core.login()

@@ -131,7 +131,7 @@ def test_a_hold_stops_a_request_in_the_middle(sandbox: Sandbox) -> None:
         assert not answers
         assert not (sandbox.data / "Slides" / "a.svs").exists()
         hold.release()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert answers[0].status_code == 200
 
 
@@ -150,7 +150,7 @@ def test_a_client_that_is_held_does_not_keep_the_sandbox_from_stopping(sandbox: 
     thread.start()
     assert hold.reached.wait(PATIENCE)
     sandbox.stop()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     with pytest.raises(httpx.ConnectError):
         plain_http.get(sandbox.url + "api/json/IsLite")

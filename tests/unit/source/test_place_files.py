@@ -163,7 +163,7 @@ async def test_the_end_of_a_whole_file_comes_through_a_spool_that_its_beginning_
     monkeypatch.setattr(downloads, "STUCK_SECONDS", 0.01)
     server.ranges = False
     reader = SharedReader(files=PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 3 * CHUNK, lambda: ONCE))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await read(SiteReader(reader), 4 * CHUNK, CHUNK) == CONTENT[4 * CHUNK : 5 * CHUNK]
     await reader.stop()
     reader.close()
@@ -177,7 +177,7 @@ async def test_a_range_is_complete_although_the_spool_is_full_of_what_nobody_has
     files = PlaceFiles({"ghent": cast("PmaCore", server)}, tmp_path, 3 * CHUNK, lambda: ONCE)
     reader, version = SharedReader(files=files), FileVersion.of(SLIDE, MAIN)
     SiteReader(reader).announce(SLIDE, [MAIN])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while files._spool.fresh < 3:
             await asyncio.sleep(0.001)
         async with files.at_hand(version, 3 * CHUNK, 2 * CHUNK):
@@ -327,7 +327,7 @@ async def test_a_refusal_is_no_absence(server: Server, reader: SharedReader) -> 
 
 async def test_an_error_of_the_program_reaches_whoever_waits(server: Server, reader: SharedReader) -> None:
     server.error = RuntimeError("no such thing")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(RuntimeError, match="no such thing"):
             await read(SiteReader(reader))
 

@@ -27,6 +27,7 @@ from pmarep.uploaders import Digests
 
 LENGTH = 6 * CHUNK + 1000
 CONTENT = os.urandom(LENGTH)
+PATIENCE = 60.0  # seconds after which a test fails
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch, slide: Slide, times: int) -> Iterat
     def hang(handle: BinaryIO, version: FileVersion, start: int, length: int) -> bytes:
         if version == version_of(slide) and left.acquire(blocking=False):
             begun.release()
-            let_go.wait(20)
+            let_go.wait(PATIENCE)
         return read_at(handle, version, start, length)
 
     with monkeypatch.context() as patched:
@@ -152,13 +153,13 @@ async def test_reads_that_hang_hold_up_no_others(slide: Slide, tmp_path: Path, m
         stuck = [asyncio.create_task(read(SiteReader(reader), away, n % 7 * CHUNK)) for n in range(14)]
         stuck += [asyncio.create_task(digests.sha256(away, away.main))]
         await asyncio.to_thread(begun.acquire)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await read(site, slide) == CONTENT
             async with digests.pinned_md5(slide, slide.main, 0, CHUNK) as digest:
                 assert digest == hashlib.md5(CONTENT[:CHUNK]).digest()
         for task in stuck:
             task.cancel()
-        await asyncio.wait(stuck, timeout=10)
+        await asyncio.wait(stuck, timeout=PATIENCE)
         assert all(task.cancelled() for task in stuck)
     digests.close()
     reader.close()
@@ -169,7 +170,7 @@ async def test_one_read_that_hangs_is_tried_again(slide: Slide, monkeypatch: pyt
     with hanging(monkeypatch, slide, times=1) as begun:
         stuck = asyncio.create_task(read(SiteReader(reader), slide))
         await asyncio.to_thread(begun.acquire)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
@@ -185,7 +186,7 @@ async def test_what_is_read_after_it_was_given_up_is_kept_for_nobody(reader: Sha
 
     def use(chunk: bytes) -> None:
         begun.set()
-        let_go.wait(20)
+        let_go.wait(PATIENCE)
         if len(chunk) < CHUNK:
             ended.set()
 
@@ -194,7 +195,7 @@ async def test_what_is_read_after_it_was_given_up_is_kept_for_nobody(reader: Sha
     sweep.cancel()
     await asyncio.wait({sweep})
     let_go.set()
-    assert await asyncio.to_thread(ended.wait, 20)
+    assert await asyncio.to_thread(ended.wait, PATIENCE)
     assert [index for index in range(7) if reader.chunks.get((version_of(slide), index))] == [0]
 
 
@@ -363,7 +364,7 @@ async def test_each_gets_exactly_the_bytes_of_the_file(
     for task in data.draw(st.lists(st.sampled_from(tasks), max_size=3)):
         await asyncio.sleep(0)
         task.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         for end in await asyncio.gather(*tasks, return_exceptions=True):
             assert end is None or isinstance(end, asyncio.CancelledError), end
     for source in sources:
@@ -407,7 +408,7 @@ async def test_never_two_versions_as_one(
         assert not hashed or await stream.digest() == hashlib.md5(CONTENT).digest()
         return got
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         ends = await asyncio.gather(*(one(source, *want) for source, want in zip(sources, wanted, strict=True)))
     assert set(ends) <= {CONTENT, None}
     if chunks_left <= 0 < when:

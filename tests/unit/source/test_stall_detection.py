@@ -24,8 +24,12 @@ AWAY = "its disk or network drive does not answer"
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stall_detection, "PROBE_SECONDS", SHORT)
-    monkeypatch.setattr(stall_detection, "READ_SECONDS", SHORT)
+    wait_at_most(SHORT, monkeypatch)
+
+
+def wait_at_most(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stall_detection, "PROBE_SECONDS", seconds)
+    monkeypatch.setattr(stall_detection, "READ_SECONDS", seconds)
 
 
 @pytest.fixture
@@ -82,7 +86,9 @@ async def test_work_with_a_heartbeat_may_take_longer() -> None:
     await beating
 
 
-async def test_at_most_one_probe_hangs_for_each_folder(gate: threading.Event, threads: ThreadPoolExecutor) -> None:
+async def test_at_most_one_probe_hangs_for_each_folder(
+    gate: threading.Event, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     probe, begun = FolderProbe(), []
 
     def begin(heartbeat: Heartbeat) -> asyncio.Future[bool]:
@@ -96,6 +102,7 @@ async def test_at_most_one_probe_hangs_for_each_folder(gate: threading.Event, th
     with pytest.raises(SourceAway):
         await asyncio.wait_for(probe.run(Path("other"), begin), PATIENCE)
     assert len(begun) == 2
+    wait_at_most(PATIENCE, monkeypatch)
     gate.set()
     assert await asyncio.wait_for(probe.run(Path("nas"), begin), PATIENCE) is True
 
@@ -116,6 +123,7 @@ async def test_reads_and_digests_of_a_drive_that_hangs(
         for work in (_read(source, slide), digests.md5(slide, slide.main, 0, 100), digests.sha256(slide, slide.main)):
             with pytest.raises(SourceAway, match=AWAY):
                 await asyncio.wait_for(work, PATIENCE)
+        wait_at_most(PATIENCE, monkeypatch)
         gate.set()
         assert await asyncio.wait_for(_read(source, slide), PATIENCE) == b"x" * 100
         assert len(await asyncio.wait_for(digests.sha256(slide, slide.main), PATIENCE)) == 32

@@ -48,6 +48,12 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return list(record.lines())
 
 
+async def flushed(record: RunRecord) -> None:
+    """Wait until all that the record has heard so far is written, or never will be."""
+    while record._scheduled:
+        await asyncio.sleep(FLUSH_SECONDS / 4)
+
+
 async def written(folder: Path, event: str) -> None:
     """Wait until a line of this event is in the file."""
     while not any(line["event"] == event for line in lines(folder)):
@@ -153,7 +159,7 @@ async def test_a_full_disk_is_reported_once_and_stops_nothing(tmp_path: Path, mo
     monkeypatch.setattr(record._writer, "write", fails)
     for _ in range(3):
         record.hear(Notice(text="x"))
-        await asyncio.sleep(FLUSH_SECONDS * 2)
+        await flushed(record)
     await record.close()
     (text,) = messages
     assert str(record.path) in text
@@ -169,9 +175,9 @@ async def test_a_record_is_bounded_and_has_its_summary_all_the_same(
     for _ in range(3):
         record.hear(Notice(text=os.urandom(2000).hex()))
         record.add_slides([make_slide("a.svs", 5)])
-        await asyncio.sleep(FLUSH_SECONDS * 2)
+        await flushed(record)
     record.hear(Summary(exit_code=0, seconds=1.0, sites={}))
-    await asyncio.sleep(FLUSH_SECONDS * 2)  # as where the journal is slow: the summary is written before the end
+    await flushed(record)  # as where the journal is slow: the summary is written before the end
     await record.close()
     found = lines(tmp_path)
     assert [line["event"] for line in found] == ["run", "notice", "slides", "notice", "summary"]
