@@ -6,6 +6,7 @@
 `corpus*` write slides; `discovery` tells what is found. `gate` has sites with `require` and `prepare`,
 `nodes_here` nodes without Dask, `dask_cluster` with it.
 `forms` are forms for a sandbox, and fill them in. `boards` makes events for the board, `events_schema` checks the lines
-of `--json`, `plain_http` asks a server of a test. `examples` says how many Hypothesis tries.
+of `--json`, `plain_http` asks a server of a test. `examples` says how many Hypothesis tries,
+`source_code` reads statements.
 `fork_server` starts the command in a tenth of the time of a new Python; a `LatePatch` may change it.
 """

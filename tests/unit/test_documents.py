@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from support.source_code import statements
 
 import pmarep
 
@@ -120,15 +121,16 @@ def is_of_the_code(name: str) -> bool:
 def exists(name: str) -> bool:
     """Return whether the words of a name are in the code, and that of a class's member in that class."""
     first, _, member = name.partition(".")
-    if member and first in classes():
+    if member and classes(first):
         return member in members(first)
     return words().issuperset(name.split("."))
 
 
+@cache
 def members(name: str) -> set[str]:
     """Return the methods and attributes of a class and of its bases."""
     found: set[str] = set()
-    for node in classes().get(name, []):
+    for node in classes(name):
         for base in node.bases:
             found |= members(base.id) if isinstance(base, ast.Name) else set()
         for child in ast.walk(node):
@@ -154,14 +156,11 @@ def words() -> set[str]:
 
 
 @cache
-def classes() -> dict[str, list[ast.ClassDef]]:
-    """Return the definitions of all classes, but of tests, by their names."""
-    found: dict[str, list[ast.ClassDef]] = {}
-    for tree in map(ast.parse, code("src", "tests/support", "benchmarks")):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                found.setdefault(node.name, []).append(node)
-    return found
+def classes(name: str) -> list[ast.ClassDef]:
+    """Return the definitions of classes of this name, but of tests."""
+    texts = [text for text in code("src", "tests/support", "benchmarks") if f"class {name}" in text]
+    nodes = [node for text in texts for node in statements(ast.parse(text))]
+    return [node for node in nodes if isinstance(node, ast.ClassDef) and node.name == name]
 
 
 def test_good_examples_of_style_are_in_the_code() -> None:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.source_code import statements
+
 SRC = Path(__file__).parents[2] / "src" / "pmarep"
 KINDS = {"UsageError", "ConfigError", "CredentialsError", "TargetBusyError", "PmarepError"}
 
@@ -26,7 +28,8 @@ def words_of(node: ast.expr) -> str | None:
 
 def messages() -> Iterator[tuple[str, str]]:
     for path in sorted(SRC.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        for node in statements(ast.parse(text)) if "raise " in text else ():
             match node:
                 case ast.Raise(exc=ast.Call(func=ast.Name(id=kind), args=[first, *_])) if kind in KINDS:
                     if (words := words_of(first)) is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.source_code import statements
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -139,8 +140,10 @@ def imports_of(module: str, path: Path) -> Iterator[Import]:
     """Yield the imports of modules of ours, wherever in a file they stand."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    at_start = set(import_statements(tree, lazy=False))
-    for statement in import_statements(tree, lazy=True):
+    at_start = set(import_statements(tree))
+    for statement in statements(tree):
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(statement, ast.Import):
             names = [alias.name for alias in statement.names]
         else:
@@ -153,13 +156,15 @@ def imports_of(module: str, path: Path) -> Iterator[Import]:
                 yield Import(module, name, lazy=statement not in at_start)
 
 
-def import_statements(node: ast.AST, *, lazy: bool) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the import statements below a node; without `lazy`, those that run when the module is imported."""
+def import_statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the import statements below a node that run when the module is imported."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
-        elif lazy or not (isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or is_type_checking(child)):
-            yield from import_statements(child, lazy=lazy)
+        elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case) and not (
+            isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or is_type_checking(child)
+        ):
+            yield from import_statements(child)
 
 
 def is_type_checking(node: ast.AST) -> bool:
