@@ -8,7 +8,7 @@ import pytest
 from support.corpus_ome import binary_only, ome_xml, write_companion, write_plane
 from support.discovery import discover, refusing, shuffled
 
-from pmarep.slides import LeftOut, Slide, Why, find_again
+from pmarep.slides import ClaimedFile, Slide, Why, find_again
 
 
 def companion_set(folder: Path, prefix: str, below: str = "", back: str = "") -> list[str]:
@@ -64,9 +64,7 @@ def test_files_outside_are_never_taken(tmp_path: Path) -> None:
 
 def test_a_file_below_becomes_a_part_when_its_companion_comes(tmp_path: Path) -> None:
     names = companion_set(tmp_path, "tiffs/", "tiffs/", "../")
-    again = find_again(tmp_path, names[0])
-    assert isinstance(again, LeftOut)
-    assert again.detail == "belongs to m.companion.ome by now"
+    assert find_again(tmp_path, names[0]) == ClaimedFile(names[0], "m.companion.ome")
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
