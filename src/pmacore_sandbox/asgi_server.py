@@ -14,7 +14,7 @@ from pmarep.errors import PmarepError, UsageError
 
 from .middleware import ABORT_KEY, CLOSE_KEY
 
-START_STOP_TIMEOUT = 10.0  # seconds; starting and stopping take 0.3
+START_STOP_TIMEOUT = 60.0  # seconds; starting and stopping take 0.3, and more on a busy machine
 
 
 class AbortableConnection(HttpToolsProtocol):
@@ -85,11 +85,16 @@ class BackgroundServer:
     """A server of one application on a thread of its own."""
 
     def __init__(
-        self, app: Any, listener: socket.socket, name: str, on_stopped: Callable[[], Awaitable[None]] | None = None
+        self,
+        app: Any,
+        listener: socket.socket,
+        name: str,
+        on_stopped: Callable[[], Awaitable[None]] | None = None,
+        release: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._listening = threading.Event()
-        self._server = AsgiServer(app, self._listening.set, on_stopped)
+        self._server = AsgiServer(app, self._listening.set, on_stopped, release)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name=name, daemon=True)
 
     def start(self) -> Self:

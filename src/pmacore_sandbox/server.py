@@ -53,8 +53,8 @@ def run(settings: Settings, on_listening: Callable[[str], None], faults: FaultIn
 
 
 class Sandbox:
-    """A sandbox on a thread of this process. `faults` and the request log outlive a restart, sessions do not unless the
-    settings say so.
+    """A sandbox on a thread of this process. The request log outlives a restart, sessions do not unless the settings
+    say so. `faults` are in force until it stops, and then forgotten.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,12 +71,12 @@ class Sandbox:
         self.settings = dataclasses.replace(self.settings, port=listener.getsockname()[1])
         self._core = _open(self.settings, listener, self._sessions if self.settings.keep_sessions else None)
         self._sessions = self._core.sessions
-        self._serving = BackgroundServer(App(self._core, self.faults, self._log), listener, "sandbox").start()
+        app = App(self._core, self.faults, self._log)
+        self._serving = BackgroundServer(app, listener, "sandbox", release=self.faults.clear).start()
         return self
 
     def ask_to_stop(self) -> None:
         """Begin to stop, without waiting: several sandboxes stop faster together."""
-        self.faults.clear()
         if self._serving is not None:
             self._serving.ask_to_stop()
 

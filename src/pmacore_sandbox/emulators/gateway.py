@@ -67,7 +67,7 @@ class Gateway:
 
     def start(self, validator: RequestValidator) -> Self:
         app = self._app = _App(self._target, validator, self.faults, self._log, self._rate)
-        self._serving = BackgroundServer(app, self._listener, "gateway", app.close).start()
+        self._serving = BackgroundServer(app, self._listener, "gateway", app.close, self.faults.clear).start()
         return self
 
     def remove_rate_limit(self) -> None:
@@ -76,7 +76,6 @@ class Gateway:
             self._app.throttle = None
 
     def ask_to_stop(self) -> None:
-        self.faults.clear()
         if self._serving is not None:
             self._serving.ask_to_stop()
 
