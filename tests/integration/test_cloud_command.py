@@ -14,6 +14,7 @@ from support import plain_http
 from support.cloud import CloudSandbox, StartCloud
 
 from pmacore_sandbox.emulators.processes import ACCOUNT, KEY
+from pmarep.cli import main
 
 PMAREP = [sys.executable, "-m", "pmarep", "sandbox", "--port", "0"]
 
@@ -84,17 +85,35 @@ def test_root_directories_of_all_kinds(cloud: CloudSandbox, tmp_path: Path) -> N
         (["--azure-root", "Blobs=c", "--root", "blobs"], "AZURE_STORAGE_CONNECTION_STRING"),
     ],
 )
-def test_what_is_missing_is_a_clear_sentence(tmp_path: Path, options: list[str], words: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_"))}
-    command = [*PMAREP, "--data", str(tmp_path), "--password", "p", *options]
-    done = subprocess.run(command, capture_output=True, text=True, env={**environment, "COLUMNS": "200"})
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_is_missing_is_a_clear_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    said = said_of(options, tmp_path, monkeypatch, capsys)
+    assert words in said
+    assert "Traceback" not in said
 
 
-def test_two_root_directories_of_one_name(tmp_path: Path) -> None:
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "COLUMNS": "200"}
-    command = [*PMAREP, "--data", str(tmp_path), "--password", "p", "--s3-root", "A=x", "--root", "a"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert (done.returncode, "unique" in done.stderr) == (2, True)
+def test_two_root_directories_of_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert "unique" in said_of(["--s3-root", "A=x", "--root", "a"], tmp_path, monkeypatch, capsys)
+
+
+def said_of(
+    options: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What a command that is used wrongly says."""
+    words = ["pmarep", "sandbox", "--port", "0", "--data", str(folder), "--password", "p", *options]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    return capsys.readouterr().err

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.fork_server import run
+from support.fork_server import PATIENCE, run
 from support.sites_cli import SitesCli
 
 BASH = shutil.which("bash")
@@ -60,7 +60,7 @@ def tab(sites_cli: SitesCli, *words: str) -> list[str]:
 def tab_in_bash(sites_cli: SitesCli, *words: str) -> list[str]:
     """The proposals that bash gets by the script which its start-up file sources."""
     environment = {**os.environ, "_PMAREP_COMPLETE": "source_bash"}
-    made = subprocess.run([str(PMAREP)], env=environment, check=True, capture_output=True, text=True, timeout=60)
+    made = subprocess.run([str(PMAREP)], env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE)
     (sites_cli.folder / "completion.bash").write_text(made.stdout)
     done = subprocess.run(
         [str(BASH), "--norc", "-c", PRESS_TAB, "bash", str(PMAREP), str(PMAREP), *words],
@@ -68,7 +68,7 @@ def tab_in_bash(sites_cli: SitesCli, *words: str) -> list[str]:
         cwd=sites_cli.folder,
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.stderr == ""
     return [line for line in done.stdout.splitlines() if line]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import runpy
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import aclosing, closing
@@ -133,22 +133,25 @@ async def test_a_usage_error_before_a_run_is_raised(call: dict[str, Any], tmp_pa
         pmarep.replicate_sync(**call)
 
 
-def test_the_example(start_sandbox: StartSandbox, tmp_path: Path) -> None:
+def test_the_example(
+    start_sandbox: StartSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sandbox = start_sandbox(roots=tuple(f"slidebox-{name}" for name in ("anna", "ben", "chloe", "dev")))
     tree(tmp_path / "cases", "a & b.svs", "Größe/胃.svs", content=tiny_tiff(5_000))
-    environment = {
-        **os.environ,
-        "PMA_URL": sandbox.url,
-        "PMA_USER": USER,
-        "PMAREP_PASSWORD_CAMPUS": PASSWORD,
-        "PMAREP_STATE_DIR": str(tmp_path / "state"),
-        "PYTHONIOENCODING": "utf-8",
-    }
+    for name, value in [
+        ("PMA_URL", sandbox.url),
+        ("PMA_USER", USER),
+        ("PMAREP_PASSWORD_CAMPUS", PASSWORD),
+        ("PMAREP_STATE_DIR", str(tmp_path / "state")),
+    ]:
+        monkeypatch.setenv(name, value)
     for file in (tmp_path / "cases").rglob("*.svs"):
         os.utime(file, (1_700_000_000, 1_700_000_000))
-    command = [sys.executable, str(EXAMPLE), str(tmp_path / "cases")]
-    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "2 slides, 0.0 MB" in done.stdout
-    assert done.stdout.endswith("box-dev: 2 sent, 0 there already, 0 failed\nevery slide is in every box\n")
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(tmp_path / "cases")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
+    shown = capsys.readouterr()
+    assert (ended.value.code or 0, shown.err) == (0, "")
+    assert "2 slides, 0.0 MB" in shown.out
+    assert shown.out.endswith("box-dev: 2 sent, 0 there already, 0 failed\nevery slide is in every box\n")
     assert len(list(sandbox.data.rglob("*.svs"))) == 8

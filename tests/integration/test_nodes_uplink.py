@@ -6,10 +6,12 @@ import asyncio
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.corpus import tree
+from support.fork_server import USUAL_ENVIRONMENT, NodeProcess
 from support.nodes_here import push_by_nodes
 from support.push_cli import PushCli, arrived, contents
 
@@ -25,8 +27,14 @@ class NodesAtWork:
         self.workers: list[str] = []
         self.most = self._now = 0
         self._start, self._close = worker._Child.start, worker._Child.close
+        forked = SimpleNamespace(**{**vars(subprocess), "Popen": lambda *_command, **_keys: self._fork()})
+        monkeypatch.setattr(worker, "subprocess", forked)
         monkeypatch.setattr(worker._Child, "start", lambda child, task: self._started(child, task))
         monkeypatch.setattr(worker._Child, "close", lambda child: self._closed(child))
+
+    @staticmethod
+    def _fork() -> NodeProcess:
+        return NodeProcess({**os.environ, **USUAL_ENVIRONMENT, "NO_PROXY": "*"})
 
     def _started(self, child: worker._Child, task: dict[str, Any]) -> subprocess.Popen[bytes]:
         from distributed import get_worker

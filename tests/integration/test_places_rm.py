@@ -98,9 +98,8 @@ def test_all_slides_below_a_folder(cli: PushCli, sandbox: Sandbox, tmp_path: Pat
     assert "no slide is there" in rm(cli, f"tokyo:{ACCENTED}", "-r", "--yes").stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
+def test_bad_input_deletes_nothing(cli: PushCli, sandbox: Sandbox) -> None:
+    for arguments, words in [
         (["tokyo:/", "-r"], "which pmarep never empties as a whole"),
         (["tokyo:/Slides", "-r"], "which pmarep never empties as a whole"),
         (["tokyo:a.svs", "tokyo:B.svs"], 'there is no folder or slide "B.svs"'),
@@ -110,11 +109,9 @@ def test_all_slides_below_a_folder(cli: PushCli, sandbox: Sandbox, tmp_path: Pat
         (["tokyo:../other", "-r"], 'holds the part ".."'),
         (["a.svs"], "is no place at a site"),
         ([], "no place is named"),
-    ],
-)
-def test_bad_input_deletes_nothing(cli: PushCli, sandbox: Sandbox, arguments: list[str], words: str) -> None:
-    done = rm(cli, *arguments, *([] if "--yes" in arguments else ["--yes"]), code=2)
-    assert words in done.stderr
+    ]:
+        done = rm(cli, *arguments, *([] if "--yes" in arguments else ["--yes"]), code=2)
+        assert words in done.stderr, arguments
     assert len(arrived(sandbox)) == 3
 
 
