@@ -107,7 +107,7 @@ _LAUGHS = (
         b'<!DOCTYPE x [<!ENTITY xxe SYSTEM "../secret.svs">]><ImageList><Image><Path>&xxe;</Path></Image></ImageList>',
         b'<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd"><ImageList><Image><Path>a.svs</Path></Image></ImageList>',
         b'<?xml version="1.0" encoding="utf-7"?>+ADw-!DOCTYPE x SYSTEM +ACI-x+ACI-+AD4-<ImageList/>',
-        b"<a>" * 100_000,
+        b"<a>" * 30_000,
         b"<ImageList>" + b"<Image><Path>a.svs</Path></Image>" * 10_000 + b"</ImageList>",
     ],
     ids=["laughs", "laughs in utf-16", "quadratic", "a file", "a server", "utf-7", "deep", "many"],

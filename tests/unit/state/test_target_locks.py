@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import fork_server
+from support.fork_server import LatePatch, Process
 
 from pmarep.errors import TargetBusyError, UsageError
 from pmarep.slides.shard import Shard
@@ -20,23 +20,28 @@ BOB = ("bob", "https://campus.example/boxes/bob")
 
 
 @contextmanager
-def another_process(folder: Path, *places: tuple[str, str], shard: str = "") -> Iterator[subprocess.Popen[str]]:
-    """Holds the locks until the end of the block."""
+def another_process(folder: Path, *places: tuple[str, str], shard: str = "") -> Iterator[Process]:
+    """Holds the locks until the end of the block, where it is killed."""
     code = (
-        "import ast, sys; from pathlib import Path; from pmarep.state.target_locks import hold_targets\n"
-        "from pmarep.slides.shard import Shard; shard = Shard.parse(sys.argv[3]) if sys.argv[3] else None\n"
-        "with hold_targets(Path(sys.argv[1]), ast.literal_eval(sys.argv[2]), shard):\n"
+        "import sys; from pathlib import Path; from pmarep.state.target_locks import hold_targets\n"
+        f"from pmarep.slides.shard import Shard; shard = Shard.parse({shard!r}) if {shard!r} else None\n"
+        f"with hold_targets(Path({str(folder)!r}), {places!r}, shard):\n"
         "    print('holding', flush=True); sys.stdin.read()\n"
     )
-    command = [sys.executable, "-c", code, str(folder), repr(places), shard]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    readable, writable = os.pipe()
+    environment = {**os.environ, **fork_server.USUAL_ENVIRONMENT}
+    process = fork_server.start(["--version"], environment, stdin=readable, patch=LatePatch(code))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
         try:
-            assert process.stdout is not None
             assert process.stdout.readline() == "holding\n"
             yield process
         finally:
             process.kill()
             process.wait()
+            os.close(readable)
+            os.close(writable)
 
 
 def test_a_second_process_is_refused_and_the_error_names_the_holder(tmp_path: Path) -> None:

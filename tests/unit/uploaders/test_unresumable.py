@@ -115,7 +115,7 @@ async def test_a_slow_line_stays_full_with_few() -> None:
 async def test_a_fast_long_line_is_full_as_soon_as_ever() -> None:
     """25 MB/s by streams of 1 MB/s: files of 40 MB are no stake."""
     usual, careful = SimulatedLink(25 * MB, MB, whole=False), SimulatedLink(25 * MB, MB)
-    before, now = await usual.send([40 * MB] * 48), await careful.send([40 * MB] * 48)
+    before, now = await usual.send([40 * MB] * 28), await careful.send([40 * MB] * 28)
     assert now <= before + 8
     assert max(count for count, _ in careful.samples[:10]) >= 20
 
