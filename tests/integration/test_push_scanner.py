@@ -97,6 +97,7 @@ async def test_a_scanner_at_work(tmp_path: Path, sandbox: Sandbox) -> None:
     while scanner.at_work or pushes[-1].code != 0:
         pushes.append(await push(source, [site], tmp_path / "state", PASSWORD, settle=3600.0, clock=scanner))
         check_nothing_is_half(sandbox, originals)
+        assert len(pushes) < 3 * PIECES * len(DATA), "they are never finished"
     assert len(pushes) > 5
     assert arrived(sandbox) == contents(source) == contents(originals)
     assert transfers(sandbox).count("transfer/Upload") == 2  # announced once each, and so never begun too early
