@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import signal
 import socket
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -64,16 +66,27 @@ class Sandbox:
         self._core: Core | None = None
         self._sessions: SessionRegistry | None = None
         self._serving: BackgroundServer | None = None
+        self._reserved: socket.socket | None = None
 
     def start(self) -> Self:
         """Listen; on a free port at the first time, on the same one afterwards."""
         listener = bind_socket(self.settings.host, self.settings.port)
         self.settings = dataclasses.replace(self.settings, port=listener.getsockname()[1])
+        self._reserve_port()
         self._core = _open(self.settings, listener, self._sessions if self.settings.keep_sessions else None)
         self._sessions = self._core.sessions
         app = App(self._core, self.faults, self._log)
         self._serving = BackgroundServer(app, listener, "sandbox", release=self.faults.clear).start()
         return self
+
+    def _reserve_port(self) -> None:
+        """Keep the port while the sandbox is stopped: whoever asks the system for any port gets another one.
+
+        On Linux, which lets a socket that is bound and does not listen stand beside the one that does.
+        """
+        if self._reserved is None and sys.platform == "linux":
+            self._reserved = bind_socket(self.settings.host, self.settings.port)
+            weakref.finalize(self, self._reserved.close)
 
     def ask_to_stop(self) -> None:
         """Begin to stop, without waiting: several sandboxes stop faster together."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,15 @@ def test_the_log_holds_no_secret(sandbox: Sandbox) -> None:
         assert sandbox.requests[-2].path == "api/json/GetFiles?path=Slides"
         assert client.session not in repr(sandbox.requests)
         assert PASSWORD not in repr(sandbox.requests) + repr(sandbox.settings)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems give the port to whoever asks")
+def test_nobody_else_gets_its_port_while_it_is_stopped(sandbox: Sandbox) -> None:
+    address = ("127.0.0.1", sandbox.settings.port)
+    sandbox.stop()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(address)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+    sandbox.start()
+    socket.create_connection(address).close()
