@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from support import in_process
-from support.clocks import SkippingClock
 from support.corpus import tree, write_mirax
+from support.idle_clock import IdleClock
 from support.in_process import Report
 from support.push_cli import arrived, contents
 from support.sandboxes import PASSWORD, USER
@@ -19,7 +19,7 @@ from pmacore_sandbox import Sandbox
 from pmarep.sites import Site
 
 
-class Later(SkippingClock):
+class Later(IdleClock):
     """So many days later."""
 
     def __init__(self, days: float) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from support import fault_kinds, in_process
-from support.clocks import SkippingClock
 from support.cloud import KINDS, StartCloud
 from support.corpus import tree, write_mirax
+from support.idle_clock import IdleClock
 from support.in_process import Report
 from support.push_cli import arrived, contents
 from support.sandboxes import PASSWORD, SMALLEST_PART, USER, StartSandbox
@@ -39,12 +39,16 @@ def write_alike(folder: Path, chance: random.Random, slides: int = SLIDES, size:
 
 
 async def restart_at_random(sandbox: Sandbox, chance: random.Random, times: int) -> None:
-    """Whenever some more requests have been answered."""
+    """Whenever some more requests have been answered. A restart that has begun is waited for, also when cancelled."""
     for _ in range(times):
         enough = len(sandbox.requests) + chance.randrange(5, 30)
         while len(sandbox.requests) < enough:
             await asyncio.sleep(0.001)
-        await asyncio.to_thread(sandbox.restart, reuse_ids=True)
+        restarting = asyncio.create_task(asyncio.to_thread(sandbox.restart, reuse_ids=True))
+        try:
+            await asyncio.shield(restarting)
+        finally:
+            await restarting
 
 
 @pytest.mark.parametrize("run", range(RUNS))
@@ -151,7 +155,7 @@ async def test_an_upload_forgotten_when_all_has_been_sent(tmp_path: Path, cloud_
     assert not [event for event in report.events if isinstance(event, SlideRestarted) and event.bytes]
 
 
-class TwoHoursAhead(SkippingClock):
+class TwoHoursAhead(IdleClock):
     """Of a machine whose clock nobody sets."""
 
     def local(self) -> datetime:
