@@ -20,7 +20,7 @@ from support.sandboxes import StartSandbox
 from pmacore_sandbox import Hold, Sandbox
 from pmarep.slides.formats import FORMATS
 
-KILLS = int(os.environ.get("PMAREP_PULL_KILLS", "3"))
+KILLS = int(os.environ.get("PMAREP_PULL_KILLS", "2"))
 SLIDES = int(os.environ.get("PMAREP_PULL_SLIDES", "19"))
 CONNECTIONS = 4
 

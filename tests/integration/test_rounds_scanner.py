@@ -27,7 +27,7 @@ from support.sandboxes import StartSandbox
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has a file open for writing")
 
 SLIDES = int(os.environ.get("PMAREP_SCANNER_SLIDES", "10"))
-SECONDS = float(os.environ.get("PMAREP_SCANNER_SECONDS", "5"))
+SECONDS = float(os.environ.get("PMAREP_SCANNER_SECONDS", "3"))
 KILLS = int(os.environ.get("PMAREP_SCANNER_KILLS", "1"))
 PIECES = 8
 PATIENCE = 120.0

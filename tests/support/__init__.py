@@ -8,5 +8,6 @@
 `forms` are forms for a sandbox, and fill them in. `boards` makes events for the board, `events_schema` checks the lines
 of `--json`, `plain_http` asks a server of a test. `examples` says how many Hypothesis tries,
 `source_code` reads statements.
-`fork_server` starts the command in a tenth of the time of a new Python; a `LatePatch` may change it.
+`fork_server` starts the command in a tenth of the time of a new Python, also at a terminal; a `LatePatch`
+may change it.
 """
