@@ -70,7 +70,7 @@ async def test_a_proxy_that_closes_every_connection_after_an_answer(
 ) -> None:
     """Each request that meets that goes again at once: no pause, nothing that the site is blamed for."""
     write_mirax(tmp_path / "cases/m.mrxs", data_files=2, data_size=300_000)
-    tree(tmp_path / "cases", *(f"{number}.svs" for number in range(20)), content=os.urandom(1000))
+    tree(tmp_path / "cases", *(f"{number}.svs" for number in range(8)), content=os.urandom(1000))
     proxy = ClosingProxy(network, sandbox.url, resets=resets)
     site = Site(name="tokyo", url=proxy.url, username="seeder", target="Slides/in")
     with caplog.at_level(logging.INFO, "pmarep.retry"):

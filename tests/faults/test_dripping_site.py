@@ -39,14 +39,17 @@ async def test_it_does_not_outlive_the_patience(tmp_path: Path, network: Network
     tree(tmp_path / "cases", "a.svs")
     site = HostileServer(network)
     site.says = {call: drips() for call in calls}
-    there = Site(name="evil", url=site.url, username="seeder", target="Slides/in", timeout=0.1, connect_timeout=0.1)
+    there = Site(name="evil", url=site.url, username="seeder", target="Slides/in", timeout=0.5, connect_timeout=0.5)
     async with asyncio.timeout(60):
         report = await in_process.push(
             tmp_path / "cases", [there], tmp_path / "state", "none", clock=FastClock(), patience=120.0
         )
-    assert "does not come to the end of an answer" in report.error("evil")
-    states = [event.state for event in report.events if isinstance(event, SiteState)]
-    assert State.PAUSED in states or calls == EACH[-1:]
+    assert report.error("evil")
+    states = [event for event in report.events if isinstance(event, SiteState)]
+    # A busy machine does not come to other answers in time either.
+    said = [report.error("evil"), *(event.reason or "" for event in states)]
+    assert any("does not come to the end of an answer" in words for words in said), said
+    assert any(event.state is State.PAUSED for event in states) or calls == EACH[-1:]
 
 
 class Slow:
