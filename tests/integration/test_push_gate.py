@@ -439,6 +439,7 @@ def test_an_upload_goes_on_with_a_result_that_was_made_again(gate: Gate, sandbox
     sandbox.faults.add(hold, path="path=", method="POST", after=5)  # two small files come first
     with gate.cli.start("--connections", "1") as running:
         assert hold.reached.wait(PATIENCE)
+        until(lambda: gate.journaled() >= 4)  # it is written a while after the answer
         running.kill()
     hold.release()
     assert sandbox.wait_idle()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,17 +88,11 @@ def kill_in_the_middle(gate: Gate, tokyo: CloudSandbox, root: str) -> None:
     server = tokyo.sandbox if root == "Slides" else tokyo.side(root)
     rule = server.faults.add(hold, path=PIECES[root], after=pieces)
     with gate.cli.start("--connections", "1") as running:
-        until(lambda: hold.reached.is_set() and journaled(gate.cli) >= pieces - 1)
+        until(lambda: hold.reached.is_set() and gate.journaled() >= pieces - 1)
         running.kill()
     hold.release()
     server.faults.remove(rule)
     assert server.wait_idle()
-
-
-def journaled(cli: PushCli) -> int:
-    """Pieces that the journal knows to be acknowledged."""
-    with closing(sqlite3.connect(cli.state / "journal.sqlite", timeout=30)) as journal:
-        return sum(journal.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("part", "file"))
 
 
 @KINDS

@@ -10,8 +10,9 @@ def test_it(gate: Gate, sandbox: Sandbox, wire: Wire) -> None:
 
 from __future__ import annotations
 
+import sqlite3
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -77,6 +78,11 @@ class Gate:
 
     def runs(self) -> list[str]:
         return sorted(self.ran.read_text().split()) if self.ran.exists() else []
+
+    def journaled(self) -> int:
+        """Pieces that the journal knows to be acknowledged."""
+        with closing(sqlite3.connect(self.cli.state / "journal.sqlite", timeout=30)) as journal:
+            return sum(journal.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("part", "file"))
 
     def wait_for_commands(self) -> None:
         """Wait for the end of those that a killed run has left (on Linux)."""
