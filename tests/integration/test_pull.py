@@ -20,7 +20,7 @@ from support.pulls import place, pull, put
 from support.push_cli import contents
 from support.sandboxes import StartSandbox
 
-from pmacore_sandbox import CannedResponse, Drop, EndSessions, IgnoreRanges, Sandbox
+from pmacore_sandbox import CannedResponse, Drop, EndSessions, Hold, IgnoreRanges, Sandbox
 from pmarep.engine import Existing
 from pmarep.errors import TargetBusyError, UsageError
 from pmarep.events import (
@@ -139,6 +139,22 @@ async def test_the_next_run_goes_on(sandbox: Sandbox, here: Path, monkeypatch: p
     assert contents(here) == {"x.svs": content}
     done = report.finished("tokyo")["x.svs"]
     assert (done.bytes, done.resumed_bytes) == (len(content) - 5 * MIB, 5 * MIB)
+
+
+async def test_after_an_interrupt_the_next_run_goes_on(sandbox: Sandbox, here: Path) -> None:
+    files, hold = put(sandbox, {"x.svs": os.urandom(3 * MIB + 7)}), Hold()
+    sandbox.faults.add(Drop(MIB), path="Download", times=2)
+    sandbox.faults.add(hold, path="Download", after=2)
+    run = asyncio.create_task(pull([place(sandbox)], here))
+    while not hold.reached.is_set():
+        await asyncio.sleep(0.001)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    sandbox.faults.clear()
+    report = await pull([place(sandbox)], here)
+    assert contents(here) == files
+    assert report.finished("tokyo")["x.svs"].resumed_bytes == 2 * MIB
 
 
 async def test_the_next_run_goes_on_where_there_is_room_for_the_rest(

@@ -176,7 +176,8 @@ class FileDownloader:
                     await self._restart(download, str(error))
                     raise
         finally:  # also when it is cancelled: what has come is for the next run
-            await asyncio.shield(self._disk.run(part.close))
+            if not part.finished:  # which closes it
+                await asyncio.shield(self._disk.run(part.close))
         log.debug("%s: all bytes are here", download.wanted.file.path)
 
     def _start(self, transfer: _Transfer, tasks: int) -> None:

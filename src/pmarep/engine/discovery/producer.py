@@ -114,9 +114,9 @@ class SlideProducer:
                 for thing in scanner.find():
                     self._note(number, thing)
                     found = self._without_collision(number, thing)
-                    sorted_ = self._sorted(number, found, batch.now)
+                    judged = self._sorted(number, found, batch.now)
                     if self._is_of_shard(found):
-                        batch.add(sorted_)
+                        batch.add(judged)
                     else:
                         batch.pass_over()
                     if batch.full or (first and batch.slides):

@@ -111,7 +111,7 @@ def _stamped(slide: Slide, file: SlideFile) -> SlideFile:
 def is_whole(folder: Path, files: Iterable[SlideFile], *, read: bool) -> bool:
     """Return whether files of a result are there as they were made. Blocks. `read`: look at their content too."""
     try:
-        return all(_is_as_made(folder / (file.source_name), file, read=read) for file in files)
+        return all(_is_as_made(folder / file.source_name, file, read=read) for file in files)
     except OSError:
         return False
 
